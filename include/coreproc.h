@@ -1,0 +1,720 @@
+// coreproc: process management from C. Generated from the Rust sources in src/ffi; do not edit.
+//
+// Results. A call that can fail returns a coreproc_result: 0, or a negative code. Its last argument,
+// `coreproc_error **err`, may be NULL and is written only on failure; outputs are written only on success.
+// NULL, a bad length, an unknown value or a call after close is an error, never a crash; a dangling pointer
+// is undefined, as everywhere in C.
+//
+// Ownership. What the library allocates, the `_free` function of its type frees: it accepts NULL, never
+// blocks, never fails, never kills. What is passed in is copied before the call returns. Strings in are a
+// pointer and a length (NULL with 0 is empty); text out is UTF-8 and ends with a NUL.
+//
+// Threads. Services, processes and subscriptions are reference-counted and may be used from any thread at
+// once. Commands are builders and belong to one thread at a time. In a child of fork() every call returns
+// COREPROC_FORKED. The library installs no signal handler; its threads are called coreproc-*, and block all
+// signals.
+//
+// Times are milliseconds (`_ms`; a timeout of -1 waits for ever, 0 only looks) or nanoseconds (`_ns`).
+// Link with pkg-config: cc main.c $(pkg-config --cflags --libs coreproc)
+
+
+#ifndef COREPROC_H
+#define COREPROC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Version of this header; `coreproc_version` and `coreproc_abi_version` tell that of the library.
+#define COREPROC_VERSION "0.1.0"
+#define COREPROC_VERSION_MAJOR 0
+#define COREPROC_VERSION_MINOR 1
+#define COREPROC_VERSION_PATCH 0
+#define COREPROC_ABI_VERSION 1
+
+// It worked.
+#define COREPROC_OK 0
+
+// NULL, a bad length, an unknown value, a NUL byte in a string: the message names the argument.
+#define COREPROC_INVALID_ARGUMENT -1
+
+// There is no such program, folder or interpreter, or no such process.
+#define COREPROC_NOT_FOUND -2
+
+// The kernel refused for lack of permission: EACCES, EPERM.
+#define COREPROC_PERMISSION_DENIED -3
+
+// Another system call failed; see `coreproc_error_errno`.
+#define COREPROC_SYSTEM -4
+
+// Memory could not be allocated.
+#define COREPROC_OUT_OF_MEMORY -5
+
+// The process has ended.
+#define COREPROC_NOT_RUNNING -6
+
+// Standard input is not a pipe, was closed, or nobody reads it any more.
+#define COREPROC_STDIN_CLOSED -7
+
+// The time ran out first.
+#define COREPROC_TIMED_OUT -8
+
+// The service or the subscription is closed, or the stream of events has ended.
+#define COREPROC_CLOSED -9
+
+// A call from inside a callback would have to wait.
+#define COREPROC_DEADLOCK -10
+
+// The call was made in a child of fork(), which has none of the library's threads.
+#define COREPROC_FORKED -11
+
+// A bug in the library; the message says what panicked.
+#define COREPROC_PANIC -12
+
+// The kernel, or its filters, lack something that is needed.
+#define COREPROC_UNSUPPORTED -13
+
+// For sizes and durations: none, or without limit, as the field says. 0 is the default.
+#define COREPROC_UNLIMITED 18446744073709551615ull
+
+// For coreproc_service_close: leaves the children alone.
+#define COREPROC_CLOSE_LEAVE 1
+
+// For coreproc_service_close: stops each child by its command's stop options.
+#define COREPROC_CLOSE_STOP 2
+
+// For coreproc_service_close: sends SIGKILL to each child, and its group where it leads one.
+#define COREPROC_CLOSE_KILL 3
+
+// The group where the process leads its own, else the process; for coreproc_process_signal the process.
+#define COREPROC_SCOPE_DEFAULT 0
+
+// The process alone.
+#define COREPROC_SCOPE_PROCESS 1
+
+// The process group that it leads.
+#define COREPROC_SCOPE_GROUP 2
+
+// Standard input.
+#define COREPROC_STREAM_STDIN 0
+
+// Standard output.
+#define COREPROC_STREAM_STDOUT 1
+
+// Standard error.
+#define COREPROC_STREAM_STDERR 2
+
+// /dev/null; the default of standard input.
+#define COREPROC_STDIO_NULL 1
+
+// A pipe of ours; the default of outputs.
+#define COREPROC_STDIO_PIPE 2
+
+// The host's own.
+#define COREPROC_STDIO_INHERIT 3
+
+// Standard error alone: wherever standard output goes, in the exact order of writing.
+#define COREPROC_STDIO_MERGE 4
+
+// Outputs alone: an unlinked file (in TMPDIR, else /tmp) that the child appends to and that we follow; the
+// default of outputs of a detached command.
+#define COREPROC_STDIO_SPOOL 5
+
+// Standard input alone: a file to read.
+#define COREPROC_FILE_READ 1
+
+// Outputs alone: a file, created with 0666 less the umask, and emptied.
+#define COREPROC_FILE_TRUNCATE 2
+
+// Outputs alone: a file, created with 0666 less the umask, and added to.
+#define COREPROC_FILE_APPEND 3
+
+// A process group of its own, which it leads; the default.
+#define COREPROC_GROUP_OWN 1
+
+// The host's process group.
+#define COREPROC_GROUP_INHERIT 2
+
+// It runs.
+#define COREPROC_STATE_RUNNING 1
+
+// Its leader ended and was reaped; its output is being read to the end.
+#define COREPROC_STATE_EXITED 2
+
+// Nothing follows.
+#define COREPROC_STATE_CLOSED 3
+
+// It has not ended.
+#define COREPROC_CAUSE_NONE 0
+
+// It ended by itself, or by a signal that was sent as such.
+#define COREPROC_CAUSE_NATURAL 1
+
+// It was stopped.
+#define COREPROC_CAUSE_STOPPED 2
+
+// It was killed.
+#define COREPROC_CAUSE_KILLED 3
+
+// Its timeout stopped it.
+#define COREPROC_CAUSE_TIMEOUT 4
+
+// The host reaped the child and the kernel could not tell how it ended: exit_code is -1, signal is 0.
+#define COREPROC_FLAG_STATUS_UNKNOWN 1
+
+// The signal that ended it left a core dump.
+#define COREPROC_FLAG_CORE_DUMPED 2
+
+// A piece of a line that is longer than the maximum: the next event of this stream goes on with it.
+#define COREPROC_FLAG_PARTIAL 4
+
+// The last line, which had no "\n".
+#define COREPROC_FLAG_NO_NEWLINE 8
+
+// It was closed at the drain bound: somebody else still holds its output pipes.
+#define COREPROC_FLAG_DRAIN_BOUND 16
+
+// Bytes before these were lost, because memory for them could not be had.
+#define COREPROC_FLAG_LOST 32
+
+// Output as it was read.
+#define COREPROC_DELIVERY_CHUNKS 1
+
+// One event a line, without its "\n"; a "\r" before it is kept. The default.
+#define COREPROC_DELIVERY_LINES 2
+
+// No output: lifecycle events alone.
+#define COREPROC_DELIVERY_NONE 3
+
+// Every process of the service that is spawned after the subscription opened. The default.
+#define COREPROC_SUBSCRIBE_ALL 1
+
+// Those whose command named it: coreproc_command_subscribe.
+#define COREPROC_SUBSCRIBE_NAMED 2
+
+// The process runs; the first event of each process.
+#define COREPROC_EVENT_STARTED 1
+
+// It wrote to standard output.
+#define COREPROC_EVENT_STDOUT 2
+
+// It wrote to standard error.
+#define COREPROC_EVENT_STDERR 3
+
+// Its leader ended and was reaped; output may follow.
+#define COREPROC_EVENT_EXITED 4
+
+// Nothing follows. With the flag DRAIN_BOUND, the data name who still holds its pipes, "PID COMMAND\n" each.
+#define COREPROC_EVENT_CLOSED 5
+
+// Consecutive events of one process. While it is out, no other taker gets events of that process. Owned by
+// whoever took it; one thread at a time.
+typedef struct coreproc_batch coreproc_batch;
+
+// Bytes that the library made. Immutable; owned by whoever got them; any thread may read them.
+typedef struct coreproc_bytes coreproc_bytes;
+
+// What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything passed in is
+// copied. A setter that fails changes nothing.
+typedef struct coreproc_command coreproc_command;
+
+// Why a call failed. Immutable; owned by whoever got it; any thread may read it.
+//
+// Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There is no
+// last-error state.
+typedef struct coreproc_error coreproc_error;
+
+// A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the
+// process; while a reference is held, an ended process keeps its status and its captured output.
+typedef struct coreproc_process coreproc_process;
+
+// Spawns processes and supervises them on one thread, `coreproc-sup`. Shared: reference-counted,
+// thread-safe. Freeing the last reference kills nobody: the thread goes on until the last process is closed.
+typedef struct coreproc_service coreproc_service;
+
+// A stream of the events of processes. Shared: reference-counted, thread-safe. Freeing the last reference
+// closes it, without waiting.
+typedef struct coreproc_subscription coreproc_subscription;
+
+// What a call that can fail returns: 0, or a negative code. `coreproc_result_name` names it.
+typedef int32_t coreproc_result;
+
+// What a service starts with. Zero is the default everywhere.
+typedef struct coreproc_service_options {
+  // sizeof(coreproc_service_options).
+  uint32_t struct_size;
+  // Must be 0.
+  uint32_t reserved;
+  // How much output is kept of processes whose command does not say (0: 1 MiB; UNLIMITED: nothing).
+  uint64_t capture_bytes;
+  // After the exit, while somebody else holds the output pipes: the longest silence (0: 500).
+  uint64_t drain_silence_ms;
+  // The longest time in all (0: 5000).
+  uint64_t drain_total_ms;
+} coreproc_service_options;
+
+// How to stop a process: a signal, a grace period, SIGKILL. Zero is the default everywhere.
+typedef struct coreproc_stop_options {
+  // sizeof(coreproc_stop_options).
+  uint32_t struct_size;
+  // A COREPROC_SCOPE value.
+  uint32_t scope;
+  // The first signal (0: SIGTERM).
+  int32_t signal;
+  // Must be 0.
+  uint32_t reserved;
+  // How long until SIGKILL (0: 5000; UNLIMITED: it is never sent).
+  uint64_t grace_ms;
+} coreproc_stop_options;
+
+// What is known of a process. Plain data.
+typedef struct coreproc_process_info {
+  // sizeof(coreproc_process_info), set by the caller; as much as both sides know is written.
+  uint32_t struct_size;
+  // A COREPROC_STATE value.
+  uint32_t state;
+  // Its number in its service: from 1, never reused.
+  uint64_t id;
+  // Its PID; may be another process's once this one has ended.
+  int32_t pid;
+  // 0 to 255 once it exited by itself, else -1.
+  int32_t exit_code;
+  // The signal that ended it, else 0.
+  int32_t signal;
+  // A COREPROC_CAUSE value.
+  uint32_t cause;
+  // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND.
+  uint32_t flags;
+  // 0.
+  uint32_t reserved;
+  // When it was started, on CLOCK_MONOTONIC.
+  uint64_t started_monotonic_ns;
+  // When it was started, on CLOCK_REALTIME.
+  uint64_t started_realtime_ns;
+  // When its end was seen, 0 before.
+  uint64_t exited_monotonic_ns;
+  // When it was closed, 0 before.
+  uint64_t closed_monotonic_ns;
+  // Bytes read from its standard output so far.
+  uint64_t stdout_bytes;
+  // Bytes read from its standard error so far.
+  uint64_t stderr_bytes;
+  // Bytes that its capture does not hold any more, or never did.
+  uint64_t dropped_bytes;
+  // Bytes read after it was closed, and discarded; or lost from a spool.
+  uint64_t discarded_bytes;
+} coreproc_process_info;
+
+// What a subscription wants. Zero is the default everywhere.
+typedef struct coreproc_subscription_options {
+  // sizeof(coreproc_subscription_options).
+  uint32_t struct_size;
+  // A COREPROC_SUBSCRIBE value (0: ALL).
+  uint32_t scope;
+  // A COREPROC_DELIVERY value (0: LINES).
+  uint32_t delivery;
+  // Must be 0.
+  uint32_t reserved;
+  // Bytes that may wait for each process (0: 1 MiB). When so many wait, that child's pipes are not read,
+  // and the kernel slows it; no other child is affected. One read, or one line, may go beyond it.
+  uint64_t queue_bytes;
+  // Longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of this size.
+  uint64_t max_line_bytes;
+} coreproc_subscription_options;
+
+// One event of one process. Read events by the stride that came with them: a later library may append
+// fields, and kinds, which are to be ignored.
+typedef struct coreproc_event {
+  // A COREPROC_EVENT value.
+  uint32_t kind;
+  // COREPROC_FLAG values.
+  uint32_t flags;
+  // Whose event it is.
+  uint64_t process_id;
+  // Counts from 1 for each process in each subscription, without gaps.
+  uint64_t sequence;
+  // When it was seen, on CLOCK_MONOTONIC.
+  uint64_t monotonic_ns;
+  // When it was seen, on CLOCK_REALTIME.
+  uint64_t realtime_ns;
+  // The process's PID.
+  int32_t pid;
+  // EXITED, CLOSED: 0 to 255 when it exited by itself; else -1.
+  int32_t exit_code;
+  // EXITED, CLOSED: the signal that ended it; else 0.
+  int32_t signal;
+  // EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
+  uint32_t cause;
+  // The bytes of an output event, or a text; never NULL; valid until the batch is freed, or during the
+  // callback.
+  const uint8_t *data;
+  // How many they are.
+  size_t len;
+} coreproc_event;
+
+// Runs on the subscription's thread, `coreproc-dsp`, for a batch of consecutive events of one process, never
+// twice at once. `events` is the first of `count`, `stride` bytes apart; they are valid during the call. It
+// must not throw or longjmp. Inside it no call may wait: those that would return DEADLOCK.
+typedef void (*coreproc_callback)(const struct coreproc_event *events,
+                                  size_t count,
+                                  size_t stride,
+                                  void *user_data);
+
+// Runs exactly once, after the last callback, also when listen itself fails.
+typedef void (*coreproc_destroy)(void *user_data);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// The name of a result code, such as "COREPROC_TIMED_OUT"; "COREPROC_UNKNOWN" for one this library does not
+// know. Static. Thread-safe.
+const char *coreproc_result_name(coreproc_result result);
+
+// The result code that the failed call returned; `COREPROC_OK` for NULL. Thread-safe.
+coreproc_result coreproc_error_result(const struct coreproc_error *error);
+
+// The kernel's errno behind the failure, 0 where there is none. Thread-safe.
+int32_t coreproc_error_errno(const struct coreproc_error *error);
+
+// The operation that failed, such as "spawn"; "" for NULL. Lives as long as the error. Thread-safe.
+const char *coreproc_error_operation(const struct coreproc_error *error);
+
+// The step of the operation that failed, such as "lookup", "chdir", "exec", "interpreter", "stdin"; "" where
+// there is none. Lives as long as the error. Thread-safe.
+const char *coreproc_error_stage(const struct coreproc_error *error);
+
+// The whole story, to be shown as it is, such as `spawn "gti": lookup: no such program in PATH`; "" for NULL.
+// Lives as long as the error. Thread-safe.
+const char *coreproc_error_message(const struct coreproc_error *error);
+
+// Frees an error; NULL is fine.
+void coreproc_error_free(struct coreproc_error *error);
+
+// The ABI counter of the loaded library, as in its SONAME. A binding that loads the library at run time
+// compares it with the `COREPROC_ABI_VERSION` it was written for. Thread-safe.
+uint32_t coreproc_abi_version(void);
+
+// The version of the loaded library, such as "0.1.0". Static. Thread-safe.
+const char *coreproc_version(void);
+
+// The first byte; never NULL but for NULL. Lives as long as the bytes. Thread-safe.
+const uint8_t *coreproc_bytes_data(const struct coreproc_bytes *bytes);
+
+// How many they are; 0 for NULL. Thread-safe.
+size_t coreproc_bytes_len(const struct coreproc_bytes *bytes);
+
+// Frees bytes; NULL is fine.
+void coreproc_bytes_free(struct coreproc_bytes *bytes);
+
+// Starts a service. `options` may be NULL. On success `*out` is to be freed with coreproc_service_free.
+// Thread-safe. Errors: INVALID_ARGUMENT, SYSTEM (epoll_create1(2), timerfd_create(2), pthread_create(3)).
+coreproc_result coreproc_service_new(const struct coreproc_service_options *options,
+                                     struct coreproc_service **out,
+                                     struct coreproc_error **err);
+
+// Another reference to the same service, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_service *coreproc_service_ref(struct coreproc_service *service);
+
+// The process with this id, until it is closed. `*out` is to be freed with coreproc_process_free.
+// Thread-safe. Errors: INVALID_ARGUMENT, NOT_FOUND.
+coreproc_result coreproc_service_process(struct coreproc_service *service,
+                                         uint64_t id,
+                                         struct coreproc_process **out,
+                                         struct coreproc_error **err);
+
+// How many processes are not closed, those being spawned included. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_service_count(struct coreproc_service *service,
+                                       uint64_t *out,
+                                       struct coreproc_error **err);
+
+// Refuses spawns from now on, and ends the processes that run as `mode`, a COREPROC_CLOSE value, says.
+// Does not wait; may be called again, with another mode too. Subscriptions end once every process is closed.
+// Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_service_close(struct coreproc_service *service,
+                                       uint32_t mode,
+                                       struct coreproc_error **err);
+
+// Waits until no process is unclosed, up to `timeout_ms` (-1: for ever; 0: only looks). Thread-safe.
+// Errors: INVALID_ARGUMENT, TIMED_OUT, DEADLOCK, PANIC.
+coreproc_result coreproc_service_wait_idle(struct coreproc_service *service,
+                                           int64_t timeout_ms,
+                                           struct coreproc_error **err);
+
+// Gives a reference back; NULL is fine. Never blocks, never kills. After the last one no process can be
+// spawned, and the supervisor goes on until the last child is closed.
+void coreproc_service_free(struct coreproc_service *service);
+
+// A command that runs `program`: a path if it has a slash (looked up from the child's folder), else a name
+// that is looked up in the child's PATH. `*out` is to be freed with coreproc_command_free. Errors:
+// INVALID_ARGUMENT.
+coreproc_result coreproc_command_new(const char *program,
+                                     size_t program_len,
+                                     struct coreproc_command **out,
+                                     struct coreproc_error **err);
+
+// Adds an argument. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_arg(struct coreproc_command *command,
+                                     const char *arg,
+                                     size_t arg_len,
+                                     struct coreproc_error **err);
+
+// What the program sees as argv[0]; the program's name unless told. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_arg0(struct coreproc_command *command,
+                                      const char *arg,
+                                      size_t arg_len,
+                                      struct coreproc_error **err);
+
+// Adds a variable to the environment, "KEY=VALUE", or replaces one. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_env(struct coreproc_command *command,
+                                     const char *entry,
+                                     size_t entry_len,
+                                     struct coreproc_error **err);
+
+// Starts from an empty environment: neither inherited, nor what was added so far. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_env_clear(struct coreproc_command *command,
+                                           struct coreproc_error **err);
+
+// The whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are; nothing is inherited,
+// and what was said before is replaced. Without it the library reads `environ` at each spawn, which is a race
+// with a setenv of the host. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_env_whole(struct coreproc_command *command,
+                                           const char *block,
+                                           size_t block_len,
+                                           struct coreproc_error **err);
+
+// The child's working folder. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_cwd(struct coreproc_command *command,
+                                     const char *path,
+                                     size_t path_len,
+                                     struct coreproc_error **err);
+
+// Looks the program up in this, in the form of PATH, instead of the child's PATH. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_search_path(struct coreproc_command *command,
+                                             const char *path,
+                                             size_t path_len,
+                                             struct coreproc_error **err);
+
+// Where a standard stream goes: `stream` is a COREPROC_STREAM value, `mode` a COREPROC_STDIO value. Errors:
+// INVALID_ARGUMENT, also for a mode that this stream cannot have.
+coreproc_result coreproc_command_stdio(struct coreproc_command *command,
+                                       uint32_t stream,
+                                       uint32_t mode,
+                                       struct coreproc_error **err);
+
+// Gives a standard stream this descriptor, which is duplicated: the caller's may be closed at once. Errors:
+// INVALID_ARGUMENT, SYSTEM (fcntl(2): EBADF, EMFILE).
+coreproc_result coreproc_command_stdio_fd(struct coreproc_command *command,
+                                          uint32_t stream,
+                                          int32_t fd,
+                                          struct coreproc_error **err);
+
+// Gives a standard stream this file, opened at each spawn from the host's folder; `mode` is a COREPROC_FILE
+// value. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_stdio_file(struct coreproc_command *command,
+                                            uint32_t stream,
+                                            const char *path,
+                                            size_t path_len,
+                                            uint32_t mode,
+                                            struct coreproc_error **err);
+
+// How much of its output is kept (0: what the service says; UNLIMITED: nothing). Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture(struct coreproc_command *command,
+                                         uint64_t bytes,
+                                         struct coreproc_error **err);
+
+// Its process group: a COREPROC_GROUP value. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_group(struct coreproc_command *command,
+                                       uint32_t mode,
+                                       struct coreproc_error **err);
+
+// Lets it outlive the host: a session of its own, and no output pipe of ours, whose end would kill or block
+// it. Outputs that are not told otherwise become spools. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_detach(struct coreproc_command *command,
+                                        struct coreproc_error **err);
+
+// How much may wait unread in a spool before the oldest is lost, and counted (0: 64 MiB; UNLIMITED: all
+// that the file system takes). Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_spool_max(struct coreproc_command *command,
+                                           uint64_t bytes,
+                                           struct coreproc_error **err);
+
+// Stops it by its stop options when it has run so long (0, UNLIMITED: never). Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_timeout(struct coreproc_command *command,
+                                         uint64_t timeout_ms,
+                                         struct coreproc_error **err);
+
+// How it is stopped: by its timeout, by a close of its service, and by a stop that does not say. NULL is the
+// default. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_stop_options(struct coreproc_command *command,
+                                              const struct coreproc_stop_options *options,
+                                              struct coreproc_error **err);
+
+// Its drain bound: how long output is awaited after the exit, while somebody else holds the pipes; the
+// longest silence (0: 500; UNLIMITED: any) and the longest time in all (0: 5000; UNLIMITED: any). Errors:
+// INVALID_ARGUMENT.
+coreproc_result coreproc_command_drain(struct coreproc_command *command,
+                                       uint64_t silence_ms,
+                                       uint64_t total_ms,
+                                       struct coreproc_error **err);
+
+// Names a subscription that gets its events; needed for those with the scope NAMED. Errors:
+// INVALID_ARGUMENT.
+coreproc_result coreproc_command_subscribe(struct coreproc_command *command,
+                                           struct coreproc_subscription *subscription,
+                                           struct coreproc_error **err);
+
+// Starts it. Returns once exec has succeeded; the calling thread waits for that, and any number of threads
+// may spawn at once (clone3(2) with vfork semantics: the cost does not grow with the host's memory). `*out`
+// is to be freed with coreproc_process_free. The command can be spawned again.
+//
+// Errors name the stage, and nothing was started: INVALID_ARGUMENT, NOT_FOUND ("lookup", "exec",
+// "interpreter", "chdir"), PERMISSION_DENIED, SYSTEM with errno, UNSUPPORTED, CLOSED, PANIC.
+coreproc_result coreproc_command_spawn(const struct coreproc_command *command,
+                                       struct coreproc_service *service,
+                                       struct coreproc_process **out,
+                                       struct coreproc_error **err);
+
+// Frees a command; NULL is fine. Processes that it started go on.
+void coreproc_command_free(struct coreproc_command *command);
+
+// Its number in its service: from 1, never reused; 0 for NULL. Thread-safe.
+uint64_t coreproc_process_id(const struct coreproc_process *process);
+
+// Its PID, which may be another process's once this one has ended; -1 for NULL. Thread-safe.
+int32_t coreproc_process_pid(const struct coreproc_process *process);
+
+// What is known of it now. The caller sets `out->struct_size`. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_info_get(struct coreproc_process *process,
+                                          struct coreproc_process_info *out,
+                                          struct coreproc_error **err);
+
+// Waits until it is exited or closed, as `until`, a COREPROC_STATE value, says; up to `timeout_ms` (-1: for
+// ever; 0: only looks). `out` may be NULL; else the caller sets its `struct_size`. Thread-safe, any number
+// of waiters. Errors: INVALID_ARGUMENT, TIMED_OUT, DEADLOCK, PANIC.
+coreproc_result coreproc_process_wait(struct coreproc_process *process,
+                                      uint32_t until,
+                                      int64_t timeout_ms,
+                                      struct coreproc_process_info *out,
+                                      struct coreproc_error **err);
+
+// A copy of what its capture holds: both streams, in order of arrival. `*out` is to be freed with
+// coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY.
+coreproc_result coreproc_process_output(struct coreproc_process *process,
+                                        struct coreproc_bytes **out,
+                                        struct coreproc_error **err);
+
+// Who held its output pipes when it was closed at the drain bound, "PID COMMAND\n" each, "?" for a PID that
+// could not be seen; empty otherwise. `*out` is to be freed with coreproc_bytes_free. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_holders(struct coreproc_process *process,
+                                         struct coreproc_bytes **out,
+                                         struct coreproc_error **err);
+
+// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. Thread-safe.
+// Errors: INVALID_ARGUMENT, NOT_RUNNING, PERMISSION_DENIED.
+coreproc_result coreproc_process_signal(struct coreproc_process *process,
+                                        int32_t signal,
+                                        uint32_t scope,
+                                        struct coreproc_error **err);
+
+// Sends SIGKILL. A group can be killed after its leader ended, until the process is closed. Thread-safe.
+// Errors: INVALID_ARGUMENT, NOT_RUNNING when nobody is left to kill, PERMISSION_DENIED.
+coreproc_result coreproc_process_kill(struct coreproc_process *process,
+                                      uint32_t scope,
+                                      struct coreproc_error **err);
+
+// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait. A second
+// stop sends SIGKILL at once; stopping what has ended is fine. While a group's stop goes on, the process is
+// not closed. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED.
+coreproc_result coreproc_process_stop(struct coreproc_process *process,
+                                      const struct coreproc_stop_options *options,
+                                      struct coreproc_error **err);
+
+// Writes to its standard input: at least one byte, and as many as it takes within `timeout_ms` (-1: for
+// ever; 0: what fits now). On success `*written`, which may be NULL, is at most `len`; it is less only when
+// the time, or its reading, ended. Concurrent writes do not mix. Never a SIGPIPE. Thread-safe.
+// Errors, when not one byte was written: INVALID_ARGUMENT, STDIN_CLOSED, NOT_RUNNING, TIMED_OUT, DEADLOCK,
+// PANIC.
+coreproc_result coreproc_process_write(struct coreproc_process *process,
+                                       const uint8_t *data,
+                                       size_t len,
+                                       int64_t timeout_ms,
+                                       size_t *written,
+                                       struct coreproc_error **err);
+
+// Closes its standard input: its reader sees the end. Idempotent; a write that waits fails. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_close_stdin(struct coreproc_process *process,
+                                             struct coreproc_error **err);
+
+// Another reference to the same process, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_process *coreproc_process_ref(struct coreproc_process *process);
+
+// Gives a reference back; NULL is fine. Never blocks, never kills.
+void coreproc_process_free(struct coreproc_process *process);
+
+// Opens a stream of events to take from. `options` may be NULL. `*out` is to be freed with
+// coreproc_subscription_free. Thread-safe. Errors: INVALID_ARGUMENT, CLOSED.
+coreproc_result coreproc_subscription_open(struct coreproc_service *service,
+                                           const struct coreproc_subscription_options *options,
+                                           struct coreproc_subscription **out,
+                                           struct coreproc_error **err);
+
+// Opens a stream of events for which `callback` is run. `options` and `destroy` may be NULL. `user_data` is
+// the library's until `destroy` has run, which it does exactly once, also when this call fails. `*out` is to
+// be freed with coreproc_subscription_free, which, for the last reference, closes it without waiting.
+// Thread-safe. Errors: INVALID_ARGUMENT, CLOSED, SYSTEM (pthread_create(3)).
+coreproc_result coreproc_subscription_listen(struct coreproc_service *service,
+                                             const struct coreproc_subscription_options *options,
+                                             coreproc_callback callback,
+                                             void *user_data,
+                                             coreproc_destroy destroy,
+                                             struct coreproc_subscription **out,
+                                             struct coreproc_error **err);
+
+// A descriptor that is readable while events may be waiting or the stream has ended: the end of a pipe,
+// non-blocking, owned by the subscription: duplicate it for a loop that closes what it wraps. Its bytes mean
+// nothing, and may be read. It is armed again by a take that found nothing: take until TIMED_OUT.
+// Thread-safe. Errors: INVALID_ARGUMENT (also for a listener), SYSTEM (pipe2(2)).
+coreproc_result coreproc_subscription_fd(struct coreproc_subscription *subscription,
+                                         int32_t *out,
+                                         struct coreproc_error **err);
+
+// Takes up to `max_events` (0: 1024) consecutive events of one process, waiting up to `timeout_ms` (-1: for
+// ever; 0: only looks). `*out` is to be freed with coreproc_batch_free; until then no other taker gets events
+// of that process. Thread-safe: several threads may take side by side, and each process's events stay in
+// order. Errors: INVALID_ARGUMENT, TIMED_OUT, CLOSED at the end of the stream, DEADLOCK, PANIC.
+coreproc_result coreproc_subscription_take(struct coreproc_subscription *subscription,
+                                           size_t max_events,
+                                           int64_t timeout_ms,
+                                           struct coreproc_batch **out,
+                                           struct coreproc_error **err);
+
+// The first event of a batch, with their number and the bytes from one to the next; `count` and `stride`
+// may be NULL. Valid until the batch is freed. NULL with 0 for NULL.
+const struct coreproc_event *coreproc_batch_events(const struct coreproc_batch *batch,
+                                                   size_t *count,
+                                                   size_t *stride);
+
+// Frees a batch: gives its process's turn and credit back, and wakes a taker if there is more of that
+// process. NULL is fine. May be called after the subscription was freed.
+void coreproc_batch_free(struct coreproc_batch *batch);
+
+// Ends the subscription: discards what waits, lifts its backpressure, and wakes every taker. Idempotent. With
+// a callback, waits until a running call and `destroy` have returned, except from inside the callback.
+// Thread-safe. Errors: INVALID_ARGUMENT, PANIC.
+coreproc_result coreproc_subscription_close(struct coreproc_subscription *subscription,
+                                            struct coreproc_error **err);
+
+// Another reference to the same subscription, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_subscription *coreproc_subscription_ref(struct coreproc_subscription *subscription);
+
+// Gives a reference back; NULL is fine. Never blocks. The last one closes the subscription, without waiting
+// for a callback that runs.
+void coreproc_subscription_free(struct coreproc_subscription *subscription);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* COREPROC_H */

@@ -1,0 +1,152 @@
+//! [`Error`]: what went wrong, in which operation, on what, and why.
+
+use std::fmt;
+
+/// The result of every call that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What kind of failure an [`Error`] is; the C ABI has one result code for each.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// An argument is not usable; the message names it.
+    InvalidArgument,
+    /// There is no such program, or no such process.
+    NotFound,
+    /// The kernel refused for lack of permission (EACCES, EPERM).
+    PermissionDenied,
+    /// Another system call failed; see [`Error::errno`].
+    System,
+    /// Memory could not be allocated.
+    OutOfMemory,
+    /// The process has ended.
+    NotRunning,
+    /// Standard input is not a pipe of ours, was closed, or has no reader left.
+    StdinClosed,
+    /// The time ran out first.
+    TimedOut,
+    /// The service or the subscription is closed, or the stream has ended.
+    Closed,
+    /// A call from inside a callback would have to wait.
+    Deadlock,
+    /// The call was made in a child of `fork`, which has none of our threads.
+    Forked,
+    /// A bug in this library; the message says what panicked.
+    Panic,
+    /// The kernel, or its filters, lack something that is needed.
+    Unsupported,
+}
+
+/// A failure: kind, errno, operation, stage, subject and cause.
+///
+/// Its text can be shown as it is: `spawn "gti": lookup: no such program in PATH`.
+#[derive(Clone, Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: ErrorKind,
+    errno: Option<i32>,
+    operation: &'static str,
+    subject: Option<String>,
+    stage: &'static str,
+    cause: String,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, operation: &'static str, cause: impl Into<String>) -> Error {
+        Error(Box::new(Inner { kind, errno: None, operation, subject: None, stage: "", cause: cause.into() }))
+    }
+
+    /// A failed system call: the kind follows from `errno`.
+    pub(crate) fn system(operation: &'static str, stage: &'static str, errno: i32) -> Error {
+        let kind = match errno {
+            libc::EACCES | libc::EPERM => ErrorKind::PermissionDenied,
+            libc::ENOMEM => ErrorKind::OutOfMemory,
+            _ => ErrorKind::System,
+        };
+        Error::new(kind, operation, describe_errno(errno)).at(stage).errno_is(errno)
+    }
+
+    pub(crate) fn invalid(operation: &'static str, cause: impl Into<String>) -> Error {
+        Error::new(ErrorKind::InvalidArgument, operation, cause)
+    }
+
+    pub(crate) fn at(mut self, stage: &'static str) -> Error {
+        self.0.stage = stage;
+        self
+    }
+
+    pub(crate) fn on(mut self, subject: impl Into<String>) -> Error {
+        self.0.subject = Some(subject.into());
+        self
+    }
+
+    pub(crate) fn errno_is(mut self, errno: i32) -> Error {
+        self.0.errno = Some(errno);
+        self
+    }
+
+    pub(crate) fn kind_is(mut self, kind: ErrorKind) -> Error {
+        self.0.kind = kind;
+        self
+    }
+
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Error {
+        self.0.cause = cause.into();
+        self
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The kernel's error number, where a system call is behind the failure.
+    pub fn errno(&self) -> Option<i32> {
+        self.0.errno
+    }
+
+    /// The operation that failed: `"spawn"`, `"wait"`, ….
+    pub fn operation(&self) -> &str {
+        self.0.operation
+    }
+
+    /// The step of the operation that failed (`"lookup"`, `"chdir"`, `"exec"`, …), or `""`.
+    pub fn stage(&self) -> &str {
+        self.0.stage
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.operation)?;
+        if let Some(subject) = &self.0.subject {
+            write!(f, " {subject}")?;
+        }
+        if !self.0.stage.is_empty() {
+            write!(f, ": {}", self.0.stage)?;
+        }
+        write!(f, ": {}", self.0.cause)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The field's short text for an errno, without the number that `io::Error` appends.
+pub(crate) fn describe_errno(errno: i32) -> String {
+    let text = nix::errno::Errno::from_raw(errno).desc();
+    let mut characters = text.chars();
+    match characters.next() {
+        // Messages go on after a colon, so they start small, unless they start with an abbreviation.
+        Some(first) if !characters.as_str().starts_with(|c: char| c.is_uppercase()) => {
+            first.to_lowercase().chain(characters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// A name in an error message, quoted, with anything unprintable escaped.
+pub(crate) fn quoted(bytes: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(bytes))
+}

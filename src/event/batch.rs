@@ -1,0 +1,146 @@
+//! [`Batch`]: consecutive events of one process, and the credit that they hold.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memchr::memchr;
+
+use super::event::{Event, EventKind};
+use super::mailbox::{Buffer, Cursor, RecordKind};
+use super::subscription::Core;
+
+/// Consecutive events of one process.
+///
+/// It holds that process's turn and credit: no other thread gets events of the same process until it is
+/// dropped, and while its queue is full the child is not read. Events borrow from it.
+pub struct Batch {
+    core: Arc<Core>,
+    buffer: Option<Box<Buffer>>,
+    process_id: u64,
+    pid: i32,
+    first_sequence: u64,
+    start: Cursor,
+    /// Events end here; None is the whole buffer.
+    end: Option<Cursor>,
+    /// How many events there are, once somebody has counted; `u64::MAX` before.
+    counted: AtomicU64,
+}
+
+impl Batch {
+    pub(super) fn new(
+        core: Arc<Core>,
+        process_id: u64,
+        pid: i32,
+        last_sequence: u64,
+        (buffer, start): (Box<Buffer>, Cursor),
+    ) -> Batch {
+        Batch {
+            core,
+            buffer: Some(buffer),
+            process_id,
+            pid,
+            first_sequence: last_sequence + 1,
+            start,
+            end: None,
+            counted: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Whose events these are.
+    pub fn process_id(&self) -> u64 {
+        self.process_id
+    }
+
+    /// The events, in order; at least one.
+    pub fn events(&self) -> Events<'_> {
+        Events { batch: self, at: self.start, given: 0 }
+    }
+
+    /// Visits the first `max` events, and gives back the others.
+    pub(crate) fn collect(&mut self, max: usize, visit: impl FnMut(&Event<'_>)) {
+        let mut events = self.events();
+        events.by_ref().take(max).inspect(visit).for_each(drop);
+        let (end, given) = (events.at, events.given);
+        self.end = Some(end);
+        *self.counted.get_mut() = given;
+    }
+
+    fn count(&self) -> u64 {
+        match self.counted.load(Ordering::Relaxed) {
+            u64::MAX => self.events().count() as u64,
+            count => count,
+        }
+    }
+
+    fn buffer(&self) -> &Buffer {
+        // Taken by drop alone.
+        static EMPTY: Buffer = Buffer { records: Vec::new(), arena: Vec::new() };
+        self.buffer.as_deref().unwrap_or(&EMPTY)
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let last = self.first_sequence - 1 + self.count();
+        let Some(buffer) = self.buffer.take() else { return };
+        let end = self.end.filter(|end| end.record < buffer.records.len());
+        self.core.give_back(self.process_id, last, buffer, end);
+    }
+}
+
+/// Iterates over the events of a batch, splitting lines as it goes.
+#[derive(Clone)]
+pub struct Events<'a> {
+    batch: &'a Batch,
+    at: Cursor,
+    given: u64,
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Event<'a>;
+
+    fn next(&mut self) -> Option<Event<'a>> {
+        let buffer = self.batch.buffer();
+        let at_end = self.batch.end.is_some_and(|end| end == self.at);
+        let Some(record) = buffer.records.get(self.at.record).filter(|_| !at_end) else {
+            self.batch.counted.store(self.given, Ordering::Relaxed);
+            return None;
+        };
+        let bytes = &buffer.arena[record.start..record.start + record.len];
+        let output = |stream, partial, unterminated| EventKind::Output {
+            stream,
+            partial,
+            unterminated,
+            lost: record.lost && self.at.offset == 0,
+        };
+        let mut data = bytes;
+        let mut next = Cursor { record: self.at.record + 1, offset: 0 };
+        let kind = match record.kind {
+            RecordKind::Started => EventKind::Started,
+            RecordKind::Chunk(stream) => output(stream, false, false),
+            RecordKind::Piece(stream) => output(stream, true, false),
+            RecordKind::Unterminated(stream) => output(stream, false, true),
+            RecordKind::Lines(stream) => {
+                let rest = &bytes[self.at.offset..];
+                let end = memchr(b'\n', rest).unwrap_or(rest.len());
+                data = &rest[..end];
+                if end + 1 < rest.len() {
+                    next = Cursor { record: self.at.record, offset: self.at.offset + end + 1 };
+                }
+                output(stream, false, false)
+            }
+            RecordKind::Exited(ending) => EventKind::Exited(ending),
+            RecordKind::Closed { ending, drain_bound } => EventKind::Closed { ending, drain_bound },
+        };
+        self.at = next;
+        self.given += 1;
+        Some(Event {
+            kind,
+            process_id: self.batch.process_id,
+            pid: self.batch.pid,
+            sequence: self.batch.first_sequence + self.given - 1,
+            time: record.time,
+            data,
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! Who turns the loop. A service's supervisor thread does, unless a thread that waits for something of that
+//! service has taken the *seat*: it then waits in the poller itself and handles what comes, so that what it
+//! waits for reaches it without a hand-off between threads. There is one seat; further waiters sleep.
+//!
+//! Every event goes to exactly one thread, and handling is guarded by each process's own lock, so it does not
+//! matter who handles what. A thread that changes something the seated one waits for wakes the poller.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::buffer::ReadBuffer;
+use crate::sys::poller::{Events, Poller};
+
+/// The token of the poller's waker; all others belong to the host.
+pub(crate) const WAKER: u64 = 0;
+
+/// Whoever owns a loop and handles its events.
+pub(crate) trait Host: Send + Sync {
+    fn driver(&self) -> &Driver;
+    /// Handles one event; on any thread, several at once.
+    fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer);
+    /// Handling panicked: the service is broken, everybody who waits must learn it.
+    fn broken(&self);
+}
+
+pub(crate) struct Driver {
+    pub(crate) poller: Poller,
+    seat_taken: AtomicBool,
+    panic: OnceLock<String>,
+}
+
+thread_local! {
+    /// Set while this thread handles events from the seat.
+    static SEATED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What one thread needs to turn a loop.
+pub(crate) struct Turn {
+    events: Events,
+    buffer: ReadBuffer,
+}
+
+impl Turn {
+    pub(crate) fn new() -> Result<Turn> {
+        let buffer = ReadBuffer::new()
+            .ok_or_else(|| Error::new(ErrorKind::OutOfMemory, "wait", "no memory for a read buffer"))?;
+        Ok(Turn { events: Events::new(), buffer })
+    }
+}
+
+impl Driver {
+    pub(crate) fn new() -> Result<Driver> {
+        Ok(Driver { poller: Poller::new(WAKER)?, seat_taken: AtomicBool::new(false), panic: OnceLock::new() })
+    }
+
+    /// The message of the panic that broke this loop, as an error.
+    pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
+        match self.panic.get() {
+            None => Ok(()),
+            Some(message) => Err(Error::new(ErrorKind::Panic, operation, message.clone())),
+        }
+    }
+
+    /// The supervisor's life: turns until `done`.
+    pub(crate) fn supervise(&self, host: &dyn Host, mut turn: Turn, done: impl Fn() -> bool) {
+        while !done() {
+            self.poller.wait_as_supervisor(&mut turn.events);
+            self.handle(host, &mut turn);
+        }
+    }
+
+    /// Handles what a wait brought.
+    fn handle(&self, host: &dyn Host, turn: &mut Turn) {
+        let Turn { events, buffer } = turn;
+        for (token, hang_up) in events.iter() {
+            if token == WAKER {
+                self.poller.clear_wake();
+                continue;
+            }
+            let handled = catch_unwind(AssertUnwindSafe(|| host.handle(token, hang_up, buffer)));
+            if let Err(payload) = handled {
+                self.break_with(host, payload.as_ref());
+            }
+        }
+    }
+
+    /// Marks the service broken by a panic, and tells everybody.
+    pub(crate) fn break_with(&self, host: &dyn Host, payload: &(dyn Any + Send)) {
+        let _ = self.panic.set(panic_message(payload));
+        host.broken();
+        self.poller.wake();
+    }
+
+    /// The seat, if it is free.
+    pub(super) fn sit(&self) -> Option<Seat<'_>> {
+        if self.seat_taken.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        match Turn::new() {
+            Ok(turn) => {
+                self.poller.switch_supervisor(false);
+                Some(Seat { driver: self, turn })
+            }
+            Err(_) => {
+                self.seat_taken.store(false, Ordering::Release);
+                None
+            }
+        }
+    }
+
+    /// Something that the seated thread waits for has changed.
+    pub(super) fn wake_seat(&self) {
+        if !SEATED.get() {
+            self.poller.wake();
+        }
+    }
+
+    /// The supervisor has something to decide that no descriptor reports.
+    pub(crate) fn wake_supervisor(&self) {
+        self.poller.wake_supervisor();
+    }
+}
+
+/// The right to turn the loop in place of the supervisor.
+pub(super) struct Seat<'a> {
+    driver: &'a Driver,
+    turn: Turn,
+}
+
+impl Seat<'_> {
+    /// Waits up to `timeout_ms` and handles what came.
+    pub(super) fn turn(&mut self, host: &dyn Host, timeout_ms: i32) {
+        let Seat { driver, turn } = self;
+        driver.poller.wait(&mut turn.events, timeout_ms);
+        SEATED.set(true);
+        driver.handle(host, turn);
+        SEATED.set(false);
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        // In this order: whoever sits down next switches it off again.
+        self.driver.poller.switch_supervisor(true);
+        self.driver.seat_taken.store(false, Ordering::Release);
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned());
+    format!("panicked: {text}")
+}

@@ -1,0 +1,169 @@
+//! Result codes and `coreproc_error`.
+
+use std::ffi::{CString, c_char};
+
+use super::guard;
+use crate::error::{Error, ErrorKind};
+
+/// What a call that can fail returns: 0, or a negative code. `coreproc_result_name` names it.
+pub type coreproc_result = i32;
+
+/// It worked.
+pub const COREPROC_OK: i32 = 0;
+/// NULL, a bad length, an unknown value, a NUL byte in a string: the message names the argument.
+pub const COREPROC_INVALID_ARGUMENT: i32 = -1;
+/// There is no such program, folder or interpreter, or no such process.
+pub const COREPROC_NOT_FOUND: i32 = -2;
+/// The kernel refused for lack of permission: EACCES, EPERM.
+pub const COREPROC_PERMISSION_DENIED: i32 = -3;
+/// Another system call failed; see `coreproc_error_errno`.
+pub const COREPROC_SYSTEM: i32 = -4;
+/// Memory could not be allocated.
+pub const COREPROC_OUT_OF_MEMORY: i32 = -5;
+/// The process has ended.
+pub const COREPROC_NOT_RUNNING: i32 = -6;
+/// Standard input is not a pipe, was closed, or nobody reads it any more.
+pub const COREPROC_STDIN_CLOSED: i32 = -7;
+/// The time ran out first.
+pub const COREPROC_TIMED_OUT: i32 = -8;
+/// The service or the subscription is closed, or the stream of events has ended.
+pub const COREPROC_CLOSED: i32 = -9;
+/// A call from inside a callback would have to wait.
+pub const COREPROC_DEADLOCK: i32 = -10;
+/// The call was made in a child of fork(), which has none of the library's threads.
+pub const COREPROC_FORKED: i32 = -11;
+/// A bug in the library; the message says what panicked.
+pub const COREPROC_PANIC: i32 = -12;
+/// The kernel, or its filters, lack something that is needed.
+pub const COREPROC_UNSUPPORTED: i32 = -13;
+
+/// Why a call failed. Immutable; owned by whoever got it; any thread may read it.
+///
+/// Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There is no
+/// last-error state.
+pub struct coreproc_error {
+    error: Error,
+    operation: CString,
+    stage: CString,
+    message: CString,
+}
+
+impl coreproc_error {
+    pub(super) fn into_raw(error: Error) -> *mut coreproc_error {
+        // Our messages have no NUL: what comes from outside is quoted and escaped.
+        let text = |text: &str| CString::new(text.replace('\0', "\\0")).unwrap_or_default();
+        let boxed = coreproc_error {
+            operation: text(error.operation()),
+            stage: text(error.stage()),
+            message: text(&error.to_string()),
+            error,
+        };
+        Box::into_raw(Box::new(boxed))
+    }
+
+    pub(super) fn code(kind: ErrorKind) -> coreproc_result {
+        match kind {
+            ErrorKind::InvalidArgument => COREPROC_INVALID_ARGUMENT,
+            ErrorKind::NotFound => COREPROC_NOT_FOUND,
+            ErrorKind::PermissionDenied => COREPROC_PERMISSION_DENIED,
+            ErrorKind::System => COREPROC_SYSTEM,
+            ErrorKind::OutOfMemory => COREPROC_OUT_OF_MEMORY,
+            ErrorKind::NotRunning => COREPROC_NOT_RUNNING,
+            ErrorKind::StdinClosed => COREPROC_STDIN_CLOSED,
+            ErrorKind::TimedOut => COREPROC_TIMED_OUT,
+            ErrorKind::Closed => COREPROC_CLOSED,
+            ErrorKind::Deadlock => COREPROC_DEADLOCK,
+            ErrorKind::Forked => COREPROC_FORKED,
+            ErrorKind::Panic => COREPROC_PANIC,
+            ErrorKind::Unsupported => COREPROC_UNSUPPORTED,
+        }
+    }
+}
+
+/// The name of a result code, such as "COREPROC_TIMED_OUT"; "COREPROC_UNKNOWN" for one this library does not
+/// know. Static. Thread-safe.
+#[unsafe(no_mangle)]
+pub extern "C" fn coreproc_result_name(result: coreproc_result) -> *const c_char {
+    let name = match result {
+        COREPROC_OK => c"COREPROC_OK",
+        COREPROC_INVALID_ARGUMENT => c"COREPROC_INVALID_ARGUMENT",
+        COREPROC_NOT_FOUND => c"COREPROC_NOT_FOUND",
+        COREPROC_PERMISSION_DENIED => c"COREPROC_PERMISSION_DENIED",
+        COREPROC_SYSTEM => c"COREPROC_SYSTEM",
+        COREPROC_OUT_OF_MEMORY => c"COREPROC_OUT_OF_MEMORY",
+        COREPROC_NOT_RUNNING => c"COREPROC_NOT_RUNNING",
+        COREPROC_STDIN_CLOSED => c"COREPROC_STDIN_CLOSED",
+        COREPROC_TIMED_OUT => c"COREPROC_TIMED_OUT",
+        COREPROC_CLOSED => c"COREPROC_CLOSED",
+        COREPROC_DEADLOCK => c"COREPROC_DEADLOCK",
+        COREPROC_FORKED => c"COREPROC_FORKED",
+        COREPROC_PANIC => c"COREPROC_PANIC",
+        COREPROC_UNSUPPORTED => c"COREPROC_UNSUPPORTED",
+        _ => c"COREPROC_UNKNOWN",
+    };
+    name.as_ptr()
+}
+
+/// The result code that the failed call returned; `COREPROC_OK` for NULL. Thread-safe.
+///
+/// # Safety
+/// `error` is NULL or a live error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_error_result(error: *const coreproc_error) -> coreproc_result {
+    // SAFETY: the caller's promise.
+    guard::get(COREPROC_OK, || unsafe { error.as_ref() }.map_or(COREPROC_OK, |e| coreproc_error::code(e.error.kind())))
+}
+
+/// The kernel's errno behind the failure, 0 where there is none. Thread-safe.
+///
+/// # Safety
+/// `error` is NULL or a live error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_error_errno(error: *const coreproc_error) -> i32 {
+    // SAFETY: the caller's promise.
+    guard::get(0, || unsafe { error.as_ref() }.and_then(|e| e.error.errno()).unwrap_or(0))
+}
+
+/// The operation that failed, such as "spawn"; "" for NULL. Lives as long as the error. Thread-safe.
+///
+/// # Safety
+/// `error` is NULL or a live error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_error_operation(error: *const coreproc_error) -> *const c_char {
+    // SAFETY: the caller's promise.
+    guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.operation.as_ptr()))
+}
+
+/// The step of the operation that failed, such as "lookup", "chdir", "exec", "interpreter", "stdin"; "" where
+/// there is none. Lives as long as the error. Thread-safe.
+///
+/// # Safety
+/// `error` is NULL or a live error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_error_stage(error: *const coreproc_error) -> *const c_char {
+    // SAFETY: the caller's promise.
+    guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.stage.as_ptr()))
+}
+
+/// The whole story, to be shown as it is, such as `spawn "gti": lookup: no such program in PATH`; "" for NULL.
+/// Lives as long as the error. Thread-safe.
+///
+/// # Safety
+/// `error` is NULL or a live error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_error_message(error: *const coreproc_error) -> *const c_char {
+    // SAFETY: the caller's promise.
+    guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.message.as_ptr()))
+}
+
+/// Frees an error; NULL is fine.
+///
+/// # Safety
+/// `error` is NULL or a live error, and dead afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_error_free(error: *mut coreproc_error) {
+    if !error.is_null() {
+        // SAFETY: the caller's promise; made by `into_raw`.
+        guard::get((), || drop(unsafe { Box::from_raw(error) }));
+    }
+}

@@ -1,0 +1,29 @@
+//! The C ABI: one file for each C type. A function here has three steps, arguments, call, result, and no
+//! logic; the contract is in the comments, which cbindgen copies into `include/coreproc.h`.
+//!
+//! Handles are `Arc`s (shared types) or `Box`es (builders and results) turned into pointers; each C type has
+//! its own Rust type, so a pointer can be cast one way only.
+
+#![allow(unsafe_code)]
+#![allow(non_camel_case_types)]
+
+mod bytes;
+mod command;
+mod error;
+mod guard;
+#[cfg(feature = "fault-injection")]
+mod injection;
+mod process;
+mod service;
+mod subscription;
+mod version;
+
+pub use bytes::*;
+pub use command::*;
+pub use error::*;
+#[cfg(feature = "fault-injection")]
+pub use injection::*;
+pub use process::*;
+pub use service::*;
+pub use subscription::*;
+pub use version::*;

@@ -1,0 +1,63 @@
+//! Process management: spawn, watch, stream and stop child processes, exactly, in any host.
+//!
+//! ```
+//! use coreproc::{Command, Service, ServiceOptions, ExitStatus};
+//!
+//! # fn main() -> coreproc::Result<()> {
+//! let service = Service::new(ServiceOptions::default())?;
+//! let process = Command::new("sh").args(["-c", "echo hello; exit 3"]).spawn(&service)?;
+//! let info = process.wait(None)?;
+//! assert_eq!(info.status(), Some(ExitStatus::Code(3)));
+//! assert_eq!(process.output()?, b"hello\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A map
+//!
+//! - `sys` is the only code that talks to the kernel: spawning by `clone3` with vfork semantics, pidfds, an
+//!   edge-triggered poller, pipes, spools, clocks.
+//! - `event` is how anything that happens reaches whoever listens: [`Subscription`]s give [`Batch`]es of
+//!   [`Event`]s, to takers or to a callback. Waiting lives here too: a thread that waits turns its service's
+//!   loop beside the supervisor, so that what it waits for reaches it without a hand-off.
+//! - `process` is layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es. `process::child` is the state
+//!   machine of one of them, `process::supervisor` the loop and the registry.
+//! - `ffi` is the C ABI over all of it, whose contract is `include/coreproc.h`.
+//!
+//! # Promises
+//!
+//! No signal handler, no `waitpid(-1)`, no output of its own; every descriptor close-on-exec; memory bounded;
+//! no wake-up while nothing happens. A child's exit is told as soon as it is reaped, whoever holds its pipes,
+//! code and signal apart; when the host reaps it first the kernel is asked, and what it cannot tell is
+//! [`ExitStatus::Unknown`], never a false zero.
+
+mod error;
+mod event;
+pub mod ffi;
+mod process;
+mod sys;
+
+pub use error::{Error, ErrorKind, Result};
+pub use event::batch::Events;
+pub use event::event::Ending;
+pub use event::{
+    Batch, Cause, Delivery, Event, EventKind, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
+};
+pub use process::{
+    CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Scope, Service, ServiceOptions, Size, State,
+    Stdin, StopOptions,
+};
+pub use sys::clock::Stamp;
+pub use sys::pidfd::ExitStatus;
+pub use sys::procfs::Holder;
+
+// Handles go between threads in every host; the compiler proves it.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Service>();
+    shared::<Process>();
+    shared::<Subscription>();
+    const fn sent<T: Send>() {}
+    sent::<Command>();
+    sent::<Batch>();
+};

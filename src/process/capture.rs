@@ -1,0 +1,106 @@
+//! The capture: a ring that keeps the last bytes of a process's output, in order of arrival.
+
+/// Grows as needed up to its size, then overwrites the oldest bytes and counts them.
+#[derive(Debug, Default)]
+pub(crate) struct Capture {
+    bytes: Vec<u8>,
+    /// Once full: where the oldest byte is.
+    oldest: usize,
+    size: usize,
+    dropped: u64,
+}
+
+impl Capture {
+    pub(crate) fn new(size: usize) -> Capture {
+        Capture { bytes: Vec::new(), oldest: 0, size, dropped: 0 }
+    }
+
+    /// Bytes overwritten, or never stored.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(crate) fn write(&mut self, mut data: &[u8]) {
+        if self.size == 0 {
+            return;
+        }
+        if data.len() >= self.size {
+            self.dropped += (self.bytes.len() + data.len() - self.size) as u64;
+            data = &data[data.len() - self.size..];
+            self.oldest = 0;
+            self.bytes.clear();
+        }
+        let room = self.size - self.bytes.len();
+        let (fits, wraps) = data.split_at(room.min(data.len()));
+        if !fits.is_empty() && !self.grow(fits.len()) {
+            // What memory there is becomes the size.
+            self.size = self.bytes.len();
+            self.dropped += fits.len() as u64;
+            if self.size == 0 {
+                self.dropped += wraps.len() as u64;
+                return;
+            }
+            return self.overwrite(wraps);
+        }
+        self.bytes.extend_from_slice(fits);
+        self.overwrite(wraps);
+    }
+
+    /// Makes room for `more` bytes, doubling up to the size; false when memory is short.
+    fn grow(&mut self, more: usize) -> bool {
+        let needed = self.bytes.len() + more;
+        if needed <= self.bytes.capacity() {
+            return true;
+        }
+        let target = needed.max(self.bytes.capacity().saturating_mul(2)).min(self.size);
+        self.bytes.try_reserve_exact(target - self.bytes.len()).is_ok()
+    }
+
+    /// Replaces the oldest bytes of a full ring; `data` is no longer than the ring.
+    fn overwrite(&mut self, data: &[u8]) {
+        self.dropped += data.len() as u64;
+        let (first, second) = data.split_at(data.len().min(self.bytes.len() - self.oldest));
+        self.bytes[self.oldest..self.oldest + first.len()].copy_from_slice(first);
+        self.bytes[..second.len()].copy_from_slice(second);
+        self.oldest += data.len();
+        if self.oldest >= self.bytes.len() {
+            self.oldest -= self.bytes.len();
+        }
+    }
+
+    /// What it holds, oldest first; None when memory is short.
+    pub(crate) fn to_vec(&self) -> Option<Vec<u8>> {
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(self.bytes.len()).ok()?;
+        copy.extend_from_slice(&self.bytes[self.oldest..]);
+        copy.extend_from_slice(&self.bytes[..self.oldest]);
+        Some(copy)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::Capture;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn keeps_the_last_bytes_and_counts_the_rest(
+            size in 0usize..70,
+            writes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..20),
+        ) {
+            let mut capture = Capture::new(size);
+            let mut all = Vec::new();
+            for write in &writes {
+                capture.write(write);
+                all.extend_from_slice(write);
+            }
+            let kept = all.len().min(size);
+            prop_assert_eq!(capture.to_vec().unwrap(), &all[all.len() - kept..]);
+            if size > 0 {
+                prop_assert_eq!(capture.dropped(), (all.len() - kept) as u64);
+            }
+        }
+    }
+}

@@ -1,0 +1,898 @@
+//! One child: its state, and every transition of it.
+//!
+//! running → exited (the leader is reaped) → closed (its output is read to the end, or the drain bound is
+//! reached). Whatever happens to a child, an event, a deadline, a call, ends in [`Child::advance`], which
+//! decides what follows. All of it runs under the child's mutex; signals are sent under it too, so that none
+//! can follow the reaping.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::capture::Capture;
+use super::output::{Next, Output};
+use super::scan::Scanner;
+use super::service::Drain;
+use super::stop::{Scope, StopOptions};
+use super::supervisor::Supervisor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::driver::Host;
+use crate::event::event::{Cause, Ending, Stream, holders_text};
+use crate::event::subscription::{Core, Source};
+use crate::event::wait::{self, Deadline, Gate, lock};
+use crate::sys::buffer::ReadBuffer;
+use crate::sys::clock::{Stamp, monotonic_ns};
+use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen, Target};
+use crate::sys::pipe;
+use crate::sys::poller::Interest;
+use crate::sys::procfs::Holder;
+
+/// Which descriptor of a child an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Pidfd = 0,
+    Stdout = 1,
+    Stderr = 2,
+    Stdin = 3,
+}
+
+impl Slot {
+    /// Ids count from 1, so these are above the supervisor's own tokens.
+    pub(crate) fn token(self, id: u64) -> u64 {
+        id << 3 | self as u64
+    }
+
+    pub(crate) fn of(token: u64) -> (u64, Slot) {
+        let slot = match token & 7 {
+            0 => Slot::Pidfd,
+            1 => Slot::Stdout,
+            2 => Slot::Stderr,
+            _ => Slot::Stdin,
+        };
+        (token >> 3, slot)
+    }
+
+    fn of_stream(index: usize) -> Slot {
+        if index == 0 { Slot::Stdout } else { Slot::Stderr }
+    }
+}
+
+/// Where a process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It runs.
+    Running,
+    /// Its leader ended and was reaped; its output is being read to the end.
+    Exited,
+    /// Nothing follows.
+    Closed,
+}
+
+/// What is known of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Its number in its service, from 1, never reused.
+    pub id: u64,
+    /// Its PID; may be another process's once this one has ended.
+    pub pid: i32,
+    /// Where it is in its life.
+    pub state: State,
+    /// How and why it ended.
+    pub ending: Option<Ending>,
+    /// When it was started.
+    pub started: Stamp,
+    /// When its end was seen.
+    pub exited: Option<Stamp>,
+    /// When it was closed.
+    pub closed: Option<Stamp>,
+    /// Bytes read from its standard output so far.
+    pub stdout_bytes: u64,
+    /// Bytes read from its standard error so far.
+    pub stderr_bytes: u64,
+    /// Bytes that its capture does not hold any more, or never did.
+    pub dropped_bytes: u64,
+    /// Bytes read after it was closed, and discarded; or lost from a spool.
+    pub discarded_bytes: u64,
+    /// It was closed while somebody still held its output pipes.
+    pub drain_bound: bool,
+}
+
+impl Info {
+    /// How it ended, once it has.
+    pub fn status(&self) -> Option<ExitStatus> {
+        self.ending.map(|ending| ending.status)
+    }
+
+    /// From start to exit; None while it runs.
+    pub fn duration(&self) -> Option<Duration> {
+        let exited = self.exited?;
+        Some(Duration::from_nanos(exited.monotonic_ns - self.started.monotonic_ns))
+    }
+}
+
+/// What a launched child starts with.
+pub(crate) struct Seed {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) outputs: [Option<Output>; 2],
+    pub(crate) capture_bytes: usize,
+    pub(crate) leads_group: bool,
+    pub(crate) stop: StopOptions,
+    pub(crate) drain: Drain,
+    pub(crate) timeout: Option<Duration>,
+}
+
+pub(crate) struct Child {
+    pub(crate) id: u64,
+    pub(crate) pid: i32,
+    pub(crate) supervisor: Arc<Supervisor>,
+    started: Stamp,
+    leads_group: bool,
+    stop: StopOptions,
+    drain: Drain,
+    inner: Mutex<Inner>,
+    gate: Gate,
+}
+
+struct Inner {
+    /// Until closed.
+    pidfd: Option<OwnedFd>,
+    ending: Option<Ending>,
+    exited: Option<Stamp>,
+    closed: Option<Stamp>,
+    /// Known to have ended, but left unreaped so that its group's number stays taken (before Linux 6.9).
+    unreaped: bool,
+    /// What we did to it first.
+    intent: Option<Cause>,
+    stdin: Stdin,
+    outputs: [Option<Output>; 2],
+    capture: Capture,
+    feeds: Vec<Arc<Core>>,
+    /// Since when a full queue has kept us from reading.
+    paused_since: Option<u64>,
+    timeout_at: Option<u64>,
+    stopping: Option<Stopping>,
+    draining: Draining,
+    holders: Vec<Holder>,
+    /// What the supervisor's timers know.
+    armed: Option<u64>,
+    /// Bytes read, of each output.
+    counts: [u64; 2],
+    discarded: u64,
+    /// A spool is to be looked at again: no descriptor reports that.
+    spool_due: bool,
+}
+
+#[derive(Default)]
+struct Stdin {
+    fd: Option<OwnedFd>,
+    /// Is somebody in the middle of a write?
+    busy: bool,
+    /// The pipe was full.
+    full: bool,
+    watched: bool,
+}
+
+/// A stop that runs.
+struct Stopping {
+    target: Target,
+    /// When SIGKILL follows; None: never.
+    kill_at: Option<u64>,
+    killed: bool,
+    /// When to look whether the group is gone, once its leader is.
+    look_at: u64,
+    interval: u64,
+}
+
+/// From exit to closed. Times shift while a full queue keeps us from reading.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Draining {
+    No,
+    Yes {
+        quiet_since: u64,
+        started: u64,
+    },
+    /// The bound was reached; the holders are being looked up.
+    Scanning,
+}
+
+/// Reads of one output before others get their turn.
+const READS_AT_ONCE: usize = 16;
+
+/// What has to happen once the lock is gone.
+#[must_use]
+enum After {
+    Nothing,
+    Scan,
+}
+
+impl Child {
+    pub(crate) fn new(id: u64, supervisor: Arc<Supervisor>, seed: Seed) -> Arc<Child> {
+        let started = Stamp::now();
+        let timeout_at = seed.timeout.map(|timeout| started.monotonic_ns.saturating_add(nanoseconds(timeout)));
+        Arc::new(Child {
+            id,
+            pid: seed.pid,
+            supervisor,
+            started,
+            leads_group: seed.leads_group,
+            stop: seed.stop,
+            drain: seed.drain,
+            gate: Gate::default(),
+            inner: Mutex::new(Inner {
+                pidfd: Some(seed.pidfd),
+                ending: None,
+                exited: None,
+                closed: None,
+                unreaped: false,
+                intent: None,
+                stdin: Stdin { fd: seed.stdin, ..Stdin::default() },
+                outputs: seed.outputs,
+                capture: Capture::new(seed.capture_bytes),
+                feeds: Vec::new(),
+                paused_since: None,
+                timeout_at,
+                stopping: None,
+                draining: Draining::No,
+                holders: Vec::new(),
+                armed: None,
+                counts: [0; 2],
+                discarded: 0,
+                spool_due: false,
+            }),
+        })
+    }
+
+    /// Starts watching: to be called once, before anybody else can see the child. On failure the child has
+    /// been killed and reaped.
+    pub(crate) fn begin(self: &Arc<Self>, subscriptions: Vec<Arc<Core>>) -> std::result::Result<(), i32> {
+        let mut inner = lock(&self.inner);
+        if let Err(errno) = self.watch(&mut inner) {
+            if let Some(pidfd) = &inner.pidfd {
+                let target = if self.leads_group { Target::Group } else { Target::Process };
+                let _ = pidfd::send(pidfd, self.pid, libc::SIGKILL, target);
+                pidfd::reap_blocking(pidfd);
+            }
+            self.forget_all(&mut inner);
+            return Err(errno);
+        }
+        for subscription in subscriptions {
+            if subscription.attach(self.id, self.pid, Arc::clone(self) as Arc<dyn Source>, self.started) {
+                inner.feeds.push(subscription);
+            }
+        }
+        self.arm(&mut inner);
+        Ok(())
+    }
+
+    fn watch(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
+        let poller = &self.supervisor.driver().poller;
+        for (index, output) in inner.outputs.iter_mut().enumerate() {
+            let slot = Slot::of_stream(index);
+            match output {
+                Some(Output::Pipe(pipe)) => poller.watch(&pipe.fd, slot.token(self.id), Interest::Readable)?,
+                Some(Output::Spool(spool)) => {
+                    spool.watch = Some(self.supervisor.follow(&spool.file, self.id, slot)?);
+                }
+                None => {}
+            }
+        }
+        match &inner.pidfd {
+            Some(pidfd) => poller.watch(pidfd, Slot::Pidfd.token(self.id), Interest::Readable),
+            None => Ok(()),
+        }
+    }
+
+    fn forget_all(&self, inner: &mut Inner) {
+        if let Some(pidfd) = inner.pidfd.take() {
+            self.supervisor.driver().poller.forget(&pidfd);
+        }
+        self.end_stdin(inner);
+        for index in 0..inner.outputs.len() {
+            self.end_output(inner, index);
+        }
+    }
+
+    // What happens to it.
+
+    /// A descriptor is ready.
+    pub(crate) fn on_ready(self: &Arc<Self>, slot: Slot, hang_up: bool, buffer: &mut ReadBuffer) {
+        let mut inner = lock(&self.inner);
+        match slot {
+            Slot::Pidfd => self.look_for_exit(&mut inner, hang_up, buffer),
+            Slot::Stdout => self.read(&mut inner, 0, hang_up, buffer),
+            Slot::Stderr => self.read(&mut inner, 1, hang_up, buffer),
+            Slot::Stdin => {
+                inner.stdin.full = false;
+                self.gate.notify_all(self.supervisor.driver());
+            }
+        }
+        self.finish(inner);
+    }
+
+    /// A deadline has come.
+    pub(crate) fn on_deadline(self: &Arc<Self>, now: u64, buffer: &mut ReadBuffer) {
+        let mut inner = lock(&self.inner);
+        inner.armed = None;
+        if std::mem::take(&mut inner.spool_due) {
+            for index in 0..inner.outputs.len() {
+                self.read(&mut inner, index, true, buffer);
+            }
+        }
+        if inner.ending.is_none() && inner.timeout_at.is_some_and(|at| at <= now) {
+            inner.timeout_at = None;
+            // It may have ended just now: then there is nothing to stop.
+            let _ = self.begin_stop(&mut inner, &self.stop, Cause::Timeout);
+        }
+        if let Some(stopping) = &inner.stopping
+            && !stopping.killed
+            && stopping.kill_at.is_some_and(|at| at <= now)
+        {
+            self.kill_now(&mut inner);
+        }
+        if self.drain_deadline(&inner).is_some_and(|at| at <= now) {
+            self.read_what_is_held(&mut inner, buffer);
+            if inner.outputs.iter().any(Option::is_some) && inner.paused_since.is_none() {
+                inner.draining = Draining::Scanning;
+                return self.finish_with(inner, After::Scan);
+            }
+        }
+        self.finish(inner);
+    }
+
+    /// The holders of its pipes at the drain bound.
+    pub(crate) fn on_holders(self: &Arc<Self>, holders: Vec<Holder>) {
+        let mut inner = lock(&self.inner);
+        if inner.closed.is_none() && inner.draining == Draining::Scanning {
+            self.close(&mut inner, Some(holders));
+        }
+        self.finish(inner);
+    }
+
+    /// The inodes of the pipes that are still open.
+    pub(crate) fn pipe_inodes(&self) -> Vec<u64> {
+        let inner = lock(&self.inner);
+        inner.outputs.iter().flatten().filter_map(Output::pipe_inode).collect()
+    }
+
+    /// The service is broken: waiters look again.
+    pub(crate) fn wake_all(&self) {
+        let _inner = lock(&self.inner);
+        self.gate.notify_all(self.supervisor.driver());
+    }
+
+    // Decisions.
+
+    fn finish(self: &Arc<Self>, inner: std::sync::MutexGuard<'_, Inner>) {
+        self.finish_with(inner, After::Nothing);
+    }
+
+    fn finish_with(self: &Arc<Self>, mut inner: std::sync::MutexGuard<'_, Inner>, after: After) {
+        self.advance(&mut inner);
+        self.arm(&mut inner);
+        drop(inner);
+        if let After::Scan = after {
+            Scanner::request(self);
+        }
+    }
+
+    /// Decides what follows from the state as it is now.
+    fn advance(&self, inner: &mut Inner) {
+        let open = inner.outputs.iter().any(Option::is_some);
+        if inner.closed.is_some() {
+            return;
+        }
+        if inner.ending.is_none() {
+            return;
+        }
+        let stopped = self.stop_is_settled(inner);
+        if open {
+            if inner.draining == Draining::No {
+                let now = monotonic_ns();
+                inner.draining = Draining::Yes { quiet_since: now, started: now };
+            }
+        } else if stopped {
+            self.close(inner, None);
+        }
+    }
+
+    /// Marks an exit under the lock, then reaps: nobody signals it in between or after.
+    fn look_for_exit(&self, inner: &mut Inner, hang_up: bool, buffer: &mut ReadBuffer) {
+        let Some(pidfd) = inner.pidfd.as_ref().filter(|_| inner.ending.is_none()) else { return };
+        let status = match pidfd::peek(pidfd) {
+            Peek::Running => return,
+            Peek::Ended(status) => status,
+            Peek::Stolen => match pidfd::ask_stolen(pidfd) {
+                Stolen::Ended(status) => status,
+                // Its hang-up comes when the other's reaping is done.
+                Stolen::NotYet if !hang_up => return,
+                Stolen::NotYet | Stolen::Untold => ExitStatus::Unknown,
+            },
+        };
+        let ending = Ending { status, cause: inner.intent.unwrap_or(Cause::Natural) };
+        let now = Stamp::now();
+        inner.ending = Some(ending);
+        inner.exited = Some(now);
+        inner.timeout_at = None;
+        let group_stop = inner.stopping.as_ref().is_some_and(|stopping| stopping.target == Target::Group);
+        inner.unreaped = group_stop && !pidfd::group_signals_work();
+        if !inner.unreaped {
+            pidfd::reap(pidfd);
+        }
+        self.supervisor.driver().poller.forget(pidfd);
+        self.end_stdin(inner);
+        for feed in &inner.feeds {
+            feed.push_exited(self.id, ending, now);
+        }
+        self.gate.notify_all(self.supervisor.driver());
+        // Mostly everything has been written and all is over right here.
+        for index in 0..inner.outputs.len() {
+            self.read(inner, index, true, buffer);
+        }
+    }
+
+    /// Reads an output until it is empty, ends, or is to be paused. With `hang_up` also past a short read,
+    /// because no further edge will tell of the end.
+    fn read(&self, inner: &mut Inner, index: usize, hang_up: bool, buffer: &mut ReadBuffer) {
+        for _ in 0..READS_AT_ONCE {
+            if inner.paused_since.is_some() {
+                self.trim_spool(inner, index);
+                return;
+            }
+            let leader_ended = inner.ending.is_some();
+            let Some(output) = &mut inner.outputs[index] else { return };
+            match output.read(leader_ended, buffer) {
+                Next::Data { bytes, more } => {
+                    let lost = output.take_lost();
+                    self.accept(inner, index, bytes, lost);
+                    if !more && !hang_up {
+                        return;
+                    }
+                }
+                Next::Empty => return,
+                Next::End => return self.end_output(inner, index),
+            }
+        }
+        // Others get their turn; what is left reports itself again.
+        self.reread(inner, index);
+    }
+
+    /// At the drain bound: what the pipes hold now, and not what comes meanwhile.
+    fn read_what_is_held(&self, inner: &mut Inner, buffer: &mut ReadBuffer) {
+        for index in 0..inner.outputs.len() {
+            let mut left = inner.outputs[index].as_ref().map_or(0, Output::holds);
+            loop {
+                let Some(output) = &mut inner.outputs[index] else { break };
+                match output.read(true, buffer) {
+                    Next::Data { bytes, .. } => {
+                        left = left.saturating_sub(bytes.len());
+                        self.accept(inner, index, bytes, 0);
+                        if left == 0 {
+                            break;
+                        }
+                    }
+                    Next::Empty => break,
+                    Next::End => {
+                        self.end_output(inner, index);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Has an output report again that was not read to its end.
+    fn reread(&self, inner: &mut Inner, index: usize) {
+        match &inner.outputs[index] {
+            Some(Output::Pipe(pipe)) => {
+                let token = Slot::of_stream(index).token(self.id);
+                self.supervisor.driver().poller.rearm(&pipe.fd, token, Interest::Readable);
+            }
+            Some(Output::Spool(_)) => inner.spool_due = true,
+            None => {}
+        }
+    }
+
+    fn trim_spool(&self, inner: &mut Inner, index: usize) {
+        if let Some(output) = &mut inner.outputs[index] {
+            output.trim();
+        }
+    }
+
+    fn accept(&self, inner: &mut Inner, index: usize, bytes: &[u8], lost: u64) {
+        inner.discarded += lost;
+        if inner.closed.is_some() {
+            inner.discarded += bytes.len() as u64;
+            return;
+        }
+        inner.counts[index] += bytes.len() as u64;
+        let now = Stamp::now();
+        if let Draining::Yes { quiet_since, .. } = &mut inner.draining {
+            *quiet_since = now.monotonic_ns;
+        }
+        inner.capture.write(bytes);
+        let stream = if index == 0 { Stream::Stdout } else { Stream::Stderr };
+        let mut full = false;
+        for feed in &inner.feeds {
+            full |= feed.push_output(self.id, stream, bytes, now);
+        }
+        if full && inner.paused_since.is_none() {
+            inner.paused_since = Some(now.monotonic_ns);
+        }
+    }
+
+    fn end_output(&self, inner: &mut Inner, index: usize) {
+        match &inner.outputs[index] {
+            Some(Output::Pipe(pipe)) => self.supervisor.driver().poller.forget(&pipe.fd),
+            Some(Output::Spool(spool)) => {
+                if let Some(watch) = spool.watch {
+                    self.supervisor.unfollow(watch);
+                }
+            }
+            None => return,
+        }
+        let _ended = inner.outputs[index].take();
+        if inner.closed.is_some() && inner.outputs.iter().all(Option::is_none) {
+            self.supervisor.child_drained(self.id);
+        }
+    }
+
+    fn end_stdin(&self, inner: &mut Inner) {
+        if let Some(fd) = inner.stdin.fd.take() {
+            if inner.stdin.watched {
+                self.supervisor.driver().poller.forget(&fd);
+            }
+            self.gate.notify_all(self.supervisor.driver());
+        }
+    }
+
+    fn close(&self, inner: &mut Inner, holders: Option<Vec<Holder>>) {
+        let Some(ending) = inner.ending else { return };
+        let now = Stamp::now();
+        inner.closed = Some(now);
+        if let Some(pidfd) = inner.pidfd.take()
+            && inner.unreaped
+        {
+            pidfd::reap(&pidfd);
+            inner.unreaped = false;
+        }
+        inner.stopping = None;
+        inner.paused_since = None;
+        let text = holders.as_deref().map(holders_text);
+        inner.holders = holders.unwrap_or_default();
+        for feed in std::mem::take(&mut inner.feeds) {
+            feed.push_closed(self.id, ending, text.as_deref(), now);
+        }
+        self.gate.notify_all(self.supervisor.driver());
+        self.supervisor.child_closed(self.id, inner.outputs.iter().all(Option::is_none));
+        // A holder's pipe is read on, and discarded: closing it would kill a background server by SIGPIPE.
+        for index in 0..inner.outputs.len() {
+            self.reread(inner, index);
+        }
+    }
+
+    // Deadlines.
+
+    fn drain_deadline(&self, inner: &Inner) -> Option<u64> {
+        match inner.draining {
+            Draining::Yes { quiet_since, started } if inner.paused_since.is_none() && inner.closed.is_none() => {
+                let silence = quiet_since.saturating_add(nanoseconds(self.drain.silence));
+                Some(silence.min(started.saturating_add(nanoseconds(self.drain.total))))
+            }
+            _ => None,
+        }
+    }
+
+    fn arm(&self, inner: &mut Inner) {
+        let stop = inner.stopping.as_ref().map(|stopping| {
+            let kill = stopping.kill_at.filter(|_| !stopping.killed).unwrap_or(u64::MAX);
+            if inner.ending.is_some() { kill.min(stopping.look_at) } else { kill }
+        });
+        let spool = inner.spool_due.then_some(0);
+        let next = [inner.timeout_at, stop, self.drain_deadline(inner), spool]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at != u64::MAX && inner.closed.is_none())
+            .min();
+        if next != inner.armed {
+            self.supervisor.timers.set(self.id, inner.armed, next);
+            inner.armed = next;
+        }
+    }
+
+    // Control.
+
+    fn target(&self, operation: &'static str, scope: Scope, default: Target) -> Result<Target> {
+        match scope {
+            Scope::Default if default == Target::Group && self.leads_group => Ok(Target::Group),
+            Scope::Default | Scope::Process => Ok(Target::Process),
+            Scope::Group if self.leads_group => Ok(Target::Group),
+            Scope::Group => Err(Error::invalid(operation, "scope: the process does not lead a group of its own")),
+        }
+    }
+
+    fn not_running(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::NotRunning, operation, "it has ended").on(format!("process {}", self.id))
+    }
+
+    /// Sends a signal if the target can still be named without doubt.
+    fn send(&self, inner: &Inner, operation: &'static str, signal: i32, target: Target) -> Result<()> {
+        let reachable = match target {
+            Target::Process => inner.ending.is_none(),
+            Target::Group => inner.ending.is_none() || inner.unreaped || pidfd::group_signals_work(),
+        };
+        let Some(pidfd) = inner.pidfd.as_ref().filter(|_| reachable) else {
+            return Err(self.not_running(operation));
+        };
+        pidfd::send(pidfd, self.pid, signal, target).map_err(|errno| match errno {
+            libc::ESRCH => self.not_running(operation),
+            errno => Error::system(operation, "", errno).on(format!("process {}", self.id)),
+        })
+    }
+
+    pub(crate) fn signal(&self, signal: i32, scope: Scope) -> Result<()> {
+        const OPERATION: &str = "signal";
+        if signal != 0 {
+            super::stop::check_signal(OPERATION, signal)?;
+        }
+        let target = self.target(OPERATION, scope, Target::Process)?;
+        self.send(&lock(&self.inner), OPERATION, signal, target)
+    }
+
+    pub(crate) fn kill(&self, scope: Scope) -> Result<()> {
+        const OPERATION: &str = "kill";
+        let target = self.target(OPERATION, scope, Target::Group)?;
+        let mut inner = lock(&self.inner);
+        self.send(&inner, OPERATION, libc::SIGKILL, target)?;
+        if inner.ending.is_none() {
+            inner.intent.get_or_insert(Cause::Killed);
+        }
+        Ok(())
+    }
+
+    /// Starts a stop, or moves a running one to its last step. Fine when the process has ended.
+    pub(crate) fn stop(self: &Arc<Self>, options: Option<&StopOptions>, cause: Cause) -> Result<()> {
+        let options = options.unwrap_or(&self.stop);
+        options.check("stop")?;
+        self.target("stop", options.scope, Target::Group)?;
+        let mut inner = lock(&self.inner);
+        let result = match &inner.stopping {
+            Some(stopping) if !stopping.killed => {
+                self.kill_now(&mut inner);
+                Ok(())
+            }
+            Some(_) => Ok(()),
+            None => self.begin_stop(&mut inner, options, cause),
+        };
+        self.finish(inner);
+        match result {
+            Err(error) if error.kind() == ErrorKind::NotRunning => Ok(()),
+            other => other,
+        }
+    }
+
+    fn begin_stop(&self, inner: &mut Inner, options: &StopOptions, cause: Cause) -> Result<()> {
+        const FIRST_LOOK: u64 = 5_000_000;
+        let target = self.target("stop", options.scope, Target::Group)?;
+        if inner.stopping.is_some() {
+            return Ok(());
+        }
+        self.send(inner, "stop", options.signal, target)?;
+        if inner.ending.is_none() {
+            inner.intent.get_or_insert(cause);
+        }
+        let now = monotonic_ns();
+        inner.stopping = Some(Stopping {
+            target,
+            kill_at: options.grace.map(|grace| now.saturating_add(nanoseconds(grace))),
+            killed: options.signal == libc::SIGKILL,
+            look_at: now,
+            interval: FIRST_LOOK,
+        });
+        Ok(())
+    }
+
+    fn kill_now(&self, inner: &mut Inner) {
+        if let Some(target) = inner.stopping.as_ref().map(|stopping| stopping.target) {
+            // Nobody left to kill is what a stop wants.
+            let _ = self.send(inner, "stop", libc::SIGKILL, target);
+        }
+        if let Some(stopping) = &mut inner.stopping {
+            stopping.killed = true;
+        }
+    }
+
+    /// After the leader's exit: does a stop still have something to do? A group is stopped when it is empty
+    /// or was killed; that it is empty nothing reports, so it is looked at, ever less often.
+    fn stop_is_settled(&self, inner: &mut Inner) -> bool {
+        const LONGEST: u64 = 200_000_000;
+        let Some(stopping) = &inner.stopping else { return true };
+        let waits_for_group = stopping.target == Target::Group && !stopping.killed && stopping.kill_at.is_some();
+        if waits_for_group && self.send(inner, "stop", 0, Target::Group).is_ok() {
+            let now = monotonic_ns();
+            if let Some(stopping) = &mut inner.stopping
+                && stopping.look_at <= now
+            {
+                stopping.look_at = now + stopping.interval;
+                stopping.interval = (stopping.interval * 2).min(LONGEST);
+            }
+            return false;
+        }
+        inner.stopping = None;
+        if inner.unreaped {
+            if let Some(pidfd) = &inner.pidfd {
+                pidfd::reap(pidfd);
+            }
+            inner.unreaped = false;
+        }
+        true
+    }
+
+    // What callers ask.
+
+    pub(crate) fn info(&self) -> Info {
+        self.info_of(&lock(&self.inner))
+    }
+
+    fn info_of(&self, inner: &Inner) -> Info {
+        Info {
+            id: self.id,
+            pid: self.pid,
+            state: match (inner.ending, inner.closed) {
+                (None, _) => State::Running,
+                (Some(_), None) => State::Exited,
+                (Some(_), Some(_)) => State::Closed,
+            },
+            ending: inner.ending,
+            started: self.started,
+            exited: inner.exited,
+            closed: inner.closed,
+            stdout_bytes: inner.counts[0],
+            stderr_bytes: inner.counts[1],
+            dropped_bytes: inner.capture.dropped(),
+            discarded_bytes: inner.discarded,
+            drain_bound: !inner.holders.is_empty(),
+        }
+    }
+
+    pub(crate) fn wait(&self, until: State, deadline: Deadline) -> Result<Info> {
+        const OPERATION: &str = "wait";
+        wait::wait(&*self.supervisor, OPERATION, (&self.inner, &self.gate), deadline, |inner| {
+            let reached = match until {
+                State::Running => true,
+                State::Exited => inner.ending.is_some(),
+                State::Closed => inner.closed.is_some(),
+            };
+            reached.then(|| self.info_of(inner))
+        })?
+        .ok_or_else(|| {
+            Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time").on(format!("process {}", self.id))
+        })
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        lock(&self.inner).closed.is_none()
+    }
+
+    pub(crate) fn captured(&self) -> Result<Vec<u8>> {
+        lock(&self.inner)
+            .capture
+            .to_vec()
+            .ok_or_else(|| Error::new(ErrorKind::OutOfMemory, "output", "no memory for a copy of the capture"))
+    }
+
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        lock(&self.inner).holders.clone()
+    }
+
+    /// Writes at least one byte, as many as fit until the deadline. Writers take turns.
+    pub(crate) fn write_stdin(&self, data: &[u8], deadline: Deadline) -> Result<usize> {
+        const OPERATION: &str = "write stdin";
+        const AT_ONCE: usize = 64 * 1024;
+        let gate = (&self.inner, &self.gate);
+        let turn = wait::wait(&*self.supervisor, OPERATION, gate, deadline, |inner| {
+            if inner.stdin.fd.is_none() || !inner.stdin.busy {
+                return Some(self.check_stdin(inner).map(|()| inner.stdin.busy = true));
+            }
+            None
+        })?;
+        turn.unwrap_or_else(|| Err(self.stdin_timed_out()))?;
+        let mut written = 0;
+        let result = loop {
+            if written == data.len() {
+                break Ok(());
+            }
+            let step = wait::wait(&*self.supervisor, OPERATION, gate, deadline, |inner| {
+                let rest = &data[written..data.len().min(written + AT_ONCE)];
+                self.write_some(inner, rest).transpose()
+            });
+            match step {
+                Ok(Some(Ok(count))) => written += count,
+                Ok(Some(Err(error))) | Err(error) => break Err(error),
+                Ok(None) => break Err(self.stdin_timed_out()),
+            }
+        };
+        lock(&self.inner).stdin.busy = false;
+        self.wake_all();
+        match result {
+            Err(error) if written == 0 => Err(error),
+            _ => Ok(written),
+        }
+    }
+
+    fn stdin_timed_out(&self) -> Error {
+        Error::new(ErrorKind::TimedOut, "write stdin", "it did not read in time").on(format!("process {}", self.id))
+    }
+
+    fn check_stdin(&self, inner: &Inner) -> Result<()> {
+        if inner.ending.is_some() {
+            return Err(self.not_running("write stdin"));
+        }
+        if inner.stdin.fd.is_none() {
+            return Err(Error::new(
+                ErrorKind::StdinClosed,
+                "write stdin",
+                "its standard input is not a pipe, or is closed",
+            )
+            .on(format!("process {}", self.id)));
+        }
+        Ok(())
+    }
+
+    /// One write without waiting; None when the pipe is full.
+    fn write_some(&self, inner: &mut Inner, data: &[u8]) -> Result<Option<usize>> {
+        self.check_stdin(inner)?;
+        let Some(fd) = inner.stdin.fd.as_ref().filter(|_| !inner.stdin.full) else { return Ok(None) };
+        match pipe::write(fd, data) {
+            Ok(count) => Ok(Some(count)),
+            Err(libc::EAGAIN) => {
+                inner.stdin.full = true;
+                if !inner.stdin.watched {
+                    self.supervisor
+                        .driver()
+                        .poller
+                        .watch(fd, Slot::Stdin.token(self.id), Interest::Writable)
+                        .map_err(|errno| Error::system("write stdin", "epoll", errno))?;
+                    inner.stdin.watched = true;
+                }
+                Ok(None)
+            }
+            Err(libc::EPIPE) => {
+                self.end_stdin(inner);
+                Err(Error::new(ErrorKind::StdinClosed, "write stdin", "nobody reads its standard input any more")
+                    .on(format!("process {}", self.id))
+                    .errno_is(libc::EPIPE))
+            }
+            Err(errno) => Err(Error::system("write stdin", "", errno).on(format!("process {}", self.id))),
+        }
+    }
+
+    pub(crate) fn close_stdin(&self) {
+        self.end_stdin(&mut lock(&self.inner));
+    }
+}
+
+impl Source for Child {
+    fn resume(&self) {
+        let mut inner = lock(&self.inner);
+        let Some(since) = inner.paused_since else { return };
+        if inner.feeds.iter().any(|feed| feed.is_full(self.id)) {
+            return;
+        }
+        inner.paused_since = None;
+        if let Draining::Yes { quiet_since, started } = &mut inner.draining {
+            let stood_still = monotonic_ns().saturating_sub(since.max(*started));
+            *quiet_since += stood_still;
+            *started += stood_still;
+        }
+        for index in 0..inner.outputs.len() {
+            self.reread(&mut inner, index);
+        }
+        self.arm(&mut inner);
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,376 @@
+//! [`Command`]: what to run, and how.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::launch;
+use super::process::Process;
+use super::service::{Drain, Service, Size};
+use super::stop::StopOptions;
+use crate::error::{Error, Result, quoted};
+use crate::event::subscription::{Core, Subscription};
+use crate::sys::{fork, pipe};
+
+/// A child's standard input.
+#[derive(Clone, Debug, Default)]
+pub enum Stdin {
+    /// /dev/null.
+    #[default]
+    Null,
+    /// A pipe: [`Process::write_stdin`].
+    Pipe,
+    /// The host's.
+    Inherit,
+    /// This descriptor.
+    Fd(Arc<OwnedFd>),
+    /// This file, opened for reading at each spawn, from the host's directory.
+    File(PathBuf),
+}
+
+/// How an output file is opened; it is created with 0666 less the host's umask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileMode {
+    /// Emptied first.
+    Truncate,
+    /// Added to.
+    Append,
+}
+
+/// A child's standard output or standard error.
+#[derive(Clone, Debug, Default)]
+pub enum Output {
+    /// A pipe that we read; for a detached command, a spool.
+    #[default]
+    Default,
+    /// A pipe that we read.
+    Pipe,
+    /// /dev/null.
+    Null,
+    /// The host's.
+    Inherit,
+    /// This descriptor.
+    Fd(Arc<OwnedFd>),
+    /// This file, opened at each spawn, from the host's directory.
+    File(PathBuf, FileMode),
+    /// Standard error alone: wherever standard output goes, in the exact order of writing.
+    Merge,
+    /// An unlinked file (in `TMPDIR`, else /tmp) that the child appends to and that we follow.
+    Spool,
+}
+
+/// A child's process group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Group {
+    /// Its own, which it leads.
+    #[default]
+    Own,
+    /// The host's.
+    Inherit,
+}
+
+/// The environment that a child starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EnvBase {
+    Inherited,
+    Empty,
+}
+
+/// A command to spawn, once or often. A builder: setters return it. What a setter refuses changes nothing,
+/// and [`Command::spawn`] reports the first mistake.
+#[derive(Clone)]
+pub struct Command {
+    pub(super) program: OsString,
+    pub(super) argv: Vec<CString>,
+    pub(super) env_base: EnvBase,
+    /// `KEY=VALUE`; a later one replaces an earlier or inherited one, unless given whole.
+    pub(super) env: Vec<CString>,
+    pub(super) cwd: Option<CString>,
+    pub(super) search_path: Option<OsString>,
+    pub(super) stdin: Stdin,
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
+    pub(super) capture: Size,
+    pub(super) group: Group,
+    pub(super) detached: bool,
+    pub(super) spool_max: u64,
+    pub(super) timeout: Option<Duration>,
+    pub(super) stop: StopOptions,
+    pub(super) drain: Option<Drain>,
+    pub(super) subscriptions: Vec<Arc<Core>>,
+    pub(super) mistake: Option<Error>,
+}
+
+/// What a spool may hold unread unless told otherwise.
+pub(crate) const SPOOL_MAX: u64 = 64 * 1024 * 1024;
+
+impl Command {
+    /// A command that runs `program`: a path if it has a slash (looked up from the child's directory), else
+    /// a name that is looked up in the child's PATH.
+    pub fn new(program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command {
+            program: program.as_ref().to_owned(),
+            argv: Vec::new(),
+            env_base: EnvBase::Inherited,
+            env: Vec::new(),
+            cwd: None,
+            search_path: None,
+            stdin: Stdin::default(),
+            stdout: Output::default(),
+            stderr: Output::default(),
+            capture: Size::default(),
+            group: Group::default(),
+            detached: false,
+            spool_max: SPOOL_MAX,
+            timeout: None,
+            stop: StopOptions::default(),
+            drain: None,
+            subscriptions: Vec::new(),
+            mistake: None,
+        };
+        if command.program.is_empty() {
+            command.mistake("program", "is empty");
+        }
+        let name = command.text("program", program.as_ref());
+        command.argv.push(name.unwrap_or_default());
+        command
+    }
+
+    /// Adds an argument.
+    pub fn arg(&mut self, argument: impl AsRef<OsStr>) -> &mut Self {
+        let field = format!("argument {}", self.argv.len());
+        let text = self.text(&field, argument.as_ref());
+        self.argv.extend(text);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<OsStr>>(&mut self, arguments: impl IntoIterator<Item = A>) -> &mut Self {
+        for argument in arguments {
+            self.arg(argument);
+        }
+        self
+    }
+
+    /// What the program sees as argv\[0\]; the program's name unless told.
+    pub fn arg0(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        if let Some(name) = self.text("argv[0]", name.as_ref()) {
+            self.argv[0] = name;
+        }
+        self
+    }
+
+    /// Adds a variable to the environment, or replaces one.
+    pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
+        let key = key.as_ref();
+        if key.is_empty() || key.as_bytes().contains(&b'=') {
+            self.mistake("environment", &format!("key {} is empty or has a \"=\"", quoted(key.as_bytes())));
+            return self;
+        }
+        let mut entry = key.to_owned();
+        entry.push("=");
+        entry.push(value);
+        self.env_entry(&entry)
+    }
+
+    /// As [`Command::env`], from one `KEY=VALUE`.
+    pub fn env_entry(&mut self, entry: impl AsRef<OsStr>) -> &mut Self {
+        if let Some(text) = self.entry(entry.as_ref()) {
+            self.env.retain(|old| key_of(old) != key_of(&text));
+            self.env.push(text);
+        }
+        self
+    }
+
+    /// Starts from an empty environment: neither inherited, nor what was added so far.
+    pub fn env_clear(&mut self) -> &mut Self {
+        self.env_base = EnvBase::Empty;
+        self.env.clear();
+        self
+    }
+
+    /// The whole environment as `KEY=VALUE` entries, taken as they are. Replaces what was said before.
+    /// Reading the host's own is a race with its setenv; a host that changes its environment gives it so.
+    pub fn env_whole<E: AsRef<OsStr>>(&mut self, entries: impl IntoIterator<Item = E>) -> &mut Self {
+        let entries: Option<Vec<CString>> = entries.into_iter().map(|entry| self.entry(entry.as_ref())).collect();
+        if let Some(entries) = entries {
+            self.env_base = EnvBase::Empty;
+            self.env = entries;
+        }
+        self
+    }
+
+    /// The child's working directory.
+    pub fn cwd(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        if path.as_ref().as_os_str().is_empty() {
+            self.mistake("cwd", "is empty");
+        } else if let Some(path) = self.text("cwd", path.as_ref().as_os_str()) {
+            self.cwd = Some(path);
+        }
+        self
+    }
+
+    /// Looks the program up in this, in the form of PATH, instead of the child's PATH.
+    pub fn search_path(&mut self, path: impl AsRef<OsStr>) -> &mut Self {
+        if self.text("search path", path.as_ref()).is_some() {
+            self.search_path = Some(path.as_ref().to_owned());
+        }
+        self
+    }
+
+    /// Where its standard input comes from.
+    pub fn stdin(&mut self, stdin: Stdin) -> &mut Self {
+        let usable = match &stdin {
+            Stdin::File(path) => self.text("stdin", path.as_os_str()).is_some(),
+            _ => true,
+        };
+        if usable {
+            self.stdin = stdin;
+        }
+        self
+    }
+
+    /// Where its standard output goes.
+    pub fn stdout(&mut self, output: Output) -> &mut Self {
+        if matches!(output, Output::Merge) {
+            self.mistake("stdout", "only stderr can be merged");
+        } else if self.is_usable("stdout", &output) {
+            self.stdout = output;
+        }
+        self
+    }
+
+    /// Where its standard error goes.
+    pub fn stderr(&mut self, output: Output) -> &mut Self {
+        if self.is_usable("stderr", &output) {
+            self.stderr = output;
+        }
+        self
+    }
+
+    /// How much of its output is kept.
+    pub fn capture(&mut self, size: Size) -> &mut Self {
+        self.capture = size;
+        self
+    }
+
+    /// Its process group.
+    pub fn group(&mut self, group: Group) -> &mut Self {
+        self.group = group;
+        self
+    }
+
+    /// Lets it outlive the host: a session of its own, and no output pipe of ours, whose end would kill or
+    /// block it. Outputs that are not told otherwise become spools.
+    pub fn detach(&mut self) -> &mut Self {
+        self.detached = true;
+        self
+    }
+
+    /// How much may wait unread in a spool before the oldest is lost, and counted; 64 MiB unless told.
+    pub fn spool_max(&mut self, bytes: u64) -> &mut Self {
+        if bytes == 0 {
+            self.mistake("spool max", "is zero");
+        } else {
+            self.spool_max = bytes;
+        }
+        self
+    }
+
+    /// Stops it by its stop options when it has run so long.
+    pub fn timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How it is stopped: by its timeout, by a close of its service, and by a stop that does not say.
+    pub fn stop_options(&mut self, options: StopOptions) -> &mut Self {
+        match options.check("spawn") {
+            Ok(()) => self.stop = options,
+            Err(error) => {
+                self.mistake.get_or_insert(error);
+            }
+        }
+        self
+    }
+
+    /// Its drain bound.
+    pub fn drain(&mut self, drain: Drain) -> &mut Self {
+        self.drain = Some(drain);
+        self
+    }
+
+    /// Names a subscription that gets its events; needed for those with a named scope.
+    pub fn subscribe(&mut self, subscription: &Subscription) -> &mut Self {
+        let core = subscription.core();
+        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
+            self.subscriptions.push(Arc::clone(core));
+        }
+        self
+    }
+
+    /// Starts it. Returns once exec has succeeded. Runs on the calling thread, so that callers spawn in
+    /// parallel: `clone3(2)` with vfork semantics, whose cost does not depend on the host's size.
+    ///
+    /// # Errors
+    /// An error names the stage: `lookup`, `chdir`, `exec`, `interpreter`, `stdin`, …; nothing was started.
+    pub fn spawn(&self, service: &Service) -> Result<Process> {
+        fork::check("spawn")?;
+        if let Some(mistake) = &self.mistake {
+            return Err(mistake.clone());
+        }
+        launch::spawn(self, service.supervisor())
+    }
+
+    /// The first mistake made in the setters, which is forgotten.
+    pub(crate) fn take_mistake(&mut self) -> Option<Error> {
+        self.mistake.take()
+    }
+
+    fn mistake(&mut self, field: &str, what: &str) {
+        let error = Error::invalid("spawn", format!("{field}: {what}")).on(quoted(self.program.as_bytes()));
+        self.mistake.get_or_insert(error);
+    }
+
+    fn text(&mut self, field: &str, text: &OsStr) -> Option<CString> {
+        let text = CString::new(text.as_bytes());
+        if text.is_err() {
+            self.mistake(field, "has a NUL byte");
+        }
+        text.ok()
+    }
+
+    fn entry(&mut self, entry: &OsStr) -> Option<CString> {
+        if !entry.as_bytes().contains(&b'=') || entry.as_bytes().first() == Some(&b'=') {
+            self.mistake("environment", &format!("{} is not KEY=VALUE", quoted(entry.as_bytes())));
+            return None;
+        }
+        self.text("environment", entry)
+    }
+
+    fn is_usable(&mut self, field: &str, output: &Output) -> bool {
+        match output {
+            Output::File(path, _) => self.text(field, path.as_os_str()).is_some(),
+            _ => true,
+        }
+    }
+}
+
+/// The key of a `KEY=VALUE`.
+pub(super) fn key_of(entry: &CString) -> &[u8] {
+    entry.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
+}
+
+/// A duplicate for a child's stdio that the caller may close at will.
+pub(crate) fn duplicate(fd: i32) -> std::result::Result<Arc<OwnedFd>, i32> {
+    pipe::duplicate_raw(fd).map(Arc::new)
+}
+
+/// As it is where it is above 2 already.
+pub(super) fn above_stdio(fd: &Arc<OwnedFd>) -> std::result::Result<Arc<OwnedFd>, i32> {
+    use std::os::fd::AsRawFd;
+    if fd.as_raw_fd() > 2 { Ok(Arc::clone(fd)) } else { pipe::duplicate(fd.as_fd()).map(Arc::new) }
+}

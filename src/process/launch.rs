@@ -1,0 +1,269 @@
+//! From a [`Command`] to a running child: its descriptors, environment and candidate paths, all made before
+//! the clone; and what a failure was, said in full.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::fcntl::OFlag;
+
+use super::child::{Child, Seed};
+use super::command::{self, Command, EnvBase, FileMode, Group, Output, Stdin, key_of};
+use super::output;
+use super::process::Process;
+use super::service::Size;
+use super::supervisor::Supervisor;
+use crate::error::{Error, ErrorKind, Result, describe_errno, quoted};
+use crate::sys::pipe;
+use crate::sys::spawn::{self, Failure, Grouping, Plan, Stage};
+use crate::sys::spool::Spool;
+
+const OPERATION: &str = "spawn";
+/// The kernel's limit for one path.
+const PATH_MAX: usize = 4096;
+/// Where programs are looked up without a PATH, as by execvp of libc.
+const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
+
+pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>) -> Result<Process> {
+    supervisor.begin_spawn().map_err(|error| error.on(subject(command)))?;
+    let launched = launch(command, supervisor);
+    let seed = match launched {
+        Ok(seed) => seed,
+        Err(error) => {
+            supervisor.retract();
+            return Err(error);
+        }
+    };
+    let named = &command.subscriptions;
+    let (child, closing) = supervisor
+        .admit(|id, mut subscriptions| {
+            for core in named {
+                if !subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
+                    subscriptions.push(Arc::clone(core));
+                }
+            }
+            let child = Child::new(id, Arc::clone(supervisor), seed);
+            child.begin(subscriptions).map(|()| child)
+        })
+        .map_err(|errno| Error::system(OPERATION, "epoll", errno).on(subject(command)))?;
+    let process = Process::new(child);
+    if let Some(mode) = closing {
+        // The service was closed while this one was on its way.
+        process.end(mode);
+    }
+    Ok(process)
+}
+
+fn subject(command: &Command) -> String {
+    quoted(command.program.as_bytes())
+}
+
+fn failed(command: &Command, stage: &'static str, errno: i32) -> Error {
+    Error::system(OPERATION, stage, errno).on(subject(command))
+}
+
+fn launch(command: &Command, supervisor: &Supervisor) -> Result<Seed> {
+    let environment = environment(command);
+    let candidates = candidates(command, &environment)?;
+    let mut stdio = Stdio::open(command)?;
+    let plan = Plan {
+        candidates: &candidates,
+        argv: &command.argv,
+        envp: &environment,
+        cwd: command.cwd.as_deref(),
+        stdio: [stdio.theirs[0].as_deref(), stdio.theirs[1].as_deref(), stdio.theirs[2].as_deref()],
+        grouping: match command.group {
+            _ if command.detached => Grouping::Session,
+            Group::Own => Grouping::Own,
+            Group::Inherit => Grouping::Inherit,
+        },
+    };
+    let started = spawn::spawn(&plan).map_err(|failure| explain(command, &candidates, failure))?;
+    let capture = match (command.capture, supervisor.options.capture) {
+        (Size::Default, Size::Default) => Size::Bytes(1024 * 1024),
+        (Size::Default, size) => size,
+        (size, _) => size,
+    };
+    Ok(Seed {
+        pid: started.pid,
+        pidfd: started.pidfd,
+        stdin: stdio.stdin.take(),
+        outputs: std::mem::take(&mut stdio.outputs),
+        capture_bytes: match capture {
+            Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+            _ => 0,
+        },
+        leads_group: plan.grouping != Grouping::Inherit,
+        stop: command.stop,
+        drain: command.drain.unwrap_or(supervisor.options.drain),
+        timeout: command.timeout,
+    })
+}
+
+/// Both ends of a child's standard streams.
+#[derive(Default)]
+struct Stdio {
+    theirs: [Option<Arc<OwnedFd>>; 3],
+    stdin: Option<OwnedFd>,
+    outputs: [Option<output::Output>; 2],
+}
+
+impl Stdio {
+    fn open(command: &Command) -> Result<Stdio> {
+        let mut stdio = Stdio::default();
+        stdio.open_stdin(command).map_err(|errno| failed(command, "stdin", errno))?;
+        stdio.open_output(command, 0)?;
+        stdio.open_output(command, 1)?;
+        Ok(stdio)
+    }
+
+    fn open_stdin(&mut self, command: &Command) -> pipe::Result<()> {
+        self.theirs[0] = match &command.stdin {
+            Stdin::Null => Some(Arc::new(pipe::open(Path::new("/dev/null"), OFlag::O_RDONLY)?)),
+            Stdin::Pipe => {
+                let (theirs, ours) = pipe::pipe()?;
+                pipe::set_nonblocking(&ours)?;
+                self.stdin = Some(ours);
+                Some(Arc::new(theirs))
+            }
+            Stdin::Inherit => None,
+            Stdin::Fd(fd) => Some(command::above_stdio(fd)?),
+            Stdin::File(path) => Some(Arc::new(pipe::open(path, OFlag::O_RDONLY)?)),
+        };
+        Ok(())
+    }
+
+    fn open_output(&mut self, command: &Command, index: usize) -> Result<()> {
+        let (stage, wanted) = [("stdout", &command.stdout), ("stderr", &command.stderr)][index];
+        let invalid = |what: &str| Err(Error::invalid(OPERATION, what).at(stage).on(subject(command)));
+        let failed = |errno| failed(command, stage, errno);
+        let theirs = match wanted {
+            Output::Default if command.detached => Some(self.open_spool(command, index).map_err(failed)?),
+            Output::Spool => Some(self.open_spool(command, index).map_err(failed)?),
+            Output::Pipe if command.detached => {
+                return invalid("a pipe would not outlive the host: use a file or a spool");
+            }
+            Output::Default | Output::Pipe => {
+                let (ours, theirs) = pipe::pipe().map_err(failed)?;
+                pipe::set_nonblocking(&ours).map_err(failed)?;
+                self.outputs[index] = Some(output::Output::pipe(ours));
+                Some(Arc::new(theirs))
+            }
+            Output::Null => Some(Arc::new(pipe::open(Path::new("/dev/null"), OFlag::O_WRONLY).map_err(failed)?)),
+            Output::Inherit => None,
+            Output::Fd(fd) => Some(command::above_stdio(fd).map_err(failed)?),
+            Output::File(path, mode) => {
+                let how = match mode {
+                    FileMode::Truncate => OFlag::O_TRUNC,
+                    FileMode::Append => OFlag::O_APPEND,
+                };
+                let flags = OFlag::O_WRONLY | OFlag::O_CREAT | how;
+                Some(Arc::new(pipe::open(path, flags).map_err(|errno| failed(errno).in_file(path))?))
+            }
+            Output::Merge => match &self.theirs[1] {
+                Some(stdout) => Some(Arc::clone(stdout)),
+                // The host's own: its number is taken in the child.
+                None => Some(command::duplicate(1).map_err(failed)?),
+            },
+        };
+        self.theirs[index + 1] = theirs;
+        Ok(())
+    }
+
+    fn open_spool(&mut self, command: &Command, index: usize) -> pipe::Result<Arc<OwnedFd>> {
+        let Spool { ours, theirs } = Spool::create()?;
+        self.outputs[index] = Some(output::Output::spool(ours, command.spool_max));
+        Ok(Arc::new(theirs))
+    }
+}
+
+impl Error {
+    fn in_file(self, path: &Path) -> Error {
+        let cause = describe_errno(self.errno().unwrap_or(0));
+        self.because(format!("{}: {cause}", quoted(path.as_os_str().as_bytes())))
+    }
+}
+
+fn environment(command: &Command) -> Vec<CString> {
+    if command.env_base == EnvBase::Empty {
+        return command.env.clone();
+    }
+    let inherited = std::env::vars_os().filter_map(|(key, value)| {
+        let mut entry = key.into_vec();
+        entry.push(b'=');
+        entry.extend_from_slice(value.as_bytes());
+        CString::new(entry).ok()
+    });
+    inherited
+        .filter(|entry| !command.env.iter().any(|added| key_of(added) == key_of(entry)))
+        .chain(command.env.iter().cloned())
+        .collect()
+}
+
+/// The paths to try, in order: the program as it is if it has a slash, else in each folder of the search
+/// path, where an empty one is the child's directory.
+fn candidates(command: &Command, environment: &[CString]) -> Result<Vec<CString>> {
+    let program = command.program.as_bytes();
+    if program.contains(&b'/') {
+        return Ok(vec![command_path(command, program.to_vec())?]);
+    }
+    let path = match &command.search_path {
+        Some(path) => path.as_bytes(),
+        None => environment.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH),
+    };
+    let mut candidates = Vec::new();
+    for folder in path.split(|byte| *byte == b':') {
+        let folder = if folder.is_empty() { b"." } else { folder };
+        let candidate = [folder, b"/", program].concat();
+        if candidate.len() < PATH_MAX {
+            candidates.push(command_path(command, candidate)?);
+        }
+    }
+    Ok(candidates)
+}
+
+fn command_path(command: &Command, path: Vec<u8>) -> Result<CString> {
+    CString::new(path).map_err(|_| Error::invalid(OPERATION, "program: has a NUL byte").on(subject(command)))
+}
+
+/// Says what a failure means; looks at the file system only for that.
+fn explain(command: &Command, candidates: &[CString], failure: Failure) -> Error {
+    let Failure { stage, errno } = failure;
+    let error = failed(command, stage.name(), errno);
+    match (stage, errno) {
+        (Stage::Clone, libc::ENOSYS | libc::EINVAL | libc::EPERM) => error
+            .kind_is(ErrorKind::Unsupported)
+            .because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)"),
+        (Stage::Chdir, _) => {
+            let cwd = command.cwd.as_deref().map(CStr::to_bytes).unwrap_or_default();
+            let cause = describe_errno(errno);
+            let error = error.because(format!("{}: {cause}", quoted(cwd)));
+            if errno == libc::ENOENT { error.kind_is(ErrorKind::NotFound) } else { error }
+        }
+        (Stage::Exec, libc::ENOENT | libc::ENOTDIR) => match existing(command, candidates) {
+            Some(path) => interpreter_missing(error, path),
+            None if command.program.as_bytes().contains(&b'/') => error.kind_is(ErrorKind::NotFound),
+            None => error.at("lookup").kind_is(ErrorKind::NotFound).because("no such program in PATH"),
+        },
+        _ => error,
+    }
+}
+
+fn interpreter_missing(error: Error, path: &CStr) -> Error {
+    let file = quoted(path.to_bytes());
+    error
+        .at("interpreter")
+        .kind_is(ErrorKind::NotFound)
+        .because(format!("{file} names an interpreter or loader that does not exist"))
+}
+
+/// A candidate that is there although exec said ENOENT: then its interpreter is not.
+fn existing<'a>(command: &Command, candidates: &'a [CString]) -> Option<&'a CStr> {
+    let cwd = command.cwd.as_deref().map_or(Path::new("."), |cwd| Path::new(OsStr::from_bytes(cwd.to_bytes())));
+    candidates
+        .iter()
+        .find(|candidate| cwd.join(OsStr::from_bytes(candidate.as_bytes())).is_file())
+        .map(CString::as_c_str)
+}

@@ -1,0 +1,21 @@
+//! Layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es, and supervises them.
+
+mod capture;
+mod child;
+mod command;
+mod launch;
+mod output;
+#[allow(clippy::module_inception)]
+mod process;
+mod scan;
+mod service;
+mod stop;
+mod supervisor;
+mod timers;
+
+pub use child::{Info, State};
+pub use command::{Command, FileMode, Group, Output, Stdin};
+pub(crate) use command::{SPOOL_MAX, duplicate};
+pub use process::Process;
+pub use service::{CloseMode, Drain, Service, ServiceOptions, Size};
+pub use stop::{Scope, StopOptions};

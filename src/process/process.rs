@@ -1,0 +1,120 @@
+//! [`Process`]: a handle to a child.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::child::{Child, Info, State};
+use super::stop::{Scope, StopOptions};
+use crate::error::Result;
+use crate::event::event::Cause;
+use crate::event::wait::Deadline;
+use crate::sys::fork;
+use crate::sys::procfs::Holder;
+
+/// A process that a [`Service`](crate::Service) started. Cheap to clone; thread-safe.
+///
+/// Dropping it does nothing to the process. While a clone is held, an ended process keeps its status and its
+/// captured output.
+#[derive(Clone)]
+pub struct Process(Arc<Child>);
+
+impl Process {
+    pub(super) fn new(child: Arc<Child>) -> Process {
+        Process(child)
+    }
+
+    pub(super) fn child(&self) -> &Arc<Child> {
+        &self.0
+    }
+
+    /// Its number in its service: from 1, never reused.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Its PID; may be another process's once this one has ended.
+    pub fn pid(&self) -> i32 {
+        self.0.pid
+    }
+
+    /// What is known of it now.
+    pub fn info(&self) -> Result<Info> {
+        fork::check("info")?;
+        Ok(self.0.info())
+    }
+
+    /// Waits until it is closed: it has ended and its output was read. None waits for ever, zero only looks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<Info> {
+        fork::check("wait")?;
+        self.0.wait(State::Closed, Deadline::after(timeout))
+    }
+
+    /// Waits until it has ended; output may follow, from a grandchild that holds the pipes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
+    pub fn wait_exit(&self, timeout: Option<Duration>) -> Result<Info> {
+        fork::check("wait")?;
+        self.0.wait(State::Exited, Deadline::after(timeout))
+    }
+
+    /// A copy of what the capture holds: both streams, in order of arrival.
+    pub fn output(&self) -> Result<Vec<u8>> {
+        fork::check("output")?;
+        self.0.captured()
+    }
+
+    /// Who held its output pipes when it was closed at the drain bound; empty otherwise.
+    pub fn holders(&self) -> Result<Vec<Holder>> {
+        fork::check("holders")?;
+        Ok(self.0.holders())
+    }
+
+    /// Sends a signal (`pidfd_send_signal(2)`); 0 only probes. [`Scope::Default`] is the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) once it has ended.
+    pub fn signal(&self, signal: i32, scope: Scope) -> Result<()> {
+        fork::check("signal")?;
+        self.0.signal(signal, scope)
+    }
+
+    /// Sends SIGKILL. A group can be killed after its leader ended, until the process is closed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) when nobody is left to kill.
+    pub fn kill(&self, scope: Scope) -> Result<()> {
+        fork::check("kill")?;
+        self.0.kill(scope)
+    }
+
+    /// Stops it: a signal, a grace period, SIGKILL; by its command's options, or these. Does not wait. A
+    /// second stop sends SIGKILL at once; stopping what has ended is fine. While a group's stop goes on, the
+    /// process is not closed.
+    pub fn stop(&self, options: Option<&StopOptions>) -> Result<()> {
+        fork::check("stop")?;
+        self.0.stop(options, Cause::Stopped)
+    }
+
+    /// Writes to its standard input: at least one byte, and as many as it takes until `timeout`; less than
+    /// all only when the time, or its reading, ended. Concurrent writes do not mix. Never a SIGPIPE.
+    ///
+    /// # Errors
+    /// When not one byte was written: [`ErrorKind::StdinClosed`](crate::ErrorKind::StdinClosed),
+    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning),
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
+    pub fn write_stdin(&self, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
+        fork::check("write stdin")?;
+        self.0.write_stdin(data, Deadline::after(timeout))
+    }
+
+    /// Closes its standard input: its reader sees the end. Idempotent; a write that waits fails.
+    pub fn close_stdin(&self) -> Result<()> {
+        fork::check("close stdin")?;
+        self.0.close_stdin();
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! [`Service`]: where processes live.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::process::Process;
+use super::supervisor::Supervisor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::driver::Host;
+use crate::event::event::Cause;
+use crate::event::subscription::{Subscription, SubscriptionOptions};
+use crate::event::wait::Deadline;
+use crate::event::{Batch, dispatcher};
+use crate::sys::fork;
+
+/// A number of bytes to keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Size {
+    /// What the service says; there, 1 MiB.
+    #[default]
+    Default,
+    /// So many.
+    Bytes(u64),
+    /// Nothing.
+    None,
+}
+
+/// How long output is awaited after the exit, while somebody else holds the pipes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Longest silence.
+    pub silence: Duration,
+    /// Longest time in all.
+    pub total: Duration,
+}
+
+impl Default for Drain {
+    /// Half a second of silence, five seconds in all.
+    fn default() -> Drain {
+        Drain { silence: Duration::from_millis(500), total: Duration::from_secs(5) }
+    }
+}
+
+/// What a service starts with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceOptions {
+    /// The capture of commands that do not say.
+    pub capture: Size,
+    /// The drain bound of commands that do not say.
+    pub drain: Drain,
+}
+
+/// What closing a service does to the processes that run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseMode {
+    /// Nothing.
+    Leave,
+    /// Stops each as its command says.
+    Stop,
+    /// Kills each, with its group where it leads one.
+    Kill,
+}
+
+/// Spawns processes and supervises them on one thread, `coreproc-sup`. Cheap to clone; thread-safe.
+///
+/// Dropping the last clone kills nobody: the supervisor goes on until the last process is closed and its
+/// pipes are at their end.
+#[derive(Clone)]
+pub struct Service(Arc<Handle>);
+
+struct Handle {
+    supervisor: Arc<Supervisor>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if !fork::happened() {
+            self.supervisor.abandon();
+        }
+    }
+}
+
+impl Service {
+    /// Starts a service and its thread.
+    pub fn new(options: ServiceOptions) -> Result<Service> {
+        fork::check("open service")?;
+        Ok(Service(Arc::new(Handle { supervisor: Supervisor::start(options)? })))
+    }
+
+    pub(crate) fn supervisor(&self) -> &Arc<Supervisor> {
+        &self.0.supervisor
+    }
+
+    /// The process with this id, until it is closed.
+    pub fn process(&self, id: u64) -> Result<Process> {
+        const OPERATION: &str = "find process";
+        fork::check(OPERATION)?;
+        let child = self.0.supervisor.child(id).filter(|child| child.is_open());
+        child.map(Process::new).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, OPERATION, "there is none that is not closed").on(format!("{id}"))
+        })
+    }
+
+    /// How many processes are not closed, those being spawned included.
+    pub fn count(&self) -> usize {
+        if fork::happened() { 0 } else { self.0.supervisor.open_count() }
+    }
+
+    /// Refuses spawns from now on, and ends the processes that run as `mode` says, without waiting.
+    /// May be called again, with another mode too.
+    pub fn close(&self, mode: CloseMode) -> Result<()> {
+        fork::check("close service")?;
+        for child in self.0.supervisor.close(mode) {
+            let process = Process::new(child);
+            process.end(mode);
+        }
+        Ok(())
+    }
+
+    /// Waits until no process is unclosed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`].
+    pub fn wait_idle(&self, timeout: Option<Duration>) -> Result<()> {
+        fork::check("wait idle")?;
+        self.0.supervisor.wait_idle(Deadline::after(timeout))
+    }
+
+    /// Opens a stream of events to take from.
+    pub fn subscribe(&self, options: SubscriptionOptions) -> Result<Subscription> {
+        fork::check("subscribe")?;
+        Ok(Subscription::new(self.0.supervisor.subscribe(options)?, false))
+    }
+
+    /// Opens a stream of events for which `callback` is run on a thread of its own, one batch at a time.
+    /// Inside it no call may wait: those that would return [`ErrorKind::Deadlock`].
+    pub fn listen(
+        &self,
+        options: SubscriptionOptions,
+        callback: impl FnMut(&Batch) + Send + 'static,
+    ) -> Result<Subscription> {
+        fork::check("listen")?;
+        let core = self.0.supervisor.subscribe(options)?;
+        dispatcher::listen(core, Arc::clone(&self.0.supervisor) as Arc<dyn Host>, callback)
+    }
+}
+
+impl Process {
+    /// Ends a process because its service closes; one that has ended is fine.
+    pub(super) fn end(&self, mode: CloseMode) {
+        let _ = match mode {
+            CloseMode::Leave => Ok(()),
+            CloseMode::Stop => self.child().stop(None, Cause::Stopped),
+            CloseMode::Kill => self.child().kill(super::stop::Scope::Default),
+        };
+    }
+}

@@ -1,0 +1,311 @@
+//! The supervisor of a service: its registry of children, its loop, its timers. Runs no user code.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, Weak};
+
+use super::child::{Child, Slot};
+use super::scan::Scanner;
+use super::service::{CloseMode, ServiceOptions};
+use super::timers::Timers;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::driver::{Driver, Host, Turn};
+use crate::event::subscription::{Core, SubscriptionOptions, SubscriptionScope};
+use crate::event::wait::{self, Deadline, Gate, lock};
+use crate::sys::buffer::ReadBuffer;
+use crate::sys::clock::monotonic_ns;
+use crate::sys::poller::Interest;
+use crate::sys::spool::Watcher;
+use crate::sys::thread;
+
+/// Tokens below the first child's; see [`Slot::token`].
+const TIMER: u64 = 1;
+const SPOOLS: u64 = 2;
+
+pub(crate) struct Supervisor {
+    driver: Driver,
+    pub(crate) options: ServiceOptions,
+    pub(crate) timers: Timers,
+    pub(crate) scanner: Scanner,
+    registry: Mutex<Registry>,
+    /// On the registry: waiters for idleness.
+    idle: Gate,
+    spools: Mutex<Option<Spools>>,
+    #[cfg(feature = "fault-injection")]
+    panic_next: std::sync::atomic::AtomicBool,
+}
+
+#[derive(Default)]
+struct Registry {
+    last_id: u64,
+    /// Every child that some descriptor of is still watched.
+    children: HashMap<u64, Arc<Child>>,
+    /// Of these, how many are not closed.
+    open: usize,
+    /// Spawns under way.
+    spawning: usize,
+    closing: Option<CloseMode>,
+    /// The last handle of the service is gone.
+    abandoned: bool,
+    /// The subscriptions know that no process will be added.
+    sources_ended: bool,
+    subscriptions: Vec<Weak<Core>>,
+}
+
+struct Spools {
+    watcher: Watcher,
+    readers: HashMap<i32, (u64, Slot)>,
+}
+
+impl Supervisor {
+    pub(crate) fn start(options: ServiceOptions) -> Result<Arc<Supervisor>> {
+        let supervisor = Arc::new(Supervisor {
+            driver: Driver::new()?,
+            options,
+            timers: Timers::new()?,
+            scanner: Scanner::default(),
+            registry: Mutex::default(),
+            idle: Gate::default(),
+            spools: Mutex::default(),
+            #[cfg(feature = "fault-injection")]
+            panic_next: Default::default(),
+        });
+        supervisor
+            .driver
+            .poller
+            .watch(supervisor.timers.timer(), TIMER, Interest::Readable)
+            .map_err(|errno| Error::system("open service", "epoll", errno))?;
+        let turn = Turn::new()?;
+        let running = Arc::clone(&supervisor);
+        thread::start("coreproc-sup", move || running.run(turn))?;
+        Ok(supervisor)
+    }
+
+    fn run(&self, turn: Turn) {
+        let life = catch_unwind(AssertUnwindSafe(|| self.driver.supervise(self, turn, || self.is_over())));
+        if let Err(payload) = life {
+            self.driver.break_with(self, payload.as_ref());
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let registry = lock(&self.registry);
+        registry.abandoned && registry.spawning == 0 && registry.children.is_empty()
+    }
+
+    /// Announces a spawn; refused after close. [`Supervisor::admit`] or [`Supervisor::retract`] follows.
+    pub(crate) fn begin_spawn(&self) -> Result<()> {
+        self.driver.check("spawn")?;
+        let mut registry = lock(&self.registry);
+        if registry.closing.is_some() {
+            return Err(Error::new(ErrorKind::Closed, "spawn", "the service is closed"));
+        }
+        registry.spawning += 1;
+        Ok(())
+    }
+
+    /// The spawn failed: there is no process.
+    pub(crate) fn retract(&self) {
+        let mut registry = lock(&self.registry);
+        registry.spawning -= 1;
+        self.after_change(&mut registry);
+    }
+
+    /// The spawn succeeded: gives the child its id. Also tells how a close that came in between wants it to
+    /// end. When `make` fails there is no process.
+    pub(crate) fn admit<E>(
+        &self,
+        make: impl FnOnce(u64, Vec<Arc<Core>>) -> std::result::Result<Arc<Child>, E>,
+    ) -> std::result::Result<(Arc<Child>, Option<CloseMode>), E> {
+        let mut registry = lock(&self.registry);
+        let id = registry.last_id + 1;
+        registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
+        let subscriptions = registry
+            .subscriptions
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|subscription| subscription.scope == SubscriptionScope::All)
+            .collect();
+        let made = make(id, subscriptions);
+        registry.spawning -= 1;
+        if let Ok(child) = &made {
+            registry.last_id = id;
+            registry.open += 1;
+            registry.children.insert(id, Arc::clone(child));
+        }
+        self.after_change(&mut registry);
+        Ok((made?, registry.closing))
+    }
+
+    /// A child is closed. `drained` is false while a holder's output is still to be read and discarded.
+    pub(crate) fn child_closed(&self, id: u64, drained: bool) {
+        let mut registry = lock(&self.registry);
+        registry.open -= 1;
+        if drained {
+            registry.children.remove(&id);
+        }
+        self.after_change(&mut registry);
+    }
+
+    /// Nothing of a closed child is watched any more.
+    pub(crate) fn child_drained(&self, id: u64) {
+        let mut registry = lock(&self.registry);
+        registry.children.remove(&id);
+        self.after_change(&mut registry);
+    }
+
+    fn after_change(&self, registry: &mut Registry) {
+        if registry.open == 0 && registry.spawning == 0 {
+            self.idle.notify_all(&self.driver);
+        }
+        if registry.abandoned && registry.children.is_empty() {
+            self.driver.wake_supervisor();
+        }
+        // Not before the spawns under way have been attached.
+        if registry.closing.is_some() && registry.spawning == 0 && !registry.sources_ended {
+            registry.sources_ended = true;
+            registry.subscriptions.iter().filter_map(Weak::upgrade).for_each(|subscription| subscription.end_source());
+        }
+    }
+
+    pub(crate) fn child(&self, id: u64) -> Option<Arc<Child>> {
+        lock(&self.registry).children.get(&id).cloned()
+    }
+
+    pub(crate) fn open_count(&self) -> usize {
+        let registry = lock(&self.registry);
+        registry.open + registry.spawning
+    }
+
+    /// Refuses further spawns, and returns the children to be ended as `mode` says.
+    pub(crate) fn close(&self, mode: CloseMode) -> Vec<Arc<Child>> {
+        let mut registry = lock(&self.registry);
+        registry.closing = Some(mode);
+        self.after_change(&mut registry);
+        registry.children.values().cloned().collect()
+    }
+
+    /// The last handle is gone: nobody can spawn, and the thread ends with the last child.
+    pub(crate) fn abandon(&self) {
+        let already_closed = {
+            let mut registry = lock(&self.registry);
+            registry.abandoned = true;
+            registry.closing.is_some()
+        };
+        if !already_closed {
+            self.close(CloseMode::Leave);
+        }
+        self.driver.wake_supervisor();
+    }
+
+    pub(crate) fn subscribe(self: &Arc<Self>, options: SubscriptionOptions) -> Result<Arc<Core>> {
+        const OPERATION: &str = "subscribe";
+        self.driver.check(OPERATION)?;
+        let mut registry = lock(&self.registry);
+        if registry.closing.is_some() {
+            return Err(Error::new(ErrorKind::Closed, OPERATION, "the service is closed"));
+        }
+        let core = Arc::new(Core::new(Arc::clone(self) as Arc<dyn Host>, options));
+        registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
+        registry.subscriptions.push(Arc::downgrade(&core));
+        Ok(core)
+    }
+
+    pub(crate) fn wait_idle(&self, deadline: Deadline) -> Result<()> {
+        const OPERATION: &str = "wait idle";
+        wait::wait(self, OPERATION, (&self.registry, &self.idle), deadline, |registry| {
+            (registry.open == 0 && registry.spawning == 0).then_some(())
+        })?
+        .ok_or_else(|| Error::new(ErrorKind::TimedOut, OPERATION, "some processes are not closed"))
+    }
+
+    /// Follows a spool; returns its watch number.
+    pub(crate) fn follow(&self, file: &std::os::fd::OwnedFd, id: u64, slot: Slot) -> std::result::Result<i32, i32> {
+        let mut guard = lock(&self.spools);
+        let spools = match &mut *guard {
+            Some(spools) => spools,
+            none => {
+                let watcher = Watcher::new()?;
+                self.driver.poller.watch(&watcher, SPOOLS, Interest::Readable)?;
+                none.insert(Spools { watcher, readers: HashMap::new() })
+            }
+        };
+        let watch = spools.watcher.add(file)?;
+        spools.readers.insert(watch, (id, slot));
+        Ok(watch)
+    }
+
+    pub(crate) fn unfollow(&self, watch: i32) {
+        if let Some(spools) = &mut *lock(&self.spools) {
+            spools.watcher.remove(watch);
+            spools.readers.remove(&watch);
+        }
+    }
+
+    fn spools_changed(&self, buffer: &mut ReadBuffer) {
+        let mut changed = Vec::new();
+        if let Some(spools) = &mut *lock(&self.spools) {
+            let Spools { watcher, readers } = spools;
+            watcher.drain(|watch| match watch {
+                Some(watch) => changed.extend(readers.get(&watch)),
+                None => changed.extend(readers.values()),
+            });
+        }
+        for (id, slot) in changed {
+            if let Some(child) = self.child(id) {
+                child.on_ready(slot, false, buffer);
+            }
+        }
+    }
+
+    /// For tests of what a panic does.
+    #[cfg(feature = "fault-injection")]
+    pub(crate) fn panic_at_next_turn(&self) {
+        self.panic_next.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.timers.timer().set(Some(1));
+    }
+
+    /// Every child, closed or not; for a service that broke.
+    fn children(&self) -> Vec<Arc<Child>> {
+        lock(&self.registry).children.values().cloned().collect()
+    }
+}
+
+impl Host for Supervisor {
+    fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer) {
+        match token {
+            TIMER => {
+                #[cfg(feature = "fault-injection")]
+                if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                    panic!("injected into the supervisor");
+                }
+                let now = monotonic_ns();
+                for child in self.timers.due(now).into_iter().filter_map(|id| self.child(id)) {
+                    child.on_deadline(now, buffer);
+                }
+            }
+            SPOOLS => self.spools_changed(buffer),
+            _ => {
+                let (id, slot) = Slot::of(token);
+                if let Some(child) = self.child(id) {
+                    child.on_ready(slot, hang_up, buffer);
+                }
+            }
+        }
+    }
+
+    fn broken(&self) {
+        for child in self.children() {
+            child.wake_all();
+        }
+        let registry = lock(&self.registry);
+        self.idle.notify_all(&self.driver);
+        let subscriptions = registry.subscriptions.clone();
+        drop(registry);
+        subscriptions.iter().filter_map(Weak::upgrade).for_each(|subscription| subscription.wake_all());
+    }
+}

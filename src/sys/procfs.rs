@@ -1,0 +1,64 @@
+//! Who else holds a pipe's write end: a scan of /proc, for naming the holders at the drain bound.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// A process that holds an output pipe of a child that has exited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its PID at the time of the look; None when nobody could be seen (another user's process, a hidden /proc).
+    pub pid: Option<i32>,
+    /// Its command line, arguments separated by spaces, or its name in brackets.
+    pub command: String,
+}
+
+impl Holder {
+    pub(crate) fn unknown() -> Holder {
+        Holder { pid: None, command: "unknown holder".to_owned() }
+    }
+}
+
+/// For each inode of `inodes`, who holds it open for writing; one pass over /proc for all of them.
+pub(crate) fn writers_of(inodes: &[u64]) -> HashMap<u64, Vec<Holder>> {
+    let mut found: HashMap<u64, Vec<Holder>> = HashMap::new();
+    let me = std::process::id() as i32;
+    for pid in pids().filter(|pid| *pid != me) {
+        let mut held: Vec<u64> = write_ends(pid).filter(|inode| inodes.contains(inode)).collect();
+        held.sort_unstable();
+        held.dedup();
+        if held.is_empty() {
+            continue;
+        }
+        let holder = Holder { pid: Some(pid), command: command_line(pid) };
+        for inode in held {
+            found.entry(inode).or_default().push(holder.clone());
+        }
+    }
+    found
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// Inodes of the pipes that `pid` holds open for writing. The link's own permission bits tell the direction.
+fn write_ends(pid: i32) -> impl Iterator<Item = u64> {
+    const OWNER_WRITE: u32 = 0o200;
+    fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().filter_map(|entry| {
+        let target = fs::read_link(entry.path()).ok()?;
+        let inode = target.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()?;
+        let writable = fs::symlink_metadata(entry.path()).ok()?.mode() & OWNER_WRITE != 0;
+        writable.then_some(inode)
+    })
+}
+
+fn command_line(pid: i32) -> String {
+    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&arguments).trim_end_matches('\0').replace(['\0', '\n'], " ");
+    if !text.is_empty() {
+        return text;
+    }
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("[{}]", name.trim_end())
+}

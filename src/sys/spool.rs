@@ -1,0 +1,142 @@
+//! A spool: an unlinked file that a detached child appends to and that we follow. It needs nobody's reading
+//! end to stay writable, so the child outlives us; inotify tells when there is more.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use nix::fcntl::OFlag;
+
+use super::buffer::{READ_SIZE, ReadBuffer};
+use super::pipe::{self, Result, above_stdio};
+
+/// Both sides of a new spool.
+pub(crate) struct Spool {
+    /// For reading and punching holes.
+    pub(crate) ours: OwnedFd,
+    /// For the child: append only.
+    pub(crate) theirs: OwnedFd,
+}
+
+impl Spool {
+    /// In `TMPDIR`, else /tmp; `O_TMPFILE` where the file system has it, else a file unlinked at once.
+    pub(crate) fn create() -> Result<Spool> {
+        let folder =
+            std::env::var_os("TMPDIR").filter(|v| !v.is_empty()).map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let ours = match nix::fcntl::open(&folder, flags | OFlag::O_TMPFILE, mode) {
+            Ok(fd) => fd,
+            Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::EISDIR | nix::errno::Errno::ENOENT) => {
+                let template = folder.join("coreproc-spool-XXXXXX");
+                let (fd, path) = nix::unistd::mkstemp(&template).map_err(|e| e as i32)?;
+                let unlinked = nix::unistd::unlink(&path);
+                unlinked.map_err(|e| e as i32)?;
+                nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))
+                    .map_err(|e| e as i32)?;
+                fd
+            }
+            Err(errno) => return Err(errno as i32),
+        };
+        let ours = above_stdio(ours)?;
+        let theirs = pipe::open(&own_path(&ours), OFlag::O_WRONLY | OFlag::O_APPEND)?;
+        Ok(Spool { ours, theirs })
+    }
+}
+
+fn own_path(fd: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+}
+
+/// The file's length: all that was ever written.
+pub(crate) fn length(fd: &OwnedFd) -> u64 {
+    nix::sys::stat::fstat(fd).map_or(0, |stat| stat.st_size as u64)
+}
+
+/// Reads at `offset`; empty at the end.
+pub(crate) fn read_at<'a>(fd: &OwnedFd, offset: u64, buffer: &'a mut ReadBuffer) -> &'a [u8] {
+    loop {
+        // SAFETY: the buffer is READ_SIZE long.
+        let n = unsafe { libc::pread64(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), READ_SIZE, offset as i64) };
+        if n >= 0 {
+            // SAFETY: the read filled n bytes.
+            return unsafe { buffer.filled(n as usize) };
+        }
+        if super::errno() != libc::EINTR {
+            return &[];
+        }
+    }
+}
+
+/// Gives the disk space of `[from, to)` back. A file system that cannot keeps it until the file ends.
+pub(crate) fn punch(fd: &OwnedFd, from: u64, to: u64) {
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: takes no pointers.
+    unsafe { libc::fallocate64(fd.as_raw_fd(), mode, from as i64, (to - from) as i64) };
+}
+
+/// Tells which watched files were written: one inotify descriptor for all spools of a service.
+pub(crate) struct Watcher(OwnedFd);
+
+impl Watcher {
+    pub(crate) fn new() -> Result<Watcher> {
+        // SAFETY: no pointers; a new descriptor.
+        let fd = unsafe {
+            let fd = libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC);
+            if fd < 0 {
+                return Err(super::errno());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        Ok(Watcher(above_stdio(fd)?))
+    }
+
+    /// Watches a spool; returns its watch number.
+    pub(crate) fn add(&self, spool: &OwnedFd) -> Result<i32> {
+        let path =
+            std::ffi::CString::new(own_path(spool).into_os_string().into_encoded_bytes()).map_err(|_| libc::EINVAL)?;
+        // SAFETY: a C string that lives through the call.
+        let watch = unsafe { libc::inotify_add_watch(self.0.as_raw_fd(), path.as_ptr(), libc::IN_MODIFY) };
+        if watch < 0 { Err(super::errno()) } else { Ok(watch) }
+    }
+
+    pub(crate) fn remove(&self, watch: i32) {
+        // SAFETY: takes no pointers; an unknown watch is EINVAL.
+        unsafe { libc::inotify_rm_watch(self.0.as_raw_fd(), watch) };
+    }
+
+    /// Takes all waiting events; calls `changed` with the watch number of each, or with None when events
+    /// were lost and every spool should be looked at.
+    pub(crate) fn drain(&self, mut changed: impl FnMut(Option<i32>)) {
+        #[repr(align(8))]
+        struct Records([u8; 4096]);
+        let mut records = Records([0; 4096]);
+        loop {
+            // SAFETY: the buffer is as long as said.
+            let n =
+                unsafe { libc::syscall(libc::SYS_read, self.0.as_raw_fd(), records.0.as_mut_ptr(), records.0.len()) };
+            if n <= 0 {
+                if n < 0 && super::errno() == libc::EINTR {
+                    continue;
+                }
+                return;
+            }
+            let mut rest = &records.0[..n as usize];
+            while rest.len() >= size_of::<libc::inotify_event>() {
+                // SAFETY: the kernel writes whole records; the read is unaligned to be sure.
+                let event = unsafe { rest.as_ptr().cast::<libc::inotify_event>().read_unaligned() };
+                if event.mask & libc::IN_Q_OVERFLOW != 0 {
+                    changed(None);
+                } else if event.mask & libc::IN_MODIFY != 0 {
+                    changed(Some(event.wd));
+                }
+                rest = rest.get(size_of::<libc::inotify_event>() + event.len as usize..).unwrap_or(&[]);
+            }
+        }
+    }
+}
+
+impl AsFd for Watcher {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

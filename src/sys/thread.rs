@@ -1,0 +1,17 @@
+//! Our own threads: named, with every signal blocked, so that no handler of the host ever runs on them.
+
+use std::thread::{Builder, JoinHandle};
+
+use super::signal::AllBlocked;
+use crate::error::{Error, Result};
+
+/// Starts a thread called `name` (15 bytes at most, the kernel's limit).
+pub(crate) fn start(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    debug_assert!(name.len() <= 15);
+    // A new thread inherits the mask of its creator.
+    let _blocked = AllBlocked::new();
+    Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|e| Error::system("start thread", name, e.raw_os_error().unwrap_or(libc::EAGAIN)))
+}
