@@ -15,7 +15,7 @@ use super::subscription::Core;
 /// dropped, and while its queue is full the child is not read. Events borrow from it.
 pub struct Batch {
     core: Arc<Core>,
-    buffer: Option<Box<Buffer>>,
+    buffer: Option<Buffer>,
     process_id: u64,
     pid: i32,
     first_sequence: u64,
@@ -32,7 +32,7 @@ impl Batch {
         process_id: u64,
         pid: i32,
         last_sequence: u64,
-        (buffer, start): (Box<Buffer>, Cursor),
+        (buffer, start): (Buffer, Cursor),
     ) -> Batch {
         Batch {
             core,
@@ -57,9 +57,9 @@ impl Batch {
     }
 
     /// Visits the first `max` events, and gives back the others.
-    pub(crate) fn collect(&mut self, max: usize, visit: impl FnMut(&Event<'_>)) {
+    pub(crate) fn collect(&mut self, max: usize, visit: impl FnMut(Event<'_>)) {
         let mut events = self.events();
-        events.by_ref().take(max).inspect(visit).for_each(drop);
+        events.by_ref().take(max).for_each(visit);
         let (end, given) = (events.at, events.given);
         self.end = Some(end);
         *self.counted.get_mut() = given;
@@ -75,7 +75,7 @@ impl Batch {
     fn buffer(&self) -> &Buffer {
         // Taken by drop alone.
         static EMPTY: Buffer = Buffer { records: Vec::new(), arena: Vec::new() };
-        self.buffer.as_deref().unwrap_or(&EMPTY)
+        self.buffer.as_ref().unwrap_or(&EMPTY)
     }
 }
 

@@ -8,9 +8,9 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 
+use super::wait::lock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::poller::{Events, Poller};
@@ -29,7 +29,8 @@ pub(crate) trait Host: Send + Sync {
 
 pub(crate) struct Driver {
     pub(crate) poller: Poller,
-    seat_taken: AtomicBool,
+    /// None while somebody sits in it.
+    seat: Mutex<Option<Box<Turn>>>,
     panic: OnceLock<String>,
 }
 
@@ -54,7 +55,8 @@ impl Turn {
 
 impl Driver {
     pub(crate) fn new() -> Result<Driver> {
-        Ok(Driver { poller: Poller::new(WAKER)?, seat_taken: AtomicBool::new(false), panic: OnceLock::new() })
+        let seat = Mutex::new(Some(Box::new(Turn::new()?)));
+        Ok(Driver { poller: Poller::new(WAKER)?, seat, panic: OnceLock::new() })
     }
 
     /// The message of the panic that broke this loop, as an error.
@@ -97,19 +99,9 @@ impl Driver {
 
     /// The seat, if it is free.
     pub(super) fn sit(&self) -> Option<Seat<'_>> {
-        if self.seat_taken.swap(true, Ordering::Acquire) {
-            return None;
-        }
-        match Turn::new() {
-            Ok(turn) => {
-                self.poller.switch_supervisor(false);
-                Some(Seat { driver: self, turn })
-            }
-            Err(_) => {
-                self.seat_taken.store(false, Ordering::Release);
-                None
-            }
-        }
+        let turn = lock(&self.seat).take()?;
+        self.poller.switch_supervisor(false);
+        Some(Seat { driver: self, turn: Some(turn) })
     }
 
     /// Something that the seated thread waits for has changed.
@@ -128,13 +120,14 @@ impl Driver {
 /// The right to turn the loop in place of the supervisor.
 pub(super) struct Seat<'a> {
     driver: &'a Driver,
-    turn: Turn,
+    /// Until dropped.
+    turn: Option<Box<Turn>>,
 }
 
 impl Seat<'_> {
     /// Waits up to `timeout_ms` and handles what came.
     pub(super) fn turn(&mut self, host: &dyn Host, timeout_ms: i32) {
-        let Seat { driver, turn } = self;
+        let Seat { driver, turn: Some(turn) } = self else { return };
         driver.poller.wait(&mut turn.events, timeout_ms);
         SEATED.set(true);
         driver.handle(host, turn);
@@ -146,7 +139,7 @@ impl Drop for Seat<'_> {
     fn drop(&mut self) {
         // In this order: whoever sits down next switches it off again.
         self.driver.poller.switch_supervisor(true);
-        self.driver.seat_taken.store(false, Ordering::Release);
+        *lock(&self.driver.seat) = self.turn.take();
     }
 }
 

@@ -71,9 +71,9 @@ pub(super) struct Cursor {
 pub(super) struct Mailbox {
     pub(super) pid: i32,
     pub(super) source: Arc<dyn Source>,
-    filling: Box<Buffer>,
+    filling: Buffer,
     /// Taken in part, and given back.
-    rest: Option<(Box<Buffer>, Cursor)>,
+    rest: Option<(Buffer, Cursor)>,
     /// What a batch holds now.
     out: Option<usize>,
     /// Is it in the subscription's ready list?
@@ -99,7 +99,7 @@ impl Mailbox {
         Mailbox {
             pid,
             source,
-            filling: Box::default(),
+            filling: Buffer::default(),
             rest: None,
             out: None,
             listed: false,
@@ -129,7 +129,7 @@ impl Mailbox {
     }
 
     /// Gives out what waits: the rest of the last batch first.
-    pub(super) fn take(&mut self, spare: impl FnOnce() -> Box<Buffer>) -> (Box<Buffer>, Cursor) {
+    pub(super) fn take(&mut self, spare: impl FnOnce() -> Buffer) -> (Buffer, Cursor) {
         let taken =
             self.rest.take().unwrap_or_else(|| (std::mem::replace(&mut self.filling, spare()), Cursor::default()));
         self.out = Some(taken.0.cost());
@@ -137,7 +137,7 @@ impl Mailbox {
     }
 
     /// A batch is back, with what was not taken of it. True when the queue has room again after it was full.
-    pub(super) fn give_back(&mut self, rest: Option<(Box<Buffer>, Cursor)>, limits: Limits) -> bool {
+    pub(super) fn give_back(&mut self, rest: Option<(Buffer, Cursor)>, limits: Limits) -> bool {
         self.out = None;
         self.rest = rest;
         let reopened = self.full && self.cost() <= limits.queue_bytes / 2;
@@ -233,7 +233,7 @@ impl Mailbox {
 
     fn append(&mut self, kind: RecordKind, time: Stamp, parts: &[&[u8]]) {
         let len = parts.iter().map(|part| part.len()).sum();
-        let Buffer { records, arena } = &mut *self.filling;
+        let Buffer { records, arena } = &mut self.filling;
         let has_room = arena.try_reserve(len).is_ok() && records.try_reserve(1).is_ok();
         if !has_room
             && matches!(

@@ -81,7 +81,7 @@ pub(crate) struct Core {
 struct State {
     boxes: HashMap<u64, Mailbox>,
     ready: VecDeque<u64>,
-    spare: Vec<Box<Buffer>>,
+    spare: Vec<Buffer>,
     /// Processes that are not closed yet.
     attached: usize,
     /// No process can be added any more.
@@ -245,7 +245,7 @@ impl Core {
     }
 
     /// A batch is done with: `end` is None when all of it was taken.
-    pub(super) fn give_back(&self, id: u64, last_sequence: u64, mut buffer: Box<Buffer>, end: Option<Cursor>) {
+    pub(super) fn give_back(&self, id: u64, last_sequence: u64, mut buffer: Buffer, end: Option<Cursor>) {
         if fork::happened() {
             return;
         }

@@ -332,7 +332,7 @@ pub unsafe extern "C" fn coreproc_subscription_take(
             let mut batch = subscription.0.take_whole(timeout)?;
             let max = if max_events == 0 { DEFAULT_MAX } else { max_events };
             let mut events = Vec::new();
-            batch.collect(max, |event| events.push(event_of(event)));
+            batch.collect(max, |event| events.push(event_of(&event)));
             out.write(Box::into_raw(Box::new(coreproc_batch { events, _batch: batch })));
             Ok(())
         })

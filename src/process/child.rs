@@ -462,8 +462,7 @@ impl Child {
     fn read_what_is_held(&self, inner: &mut Inner, buffer: &mut ReadBuffer) {
         for index in 0..inner.outputs.len() {
             let mut left = inner.outputs[index].as_ref().map_or(0, Output::holds);
-            loop {
-                let Some(output) = &mut inner.outputs[index] else { break };
+            while let Some(output) = &mut inner.outputs[index] {
                 match output.read(true, buffer) {
                     Next::Data { bytes, .. } => {
                         left = left.saturating_sub(bytes.len());
