@@ -624,7 +624,12 @@ impl Child {
         let Some(pidfd) = inner.pidfd.as_ref().filter(|_| reachable) else {
             return Err(self.not_running(operation));
         };
-        pidfd::send(pidfd, self.pid, signal, target).map_err(|errno| match errno {
+        let sent = match pidfd::send(pidfd, self.pid, signal, target) {
+            // It left its group, which is empty now: it is still the one to be reached.
+            Err(libc::ESRCH) if inner.ending.is_none() => pidfd::send(pidfd, self.pid, signal, Target::Process),
+            other => other,
+        };
+        sent.map_err(|errno| match errno {
             libc::ESRCH => self.not_running(operation),
             errno => Error::system(operation, "", errno).on(format!("process {}", self.id)),
         })
