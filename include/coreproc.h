@@ -37,7 +37,7 @@
 // NULL, a bad length, an unknown value, a NUL byte in a string: the message names the argument.
 #define COREPROC_INVALID_ARGUMENT -1
 
-// There is no such program, folder or interpreter, or no such process.
+// There is no such program, interpreter, file or folder, or no such process.
 #define COREPROC_NOT_FOUND -2
 
 // The kernel refused for lack of permission: EACCES, EPERM.
@@ -564,7 +564,8 @@ coreproc_result coreproc_command_subscribe(struct coreproc_command *command,
                                            struct coreproc_error **err);
 
 // Starts it. Returns once exec has succeeded; the calling thread waits for that, and any number of threads
-// may spawn at once (clone3(2) with vfork semantics: the cost does not grow with the host's memory). `*out`
+// may spawn at once, the same command too while nobody changes it (clone3(2) with vfork semantics: the cost
+// does not grow with the host's memory). `*out`
 // is to be freed with coreproc_process_free. The command can be spawned again.
 //
 // Errors name the stage, and nothing was started: INVALID_ARGUMENT, NOT_FOUND ("lookup", "exec",

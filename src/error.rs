@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum ErrorKind {
     /// An argument is not usable; the message names it.
     InvalidArgument,
-    /// There is no such program, or no such process.
+    /// There is no such program, file or folder, or no such process.
     NotFound,
     /// The kernel refused for lack of permission (EACCES, EPERM).
     PermissionDenied,
@@ -62,6 +62,7 @@ impl Error {
     pub(crate) fn system(operation: &'static str, stage: &'static str, errno: i32) -> Error {
         let kind = match errno {
             libc::EACCES | libc::EPERM => ErrorKind::PermissionDenied,
+            libc::ENOENT => ErrorKind::NotFound,
             libc::ENOMEM => ErrorKind::OutOfMemory,
             _ => ErrorKind::System,
         };
@@ -79,6 +80,11 @@ impl Error {
 
     pub(crate) fn on(mut self, subject: impl Into<String>) -> Error {
         self.0.subject = Some(subject.into());
+        self
+    }
+
+    pub(crate) fn during(mut self, operation: &'static str) -> Error {
+        self.0.operation = operation;
         self
     }
 

@@ -57,7 +57,8 @@ const _: () = {
     shared::<Service>();
     shared::<Process>();
     shared::<Subscription>();
+    // Several threads may spawn one command.
+    shared::<Command>();
     const fn sent<T: Send>() {}
-    sent::<Command>();
     sent::<Batch>();
 };

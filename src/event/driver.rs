@@ -71,16 +71,23 @@ impl Driver {
     pub(crate) fn supervise(&self, host: &dyn Host, mut turn: Turn, done: impl Fn() -> bool) {
         while !done() {
             self.poller.wait_as_supervisor(&mut turn.events);
-            self.handle(host, &mut turn);
+            let woken = self.handle(host, &mut turn);
+            if woken && lock(&self.seat).is_none() {
+                // We were on our way when the seat was taken, and took its wake-up. It is switched to the seat
+                // now, so this one reaches it.
+                self.poller.wake();
+            }
         }
     }
 
-    /// Handles what a wait brought.
-    fn handle(&self, host: &dyn Host, turn: &mut Turn) {
+    /// Handles what a wait brought; was the waker among it?
+    fn handle(&self, host: &dyn Host, turn: &mut Turn) -> bool {
         let Turn { events, buffer } = turn;
+        let mut woken = false;
         for (token, hang_up) in events.iter() {
             if token == WAKER {
                 self.poller.clear_wake();
+                woken = true;
                 continue;
             }
             let handled = catch_unwind(AssertUnwindSafe(|| host.handle(token, hang_up, buffer)));
@@ -88,6 +95,7 @@ impl Driver {
                 self.break_with(host, payload.as_ref());
             }
         }
+        woken
     }
 
     /// Marks the service broken by a panic, and tells everybody.

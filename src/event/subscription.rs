@@ -116,6 +116,11 @@ impl Core {
         }
     }
 
+    /// Is `host` the one whose loop this subscription's takers turn?
+    pub(crate) fn belongs_to(&self, host: &dyn Host) -> bool {
+        std::ptr::eq(self.host.driver(), host.driver())
+    }
+
     /// Adds a process; its first event is `started`. False when the subscription is closed.
     pub(crate) fn attach(&self, id: u64, pid: i32, source: Arc<dyn Source>, time: Stamp) -> bool {
         let mut state = lock(&self.state);
@@ -212,7 +217,7 @@ impl Core {
             if let Some(batch) = self.next_batch(state) {
                 return Some(Some(batch));
             }
-            let ended = state.closed || (state.is_over() && state.boxes.values().all(Mailbox::is_empty));
+            let ended = state.closed || state.is_over();
             if !ended {
                 // Armed again: nothing waits, so whatever comes now rings.
                 state.hush();
@@ -266,9 +271,7 @@ impl Core {
         let source = mailbox.give_back(rest, self.limits).then(|| Arc::clone(&mailbox.source));
         if mailbox.finished && mailbox.is_empty() {
             state.boxes.remove(&id);
-            if state.is_over() && state.boxes.is_empty() {
-                self.takers.notify_all(self.host.driver());
-            }
+            self.end_if_over(&mut state);
         } else {
             self.announce(&mut state, id);
         }
@@ -326,7 +329,7 @@ impl Core {
 
 impl State {
     fn is_over(&self) -> bool {
-        self.source_ended && self.attached == 0
+        self.source_ended && self.attached == 0 && self.boxes.values().all(Mailbox::is_empty)
     }
 
     fn ring(&mut self) {

@@ -65,7 +65,7 @@ unsafe fn set(
             let command = guard::builder(SET, "command", command)?;
             change(&mut command.0)?;
             match command.0.take_mistake() {
-                Some(mistake) => Err(mistake),
+                Some(mistake) => Err(mistake.during(SET)),
                 None => Ok(()),
             }
         })
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn coreproc_command_new(
             let out = guard::out(SET, out)?;
             let mut command = Command::new(guard::text(SET, "program", program, program_len)?);
             if let Some(mistake) = command.take_mistake() {
-                return Err(mistake);
+                return Err(mistake.during(SET));
             }
             out.write(Box::into_raw(Box::new(coreproc_command(command))));
             Ok(())
@@ -539,7 +539,8 @@ pub unsafe extern "C" fn coreproc_command_subscribe(
 }
 
 /// Starts it. Returns once exec has succeeded; the calling thread waits for that, and any number of threads
-/// may spawn at once (clone3(2) with vfork semantics: the cost does not grow with the host's memory). `*out`
+/// may spawn at once, the same command too while nobody changes it (clone3(2) with vfork semantics: the cost
+/// does not grow with the host's memory). `*out`
 /// is to be freed with coreproc_process_free. The command can be spawned again.
 ///
 /// Errors name the stage, and nothing was started: INVALID_ARGUMENT, NOT_FOUND ("lookup", "exec",

@@ -12,7 +12,7 @@ pub type coreproc_result = i32;
 pub const COREPROC_OK: i32 = 0;
 /// NULL, a bad length, an unknown value, a NUL byte in a string: the message names the argument.
 pub const COREPROC_INVALID_ARGUMENT: i32 = -1;
-/// There is no such program, folder or interpreter, or no such process.
+/// There is no such program, interpreter, file or folder, or no such process.
 pub const COREPROC_NOT_FOUND: i32 = -2;
 /// The kernel refused for lack of permission: EACCES, EPERM.
 pub const COREPROC_PERMISSION_DENIED: i32 = -3;

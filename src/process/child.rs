@@ -112,6 +112,8 @@ impl Info {
 
 /// What a launched child starts with.
 pub(crate) struct Seed {
+    /// Just before it was started.
+    pub(crate) started: Stamp,
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
     pub(crate) stdin: Option<OwnedFd>,
@@ -141,7 +143,8 @@ struct Inner {
     ending: Option<Ending>,
     exited: Option<Stamp>,
     closed: Option<Stamp>,
-    /// Known to have ended, but left unreaped so that its group's number stays taken (before Linux 6.9).
+    /// Known to have ended, but left unreaped until closed, so that its group's number stays taken (before
+    /// Linux 6.9).
     unreaped: bool,
     /// What we did to it first.
     intent: Option<Cause>,
@@ -209,7 +212,7 @@ enum After {
 
 impl Child {
     pub(crate) fn new(id: u64, supervisor: Arc<Supervisor>, seed: Seed) -> Arc<Child> {
-        let started = Stamp::now();
+        let started = seed.started;
         let timeout_at = seed.timeout.map(|timeout| started.monotonic_ns.saturating_add(nanoseconds(timeout)));
         Arc::new(Child {
             id,
@@ -415,8 +418,7 @@ impl Child {
         inner.ending = Some(ending);
         inner.exited = Some(now);
         inner.timeout_at = None;
-        let group_stop = inner.stopping.as_ref().is_some_and(|stopping| stopping.target == Target::Group);
-        inner.unreaped = group_stop && !pidfd::group_signals_work();
+        inner.unreaped = self.leads_group && !pidfd::group_signals_work();
         if !inner.unreaped {
             pidfd::reap(pidfd);
         }
@@ -724,12 +726,6 @@ impl Child {
             return false;
         }
         inner.stopping = None;
-        if inner.unreaped {
-            if let Some(pidfd) = &inner.pidfd {
-                pidfd::reap(pidfd);
-            }
-            inner.unreaped = false;
-        }
         true
     }
 

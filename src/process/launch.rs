@@ -16,6 +16,7 @@ use super::process::Process;
 use super::service::Size;
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result, describe_errno, quoted};
+use crate::sys::clock::Stamp;
 use crate::sys::pipe;
 use crate::sys::spawn::{self, Failure, Grouping, Plan, Stage};
 use crate::sys::spool::Spool;
@@ -27,6 +28,10 @@ const PATH_MAX: usize = 4096;
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
 pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>) -> Result<Process> {
+    if !command.subscriptions.iter().all(|subscription| subscription.belongs_to(&**supervisor)) {
+        let what = "subscription: belongs to another service";
+        return Err(Error::invalid(OPERATION, what).on(subject(command)));
+    }
     supervisor.begin_spawn().map_err(|error| error.on(subject(command)))?;
     let launched = launch(command, supervisor);
     let seed = match launched {
@@ -80,6 +85,7 @@ fn launch(command: &Command, supervisor: &Supervisor) -> Result<Seed> {
             Group::Inherit => Grouping::Inherit,
         },
     };
+    let time = Stamp::now();
     let started = spawn::spawn(&plan).map_err(|failure| explain(command, &candidates, failure))?;
     let capture = match (command.capture, supervisor.options.capture) {
         (Size::Default, Size::Default) => Size::Bytes(1024 * 1024),
@@ -87,6 +93,7 @@ fn launch(command: &Command, supervisor: &Supervisor) -> Result<Seed> {
         (size, _) => size,
     };
     Ok(Seed {
+        started: time,
         pid: started.pid,
         pidfd: started.pidfd,
         stdin: stdio.stdin.take(),
@@ -113,7 +120,10 @@ struct Stdio {
 impl Stdio {
     fn open(command: &Command) -> Result<Stdio> {
         let mut stdio = Stdio::default();
-        stdio.open_stdin(command).map_err(|errno| failed(command, "stdin", errno))?;
+        stdio.open_stdin(command).map_err(|errno| {
+            let error = failed(command, "stdin", errno);
+            if let Stdin::File(path) = &command.stdin { error.in_file(path) } else { error }
+        })?;
         stdio.open_output(command, 0)?;
         stdio.open_output(command, 1)?;
         Ok(stdio)
@@ -238,13 +248,11 @@ fn explain(command: &Command, candidates: &[CString], failure: Failure) -> Error
             .because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)"),
         (Stage::Chdir, _) => {
             let cwd = command.cwd.as_deref().map(CStr::to_bytes).unwrap_or_default();
-            let cause = describe_errno(errno);
-            let error = error.because(format!("{}: {cause}", quoted(cwd)));
-            if errno == libc::ENOENT { error.kind_is(ErrorKind::NotFound) } else { error }
+            error.in_file(Path::new(OsStr::from_bytes(cwd)))
         }
         (Stage::Exec, libc::ENOENT | libc::ENOTDIR) => match existing(command, candidates) {
             Some(path) => interpreter_missing(error, path),
-            None if command.program.as_bytes().contains(&b'/') => error.kind_is(ErrorKind::NotFound),
+            None if command.program.as_bytes().contains(&b'/') => error,
             None => error.at("lookup").kind_is(ErrorKind::NotFound).because("no such program in PATH"),
         },
         _ => error,

@@ -398,11 +398,28 @@ fn by_fork(context: &Context, pidfd_flag: i32) -> Result<Started, i32> {
     Ok(started)
 }
 
-/// The child, from clone to exec. Nothing here may allocate, lock, panic, or touch thread-local storage.
+/// The child, from clone to exec. Nothing here may allocate, lock, panic, or touch thread-local storage; and
+/// nothing calls a function that does not return, before which sanitizers look at a stack that is not theirs.
 unsafe extern "C" fn child(context: *const u8) -> ! {
     // SAFETY: the parent's frame, or our copy of it, holds the context until exec.
     let context = unsafe { &*context.cast::<Context>() };
-    // SAFETY: all pointers were made by `spawn` and outlive us; raw system calls only.
+    // SAFETY: all pointers were made by `spawn` and outlive us; the report page is mapped in parent and child.
+    unsafe {
+        let failure = match prepare(context) {
+            Ok(()) => Failure { stage: Stage::Exec, errno: exec(context) },
+            Err(failure) => failure,
+        };
+        (*context.report).errno.store(failure.errno as u32, Ordering::Relaxed);
+        (*context.report).stage.store(failure.stage as u32, Ordering::Release);
+        loop {
+            raw::syscall3(libc::SYS_exit_group, 127, 0, 0);
+        }
+    }
+}
+
+/// Everything before exec.
+unsafe fn prepare(context: &Context) -> Result<(), Failure> {
+    // SAFETY: the pointers in the context; raw system calls only.
     unsafe {
         reset_signals(context);
         let grouped = match context.grouping {
@@ -410,13 +427,13 @@ unsafe extern "C" fn child(context: *const u8) -> ! {
             Grouping::Own => raw::syscall3(libc::SYS_setpgid, 0, 0, 0),
             Grouping::Session => raw::syscall3(libc::SYS_setsid, 0, 0, 0),
         };
-        check(context, Stage::Group, grouped);
-        check(context, Stage::Stdin, place(context.stdio[0], 0));
-        check(context, Stage::Stdout, place(context.stdio[1], 1));
-        check(context, Stage::Stderr, place(context.stdio[2], 2));
-        check(context, Stage::CloseFds, hide_descriptors());
+        check(Stage::Group, grouped)?;
+        check(Stage::Stdin, place(context.stdio[0], 0))?;
+        check(Stage::Stdout, place(context.stdio[1], 1))?;
+        check(Stage::Stderr, place(context.stdio[2], 2))?;
+        check(Stage::CloseFds, hide_descriptors())?;
         if !context.cwd.is_null() {
-            check(context, Stage::Chdir, raw::syscall3(libc::SYS_chdir, context.cwd as usize, 0, 0));
+            check(Stage::Chdir, raw::syscall3(libc::SYS_chdir, context.cwd as usize, 0, 0))?;
         }
         raw::syscall4(
             libc::SYS_rt_sigprocmask,
@@ -425,9 +442,8 @@ unsafe extern "C" fn child(context: *const u8) -> ! {
             0,
             size_of::<u64>(),
         );
-        let errno = exec(context);
-        fail(context, Stage::Exec, errno)
     }
+    Ok(())
 }
 
 /// Handlers and ignored signals alike go back to the default: a host that ignores SIGPIPE must not give that
@@ -547,20 +563,6 @@ unsafe fn exec(context: &Context) -> i32 {
     if denied { libc::EACCES } else { last }
 }
 
-unsafe fn check(context: &Context, stage: Stage, result: isize) {
-    if result < 0 {
-        // SAFETY: as the caller's.
-        unsafe { fail(context, stage, -result as i32) }
-    }
-}
-
-unsafe fn fail(context: &Context, stage: Stage, errno: i32) -> ! {
-    // SAFETY: the report page is mapped in parent and child.
-    unsafe {
-        (*context.report).errno.store(errno as u32, Ordering::Relaxed);
-        (*context.report).stage.store(stage as u32, Ordering::Release);
-        loop {
-            raw::syscall3(libc::SYS_exit_group, 127, 0, 0);
-        }
-    }
+fn check(stage: Stage, result: isize) -> Result<(), Failure> {
+    if result < 0 { Err(Failure { stage, errno: -result as i32 }) } else { Ok(()) }
 }
