@@ -291,6 +291,7 @@ impl Command {
         match options.check("spawn") {
             Ok(()) => self.stop = options,
             Err(error) => {
+                let error = error.on(quoted(self.program.as_bytes()));
                 self.mistake.get_or_insert(error);
             }
         }

@@ -243,16 +243,18 @@ fn explain(command: &Command, candidates: &[CString], failure: Failure) -> Error
     let Failure { stage, errno } = failure;
     let error = failed(command, stage.name(), errno);
     match (stage, errno) {
-        (Stage::Clone, libc::ENOSYS | libc::EINVAL | libc::EPERM) => error
-            .kind_is(ErrorKind::Unsupported)
-            .because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)"),
+        (Stage::Clone, libc::ENOSYS | libc::EINVAL | libc::EPERM) => {
+            let error =
+                error.because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)");
+            if errno == libc::EPERM { error } else { error.kind_is(ErrorKind::Unsupported) }
+        }
         (Stage::Chdir, _) => {
             let cwd = command.cwd.as_deref().map(CStr::to_bytes).unwrap_or_default();
             error.in_file(Path::new(OsStr::from_bytes(cwd)))
         }
         (Stage::Exec, libc::ENOENT | libc::ENOTDIR) => match existing(command, candidates) {
             Some(path) => interpreter_missing(error, path),
-            None if command.program.as_bytes().contains(&b'/') => error,
+            None if command.program.as_bytes().contains(&b'/') => error.kind_is(ErrorKind::NotFound),
             None => error.at("lookup").kind_is(ErrorKind::NotFound).because("no such program in PATH"),
         },
         _ => error,

@@ -16,7 +16,7 @@ pub(crate) fn is_valid(signal: i32) -> bool {
 }
 
 /// Every signal blocked on this thread until dropped; libc's own two included, which `pthread_sigmask`
-/// would leave open.
+/// leaves open. For moments only: libc's setuid waits until every thread has taken one of them.
 pub(crate) struct AllBlocked(KernelSet);
 
 impl AllBlocked {
@@ -28,6 +28,29 @@ impl AllBlocked {
 impl Drop for AllBlocked {
     fn drop(&mut self) {
         set_mask(self.0);
+    }
+}
+
+/// Blocks every signal of programs on this thread, and so on those it starts, until dropped.
+pub(crate) struct Deaf(libc::sigset_t);
+
+impl Deaf {
+    pub(crate) fn new() -> Deaf {
+        let mut old = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: plain libc calls on local sets; SIG_SETMASK with valid pointers cannot fail.
+        unsafe {
+            let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), old.as_mut_ptr());
+            Deaf(old.assume_init())
+        }
+    }
+}
+
+impl Drop for Deaf {
+    fn drop(&mut self) {
+        // SAFETY: the set that was in force before.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::thread::{Builder, JoinHandle};
 
-use super::signal::AllBlocked;
+use super::signal::Deaf;
 use crate::error::{Error, Result};
 
 /// Starts a thread called `name` (15 bytes at most, the kernel's limit).
 pub(crate) fn start(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     debug_assert!(name.len() <= 15);
     // A new thread inherits the mask of its creator.
-    let _blocked = AllBlocked::new();
+    let _deaf = Deaf::new();
     Builder::new()
         .name(name.to_owned())
         .spawn(run)
