@@ -314,7 +314,7 @@ typedef struct coreproc_subscription_options {
   uint32_t delivery;
   // Must be 0.
   uint32_t reserved;
-  // Bytes that may wait for each process (0: 1 MiB). When so many wait, that child's pipes are not read,
+  // Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When so many wait, that child's pipes are not read,
   // and the kernel slows it; no other child is affected. One read, or one line, may go beyond it.
   uint64_t queue_bytes;
   // Longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of this size.

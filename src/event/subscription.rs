@@ -37,7 +37,7 @@ pub enum Delivery {
     None,
 }
 
-/// What a subscription wants. Zero sizes are the defaults.
+/// What a subscription wants. Zero sizes are the defaults, `u64::MAX` is without limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionOptions {
     /// Whose events.
@@ -52,11 +52,25 @@ pub struct SubscriptionOptions {
 }
 
 impl SubscriptionOptions {
+    pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
+        let check = |field, bytes| if bytes == u64::MAX { Ok(()) } else { check_size(operation, field, bytes) };
+        check("queue_bytes", self.queue_bytes)?;
+        check("max_line_bytes", self.max_line_bytes)
+    }
+
     fn limits(&self) -> Limits {
         const DEFAULT: u64 = 1024 * 1024;
         let size = |bytes: u64| usize::try_from(if bytes == 0 { DEFAULT } else { bytes }).unwrap_or(usize::MAX);
         Limits { queue_bytes: size(self.queue_bytes), max_line: size(self.max_line_bytes) }
     }
+}
+
+/// Sizes above what memory can have are mistakes.
+pub(crate) fn check_size(operation: &'static str, field: &str, bytes: u64) -> Result<()> {
+    if isize::try_from(bytes).is_ok() {
+        return Ok(());
+    }
+    Err(Error::invalid(operation, format!("{field}: {bytes} bytes are out of range")))
 }
 
 /// A producer of events that can be told to go on.

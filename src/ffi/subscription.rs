@@ -51,7 +51,7 @@ pub struct coreproc_subscription_options {
     pub delivery: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// Bytes that may wait for each process (0: 1 MiB). When so many wait, that child's pipes are not read,
+    /// Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When so many wait, that child's pipes are not read,
     /// and the kernel slows it; no other child is affected. One read, or one line, may go beyond it.
     pub queue_bytes: u64,
     /// Longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of this size.

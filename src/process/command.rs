@@ -253,7 +253,10 @@ impl Command {
 
     /// How much of its output is kept.
     pub fn capture(&mut self, size: Size) -> &mut Self {
-        self.capture = size;
+        match size.check("spawn", "capture") {
+            Ok(()) => self.capture = size,
+            Err(error) => self.refuse(error),
+        }
         self
     }
 
@@ -290,10 +293,7 @@ impl Command {
     pub fn stop_options(&mut self, options: StopOptions) -> &mut Self {
         match options.check("spawn") {
             Ok(()) => self.stop = options,
-            Err(error) => {
-                let error = error.on(quoted(self.program.as_bytes()));
-                self.mistake.get_or_insert(error);
-            }
+            Err(error) => self.refuse(error),
         }
         self
     }
@@ -332,7 +332,11 @@ impl Command {
     }
 
     fn mistake(&mut self, field: &str, what: &str) {
-        let error = Error::invalid("spawn", format!("{field}: {what}")).on(quoted(self.program.as_bytes()));
+        self.refuse(Error::invalid("spawn", format!("{field}: {what}")));
+    }
+
+    fn refuse(&mut self, error: Error) {
+        let error = error.on(quoted(self.program.as_bytes()));
         self.mistake.get_or_insert(error);
     }
 

@@ -8,7 +8,7 @@ use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::driver::Host;
 use crate::event::event::Cause;
-use crate::event::subscription::{Subscription, SubscriptionOptions};
+use crate::event::subscription::{Subscription, SubscriptionOptions, check_size};
 use crate::event::wait::Deadline;
 use crate::event::{Batch, dispatcher};
 use crate::sys::fork;
@@ -32,6 +32,15 @@ pub struct Drain {
     pub silence: Duration,
     /// Longest time in all.
     pub total: Duration,
+}
+
+impl Size {
+    pub(super) fn check(self, operation: &'static str, field: &str) -> Result<()> {
+        match self {
+            Size::Bytes(bytes) => check_size(operation, field, bytes),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for Drain {
@@ -84,6 +93,7 @@ impl Service {
     /// Starts a service and its thread.
     pub fn new(options: ServiceOptions) -> Result<Service> {
         fork::check("open service")?;
+        options.capture.check("open service", "capture")?;
         Ok(Service(Arc::new(Handle { supervisor: Supervisor::start(options)? })))
     }
 

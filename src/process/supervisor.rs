@@ -200,6 +200,7 @@ impl Supervisor {
 
     pub(crate) fn subscribe(self: &Arc<Self>, options: SubscriptionOptions) -> Result<Arc<Core>> {
         const OPERATION: &str = "subscribe";
+        options.check(OPERATION)?;
         self.driver.check(OPERATION)?;
         let mut registry = lock(&self.registry);
         if registry.closing.is_some() {
