@@ -10,6 +10,8 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, OnceLock};
 
+use crossbeam::queue::ArrayQueue;
+
 use super::wait::lock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::buffer::ReadBuffer;
@@ -32,6 +34,8 @@ pub(crate) struct Driver {
     /// None while somebody sits in it.
     seat: Mutex<Option<Box<Turn>>>,
     panic: OnceLock<String>,
+    /// For reads outside the loop.
+    buffers: ArrayQueue<ReadBuffer>,
 }
 
 thread_local! {
@@ -56,7 +60,17 @@ impl Turn {
 impl Driver {
     pub(crate) fn new() -> Result<Driver> {
         let seat = Mutex::new(Some(Box::new(Turn::new()?)));
-        Ok(Driver { poller: Poller::new(WAKER)?, seat, panic: OnceLock::new() })
+        Ok(Driver { poller: Poller::new(WAKER)?, seat, panic: OnceLock::new(), buffers: ArrayQueue::new(2) })
+    }
+
+    /// A buffer for a read outside the loop; None when memory is short.
+    pub(crate) fn spare_buffer(&self) -> Option<ReadBuffer> {
+        self.buffers.pop().or_else(ReadBuffer::new)
+    }
+
+    pub(crate) fn keep_buffer(&self, buffer: ReadBuffer) {
+        // Dropped where there are enough.
+        drop(self.buffers.push(buffer));
     }
 
     /// The message of the panic that broke this loop, as an error.

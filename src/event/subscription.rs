@@ -149,6 +149,15 @@ impl Core {
         true
     }
 
+    /// Takes a process back that could not be watched.
+    pub(crate) fn detach(&self, id: u64) {
+        let mut state = lock(&self.state);
+        if state.boxes.remove(&id).is_some() {
+            state.attached -= 1;
+            self.end_if_over(&mut state);
+        }
+    }
+
     /// Output of a process. True: its queue is full, stop reading.
     pub(crate) fn push_output(&self, id: u64, stream: Stream, bytes: &[u8], time: Stamp) -> bool {
         if self.delivery == Delivery::None {

@@ -165,6 +165,8 @@ struct Inner {
     discarded: u64,
     /// A spool is to be looked at again: no descriptor reports that.
     spool_due: bool,
+    /// The poller has our descriptors.
+    watched: bool,
 }
 
 #[derive(Default)]
@@ -243,33 +245,64 @@ impl Child {
                 counts: [0; 2],
                 discarded: 0,
                 spool_due: false,
+                watched: false,
             }),
         })
     }
 
-    /// Starts watching: to be called once, before anybody else can see the child. On failure the child has
-    /// been killed and reaped.
-    pub(crate) fn begin(self: &Arc<Self>, subscriptions: Vec<Arc<Core>>) -> std::result::Result<(), i32> {
+    /// Gives its events to a subscription: before [`Child::begin`].
+    pub(crate) fn attach(self: &Arc<Self>, subscription: Arc<Core>) {
+        if subscription.attach(self.id, self.pid, Arc::clone(self) as Arc<dyn Source>, self.started) {
+            lock(&self.inner).feeds.push(subscription);
+        }
+    }
+
+    /// Starts watching: once. On failure the child has been killed and reaped, and there is no process.
+    pub(crate) fn begin(self: &Arc<Self>) -> std::result::Result<(), i32> {
         let mut inner = lock(&self.inner);
-        if let Err(errno) = self.watch(&mut inner) {
-            if let Some(pidfd) = &inner.pidfd {
-                let target = if self.leads_group { Target::Group } else { Target::Process };
-                let _ = pidfd::send(pidfd, self.pid, libc::SIGKILL, target);
-                pidfd::reap_blocking(pidfd);
-            }
-            self.forget_all(&mut inner);
-            return Err(errno);
+        // A short-lived child has mostly ended by now: then nobody needs to be woken for it.
+        if let Some(mut buffer) = self.supervisor.driver().spare_buffer() {
+            self.look_early(&mut inner, &mut buffer);
+            self.supervisor.driver().keep_buffer(buffer);
         }
-        for subscription in subscriptions {
-            if subscription.attach(self.id, self.pid, Arc::clone(self) as Arc<dyn Source>, self.started) {
-                inner.feeds.push(subscription);
+        let watched = self.watch(&mut inner);
+        if watched.is_err() {
+            self.withdraw(&mut inner);
+        }
+        self.finish(inner);
+        watched
+    }
+
+    /// One look at each descriptor before the poller has them.
+    fn look_early(&self, inner: &mut Inner, buffer: &mut ReadBuffer) {
+        for index in 0..inner.outputs.len() {
+            if let Some(Output::Pipe(_)) = &inner.outputs[index] {
+                self.read_once(inner, index, buffer);
             }
         }
-        self.arm(&mut inner);
-        Ok(())
+        self.look_for_exit(inner, false, buffer);
+    }
+
+    /// It cannot be watched: ends it, and takes everything back.
+    fn withdraw(&self, inner: &mut Inner) {
+        let target = if self.leads_group { Target::Group } else { Target::Process };
+        if inner.ending.is_none()
+            && let Some(pidfd) = &inner.pidfd
+        {
+            let _ = pidfd::send(pidfd, self.pid, libc::SIGKILL, target);
+            pidfd::reap_blocking(pidfd);
+            let status = ExitStatus::Signal { signal: libc::SIGKILL, core_dumped: false };
+            inner.ending = Some(Ending { status, cause: Cause::Killed });
+        }
+        for feed in std::mem::take(&mut inner.feeds) {
+            feed.detach(self.id);
+        }
+        self.forget_all(inner);
+        self.close(inner, None);
     }
 
     fn watch(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
+        inner.watched = true;
         let poller = &self.supervisor.driver().poller;
         for (index, output) in inner.outputs.iter_mut().enumerate() {
             let slot = Slot::of_stream(index);
@@ -281,7 +314,7 @@ impl Child {
                 None => {}
             }
         }
-        match &inner.pidfd {
+        match inner.pidfd.as_ref().filter(|_| inner.ending.is_none()) {
             Some(pidfd) => poller.watch(pidfd, Slot::Pidfd.token(self.id), Interest::Readable),
             None => Ok(()),
         }
@@ -400,10 +433,12 @@ impl Child {
         }
     }
 
-    /// Marks an exit under the lock, then reaps: nobody signals it in between or after.
+    /// Reaps and marks an exit under the lock, under which signals are sent too: none can follow the reaping.
     fn look_for_exit(&self, inner: &mut Inner, hang_up: bool, buffer: &mut ReadBuffer) {
         let Some(pidfd) = inner.pidfd.as_ref().filter(|_| inner.ending.is_none()) else { return };
-        let status = match pidfd::peek(pidfd) {
+        let keep = self.leads_group && !pidfd::group_signals_work();
+        let looked = if keep { pidfd::peek(pidfd) } else { pidfd::reap(pidfd) };
+        let status = match looked {
             Peek::Running => return,
             Peek::Ended(status) => status,
             Peek::Stolen => match pidfd::ask_stolen(pidfd) {
@@ -418,11 +453,10 @@ impl Child {
         inner.ending = Some(ending);
         inner.exited = Some(now);
         inner.timeout_at = None;
-        inner.unreaped = self.leads_group && !pidfd::group_signals_work();
-        if !inner.unreaped {
-            pidfd::reap(pidfd);
+        inner.unreaped = keep;
+        if inner.watched {
+            self.supervisor.driver().poller.forget(pidfd);
         }
-        self.supervisor.driver().poller.forget(pidfd);
         self.end_stdin(inner);
         for feed in &inner.feeds {
             feed.push_exited(self.id, ending, now);
@@ -431,6 +465,16 @@ impl Child {
         // Mostly everything has been written and all is over right here.
         for index in 0..inner.outputs.len() {
             self.read(inner, index, true, buffer);
+        }
+    }
+
+    /// One read of what is there.
+    fn read_once(&self, inner: &mut Inner, index: usize, buffer: &mut ReadBuffer) {
+        let Some(output) = &mut inner.outputs[index] else { return };
+        match output.read(false, buffer) {
+            Next::Data { bytes, .. } => self.accept(inner, index, bytes, 0),
+            Next::Empty => {}
+            Next::End => self.end_output(inner, index),
         }
     }
 
@@ -525,7 +569,8 @@ impl Child {
 
     fn end_output(&self, inner: &mut Inner, index: usize) {
         match &inner.outputs[index] {
-            Some(Output::Pipe(pipe)) => self.supervisor.driver().poller.forget(&pipe.fd),
+            Some(Output::Pipe(pipe)) if inner.watched => self.supervisor.driver().poller.forget(&pipe.fd),
+            Some(Output::Pipe(_)) => {}
             Some(Output::Spool(spool)) => {
                 if let Some(watch) = spool.watch {
                     self.supervisor.unfollow(watch);

@@ -179,7 +179,7 @@ impl Command {
     /// As [`Command::env`], from one `KEY=VALUE`.
     pub fn env_entry(&mut self, entry: impl AsRef<OsStr>) -> &mut Self {
         if let Some(text) = self.entry(entry.as_ref()) {
-            self.env.retain(|old| key_of(old) != key_of(&text));
+            self.env.retain(|old| key_of(old.as_bytes()) != key_of(text.as_bytes()));
             self.env.push(text);
         }
         self
@@ -365,8 +365,8 @@ impl Command {
 }
 
 /// The key of a `KEY=VALUE`.
-pub(super) fn key_of(entry: &CString) -> &[u8] {
-    entry.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
+pub(super) fn key_of(entry: &[u8]) -> &[u8] {
+    entry.split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
 /// A duplicate for a child's stdio that the caller may close at will.

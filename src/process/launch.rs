@@ -3,13 +3,13 @@
 
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 
-use super::child::{Child, Seed};
+use super::child::Seed;
 use super::command::{self, Command, EnvBase, FileMode, Group, Output, Stdin, key_of};
 use super::output;
 use super::process::Process;
@@ -20,6 +20,7 @@ use crate::sys::clock::Stamp;
 use crate::sys::pipe;
 use crate::sys::spawn::{self, Failure, Grouping, Plan, Stage};
 use crate::sys::spool::Spool;
+use crate::sys::strings::{Strings, for_each_variable};
 
 const OPERATION: &str = "spawn";
 /// The kernel's limit for one path.
@@ -41,18 +42,8 @@ pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>) -> Result<P
             return Err(error);
         }
     };
-    let named = &command.subscriptions;
-    let (child, closing) = supervisor
-        .admit(|id, mut subscriptions| {
-            for core in named {
-                if !subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
-                    subscriptions.push(Arc::clone(core));
-                }
-            }
-            let child = Child::new(id, Arc::clone(supervisor), seed);
-            child.begin(subscriptions).map(|()| child)
-        })
-        .map_err(|errno| Error::system(OPERATION, "epoll", errno).on(subject(command)))?;
+    let (child, closing) = supervisor.admit(seed, &command.subscriptions);
+    child.begin().map_err(|errno| Error::system(OPERATION, "epoll", errno).on(subject(command)))?;
     let process = Process::new(child);
     if let Some(mode) = closing {
         // The service was closed while this one was on its way.
@@ -71,11 +62,12 @@ fn failed(command: &Command, stage: &'static str, errno: i32) -> Error {
 
 fn launch(command: &Command, supervisor: &Supervisor) -> Result<Seed> {
     let environment = environment(command);
-    let candidates = candidates(command, &environment)?;
+    let candidates = candidates(command, &environment);
+    let argv = strings(&command.argv);
     let mut stdio = Stdio::open(command)?;
     let plan = Plan {
         candidates: &candidates,
-        argv: &command.argv,
+        argv: &argv,
         envp: &environment,
         cwd: command.cwd.as_deref(),
         stdio: [stdio.theirs[0].as_deref(), stdio.theirs[1].as_deref(), stdio.theirs[2].as_deref()],
@@ -196,50 +188,49 @@ impl Error {
     }
 }
 
-fn environment(command: &Command) -> Vec<CString> {
-    if command.env_base == EnvBase::Empty {
-        return command.env.clone();
+fn strings(list: &[CString]) -> Strings {
+    let mut strings = Strings::default();
+    list.iter().for_each(|text| strings.push(&[text.as_bytes()]));
+    strings
+}
+
+fn environment(command: &Command) -> Strings {
+    let mut environment = Strings::default();
+    if command.env_base == EnvBase::Inherited {
+        for_each_variable(|entry| {
+            if !command.env.iter().any(|added| key_of(added.as_bytes()) == key_of(entry)) {
+                environment.push(&[entry]);
+            }
+        });
     }
-    let inherited = std::env::vars_os().filter_map(|(key, value)| {
-        let mut entry = key.into_vec();
-        entry.push(b'=');
-        entry.extend_from_slice(value.as_bytes());
-        CString::new(entry).ok()
-    });
-    inherited
-        .filter(|entry| !command.env.iter().any(|added| key_of(added) == key_of(entry)))
-        .chain(command.env.iter().cloned())
-        .collect()
+    command.env.iter().for_each(|entry| environment.push(&[entry.as_bytes()]));
+    environment
 }
 
 /// The paths to try, in order: the program as it is if it has a slash, else in each folder of the search
 /// path, where an empty one is the child's directory.
-fn candidates(command: &Command, environment: &[CString]) -> Result<Vec<CString>> {
+fn candidates(command: &Command, environment: &Strings) -> Strings {
     let program = command.program.as_bytes();
+    let mut candidates = Strings::default();
     if program.contains(&b'/') {
-        return Ok(vec![command_path(command, program.to_vec())?]);
+        candidates.push(&[program]);
+        return candidates;
     }
     let path = match &command.search_path {
         Some(path) => path.as_bytes(),
-        None => environment.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH),
+        None => environment.iter().find_map(|entry| entry.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH),
     };
-    let mut candidates = Vec::new();
     for folder in path.split(|byte| *byte == b':') {
         let folder = if folder.is_empty() { b"." } else { folder };
-        let candidate = [folder, b"/", program].concat();
-        if candidate.len() < PATH_MAX {
-            candidates.push(command_path(command, candidate)?);
+        if folder.len() + 1 + program.len() < PATH_MAX {
+            candidates.push(&[folder, b"/", program]);
         }
     }
-    Ok(candidates)
-}
-
-fn command_path(command: &Command, path: Vec<u8>) -> Result<CString> {
-    CString::new(path).map_err(|_| Error::invalid(OPERATION, "program: has a NUL byte").on(subject(command)))
+    candidates
 }
 
 /// Says what a failure means; looks at the file system only for that.
-fn explain(command: &Command, candidates: &[CString], failure: Failure) -> Error {
+fn explain(command: &Command, candidates: &Strings, failure: Failure) -> Error {
     let Failure { stage, errno } = failure;
     let error = failed(command, stage.name(), errno);
     match (stage, errno) {
@@ -261,19 +252,13 @@ fn explain(command: &Command, candidates: &[CString], failure: Failure) -> Error
     }
 }
 
-fn interpreter_missing(error: Error, path: &CStr) -> Error {
-    let file = quoted(path.to_bytes());
-    error
-        .at("interpreter")
-        .kind_is(ErrorKind::NotFound)
-        .because(format!("{file} names an interpreter or loader that does not exist"))
+fn interpreter_missing(error: Error, path: &[u8]) -> Error {
+    let cause = format!("{} names an interpreter or loader that does not exist", quoted(path));
+    error.at("interpreter").kind_is(ErrorKind::NotFound).because(cause)
 }
 
 /// A candidate that is there although exec said ENOENT: then its interpreter is not.
-fn existing<'a>(command: &Command, candidates: &'a [CString]) -> Option<&'a CStr> {
+fn existing<'a>(command: &Command, candidates: &'a Strings) -> Option<&'a [u8]> {
     let cwd = command.cwd.as_deref().map_or(Path::new("."), |cwd| Path::new(OsStr::from_bytes(cwd.to_bytes())));
-    candidates
-        .iter()
-        .find(|candidate| cwd.join(OsStr::from_bytes(candidate.as_bytes())).is_file())
-        .map(CString::as_c_str)
+    candidates.iter().find(|candidate| cwd.join(OsStr::from_bytes(candidate)).is_file())
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 
-use super::child::{Child, Slot};
+use super::child::{Child, Seed, Slot};
 use super::scan::Scanner;
 use super::service::{CloseMode, ServiceOptions};
 use super::timers::Timers;
@@ -111,30 +111,24 @@ impl Supervisor {
         self.after_change(&mut registry);
     }
 
-    /// The spawn succeeded: gives the child its id. Also tells how a close that came in between wants it to
-    /// end. When `make` fails there is no process.
-    pub(crate) fn admit<E>(
-        &self,
-        make: impl FnOnce(u64, Vec<Arc<Core>>) -> std::result::Result<Arc<Child>, E>,
-    ) -> std::result::Result<(Arc<Child>, Option<CloseMode>), E> {
+    /// The spawn succeeded: gives the child its id and its subscriptions. [`Child::begin`] follows. Also tells
+    /// how a close that came in between wants it to end.
+    pub(crate) fn admit(self: &Arc<Self>, seed: Seed, named: &[Arc<Core>]) -> (Arc<Child>, Option<CloseMode>) {
         let mut registry = lock(&self.registry);
-        let id = registry.last_id + 1;
-        registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
-        let subscriptions = registry
-            .subscriptions
-            .iter()
-            .filter_map(Weak::upgrade)
-            .filter(|subscription| subscription.scope == SubscriptionScope::All)
-            .collect();
-        let made = make(id, subscriptions);
         registry.spawning -= 1;
-        if let Ok(child) = &made {
-            registry.last_id = id;
-            registry.open += 1;
-            registry.children.insert(id, Arc::clone(child));
+        registry.last_id += 1;
+        registry.open += 1;
+        let child = Child::new(registry.last_id, Arc::clone(self), seed);
+        registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
+        for subscription in registry.subscriptions.iter().filter_map(Weak::upgrade) {
+            let is_named = || named.iter().any(|core| Arc::ptr_eq(core, &subscription));
+            if subscription.scope == SubscriptionScope::All || is_named() {
+                child.attach(subscription);
+            }
         }
+        registry.children.insert(child.id, Arc::clone(&child));
         self.after_change(&mut registry);
-        Ok((made?, registry.closing))
+        (child, registry.closing)
     }
 
     /// A child is closed. `drained` is false while a holder's output is still to be read and discarded.

@@ -14,6 +14,7 @@ mod raw;
 pub(crate) mod signal;
 pub(crate) mod spawn;
 pub(crate) mod spool;
+pub(crate) mod strings;
 pub(crate) mod thread;
 pub(crate) mod timer;
 

@@ -34,9 +34,9 @@ pub(crate) fn peek(pidfd: &OwnedFd) -> Peek {
     wait(pidfd, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)
 }
 
-/// Reaps what [`peek`] found ended. Losing the race to the host is fine: the status is known.
-pub(crate) fn reap(pidfd: &OwnedFd) {
-    wait(pidfd, libc::WEXITED | libc::WNOHANG);
+/// Looks, and reaps what has ended.
+pub(crate) fn reap(pidfd: &OwnedFd) -> Peek {
+    wait(pidfd, libc::WEXITED | libc::WNOHANG)
 }
 
 /// Waits for and reaps a child that is about to end.

@@ -6,7 +6,7 @@
 //! clone3 (Linux 5.3; its CLONE_CLEAR_SIGHAND is of 5.5) → clone with the same sharing → fork, where a
 //! close-on-exec pipe says when exec has happened → fork with pidfd_open.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
@@ -14,6 +14,7 @@ use crossbeam::queue::ArrayQueue;
 use once_cell::sync::Lazy;
 
 use super::signal::AllBlocked;
+use super::strings::Strings;
 use super::{pidfd, pipe, raw};
 
 /// Where a start failed.
@@ -86,9 +87,9 @@ pub(crate) enum Grouping {
 /// All that the child needs, made before the clone.
 pub(crate) struct Plan<'a> {
     /// Paths for execve, tried in turn.
-    pub(crate) candidates: &'a [CString],
-    pub(crate) argv: &'a [CString],
-    pub(crate) envp: &'a [CString],
+    pub(crate) candidates: &'a Strings,
+    pub(crate) argv: &'a Strings,
+    pub(crate) envp: &'a Strings,
     pub(crate) cwd: Option<&'a CStr>,
     /// What becomes 0, 1 and 2: descriptors above 2, or None for the host's own.
     pub(crate) stdio: [Option<&'a OwnedFd>; 3],
@@ -103,9 +104,7 @@ pub(crate) struct Started {
 
 /// Starts a child; returns once exec has succeeded or the child is gone again.
 pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
-    let pointers =
-        |strings: &[CString]| -> Vec<usize> { strings.iter().map(|s| s.as_ptr() as usize).chain([0]).collect() };
-    let (candidates, argv, envp) = (pointers(plan.candidates), pointers(plan.argv), pointers(plan.envp));
+    let (candidates, argv, envp) = (plan.candidates.addresses(), plan.argv.addresses(), plan.envp.addresses());
     let arena = Arena::take().map_err(|errno| Failure { stage: Stage::Memory, errno })?;
     let context = Context {
         candidates: candidates.as_ptr(),

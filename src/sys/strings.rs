@@ -1,0 +1,48 @@
+//! Arrays of C strings for execve, in two allocations, and the host's environment.
+
+use std::ffi::CStr;
+
+/// NUL-terminated strings, one after the other.
+#[derive(Default)]
+pub(crate) struct Strings {
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Strings {
+    /// Adds one string, made of parts that have no NUL.
+    pub(crate) fn push(&mut self, parts: &[&[u8]]) {
+        self.starts.push(self.bytes.len());
+        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
+        self.bytes.push(0);
+    }
+
+    /// The strings, without their NUL.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = self.starts.iter().skip(1).copied().chain([self.bytes.len()]);
+        self.starts.iter().zip(ends).map(|(start, end)| &self.bytes[*start..end - 1])
+    }
+
+    /// What execve takes: addresses, and a null at the end. Good while these strings are neither changed nor
+    /// dropped.
+    pub(super) fn addresses(&self) -> Vec<usize> {
+        let base = self.bytes.as_ptr() as usize;
+        self.starts.iter().map(|start| base + start).chain([0]).collect()
+    }
+}
+
+/// Calls `visit` for each `KEY=VALUE` of the host's environment. As everywhere, a setenv of the host at the
+/// same time is a race.
+pub(crate) fn for_each_variable(mut visit: impl FnMut(&[u8])) {
+    unsafe extern "C" {
+        static environ: *const *const libc::c_char;
+    }
+    // SAFETY: libc keeps a null-terminated array of C strings there, or null.
+    unsafe {
+        let mut entry = environ;
+        while !entry.is_null() && !(*entry).is_null() {
+            visit(CStr::from_ptr(*entry).to_bytes());
+            entry = entry.add(1);
+        }
+    }
+}
