@@ -1,0 +1,9 @@
+//! What the hosts and the metrics stand on.
+
+pub(crate) mod check;
+pub(crate) mod figures;
+pub(crate) mod goal;
+pub(crate) mod probe;
+pub(crate) mod report;
+pub(crate) mod round;
+pub(crate) mod toolchain;

@@ -1,0 +1,194 @@
+//! Ours, through the Rust API.
+
+use super::*;
+use coreproc::{
+    Command, Delivery, EventKind, ExitStatus, Process, Scope, Service, Stdin, StopOptions, Stream as From,
+    SubscriptionOptions,
+};
+use std::sync::mpsc;
+
+/// What a command captures unless told.
+const CAPTURE_BYTES: usize = 1 << 20;
+
+pub(crate) fn run(plan: &Plan) -> Fallible<Figures> {
+    match plan {
+        Plan::Spawn(plan) => spawn(plan),
+        Plan::Output(plan) => output(plan),
+        Plan::Latency(plan) => latency(plan),
+        Plan::Idle(plan) => idle(plan),
+        Plan::BigHost(plan) => big_host(plan),
+        Plan::Stop(plan) => stop(plan),
+    }
+}
+
+fn piped(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdin::Pipe);
+    command
+}
+
+fn exited(status: Option<ExitStatus>, index: usize) -> Fallible<()> {
+    match status {
+        Some(ExitStatus::Code(code)) => exit_code_is(Some(code), index),
+        other => Err(format!("child {index} ended with {other:?}").into()),
+    }
+}
+
+fn spawn(plan: &SpawnPlan) -> Fallible<Figures> {
+    let service = Service::new(Default::default())?;
+    let worker = |indexes| {
+        let mut tally = Tally::default();
+        in_window(
+            indexes,
+            plan.window,
+            |index| Ok(piped(&plan.child).arg(index.to_string()).spawn(&service)?),
+            |index, process: Process| {
+                exited(process.wait(None)?.status(), index)?;
+                tally.add_output(&process.output()?);
+                Ok(())
+            },
+        )?;
+        Ok(tally)
+    };
+    spawn_figures(plan.count, || on_threads(plan, worker))
+}
+
+fn output(plan: &OutputPlan) -> Fallible<Figures> {
+    let pattern = check::Pattern::new();
+    let service = Service::new(Default::default())?;
+    let (done, closed) = mpsc::channel();
+    let listening = match plan.mode {
+        OutputMode::Bytes => None,
+        OutputMode::Check => Some(Delivery::Chunks),
+        OutputMode::Lines | OutputMode::LinesReused => Some(Delivery::Lines),
+    };
+    let mut stream = Stream::begin();
+    let subscription = listening
+        .map(|delivery| {
+            let options = SubscriptionOptions { delivery, ..Default::default() };
+            let in_lines = delivery == Delivery::Lines;
+            let mut consumer = Consumer { in_lines, pattern: pattern.clone(), done, stream: Stream::begin() };
+            service.listen(options, move |batch| consumer.receive(batch))
+        })
+        .transpose()?;
+    let process = piped(&plan.child).arg(plan.lines.to_string()).spawn(&service)?;
+    if subscription.is_some() {
+        stream = closed.recv()??;
+    }
+    let info = process.wait(None)?;
+    let ns = stream.ns();
+    exited(info.status(), 0)?;
+    if info.stderr_bytes > 0 || (subscription.is_some() && stream.bytes != info.stdout_bytes) {
+        return Err(format!("{} of {} bytes delivered", stream.bytes, info.stdout_bytes).into());
+    }
+    stream.bytes = info.stdout_bytes;
+    let tail = process.output()?;
+    if tail.len() != CAPTURE_BYTES.min(usize::try_from(info.stdout_bytes)?) {
+        return Err(format!("{} bytes captured", tail.len()).into());
+    }
+    pattern.check(info.stdout_bytes - tail.len() as u64, &tail)?;
+    Ok(stream.figures(ns))
+}
+
+/// Lives on the dispatcher's thread, and hands over what it counted when the process is closed.
+struct Consumer {
+    in_lines: bool,
+    pattern: check::Pattern,
+    done: mpsc::Sender<Fallible<Stream>>,
+    stream: Stream,
+}
+
+impl Consumer {
+    fn receive(&mut self, batch: &coreproc::Batch) {
+        for event in batch.events() {
+            match event.kind {
+                EventKind::Output { stream: From::Stdout, .. } if self.in_lines => self.stream.add_line(event.data),
+                EventKind::Output { stream: From::Stdout, .. } => {
+                    if let Err(error) = self.pattern.check(self.stream.bytes, event.data) {
+                        let _ = self.done.send(Err(error));
+                    }
+                    self.stream.bytes += event.data.len() as u64;
+                }
+                EventKind::Closed { .. } => {
+                    let _ = self.done.send(Ok(std::mem::replace(&mut self.stream, Stream::begin())));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn latency(plan: &LatencyPlan) -> Fallible<Figures> {
+    let page = probe::Page::map(&plan.page)?;
+    let service = Service::new(Default::default())?;
+    let mut samples = Vec::with_capacity(plan.count);
+    for slot in 0..plan.count {
+        let mut command = piped(&plan.child);
+        command.arg(&plan.page).arg(slot.to_string()).arg(&plan.hold_us);
+        let process = command.spawn(&service)?;
+        let info = process.wait_exit(None)?;
+        samples.push(probe::monotonic_ns() - page.stamp(slot));
+        exited(info.status(), slot)?;
+        process.wait(None)?;
+    }
+    Ok(latency_figures(&mut samples))
+}
+
+fn idle(plan: &IdlePlan) -> Fallible<Figures> {
+    let service = Service::new(Default::default())?;
+    let (figures, processes) =
+        idle_figures(plan, || Ok(piped(&plan.child).args(idle_arguments(&plan.page, false)).spawn(&service)?))?;
+    for process in &processes {
+        process.close_stdin()?;
+    }
+    for process in processes {
+        exited(process.wait(None)?.status(), 0)?;
+    }
+    Ok(figures)
+}
+
+fn big_host(plan: &BigHostPlan) -> Fallible<Figures> {
+    let service = Service::new(Default::default())?;
+    big_host_figures(plan, |count, samples| {
+        for index in 0..count {
+            let mut command = piped(&plan.child);
+            command.arg(index.to_string());
+            let start = probe::monotonic_ns();
+            let process = command.spawn(&service)?;
+            samples.push(probe::monotonic_ns() - start);
+            let info = process.wait(None)?;
+            exited(info.status(), index)?;
+            hello_is_whole(usize::try_from(info.stdout_bytes)?, usize::try_from(info.stderr_bytes)?)?;
+        }
+        Ok(())
+    })
+}
+
+fn stop(plan: &StopPlan) -> Fallible<Figures> {
+    let page = probe::Page::map(&plan.page)?;
+    let service = Service::new(Default::default())?;
+    let options = StopOptions { grace: Some(plan.grace), scope: Scope::Default, ..Default::default() };
+    let mut processes = Vec::with_capacity(plan.count);
+    for index in 0..plan.count {
+        let arguments = idle_arguments(&plan.page, index < plan.stubborn);
+        processes.push(piped(&plan.child).args(arguments).spawn(&service)?);
+    }
+    page.wait_ready(plan.count);
+    let start = probe::monotonic_ns();
+    for process in &processes {
+        process.stop(Some(&options))?;
+    }
+    let mut by_kill = 0;
+    for process in &processes {
+        match process.wait_exit(None)?.status() {
+            Some(ExitStatus::Signal { signal: libc::SIGTERM, .. }) => {}
+            Some(ExitStatus::Signal { signal: libc::SIGKILL, .. }) => by_kill += 1,
+            other => return Err(format!("a stopped child ended with {other:?}").into()),
+        }
+    }
+    let figures = stop_figures(start, by_kill);
+    for process in processes {
+        process.wait(None)?;
+    }
+    Ok(figures)
+}

@@ -1,0 +1,33 @@
+/* idle CHILD PAGE COUNT WARM: what COUNT live children cost a host that keeps a pidfd and three pipe ends for each. */
+#include "child.h"
+
+int main(int argc, char **argv) {
+  host_begin(argc, 4);
+  struct page *page = page_map(argv[2]);
+  CHECK(page, "page");
+  uint32_t count = (uint32_t)atoi(argv[3]), warm = (uint32_t)atoi(argv[4]);
+  struct child *children = malloc((count + warm) * sizeof *children);
+  uint64_t rss = 0, ignored;
+  unsigned threads_before = 0;
+  for (uint32_t i = 0; i < warm + count; i++) {
+    if (i == warm) {
+      page_wait(page, warm);
+      threads_before = threads(&ignored);
+      rss_bytes(); /* what the look itself costs comes before it */
+      rss = rss_bytes();
+    }
+    children[i] = child_spawn((char *[]){argv[1], argv[2], NULL});
+  }
+  page_wait(page, warm + count);
+  double per_child = ((double)rss_bytes() - (double)rss) / count;
+  unsigned threads_after = threads(&ignored);
+  uint64_t switches = idle_switches();
+  for (uint32_t i = 0; i < warm + count; i++) {
+    close(children[i].in);
+    children[i].in = -1;
+  }
+  for (uint32_t i = 0; i < warm + count; i++)
+    CHECK(child_reap(&children[i]).si_code == CLD_EXITED, "exit code");
+  print_idle(per_child, threads_before, threads_after, switches);
+  return 0;
+}

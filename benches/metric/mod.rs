@@ -1,0 +1,55 @@
+//! What is measured: a file for each group, which says who takes part, with which work, and what the goal is.
+
+mod big_host;
+mod latency;
+mod memory;
+mod output;
+mod session;
+mod spawn;
+mod stop;
+
+use crate::Fallible;
+use crate::harness::{probe, report};
+use session::Session;
+use std::time::Instant;
+
+type Group = fn(&mut Session) -> Fallible<()>;
+
+const GROUPS: [(&str, Group); 7] = [
+    ("spawn", spawn::measure),
+    ("output", output::measure_bytes),
+    ("lines", output::measure_lines),
+    ("latency", latency::measure),
+    ("memory", memory::measure),
+    ("big-host", big_host::measure),
+    ("stop", stop::measure),
+];
+
+/// `words` name groups and implementations; without any of a kind, all of that kind. False when a host failed.
+pub(crate) fn run(words: &[&str]) -> Fallible<bool> {
+    let is_group = |word: &&str| GROUPS.iter().any(|(name, _)| name == word);
+    let (groups, implementations): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| is_group(word));
+    if let Some(unknown) = implementations.iter().find(|name| !session::IMPLEMENTATIONS.contains(name)) {
+        let known: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).chain(session::IMPLEMENTATIONS).collect();
+        return Err(format!("unknown {unknown:?}; known are {}", known.join(", ")).into());
+    }
+    let mut session = Session::new(&implementations)?;
+    let (start, cpu) = (Instant::now(), probe::CpuTime::now()?);
+    for (name, measure) in GROUPS {
+        if groups.is_empty() || groups.contains(&name) {
+            measure(&mut session)?;
+        }
+    }
+    let path = session.toolchain.file("report.json");
+    report::write_json(&session.rows, &path)?;
+    println!("{}", report::table(&session.rows));
+    let seconds = start.elapsed().as_secs_f64();
+    let others = probe::CpuTime::now()?.of_others_since(&cpu) / seconds;
+    let cores = std::thread::available_parallelism()?;
+    println!("scale {}, {seconds:.0} s; written to {}", session.scale, path.display());
+    println!("other processes used {others:.2} of {cores} cores meanwhile; more than a little disturbs the figures");
+    for failure in &session.failures {
+        println!("failed: {failure}");
+    }
+    Ok(session.failures.is_empty())
+}

@@ -1,0 +1,56 @@
+//! Spawn → exit of a static child with three pipes, both outputs captured and checked: one at a time, and 64 at a time.
+
+use super::session::{Metric, Session};
+use crate::Fallible;
+use crate::harness::check;
+use crate::harness::goal::{Bound, Goal, Reference};
+use crate::harness::report::Better;
+use crate::harness::round::Workload;
+
+const IN_FLIGHT: usize = 64;
+
+pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
+    let goal = Goal(vec![Bound::AtLeast(0.90, Reference::Limit)]);
+    measure_in_flight(session, "one at a time", session.count(400, 50), 1, goal)?;
+    let goal = Goal(vec![Bound::AtLeast(0.85, Reference::Limit), Bound::AtLeast(1.5, Reference::Peer("tokio"))]);
+    measure_in_flight(session, "64 at a time", session.count(1000, 200), IN_FLIGHT, goal)
+}
+
+fn measure_in_flight(session: &mut Session, name: &str, count: usize, in_flight: usize, goal: Goal) -> Fallible<()> {
+    // A spawn holds its thread until the exec, so every implementation is faster with a few threads a core than with
+    // one, or with one for each child.
+    let threads = (4 * std::thread::available_parallelism()?.get()).min(in_flight);
+    let arguments = [session.child("hello"), count.to_string(), threads.to_string(), (in_flight / threads).to_string()];
+    let (bytes, checksum) = check::hello_total(count);
+    let title = format!("spawn → exit, {name}");
+    let samples = session.run(&Workload {
+        title: &title,
+        contenders: session.all("spawn", &arguments),
+        rounds: session.rounds(9),
+        stamps: 0,
+        check: &|figures| {
+            figures.expect("bytes", bytes)?;
+            figures.expect("checksum", format!("{checksum:016x}"))
+        },
+    })?;
+    session.report(
+        &samples,
+        &Metric {
+            name: &title,
+            unit: "children/s",
+            better: Better::Higher,
+            goal,
+            figure: &|figures| figures.number("per_second"),
+        },
+    )?;
+    session.report(
+        &samples,
+        &Metric {
+            name: &format!("parent CPU per spawn, {name}"),
+            unit: "µs",
+            better: Better::Lower,
+            goal: Goal::none(),
+            figure: &|figures| figures.number("cpu_us"),
+        },
+    )
+}

@@ -1,0 +1,118 @@
+// Command demo runs four commands at once, prints their lines as they come, and at the end what became
+// of each.
+//
+//	demo [root of the repository]
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	process "dappco.re/go/core/process"
+)
+
+// job is a shell script, and how it is expected to end.
+type job struct {
+	name, script string
+	timeout      time.Duration
+	status, code string
+	colour       int
+}
+
+var jobs = []job{
+	{
+		name: "compile",
+		script: "cc --version | head -n 1\n" +
+			"cc -std=c11 -Wall -Wextra -fsyntax-only -I include bindings/c/examples/demo.c",
+		status: "passed", code: "0", colour: 36,
+	},
+	{
+		name:   "fails",
+		script: "echo 'no such configuration: site.conf' >&2; exit 3",
+		status: "failed", code: "3", colour: 31,
+	},
+	{
+		name:   "streams",
+		script: `for step in 1 2 3; do echo "step $step"; echo "note on step $step" >&2; done`,
+		status: "passed", code: "0", colour: 32,
+	},
+	{
+		name:    "slow",
+		script:  "echo 'this would take 30 seconds'; exec sleep 30",
+		timeout: time.Second,
+		status:  "timed out", code: "SIGTERM", colour: 33,
+	},
+}
+
+var errUnexpected = errors.New("a command did not end as it should")
+
+func main() {
+	// Ctrl-C cancels the context, which kills the commands: the table tells of that, too.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout *os.File) (err error) {
+	root, err := findRoot(args)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "coreproc %s from Go\n\n", process.Version())
+
+	out := newPrinter(stdout)
+	service, err := process.Open(process.Options{}, out.handle)
+	if err != nil {
+		return err
+	}
+	// Leaves no process behind, however this ends.
+	defer func() { err = errors.Join(err, service.OnShutdown(context.Background())) }()
+
+	var started []*process.Process
+	for _, job := range jobs {
+		running, err := out.start(job, func() (*process.Process, error) {
+			return service.StartWithOptions(ctx, process.RunOptions{
+				Command: "sh", Args: []string{"-c", job.script}, Dir: root,
+				Timeout: job.timeout, GracePeriod: 5 * time.Second,
+			})
+		})
+		if err != nil {
+			return err
+		}
+		started = append(started, running)
+	}
+	for _, running := range started {
+		<-running.Done()
+	}
+	if !printTable(out, started) {
+		return errUnexpected
+	}
+	return nil
+}
+
+// findRoot is the first argument, or the folder above this one that has the Cargo.toml.
+func findRoot(args []string) (string, error) {
+	if len(args) > 0 {
+		return filepath.Abs(args[0])
+	}
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for folder := start; ; folder = filepath.Dir(folder) {
+		if _, err := os.Stat(filepath.Join(folder, "Cargo.toml")); err == nil {
+			return folder, nil
+		}
+		if folder == filepath.Dir(folder) {
+			return "", fmt.Errorf("no Cargo.toml above %s; give the repository's root", start)
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_command_new
+#cgo nocallback coreproc_command_new
+#cgo noescape coreproc_command_arg
+#cgo nocallback coreproc_command_arg
+#cgo noescape coreproc_command_env_whole
+#cgo nocallback coreproc_command_env_whole
+#cgo noescape coreproc_command_cwd
+#cgo nocallback coreproc_command_cwd
+#cgo noescape coreproc_command_search_path
+#cgo nocallback coreproc_command_search_path
+#cgo noescape coreproc_command_stdio
+#cgo nocallback coreproc_command_stdio
+#cgo noescape coreproc_command_timeout
+#cgo nocallback coreproc_command_timeout
+#cgo noescape coreproc_command_stop_options
+#cgo nocallback coreproc_command_stop_options
+#cgo noescape coreproc_command_spawn
+#cgo nocallback coreproc_command_spawn
+#cgo noescape coreproc_command_free
+#cgo nocallback coreproc_command_free
+*/
+import "C"
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// Command says what to spawn. A refused setter changes nothing.
+type Command struct {
+	handle[*C.coreproc_command]
+}
+
+// Stream is one of the three standard streams of a child.
+type Stream uint32
+
+// The standard streams.
+const (
+	Stdin  Stream = C.COREPROC_STREAM_STDIN
+	Stdout Stream = C.COREPROC_STREAM_STDOUT
+	Stderr Stream = C.COREPROC_STREAM_STDERR
+)
+
+// StdioMode says what a standard stream of a child is.
+type StdioMode uint32
+
+// What a standard stream can be. Unless told, stdin is null and the outputs are pipes.
+const (
+	StdioNull    StdioMode = C.COREPROC_STDIO_NULL
+	StdioPipe    StdioMode = C.COREPROC_STDIO_PIPE
+	StdioInherit StdioMode = C.COREPROC_STDIO_INHERIT
+	StdioMerge   StdioMode = C.COREPROC_STDIO_MERGE // stderr alone
+)
+
+// Scope says whom a signal reaches.
+type Scope uint32
+
+// Whom a signal reaches. The default depends on the verb, see coreproc.h.
+const (
+	ScopeDefault Scope = C.COREPROC_SCOPE_DEFAULT
+	ScopeProcess Scope = C.COREPROC_SCOPE_PROCESS
+	ScopeGroup   Scope = C.COREPROC_SCOPE_GROUP
+)
+
+// StopOptions are a way to stop a process: a signal, and SIGKILL if it still runs after the grace.
+type StopOptions struct {
+	Signal syscall.Signal // 0: SIGTERM
+	Scope  Scope
+	Grace  time.Duration // 0: 5 s
+}
+
+func (o StopOptions) toC() C.coreproc_stop_options {
+	return C.coreproc_stop_options{
+		struct_size: C.uint32_t(unsafe.Sizeof(C.coreproc_stop_options{})),
+		scope:       C.uint32_t(o.Scope),
+		signal:      C.int32_t(o.Signal),
+		grace_ms:    milliseconds(o.Grace),
+	}
+}
+
+// NewCommand is a command that runs a program: a path if it has a slash, else a name to look up.
+func NewCommand(program string) (*Command, error) {
+	data, size := text(program)
+	var pointer *C.coreproc_command
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_command_new(data, size, &pointer, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	command := new(Command)
+	command.own(pointer, func(p *C.coreproc_command) { C.coreproc_command_free(p) })
+	return command, nil
+}
+
+// Args adds arguments.
+func (c *Command) Args(args ...string) error {
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	var cerr *C.coreproc_error
+	for _, arg := range args {
+		data, size := text(arg)
+		if err := check(C.coreproc_command_arg(pointer, data, size, &cerr), cerr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Env is the child's whole environment, each entry "KEY=VALUE"; nothing is inherited.
+func (c *Command) Env(entries []string) error {
+	size := 0
+	for i, entry := range entries {
+		// The block separates entries by NUL, so the library would see two.
+		if strings.IndexByte(entry, 0) >= 0 {
+			const op = "command_env_whole"
+			return &Error{Result: ErrInvalidArgument, Op: op,
+				Message: fmt.Sprintf("%s: entry %d: %q contains a NUL byte", op, i, entry)}
+		}
+		size += len(entry) + 1
+	}
+	var block strings.Builder
+	block.Grow(size)
+	for _, entry := range entries {
+		block.WriteString(entry)
+		block.WriteByte(0)
+	}
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	data, length := text(block.String())
+	var cerr *C.coreproc_error
+	return check(C.coreproc_command_env_whole(pointer, data, length, &cerr), cerr)
+}
+
+// Dir is the child's working directory.
+func (c *Command) Dir(path string) error {
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	data, size := text(path)
+	var cerr *C.coreproc_error
+	return check(C.coreproc_command_cwd(pointer, data, size, &cerr), cerr)
+}
+
+// SearchPath is where the program is looked up, instead of in the child's PATH.
+func (c *Command) SearchPath(path string) error {
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	data, size := text(path)
+	var cerr *C.coreproc_error
+	return check(C.coreproc_command_search_path(pointer, data, size, &cerr), cerr)
+}
+
+// Stdio says what a standard stream is.
+func (c *Command) Stdio(stream Stream, mode StdioMode) error {
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_command_stdio(pointer, C.uint32_t(stream), C.uint32_t(mode), &cerr), cerr)
+}
+
+// Timeout is how long the child may run until it is stopped; 0: for ever.
+func (c *Command) Timeout(timeout time.Duration) error {
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_command_timeout(pointer, milliseconds(timeout), &cerr), cerr)
+}
+
+// StopBy says how the child is stopped: by its timeout, by its service, by [Process.Stop].
+func (c *Command) StopBy(options StopOptions) error {
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	coptions := options.toC()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_command_stop_options(pointer, &coptions, &cerr), cerr)
+}
+
+// Spawn starts a process; the command can be spawned again.
+func (c *Command) Spawn(service *Service) (*Process, error) {
+	pointer, err := c.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer c.release()
+	servicePointer, err := service.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer service.release()
+	var spawned *C.coreproc_process
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_command_spawn(pointer, servicePointer, &spawned, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	return newProcess(spawned), nil
+}

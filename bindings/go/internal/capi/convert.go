@@ -1,0 +1,47 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_bytes_data
+#cgo nocallback coreproc_bytes_data
+#cgo noescape coreproc_bytes_len
+#cgo nocallback coreproc_bytes_len
+#cgo noescape coreproc_bytes_free
+#cgo nocallback coreproc_bytes_free
+*/
+import "C"
+
+import (
+	"math"
+	"time"
+	"unsafe"
+)
+
+// Unlimited stands for "none or unlimited" where the C ABI takes a size or a duration.
+const Unlimited = math.MaxUint64
+
+// text lends a string's bytes to a call; what the library keeps, it copies.
+func text(s string) (*C.char, C.size_t) {
+	return (*C.char)(unsafe.Pointer(unsafe.StringData(s))), C.size_t(len(s))
+}
+
+// milliseconds rounds up, so that a short duration does not become 0, which means the default.
+func milliseconds(d time.Duration) C.uint64_t {
+	if d <= 0 {
+		return 0
+	}
+	return C.uint64_t((d-1)/time.Millisecond + 1)
+}
+
+// goBytes copies bytes the library made, and frees them.
+func goBytes(bytes *C.coreproc_bytes) []byte {
+	defer C.coreproc_bytes_free(bytes)
+	length := int(C.coreproc_bytes_len(bytes))
+	if length == 0 {
+		return nil
+	}
+	copied := make([]byte, length)
+	copy(copied, unsafe.Slice((*byte)(C.coreproc_bytes_data(bytes)), length))
+	return copied
+}

@@ -1,0 +1,87 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_result_name
+#cgo nocallback coreproc_result_name
+#cgo noescape coreproc_error_errno
+#cgo nocallback coreproc_error_errno
+#cgo noescape coreproc_error_operation
+#cgo nocallback coreproc_error_operation
+#cgo noescape coreproc_error_stage
+#cgo nocallback coreproc_error_stage
+#cgo noescape coreproc_error_message
+#cgo nocallback coreproc_error_message
+#cgo noescape coreproc_error_free
+#cgo nocallback coreproc_error_free
+*/
+import "C"
+
+import (
+	"strings"
+	"syscall"
+)
+
+// Result is the code of a failed call. It is an error itself, so that
+// errors.Is(err, capi.ErrNotFound) asks for the kind of failure.
+type Result int32
+
+// The failures of the C ABI; coreproc.h says what each means.
+const (
+	ErrInvalidArgument  Result = C.COREPROC_INVALID_ARGUMENT
+	ErrNotFound         Result = C.COREPROC_NOT_FOUND
+	ErrPermissionDenied Result = C.COREPROC_PERMISSION_DENIED
+	ErrSystem           Result = C.COREPROC_SYSTEM
+	ErrOutOfMemory      Result = C.COREPROC_OUT_OF_MEMORY
+	ErrNotRunning       Result = C.COREPROC_NOT_RUNNING
+	ErrStdinClosed      Result = C.COREPROC_STDIN_CLOSED
+	ErrTimedOut         Result = C.COREPROC_TIMED_OUT
+	ErrClosed           Result = C.COREPROC_CLOSED
+	ErrDeadlock         Result = C.COREPROC_DEADLOCK
+	ErrForked           Result = C.COREPROC_FORKED
+	ErrPanic            Result = C.COREPROC_PANIC
+	ErrUnsupported      Result = C.COREPROC_UNSUPPORTED
+)
+
+// Error is the name of the constant in C, such as "COREPROC_NOT_FOUND".
+func (r Result) Error() string {
+	return C.GoString(C.coreproc_result_name(C.coreproc_result(r)))
+}
+
+// Error is a failed call of the C ABI. errors.Is finds its Result and its Errno.
+type Error struct {
+	Result  Result
+	Errno   syscall.Errno // 0 when no system call is behind it
+	Op      string        // the operation that failed, such as "spawn"
+	Stage   string        // how far it came, such as "lookup"; "" when it has no stages
+	Message string        // can be shown as it is
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap gives what errors.Is is to find.
+func (e *Error) Unwrap() []error {
+	if e.Errno == 0 {
+		return []error{e.Result}
+	}
+	return []error{e.Result, e.Errno}
+}
+
+// check turns the result of a call into an error, and frees the C error.
+func check(result C.coreproc_result, cerr *C.coreproc_error) error {
+	if result == C.COREPROC_OK {
+		return nil
+	}
+	if cerr == nil {
+		return Result(result)
+	}
+	defer C.coreproc_error_free(cerr)
+	return &Error{
+		Result:  Result(result),
+		Errno:   syscall.Errno(C.coreproc_error_errno(cerr)),
+		Op:      C.GoString(C.coreproc_error_operation(cerr)),
+		Stage:   C.GoString(C.coreproc_error_stage(cerr)),
+		Message: strings.ToValidUTF8(C.GoString(C.coreproc_error_message(cerr)), "\uFFFD"),
+	}
+}

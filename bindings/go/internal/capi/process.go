@@ -1,0 +1,220 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_process_id
+#cgo nocallback coreproc_process_id
+#cgo noescape coreproc_process_pid
+#cgo nocallback coreproc_process_pid
+#cgo noescape coreproc_process_info_get
+#cgo nocallback coreproc_process_info_get
+#cgo noescape coreproc_process_output
+#cgo nocallback coreproc_process_output
+#cgo noescape coreproc_process_signal
+#cgo nocallback coreproc_process_signal
+#cgo noescape coreproc_process_kill
+#cgo nocallback coreproc_process_kill
+#cgo noescape coreproc_process_stop
+#cgo nocallback coreproc_process_stop
+#cgo noescape coreproc_process_write
+#cgo nocallback coreproc_process_write
+#cgo noescape coreproc_process_close_stdin
+#cgo nocallback coreproc_process_close_stdin
+#cgo noescape coreproc_process_free
+#cgo nocallback coreproc_process_free
+*/
+import "C"
+
+import (
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// Process is one child.
+type Process struct {
+	handle[*C.coreproc_process]
+	id  uint64
+	pid int
+}
+
+// State is where a process is in its life.
+type State uint32
+
+// The states, in order. Between Exited and Closed its output is still read.
+const (
+	StateRunning State = C.COREPROC_STATE_RUNNING
+	StateExited  State = C.COREPROC_STATE_EXITED
+	StateClosed  State = C.COREPROC_STATE_CLOSED
+)
+
+// Cause is what made a process end.
+type Cause uint32
+
+// The causes of an end.
+const (
+	CauseNone    Cause = C.COREPROC_CAUSE_NONE
+	CauseNatural Cause = C.COREPROC_CAUSE_NATURAL
+	CauseStopped Cause = C.COREPROC_CAUSE_STOPPED
+	CauseKilled  Cause = C.COREPROC_CAUSE_KILLED
+	CauseTimeout Cause = C.COREPROC_CAUSE_TIMEOUT
+)
+
+// Flags are remarks on an end or on a piece of output.
+type Flags uint32
+
+// The flags.
+const (
+	FlagStatusUnknown Flags = C.COREPROC_FLAG_STATUS_UNKNOWN
+	FlagCoreDumped    Flags = C.COREPROC_FLAG_CORE_DUMPED
+	FlagPartial       Flags = C.COREPROC_FLAG_PARTIAL
+	FlagNoNewline     Flags = C.COREPROC_FLAG_NO_NEWLINE
+	FlagDrainBound    Flags = C.COREPROC_FLAG_DRAIN_BOUND
+)
+
+// Info is what the library knows of a process at one moment. The clocks are in nanoseconds.
+type Info struct {
+	ID               uint64
+	PID              int
+	State            State
+	Cause            Cause
+	Flags            Flags
+	ExitCode         int            // -1 unless it exited by itself
+	Signal           syscall.Signal // 0 unless a signal ended it
+	StartedMonotonic uint64
+	StartedRealtime  uint64
+	ExitedMonotonic  uint64 // 0 until then
+	ClosedMonotonic  uint64 // 0 until then
+	StdoutBytes      uint64 // read so far
+	StderrBytes      uint64
+	DroppedBytes     uint64 // not, or no longer, in the capture
+	DiscardedBytes   uint64 // read after the end and thrown away
+}
+
+func newProcess(pointer *C.coreproc_process) *Process {
+	process := &Process{
+		id:  uint64(C.coreproc_process_id(pointer)),
+		pid: int(C.coreproc_process_pid(pointer)),
+	}
+	process.own(pointer, func(p *C.coreproc_process) { C.coreproc_process_free(p) })
+	return process
+}
+
+// ID is the number of the process in its service, never reused.
+func (p *Process) ID() uint64 { return p.id }
+
+// PID is the number the kernel gave it, which is reused.
+func (p *Process) PID() int { return p.pid }
+
+// Info tells how the process is doing.
+func (p *Process) Info() (Info, error) {
+	pointer, err := p.acquire()
+	if err != nil {
+		return Info{}, err
+	}
+	defer p.release()
+	info := C.coreproc_process_info{struct_size: C.uint32_t(unsafe.Sizeof(C.coreproc_process_info{}))}
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_process_info_get(pointer, &info, &cerr), cerr); err != nil {
+		return Info{}, err
+	}
+	return Info{
+		ID:               uint64(info.id),
+		PID:              int(info.pid),
+		State:            State(info.state),
+		Cause:            Cause(info.cause),
+		Flags:            Flags(info.flags),
+		ExitCode:         int(info.exit_code),
+		Signal:           syscall.Signal(info.signal),
+		StartedMonotonic: uint64(info.started_monotonic_ns),
+		StartedRealtime:  uint64(info.started_realtime_ns),
+		ExitedMonotonic:  uint64(info.exited_monotonic_ns),
+		ClosedMonotonic:  uint64(info.closed_monotonic_ns),
+		StdoutBytes:      uint64(info.stdout_bytes),
+		StderrBytes:      uint64(info.stderr_bytes),
+		DroppedBytes:     uint64(info.dropped_bytes),
+		DiscardedBytes:   uint64(info.discarded_bytes),
+	}, nil
+}
+
+// Output is what the capture holds now, both streams in order of arrival; nil when empty.
+func (p *Process) Output() ([]byte, error) {
+	pointer, err := p.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
+	var bytes *C.coreproc_bytes
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_process_output(pointer, &bytes, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	return goBytes(bytes), nil
+}
+
+// Signal sends a signal; 0 only looks whether the process runs. [ErrNotRunning] once it exited.
+func (p *Process) Signal(signal syscall.Signal, scope Scope) error {
+	pointer, err := p.acquire()
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_process_signal(pointer, C.int32_t(signal), C.uint32_t(scope), &cerr), cerr)
+}
+
+// Kill sends SIGKILL.
+func (p *Process) Kill(scope Scope) error {
+	pointer, err := p.acquire()
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_process_kill(pointer, C.uint32_t(scope), &cerr), cerr)
+}
+
+// Stop begins to stop the process as its command said, and does not wait. A second Stop kills.
+func (p *Process) Stop() error {
+	pointer, err := p.acquire()
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_process_stop(pointer, nil, &cerr), cerr)
+}
+
+// Write writes to the child's stdin what fits within the timeout, and says how much that was.
+// A timeout of 0 writes what fits at once, a negative one waits for ever; both that and a positive
+// one hold a thread while they wait.
+func (p *Process) Write(data string, timeout time.Duration) (int, error) {
+	pointer, err := p.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer p.release()
+	limit := C.int64_t(-1)
+	if timeout >= 0 {
+		limit = C.int64_t(milliseconds(timeout))
+	}
+	bytes, size := (*C.uint8_t)(unsafe.StringData(data)), C.size_t(len(data))
+	var written C.size_t
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_process_write(pointer, bytes, size, limit, &written, &cerr), cerr); err != nil {
+		return 0, err
+	}
+	return int(written), nil
+}
+
+// CloseStdin closes the child's stdin; it may be called again.
+func (p *Process) CloseStdin() error {
+	pointer, err := p.acquire()
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_process_close_stdin(pointer, &cerr), cerr)
+}

@@ -1,0 +1,80 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_service_new
+#cgo nocallback coreproc_service_new
+#cgo noescape coreproc_service_count
+#cgo nocallback coreproc_service_count
+#cgo noescape coreproc_service_close
+#cgo nocallback coreproc_service_close
+#cgo noescape coreproc_service_free
+#cgo nocallback coreproc_service_free
+*/
+import "C"
+
+import "unsafe"
+
+// Service supervises processes, on one thread of its own however many there are.
+type Service struct {
+	handle[*C.coreproc_service]
+}
+
+// ServiceOptions are the defaults of a service's commands.
+type ServiceOptions struct {
+	CaptureBytes uint64 // 0: 1 MiB; Unlimited: no capture
+}
+
+// CloseMode says what becomes of the processes of a service that is closed.
+type CloseMode uint32
+
+// What Service.Shut does with the processes that still run.
+const (
+	CloseLeave CloseMode = C.COREPROC_CLOSE_LEAVE
+	CloseStop  CloseMode = C.COREPROC_CLOSE_STOP
+	CloseKill  CloseMode = C.COREPROC_CLOSE_KILL
+)
+
+// NewService starts a service.
+func NewService(options ServiceOptions) (*Service, error) {
+	coptions := C.coreproc_service_options{
+		struct_size:   C.uint32_t(unsafe.Sizeof(C.coreproc_service_options{})),
+		capture_bytes: C.uint64_t(options.CaptureBytes),
+	}
+	var pointer *C.coreproc_service
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_service_new(&coptions, &pointer, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	service := new(Service)
+	service.own(pointer, func(p *C.coreproc_service) { C.coreproc_service_free(p) })
+	return service, nil
+}
+
+// Count is the number of processes that are not closed yet.
+func (s *Service) Count() (int, error) {
+	pointer, err := s.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer s.release()
+	var count C.uint64_t
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_service_count(pointer, &count, &cerr), cerr); err != nil {
+		return 0, err
+	}
+	return int(count), nil
+}
+
+// Shut refuses new processes from now on, and does to the running ones as mode says, without
+// waiting for them. It is coreproc_service_close; Close gives the handle back.
+func (s *Service) Shut(mode CloseMode) error {
+	pointer, err := s.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_service_close(pointer, C.uint32_t(mode), &cerr), cerr)
+}

@@ -1,0 +1,162 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+typedef struct {
+	coreproc_result result;
+	coreproc_error *error;
+	coreproc_batch *batch;
+	const coreproc_event *events;
+	size_t count;
+	size_t stride;
+} capi_taken;
+
+// One crossing from Go instead of four. TIMED_OUT and CLOSED say it all, so their errors end here.
+static capi_taken capi_take(coreproc_subscription *subscription) {
+	capi_taken taken = {0};
+	taken.result = coreproc_subscription_take(subscription, 0, 0, &taken.batch, &taken.error);
+	if (taken.result == COREPROC_OK) {
+		taken.events = coreproc_batch_events(taken.batch, &taken.count, &taken.stride);
+	} else if (taken.result == COREPROC_TIMED_OUT || taken.result == COREPROC_CLOSED) {
+		coreproc_error_free(taken.error);
+		taken.error = NULL;
+	}
+	return taken;
+}
+
+#cgo noescape capi_take
+#cgo nocallback capi_take
+#cgo noescape coreproc_subscription_open
+#cgo nocallback coreproc_subscription_open
+#cgo noescape coreproc_subscription_fd
+#cgo nocallback coreproc_subscription_fd
+#cgo noescape coreproc_subscription_free
+#cgo nocallback coreproc_subscription_free
+*/
+import "C"
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+// Subscription gives the events of the processes that were spawned after it opened.
+type Subscription struct {
+	handle[*C.coreproc_subscription]
+	ready *os.File // readable while events may wait, and when the stream has ended
+}
+
+// Delivery says in which form output arrives.
+type Delivery uint32
+
+// The forms of output.
+const (
+	DeliveryChunks Delivery = C.COREPROC_DELIVERY_CHUNKS // as it was read
+	DeliveryLines  Delivery = C.COREPROC_DELIVERY_LINES  // an event a line, without its "\n"
+	DeliveryNone   Delivery = C.COREPROC_DELIVERY_NONE   // no output at all
+)
+
+// SubscriptionOptions say what a subscription is to see.
+type SubscriptionOptions struct {
+	Delivery     Delivery // 0: lines
+	QueueBytes   uint64   // for each process; 0: 1 MiB
+	MaxLineBytes uint64   // 0: 1 MiB
+}
+
+// Subscribe opens a subscription to all processes of the service.
+func (s *Service) Subscribe(options SubscriptionOptions) (*Subscription, error) {
+	service, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	coptions := C.coreproc_subscription_options{
+		struct_size:    C.uint32_t(unsafe.Sizeof(C.coreproc_subscription_options{})),
+		delivery:       C.uint32_t(options.Delivery),
+		queue_bytes:    C.uint64_t(options.QueueBytes),
+		max_line_bytes: C.uint64_t(options.MaxLineBytes),
+	}
+	var pointer *C.coreproc_subscription
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_subscription_open(service, &coptions, &pointer, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	subscription := new(Subscription)
+	subscription.own(pointer, func(p *C.coreproc_subscription) { C.coreproc_subscription_free(p) })
+	if subscription.ready, err = readiness(pointer); err != nil {
+		subscription.Close()
+		return nil, err
+	}
+	return subscription, nil
+}
+
+// readiness is the subscription's pipe as a file in Go's poller. It is a duplicate, because the
+// subscription closes its own and the os.File closes what it wraps.
+func readiness(subscription *C.coreproc_subscription) (*os.File, error) {
+	var fd C.int32_t
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_subscription_fd(subscription, &fd, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	const lowest = 3 // never a standard stream, though the host may have closed those
+	duplicate, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, lowest)
+	if errno != 0 {
+		return nil, os.NewSyscallError("fcntl", errno)
+	}
+	if err := syscall.SetNonblock(int(duplicate), true); err != nil {
+		_ = syscall.Close(int(duplicate))
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(duplicate, "coreproc events"), nil
+}
+
+var errPipeEnded = errors.New("coreproc: the pipe of a subscription ended before its stream")
+
+// Next waits for events; [ErrClosed] at the end of the stream. Only the goroutine waits, no thread
+// does. One goroutine at a time may call it; the batches may go to others.
+func (s *Subscription) Next() (*Batch, error) {
+	for ended := false; ; {
+		batch, err := s.take()
+		if err != ErrTimedOut {
+			return batch, err
+		}
+		if ended {
+			return nil, errPipeEnded
+		}
+		// A take that found nothing has armed the pipe, so nothing can be missed from here.
+		var ignored [64]byte
+		_, err = s.ready.Read(ignored[:])
+		ended = errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed)
+		if err != nil && !ended {
+			return nil, err
+		}
+	}
+}
+
+// take gives a batch if one is ready, or ErrTimedOut, or ErrClosed.
+func (s *Subscription) take() (*Batch, error) {
+	pointer, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	taken := C.capi_take(pointer)
+	if taken.result != C.COREPROC_OK {
+		return nil, check(taken.result, taken.error)
+	}
+	return newBatch(taken.batch, taken.events, int(taken.count), int(taken.stride)), nil
+}
+
+// Close ends the stream, discarding what waits, and gives the handle back. It may be called again, from
+// any goroutine; Next then gives [ErrClosed].
+func (s *Subscription) Close() {
+	// First the handle: Next, woken by the second, is to find it closed.
+	s.handle.Close()
+	if s.ready != nil {
+		_ = s.ready.Close()
+	}
+}

@@ -1,0 +1,34 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_abi_version
+#cgo nocallback coreproc_abi_version
+#cgo noescape coreproc_version
+#cgo nocallback coreproc_version
+*/
+import "C"
+
+import "fmt"
+
+// The loader accepts any library of the right name: a wrong one must not get as far as a call
+// whose structs or arguments it would misread.
+func init() {
+	if err := checkABI(uint32(C.coreproc_abi_version()), C.COREPROC_ABI_VERSION); err != nil {
+		panic(err)
+	}
+}
+
+func checkABI(loaded, built uint32) error {
+	if loaded == built {
+		return nil
+	}
+	return fmt.Errorf("coreproc: libcoreproc %s speaks ABI %d, but this program was built for ABI %d: install the matching library or rebuild",
+		Version(), loaded, built)
+}
+
+// Version is the version of the library that was loaded, such as "0.1.0".
+func Version() string {
+	return C.GoString(C.coreproc_version())
+}

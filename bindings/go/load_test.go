@@ -1,0 +1,190 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// warmUp makes what Go and the library keep for ever, such as Go's poller.
+func warmUp(t *testing.T) usage {
+	t.Helper()
+	service, err := Open(Options{}, func(any) {})
+	require.NoError(t, err)
+	_, err = service.Run(t.Context(), "true")
+	require.NoError(t, err)
+	shutDown(t, service)
+	return settled(t)
+}
+
+// settled is what this program holds once that of earlier tests is gone.
+func settled(t *testing.T) usage {
+	t.Helper()
+	last := measure(t)
+	for same := 0; same < 50; {
+		runtime.GC()
+		now := measure(t)
+		if now == last {
+			same++
+		} else {
+			same, last = 0, now
+		}
+	}
+	return last
+}
+
+func TestLoad_64_at_a_time_end_as_they_should_and_leave_nothing(t *testing.T) {
+	before := warmUp(t)
+	rounds := count(t, 8)
+	var lines, exits atomic.Int64
+	service, err := Open(Options{}, func(message any) {
+		switch message.(type) {
+		case ActionProcessOutput:
+			lines.Add(1)
+		case ActionProcessExited:
+			exits.Add(1)
+		}
+	})
+	require.NoError(t, err)
+
+	var callers sync.WaitGroup
+	for caller := range 64 {
+		callers.Go(func() {
+			for round := range rounds {
+				code := (caller*rounds + round) % 256
+				want := fmt.Sprintf("%d %d\nproblem\n", caller, round)
+				output, err := service.Run(context.Background(), "sh", "-c",
+					`exec 2>&1; printf '%s %s\nproblem\n' "$1" "$2"; exit "$3"`, "sh",
+					fmt.Sprint(caller), fmt.Sprint(round), fmt.Sprint(code))
+				assert.Equal(t, want, output)
+				if code == 0 {
+					assert.NoError(t, err)
+				} else {
+					assert.EqualError(t, err, fmt.Sprintf("process exited with code %d", code))
+				}
+				_, err = service.Run(context.Background(), "/no/such/program")
+				assert.Error(t, err)
+			}
+		})
+	}
+	callers.Wait()
+	shutDown(t, service)
+
+	assert.Equal(t, int64(2*64*rounds), lines.Load())
+	assert.Equal(t, int64(2*64*rounds), exits.Load(), "of those that started and those that failed to")
+	noChildren(t)
+	returnsTo(t, before)
+}
+
+func TestLoad_quiet_processes_cost_no_goroutine_and_no_thread(t *testing.T) {
+	service := newTestService(t, func(any) {})
+	first, err := service.Start(context.Background(), "sleep", "1000")
+	require.NoError(t, err)
+	one := settled(t)
+	threads := allThreads(t)
+
+	processes := []*Process{first}
+	for range count(t, 200) {
+		process, err := service.Start(context.Background(), "sleep", "1000")
+		require.NoError(t, err)
+		processes = append(processes, process)
+	}
+
+	one.fds = measure(t).fds // those are for each process
+	returnsTo(t, one)
+	// Go may have made threads of its own for the starts, by the number of CPUs and not of processes.
+	assert.LessOrEqual(t, allThreads(t), threads+4+4*runtime.NumCPU())
+	for _, process := range processes {
+		require.NoError(t, process.Kill())
+		assert.Error(t, wait(t, process))
+	}
+}
+
+func allThreads(t *testing.T) int {
+	t.Helper()
+	tasks, err := filepath.Glob("/proc/self/task/*")
+	require.NoError(t, err)
+	return len(tasks)
+}
+
+func TestLoad_services_come_and_go_and_leave_nothing(t *testing.T) {
+	before := warmUp(t)
+	for range count(t, 50) {
+		service, err := Open(Options{}, func(any) {})
+		require.NoError(t, err)
+		_, err = service.Start(t.Context(), "sleep", "1000")
+		require.NoError(t, err)
+		shutDown(t, service)
+	}
+	noChildren(t)
+	returnsTo(t, before)
+}
+
+func TestLoad_processes_that_are_dropped_under_garbage_collection_end_as_they_should(t *testing.T) {
+	before := warmUp(t)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	}()
+	recorder := newRecorder()
+	service, err := Open(Options{}, recorder.handle)
+	require.NoError(t, err)
+	var ids []string
+	for i := range count(t, 150) {
+		process, err := service.Start(context.Background(), "sh", "-c", `echo "$1"; echo "$1" >&2; exit 7`, "sh", fmt.Sprint(i))
+		require.NoError(t, err)
+		ids = append(ids, process.ID)
+		if i%2 == 0 {
+			require.EqualError(t, wait(t, process), "process exited with code 7")
+			require.Equal(t, 2*len(fmt.Sprintln(i)), len(process.Output()))
+		}
+		// From here on nobody holds the process but the service.
+		runtime.GC()
+	}
+	for i, id := range ids {
+		messages := recorder.untilExited(t, id)
+		want := []string{fmt.Sprint(i)}
+		assert.Equal(t, want, linesOf(messages, StreamStdout))
+		assert.Equal(t, want, linesOf(messages, StreamStderr))
+		assert.Equal(t, 7, messages[len(messages)-1].(ActionProcessExited).ExitCode)
+	}
+	close(stop)
+	<-stopped
+	shutDown(t, service)
+	noChildren(t)
+	returnsTo(t, before)
+}
+
+func TestLoad_lines_that_are_kept_stay_what_they_were(t *testing.T) {
+	recorder := newRecorder()
+	service := newTestService(t, recorder.handle)
+	process, err := service.Start(t.Context(), "seq", "20000")
+	require.NoError(t, err)
+	messages := recorder.untilExited(t, process.ID)
+	process = nil
+	for range 5 {
+		runtime.GC()
+	}
+	var want strings.Builder
+	for i := 1; i <= 20000; i++ {
+		fmt.Fprintln(&want, i)
+	}
+	got := strings.Join(linesOf(messages, StreamStdout), "\n") + "\n"
+	assert.True(t, want.String() == got, "the same lines")
+}

@@ -1,0 +1,28 @@
+package process
+
+import "time"
+
+// DefaultBufferSize is how many bytes of a process's output are kept, unless told otherwise.
+const DefaultBufferSize = 1024 * 1024
+
+// Options of a service.
+type Options struct {
+	// BufferSize is how many bytes of each process's output are kept, the newest.
+	// 0 means DefaultBufferSize, a negative size is an error.
+	BufferSize int
+}
+
+// RunOptions say what to run, and how.
+type RunOptions struct {
+	Command string   // a path if it has a slash, else looked up in PATH
+	Args    []string // without the command itself
+	Dir     string   // working directory; "" is that of this program
+	Env     []string // "KEY=VALUE", added to the inherited environment; the last of a name wins
+
+	// Timeout is how long the process may run before it is shut down, see [ManagedProcess.Shutdown].
+	// 0 means for ever.
+	Timeout time.Duration
+	// GracePeriod is how long a process that is shut down has between SIGTERM and SIGKILL.
+	// 0 means SIGKILL at once.
+	GracePeriod time.Duration
+}

@@ -1,0 +1,175 @@
+package process
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestRun_gives_the_output_exactly(t *testing.T) {
+	service := newTestService(t, nil)
+	for _, c := range []struct{ name, script, want string }{
+		{"one line", `echo hello`, "hello\n"},
+		{"nothing", `:`, ""},
+		{"no newline at the end", `printf 'a\nb'`, "a\nb"},
+		{"NUL and invalid UTF-8", `printf 'a\000\377\376z'`, "a\x00\xff\xfez"},
+		{"stderr too", `echo problem >&2`, "problem\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			output, err := service.Run(t.Context(), "sh", "-c", c.script)
+			require.NoError(t, err)
+			assert.Equal(t, c.want, output)
+		})
+	}
+}
+
+func TestRun_has_nothing_on_stdin(t *testing.T) {
+	output, err := newTestService(t, nil).Run(t.Context(), "cat")
+	require.NoError(t, err)
+	assert.Empty(t, output)
+}
+
+func TestRun_keeps_the_output_of_a_failure(t *testing.T) {
+	output, err := newTestService(t, nil).Run(t.Context(), "sh", "-c", "echo before; exit 3")
+	assert.EqualError(t, err, "process exited with code 3")
+	assert.Equal(t, "before\n", output)
+}
+
+func TestRun_gives_the_newest_output_when_the_buffer_is_full(t *testing.T) {
+	service, err := Open(Options{BufferSize: 16}, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { shutDown(t, service) })
+	output, err := service.Run(t.Context(), "printf", "0123456789abcdefghij")
+	require.NoError(t, err)
+	assert.Equal(t, "456789abcdefghij", output)
+}
+
+func TestRun_gives_every_exit_code(t *testing.T) {
+	service := newTestService(t, nil)
+	for code := range 256 {
+		_, err := service.Run(t.Context(), "sh", "-c", "exit "+strconv.Itoa(code))
+		if code == 0 {
+			require.NoError(t, err)
+			continue
+		}
+		var exit *ExitError
+		require.ErrorAs(t, err, &exit)
+		require.Equal(t, ExitError{code: code}, *exit)
+	}
+}
+
+func TestRun_tells_signals_from_exit_codes(t *testing.T) {
+	survived := map[syscall.Signal]bool{
+		syscall.SIGCHLD: true, syscall.SIGCONT: true, syscall.SIGURG: true, syscall.SIGWINCH: true,
+		syscall.SIGSTOP: true, syscall.SIGTSTP: true, syscall.SIGTTIN: true, syscall.SIGTTOU: true,
+	}
+	service := newTestService(t, nil)
+	for signal := syscall.Signal(1); signal <= 64; signal++ {
+		if survived[signal] {
+			continue
+		}
+		process, err := service.Start(t.Context(), "sh", "-c", "ulimit -c 0; kill -"+strconv.Itoa(int(signal))+" $$")
+		require.NoError(t, err)
+		var exit *ExitError
+		require.ErrorAs(t, wait(t, process), &exit)
+		require.Equal(t, ExitError{code: -1, signal: signal}, *exit)
+		require.Equal(t, StatusKilled, process.Status)
+		require.Equal(t, -1, process.ExitCode)
+	}
+}
+
+func TestRun_passes_the_environment_of_this_moment(t *testing.T) {
+	t.Setenv("COREPROC_TEST_INHERITED", "from Go")
+	t.Setenv("COREPROC_TEST_CHANGED", "before")
+	output, err := newTestService(t, nil).RunWithOptions(t.Context(), RunOptions{
+		Command: "sh",
+		Args:    []string{"-c", `printf '%s|%s' "$COREPROC_TEST_INHERITED" "$COREPROC_TEST_CHANGED"`},
+		Env:     []string{"COREPROC_TEST_CHANGED=first", "COREPROC_TEST_CHANGED=last"},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, "from Go|last", output)
+}
+
+func TestRun_in_a_folder_sets_PWD(t *testing.T) {
+	folder := t.TempDir()
+	output, err := newTestService(t, nil).RunWithOptions(t.Context(), RunOptions{
+		Command: "sh", Args: []string{"-c", `pwd -P; printenv PWD`}, Dir: folder,
+	})
+	require.NoError(t, err)
+	assert.Equal(t, folder+"\n"+folder+"\n", output)
+}
+
+func TestRun_gives_each_argument_as_it_is(t *testing.T) {
+	args := []string{"", " ", "a b", "'\"$x\\", "\xff", "ü", "-n"}
+	output, err := newTestService(t, nil).Run(t.Context(), "sh", append([]string{"-c", `printf '%s\n' "$@"`, "sh"}, args...)...)
+	require.NoError(t, err)
+	assert.Equal(t, strings.Join(args, "\n")+"\n", output)
+}
+
+func TestSendInput_gives_back_what_was_sent(t *testing.T) {
+	// Given more than any pipe or queue holds, so that sending has to wait for the reader.
+	random := rand.New(rand.NewPCG(1, 2))
+	input := make([]byte, 900*1024)
+	for i := range input {
+		input[i] = byte(random.Uint32())
+	}
+	process, err := newTestService(t, nil).Start(t.Context(), "cat")
+	require.NoError(t, err)
+
+	require.NoError(t, process.SendInput(string(input)))
+	require.NoError(t, process.SendInput(""))
+	require.NoError(t, process.CloseStdin())
+	require.NoError(t, process.CloseStdin(), "twice is fine")
+	require.NoError(t, wait(t, process))
+
+	assert.True(t, string(input) == process.Output(), "the same bytes")
+	stdout, stderr := process.BytesRead()
+	assert.Equal(t, []uint64{uint64(len(input)), 0}, []uint64{stdout, stderr})
+}
+
+func TestSendInput_after_the_end_of_input_or_of_the_process(t *testing.T) {
+	recorder := newRecorder()
+	service := newTestService(t, recorder.handle)
+	process, err := service.Start(t.Context(), "sh", "-c", "cat; echo read; trap '' TERM; kill -STOP $$")
+	require.NoError(t, err)
+	require.NoError(t, process.CloseStdin())
+	recorder.untilLine(t, process.ID, "read")
+	assert.ErrorIs(t, process.SendInput("late"), ErrStdinNotAvailable)
+	require.NoError(t, process.Kill())
+	assert.Error(t, wait(t, process))
+	assert.ErrorIs(t, process.SendInput("later"), ErrProcessNotRunning)
+}
+
+func TestInfo_follows_the_life_of_a_process(t *testing.T) {
+	process, err := newTestService(t, nil).StartWithOptions(t.Context(), RunOptions{Command: "cat", Args: []string{"-"}, Dir: "/"})
+	require.NoError(t, err)
+
+	info := process.Info()
+	assert.True(t, process.IsRunning())
+	assert.Greater(t, info.PID, 0)
+	assert.WithinDuration(t, time.Now(), info.StartedAt, hang)
+	assert.Equal(t, Info{ID: "proc-1", Command: "cat", Args: []string{"-"}, Dir: "/", StartedAt: info.StartedAt, Running: true,
+		Status: StatusRunning, Duration: info.Duration, PID: info.PID}, info)
+	info.Args[0] = "changed"
+	assert.Equal(t, []string{"-"}, process.Info().Args, "Args is a copy")
+
+	require.NoError(t, process.CloseStdin())
+	require.NoError(t, wait(t, process))
+	ended := process.Info()
+	assert.False(t, process.IsRunning())
+	assert.Equal(t, StatusExited, ended.Status)
+	assert.Greater(t, ended.Duration, time.Duration(0))
+	assert.Equal(t, ended, process.Info(), "nothing changes any more")
+	assert.Equal(t, []any{ended.Status, ended.ExitCode, ended.Duration}, []any{process.Status, process.ExitCode, process.Duration})
+}
+
+func TestOpen_refuses_a_negative_size(t *testing.T) {
+	_, err := Open(Options{BufferSize: -1}, nil)
+	assert.ErrorContains(t, err, "BufferSize")
+}

@@ -1,0 +1,145 @@
+"""Four commands at once, their lines as they come, and what became of each.
+
+python3 bindings/python/examples/demo.py [root of the repository]
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+# A clone runs as it is, with nothing installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+import coreproc
+from coreproc import Cause, EventKind
+
+
+@dataclass(frozen=True)
+class Job:
+    """A shell script, and how it is expected to end."""
+
+    name: str
+    script: str
+    status: str
+    code: str
+    colour: int
+    timeout: float | None = None
+
+
+JOBS = [
+    Job(
+        "compile",
+        "cc --version | head -n 1\n"
+        "cc -std=c11 -Wall -Wextra -fsyntax-only -I include bindings/c/examples/demo.c",
+        status="passed",
+        code="0",
+        colour=36,
+    ),
+    Job(
+        "fails",
+        "echo 'no such configuration: site.conf' >&2; exit 3",
+        status="failed",
+        code="3",
+        colour=31,
+    ),
+    Job(
+        "streams",
+        'for step in 1 2 3; do echo "step $step"; echo "note on step $step" >&2; done',
+        status="passed",
+        code="0",
+        colour=32,
+    ),
+    Job(
+        "slow",
+        "echo 'this would take 30 seconds'; exec sleep 30",
+        status="timed out",
+        code="SIGTERM",
+        colour=33,
+        timeout=1.0,
+    ),
+]
+
+
+def find_root() -> Path:
+    """The repository this file lies in."""
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "Cargo.toml").is_file():
+            return folder
+    raise SystemExit("demo: no Cargo.toml above this file; give the repository's root")
+
+
+def print_line(job: Job, event: coreproc.Event, coloured: bool) -> None:
+    name = f"{job.name:<8}"
+    if coloured:
+        name = f"\033[{job.colour}m{name}\033[0m"
+    mark = "!" if event.kind is EventKind.STDERR else "|"
+    # Output is bytes; whether it is text is up to who wrote it.
+    sys.stdout.buffer.write(f"{name} {mark} ".encode() + event.data + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def follow(running: dict[int, Job], subscription: coreproc.Subscription) -> None:
+    """Prints lines until every job is closed, which is when all its output has been read."""
+    # NO_COLOR, where it is set and not empty, means no colour: https://no-color.org
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    still_open = set(running)
+    for event in subscription:
+        if event.kind in (EventKind.STDOUT, EventKind.STDERR):
+            print_line(running[event.process_id], event, coloured)
+        elif event.kind is EventKind.CLOSED:
+            still_open.remove(event.process_id)
+            if not still_open:
+                return
+
+
+def status_of(info: coreproc.Info) -> str:
+    if info.cause is Cause.TIMEOUT:
+        return "timed out"
+    return "passed" if info.ok else "failed"
+
+
+def code_of(info: coreproc.Info) -> str:
+    """The exit code or the signal: two fields, because 143 and SIGTERM are not the same thing."""
+    if info.signal is not None:
+        return signal.Signals(info.signal).name
+    return "unknown" if info.exit_code is None else str(info.exit_code)
+
+
+def print_table(jobs: list[tuple[Job, coreproc.Info]]) -> bool:
+    """Prints a row for each job; True when all of them ended as they should."""
+    print(f"\n{'COMMAND':<8}  {'STATUS':<9}  {'CODE':<9}  {'DURATION':>10}  {'BYTES':>6}")
+    as_expected = True
+    for job, info in jobs:
+        status, code = status_of(info), code_of(info)
+        size = info.stdout_bytes + info.stderr_bytes
+        print(f"{job.name:<8}  {status:<9}  {code:<9}  {info.duration or 0:8.3f} s  {size:>6}")
+        as_expected = as_expected and (status, code) == (job.status, job.code)
+    return as_expected
+
+
+def main() -> int:
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else find_root()
+    print(f"coreproc {coreproc.library_version()} from Python\n", flush=True)
+    # The block leaves no process behind, however it ends.
+    with coreproc.Service() as service:
+        # Before the first spawn: a subscription sees the processes spawned after it was opened.
+        subscription = service.subscribe()
+        processes = [
+            coreproc.Command("sh", "-c", job.script, cwd=root, timeout=job.timeout).spawn(service)
+            for job in JOBS
+        ]
+        jobs = dict(zip([process.id for process in processes], JOBS))
+        follow(jobs, subscription)
+        infos = [process.info() for process in processes]
+    return 0 if print_table(list(zip(JOBS, infos))) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except coreproc.CoreprocError as error:
+        sys.exit(f"demo: {error}")

@@ -1,0 +1,52 @@
+"""Ownership of what the library hands out."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import Callable
+
+from ._errors import Closed
+from .constants import Result
+
+
+class Handle:
+    """One reference of the library's, freed once, when nothing in Python uses it any more.
+
+    Arguments of a ctypes call live until the call returns. So a handle that one thread releases
+    while another thread waits inside the library is freed only after that call.
+    """
+
+    __slots__ = ("__weakref__", "_as_parameter_")
+
+    def __init__(self, pointer: ctypes.c_void_p, free: Callable[[int | None], None]) -> None:
+        """Takes over `pointer`, which is given to `free`."""
+        self._as_parameter_ = pointer
+        # Not at exit: a daemon thread may still wait inside the library on this handle, and
+        # freeing stops no process, so nothing is lost by leaving it to the kernel.
+        weakref.finalize(self, free, pointer.value).atexit = False
+
+
+class Owner:
+    """Base of the classes that own a handle."""
+
+    __slots__ = ("__weakref__", "_owned")
+
+    def __init__(self, pointer: ctypes.c_void_p, free: Callable[[int | None], None]) -> None:
+        """Takes over `pointer`."""
+        self._owned: Handle | None = Handle(pointer, free)
+
+    @property
+    def _handle(self) -> Handle:
+        owned = self._owned
+        if owned is None:
+            name = type(self).__name__
+            raise Closed(f"{name}: released", result=Result.CLOSED, operation=name.lower())
+        return owned
+
+    def release(self) -> None:
+        """Gives the memory back now, not when it is collected; idempotent.
+
+        It stops nothing and waits for nothing. Later calls raise `Closed`.
+        """
+        self._owned = None

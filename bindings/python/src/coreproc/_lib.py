@@ -1,0 +1,102 @@
+"""Finds libcoreproc, loads it once, and calls it.
+
+The search stops at the first of: the file named by `COREPROC_LIBRARY`; the system's
+`libcoreproc.so.1`; and, for a package that lies in the project's own source tree, what was built
+there. ctypes lets go of the GIL during each call, so a call that waits stalls its thread alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+from typing import Any
+
+from . import _abi
+from ._errors import from_library
+
+_SYSTEM_NAME = "libcoreproc.so.1"
+
+
+class LibraryError(ImportError):
+    """libcoreproc was not found, or is not the one this binding was written for."""
+
+
+def _source_tree_builds() -> list[Path]:
+    """The libraries built in the source tree this package lies in; none when it is installed."""
+    parents = Path(__file__).resolve().parents
+    if len(parents) < 5 or not (parents[4] / "include" / "coreproc.h").is_file():
+        return []
+    builds = (parents[4] / "target" / kind / "libcoreproc.so" for kind in ("release", "debug"))
+    return [path for path in builds if path.is_file()]
+
+
+def _open() -> ctypes.CDLL:
+    """Opens the first library there is; the error lists every place that was tried."""
+    named = os.environ.get("COREPROC_LIBRARY")
+    names = [named] if named else [_SYSTEM_NAME, *map(str, _source_tree_builds())]
+    failures = []
+    for name in names:
+        try:
+            return ctypes.CDLL(name)
+        except OSError as failure:
+            failures.append(str(failure))
+    if named:
+        raise LibraryError(f"cannot load what COREPROC_LIBRARY names: {failures[0]}")
+    raise LibraryError(
+        "cannot load libcoreproc; install it, or name the file in COREPROC_LIBRARY. Tried:\n  "
+        + "\n  ".join(failures)
+    )
+
+
+def _check(library: ctypes.CDLL) -> None:
+    """Refuses a library with another ABI version, or with functions missing."""
+    try:
+        version = library.coreproc_abi_version
+        version.restype = ctypes.c_uint32
+        version.argtypes = []
+        found = version()
+        if found != _abi.ABI_VERSION:
+            raise LibraryError(
+                f"{library._name}: this is libcoreproc with ABI version {found}, "
+                f"but this binding needs ABI version {_abi.ABI_VERSION}",
+                path=library._name,
+            )
+        _abi.declare(library)
+    except AttributeError as missing:
+        raise LibraryError(
+            f"{library._name}: not a complete libcoreproc: {missing}", path=library._name
+        ) from None
+
+
+def _load() -> ctypes.CDLL:
+    library = _open()
+    _check(library)
+    return library
+
+
+#: The loaded library; its functions have their signatures.
+lib: Any = _load()
+
+
+def call(function: Any, *arguments: object) -> None:  # noqa: ANN401 (ctypes has no type to name)
+    """Calls a fallible function with an error to fill in last; raises what it reports."""
+    error = ctypes.c_void_p()
+    result = function(*arguments, ctypes.byref(error))
+    if result != 0:
+        raise from_library(lib, result, error)
+
+
+def library_version() -> str:
+    """The version of the loaded libcoreproc, such as `0.1.0`."""
+    version: bytes = lib.coreproc_version()
+    return version.decode()
+
+
+def take_bytes(pointer: ctypes.c_void_p) -> bytes:
+    """Copies a coreproc_bytes into Python and frees it."""
+    try:
+        length = lib.coreproc_bytes_len(pointer)
+        return ctypes.string_at(lib.coreproc_bytes_data(pointer), length) if length else b""
+    finally:
+        lib.coreproc_bytes_free(pointer)

@@ -1,0 +1,139 @@
+"""The service: it supervises processes."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import TYPE_CHECKING
+
+from . import _abi
+from ._convert import capture_size, duration_ms, interruptible, size
+from ._handle import Owner
+from ._lib import call, lib
+from .constants import CloseMode, Delivery, Subscribe
+from .process import Process
+from .subscription import Subscription
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Service(Owner):
+    """Supervises the processes spawned in it; any thread may use it.
+
+    Dropping it stops nothing. As a context manager it leaves nothing behind: the end of the block
+    stops what still runs, closes the subscriptions opened here, and waits until every process is
+    closed.
+    """
+
+    __slots__ = ("_subscriptions",)
+
+    def __init__(
+        self,
+        *,
+        capture: float | None = None,
+        drain_silence: float | None = None,
+        drain_total: float | None = None,
+    ) -> None:
+        """Starts a service.
+
+        Args:
+            capture: Bytes of output kept for each command that does not say itself; None is
+                1 MiB, 0 keeps nothing.
+            drain_silence: Seconds of silence after which an ended process is closed although
+                somebody still holds its output; None is 0.5.
+            drain_total: The same, counted from its end; None is 5.
+        """
+        options = _abi.ServiceOptions(
+            capture_bytes=capture_size("service", capture),
+            drain_silence_ms=duration_ms("service", "drain_silence", drain_silence),
+            drain_total_ms=duration_ms("service", "drain_total", drain_total),
+        )
+        out = ctypes.c_void_p()
+        call(lib.coreproc_service_new, ctypes.byref(options), ctypes.byref(out))
+        super().__init__(out, lib.coreproc_service_free)
+        self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
+
+    def __enter__(self) -> Service:
+        """The service itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stops what still runs and waits for it."""
+        self.close()
+        # A full mailbox that nobody empties would keep its process from ever being closed.
+        for subscription in list(self._subscriptions):
+            subscription.close()
+        self.wait_idle()
+
+    def process(self, id: int) -> Process:  # noqa: A002 (the field's own word)
+        """Finds a process by its id, until it is closed.
+
+        Raises:
+            NotFound: No such process.
+        """
+        out = ctypes.c_void_p()
+        call(lib.coreproc_service_process, self._handle, id, ctypes.byref(out))
+        return Process(out)
+
+    def count(self) -> int:
+        """How many processes are not yet closed."""
+        out = ctypes.c_uint64()
+        call(lib.coreproc_service_count, self._handle, ctypes.byref(out))
+        return out.value
+
+    def subscribe(
+        self,
+        *,
+        delivery: Delivery = Delivery.LINES,
+        scope: Subscribe = Subscribe.ALL,
+        queue_bytes: float | None = None,
+        max_line_bytes: float | None = None,
+    ) -> Subscription:
+        """Opens a subscription: it sees the processes that are spawned from now on.
+
+        Args:
+            delivery: Lines, raw chunks, or lifecycle events alone.
+            scope: Every process, or only those whose command names it.
+            queue_bytes: What may wait for each process; None is 1 MiB. When it is full, that
+                process's pipes are not read, so the kernel slows that process alone.
+            max_line_bytes: A longer line comes in flagged pieces; None is 1 MiB.
+        """
+        options = _abi.SubscriptionOptions(
+            scope=scope,
+            delivery=delivery,
+            queue_bytes=size("subscription", "queue_bytes", queue_bytes),
+            max_line_bytes=size("subscription", "max_line_bytes", max_line_bytes),
+        )
+        out = ctypes.c_void_p()
+        call(
+            lib.coreproc_subscription_open,
+            self._handle,
+            ctypes.byref(options),
+            ctypes.byref(out),
+        )
+        subscription = Subscription(out)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def close(self, mode: CloseMode = CloseMode.STOP) -> None:
+        """Refuses new spawns, and stops, kills or leaves what runs; idempotent, does not wait."""
+        call(lib.coreproc_service_close, self._handle, mode)
+
+    def wait_idle(self, timeout: float | None = None) -> None:
+        """Waits until every process is closed.
+
+        Raises:
+            TimedOut: After `timeout` seconds.
+        """
+        handle = self._handle
+
+        def attempt(milliseconds: int) -> None:
+            call(lib.coreproc_service_wait_idle, handle, milliseconds)
+
+        interruptible(attempt, timeout)

@@ -1,0 +1,96 @@
+"""The examples and what the README shows."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import PACKAGE, REPOSITORY
+
+import coreproc
+
+HEADLINE = f"coreproc {coreproc.library_version()} from Python"
+TABLE = """\
+COMMAND   STATUS     CODE         DURATION   BYTES
+compile   passed     0          _
+fails     failed     3          _
+streams   passed     0          _
+slow      timed out  SIGTERM    _
+"""
+
+
+def start(name, *args, **options):
+    return subprocess.Popen(
+        [sys.executable, PACKAGE / "examples" / name, *args], cwd="/", **options
+    )
+
+
+def check_demo(text):
+    head, _, table = text.partition("\nCOMMAND ")
+    lines = head.splitlines()
+    assert lines[0] == HEADLINE
+    assert re.search(r"^compile  \| .*\d+\.\d+", head, re.MULTILINE)
+    assert "fails    ! no such configuration: site.conf" in lines
+    for step in (1, 2, 3):
+        assert f"streams  | step {step}" in lines
+        assert f"streams  ! note on step {step}" in lines
+    assert "slow     | this would take 30 seconds" in lines
+    rows = re.sub(r" +\d+\.\d{3} s +\d+$", " _", "COMMAND " + table, flags=re.MULTILINE)
+    assert [row.split() for row in rows.splitlines()] == [row.split() for row in TABLE.splitlines()]
+
+
+@pytest.mark.parametrize("root", [[], [str(REPOSITORY)]], ids=["found", "given"])
+def test_demo(root):
+    with start("demo.py", *root, stdout=subprocess.PIPE, text=True) as demo:
+        text, _ = demo.communicate()
+    assert demo.returncode == 0
+    assert "\033" not in text
+    check_demo(text)
+
+
+@pytest.mark.parametrize("no_color", [None, "", "1"])
+def test_demo_on_a_terminal(no_color):
+    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+    if no_color is not None:
+        environment["NO_COLOR"] = no_color
+    reader, terminal = pty.openpty()
+    with start("demo.py", stdout=terminal, env=environment) as demo:
+        os.close(terminal)
+        content = b""
+        while True:
+            try:
+                content += os.read(reader, 65536)
+            except OSError:  # EIO: the last writer has closed the terminal
+                break
+    os.close(reader)
+    assert demo.returncode == 0
+    text = content.decode().replace("\r\n", "\n")
+    assert ("\033[36mcompile \033[0m | " in text) == (not no_color)
+    check_demo(re.sub(r"\033\[\d+m", "", text))
+
+
+def test_demo_says_what_went_wrong(tmp_path):
+    with start("demo.py", str(tmp_path / "missing"), stderr=subprocess.PIPE, text=True) as demo:
+        _, said = demo.communicate()
+    assert demo.returncode == 1
+    assert said.startswith('demo: spawn "sh": chdir: ')
+
+
+def test_asyncio_example():
+    with start("follow_asyncio.py", stdout=subprocess.PIPE, text=True) as example:
+        text, _ = example.communicate()
+    assert example.returncode == 0
+    assert sorted(text.splitlines()) == sorted(
+        f"{name}: step {step}" for name in ("one", "two", "three") for step in (1, 2, 3)
+    )
+
+
+README = (PACKAGE / "README.md").read_text()
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_readme(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})

@@ -1,0 +1,83 @@
+"""Writing to a process."""
+
+import hashlib
+import signal
+
+import pytest
+from conftest import GUARD, python, run, shell
+
+import coreproc
+from coreproc import Command, Stdio
+
+ALL_BYTES = bytes(range(256))
+HASH = "import sys, hashlib; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())"
+
+
+@pytest.mark.parametrize("make", [bytes, bytearray, memoryview])
+def test_what_is_written_arrives(service, make):
+    process = Command("cat", stdin=Stdio.PIPE).spawn(service)
+    assert process.write(make(ALL_BYTES)) == 256
+    process.write_all(make(ALL_BYTES))
+    process.close_stdin()
+    assert process.wait(GUARD).ok
+    assert process.output() == ALL_BYTES * 2
+
+
+def test_much_more_than_a_pipe_holds(service):
+    content = ALL_BYTES * 32768
+    process = python(HASH, stdin=Stdio.PIPE).spawn(service)
+    process.write_all(content, GUARD)
+    process.close_stdin()
+    assert process.wait(GUARD).ok
+    assert process.output().decode().strip() == hashlib.sha256(content).hexdigest()
+
+
+def test_write_that_finds_no_room_times_out(service, gate):
+    # The shell waits at the gate and reads nothing from its standard input meanwhile.
+    process = shell('exec 3<"$1"; read line <&3; cat', gate.path, stdin=Stdio.PIPE).spawn(service)
+    content = b"x" * 10_000_000
+    taken = process.write(content, 0.2)
+    assert 0 < taken < len(content)
+    with pytest.raises(coreproc.TimedOut):
+        process.write(content, 0)
+    with pytest.raises(coreproc.TimedOut):
+        process.write_all(content, 0.15)
+    gate.open()
+    process.close_stdin()
+    process.wait(GUARD)
+    assert process.info().stdout_bytes == taken
+
+
+def test_reader_that_ends(service):
+    process = Command("true", stdin=Stdio.PIPE).spawn(service)
+    process.wait(GUARD)
+    with pytest.raises((coreproc.StdinClosed, coreproc.NotRunning)):
+        process.write(b"x")
+
+
+def test_reader_that_ends_while_we_write(service):
+    process = shell("read line; exit 3", stdin=Stdio.PIPE).spawn(service)
+    with pytest.raises((coreproc.StdinClosed, coreproc.NotRunning)):
+        process.write_all(b"line\n" * 10_000_000, GUARD)
+    assert process.wait(GUARD).exit_code == 3
+    # SIGPIPE is not what told us: the host's dispositions are its own.
+    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
+
+
+def test_close_twice(service):
+    process = Command("cat", stdin=Stdio.PIPE).spawn(service)
+    process.close_stdin()
+    process.close_stdin()
+    with pytest.raises((coreproc.StdinClosed, coreproc.NotRunning)):
+        process.write(b"x")
+    assert process.wait(GUARD).ok
+    process.close_stdin()
+
+
+def test_empty_write(service):
+    process = Command("cat", stdin=Stdio.PIPE).spawn(service)
+    assert process.write(b"") == 0
+    process.write_all(b"")
+    process.close_stdin()
+    assert run(Command("true"), service)[0].ok
+    assert process.wait(GUARD).ok
