@@ -458,7 +458,7 @@ coreproc_result coreproc_command_arg(struct coreproc_command *command,
                                      size_t arg_len,
                                      struct coreproc_error **err);
 
-// What the program sees as argv[0]; the program's name unless told. Errors: INVALID_ARGUMENT.
+// What the program sees as `argv[0]`; the program's name unless told. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_arg0(struct coreproc_command *command,
                                       const char *arg,
                                       size_t arg_len,

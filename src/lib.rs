@@ -51,6 +51,10 @@ pub use sys::clock::Stamp;
 pub use sys::pidfd::ExitStatus;
 pub use sys::procfs::Holder;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 // Handles go between threads in every host; the compiler proves it.
 const _: () = {
     const fn shared<T: Send + Sync>() {}

@@ -136,7 +136,7 @@ pub unsafe extern "C" fn coreproc_command_arg(
     }
 }
 
-/// What the program sees as argv[0]; the program's name unless told. Errors: INVALID_ARGUMENT.
+/// What the program sees as `argv[0]`; the program's name unless told. Errors: INVALID_ARGUMENT.
 ///
 /// # Safety
 /// Pointers are NULL or valid.

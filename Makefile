@@ -1,0 +1,126 @@
+# coreproc. `make demo` shows what it does, `make test` proves it; `make help` lists the rest.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# The bindings find the library of this tree by its path.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+RELEASE := $(CURDIR)/target/release
+PYTHON := $(CURDIR)/target/venv/bin/python
+STATICCHECK := $(CURDIR)/target/tools/staticcheck
+GO_TAGS := coreproc_tree
+
+# Go's build cache does not look into the header: here a new header makes new flags.
+export CGO_CFLAGS = -O2 -g -DCOREPROC_HEADER_SUM=$(firstword $(shell cksum include/coreproc.h))
+
+PREFIX ?= /usr/local
+ONLY ?=
+
+##   make demo        real processes, seen from C, Go and Python
+.PHONY: demo
+demo:
+	@tools/setup demo
+	@$(MAKE) --no-print-directory build
+	@mkdir -p target/demo
+	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/demo.c -o target/demo/c \
+	  -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE)
+	target/demo/c $(CURDIR)
+	cd bindings/go && go run -tags $(GO_TAGS) ./cmd/demo $(CURDIR)
+	COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so python3 bindings/python/examples/demo.py $(CURDIR)
+
+##   make test        every test: Rust, C, Go, Python (COREPROC_SCALE=N: N times the counts)
+# A binding joins with a target of its own, here and in lint.
+.PHONY: test test-rust test-doc test-go test-python
+test:
+	@tools/setup test
+	@$(MAKE) --no-print-directory --keep-going test-rust test-doc test-go test-python
+
+# The C tests run from here too, plain, under valgrind and with ASan. No features: the library is
+# tested as it is shipped, and tests that need faults injected build one for themselves.
+test-rust:
+	cargo test --no-fail-fast
+
+test-doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
+
+test-go: build
+	cd bindings/go && go test -race -count=1 -v -tags $(GO_TAGS) ./... | $(CURDIR)/tools/count-go
+
+test-python: build
+	cd bindings/python && COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so $(PYTHON) -m pytest
+
+##   make lint        formatters and linters of every language
+.PHONY: lint lint-rust lint-go lint-python lint-shell
+lint:
+	@tools/setup lint
+	@$(MAKE) --no-print-directory --keep-going lint-rust lint-go lint-python lint-shell
+
+lint-rust:
+	cargo fmt --check
+	cargo clippy --all-targets --all-features -- -D warnings
+	cargo test --test header
+
+# cgo links, so build comes first.
+lint-go: build
+	@unformatted=$$(gofmt -l bindings/go); \
+	  if [ -n "$$unformatted" ]; then printf 'gofmt: not formatted:\n%s\n' "$$unformatted" >&2; exit 1; fi
+	cd bindings/go && go vet -tags $(GO_TAGS) ./...
+	cd bindings/go && $(STATICCHECK) -tags $(GO_TAGS) ./...
+
+lint-python:
+	@grep -qx "version = \"$$(tools/version)\"" bindings/python/pyproject.toml || \
+	  { echo "bindings/python/pyproject.toml: version must be $$(tools/version), as in Cargo.toml" >&2; exit 1; }
+	$(PYTHON) -m ruff check bindings/python
+	$(PYTHON) -m ruff format --check bindings/python
+
+SHELL_SCRIPTS := .ci/run $(filter-out %.txt,$(wildcard tools/*))
+lint-shell:
+	for script in $(SHELL_SCRIPTS); do bash -n "$$script"; done
+	if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); fi
+
+##   make bench       ours against its peers (ONLY=spawn: a part)
+.PHONY: bench
+bench:
+	@tools/setup bench
+	cargo bench --bench coreproc -- $(ONLY)
+
+##   make build       the shared and the static library, in target/release
+.PHONY: build
+build:
+	cargo build --release
+	@libs=$$(tools/native-static-libs); echo "$$libs" >$(RELEASE)/native-static-libs
+	@# Programs linked with the library in this tree ask for it by its SONAME.
+	@soname=$$(LC_ALL=C readelf -d $(RELEASE)/libcoreproc.so | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p'); \
+	  ln -sfn libcoreproc.so "$(RELEASE)/$$soname"
+
+##   make install     header, libraries, pkg-config and CMake package (PREFIX, LIBDIR, INCLUDEDIR,
+##                    DESTDIR; BUILT_DIR=target/release installs what is built and builds nothing)
+##   make uninstall   removes them
+.PHONY: install uninstall
+install: $(if $(BUILT_DIR),,build)
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DESTDIR='$(DESTDIR)' \
+	  tools/install install '$(or $(BUILT_DIR),$(RELEASE))'
+
+uninstall:
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DESTDIR='$(DESTDIR)' \
+	  tools/install uninstall
+
+##   make doc         the Rust reference, and the C reference where doxygen is installed
+.PHONY: doc
+doc: test-doc
+	if command -v doxygen >/dev/null; then COREPROC_VERSION=$$(tools/version) doxygen bindings/c/Doxyfile; \
+	  echo "C reference: target/doxygen/html/index.html"; else echo "doxygen is not installed: no C reference"; fi
+
+##   make clean       removes all that was built
+.PHONY: clean
+clean:
+	rm -rf target bindings/python/.pytest_cache .pytest_cache .ruff_cache bindings/python/.ruff_cache
+	rm -rf bindings/python/.mypy_cache bindings/python/*.egg-info
+	find bindings/python -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help
+help:
+	@echo "coreproc $$(tools/version)"
+	@sed -n 's/^##//p' Makefile
