@@ -174,7 +174,7 @@ pub(super) unsafe fn options<T: Copy>(
         return Ok(defaults);
     }
     // SAFETY: every such struct begins with its size.
-    let size = unsafe { pointer.cast::<u32>().read() } as usize;
+    let size = unsafe { pointer.cast::<u32>().read_unaligned() } as usize;
     const LARGEST: usize = 4096;
     if size < smallest || size > LARGEST {
         return Err(Error::invalid(

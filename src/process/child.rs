@@ -25,7 +25,7 @@ use crate::sys::clock::{Stamp, monotonic_ns};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen, Target};
 use crate::sys::pipe;
 use crate::sys::poller::Interest;
-use crate::sys::procfs::Holder;
+use crate::sys::procfs::{self, Holder};
 
 /// Which descriptor of a child an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -310,6 +310,8 @@ impl Child {
                 Some(Output::Pipe(pipe)) => poller.watch(&pipe.fd, slot.token(self.id), Interest::Readable)?,
                 Some(Output::Spool(spool)) => {
                     spool.watch = Some(self.supervisor.follow(&spool.file, self.id, slot)?);
+                    // What was written before reports itself to nobody.
+                    inner.spool_due = true;
                 }
                 None => {}
             }
@@ -760,8 +762,8 @@ impl Child {
         const LONGEST: u64 = 200_000_000;
         let Some(stopping) = &inner.stopping else { return true };
         let waits_for_group = stopping.target == Target::Group && !stopping.killed && stopping.kill_at.is_some();
-        if waits_for_group && self.send(inner, "stop", 0, Target::Group).is_ok() {
-            let now = monotonic_ns();
+        let now = monotonic_ns();
+        if waits_for_group && (stopping.look_at > now || self.group_lives(inner)) {
             if let Some(stopping) = &mut inner.stopping
                 && stopping.look_at <= now
             {
@@ -772,6 +774,15 @@ impl Child {
         }
         inner.stopping = None;
         true
+    }
+
+    /// Has the group of an ended leader any member left?
+    fn group_lives(&self, inner: &Inner) -> bool {
+        if inner.unreaped {
+            // The leader itself would answer a signal.
+            return procfs::group_has_others(self.pid);
+        }
+        self.send(inner, "stop", 0, Target::Group).is_ok()
     }
 
     // What callers ask.

@@ -38,6 +38,18 @@ pub(crate) fn writers_of(inodes: &[u64]) -> HashMap<u64, Vec<Holder>> {
     found
 }
 
+/// Is there a process in the group `leader` besides its leader that has not ended? For kernels on which the
+/// leader has to stay unreaped. A pass over /proc.
+pub(crate) fn group_has_others(leader: i32) -> bool {
+    pids().filter(|pid| *pid != leader).any(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // pid (comm) state ppid pgrp …; the name may hold anything.
+        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        let (state, group) = (fields.next(), fields.nth(1));
+        group.is_some_and(|group| group.parse() == Ok(leader)) && !matches!(state, Some("Z" | "X"))
+    })
+}
+
 fn pids() -> impl Iterator<Item = i32> {
     fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }

@@ -1,7 +1,5 @@
 //! Signals: blocking them around a clone, in our threads, and SIGPIPE around a write on a caller's thread.
 
-use std::mem::MaybeUninit;
-
 use super::raw;
 
 /// The kernel's signal set on x86-64: bit n-1 is signal n.
@@ -15,53 +13,54 @@ pub(crate) fn is_valid(signal: i32) -> bool {
     (1..=MAX).contains(&signal)
 }
 
-/// Every signal blocked on this thread until dropped; libc's own two included, which `pthread_sigmask`
-/// leaves open. For moments only: libc's setuid waits until every thread has taken one of them.
-pub(crate) struct AllBlocked(KernelSet);
+/// Every signal blocked on this thread until dropped; libc's own two included. For moments only: libc's setuid
+/// waits until every thread has taken one of them.
+pub(crate) struct AllBlocked(#[allow(dead_code, reason = "for its drop")] Mask);
 
 impl AllBlocked {
     pub(crate) fn new() -> AllBlocked {
-        AllBlocked(set_mask(!0))
+        AllBlocked(Mask::block(!0))
     }
 }
 
-impl Drop for AllBlocked {
-    fn drop(&mut self) {
-        set_mask(self.0);
-    }
-}
-
-/// Blocks every signal of programs on this thread, and so on those it starts, until dropped.
-pub(crate) struct Deaf(libc::sigset_t);
+/// Blocks every signal of programs on this thread, and so on those it starts, until dropped; libc's own two
+/// (32 and 33) stay as they are.
+pub(crate) struct Deaf(#[allow(dead_code, reason = "for its drop")] Mask);
 
 impl Deaf {
     pub(crate) fn new() -> Deaf {
-        let mut old = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: plain libc calls on local sets; SIG_SETMASK with valid pointers cannot fail.
-        unsafe {
-            let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-            libc::sigfillset(all.as_mut_ptr());
-            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), old.as_mut_ptr());
-            Deaf(old.assume_init())
-        }
+        Deaf(Mask::block(!(bit(32) | bit(33))))
     }
 }
 
-impl Drop for Deaf {
+/// This thread's mask as it was, put back when dropped. By raw calls: libc's would drop its own two signals
+/// from a mask of the host's.
+struct Mask(KernelSet);
+
+impl Mask {
+    fn block(set: KernelSet) -> Mask {
+        Mask(change(libc::SIG_BLOCK, set))
+    }
+}
+
+impl Drop for Mask {
     fn drop(&mut self) {
-        // SAFETY: the set that was in force before.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
+        change(libc::SIG_SETMASK, self.0);
     }
 }
 
-fn set_mask(mask: KernelSet) -> KernelSet {
+fn bit(signal: i32) -> KernelSet {
+    1 << (signal - 1)
+}
+
+fn change(how: i32, set: KernelSet) -> KernelSet {
     let mut old: KernelSet = 0;
-    // SAFETY: both pointers are to live 8-byte sets; SIG_SETMASK with valid pointers cannot fail.
+    // SAFETY: both pointers are to live 8-byte sets; a valid `how` cannot fail.
     unsafe {
         raw::syscall4(
             libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK as usize,
-            &raw const mask as usize,
+            how as usize,
+            &raw const set as usize,
             &raw mut old as usize,
             size_of::<KernelSet>(),
         );
@@ -72,23 +71,35 @@ fn set_mask(mask: KernelSet) -> KernelSet {
 /// Runs `write` so that a pipe without a reader is EPIPE and never a SIGPIPE in the host: the signal is
 /// blocked on this thread and, if the write raised it, taken from the queue before the mask goes back.
 pub(crate) fn without_sigpipe<T>(write: impl FnOnce() -> T) -> T {
-    // SAFETY: plain libc calls on local sets.
+    let mut pending: KernelSet = 0;
+    // SAFETY: a live 8-byte set.
     unsafe {
-        let mut pipe = MaybeUninit::<libc::sigset_t>::uninit();
-        libc::sigemptyset(pipe.as_mut_ptr());
-        libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE);
-        let pipe = pipe.assume_init();
-        let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
-        let was_pending =
-            libc::sigpending(pending.as_mut_ptr()) == 0 && libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1;
-        let mut old = MaybeUninit::<libc::sigset_t>::uninit();
-        libc::pthread_sigmask(libc::SIG_BLOCK, &pipe, old.as_mut_ptr());
-        let result = write();
-        if !was_pending {
-            let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            while libc::sigtimedwait(&pipe, std::ptr::null_mut(), &now) == -1 && super::errno() == libc::EINTR {}
+        raw::syscall3(libc::SYS_rt_sigpending, &raw mut pending as usize, size_of::<KernelSet>(), 0);
+    }
+    let _mask = Mask::block(bit(libc::SIGPIPE));
+    let result = write();
+    if pending & bit(libc::SIGPIPE) == 0 {
+        take_pending(bit(libc::SIGPIPE));
+    }
+    result
+}
+
+/// Takes a blocked signal from the queue, if it is there.
+fn take_pending(set: KernelSet) {
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    loop {
+        // SAFETY: a live set and time; no siginfo.
+        let result = unsafe {
+            raw::syscall4(
+                libc::SYS_rt_sigtimedwait,
+                &raw const set as usize,
+                0,
+                &raw const now as usize,
+                size_of::<KernelSet>(),
+            )
+        };
+        if result != -(libc::EINTR as isize) {
+            return;
         }
-        libc::pthread_sigmask(libc::SIG_SETMASK, old.as_ptr(), std::ptr::null_mut());
-        result
     }
 }
