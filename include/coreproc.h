@@ -173,7 +173,7 @@
 // It was closed at the drain bound: somebody else still holds its output pipes.
 #define COREPROC_FLAG_DRAIN_BOUND 16
 
-// Bytes before these were lost, because memory for them could not be had.
+// Output before this event was lost, because memory for it could not be had.
 #define COREPROC_FLAG_LOST 32
 
 // Output as it was read.

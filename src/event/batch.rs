@@ -107,12 +107,8 @@ impl<'a> Iterator for Events<'a> {
             return None;
         };
         let bytes = &buffer.arena[record.start..record.start + record.len];
-        let output = |stream, partial, unterminated| EventKind::Output {
-            stream,
-            partial,
-            unterminated,
-            lost: record.lost && self.at.offset == 0,
-        };
+        let output = |stream, partial, unterminated| EventKind::Output { stream, partial, unterminated };
+        let lost = record.lost && self.at.offset == 0;
         let mut data = bytes;
         let mut next = Cursor { record: self.at.record + 1, offset: 0 };
         let kind = match record.kind {
@@ -140,6 +136,7 @@ impl<'a> Iterator for Events<'a> {
             pid: self.batch.pid,
             sequence: self.batch.first_sequence + self.given - 1,
             time: record.time,
+            lost,
             data,
         })
     }

@@ -49,8 +49,6 @@ pub enum EventKind {
         partial: bool,
         /// The last line, which had no `\n`. (The others had one, which is not part of the bytes.)
         unterminated: bool,
-        /// Bytes before these were lost, because memory for them could not be had.
-        lost: bool,
     },
     /// Its leader ended and was reaped; output may follow.
     Exited(Ending),
@@ -76,6 +74,8 @@ pub struct Event<'a> {
     pub sequence: u64,
     /// When it was seen.
     pub time: Stamp,
+    /// Output before this event was lost, because memory for it could not be had.
+    pub lost: bool,
     /// Output, or the holders' names; empty otherwise.
     pub data: &'a [u8],
 }

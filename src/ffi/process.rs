@@ -36,7 +36,7 @@ pub const COREPROC_FLAG_PARTIAL: u32 = 4;
 pub const COREPROC_FLAG_NO_NEWLINE: u32 = 8;
 /// It was closed at the drain bound: somebody else still holds its output pipes.
 pub const COREPROC_FLAG_DRAIN_BOUND: u32 = 16;
-/// Bytes before these were lost, because memory for them could not be had.
+/// Output before this event was lost, because memory for it could not be had.
 pub const COREPROC_FLAG_LOST: u32 = 32;
 
 /// A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the

@@ -127,12 +127,10 @@ fn event_of(event: &Event<'_>) -> coreproc_event {
     };
     let (kind, (exit_code, signal, flags, cause)) = match event.kind {
         EventKind::Started => (COREPROC_EVENT_STARTED, (-1, 0, 0, COREPROC_CAUSE_NONE)),
-        EventKind::Output { stream, partial, unterminated, lost } => {
+        EventKind::Output { stream, partial, unterminated } => {
             let kind = if stream == Stream::Stdout { COREPROC_EVENT_STDOUT } else { COREPROC_EVENT_STDERR };
             let flag = |set: bool, flag: u32| if set { flag } else { 0 };
-            let flags = flag(partial, COREPROC_FLAG_PARTIAL)
-                | flag(unterminated, COREPROC_FLAG_NO_NEWLINE)
-                | flag(lost, COREPROC_FLAG_LOST);
+            let flags = flag(partial, COREPROC_FLAG_PARTIAL) | flag(unterminated, COREPROC_FLAG_NO_NEWLINE);
             (kind, (-1, 0, flags, COREPROC_CAUSE_NONE))
         }
         EventKind::Exited(ending) => (COREPROC_EVENT_EXITED, ended(ending)),
@@ -142,9 +140,10 @@ fn event_of(event: &Event<'_>) -> coreproc_event {
             (COREPROC_EVENT_CLOSED, (exit_code, signal, flags | bound, cause))
         }
     };
+    let lost = if event.lost { COREPROC_FLAG_LOST } else { 0 };
     coreproc_event {
         kind,
-        flags,
+        flags: flags | lost,
         process_id: event.process_id,
         sequence: event.sequence,
         monotonic_ns: event.time.monotonic_ns,

@@ -1,0 +1,243 @@
+/* Signal, kill, stop as a policy, timeout; the process or its group. */
+#include "help.h"
+
+/* A script that ends its own child does so by SIGKILL: between fork and exec a shell can lose other signals. */
+
+/* Ignores SIGTERM, says "ready", and stays. */
+static const char *const stubborn = "trap '' TERM; echo ready; while :; do sleep 1000; done";
+/* Two children in the group, whose pids it says; then it stays. */
+static const char *const family = "sleep 1000 & echo $!; sleep 1000 & echo $!; echo ready; wait";
+
+static coreproc_stop_options stop_by(uint64_t grace_ms)
+{
+    return (coreproc_stop_options){.struct_size = sizeof(coreproc_stop_options), .grace_ms = grace_ms};
+}
+
+/* The pids a script printed, one a line. */
+static int pids_of(coreproc_process *process, int pids[2])
+{
+    char *text = output_text(process), *next = text;
+    int count = 0;
+    while (count < 2 && *next >= '0' && *next <= '9') {
+        pids[count++] = (int)strtol(next, &next, 10);
+        next += *next == '\n';
+    }
+    free(text);
+    return count;
+}
+
+static void a_signal_arrives(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_sh(service, "trap 'kill -KILL $!; exit 3' USR1; sleep 1000 & echo ready; wait");
+    wait_output(process, "ready\n");
+    OK(coreproc_process_signal(process, 0, COREPROC_SCOPE_PROCESS, &err));
+    OK(coreproc_process_signal(process, SIGUSR1, COREPROC_SCOPE_DEFAULT, &err));
+    coreproc_process_info info = wait_closed(process);
+    CHECK_INT(info.exit_code, 3);
+    CHECK_INT(info.signal, 0);
+    CHECK_INT(info.cause, COREPROC_CAUSE_NATURAL);
+    FAILS(COREPROC_NOT_RUNNING, coreproc_process_signal(process, SIGUSR1, COREPROC_SCOPE_DEFAULT, &err));
+    FAILS(COREPROC_NOT_RUNNING, coreproc_process_signal(process, 0, COREPROC_SCOPE_PROCESS, &err));
+    FAILS(COREPROC_NOT_RUNNING, coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, &err));
+    coreproc_process_free(process);
+    end_service(service);
+}
+
+static void kill_is_said_in_signal_and_cause(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn(service, new_command("sleep", "1000", NULL));
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_PROCESS, &err));
+    coreproc_process_info info = finish(process);
+    CHECK_INT(info.signal, SIGKILL);
+    CHECK_INT(info.exit_code, -1);
+    CHECK_INT(info.cause, COREPROC_CAUSE_KILLED);
+    end_service(service);
+}
+
+static void stop_asks_first(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn(service, new_command("sleep", "1000", NULL));
+    OK(coreproc_process_stop(process, NULL, &err));
+    coreproc_process_info info = wait_closed(process);
+    CHECK_INT(info.signal, SIGTERM);
+    CHECK_INT(info.cause, COREPROC_CAUSE_STOPPED);
+    coreproc_process_free(process);
+
+    process = spawn_sh(service, "trap 'kill -KILL $!; exit 0' TERM; sleep 1000 & echo ready; wait");
+    wait_output(process, "ready\n");
+    coreproc_stop_options polite = stop_by(COREPROC_UNLIMITED);
+    polite.scope = COREPROC_SCOPE_PROCESS;
+    OK(coreproc_process_stop(process, &polite, &err));
+    info = finish(process);
+    CHECK_INT(info.exit_code, 0);
+    CHECK_INT(info.signal, 0);
+    CHECK_INT(info.cause, COREPROC_CAUSE_STOPPED);
+
+    process = spawn(service, new_command("sleep", "1000", NULL));
+    coreproc_stop_options by_int = stop_by(0);
+    by_int.signal = SIGINT;
+    OK(coreproc_process_stop(process, &by_int, &err));
+    CHECK_INT(finish(process).signal, SIGINT);
+    end_service(service);
+}
+
+static void a_stop_that_worked_does_not_wait_out_its_grace(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn(service, new_command("sleep", "1000", NULL));
+    coreproc_stop_options hours = stop_by(3600000);
+    OK(coreproc_process_stop(process, &hours, &err));
+    CHECK_INT(finish(process).signal, SIGTERM);
+    end_service(service);
+}
+
+static void a_child_that_ignores_the_stop_dies_after_the_grace(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_sh(service, stubborn);
+    wait_output(process, "ready\n");
+    coreproc_stop_options options = stop_by(20);
+    OK(coreproc_process_stop(process, &options, &err));
+    coreproc_process_info info = finish(process);
+    CHECK_INT(info.signal, SIGKILL);
+    CHECK_INT(info.cause, COREPROC_CAUSE_STOPPED);
+    end_service(service);
+}
+
+static void a_second_stop_kills(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_sh(service, stubborn);
+    wait_output(process, "ready\n");
+    coreproc_stop_options patient = stop_by(COREPROC_UNLIMITED);
+    OK(coreproc_process_stop(process, &patient, &err));
+    OK(coreproc_process_signal(process, 0, COREPROC_SCOPE_PROCESS, &err));
+    OK(coreproc_process_stop(process, &patient, &err));
+    coreproc_process_info info = wait_closed(process);
+    CHECK_INT(info.signal, SIGKILL);
+    CHECK_INT(info.cause, COREPROC_CAUSE_STOPPED);
+    OK(coreproc_process_stop(process, NULL, &err)); /* what has ended is stopped */
+    coreproc_process_free(process);
+    end_service(service);
+}
+
+static void the_commands_stop_options_are_the_default(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_command *command = new_sh(stubborn);
+    coreproc_stop_options options = stop_by(20);
+    OK(coreproc_command_stop_options(command, &options, &err));
+    coreproc_process *process = spawn(service, command);
+    wait_output(process, "ready\n");
+    OK(coreproc_process_stop(process, NULL, &err));
+    CHECK_INT(finish(process).signal, SIGKILL);
+    end_service(service);
+}
+
+static void a_stop_leaves_nobody_of_the_group(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_sh(service, family);
+    int pids[2];
+    wait_output(process, "ready\n");
+    MUST(pids_of(process, pids) == 2);
+    OK(coreproc_process_stop(process, NULL, &err));
+    coreproc_process_info info = finish(process);
+    CHECK_INT(info.flags & COREPROC_FLAG_DRAIN_BOUND, 0);
+    CHECK_EVENTUALLY(is_dead(pids[0]) && is_dead(pids[1]));
+    end_service(service);
+}
+
+static void a_group_is_reached_after_its_leader_ended(void)
+{
+    for (int by_stop = 0; by_stop < 2; by_stop++) {
+        coreproc_service *service = new_service();
+        coreproc_command *command = new_sh("sleep 1000 & echo $!; exit 4");
+        OK(coreproc_command_drain(command, COREPROC_UNLIMITED, COREPROC_UNLIMITED, &err));
+        coreproc_process *process = spawn(service, command);
+        CHECK_INT(wait_until(process, COREPROC_STATE_EXITED).state, COREPROC_STATE_EXITED);
+        wait_output(process, "\n");
+        int pids[2];
+        MUST(pids_of(process, pids) == 1);
+        CHECK(!is_dead(pids[0]));
+        coreproc_stop_options options = stop_by(0);
+        options.scope = COREPROC_SCOPE_GROUP;
+        FAILS(COREPROC_NOT_RUNNING, coreproc_process_kill(process, COREPROC_SCOPE_PROCESS, &err));
+        OK(by_stop ? coreproc_process_stop(process, &options, &err) : coreproc_process_kill(process, COREPROC_SCOPE_GROUP, &err));
+        coreproc_process_info info = finish(process);
+        CHECK_INT(info.exit_code, 4);
+        CHECK_INT(info.cause, COREPROC_CAUSE_NATURAL);
+        CHECK_INT(info.flags, 0);
+        CHECK_EVENTUALLY(is_dead(pids[0]));
+        end_service(service);
+    }
+}
+
+static void scope_process_spares_the_group(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_command *command = new_sh(family);
+    OK(coreproc_command_drain(command, COREPROC_UNLIMITED, COREPROC_UNLIMITED, &err));
+    coreproc_process *process = spawn(service, command);
+    int pids[2];
+    wait_output(process, "ready\n");
+    MUST(pids_of(process, pids) == 2);
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_PROCESS, &err));
+    CHECK_INT(wait_until(process, COREPROC_STATE_EXITED).signal, SIGKILL);
+    CHECK(!is_dead(pids[0]) && !is_dead(pids[1]));
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_GROUP, &err));
+    CHECK_INT(finish(process).flags, 0);
+    CHECK_EVENTUALLY(is_dead(pids[0]) && is_dead(pids[1]));
+    end_service(service);
+}
+
+static void a_timeout_runs_the_stop_policy(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_command *command = new_command("sleep", "1000", NULL);
+    OK(coreproc_command_timeout(command, 20, &err));
+    coreproc_process_info info = finish(spawn(service, command));
+    CHECK_INT(info.signal, SIGTERM);
+    CHECK_INT(info.cause, COREPROC_CAUSE_TIMEOUT);
+
+    command = new_sh("trap '' TERM; sleep 1000 & echo $!; while :; do wait; done");
+    coreproc_stop_options options = stop_by(20);
+    OK(coreproc_command_timeout(command, 200, &err));
+    OK(coreproc_command_stop_options(command, &options, &err));
+    coreproc_process *process = spawn(service, command);
+    info = wait_closed(process);
+    CHECK_INT(info.cause, COREPROC_CAUSE_TIMEOUT);
+    CHECK(info.signal == SIGKILL || info.signal == SIGTERM); /* TERM on a machine too slow to have set the trap */
+    int pids[2];
+    if (pids_of(process, pids) == 1)
+        CHECK_EVENTUALLY(is_dead(pids[0]));
+    coreproc_process_free(process);
+
+    command = new_command("true", NULL);
+    OK(coreproc_command_timeout(command, 3600000, &err));
+    CHECK_INT(finish(spawn(service, command)).cause, COREPROC_CAUSE_NATURAL);
+    command = new_command("true", NULL);
+    OK(coreproc_command_timeout(command, COREPROC_UNLIMITED, &err));
+    CHECK_INT(finish(spawn(service, command)).cause, COREPROC_CAUSE_NATURAL);
+    end_service(service);
+}
+
+int main(void)
+{
+    check_begin();
+    RUN(a_signal_arrives);
+    RUN(kill_is_said_in_signal_and_cause);
+    RUN(stop_asks_first);
+    RUN(a_stop_that_worked_does_not_wait_out_its_grace);
+    RUN(a_child_that_ignores_the_stop_dies_after_the_grace);
+    RUN(a_second_stop_kills);
+    RUN(the_commands_stop_options_are_the_default);
+    RUN(a_stop_leaves_nobody_of_the_group);
+    RUN(a_group_is_reached_after_its_leader_ended);
+    RUN(scope_process_spares_the_group);
+    RUN(a_timeout_runs_the_stop_policy);
+    return check_end();
+}

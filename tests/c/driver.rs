@@ -1,0 +1,251 @@
+//! Compiles and runs the C tests. Each program is linked with exactly one `libcoreproc.so`, says which one it loaded,
+//! and leaves no process behind.
+
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test binary uses its own part")]
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A guard against hanging, never a measure.
+const DEADLINE: Duration = Duration::from_secs(1200);
+
+/// Set for each program; a process that still carries it afterwards was left behind.
+const MARK: &str = "COREPROC_TEST_MARK";
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The library that this very `cargo test` built: cargo refreshes `deps/`, not the copy one folder up.
+pub(crate) fn library() -> PathBuf {
+    let test = std::env::current_exe().expect("path of the test");
+    let library = test.parent().expect("deps").join("libcoreproc.so");
+    assert!(library.exists(), "{} is missing: the crate must be a cdylib", library.display());
+    library
+}
+
+/// The target directory of this build.
+pub(crate) fn target_dir() -> PathBuf {
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    tmp.parent().expect("target").to_path_buf()
+}
+
+/// A folder of its own for each test, removed when the test has passed.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Scratch {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let unique = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{unique}", std::process::id()));
+        fs::create_dir_all(&path).expect("scratch folder");
+        Scratch(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// Runs a tool to its end; its stdout, or a panic with everything it said.
+pub(crate) fn tool(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{stdout}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    stdout
+}
+
+pub(crate) fn cc() -> Command {
+    let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    cc.args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-O1", "-pthread"]);
+    cc.arg("-I").arg(root().join("include"));
+    cc
+}
+
+pub(crate) fn soname(library: &Path) -> String {
+    let dynamic = tool(Command::new("readelf").arg("-dW").arg(library));
+    let line = dynamic.lines().find(|line| line.contains("(SONAME)")).expect("a SONAME");
+    line.split(['[', ']']).nth(1).expect("[name]").to_owned()
+}
+
+/// What the C tests are linked with: a library under the name it asks for, and what that takes.
+pub(crate) struct Linkage<'a> {
+    pub(crate) library: &'a Path,
+    pub(crate) compile: Vec<String>,
+    pub(crate) link: Vec<String>,
+}
+
+impl<'a> Linkage<'a> {
+    pub(crate) fn plain(library: &'a Path) -> Linkage<'a> {
+        Linkage { library, compile: Vec::new(), link: Vec::new() }
+    }
+
+    /// Compiles `tests/c/{theme}.c` into the scratch folder; the loader finds the library there, under its SONAME.
+    pub(crate) fn build(&self, theme: &str, scratch: &Scratch) -> PathBuf {
+        let source = root().join("tests/c").join(format!("{theme}.c"));
+        let object = scratch.path().join(format!("{theme}.o"));
+        let program = scratch.path().join(theme);
+        let name = scratch.path().join(soname(self.library));
+        if !name.exists() {
+            symlink(self.library, &name).expect("symlink");
+        }
+        tool(cc().args(&self.compile).arg("-c").arg(source).arg("-o").arg(&object));
+        let rpath = format!("-Wl,-rpath,{}", scratch.path().display());
+        tool(cc().arg(&object).arg("-o").arg(&program).args(&self.link).arg(name).arg(rpath));
+        program
+    }
+}
+
+/// How a program ended, and all it said.
+pub(crate) struct Outcome {
+    pub(crate) success: bool,
+    pub(crate) said: String,
+}
+
+/// Runs a program to its end in its own process group and scratch folder.
+pub(crate) fn run(command: &mut Command, scratch: &Scratch) -> Outcome {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let path = scratch.path().join(format!("output-{mark}"));
+    // A file, not a pipe: a process left behind could hold a pipe open.
+    let output = File::create(&path).expect("output file");
+    let mut child = command
+        .current_dir(scratch.path())
+        .env_remove("LD_LIBRARY_PATH") // cargo's own would win over the rpath
+        .env(MARK, &mark)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().expect("output file"))
+        .stderr(output)
+        .process_group(0)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let started = Instant::now();
+    let status = loop {
+        match child.try_wait().expect("wait") {
+            Some(status) => break Some(status),
+            None if started.elapsed() > DEADLINE => break None,
+            None => thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    if status.is_none() {
+        child.kill().expect("kill");
+        child.wait().expect("wait");
+    }
+    let mut said = String::from_utf8_lossy(&fs::read(&path).expect("output file")).into_owned();
+    match status {
+        Some(status) => writeln!(said, "[{status}]"),
+        None => writeln!(said, "[did not end within {DEADLINE:?}]"),
+    }
+    .expect("a string");
+    let left = left_behind(&mark);
+    if !left.is_empty() {
+        writeln!(said, "[left behind: {left:?}]").expect("a string");
+    }
+    Outcome { success: status.is_some_and(|status| status.success()) && left.is_empty(), said }
+}
+
+/// The processes that carry the mark, after what was just killed had time to go; they are ended here.
+fn left_behind(mark: &str) -> Vec<(i32, String)> {
+    let started = Instant::now();
+    loop {
+        let left = marked(mark);
+        if left.is_empty() {
+            return left;
+        }
+        if started.elapsed() > Duration::from_secs(10) {
+            for (pid, _) in &left {
+                let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            }
+            return left;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn marked(mark: &str) -> Vec<(i32, String)> {
+    let entry = format!("{MARK}={mark}");
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = processes.filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let mut environ = Vec::new();
+        let file = File::open(format!("/proc/{pid}/environ"));
+        file.is_ok_and(|mut file| file.read_to_end(&mut environ).is_ok())
+            && environ.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
+    })
+    .map(|pid| (pid, fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()))
+    .collect()
+}
+
+/// Believes a TAP output only if it is whole: the right library, the sums of its lines, nothing failed.
+pub(crate) fn expect_tap(outcome: &Outcome, library: &Path) {
+    let said = &outcome.said;
+    let passed = said.lines().filter(|line| line.starts_with("ok - ")).count();
+    let sums = format!("{passed} passed, 0 failed");
+    let loaded = said.lines().find_map(|line| line.strip_prefix("# library: ")).unwrap_or("");
+    assert!(outcome.success && passed > 0 && said.lines().any(|line| line == sums), "{said}");
+    assert_eq!(
+        fs::canonicalize(loaded).expect("the library it loaded"),
+        fs::canonicalize(library).expect("the library it should load"),
+    );
+    // With `--nocapture`, the counts and figures the tests print.
+    for line in said.lines().filter(|line| line.starts_with("# ")) {
+        println!("{line}");
+    }
+}
+
+/// `COREPROC_SCALE` times `share`, for modes that run slower.
+pub(crate) fn scale(share: f64) -> String {
+    let scale = std::env::var("COREPROC_SCALE").ok().filter(|scale| !scale.is_empty());
+    let scale: f64 = scale.map_or(1.0, |scale| scale.parse().expect("COREPROC_SCALE is a number"));
+    (scale * share).to_string()
+}
+
+/// One `#[test]` for each theme, by its name; and one that every theme is named.
+macro_rules! themes {
+    ($run:ident: $($theme:ident)*; not $($not:ident)*) => {
+        $(
+            #[test]
+            fn $theme() {
+                $run(stringify!($theme));
+            }
+        )*
+
+        #[test]
+        fn every_theme_is_named() {
+            driver::expect_all_themes(&[$(stringify!($theme),)* $(stringify!($not)),*]);
+        }
+    };
+}
+pub(crate) use themes;
+
+/// Programs that are no theme: helpers, and those that need the fault-injection build.
+const NO_THEMES: [&str; 3] = ["without", "panic", "asan_probe"];
+
+pub(crate) fn expect_all_themes(named: &[&str]) {
+    let sources = fs::read_dir(root().join("tests/c")).expect("tests/c").flatten();
+    for source in sources.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "c")) {
+        let theme = source.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert!(NO_THEMES.contains(&&*theme) || named.contains(&&*theme), "{theme} is not named");
+    }
+}

@@ -1,0 +1,137 @@
+/* The layouts that callers compile in: a change here breaks the ABI. */
+#include <assert.h>
+
+#include "help.h"
+
+#define AT(type, field, offset) static_assert(offsetof(type, field) == (offset), #type "." #field)
+#define SIZE(type, size) static_assert(sizeof(type) == (size), #type)
+
+SIZE(coreproc_result, 4);
+
+SIZE(coreproc_service_options, 32);
+AT(coreproc_service_options, struct_size, 0);
+AT(coreproc_service_options, reserved, 4);
+AT(coreproc_service_options, capture_bytes, 8);
+AT(coreproc_service_options, drain_silence_ms, 16);
+AT(coreproc_service_options, drain_total_ms, 24);
+
+SIZE(coreproc_stop_options, 24);
+AT(coreproc_stop_options, struct_size, 0);
+AT(coreproc_stop_options, scope, 4);
+AT(coreproc_stop_options, signal, 8);
+AT(coreproc_stop_options, reserved, 12);
+AT(coreproc_stop_options, grace_ms, 16);
+
+SIZE(coreproc_subscription_options, 32);
+AT(coreproc_subscription_options, struct_size, 0);
+AT(coreproc_subscription_options, scope, 4);
+AT(coreproc_subscription_options, delivery, 8);
+AT(coreproc_subscription_options, reserved, 12);
+AT(coreproc_subscription_options, queue_bytes, 16);
+AT(coreproc_subscription_options, max_line_bytes, 24);
+
+SIZE(coreproc_process_info, 104);
+AT(coreproc_process_info, struct_size, 0);
+AT(coreproc_process_info, state, 4);
+AT(coreproc_process_info, id, 8);
+AT(coreproc_process_info, pid, 16);
+AT(coreproc_process_info, exit_code, 20);
+AT(coreproc_process_info, signal, 24);
+AT(coreproc_process_info, cause, 28);
+AT(coreproc_process_info, flags, 32);
+AT(coreproc_process_info, reserved, 36);
+AT(coreproc_process_info, started_monotonic_ns, 40);
+AT(coreproc_process_info, started_realtime_ns, 48);
+AT(coreproc_process_info, exited_monotonic_ns, 56);
+AT(coreproc_process_info, closed_monotonic_ns, 64);
+AT(coreproc_process_info, stdout_bytes, 72);
+AT(coreproc_process_info, stderr_bytes, 80);
+AT(coreproc_process_info, dropped_bytes, 88);
+AT(coreproc_process_info, discarded_bytes, 96);
+
+SIZE(coreproc_event, 72);
+AT(coreproc_event, kind, 0);
+AT(coreproc_event, flags, 4);
+AT(coreproc_event, process_id, 8);
+AT(coreproc_event, sequence, 16);
+AT(coreproc_event, monotonic_ns, 24);
+AT(coreproc_event, realtime_ns, 32);
+AT(coreproc_event, pid, 40);
+AT(coreproc_event, exit_code, 44);
+AT(coreproc_event, signal, 48);
+AT(coreproc_event, cause, 52);
+AT(coreproc_event, data, 56);
+AT(coreproc_event, len, 64);
+
+static void versions_of_header_and_library_agree(void)
+{
+    CHECK_INT(coreproc_abi_version(), COREPROC_ABI_VERSION);
+    CHECK_TEXT(coreproc_version(), COREPROC_VERSION);
+    char text[64];
+    snprintf(text, sizeof text, "%d.%d.%d", COREPROC_VERSION_MAJOR, COREPROC_VERSION_MINOR, COREPROC_VERSION_PATCH);
+    CHECK_TEXT(coreproc_version(), text);
+}
+
+static void every_result_has_its_name(void)
+{
+#define NAMED(result) CHECK_TEXT(coreproc_result_name(result), #result)
+    NAMED(COREPROC_OK);
+    NAMED(COREPROC_INVALID_ARGUMENT);
+    NAMED(COREPROC_NOT_FOUND);
+    NAMED(COREPROC_PERMISSION_DENIED);
+    NAMED(COREPROC_SYSTEM);
+    NAMED(COREPROC_OUT_OF_MEMORY);
+    NAMED(COREPROC_NOT_RUNNING);
+    NAMED(COREPROC_STDIN_CLOSED);
+    NAMED(COREPROC_TIMED_OUT);
+    NAMED(COREPROC_CLOSED);
+    NAMED(COREPROC_DEADLOCK);
+    NAMED(COREPROC_FORKED);
+    NAMED(COREPROC_PANIC);
+    NAMED(COREPROC_UNSUPPORTED);
+    CHECK_TEXT(coreproc_result_name(1), "COREPROC_UNKNOWN");
+    CHECK_TEXT(coreproc_result_name(-1000), "COREPROC_UNKNOWN");
+}
+
+/* Bindings compile these numbers in. */
+static void numbers_are_frozen(void)
+{
+    static const int64_t results[] = {
+        COREPROC_OK, COREPROC_INVALID_ARGUMENT, COREPROC_NOT_FOUND, COREPROC_PERMISSION_DENIED, COREPROC_SYSTEM,
+        COREPROC_OUT_OF_MEMORY, COREPROC_NOT_RUNNING, COREPROC_STDIN_CLOSED, COREPROC_TIMED_OUT, COREPROC_CLOSED,
+        COREPROC_DEADLOCK, COREPROC_FORKED, COREPROC_PANIC, COREPROC_UNSUPPORTED};
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+        CHECK_INT(results[i], -(int64_t)i);
+    static const uint64_t flags[] = {COREPROC_FLAG_STATUS_UNKNOWN, COREPROC_FLAG_CORE_DUMPED, COREPROC_FLAG_PARTIAL,
+                                     COREPROC_FLAG_NO_NEWLINE, COREPROC_FLAG_DRAIN_BOUND, COREPROC_FLAG_LOST};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        CHECK_INT(flags[i], (uint64_t)1 << i);
+    static const uint32_t from_zero[][7] = {
+        {COREPROC_STREAM_STDIN, COREPROC_STREAM_STDOUT, COREPROC_STREAM_STDERR, 3, 4, 5, 6},
+        {COREPROC_SCOPE_DEFAULT, COREPROC_SCOPE_PROCESS, COREPROC_SCOPE_GROUP, 3, 4, 5, 6},
+        {0, COREPROC_CLOSE_LEAVE, COREPROC_CLOSE_STOP, COREPROC_CLOSE_KILL, 4, 5, 6},
+        {0, COREPROC_STDIO_NULL, COREPROC_STDIO_PIPE, COREPROC_STDIO_INHERIT, COREPROC_STDIO_MERGE, COREPROC_STDIO_SPOOL, 6},
+        {0, COREPROC_FILE_READ, COREPROC_FILE_TRUNCATE, COREPROC_FILE_APPEND, 4, 5, 6},
+        {0, COREPROC_GROUP_OWN, COREPROC_GROUP_INHERIT, 3, 4, 5, 6},
+        {0, COREPROC_STATE_RUNNING, COREPROC_STATE_EXITED, COREPROC_STATE_CLOSED, 4, 5, 6},
+        {COREPROC_CAUSE_NONE, COREPROC_CAUSE_NATURAL, COREPROC_CAUSE_STOPPED, COREPROC_CAUSE_KILLED, COREPROC_CAUSE_TIMEOUT, 5,
+         6},
+        {0, COREPROC_DELIVERY_CHUNKS, COREPROC_DELIVERY_LINES, COREPROC_DELIVERY_NONE, 4, 5, 6},
+        {0, COREPROC_SUBSCRIBE_ALL, COREPROC_SUBSCRIBE_NAMED, 3, 4, 5, 6},
+        {0, COREPROC_EVENT_STARTED, COREPROC_EVENT_STDOUT, COREPROC_EVENT_STDERR, COREPROC_EVENT_EXITED,
+         COREPROC_EVENT_CLOSED, 6},
+    };
+    for (size_t row = 0; row < sizeof from_zero / sizeof *from_zero; row++)
+        for (uint32_t i = 0; i < 7; i++)
+            CHECK_INT(from_zero[row][i], i);
+    CHECK(COREPROC_UNLIMITED == UINT64_MAX);
+}
+
+int main(void)
+{
+    check_begin();
+    RUN(versions_of_header_and_library_agree);
+    RUN(every_result_has_its_name);
+    RUN(numbers_are_frozen);
+    return check_end();
+}

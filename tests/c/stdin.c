@@ -1,0 +1,200 @@
+/* Writing to a child: backpressure, close, and the ways a write can fail. */
+#include "help.h"
+
+static coreproc_process *spawn_piped(coreproc_service *service, coreproc_command *command)
+{
+    OK(coreproc_command_stdio(command, COREPROC_STREAM_STDIN, COREPROC_STDIO_PIPE, &err));
+    return spawn(service, command);
+}
+
+static void cat_returns_every_byte(void)
+{
+    enum { LEN = 3000000 };
+    uint8_t *sent = malloc(LEN);
+    MUST(sent != NULL);
+    for (size_t i = 0; i < LEN; i++)
+        sent[i] = (uint8_t)(i * 7 + i / 251);
+    coreproc_service *service = new_service();
+    coreproc_command *command = new_command("cat", NULL);
+    OK(coreproc_command_capture(command, LEN, &err));
+    coreproc_process *process = spawn_piped(service, command);
+    write_all(process, sent, LEN);
+    OK(coreproc_process_close_stdin(process, &err));
+    coreproc_process_info info = wait_closed(process);
+    CHECK_INT(info.exit_code, 0);
+    CHECK_INT(info.stdout_bytes, LEN);
+    CHECK(output_is(process, sent, LEN));
+    coreproc_process_free(process);
+    end_service(service);
+    free(sent);
+}
+
+static void a_full_pipe_takes_a_part_then_times_out(void)
+{
+    enum { LEN = 4000000 };
+    uint8_t *much = calloc(1, LEN);
+    MUST(much != NULL);
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped(service, new_command("sleep", "1000", NULL));
+    size_t written = 0, before = 4711;
+    OK(coreproc_process_write(process, much, LEN, 0, &written, &err));
+    CHECK(written > 0 && written < LEN);
+    FAILS(COREPROC_TIMED_OUT, coreproc_process_write(process, much, LEN, 0, &before, &err));
+    FAILS(COREPROC_TIMED_OUT, coreproc_process_write(process, much, LEN, 1, &before, &err));
+    CHECK_INT(before, 4711);
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_GROUP, &err));
+    finish(process);
+    end_service(service);
+    free(much);
+}
+
+static void write_eight_mib(coreproc_process *process)
+{
+    static uint8_t block[1 << 20];
+    for (int i = 0; i < 8; i++)
+        write_all(process, block, sizeof block);
+    OK(coreproc_process_close_stdin(process, &err));
+}
+
+static void a_write_waits_for_its_reader(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped(service, new_command("wc", "-c", NULL));
+    write_eight_mib(process);
+    CHECK_INT(wait_closed(process).exit_code, 0);
+    CHECK_OUTPUT(process, "8388608\n");
+    coreproc_process_free(process);
+    end_service(service);
+}
+
+static void *write_until_refused(void *process)
+{
+    static uint8_t block[65536];
+    size_t written;
+    coreproc_result result;
+    while ((result = coreproc_process_write(process, block, sizeof block, -1, &written, &err)) == COREPROC_OK)
+        ;
+    CHECK(result == COREPROC_STDIN_CLOSED || result == COREPROC_NOT_RUNNING);
+    FAILS(result, result);
+    return NULL;
+}
+
+static void a_waiting_write_ends_with_the_child(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped(service, new_command("sleep", "1000", NULL));
+    pthread_t writer = start_thread(write_until_refused, process);
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, &err));
+    join_thread(writer);
+    finish(process);
+    end_service(service);
+}
+
+static void a_waiting_write_ends_when_stdin_is_closed(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped(service, new_command("sleep", "1000", NULL));
+    pthread_t writer = start_thread(write_until_refused, process);
+    OK(coreproc_process_close_stdin(process, &err));
+    join_thread(writer);
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, &err));
+    finish(process);
+    end_service(service);
+}
+
+static void close_is_idempotent_and_ends_writing(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped(service, new_command("cat", NULL));
+    size_t written = 4711;
+    OK(coreproc_process_close_stdin(process, &err));
+    OK(coreproc_process_close_stdin(process, &err));
+    coreproc_result result = coreproc_process_write(process, (const uint8_t *)"x", 1, 0, &written, &err);
+    CHECK(result == COREPROC_STDIN_CLOSED || result == COREPROC_NOT_RUNNING); /* it ends on its own */
+    FAILS(result, result);
+    CHECK_INT(written, 4711);
+    wait_closed(process);
+    OK(coreproc_process_close_stdin(process, &err));
+    coreproc_process_free(process);
+
+    coreproc_process *deaf = spawn_piped(service, new_command("sleep", "1000", NULL));
+    OK(coreproc_process_close_stdin(deaf, &err));
+    FAILS(COREPROC_STDIN_CLOSED, coreproc_process_write(deaf, (const uint8_t *)"x", 1, -1, &written, &err));
+    OK(coreproc_process_kill(deaf, COREPROC_SCOPE_DEFAULT, &err));
+    finish(deaf);
+    end_service(service);
+}
+
+static void stdin_that_is_no_pipe_cannot_be_written(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn(service, new_command("sleep", "1000", NULL));
+    size_t written = 4711;
+    FAILS(COREPROC_STDIN_CLOSED, coreproc_process_write(process, (const uint8_t *)"x", 1, 0, &written, &err));
+    OK(coreproc_process_close_stdin(process, &err));
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, &err));
+    finish(process);
+    end_service(service);
+}
+
+static void a_reader_that_left_is_an_error_and_no_signal(void)
+{
+    struct sigaction action;
+    MUST(sigaction(SIGPIPE, NULL, &action) == 0);
+    MUST(action.sa_handler == SIG_DFL); /* a SIGPIPE would end this test */
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped(service, new_sh("exec 0<&-; echo closed; exec sleep 1000"));
+    wait_output(process, "closed\n");
+    size_t written = 4711;
+    coreproc_result result = coreproc_process_write(process, (const uint8_t *)"x", 1, -1, &written, &err);
+    CHECK_INT(result, COREPROC_STDIN_CLOSED);
+    MUST(err != NULL);
+    CHECK_INT(coreproc_error_errno(err), EPIPE);
+    FAILS(COREPROC_STDIN_CLOSED, result);
+    CHECK_INT(written, 4711);
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, &err));
+    finish(process);
+    end_service(service);
+}
+
+static void an_ended_process_cannot_be_written(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped(service, new_command("true", NULL));
+    wait_closed(process);
+    size_t written = 4711;
+    FAILS(COREPROC_NOT_RUNNING, coreproc_process_write(process, (const uint8_t *)"x", 1, -1, &written, &err));
+    CHECK_INT(written, 4711);
+    coreproc_process_free(process);
+    end_service(service);
+}
+
+static void nothing_can_be_written(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped(service, new_command("cat", NULL));
+    size_t written = 4711;
+    OK(coreproc_process_write(process, NULL, 0, -1, &written, &err));
+    CHECK_INT(written, 0);
+    OK(coreproc_process_close_stdin(process, &err));
+    wait_closed(process);
+    CHECK_OUTPUT(process, "");
+    coreproc_process_free(process);
+    end_service(service);
+}
+
+int main(void)
+{
+    check_begin();
+    RUN(cat_returns_every_byte);
+    RUN(a_full_pipe_takes_a_part_then_times_out);
+    RUN(a_write_waits_for_its_reader);
+    RUN(a_waiting_write_ends_with_the_child);
+    RUN(a_waiting_write_ends_when_stdin_is_closed);
+    RUN(close_is_idempotent_and_ends_writing);
+    RUN(stdin_that_is_no_pipe_cannot_be_written);
+    RUN(a_reader_that_left_is_an_error_and_no_signal);
+    RUN(an_ended_process_cannot_be_written);
+    RUN(nothing_can_be_written);
+    return check_end();
+}

@@ -1,0 +1,84 @@
+//! Hosts of their own: a test that changes or counts what belongs to the whole process runs this test binary again,
+//! for that test alone.
+
+use super::{GUARD, lossy, os};
+use std::env;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
+const NAME: &str = "COREPROC_TEST_HOST";
+const DONE: &str = "host ran to its end";
+
+/// A test whose body runs in a process of its own.
+#[macro_export]
+macro_rules! hosted {
+    ($($(#[$meta:meta])* fn $name:ident() $body:block)*) => {$(
+        $(#[$meta])*
+        #[test]
+        fn $name() {
+            if $crate::common::host::inside(stringify!($name)) {
+                $body
+                $crate::common::host::done();
+            } else {
+                $crate::common::host::run(stringify!($name));
+            }
+        }
+    )*};
+}
+
+pub fn inside(test: &str) -> bool {
+    env::var_os(NAME).is_some_and(|name| name == test)
+}
+
+/// Said at the end of a body, so that a host that ran no test at all does not pass.
+pub fn done() {
+    println!("{DONE}");
+}
+
+/// The command that runs `test` in a host: for tests that need more than `run`.
+pub fn command(test: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(NAME, test).stdin(Stdio::null());
+    command
+}
+
+/// A host that does not outlive its test.
+pub struct Running(pub std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs `test` in a host and passes on what it printed.
+#[track_caller]
+pub fn run(test: &str) -> String {
+    run_command(command(test))
+}
+
+#[track_caller]
+pub fn run_command(mut command: Command) -> String {
+    // A file, not a pipe: what a host leaves behind must not keep this test waiting.
+    let mut output = tempfile::tempfile().expect("tempfile");
+    let same = |file: &File| file.try_clone().expect("dup");
+    let mut host = command.stdout(same(&output)).stderr(same(&output)).spawn().expect("host");
+    let watch = os::pidfd(host.id() as i32).expect("pidfd");
+    let in_time = os::readable(&watch, 2 * GUARD);
+    if !in_time {
+        host.kill().expect("kill");
+    }
+    let status = host.wait().expect("wait");
+    let mut bytes = Vec::new();
+    output.rewind().expect("rewind");
+    output.read_to_end(&mut bytes).expect("read");
+    let text = lossy(&bytes);
+    print!("{text}");
+    assert!(in_time, "the host hung");
+    assert!(status.success(), "the host ended with {:?}, signal {:?}", status.code(), status.signal());
+    assert!(text.contains(DONE), "the host ran no test");
+    text
+}

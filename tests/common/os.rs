@@ -1,0 +1,286 @@
+//! The few bare system calls that the tests make themselves.
+#![allow(unsafe_code)]
+
+use super::GUARD;
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+pub type Fd = OwnedFd;
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+pub fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).expect("no NUL")
+}
+
+pub fn mkfifo(path: &Path) {
+    let path = c_path(path);
+    // SAFETY: a valid string.
+    check(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }).expect("mkfifo");
+}
+
+/// Waits until `fd` is readable; false when the time is over.
+pub fn readable(fd: &impl AsFd, timeout: Duration) -> bool {
+    let mut poll = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    loop {
+        // SAFETY: one valid pollfd.
+        let n = unsafe { libc::poll(&raw mut poll, 1, timeout.as_millis() as libc::c_int) };
+        match check(n) {
+            Ok(n) => return n > 0,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => panic!("poll: {error}"),
+        }
+    }
+}
+
+pub fn pidfd(pid: i32) -> io::Result<Fd> {
+    // SAFETY: no pointers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    check(fd as libc::c_int)?;
+    // SAFETY: new and ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Whether the process behind a pidfd lives, for what has no zombie of ours.
+pub fn lives(pidfd: &Fd) -> bool {
+    !readable(pidfd, Duration::ZERO)
+}
+
+#[track_caller]
+pub fn assert_ends(pidfd: &Fd) {
+    assert!(readable(pidfd, GUARD), "still alive");
+}
+
+pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// The letter of a process's state in /proc: 'T' when stopped, 'Z' for a zombie.
+pub fn state_of(pid: i32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+pub fn pipe() -> (File, File) {
+    let mut fds = [0; 2];
+    // SAFETY: room for two.
+    check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) }).expect("pipe2");
+    // SAFETY: new and ours.
+    unsafe { (File::from_raw_fd(fds[0]), File::from_raw_fd(fds[1])) }
+}
+
+/// Each signal's action as the kernel has it; SIGKILL and SIGSTOP included.
+pub fn signal_table() -> Vec<[u64; 4]> {
+    (1..=64)
+        .map(|signal: libc::c_int| {
+            let mut action = [0_u64; 4];
+            // SAFETY: the kernel's struct sigaction has at most 32 bytes here, the mask 8.
+            let result = unsafe {
+                libc::syscall(libc::SYS_rt_sigaction, signal, std::ptr::null::<u64>(), action.as_mut_ptr(), 8_usize)
+            };
+            assert_eq!(result, 0, "rt_sigaction {signal}");
+            action
+        })
+        .collect()
+}
+
+/// The calling thread's mask, all 64 signals.
+pub fn signal_mask() -> u64 {
+    let mut mask = 0_u64;
+    // SAFETY: room for 8 bytes.
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, 0, std::ptr::null::<u64>(), &raw mut mask, 8_usize) };
+    assert_eq!(result, 0, "rt_sigprocmask");
+    mask
+}
+
+/// The mask and the dispositions in an open /proc status file.
+pub fn signals_in(status: &File) -> Vec<String> {
+    let mut text = [0; 8192];
+    let n = std::os::unix::fs::FileExt::read_at(status, &mut text, 0).expect("status");
+    let lines = String::from_utf8_lossy(&text[..n]).into_owned();
+    let set = |line: &&str| ["SigBlk", "SigIgn", "SigCgt"].iter().any(|name| line.starts_with(name));
+    lines.lines().filter(set).map(str::to_owned).collect()
+}
+
+pub fn block_all_signals() {
+    let mask = u64::MAX;
+    // SAFETY: 8 valid bytes.
+    let result = unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, std::ptr::null::<u64>(), 8_usize)
+    };
+    assert_eq!(result, 0, "rt_sigprocmask");
+}
+
+/// Sets a signal's action in this process; for hosts of their own only.
+pub fn set_action(signal: i32, action: libc::sighandler_t) {
+    // SAFETY: SIG_IGN or SIG_DFL.
+    let old = unsafe { libc::signal(signal, action) };
+    assert_ne!(old, libc::SIG_ERR);
+}
+
+/// No child at all, neither alive nor a zombie.
+pub fn has_no_child() -> bool {
+    // SAFETY: all zeros is a valid siginfo_t.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: a valid siginfo_t.
+    let result = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
+    result < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD)
+}
+
+pub fn limit(resource: libc::__rlimit_resource_t) -> libc::rlimit {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid rlimit.
+    check(unsafe { libc::getrlimit(resource, &raw mut limit) }).expect("getrlimit");
+    limit
+}
+
+pub fn set_limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: a valid rlimit.
+    check(unsafe { libc::setrlimit(resource, &raw const limit) }).map(drop)
+}
+
+/// The soft limit of open files as far up as it goes.
+pub fn raise_file_limit() -> u64 {
+    let hard = limit(libc::RLIMIT_NOFILE).rlim_max;
+    set_limit(libc::RLIMIT_NOFILE, hard, hard).expect("setrlimit");
+    hard
+}
+
+/// Opens as C programs do, without O_CLOEXEC.
+pub fn open_inheritable(path: &str) -> Fd {
+    let path = c_path(Path::new(path));
+    // SAFETY: a valid string; the result is new and ours.
+    unsafe {
+        let fd = libc::open(path.as_ptr(), libc::O_RDONLY);
+        check(fd).expect("open");
+        OwnedFd::from_raw_fd(fd)
+    }
+}
+
+pub fn is_root() -> bool {
+    // SAFETY: no arguments.
+    unsafe { libc::geteuid() == 0 }
+}
+
+pub fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("osrelease");
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|p| p.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// Reads what there is from a non-blocking descriptor.
+pub fn read_away(fd: &Fd) {
+    let mut buffer = [0_u8; 64];
+    // SAFETY: a valid buffer.
+    while unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) } > 0 {}
+}
+
+/// Of all threads of this process.
+pub fn set_effective_user(user: u32) {
+    // SAFETY: no pointers.
+    check(unsafe { libc::seteuid(user) }).expect("seteuid");
+}
+
+pub fn effective_user() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { libc::geteuid() }
+}
+
+/// Of all threads, with no way back.
+pub fn set_real_user_for_good(user: u32) {
+    // SAFETY: no pointers.
+    check(unsafe { libc::setresuid(user, user, user) }).expect("setresuid");
+}
+
+pub fn is_subreaper() -> bool {
+    let mut flag: libc::c_int = 0;
+    // SAFETY: room for an int.
+    check(unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut flag) }).expect("prctl");
+    flag != 0
+}
+
+/// Runs `work` in a child that fork() alone made, and returns its exit code.
+pub fn in_fork(work: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the child runs `work` on its only thread and ends without returning; the C library
+    // keeps its allocator usable in a forked child.
+    let pid = unsafe { libc::fork() };
+    check(pid).expect("fork");
+    if pid == 0 {
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(101);
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(code) };
+    }
+    let watch = pidfd(pid).expect("pidfd");
+    let hung = !readable(&watch, GUARD);
+    if hung {
+        kill(pid, libc::SIGKILL).expect("kill");
+    }
+    let mut status = 0;
+    // SAFETY: room for a status.
+    check(unsafe { libc::waitpid(pid, &raw mut status, 0) }).expect("waitpid");
+    assert!(!hung, "the forked child hung");
+    if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -libc::WTERMSIG(status) }
+}
+
+/// Moves a descriptor out of the way of the lowest numbers.
+fn to_high(fd: RawFd) -> Option<Fd> {
+    // SAFETY: a new descriptor, or -1 when there was none.
+    unsafe {
+        let new = libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 200);
+        (new >= 0).then(|| OwnedFd::from_raw_fd(new))
+    }
+}
+
+pub fn high(file: File) -> File {
+    to_high(file.as_raw_fd()).expect("dup").into()
+}
+
+/// Closes descriptors 0 to 2, and keeps what they were.
+pub fn put_standard_away() -> [Option<Fd>; 3] {
+    [0, 1, 2].map(|fd| {
+        let kept = to_high(fd);
+        // SAFETY: nothing in this host uses them until they are back.
+        unsafe { libc::close(fd) };
+        kept
+    })
+}
+
+pub fn bring_standard_back(kept: &[Option<Fd>; 3]) {
+    for (fd, kept) in kept.iter().enumerate() {
+        match kept {
+            Some(kept) => place(kept, fd as RawFd),
+            // SAFETY: it was closed before.
+            None => drop(unsafe { libc::close(fd as RawFd) }),
+        }
+    }
+}
+
+/// Makes `fd` a copy of `file`, across exec.
+pub fn place(file: &impl AsFd, fd: RawFd) {
+    // SAFETY: 0 to 2 belong to nobody's object here.
+    check(unsafe { libc::dup2(file.as_fd().as_raw_fd(), fd) }).expect("dup2");
+}
+
+pub fn duplicate(fd: RawFd) -> Fd {
+    // SAFETY: a new descriptor.
+    unsafe {
+        let new = libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3);
+        check(new).expect("dup");
+        OwnedFd::from_raw_fd(new)
+    }
+}
+
+pub fn is_close_on_exec(fd: RawFd) -> bool {
+    // SAFETY: no pointers.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) & libc::FD_CLOEXEC != 0 }
+}

@@ -1,0 +1,93 @@
+//! Kernels that lack something, and calls that fail: filters on the calling thread, and on what it starts.
+#![allow(unsafe_code)]
+
+use std::ffi::c_ulong;
+
+/// One refusal: this system call, when the argument's masked low half has this value.
+#[derive(Clone, Copy)]
+pub struct Refusal {
+    pub call: libc::c_long,
+    pub argument: Option<(u32, Test)>,
+    pub errno: i32,
+}
+
+#[derive(Clone, Copy)]
+pub enum Test {
+    /// All these bits are set.
+    Bits(u32),
+    /// The value under this mask.
+    Equals { mask: u32, value: u32 },
+    /// Anything but zero.
+    NotZero,
+}
+
+pub fn refuse(call: libc::c_long, errno: i32) -> Refusal {
+    Refusal { call, argument: None, errno }
+}
+
+pub fn refuse_if(call: libc::c_long, argument: u32, test: Test, errno: i32) -> Refusal {
+    Refusal { call, argument: Some((argument, test)), errno }
+}
+
+fn statement(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
+}
+
+fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt, jf, k }
+}
+
+const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+const EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
+const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+/// Offset of args[0] in struct seccomp_data.
+const ARGUMENTS: u32 = 16;
+const LOW_HALF: u32 = if cfg!(target_endian = "little") { 0 } else { 4 };
+
+fn program(refusals: &[Refusal]) -> Vec<libc::sock_filter> {
+    let mut filter = Vec::new();
+    for refusal in refusals {
+        let deny = libc::SECCOMP_RET_ERRNO | (refusal.errno as u32 & libc::SECCOMP_RET_DATA);
+        filter.push(statement(LOAD, 0));
+        match refusal.argument {
+            None => filter.push(jump(EQUAL, refusal.call as u32, 0, 1)),
+            Some((index, test)) => {
+                let (mask, value, wanted) = match test {
+                    Test::Bits(bits) => (bits, bits, true),
+                    Test::Equals { mask, value } => (mask, value, true),
+                    Test::NotZero => (u32::MAX, 0, false),
+                };
+                filter.push(jump(EQUAL, refusal.call as u32, 0, 4));
+                filter.push(statement(LOAD, ARGUMENTS + 8 * index + LOW_HALF));
+                filter.push(statement(AND, mask));
+                let (jt, jf) = if wanted { (0, 1) } else { (1, 0) };
+                filter.push(jump(EQUAL, value, jt, jf));
+            }
+        }
+        filter.push(statement(RETURN, deny));
+    }
+    filter.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
+    filter
+}
+
+/// Holds for the calling thread, for ever, and for the threads and processes it starts from now on.
+pub fn install(refusals: &[Refusal]) {
+    load(refusals, 0);
+}
+
+/// The same for all threads that there are.
+pub fn install_everywhere(refusals: &[Refusal]) {
+    load(refusals, libc::SECCOMP_FILTER_FLAG_TSYNC);
+}
+
+fn load(refusals: &[Refusal], flags: c_ulong) {
+    let mut filter = program(refusals);
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: the program outlives the call, the kernel copies it.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as c_ulong, 0, 0, 0), 0);
+        let mode = libc::SECCOMP_SET_MODE_FILTER;
+        assert_eq!(libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program), 0, "seccomp");
+    }
+}

@@ -1,0 +1,69 @@
+//! A thousand sleeping children cost neither threads nor wake-ups. Alone in its binary: it counts what a host does.
+
+mod common;
+
+use common::census::{switches, thread_count};
+use common::fifo::Talk;
+use common::*;
+use coreproc::{Delivery, SubscriptionOptions};
+use std::thread;
+use std::time::Duration;
+
+const CHILDREN: usize = 1_000;
+
+hosted! {
+    fn a_thousand_sleeping_children_cost_no_thread_and_no_wake_up_and_the_next_exit_still_arrives() {
+        let before = os::raise_file_limit();
+        let mut talk = Talk::new();
+        let service = service();
+        let subscription = service
+            .subscribe(SubscriptionOptions { delivery: Delivery::Lines, ..Default::default() })
+            .expect("subscribe");
+        let listener = service.listen(SubscriptionOptions::default(), |_| {}).expect("listen");
+        let spawn = || talk.tool("text 1 asleep\\n await GATE exit 3").spawn(&service).expect("spawn");
+        let mut processes = vec![spawn()];
+        let asleep = |process: &coreproc::Process| process.info().expect("info").stdout_bytes == 7;
+        eventually("the first is asleep", || asleep(&processes[0]));
+        let threads_with_one = thread_count();
+
+        processes.extend((1..CHILDREN).map(|_| spawn()));
+        eventually("all are asleep", || processes.iter().all(asleep));
+        // Started and one line each.
+        let mut seen = 0;
+        while seen < 2 * CHILDREN {
+            seen += subscription.take(0, GUARDED).expect("events").events().count();
+        }
+        assert_eq!(thread_count(), threads_with_one);
+        assert_eq!(os::limit(libc::RLIMIT_NOFILE).rlim_cur, before, "the host's limit is its own");
+
+        // Whoever is still on the way to sleep from the last event gets there first.
+        eventually("the threads have come to rest", || {
+            let now = switches();
+            thread::sleep(Duration::from_millis(200));
+            switches() == now
+        });
+        let before = switches();
+        assert!(before.len() >= 2, "a supervisor and a dispatcher: {before:?}");
+        thread::sleep(Duration::from_secs(5));
+        let after = switches();
+        println!("context switches of {} threads, with {CHILDREN} children asleep, over 5 s:", after.len());
+        for ((tid, name), counts) in &after {
+            println!("{name} {tid}: {:?} before, {counts:?} after", before.get(&(*tid, name.clone())));
+        }
+        assert_eq!(after, before);
+
+        talk.gate.open(1);
+        let batch = subscription.take(0, GUARDED).expect("the exit arrives");
+        let woken = batch.process_id();
+        drop(batch);
+        let woken = processes.iter().find(|process| process.id() == woken).expect("one of them");
+        assert_eq!(finish(woken).code(), 3);
+
+        talk.gate.open(CHILDREN - 1);
+        for process in &processes {
+            assert_eq!(finish(process).code(), 3);
+        }
+        listener.close().expect("close");
+        talk.inbox.next_within(Duration::ZERO);
+    }
+}
