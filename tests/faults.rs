@@ -140,7 +140,8 @@ hosted! {
         try_each(&service, detached, &[
             fault!(SYS_setsid, [EPERM], None, Refused),
             fault!(SYS_openat, [EACCES, EMFILE, ENFILE, ENOSPC, EROFS], None, Refused),
-            fault!(SYS_inotify_add_watch, [ENOSPC, ENOMEM], None, Refused),
+            // Not needed for a child that has ended by then.
+            fault!(SYS_inotify_add_watch, [ENOSPC, ENOMEM], None, Either),
         ]);
         try_each(&service, from_file, &[
             fault!(SYS_openat, [EACCES, EIO, ELOOP, EMFILE, ENFILE, ENOENT, ENOMEM, ENXIO], Some("stdin"), Refused),
