@@ -287,15 +287,9 @@ hosted! {
     }
 
     fn detached_children_leave_nothing_in_the_host() {
-        let mut talk = Talk::new();
         let service = service();
-        // Whatever starts once and for all has started, the following of spools too: it takes a child that lives.
-        let followed = talk.tool("notify INBOX up await GATE").detach().spawn(&service).expect("spawn");
-        talk.inbox.expect("up");
-        talk.gate.open(1);
-        finish(&followed);
-        census::wait_childless();
-        eventually("forgotten", || !census::fds().values().any(|t| t.contains("pidfd")));
+        // Whatever starts once and for all has started, the following of spools too.
+        census::warm_up_detached(&service);
         let before = census::Census::take();
         in_parallel(8, count("detached spawns", 10_000), |_, i| {
             assert_eq!(run(&service, &detached(&format!("text 1 {i} exit 4"))).code(), 4);

@@ -101,10 +101,8 @@ macro_rules! fault {
 
 fn warm() -> Service {
     let service = service();
-    run(&service, &plain());
-    run(&service, &detached());
-    census::wait_childless();
-    eventually("the first children are forgotten", || !census::fds().values().any(|t| t.contains("pidfd")));
+    census::warm_up(&service, &plain());
+    census::warm_up_detached(&service);
     service
 }
 

@@ -30,10 +30,7 @@ fn no_group_signal() -> Refusal {
 
 /// What a caller can tell of the engine, in short; nothing here starts a thread.
 fn works_as_ever(service: &Service) {
-    let warm = run(service, &script("exit 0"));
-    assert_eq!(warm.code(), 0);
-    census::wait_childless();
-    eventually("the first child is forgotten", || !census::fds().values().any(|t| t.contains("pidfd")));
+    census::warm_up(service, &script("exit 0"));
     let before = Census::take();
     os::set_action(libc::SIGHUP, libc::SIG_IGN);
     let (table, mask) = (os::signal_table(), os::signal_mask());

@@ -83,11 +83,7 @@ fn nothing_is_left(mut work: impl FnMut(&Service)) {
 
 /// So that what a service sets up with its first child counts as its own.
 fn work_once(service: &Service) {
-    run(service, &script("exit 0"));
-    census::wait_childless();
-    eventually("the first child's descriptors are closed", || {
-        !census::fds().values().any(|target| target.contains("pidfd"))
-    });
+    census::warm_up(service, &script("exit 0"));
 }
 
 hosted! {

@@ -109,3 +109,28 @@ pub fn reset_peak() {
 pub fn wait_childless() {
     eventually("no child is left, not even a zombie", os::has_no_child);
 }
+
+/// Runs `command`, and waits until of what it needed only that is left which a service keeps for later children.
+pub fn warm_up(service: &coreproc::Service, command: &coreproc::Command) {
+    let before = fds();
+    super::run(service, command);
+    wait_childless();
+    eventually("the first child is forgotten", || {
+        fds().iter().all(|(fd, target)| before.contains_key(fd) || target.contains("inotify"))
+    });
+}
+
+/// The same for a detached child that lives long enough to be followed.
+pub fn warm_up_detached(service: &coreproc::Service) {
+    let mut talk = super::fifo::Talk::new();
+    let before = fds();
+    let mut command = talk.tool("notify INBOX up await GATE");
+    let followed = command.detach().spawn(service).expect("spawn");
+    talk.inbox.expect("up");
+    talk.gate.open(1);
+    super::finish(&followed);
+    wait_childless();
+    eventually("the followed child is forgotten", || {
+        fds().iter().all(|(fd, target)| before.contains_key(fd) || target.contains("inotify"))
+    });
+}
