@@ -22,7 +22,22 @@ fn main() {
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
     config.after_includes = Some(version_macros());
     // The order of these files is the order of the header.
-    let sources = ["error", "version", "bytes", "service", "command", "process", "subscription"];
+    let sources = [
+        "error",
+        "version",
+        "bytes",
+        "ring",
+        "service",
+        "command",
+        "process",
+        "subscription",
+        "pid_file",
+        "registry",
+        "health",
+        "daemon",
+        "pipeline",
+        "run",
+    ];
     let bindings = sources
         .iter()
         .fold(cbindgen::Builder::new().with_config(config), |builder, name| {

@@ -70,8 +70,17 @@
 // A bug in the library; the message says what panicked.
 #define COREPROC_PANIC -12
 
-// The kernel, or its filters, lack something that is needed.
+// The kernel, its filters, or this build of the library, lack something that is needed.
 #define COREPROC_UNSUPPORTED -13
+
+// Somebody else holds it: a PID file of a daemon that lives, an address in use.
+#define COREPROC_BUSY -14
+
+// What was read, a file, JSON, an answer, is not what it should be; the message says where.
+#define COREPROC_MALFORMED -15
+
+// Not in the state that the call is for: started twice, run before start.
+#define COREPROC_INVALID_STATE -16
 
 // For sizes and durations: none, or without limit, as the field says. 0 is the default.
 #define COREPROC_UNLIMITED 18446744073709551615ull

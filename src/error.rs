@@ -33,8 +33,14 @@ pub enum ErrorKind {
     Forked,
     /// A bug in this library; the message says what panicked.
     Panic,
-    /// The kernel, or its filters, lack something that is needed.
+    /// The kernel, its filters, or this build of the library, lack something that is needed.
     Unsupported,
+    /// Somebody else holds it: a PID file of a daemon that lives, an address in use.
+    Busy,
+    /// What was read, a file, JSON, an answer, is not what it should be; the message says where.
+    Malformed,
+    /// Not in the state that the call is for: started twice, run before start.
+    InvalidState,
 }
 
 /// A failure: kind, errno, operation, stage, subject and cause.

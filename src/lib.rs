@@ -31,9 +31,11 @@
 //! code and signal apart; when the host reaps it first the kernel is asked, and what it cannot tell is
 //! [`ExitStatus::Unknown`], never a false zero.
 
+mod daemon;
 mod error;
 mod event;
 pub mod ffi;
+mod pipeline;
 mod process;
 mod sys;
 

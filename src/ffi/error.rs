@@ -34,8 +34,14 @@ pub const COREPROC_DEADLOCK: i32 = -10;
 pub const COREPROC_FORKED: i32 = -11;
 /// A bug in the library; the message says what panicked.
 pub const COREPROC_PANIC: i32 = -12;
-/// The kernel, or its filters, lack something that is needed.
+/// The kernel, its filters, or this build of the library, lack something that is needed.
 pub const COREPROC_UNSUPPORTED: i32 = -13;
+/// Somebody else holds it: a PID file of a daemon that lives, an address in use.
+pub const COREPROC_BUSY: i32 = -14;
+/// What was read, a file, JSON, an answer, is not what it should be; the message says where.
+pub const COREPROC_MALFORMED: i32 = -15;
+/// Not in the state that the call is for: started twice, run before start.
+pub const COREPROC_INVALID_STATE: i32 = -16;
 
 /// Why a call failed. Immutable; owned by whoever got it; any thread may read it.
 ///
@@ -76,6 +82,9 @@ impl coreproc_error {
             ErrorKind::Forked => COREPROC_FORKED,
             ErrorKind::Panic => COREPROC_PANIC,
             ErrorKind::Unsupported => COREPROC_UNSUPPORTED,
+            ErrorKind::Busy => COREPROC_BUSY,
+            ErrorKind::Malformed => COREPROC_MALFORMED,
+            ErrorKind::InvalidState => COREPROC_INVALID_STATE,
         }
     }
 }
@@ -99,6 +108,9 @@ pub extern "C" fn coreproc_result_name(result: coreproc_result) -> *const c_char
         COREPROC_FORKED => c"COREPROC_FORKED",
         COREPROC_PANIC => c"COREPROC_PANIC",
         COREPROC_UNSUPPORTED => c"COREPROC_UNSUPPORTED",
+        COREPROC_BUSY => c"COREPROC_BUSY",
+        COREPROC_MALFORMED => c"COREPROC_MALFORMED",
+        COREPROC_INVALID_STATE => c"COREPROC_INVALID_STATE",
         _ => c"COREPROC_UNKNOWN",
     };
     name.as_ptr()

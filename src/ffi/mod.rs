@@ -9,21 +9,35 @@
 
 mod bytes;
 mod command;
+mod daemon;
 mod error;
 mod guard;
+mod health;
 #[cfg(feature = "fault-injection")]
 mod injection;
+mod pid_file;
+mod pipeline;
 mod process;
+mod registry;
+mod ring;
+mod run;
 mod service;
 mod subscription;
 mod version;
 
 pub use bytes::*;
 pub use command::*;
+pub use daemon::*;
 pub use error::*;
+pub use health::*;
 #[cfg(feature = "fault-injection")]
 pub use injection::*;
+pub use pid_file::*;
+pub use pipeline::*;
 pub use process::*;
+pub use registry::*;
+pub use ring::*;
+pub use run::*;
 pub use service::*;
 pub use subscription::*;
 pub use version::*;

@@ -1,0 +1,1 @@
+//! `coreproc_pid_file`.

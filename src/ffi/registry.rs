@@ -1,0 +1,1 @@
+//! `coreproc_registry`.
