@@ -1,0 +1,61 @@
+//! [`RunReport`]: what became of a run, spec by spec.
+
+use std::time::Duration;
+
+use crate::sys::clock::Stamp;
+use crate::sys::pidfd::ExitStatus;
+
+/// How a spec ended. Every spec of a run ends in exactly one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SpecState {
+    /// Exit code 0.
+    Passed,
+    /// Another exit code, a signal, or a start that failed.
+    Failed,
+    /// Not started, because of what it comes after or because the run ended first; the error says which.
+    Skipped,
+    /// Stopped because the run was cancelled.
+    Cancelled,
+    /// Stopped by its own timeout.
+    TimedOut,
+}
+
+/// What became of a spec.
+#[derive(Clone, Debug)]
+pub struct SpecResult {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub state: SpecState,
+    /// How its last attempt ended; None when none was started.
+    pub status: Option<ExitStatus>,
+    /// How often it was started, failed starts included.
+    pub attempts: u32,
+    /// When its first attempt was started.
+    pub started: Option<Stamp>,
+    /// From the start of its first attempt to the end of its last.
+    pub duration: Duration,
+    /// What the capture of its last attempt holds: both streams in order of arrival.
+    pub output: Vec<u8>,
+    /// Bytes of its output that the capture does not hold any more.
+    pub dropped_bytes: u64,
+    /// Why it did not pass; None when it did.
+    pub error: Option<String>,
+    /// Its failure was allowed.
+    pub allow_failure: bool,
+    /// The specs that it came after, by their index in the report.
+    pub after: Vec<usize>,
+}
+
+/// What became of a run.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// In the order of the pipeline.
+    pub specs: Vec<SpecResult>,
+    /// When the run was started.
+    pub started: Stamp,
+    /// From its start to the end of the last spec.
+    pub duration: Duration,
+    /// How many ran at a time at the most; 0: without limit.
+    pub limit: usize,
+}
