@@ -78,6 +78,9 @@ impl Spec {
 #[derive(Clone, Default)]
 pub struct Pipeline {
     pub(super) specs: Vec<Spec>,
+    /// What a run keeps to unless its options say otherwise.
+    pub(super) limit: Option<usize>,
+    pub(super) fail_fast: Option<bool>,
 }
 
 impl Pipeline {

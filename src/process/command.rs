@@ -176,6 +176,16 @@ impl Command {
         self.env_entry(&entry)
     }
 
+    /// Adds variables at once: keys that differ from each other, have no `=`, and were not added before.
+    pub(crate) fn env_distinct<'a>(&mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> &mut Self {
+        for (key, value) in variables {
+            if let Some(text) = self.entry(OsStr::new(&format!("{key}={value}"))) {
+                self.env.push(text);
+            }
+        }
+        self
+    }
+
     /// As [`Command::env`], from one `KEY=VALUE`.
     pub fn env_entry(&mut self, entry: impl AsRef<OsStr>) -> &mut Self {
         if let Some(text) = self.entry(entry.as_ref()) {
