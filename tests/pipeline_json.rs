@@ -194,12 +194,21 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
             r#""drain": {"total_ms": false}"#,
             "specs[1].command.drain.total_ms: expected a whole number of at least 0, found false",
         ),
-        (r#""version": 1"#, "specs[1].command.version: unknown field"),
     ];
     for (fields, message) in table {
         let refused = refused_command(fields);
         assert_eq!(refused, message, "{fields}");
     }
+}
+
+#[test]
+fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
+    assert_eq!(
+        refused_command(r#""version": 1"#),
+        "specs[1].command.version: unknown field, known are \"program\", \"args\", \"arg0\", \"env\", \"env_clear\", \
+         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"capture_bytes\", \"group\", \"detach\", \
+         \"spool_max_bytes\", \"timeout_ms\", \"stop\", \"drain\""
+    );
 }
 
 #[test]

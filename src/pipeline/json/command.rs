@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::process::{Command, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions};
 use crate::sys::signal;
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "program",
     "args",
     "arg0",
@@ -27,8 +27,8 @@ const FIELDS: [&str; 16] = [
     "spool_max_bytes",
     "timeout_ms",
     "stop",
+    "drain",
 ];
-const DRAIN: &str = "drain";
 
 impl Command {
     /// A command from JSON: an object with `"version": 1` and what `docs/pipeline-json.md` lists for commands.
@@ -42,7 +42,6 @@ impl Command {
         super::check_version(&document)?;
         let mut known = vec!["version"];
         known.extend(FIELDS);
-        known.push(DRAIN);
         from_object(&document, &document.object(&known)?)
     }
 }
@@ -61,9 +60,7 @@ pub(super) fn from_field(field: &Field<'_>) -> Result<Command> {
     if !field.is_object() {
         return Err(field.expected("a list of strings or an object"));
     }
-    let mut known = FIELDS.to_vec();
-    known.push(DRAIN);
-    from_object(field, &field.object(&known)?)
+    from_object(field, &field.object(&FIELDS)?)
 }
 
 fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
