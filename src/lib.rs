@@ -39,6 +39,7 @@ mod pipeline;
 mod process;
 mod sys;
 
+pub use daemon::{DaemonEntry, Listing, PidFile, PidRead, PidState, Problem, Registry, read_pid};
 pub use error::{Error, ErrorKind, Result};
 pub use event::batch::Events;
 pub use event::event::Ending;
@@ -50,6 +51,7 @@ pub use process::{
     Stdin, StopOptions,
 };
 pub use sys::clock::Stamp;
+pub use sys::identity::ProcessStart;
 pub use sys::pidfd::ExitStatus;
 pub use sys::procfs::Holder;
 
