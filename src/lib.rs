@@ -39,6 +39,9 @@ mod pipeline;
 mod process;
 mod sys;
 
+pub use daemon::{
+    HealthOptions, HealthServer, Probe, probe_health, probe_ready, wait_for_health, wait_for_ready,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use event::batch::Events;
 pub use event::event::Ending;
@@ -63,6 +66,7 @@ const _: () = {
     shared::<Service>();
     shared::<Process>();
     shared::<Subscription>();
+    shared::<HealthServer>();
     // Several threads may spawn one command.
     shared::<Command>();
     const fn sent<T: Send>() {}
