@@ -22,6 +22,8 @@
 //!   loop beside the supervisor, so that what it waits for reaches it without a hand-off.
 //! - `process` is layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es. `process::child` is the state
 //!   machine of one of them, `process::supervisor` the loop and the registry.
+//! - `daemon` is layer 2: a [`Daemon`] takes its [`PidFile`], starts its [`HealthServer`] and enters itself in the
+//!   [`Registry`], and gives it all back in the right order. Each of them stands alone too.
 //! - `ffi` is the C ABI over all of it, whose contract is `include/coreproc.h`.
 //!
 //! # Promises
@@ -39,7 +41,10 @@ mod pipeline;
 mod process;
 mod sys;
 
-pub use daemon::{DaemonEntry, Listing, PidFile, PidRead, PidState, Problem, Registry, read_pid};
+pub use daemon::{
+    Daemon, DaemonEntry, DaemonOptions, HealthOptions, HealthServer, Listing, PidFile, PidRead, PidState, Probe,
+    Problem, Registry, StopHandle, probe_health, probe_ready, read_pid, wait_for_health, wait_for_ready,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use event::batch::Events;
 pub use event::event::Ending;
@@ -65,6 +70,10 @@ const _: () = {
     shared::<Service>();
     shared::<Process>();
     shared::<Subscription>();
+    shared::<Daemon>();
+    shared::<PidFile>();
+    shared::<Registry>();
+    shared::<HealthServer>();
     // Several threads may spawn one command.
     shared::<Command>();
     const fn sent<T: Send>() {}

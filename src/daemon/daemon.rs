@@ -192,7 +192,9 @@ impl Daemon {
             Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(most),
         };
         let mut errors = Vec::new();
-        if holdings.health && let Some(health) = &self.0.health {
+        if holdings.health
+            && let Some(health) = &self.0.health
+        {
             health.set_ready(false);
             errors.extend(health.stop(left(Duration::MAX)).err());
         }
@@ -321,12 +323,15 @@ impl Drop for Inner {
         if fork::happened() {
             return;
         }
-        // Whoever starts or stops it has a clone. The health server and the PID file go by themselves.
+        // Whoever starts or stops it has a clone.
         let phase = std::mem::replace(&mut self.life.state().phase, Phase::Idle);
-        if let Phase::Running(Holdings { registered: Some((registry, entry)), pid_file, .. }) = phase {
+        if let Phase::Running(holdings) = phase {
             self.health = None;
-            drop(pid_file);
-            let _ = registry.unregister_own_within(&entry, Duration::ZERO);
+            drop(holdings.pid_file);
+            if let Some((registry, entry)) = holdings.registered {
+                // Without waiting for the folder's lock; the entry ends with this process anyway.
+                let _ = registry.unregister_own_within(&entry, Duration::ZERO);
+            }
         }
     }
 }

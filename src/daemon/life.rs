@@ -84,7 +84,7 @@ impl Life {
         let why = match state.phase {
             Phase::Idle => {
                 state.phase = Phase::Starting;
-                return Ok(Step { life: self });
+                return Ok(Step { life: self, is_over: false });
             }
             Phase::Starting => "is being started already",
             Phase::Running(_) => "is started already",
@@ -103,7 +103,7 @@ impl Life {
                 Phase::Running(holdings) => {
                     let holdings = std::mem::take(holdings);
                     state.phase = Phase::Stopping;
-                    return Ok((Step { life: self }, holdings));
+                    return Ok((Step { life: self, is_over: false }, holdings));
                 }
                 Phase::Stopping => {
                     let stops = state.stops;
@@ -153,14 +153,17 @@ pub(super) enum Requested {
 /// A start or a stop that is under way.
 pub(super) struct Step<'a> {
     life: &'a Life,
+    is_over: bool,
 }
 
 impl Step<'_> {
-    pub(super) fn started(self, holdings: Holdings) {
+    pub(super) fn started(mut self, holdings: Holdings) {
+        self.is_over = true;
         self.life.change(|state| state.phase = Phase::Running(holdings));
     }
 
-    pub(super) fn stopped(self, outcome: Result<()>) {
+    pub(super) fn stopped(mut self, outcome: Result<()>) {
+        self.is_over = true;
         self.life.change(|state| {
             state.phase = Phase::Idle;
             state.stop_requested = false;
@@ -171,15 +174,13 @@ impl Step<'_> {
 }
 
 impl Drop for Step<'_> {
+    /// Without an outcome: a start that failed, or a panic on the way.
     fn drop(&mut self) {
-        // Without an outcome: a start that failed, or a panic on the way. After an outcome there is nothing to do.
-        let mut state = self.life.state();
-        let stopping = matches!(state.phase, Phase::Stopping);
-        if stopping || matches!(state.phase, Phase::Starting) {
-            state.phase = Phase::Idle;
-            state.stops += u64::from(stopping);
-            drop(state);
-            self.life.0.changed.notify_all();
+        if !self.is_over {
+            self.life.change(|state| {
+                state.stops += u64::from(matches!(state.phase, Phase::Stopping));
+                state.phase = Phase::Idle;
+            });
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) mod poller;
 pub(crate) mod procfs;
 mod raw;
 pub(crate) mod signal;
+#[cfg(feature = "health")]
+pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod spool;
 pub(crate) mod strings;
