@@ -49,10 +49,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn open(server: &Rc<Server>, fd: OwnedFd) -> io::Result<()> {
+    pub(super) fn open(server: &Rc<Server>, fd: OwnedFd) -> Result<(), i32> {
         let connection = Rc::new(Connection {
             server: Rc::clone(server),
-            fd: AsyncFd::new(fd)?,
+            fd: socket::watch(fd, Interest::READABLE | Interest::WRITABLE)?,
             task: OnceCell::new(),
             ticket: Cell::new(None),
             deadline: Cell::new(after(server.options().header_timeout)),

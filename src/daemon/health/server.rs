@@ -146,9 +146,9 @@ fn run(listener: Listener, shared: &Arc<Shared>, orders: watch::Receiver<Order>,
     };
     LocalSet::new().block_on(&runtime, async {
         let Listener { fd, file, .. } = listener;
-        let fd = match AsyncFd::with_interest(fd, Interest::READABLE) {
+        let fd = match socket::watch(fd, Interest::READABLE) {
             Ok(fd) => fd,
-            Err(error) => return failed("poll", error.raw_os_error().unwrap_or(libc::EINVAL)),
+            Err(errno) => return failed("poll", errno),
         };
         let _ = report.send(Ok(()));
         let server = Rc::new(Server {
@@ -265,7 +265,9 @@ impl Server {
             match accepted.await {
                 None => return,
                 // One that the poller cannot take is closed.
-                Some(fd) => drop(Connection::open(self, fd)),
+                Some(fd) => {
+                    let _ = Connection::open(self, fd);
+                }
             }
         }
     }
@@ -306,7 +308,7 @@ impl Server {
         while self.open.get() < self.limit
             && let Ok(fd) = socket::accept(listener.get_ref())
         {
-            drop(Connection::open(self, fd));
+            let _ = Connection::open(self, fd);
         }
     }
 
