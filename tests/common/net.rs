@@ -4,6 +4,7 @@ use super::GUARD;
 use coreproc::{HealthOptions, HealthServer};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
 
 pub fn with(options: HealthOptions) -> HealthServer {
     let server = HealthServer::new("127.0.0.1:0", options);
@@ -52,6 +53,10 @@ impl Tcp {
 
     pub fn clone_stream(&self) -> TcpStream {
         self.0.get_ref().try_clone().expect("dup")
+    }
+
+    pub fn fd(&self) -> i32 {
+        self.0.get_ref().as_raw_fd()
     }
 
     pub fn send(&mut self, text: &str) {
