@@ -8,6 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::pipe::{Result, above_stdio, set_nonblocking};
 
@@ -62,6 +64,13 @@ pub(crate) fn accept(listener: &OwnedFd) -> Result<OwnedFd> {
         OwnedFd::from_raw_fd(fd)
     };
     above_stdio(fd)
+}
+
+/// Gives a descriptor to the runtime that this thread runs.
+pub(crate) fn watch(fd: OwnedFd, interest: Interest) -> Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd stays the same open descriptor for as long as the runtime watches it.
+    let watched = unsafe { AsyncFd::register_with_interest(fd, interest) };
+    watched.map_err(|error| errno_of(&error.into()))
 }
 
 /// Where to connect to.

@@ -55,6 +55,7 @@ impl HealthServer {
         fork::check("stop health server")
     }
 
+    #[allow(dead_code, reason = "as the server has it")]
     pub(crate) fn is_in_check(&self) -> bool {
         false
     }

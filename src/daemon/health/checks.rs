@@ -93,11 +93,17 @@ impl Checks {
     /// Runs them all side by side, and waits for each no longer than its limit.
     pub(super) async fn ask(&self) -> Vec<Finding> {
         let list = lock(&self.list).clone();
-        let runs: Vec<_> = list.into_iter().map(|check| (self.pool.start_or_join(&check), check)).collect();
+        let runs: Vec<_> = list
+            .into_iter()
+            .map(|check| {
+                let run = self.pool.start_or_join(&check);
+                (run.map(|current| (current.is_late(self.limit), current)), check)
+            })
+            .collect();
         let mut findings = Vec::with_capacity(runs.len());
         for (run, check) in runs {
             let (outcome, took) = match run {
-                Ok(current) => current.outcome(self.limit).await,
+                Ok((late, current)) => current.outcome(self.limit, late).await,
                 Err(error) => (Outcome::NotRun(error.to_string()), Duration::ZERO),
             };
             let name = (!check.name.is_empty()).then(|| check.name.clone());
@@ -124,11 +130,17 @@ impl Checks {
 }
 
 impl Current {
-    async fn outcome(mut self, limit: Duration) -> (Outcome, Duration) {
-        let left = limit.saturating_sub(self.started.elapsed());
-        if left.is_zero() {
+    /// Had its limit passed before it was asked?
+    fn is_late(&self, limit: Duration) -> bool {
+        self.started.elapsed() >= limit
+    }
+
+    async fn outcome(mut self, limit: Duration, late: bool) -> (Outcome, Duration) {
+        if late && self.result.borrow().is_none() {
             return (Outcome::StillRunning, self.started.elapsed());
         }
+        let left = limit.saturating_sub(self.started.elapsed());
+        // Looks once where no time is left.
         let result = self.result.wait_for(Option::is_some);
         match tokio::time::timeout(left, result).await {
             Ok(Ok(result)) => match &*result {

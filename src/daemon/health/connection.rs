@@ -46,18 +46,20 @@ pub(super) struct Connection {
     begun: Cell<bool>,
     /// Has the client said that it sends no more?
     ended: Cell<bool>,
+    makes_room: Cell<bool>,
 }
 
 impl Connection {
-    pub(super) fn open(server: &Rc<Server>, fd: OwnedFd) -> io::Result<()> {
+    pub(super) fn open(server: &Rc<Server>, fd: OwnedFd) -> Result<(), i32> {
         let connection = Rc::new(Connection {
             server: Rc::clone(server),
-            fd: AsyncFd::new(fd)?,
+            fd: socket::watch(fd, Interest::READABLE | Interest::WRITABLE)?,
             task: OnceCell::new(),
             ticket: Cell::new(None),
             deadline: Cell::new(after(server.options().header_timeout)),
             begun: Cell::new(true),
             ended: Cell::new(false),
+            makes_room: Cell::new(false),
         });
         server.opened();
         connection.ticket.set(Some(server.list(&connection)));
@@ -72,6 +74,12 @@ impl Connection {
         if let Some(task) = self.task.get() {
             task.abort();
         }
+    }
+
+    /// As [`close`](Connection::close), and tells the server once that is done.
+    pub(super) fn make_room(&self) {
+        self.makes_room.set(true);
+        self.close();
     }
 
     /// Is there anything to read?
@@ -98,7 +106,6 @@ impl Connection {
             .max_header_size(most)
             .max_buf_size(most.max(BUFFER_MIN))
             .half_close(true)
-            .pipeline_flush(true)
             .serve_connection(Stream(Rc::clone(self)), service);
         let mut http = pin!(http);
         let mut alarm = pin!(sleep_until(self.deadline.get().unwrap_or_else(Instant::now)));
@@ -174,7 +181,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.server.closed();
+        self.server.closed(self.makes_room.get());
     }
 }
 

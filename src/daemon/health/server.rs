@@ -148,16 +148,16 @@ fn run(listener: Listener, shared: &Arc<Shared>, orders: watch::Receiver<Order>,
     };
     LocalSet::new().block_on(&runtime, async {
         let Listener { fd, file, .. } = listener;
-        let fd = match AsyncFd::with_interest(fd, Interest::READABLE) {
+        let fd = match socket::watch(fd, Interest::READABLE) {
             Ok(fd) => fd,
-            Err(error) => return failed("poll", error.raw_os_error().unwrap_or(libc::EINVAL)),
+            Err(errno) => return failed("poll", errno),
         };
         let _ = report.send(Ok(()));
         let server = Rc::new(Server {
             shared: Arc::clone(shared),
             limit: limit(shared.options.max_connections),
             open: Cell::new(0),
-            closing: Cell::new(0),
+            closing: Cell::new(false),
             list: RefCell::default(),
             room: Notify::new(),
             stopping: Cell::new(false),
@@ -202,10 +202,10 @@ pub(super) struct Server {
     shared: Arc<Shared>,
     limit: usize,
     open: Cell<usize>,
-    /// Of the open ones, those that were told to close to make room.
-    closing: Cell<usize>,
+    /// One was told to close to make room, and has not yet.
+    closing: Cell<bool>,
     list: RefCell<List>,
-    /// Told when a connection has closed.
+    /// Told when a connection has closed, or could be.
     room: Notify,
     stopping: Cell<bool>,
 }
@@ -234,9 +234,11 @@ impl Server {
         self.open.set(self.open.get() + 1);
     }
 
-    pub(super) fn closed(&self) {
+    pub(super) fn closed(&self, to_make_room: bool) {
         self.open.set(self.open.get() - 1);
-        self.closing.set(self.closing.get().saturating_sub(1));
+        if to_make_room {
+            self.closing.set(false);
+        }
         self.room.notify_one();
     }
 
@@ -245,6 +247,7 @@ impl Server {
         list.next += 1;
         let ticket = list.next;
         list.waiting.insert(ticket, Rc::clone(connection));
+        self.room.notify_one();
         ticket
     }
 
@@ -267,19 +270,30 @@ impl Server {
             match accepted.await {
                 None => return,
                 // One that the poller cannot take is closed.
-                Some(fd) => drop(Connection::open(self, fd)),
+                Some(fd) => {
+                    let _ = Connection::open(self, fd);
+                }
             }
         }
     }
 
-    /// The next connection, once there is room for it.
+    /// The next connection; where there is no room for it, once there is.
     async fn next(&self, listener: &AsyncFd<OwnedFd>) -> OwnedFd {
         loop {
-            while self.open.get() >= self.limit {
-                self.make_room();
-                self.room.notified().await;
+            let Ok(mut ready) = listener.readable().await else {
+                tokio::time::sleep(SHORTAGE).await;
+                continue;
+            };
+            if self.open.get() >= self.limit {
+                if socket::has_arrived(listener.get_ref()) {
+                    self.make_room();
+                    self.room.notified().await;
+                } else {
+                    ready.clear_ready();
+                }
+                continue;
             }
-            let accepted = listener.async_io(Interest::READABLE, |fd| into_io(socket::accept(fd))).await;
+            let Ok(accepted) = ready.try_io(|listener| into_io(socket::accept(listener.get_ref()))) else { continue };
             match accepted.map_err(|error| error.raw_os_error()) {
                 Ok(fd) => return fd,
                 // The client has gone already.
@@ -293,13 +307,13 @@ impl Server {
 
     /// Closes the connection that has waited longest, unless one is being closed; false where all are served.
     fn make_room(&self) -> bool {
-        if self.closing.get() > 0 {
+        if self.closing.get() {
             return true;
         }
         let list = self.list.borrow();
         let Some(connection) = list.waiting.values().next() else { return false };
-        self.closing.set(1);
-        connection.close();
+        self.closing.set(true);
+        connection.make_room();
         true
     }
 
@@ -308,7 +322,7 @@ impl Server {
         while self.open.get() < self.limit
             && let Ok(fd) = socket::accept(listener.get_ref())
         {
-            drop(Connection::open(self, fd));
+            let _ = Connection::open(self, fd);
         }
     }
 
