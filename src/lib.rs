@@ -46,8 +46,8 @@ pub use event::{
     Batch, Cause, Delivery, Event, EventKind, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
 };
 pub use process::{
-    CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Scope, Service, ServiceOptions, Size, State,
-    Stdin, StopOptions,
+    CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Ring, Scope, Service, ServiceOptions, Size,
+    State, Stdin, StopOptions,
 };
 pub use sys::clock::Stamp;
 pub use sys::pidfd::ExitStatus;
@@ -62,6 +62,7 @@ const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Service>();
     shared::<Process>();
+    shared::<Ring>();
     shared::<Subscription>();
     // Several threads may spawn one command.
     shared::<Command>();
