@@ -698,6 +698,13 @@ coreproc_result coreproc_process_write(struct coreproc_process *process,
 coreproc_result coreproc_process_close_stdin(struct coreproc_process *process,
                                              struct coreproc_error **err);
 
+// Closes our end of an output, COREPROC_STREAM_STDOUT or _STDERR: what is in the pipe is lost, and whoever writes
+// to it from now on gets a SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent; fine for an output
+// that is no pipe of ours. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_close_output(struct coreproc_process *process,
+                                              uint32_t stream,
+                                              struct coreproc_error **err);
+
 // Another reference to the same process, to be freed on its own; NULL gives NULL. Thread-safe.
 struct coreproc_process *coreproc_process_ref(struct coreproc_process *process);
 
