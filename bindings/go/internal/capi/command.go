@@ -19,6 +19,8 @@ package capi
 #cgo nocallback coreproc_command_stdio
 #cgo noescape coreproc_command_capture
 #cgo nocallback coreproc_command_capture
+#cgo noescape coreproc_command_detach
+#cgo nocallback coreproc_command_detach
 #cgo noescape coreproc_command_timeout
 #cgo nocallback coreproc_command_timeout
 #cgo noescape coreproc_command_stop_options
@@ -204,6 +206,17 @@ func (c *Command) Capture(bytes uint64) error {
 	defer c.release()
 	var cerr *C.coreproc_error
 	return check(C.coreproc_command_capture(pointer, C.uint64_t(bytes), &cerr), cerr)
+}
+
+// Detach lets the child outlive this program: in a session of its own, its outputs in files that are followed.
+func (c *Command) Detach() error {
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_command_detach(pointer, &cerr), cerr)
 }
 
 // Timeout is how long the child may run until it is stopped; 0: for ever.

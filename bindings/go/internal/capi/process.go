@@ -143,6 +143,23 @@ func (p *Process) Info() (Info, error) {
 
 // Output is what the capture holds now, both streams in order of arrival; nil when empty.
 func (p *Process) Output() ([]byte, error) {
+	bytes, err := p.captured()
+	if err != nil {
+		return nil, err
+	}
+	return goBytes(bytes), nil
+}
+
+// OutputString is Output as a string.
+func (p *Process) OutputString() (string, error) {
+	bytes, err := p.captured()
+	if err != nil {
+		return "", err
+	}
+	return goString(bytes), nil
+}
+
+func (p *Process) captured() (*C.coreproc_bytes, error) {
 	pointer, err := p.acquire()
 	if err != nil {
 		return nil, err
@@ -153,7 +170,7 @@ func (p *Process) Output() ([]byte, error) {
 	if err := check(C.coreproc_process_output(pointer, &bytes, &cerr), cerr); err != nil {
 		return nil, err
 	}
-	return goBytes(bytes), nil
+	return bytes, nil
 }
 
 // Signal sends a signal; 0 only looks whether the process runs. [ErrNotRunning] once it exited.
