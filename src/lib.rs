@@ -60,8 +60,8 @@ pub use pipeline::{
     RunningSpec, Spec, SpecResult, SpecState,
 };
 pub use process::{
-    CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Scope, Service, ServiceOptions, Size, State,
-    Stdin, StopOptions,
+    CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Ring, Scope, Service, ServiceOptions, Size,
+    State, Stdin, StopOptions,
 };
 pub use sys::clock::Stamp;
 pub use sys::identity::ProcessStart;
@@ -77,6 +77,7 @@ const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Service>();
     shared::<Process>();
+    shared::<Ring>();
     shared::<Subscription>();
     shared::<Daemon>();
     shared::<PidFile>();
