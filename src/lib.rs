@@ -45,7 +45,7 @@ pub use event::event::Ending;
 pub use event::{
     Batch, Cause, Delivery, Event, EventKind, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
 };
-pub use pipeline::{Backoff, Pipeline, RunReport, Spec, SpecResult, SpecState};
+pub use pipeline::{Backoff, Pipeline, ReportFormat, RunReport, Spec, SpecResult, SpecState};
 pub use process::{
     CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Scope, Service, ServiceOptions, Size, State,
     Stdin, StopOptions,

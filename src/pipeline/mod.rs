@@ -3,8 +3,11 @@
 
 mod json;
 mod nearest;
+mod report;
 mod result;
 mod spec;
+mod text;
 
+pub use report::ReportFormat;
 pub use result::{RunReport, SpecResult, SpecState};
 pub use spec::{Backoff, Pipeline, Spec};

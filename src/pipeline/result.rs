@@ -59,3 +59,31 @@ pub struct RunReport {
     /// How many ran at a time at the most; 0: without limit.
     pub limit: usize,
 }
+
+impl RunReport {
+    /// How many specs ended so.
+    pub fn count(&self, state: SpecState) -> usize {
+        self.specs.iter().filter(|spec| spec.state == state).count()
+    }
+
+    /// Did every spec pass, but for those whose failure is allowed? A skipped or a cancelled spec is no success.
+    pub fn success(&self) -> bool {
+        self.specs.iter().all(SpecResult::is_fine)
+    }
+}
+
+impl SpecResult {
+    /// Did it pass, or fail as it is allowed to?
+    fn is_fine(&self) -> bool {
+        is_fine(self.state, self.allow_failure)
+    }
+}
+
+/// Is a spec that ended so no obstacle to success?
+pub(super) fn is_fine(state: SpecState, allow_failure: bool) -> bool {
+    match state {
+        SpecState::Passed => true,
+        SpecState::Failed | SpecState::TimedOut => allow_failure,
+        SpecState::Skipped | SpecState::Cancelled => false,
+    }
+}
