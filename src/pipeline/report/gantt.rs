@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::xml::{attribute, escaped};
 use super::{is_allowed_failure, outcome};
-use crate::pipeline::{RunReport, SpecResult, SpecState};
 use crate::pipeline::text;
+use crate::pipeline::{RunReport, SpecResult, SpecState};
 
 const WIDTH: f64 = 1200.0;
 const MARGIN: f64 = 16.0;
@@ -18,7 +18,7 @@ const MARGIN: f64 = 16.0;
 const HEAD: f64 = 86.0;
 const FOOT: f64 = 28.0;
 /// A column of text at the chart's font size; an average, since fonts are the viewer's.
-const COLUMN: f64 = 6.5;
+const COLUMN: f64 = 7.0;
 /// Columns for names; longer ones are cut, and whole in the tool tip.
 const NAMES: std::ops::RangeInclusive<usize> = 8..=44;
 /// What is written behind a bar that ends at the right edge, and would not fit there.
@@ -50,7 +50,8 @@ fn look(spec: &SpecResult) -> Look {
 }
 
 const STYLE: &str = "<style>\
-text{font:12px system-ui,'DejaVu Sans',sans-serif;fill:#222}\
+text{font:12px system-ui,'DejaVu Sans',sans-serif;fill:#222;paint-order:stroke;stroke:#fff;stroke-opacity:.7;\
+stroke-width:2px}\
 .t{font-size:15px;font-weight:600}.d{fill:#555}.n{text-anchor:end}.a{text-anchor:middle;fill:#555;font-size:11px}\
 .g{stroke:#e2e2e2}.z{fill:#f6f7f9}\
 rect{stroke-width:1}\
@@ -91,7 +92,7 @@ impl Layout {
         let names = widest.clamp(*NAMES.start(), *NAMES.end());
         let left = MARGIN + names as f64 * COLUMN + 26.0;
         let ends = report.specs.iter().filter_map(|spec| Some(report.offset(spec)?.saturating_add(spec.duration)));
-        let span = ends.chain([report.duration, Duration::from_nanos(1)]).max().unwrap_or_default();
+        let span = ends.chain([report.duration, Duration::from_millis(1)]).max().unwrap_or_default();
         let row = if report.specs.len() > 60 { 17.0 } else { 24.0 };
         Layout { row, left, width: WIDTH - MARGIN - left, span, names }
     }
@@ -128,11 +129,12 @@ pub(super) fn render(report: &RunReport) -> String {
     order.iter().enumerate().for_each(|(row, index)| rows[*index] = row);
     let mut is_critical = vec![false; order.len()];
     critical.iter().for_each(|index| is_critical[*index] = true);
-    for (row, index) in order.iter().enumerate() {
-        draw_spec(&mut svg, report, &layout, &report.specs[*index], row, is_critical[*index]);
-    }
+    // Lines first: they pass behind bars and words.
     for pair in critical.windows(2) {
         link(&mut svg, report, &layout, (pair[0], rows[pair[0]]), (pair[1], rows[pair[1]]));
+    }
+    for (row, index) in order.iter().enumerate() {
+        draw_spec(&mut svg, report, &layout, &report.specs[*index], row, is_critical[*index]);
     }
     svg.push_str("</svg>\n");
     svg
@@ -148,7 +150,7 @@ fn head(svg: &mut String, report: &RunReport, critical: &[usize]) {
     let _ = writeln!(
         svg,
         "<text class=\"t\" x=\"{MARGIN}\" y=\"26\">Pipeline {verdict} in {}</text>\
-         <text class=\"d\" x=\"{}\" y=\"26\" text-anchor=\"end\">{} specs, {limit}; critical path {}; started {}</text>",
+         <text class=\"d\" x=\"{}\" y=\"26\" text-anchor=\"end\">{} specs, {limit}; critical path {}; started {} UTC</text>",
         text::duration(report.duration),
         WIDTH - MARGIN,
         report.specs.len(),
@@ -159,11 +161,17 @@ fn head(svg: &mut String, report: &RunReport, critical: &[usize]) {
     let counted = [PASSED, FAILED, ALLOWED, TIMED_OUT, CANCELLED, SKIPPED];
     for entry in counted {
         let count = report.specs.iter().filter(|spec| look(spec).class == entry.class).count();
+        if count == 0 {
+            continue;
+        }
         let words = format!("{} {count}", entry.words);
         let _ = write!(svg, "<rect class=\"{}\" x=\"{x}\" y=\"41\" width=\"22\" height=\"13\" rx=\"2\"/>", entry.class);
         sign(svg, &entry, x + 27.0, 42.5);
         let _ = writeln!(svg, "<text x=\"{}\" y=\"52\">{words}</text>", x + 42.0);
         x += 42.0 + COLUMN * words.len() as f64 + 22.0;
+    }
+    if critical.is_empty() {
+        return;
     }
     let _ = writeln!(
         svg,
@@ -186,17 +194,17 @@ fn axis(svg: &mut String, report: &RunReport, layout: &Layout) {
     }
     svg.push('\n');
     let step = nice_step(layout.span);
-    let mut at = Duration::ZERO;
-    while at <= layout.span {
+    let times = std::iter::successors(Some(Duration::ZERO), |at| at.checked_add(step));
+    for at in times.take_while(|at| *at <= layout.span) {
         let (x, label) = (layout.x(at), tick(at, step));
+        let middle = x.min(WIDTH - COLUMN * label.len() as f64 / 2.0);
         let _ = writeln!(
             svg,
-            "<path class=\"g\" d=\"M{x:.1} {HEAD}V{bottom}\"/><text class=\"a\" x=\"{x:.1}\" y=\"{}\">{label}</text>\
-             <text class=\"a\" x=\"{x:.1}\" y=\"{}\">{label}</text>",
+            "<path class=\"g\" d=\"M{x:.1} {HEAD}V{bottom}\"/><text class=\"a\" x=\"{middle:.1}\" y=\"{}\">{label}</text>\
+             <text class=\"a\" x=\"{middle:.1}\" y=\"{}\">{label}</text>",
             HEAD - 6.0,
             bottom + 16.0
         );
-        at = at.saturating_add(step);
     }
 }
 
@@ -266,10 +274,7 @@ fn draw_spec(svg: &mut String, report: &RunReport, layout: &Layout, spec: &SpecR
     } else {
         (to - 6.0, " n")
     };
-    let on_bar = x < to && x > from;
-    let halo = if on_bar { " style=\"paint-order:stroke;stroke:#fff;stroke-width:3px\"" } else { "" };
-    let _ =
-        writeln!(svg, "<text class=\"d{anchor}\" x=\"{x:.1}\" y=\"{baseline:.1}\"{halo}>{}</text></g>", escaped(&note));
+    let _ = writeln!(svg, "<text class=\"d{anchor}\" x=\"{x:.1}\" y=\"{baseline:.1}\">{}</text></g>", escaped(&note));
 }
 
 /// What stands beside a bar.

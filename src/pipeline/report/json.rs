@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{is_allowed_failure, signal_name};
-use crate::pipeline::{RunReport, SpecResult, SpecState};
 use crate::pipeline::text;
+use crate::pipeline::{RunReport, SpecResult, SpecState};
 use crate::sys::pidfd::ExitStatus;
 
 const VERSION: u32 = 1;

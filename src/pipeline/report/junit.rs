@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::xml::{attribute, escaped};
 use super::{is_allowed_failure, outcome};
-use crate::pipeline::{RunReport, SpecResult, SpecState};
 use crate::pipeline::text;
+use crate::pipeline::{RunReport, SpecResult, SpecState};
 
 /// What a test case of JUnit can be.
 #[derive(Clone, Copy, PartialEq, Eq)]
