@@ -22,6 +22,10 @@
 //!   loop beside the supervisor, so that what it waits for reaches it without a hand-off.
 //! - `process` is layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es. `process::child` is the state
 //!   machine of one of them, `process::supervisor` the loop and the registry.
+//! - `pipeline` is layer 3: a [`Pipeline`] is a graph of [`Spec`]s, checked whole before anything starts. A
+//!   [`Run`] starts each the moment its last dependency has ended, tells of it in the subscriptions of its
+//!   service, and leaves a [`RunReport`]. `pipeline::scheduler` decides, without clocks or processes;
+//!   `pipeline::engine` does.
 //! - `ffi` is the C ABI over all of it, whose contract is `include/coreproc.h`.
 //!
 //! # Promises
@@ -43,9 +47,12 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::batch::Events;
 pub use event::event::Ending;
 pub use event::{
-    Batch, Cause, Delivery, Event, EventKind, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
+    Batch, Cause, Delivery, Event, EventKind, RunPart, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
 };
-pub use pipeline::{Backoff, Pipeline, ReportFormat, RunReport, Spec, SpecResult, SpecState};
+pub use pipeline::{
+    Backoff, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ReportFormat, Run, RunMode, RunOptions, RunReport,
+    RunningSpec, Spec, SpecResult, SpecState,
+};
 pub use process::{
     CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Scope, Service, ServiceOptions, Size, State,
     Stdin, StopOptions,
@@ -64,6 +71,8 @@ const _: () = {
     shared::<Service>();
     shared::<Process>();
     shared::<Subscription>();
+    shared::<Run>();
+    shared::<Pipeline>();
     // Several threads may spawn one command.
     shared::<Command>();
     const fn sent<T: Send>() {}

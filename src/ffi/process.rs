@@ -25,6 +25,8 @@ pub const COREPROC_CAUSE_STOPPED: u32 = 2;
 pub const COREPROC_CAUSE_KILLED: u32 = 3;
 /// Its timeout stopped it.
 pub const COREPROC_CAUSE_TIMEOUT: u32 = 4;
+/// It was stopped because the run that it is part of was cancelled.
+pub const COREPROC_CAUSE_CANCELLED: u32 = 5;
 
 /// The host reaped the child and the kernel could not tell how it ended: exit_code is -1, signal is 0.
 pub const COREPROC_FLAG_STATUS_UNKNOWN: u32 = 1;
@@ -107,6 +109,7 @@ pub(super) fn cause_value(cause: Cause) -> u32 {
         Cause::Stopped => COREPROC_CAUSE_STOPPED,
         Cause::Killed => COREPROC_CAUSE_KILLED,
         Cause::Timeout => COREPROC_CAUSE_TIMEOUT,
+        Cause::Cancelled => COREPROC_CAUSE_CANCELLED,
     }
 }
 

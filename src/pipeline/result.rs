@@ -2,23 +2,9 @@
 
 use std::time::Duration;
 
+use crate::event::SpecState;
 use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
-
-/// How a spec ended. Every spec of a run ends in exactly one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SpecState {
-    /// Exit code 0.
-    Passed,
-    /// Another exit code, a signal, or a start that failed.
-    Failed,
-    /// Not started, because of what it comes after or because the run ended first; the error says which.
-    Skipped,
-    /// Stopped because the run was cancelled.
-    Cancelled,
-    /// Stopped by its own timeout.
-    TimedOut,
-}
 
 /// What became of a spec.
 #[derive(Clone, Debug)]
@@ -68,22 +54,10 @@ impl RunReport {
 
     /// Did every spec pass, but for those whose failure is allowed? A skipped or a cancelled spec is no success.
     pub fn success(&self) -> bool {
-        self.specs.iter().all(SpecResult::is_fine)
-    }
-}
-
-impl SpecResult {
-    /// Did it pass, or fail as it is allowed to?
-    fn is_fine(&self) -> bool {
-        is_fine(self.state, self.allow_failure)
-    }
-}
-
-/// Is a spec that ended so no obstacle to success?
-pub(super) fn is_fine(state: SpecState, allow_failure: bool) -> bool {
-    match state {
-        SpecState::Passed => true,
-        SpecState::Failed | SpecState::TimedOut => allow_failure,
-        SpecState::Skipped | SpecState::Cancelled => false,
+        self.specs.iter().all(|spec| match spec.state {
+            SpecState::Passed => true,
+            SpecState::Failed | SpecState::TimedOut => spec.allow_failure,
+            SpecState::Skipped | SpecState::Cancelled => false,
+        })
     }
 }

@@ -48,6 +48,11 @@ impl Spec {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Starts after the spec of this name has ended.
     pub fn after(&mut self, name: impl Into<String>) -> &mut Self {
         self.after.push(name.into());
@@ -87,6 +92,15 @@ impl Pipeline {
     /// An empty one.
     pub fn new() -> Pipeline {
         Pipeline::default()
+    }
+
+    /// What it consists of, in order.
+    pub fn specs(&self) -> &[Spec] {
+        &self.specs
+    }
+
+    pub(crate) fn spec_mut(&mut self, index: usize) -> Option<&mut Spec> {
+        self.specs.get_mut(index)
     }
 
     /// Adds a spec.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::launch;
+use super::member::Member;
 use super::process::Process;
 use super::service::{Drain, Service, Size};
 use super::stop::StopOptions;
@@ -316,10 +317,7 @@ impl Command {
 
     /// Names a subscription that gets its events; needed for those with a named scope.
     pub fn subscribe(&mut self, subscription: &Subscription) -> &mut Self {
-        let core = subscription.core();
-        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
-            self.subscriptions.push(Arc::clone(core));
-        }
+        self.subscribe_core(subscription.core());
         self
     }
 
@@ -333,7 +331,32 @@ impl Command {
         if let Some(mistake) = &self.mistake {
             return Err(mistake.clone());
         }
-        launch::spawn(self, service.supervisor())
+        launch::spawn(self, service.supervisor(), None)
+    }
+
+    /// The first mistake made in the setters.
+    pub(crate) fn mistake_made(&self) -> Option<&Error> {
+        self.mistake.as_ref()
+    }
+
+    /// The timeout that it has, if any.
+    pub(crate) fn time_limit(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// As [`Command::spawn`], for a run.
+    pub(crate) fn spawn_for(&self, service: &Service, member: Member) -> Result<Process> {
+        if let Some(mistake) = &self.mistake {
+            return Err(mistake.clone());
+        }
+        launch::spawn(self, service.supervisor(), Some(member))
+    }
+
+    /// Gives its events to a subscription, which may be over by now.
+    pub(crate) fn subscribe_core(&mut self, core: &Arc<Core>) {
+        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
+            self.subscriptions.push(Arc::clone(core));
+        }
     }
 
     /// The first mistake made in the setters, which is forgotten.

@@ -4,6 +4,7 @@ mod capture;
 mod child;
 mod command;
 mod launch;
+pub(crate) mod member;
 mod output;
 #[allow(clippy::module_inception)]
 mod process;
@@ -19,3 +20,4 @@ pub(crate) use command::{SPOOL_MAX, duplicate};
 pub use process::Process;
 pub use service::{CloseMode, Drain, Service, ServiceOptions, Size};
 pub use stop::{Scope, StopOptions};
+pub(crate) use supervisor::Supervisor;

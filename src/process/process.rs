@@ -23,7 +23,7 @@ impl Process {
         Process(child)
     }
 
-    pub(super) fn child(&self) -> &Arc<Child> {
+    pub(crate) fn child(&self) -> &Arc<Child> {
         &self.0
     }
 
@@ -97,6 +97,12 @@ impl Process {
     pub fn stop(&self, options: Option<&StopOptions>) -> Result<()> {
         fork::check("stop")?;
         self.0.stop(options, Cause::Stopped)
+    }
+
+    /// Stops it by its command's options, because its run is cancelled; a second time harder. What has ended is
+    /// fine, and what may not be signalled runs on.
+    pub(crate) fn cancel(&self) {
+        let _ = self.0.stop(None, Cause::Cancelled);
     }
 
     /// Writes to its standard input: at least one byte, and as many as it takes until `timeout`; less than
