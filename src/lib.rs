@@ -50,8 +50,9 @@ pub use event::{
     Batch, Cause, Delivery, Event, EventKind, RunPart, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
 };
 pub use pipeline::{
-    Backoff, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ReportFormat, Run, RunMode, RunOptions, RunReport,
-    RunningSpec, Spec, SpecResult, SpecState,
+    Backoff, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ProgressOptions, ProgressOutput,
+    ProgressStyle, ProgressView, ReportFormat, Run, RunMode, RunOptions, RunReport, RunningSpec, Spec, SpecResult,
+    SpecState,
 };
 pub use process::{
     CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Scope, Service, ServiceOptions, Size, State,

@@ -56,7 +56,7 @@ impl Deadline {
     }
 
     /// None: no limit.
-    fn left(self) -> Option<Duration> {
+    pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|at| Duration::from_nanos(if at == 0 { 0 } else { at.saturating_sub(monotonic_ns()) }))
     }
 }

@@ -5,6 +5,7 @@ mod engine;
 mod graph;
 mod json;
 mod nearest;
+mod progress;
 mod report;
 mod result;
 mod run;
@@ -14,6 +15,7 @@ mod text;
 
 pub use crate::event::SpecState;
 pub use graph::{Problem, ProblemKind};
+pub use progress::{ProgressOptions, ProgressOutput, ProgressStyle, ProgressView};
 pub use report::ReportFormat;
 pub use result::{RunReport, SpecResult};
 pub use run::{Limit, OnFailure, Progress, Run, RunOptions, RunningSpec};

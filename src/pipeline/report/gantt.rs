@@ -7,8 +7,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::outcome;
 use super::xml::{attribute, escaped};
-use super::{is_allowed_failure, outcome};
 use crate::pipeline::text;
 use crate::pipeline::{RunReport, SpecResult, SpecState};
 
@@ -40,7 +40,7 @@ const SKIPPED: Look = Look { class: "sk", sign: "M1 5h8", words: "skipped" };
 
 fn look(spec: &SpecResult) -> Look {
     match spec.state {
-        _ if is_allowed_failure(spec) => ALLOWED,
+        _ if spec.is_allowed_failure() => ALLOWED,
         SpecState::Passed => PASSED,
         SpecState::Failed => FAILED,
         SpecState::TimedOut => TIMED_OUT,
@@ -291,7 +291,7 @@ fn note(spec: &SpecResult) -> String {
 
 fn tool_tip(report: &RunReport, spec: &SpecResult, name: &str) -> String {
     let mut tip = format!("{name}: {}", outcome(spec));
-    if is_allowed_failure(spec) {
+    if spec.is_allowed_failure() {
         tip.push_str(" (allowed)");
     }
     if let Some(start) = report.offset(spec) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{is_allowed_failure, signal_name};
+use super::signal_name;
 use crate::pipeline::text;
 use crate::pipeline::{RunReport, SpecResult, SpecState};
 use crate::sys::pidfd::ExitStatus;
@@ -85,7 +85,7 @@ fn totals(report: &RunReport) -> Totals {
             SpecState::Cancelled => totals.cancelled += 1,
             SpecState::Skipped => totals.skipped += 1,
         }
-        totals.allowed_failures += usize::from(is_allowed_failure(spec));
+        totals.allowed_failures += usize::from(spec.is_allowed_failure());
     }
     totals
 }

@@ -6,8 +6,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::outcome;
 use super::xml::{attribute, escaped};
-use super::{is_allowed_failure, outcome};
 use crate::pipeline::text;
 use crate::pipeline::{RunReport, SpecResult, SpecState};
 
@@ -25,7 +25,7 @@ fn verdict(spec: &SpecResult) -> Verdict {
     match spec.state {
         SpecState::Passed => Verdict::Passed,
         SpecState::Skipped => Verdict::Skipped,
-        _ if is_allowed_failure(spec) => Verdict::Skipped,
+        _ if spec.is_allowed_failure() => Verdict::Skipped,
         SpecState::Failed if spec.status.is_none() => Verdict::Error,
         SpecState::Cancelled => Verdict::Error,
         SpecState::Failed | SpecState::TimedOut => Verdict::Failure,
@@ -68,7 +68,7 @@ fn test_case(xml: &mut String, spec: &SpecResult) {
     let (kind, message) = (attribute(&kind), attribute(reason));
     match verdict {
         Verdict::Passed => {}
-        Verdict::Skipped if is_allowed_failure(spec) => {
+        Verdict::Skipped if spec.is_allowed_failure() => {
             let _ = writeln!(xml, "<skipped message=\"allowed to fail: {message}\"/>");
         }
         Verdict::Skipped => {

@@ -10,10 +10,9 @@ mod xml;
 
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
 use super::{RunReport, SpecResult, SpecState};
 use crate::sys::pidfd::ExitStatus;
+use crate::sys::signal;
 
 /// What a report is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,11 +58,6 @@ impl SpecState {
     }
 }
 
-/// A failure that counts as one, but was allowed.
-fn is_allowed_failure(spec: &SpecResult) -> bool {
-    spec.allow_failure && matches!(spec.state, SpecState::Failed | SpecState::TimedOut)
-}
-
 /// How a spec ended, in a few words: `exit code 3`, `SIGKILL`, `timed out`.
 fn outcome(spec: &SpecResult) -> String {
     match (spec.state, spec.status) {
@@ -75,6 +69,6 @@ fn outcome(spec: &SpecResult) -> String {
     }
 }
 
-fn signal_name(signal: i32) -> String {
-    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.as_str().to_owned())
+fn signal_name(number: i32) -> String {
+    signal::name(number).map_or_else(|| format!("signal {number}"), str::to_owned)
 }
