@@ -50,7 +50,7 @@ pub use event::{
     Batch, Cause, Delivery, Event, EventKind, RunPart, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
 };
 pub use pipeline::{
-    Backoff, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ProgressOptions, ProgressOutput,
+    Backoff, History, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ProgressOptions, ProgressOutput,
     ProgressStyle, ProgressView, ReportFormat, Run, RunMode, RunOptions, RunReport, RunningSpec, Spec, SpecResult,
     SpecState,
 };

@@ -3,6 +3,7 @@
 
 mod engine;
 mod graph;
+mod history;
 mod json;
 mod nearest;
 mod progress;
@@ -15,6 +16,7 @@ mod text;
 
 pub use crate::event::SpecState;
 pub use graph::{Problem, ProblemKind};
+pub use history::History;
 pub use progress::{ProgressOptions, ProgressOutput, ProgressStyle, ProgressView};
 pub use report::ReportFormat;
 pub use result::{RunReport, SpecResult};

@@ -116,7 +116,7 @@ impl Renderer {
             EventKind::Closed { .. } => {
                 if let Some(group) = self.groups.get_mut(&attempt) {
                     group.open = false;
-                    self.show_group(attempt, name);
+                    self.show_group(attempt);
                 }
             }
             EventKind::SpecStarted => {
@@ -130,12 +130,12 @@ impl Renderer {
                 let reason = text::clean(&String::from_utf8_lossy(event.data));
                 let what = format!("{}: {reason}, another attempt follows", self.took(spec, event));
                 let verdict = self.verdict_line("retry", Paint::Colour(33), name, &what);
-                self.end_attempt(attempt, status.is_some(), verdict, name);
+                self.end_attempt(attempt, status.is_some(), verdict);
             }
             EventKind::SpecEnded { state, status } => {
                 self.done += 1;
                 let verdict = self.ended_line(state, spec, name, event);
-                self.end_attempt(attempt, status.is_some(), verdict, name);
+                self.end_attempt(attempt, status.is_some(), verdict);
             }
             _ => {}
         }
@@ -217,7 +217,7 @@ impl Renderer {
     }
 
     /// An attempt ended: its line is written now, or, grouped, once its output is complete.
-    fn end_attempt(&mut self, attempt: (usize, u32), had_process: bool, verdict: String, name: &str) {
+    fn end_attempt(&mut self, attempt: (usize, u32), had_process: bool, verdict: String) {
         if self.output != ProgressOutput::Grouped {
             self.put(&verdict);
             return;
@@ -227,10 +227,10 @@ impl Renderer {
         let group = self.groups.entry(attempt).or_default();
         group.verdict = Some(verdict);
         group.open |= had_process && !known;
-        self.show_group(attempt, name);
+        self.show_group(attempt);
     }
 
-    fn show_group(&mut self, attempt: (usize, u32), _name: &str) {
+    fn show_group(&mut self, attempt: (usize, u32)) {
         let complete = |group: &&mut Group| !group.open && group.verdict.is_some();
         if self.groups.get_mut(&attempt).filter(complete).is_some()
             && let Some(group) = self.groups.remove(&attempt)
