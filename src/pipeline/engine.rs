@@ -359,9 +359,12 @@ impl Engine {
         }
         let time = Stamp::now();
         for change in changes {
-            let (Change::Retrying(index) | Change::Ended(index)) = change;
+            let (index, ended) = match change {
+                Change::Retrying(index) => (index, None),
+                Change::Ended(index, state) => (index, Some(state)),
+            };
             let status = state.slots[index].status;
-            let record = match state.scheduler.state(index) {
+            let record = match ended {
                 None => RunRecord::SpecRetrying { status },
                 Some(state) => RunRecord::SpecEnded { state, status },
             };
