@@ -90,8 +90,8 @@ mod layout {
     use std::mem::{offset_of, size_of};
 
     use coreproc::ffi::{
-        coreproc_event, coreproc_process_info, coreproc_run_info, coreproc_run_options, coreproc_service_options,
-        coreproc_spec_result, coreproc_stop_options, coreproc_subscription_options,
+        coreproc_event, coreproc_process_info, coreproc_progress_options, coreproc_run_info, coreproc_run_options,
+        coreproc_service_options, coreproc_spec_result, coreproc_stop_options, coreproc_subscription_options,
     };
 
     macro_rules! layout {
@@ -116,8 +116,10 @@ mod layout {
     layout!(coreproc_event, 96:
         kind 0, flags 4, process_id 8, sequence 16, monotonic_ns 24, realtime_ns 32, pid 40, exit_code 44,
         signal 48, cause 52, data 56, len 64, run_id 72, spec 80, attempt 84, spec_state 88, reserved 92);
-    layout!(coreproc_run_options, 40:
-        struct_size 0, mode 4, on_failure 8, reserved 12, limit 16, deadline_ms 24, subscription 32);
+    layout!(coreproc_progress_options, 16: struct_size 0, style 4, output 8, reserved 12);
+    layout!(coreproc_run_options, 56:
+        struct_size 0, mode 4, on_failure 8, reserved 12, limit 16, deadline_ms 24, subscription 32,
+        history 40, progress 48);
     layout!(coreproc_run_info, 112:
         struct_size 0, ended 4, success 8, reserved 12, total 16, waiting 24, running 32, retrying 40, passed 48,
         failed 56, skipped 64, cancelled 72, timed_out 80, started_monotonic_ns 88, started_realtime_ns 96,

@@ -68,7 +68,13 @@ AT(coreproc_event, attempt, 84);
 AT(coreproc_event, spec_state, 88);
 AT(coreproc_event, reserved, 92);
 
-SIZE(coreproc_run_options, 40);
+SIZE(coreproc_progress_options, 16);
+AT(coreproc_progress_options, struct_size, 0);
+AT(coreproc_progress_options, style, 4);
+AT(coreproc_progress_options, output, 8);
+AT(coreproc_progress_options, reserved, 12);
+
+SIZE(coreproc_run_options, 56);
 AT(coreproc_run_options, struct_size, 0);
 AT(coreproc_run_options, mode, 4);
 AT(coreproc_run_options, on_failure, 8);
@@ -76,6 +82,8 @@ AT(coreproc_run_options, reserved, 12);
 AT(coreproc_run_options, limit, 16);
 AT(coreproc_run_options, deadline_ms, 24);
 AT(coreproc_run_options, subscription, 32);
+AT(coreproc_run_options, history, 40);
+AT(coreproc_run_options, progress, 48);
 
 SIZE(coreproc_run_info, 112);
 AT(coreproc_run_info, struct_size, 0);
