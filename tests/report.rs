@@ -65,7 +65,7 @@ fn everything() -> RunReport {
         ran("test: größere 建造 \u{1b}[31m", Failed, 2022, 900, &[1]),
         ran("bench", TimedOut, 522, 1000, &[0]),
         ran("flaky network download with quite a long name that has to be cut somewhere", Passed, 2022, 1300, &[1]),
-        skipped("deploy", "comes after \"test\", which failed", &[3, 5]),
+        skipped("deploy", "skipped: \"test\" failed", &[3, 5]),
         ran("follow", Cancelled, 1523, 500, &[]),
         ran("clean", Passed, 3323, 4, &[6]),
     ];
@@ -93,7 +93,7 @@ fn many() -> RunReport {
         free[lane] = start + took;
         let name = format!("module-{index:03}/{}", ["build", "test", "lint", "package"][index % 4]);
         specs.push(match index % 41 {
-            7 => skipped(&name, "comes after \"module-003/package\", which failed", &after),
+            7 => skipped(&name, "skipped: \"module-003/package\" failed", &after),
             11 => ran(&name, SpecState::Failed, start, took, &after),
             _ => ran(&name, SpecState::Passed, start, took, &after),
         });
@@ -174,7 +174,7 @@ fn junit_is_valid_and_says_what_failed_and_why() {
     assert_eq!(*verdict(2), serde_json::json!([["skipped", null, "allowed to fail: exit code 3", null]]));
     assert_eq!(*verdict(3), serde_json::json!([["failure", "exit code 3", "exit code 3", "exit code 3"]]));
     assert_eq!(*verdict(4), serde_json::json!([["failure", "timed out", "stopped", "stopped"]]));
-    assert_eq!(*verdict(6), serde_json::json!([["skipped", null, "comes after \"test\", which failed", null]]));
+    assert_eq!(*verdict(6), serde_json::json!([["skipped", null, "skipped: \"test\" failed", null]]));
     assert_eq!(*verdict(7), serde_json::json!([["error", "cancelled", "stopped", "stopped"]]));
     assert_eq!(junit["cases"][1]["name"], "build <lib> & \"tests\"");
     assert_eq!(junit["cases"][3]["name"], "test: größere 建造 \u{fffd}[31m");
@@ -321,7 +321,7 @@ fn the_chart_shows_each_spec_and_the_critical_path() {
     assert_eq!(chart["links"], 3);
     assert_eq!(rows[1]["texts"], serde_json::json!(["build <lib> & \"tests\"", "1.90 s"]));
     assert_eq!(rows[5]["texts"][0], "test: größere 建造 \\u{1b}[31m");
-    assert_eq!(rows[8]["texts"][1], "skipped: comes after \"test\", which failed");
+    assert_eq!(rows[8]["texts"][1], "skipped: \"test\" failed");
     let long = rows[6]["texts"][0].as_str().expect("name");
     assert!(long.ends_with('…') && long.starts_with("flaky network download"), "{long}");
     assert!(rows[6]["tip"].as_str().expect("tip").starts_with(&everything().specs[5].name), "whole in the tool tip");

@@ -158,9 +158,12 @@ impl Renderer {
         if state != SpecState::Skipped {
             what = self.took(spec, event);
         }
-        if !event.data.is_empty() {
+        let reason = text::clean(&String::from_utf8_lossy(event.data));
+        // The line says already that it was skipped.
+        let reason = reason.strip_prefix("skipped: ").unwrap_or(&reason);
+        if !reason.is_empty() {
             what.push_str(": ");
-            what.push_str(&text::clean(&String::from_utf8_lossy(event.data)));
+            what.push_str(reason);
         }
         what.push_str(&format!(" ({} of {})", self.done, self.total));
         self.verdict_line(word, paint, name, &what)

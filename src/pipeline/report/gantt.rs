@@ -247,7 +247,7 @@ fn draw_spec(svg: &mut String, report: &RunReport, layout: &Layout, spec: &SpecR
     );
     sign(svg, &look, layout.left - 16.0, y + layout.row / 2.0 - 5.0);
     let Some(start) = report.offset(spec) else {
-        let reason = format!("{}: {}", outcome(spec), spec.error.as_deref().unwrap_or("not started"));
+        let reason = spec.error.clone().unwrap_or_else(|| outcome(spec));
         let columns = (layout.width / COLUMN) as usize - 2;
         let reason = escaped(&text::cut(&text::clean(&reason), columns));
         let _ =
