@@ -7,6 +7,8 @@ pub mod census;
 pub mod events;
 pub mod fifo;
 pub mod host;
+#[cfg(feature = "health")]
+pub mod net;
 pub mod os;
 pub mod pattern;
 pub mod seccomp;
