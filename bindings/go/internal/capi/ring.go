@@ -45,9 +45,10 @@ func (r *Ring) Write(data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer r.release()
-	var cerr *C.coreproc_error
-	return check(C.coreproc_ring_write(pointer, (*C.uint8_t)(unsafe.SliceData(data)), C.size_t(len(data)), &cerr), cerr)
+	// No pointer to an error: cgo would look it over at each call, and a code says enough.
+	result := C.coreproc_ring_write(pointer, (*C.uint8_t)(unsafe.SliceData(data)), C.size_t(len(data)), nil)
+	r.release()
+	return check(result, nil)
 }
 
 // Bytes is a copy of what the ring holds, oldest first; nil when empty.
