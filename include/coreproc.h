@@ -167,6 +167,9 @@
 // Its timeout stopped it.
 #define COREPROC_CAUSE_TIMEOUT 4
 
+// It was stopped because the run that it is part of was cancelled.
+#define COREPROC_CAUSE_CANCELLED 5
+
 // The host reaped the child and the kernel could not tell how it ended: exit_code is -1, signal is 0.
 #define COREPROC_FLAG_STATUS_UNKNOWN 1
 
@@ -194,10 +197,12 @@
 // No output: lifecycle events alone.
 #define COREPROC_DELIVERY_NONE 3
 
-// Every process of the service that is spawned after the subscription opened. The default.
+// Every process of the service that is spawned, and every run that is started, after the subscription opened.
+// The default.
 #define COREPROC_SUBSCRIBE_ALL 1
 
-// Those whose command named it: coreproc_command_subscribe.
+// Processes whose command named it (coreproc_command_subscribe), and runs whose options did, with their
+// processes.
 #define COREPROC_SUBSCRIBE_NAMED 2
 
 // The process runs; the first event of each process.
@@ -215,12 +220,71 @@
 // Nothing follows. With the flag DRAIN_BOUND, the data name who still holds its pipes, "PID COMMAND\n" each.
 #define COREPROC_EVENT_CLOSED 5
 
+// A run began; the first event of each run.
+#define COREPROC_EVENT_RUN_STARTED 6
+
+// An attempt of a spec of a run was started; the data are the spec's name.
+#define COREPROC_EVENT_SPEC_STARTED 7
+
+// An attempt of a spec failed, the data say why, and another one follows.
+#define COREPROC_EVENT_SPEC_RETRYING 8
+
+// A spec ended: what comes after it may start. Output of it may follow. The data say why it did not pass;
+// they are empty when it did.
+#define COREPROC_EVENT_SPEC_ENDED 9
+
+// A run ended, and its processes are closed; its last event. exit_code is 0 for a success, else 1.
+#define COREPROC_EVENT_RUN_ENDED 10
+
+// Of events, where no spec is meant.
+#define COREPROC_NO_SPEC 4294967295
+
+// Exit code 0.
+#define COREPROC_SPEC_PASSED 1
+
+// Another exit code, a signal, or a start that failed.
+#define COREPROC_SPEC_FAILED 2
+
+// Not started, because of what it comes after or because the run ended first; the error says which.
+#define COREPROC_SPEC_SKIPPED 3
+
+// Stopped because the run was cancelled.
+#define COREPROC_SPEC_CANCELLED 4
+
+// Stopped by its own timeout.
+#define COREPROC_SPEC_TIMED_OUT 5
+
+// `/health`: do its checks pass?
+#define COREPROC_ENDPOINT_HEALTH 1
+
+// `/ready`: does it take work?
+#define COREPROC_ENDPOINT_READY 2
+
+// Each spec starts the moment its last dependency has ended, several at a time, the one that begins the longest
+// path first. The default.
+#define COREPROC_RUN_ALL 1
+
+// One at a time, in the order of the pipeline, but none before those it comes after; stops at the first failure.
+#define COREPROC_RUN_SEQUENTIAL 2
+
+// Several at a time, whatever comes after what.
+#define COREPROC_RUN_PARALLEL 3
+
+// A failure skips what comes after it, and nothing else. The default, unless the pipeline says otherwise.
+#define COREPROC_KEEP_GOING 1
+
+// A failure that is not allowed cancels the run.
+#define COREPROC_FAIL_FAST 2
+
 // Consecutive events of one process. While it is out, no other taker gets events of that process. Owned by
 // whoever took it; one thread at a time.
 typedef struct coreproc_batch coreproc_batch;
 
 // Bytes that the library made. Immutable; owned by whoever got them; any thread may read them.
 typedef struct coreproc_bytes coreproc_bytes;
+
+// The answer of a check that is running: valid during the callback, on its thread.
+typedef struct coreproc_check_answer coreproc_check_answer;
 
 // What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything passed in is
 // copied. A setter that fails changes nothing.
@@ -232,6 +296,20 @@ typedef struct coreproc_command coreproc_command;
 // last-error state.
 typedef struct coreproc_error coreproc_error;
 
+// An HTTP server that says whether its program is well. Shared: reference-counted, thread-safe. Freeing the
+// last reference stops it at once, without waiting.
+//
+// GET and HEAD of /health run the checks side by side and answer "ok\n" (200) or "unhealthy: WHY\n" (503); of
+// /ready, "ready\n" (200) or "not ready\n" (503). With "Accept: application/json" the answer is an object with
+// a status and each check's name, state ("passed", "failed", "panicked", "timed out", "still running", "not
+// run"), duration_ms and error. It runs on one thread, coreproc-http, and checks on their own, coreproc-check.
+typedef struct coreproc_health coreproc_health;
+
+// Specs, each a command and what it comes after; to be run once or often. A builder: one thread at a time.
+// Everything passed in is copied. A setter that fails changes nothing; whether the specs fit together is told
+// by coreproc_pipeline_check, and by coreproc_run_start.
+typedef struct coreproc_pipeline coreproc_pipeline;
+
 // A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the
 // process; while a reference is held, an ended process keeps its status and its captured output.
 typedef struct coreproc_process coreproc_process;
@@ -239,6 +317,10 @@ typedef struct coreproc_process coreproc_process;
 // A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted, thread-safe; each
 // call is one step to all others.
 typedef struct coreproc_ring coreproc_ring;
+
+// A pipeline under way, or what became of it. Shared: reference-counted, thread-safe. Freeing it does not cancel
+// the run, which goes on to its end, and keeps its service open until then.
+typedef struct coreproc_run coreproc_run;
 
 // Spawns processes and supervises them on one thread, `coreproc-sup`. Shared: reference-counted,
 // thread-safe. Freeing the last reference kills nobody: the thread goes on until the last process is closed.
@@ -334,26 +416,26 @@ typedef struct coreproc_subscription_options {
   uint64_t max_line_bytes;
 } coreproc_subscription_options;
 
-// One event of one process. Read events by the stride that came with them: a later library may append
+// One event of one process, or of one run. Read events by the stride that came with them: a later library may append
 // fields, and kinds, which are to be ignored.
 typedef struct coreproc_event {
   // A COREPROC_EVENT value.
   uint32_t kind;
   // COREPROC_FLAG values.
   uint32_t flags;
-  // Whose event it is.
+  // Whose event it is: a process's id, or a run's, which are of one count.
   uint64_t process_id;
-  // Counts from 1 for each process in each subscription, without gaps.
+  // Counts from 1 for each process, and each run, in each subscription, without gaps.
   uint64_t sequence;
   // When it was seen, on CLOCK_MONOTONIC.
   uint64_t monotonic_ns;
   // When it was seen, on CLOCK_REALTIME.
   uint64_t realtime_ns;
-  // The process's PID.
+  // The process's PID; 0 for a run.
   int32_t pid;
-  // EXITED, CLOSED: 0 to 255 when it exited by itself; else -1.
+  // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 when it exited by itself; else -1. RUN_ENDED: 0 or 1.
   int32_t exit_code;
-  // EXITED, CLOSED: the signal that ended it; else 0.
+  // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: the signal that ended it; else 0.
   int32_t signal;
   // EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
   uint32_t cause;
@@ -362,6 +444,16 @@ typedef struct coreproc_event {
   const uint8_t *data;
   // How many they are.
   size_t len;
+  // The run that it is of; 0: none.
+  uint64_t run_id;
+  // The spec of that run that it is about, by its index in the pipeline; NO_SPEC: none.
+  uint32_t spec;
+  // Which attempt of the spec, from 1; 0 where there was none.
+  uint32_t attempt;
+  // SPEC_ENDED: a COREPROC_SPEC value; else 0.
+  uint32_t spec_state;
+  // 0.
+  uint32_t reserved;
 } coreproc_event;
 
 // Runs on the subscription's thread, `coreproc-dsp`, for a batch of consecutive events of one process, never
@@ -374,6 +466,128 @@ typedef void (*coreproc_callback)(const struct coreproc_event *events,
 
 // Runs exactly once, after the last callback, also when listen itself fails.
 typedef void (*coreproc_destroy)(void *user_data);
+
+// What a health server allows. Zero is the default everywhere, UINT64_MAX no limit.
+typedef struct coreproc_health_options {
+  // sizeof(coreproc_health_options).
+  uint32_t struct_size;
+  // Must be 0.
+  uint32_t reserved;
+  // How long one run of a check may take before the answer goes out without it (0: 5 s). The check itself is
+  // not stopped; while it runs it is not started again.
+  uint64_t check_timeout_ms;
+  // Connections at once (0: 4096), and never more than half of RLIMIT_NOFILE. When a further one comes, that
+  // which has waited longest for its client's next request is closed.
+  uint64_t max_connections;
+  // Bytes of a request's line and headers (0: 16 KiB). A longer one is answered with 431.
+  uint64_t max_header_bytes;
+  // From a connection's beginning, or a further request's first byte, to the end of its headers (0: 10 s).
+  uint64_t header_timeout_ms;
+  // How long a connection may stay without a further request, or without taking its answer (0: 60 s).
+  uint64_t idle_timeout_ms;
+} coreproc_health_options;
+
+// A check: returns 0 when all is well, else any other value, after it has said why with
+// coreproc_check_answer_reason. It runs on a thread of the library, coreproc-check, for each request that finds
+// it idle, never twice at once; it may block. It must not throw or longjmp. Inside it, stopping the server that
+// runs it returns DEADLOCK.
+typedef int32_t (*coreproc_check)(struct coreproc_check_answer *answer, void *user_data);
+
+// How to run a pipeline. Zero is the default everywhere.
+typedef struct coreproc_run_options {
+  // sizeof(coreproc_run_options).
+  uint32_t struct_size;
+  // A COREPROC_RUN value (0: ALL).
+  uint32_t mode;
+  // KEEP_GOING or FAIL_FAST (0: what the pipeline says; there, KEEP_GOING).
+  uint32_t on_failure;
+  // Must be 0.
+  uint32_t reserved;
+  // How many specs run at a time (0: what the pipeline says; there, as many as there are processors; UNLIMITED:
+  // all of them). SEQUENTIAL is one.
+  uint64_t limit;
+  // Cancels the run when it has taken so long (0, UNLIMITED: never).
+  uint64_t deadline_ms;
+  // Gets the events of the run and of its processes; needed for one with the scope NAMED. NULL: none.
+  struct coreproc_subscription *subscription;
+} coreproc_run_options;
+
+// Where a run is. Plain data.
+typedef struct coreproc_run_info {
+  // sizeof(coreproc_run_info), set by the caller; as much as both sides know is written.
+  uint32_t struct_size;
+  // 1 once every spec has ended and the results are there, else 0.
+  uint32_t ended;
+  // 1 once it has ended and every spec passed, but for those whose failure is allowed; else 0. A skipped or
+  // a cancelled spec is no success.
+  uint32_t success;
+  // 0.
+  uint32_t reserved;
+  // How many specs there are.
+  uint64_t total;
+  // Not started.
+  uint64_t waiting;
+  // Each has a process, or is just getting one.
+  uint64_t running;
+  // Failed, and waiting for their next attempt.
+  uint64_t retrying;
+  // Ended as COREPROC_SPEC_PASSED says.
+  uint64_t passed;
+  // Ended as COREPROC_SPEC_FAILED says.
+  uint64_t failed;
+  // Ended as COREPROC_SPEC_SKIPPED says.
+  uint64_t skipped;
+  // Ended as COREPROC_SPEC_CANCELLED says.
+  uint64_t cancelled;
+  // Ended as COREPROC_SPEC_TIMED_OUT says.
+  uint64_t timed_out;
+  // When it was started, on CLOCK_MONOTONIC.
+  uint64_t started_monotonic_ns;
+  // When it was started, on CLOCK_REALTIME.
+  uint64_t started_realtime_ns;
+  // From its start to the end of the last spec; 0 before it has ended.
+  uint64_t duration_ns;
+} coreproc_run_info;
+
+// What became of a spec. Pointers live as long as the handle that it was asked of.
+typedef struct coreproc_spec_result {
+  // sizeof(coreproc_spec_result), set by the caller; as much as both sides know is written.
+  uint32_t struct_size;
+  // A COREPROC_SPEC value.
+  uint32_t state;
+  // Of its last attempt: 0 to 255 when it exited by itself; else -1.
+  int32_t exit_code;
+  // The signal that ended its last attempt; else 0.
+  int32_t signal;
+  // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED.
+  uint32_t flags;
+  // How often it was started, failed starts included.
+  uint32_t attempts;
+  // 1 if its failure is allowed, else 0.
+  uint32_t allow_failure;
+  // 0.
+  uint32_t reserved;
+  // Its name, which ends with a NUL.
+  const char *name;
+  // Its length without the NUL.
+  size_t name_len;
+  // Why it did not pass, such as `skipped: "build" failed`, or "" when it did; ends with a NUL.
+  const char *error;
+  // Its length without the NUL.
+  size_t error_len;
+  // What the capture of its last attempt holds, both streams in order of arrival; never NULL.
+  const uint8_t *output;
+  // How many bytes that are.
+  size_t output_len;
+  // Bytes of its output that the capture does not hold.
+  uint64_t dropped_bytes;
+  // When its first attempt was started, on CLOCK_MONOTONIC; 0 if none was.
+  uint64_t started_monotonic_ns;
+  // When its first attempt was started, on CLOCK_REALTIME; 0 if none was.
+  uint64_t started_realtime_ns;
+  // From the start of its first attempt to the end of its last.
+  uint64_t duration_ns;
+} coreproc_spec_result;
 
 #ifdef __cplusplus
 extern "C" {
@@ -770,6 +984,215 @@ struct coreproc_subscription *coreproc_subscription_ref(struct coreproc_subscrip
 // Gives a reference back; NULL is fine. Never blocks. The last one closes the subscription, without waiting
 // for a callback that runs.
 void coreproc_subscription_free(struct coreproc_subscription *subscription);
+
+// A server that will listen at `address`: "127.0.0.1:0", "[::1]:0", "localhost:0" (its first address that can
+// be had), ":8080" (every address), "unix:/run/it.sock". Port 0 lets the kernel choose. Nothing is opened, and
+// the address is not looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
+// coreproc_health_free. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_new(const char *address,
+                                    size_t address_len,
+                                    const struct coreproc_health_options *options,
+                                    struct coreproc_health **out,
+                                    struct coreproc_error **err);
+
+// Adds a check, also while the server runs. `name` may be empty: then its reason stands in the answer alone.
+// `destroy` may be NULL. `user_data` is the library's until `destroy` has run, which it does exactly once, on
+// any thread: after the last run, once the server is freed; or before this returns, when it fails. Thread-safe.
+// Errors: INVALID_ARGUMENT (also a name that is taken, is longer than 100 bytes, or has control characters),
+// UNSUPPORTED.
+coreproc_result coreproc_health_add_check(struct coreproc_health *health,
+                                          const char *name,
+                                          size_t name_len,
+                                          coreproc_check check,
+                                          void *user_data,
+                                          coreproc_destroy destroy,
+                                          struct coreproc_error **err);
+
+// Says, inside a check, why it fails; a later call replaces an earlier one. It is of no effect when the check
+// then returns 0. UTF-8 (what is not is replaced); line breaks become blanks; after 1000 bytes it is cut.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_check_answer_reason(struct coreproc_check_answer *answer,
+                                             const char *text,
+                                             size_t text_len,
+                                             struct coreproc_error **err);
+
+// What /ready answers from now on: 0 not ready, 1 ready, which it is at first. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_set_ready(struct coreproc_health *health,
+                                          uint32_t ready,
+                                          struct coreproc_error **err);
+
+// 1 when /ready answers 200, else 0; 0 for NULL. Thread-safe.
+uint32_t coreproc_health_ready(const struct coreproc_health *health);
+
+// Binds, listens and serves; once this has returned, connections are accepted. A socket file that a server left
+// behind is replaced; the umask decides who may connect. A name is looked up by getaddrinfo(3), on this thread.
+// After a stop it can be started again. Thread-safe. Errors: INVALID_ARGUMENT for an address that cannot be
+// read, BUSY where somebody listens there, INVALID_STATE while it runs, NOT_FOUND for a name without addresses,
+// PERMISSION_DENIED, SYSTEM, UNSUPPORTED.
+coreproc_result coreproc_health_start(struct coreproc_health *health,
+                                      struct coreproc_error **err);
+
+// The bound address while it runs, with the port that port 0 became; else the given one. `*out` is to be freed
+// with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_address(struct coreproc_health *health,
+                                        struct coreproc_bytes **out,
+                                        struct coreproc_error **err);
+
+// Stops it: nothing is accepted any more, connections without a request under way are closed at once, and
+// requests under way are waited for up to `timeout_ms` (-1: for ever); then they are cut, which is TIMED_OUT.
+// In every case nothing listens and no connection is open afterwards. Stopping what does not run is fine. A
+// check that runs past its time limit is not waited for. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
+// DEADLOCK inside one of its checks or any callback, PANIC.
+coreproc_result coreproc_health_stop(struct coreproc_health *health,
+                                     int64_t timeout_ms,
+                                     struct coreproc_error **err);
+
+// Another reference to the same server, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_health *coreproc_health_ref(struct coreproc_health *health);
+
+// Gives a reference back; NULL is fine. Never blocks. The last one stops the server at once, without waiting
+// for requests or checks.
+void coreproc_health_free(struct coreproc_health *health);
+
+// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once, then after
+// 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value. An address is
+// "127.0.0.1:8080", "[::1]:8080", "name:8080", ":8080" (this machine) or "unix:/path", also with "http://"
+// before it. `*ok` becomes 1 or 0. `*reason`, where `reason` is not NULL, becomes the body of the answer, such as
+// "ok", or the last thing that was in its way, such as "connection refused" or "503: unhealthy: no database";
+// it is to be freed with coreproc_bytes_free. Names are looked up on a thread of the library, coreproc-lookup.
+// Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK inside an event callback, UNSUPPORTED.
+coreproc_result coreproc_health_wait(const char *address,
+                                     size_t address_len,
+                                     uint32_t endpoint,
+                                     int64_t timeout_ms,
+                                     uint32_t *ok,
+                                     struct coreproc_bytes **reason,
+                                     struct coreproc_error **err);
+
+// As coreproc_health_wait, but asks once. Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK, UNSUPPORTED.
+coreproc_result coreproc_health_probe(const char *address,
+                                      size_t address_len,
+                                      uint32_t endpoint,
+                                      int64_t timeout_ms,
+                                      uint32_t *ok,
+                                      struct coreproc_bytes **reason,
+                                      struct coreproc_error **err);
+
+// An empty pipeline. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_new(struct coreproc_pipeline **out, struct coreproc_error **err);
+
+// Adds a spec of this name, UTF-8, that runs a copy of `command`, whose timeout is that of each attempt.
+// `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_add(struct coreproc_pipeline *pipeline,
+                                      const char *name,
+                                      size_t name_len,
+                                      const struct coreproc_command *command,
+                                      size_t *spec,
+                                      struct coreproc_error **err);
+
+// Starts a spec after the one of this name, which may be added later, has ended. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_after(struct coreproc_pipeline *pipeline,
+                                        size_t spec,
+                                        const char *name,
+                                        size_t name_len,
+                                        struct coreproc_error **err);
+
+// With 1, a spec's failure counts, but does not skip what comes after it. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_allow_failure(struct coreproc_pipeline *pipeline,
+                                                size_t spec,
+                                                uint32_t allowed,
+                                                struct coreproc_error **err);
+
+// With 1, a spec runs once all that it comes after has ended, however that went, and after a failure or a
+// cancel too: clean-up. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_always_run(struct coreproc_pipeline *pipeline,
+                                             size_t spec,
+                                             uint32_t always,
+                                             struct coreproc_error **err);
+
+// How many attempts follow the first one as long as they fail (0: none), after which wait: `first_ms`
+// (0: 100), then twice the last one each time, `most_ms` (0: 10000; UNLIMITED: any) at most. Errors:
+// INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_retries(struct coreproc_pipeline *pipeline,
+                                          size_t spec,
+                                          uint32_t retries,
+                                          uint64_t first_ms,
+                                          uint64_t most_ms,
+                                          struct coreproc_error **err);
+
+// How many specs it has; 0 for NULL.
+size_t coreproc_pipeline_spec_count(const struct coreproc_pipeline *pipeline);
+
+// Can it run? Names are unique and not empty; dependencies are known, not doubled, and without cycle. Linear in
+// specs and dependencies. Errors: INVALID_ARGUMENT, whose message says what is wrong first, where, and how much
+// else is: `check pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+coreproc_result coreproc_pipeline_check(const struct coreproc_pipeline *pipeline,
+                                        struct coreproc_error **err);
+
+// All that is wrong with it, as JSON: an array, empty when it can run, of
+// `{"kind": "unknown_dependency", "specs": [3], "place": "specs[3].after[0]", "message": "unknown spec …"}`.
+// Kinds: empty_name, duplicate_name, empty_dependency, duplicate_dependency, self_dependency,
+// unknown_dependency, cycle, command; a later library may know more. `specs` are the indexes of those concerned;
+// of a cycle first those that the message names, in its order, then all others that are in a cycle with them.
+// `*out` is to be freed with coreproc_bytes_free. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_problems(const struct coreproc_pipeline *pipeline,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
+
+// Frees a pipeline; NULL is fine. Its runs go on.
+void coreproc_pipeline_free(struct coreproc_pipeline *pipeline);
+
+// Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most one a processor, which end
+// with it. The pipeline is copied: it can be changed, and run again. `options` may be NULL. `*out` is to be freed
+// with coreproc_run_free. Errors: INVALID_ARGUMENT, also for a pipeline that cannot run, of which nothing was
+// started (see coreproc_pipeline_check); CLOSED, SYSTEM (pthread_create(3)), PANIC.
+coreproc_result coreproc_run_start(const struct coreproc_pipeline *pipeline,
+                                   struct coreproc_service *service,
+                                   const struct coreproc_run_options *options,
+                                   struct coreproc_run **out,
+                                   struct coreproc_error **err);
+
+// Waits up to `timeout_ms` (-1: for ever; 0: only looks) until every spec has ended and every process of the run
+// is closed: then coreproc_run_info_get and coreproc_run_spec_get tell what became of it. Thread-safe. Errors:
+// INVALID_ARGUMENT, TIMED_OUT, DEADLOCK, PANIC.
+coreproc_result coreproc_run_wait(struct coreproc_run *run,
+                                  int64_t timeout_ms,
+                                  struct coreproc_error **err);
+
+// Cancels a run, without waiting: what runs is stopped as its command says, what waits is skipped. Specs that
+// always run are neither. A second call ends those too, and kills what has not stopped yet. Fine once the run has
+// ended. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_run_cancel(struct coreproc_run *run,
+                                    struct coreproc_error **err);
+
+// Its number in its service, of the same count as those of processes; its events carry it. 0 for NULL.
+// Thread-safe.
+uint64_t coreproc_run_id(const struct coreproc_run *run);
+
+// How many specs it has; 0 for NULL. Thread-safe.
+size_t coreproc_run_spec_count(const struct coreproc_run *run);
+
+// Where a run is now, or how it went. The caller sets `out->struct_size`. Thread-safe. Errors: INVALID_ARGUMENT,
+// PANIC.
+coreproc_result coreproc_run_info_get(struct coreproc_run *run,
+                                      struct coreproc_run_info *out,
+                                      struct coreproc_error **err);
+
+// What became of a spec, by its index, of a run that has ended. The caller sets `out->struct_size`. What it
+// points to lives as long as this handle. Thread-safe. Errors: INVALID_ARGUMENT, INVALID_STATE while the run has
+// not ended, PANIC.
+coreproc_result coreproc_run_spec_get(struct coreproc_run *run,
+                                      size_t spec,
+                                      struct coreproc_spec_result *out,
+                                      struct coreproc_error **err);
+
+// Another reference to the same run, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_run *coreproc_run_ref(struct coreproc_run *run);
+
+// Gives a reference back; NULL is fine. Never blocks, never cancels. What results of this reference point to is
+// gone.
+void coreproc_run_free(struct coreproc_run *run);
 
 #ifdef __cplusplus
 }  // extern "C"

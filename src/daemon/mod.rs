@@ -26,4 +26,4 @@ pub use entry::DaemonEntry;
 pub use health::{HealthOptions, HealthServer};
 pub use life::StopHandle;
 pub use pid_file::{PidFile, PidRead, PidState, read_pid};
-pub use registry::{Listing, Problem, Registry};
+pub use registry::{Listing, Problem as RegistryProblem, Registry};
