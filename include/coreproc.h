@@ -254,24 +254,11 @@
 // Stopped by its own timeout.
 #define COREPROC_SPEC_TIMED_OUT 5
 
-// As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else plain. Reads the
-// environment once, which is a race with a setenv of the host. The default.
-#define COREPROC_PROGRESS_AUTO 1
+// `/health`: do its checks pass?
+#define COREPROC_ENDPOINT_HEALTH 1
 
-// Lines that stay, and below them what runs, how much is done, and how long it will take.
-#define COREPROC_PROGRESS_TERMINAL 2
-
-// Lines that stay, alone, without control sequences.
-#define COREPROC_PROGRESS_PLAIN 3
-
-// Output line by line, as it comes: `name | line`. The default.
-#define COREPROC_PROGRESS_PREFIXED 1
-
-// The output of each attempt at once, when it has ended; the last mebibyte.
-#define COREPROC_PROGRESS_GROUPED 2
-
-// No output.
-#define COREPROC_PROGRESS_SILENT 3
+// `/ready`: does it take work?
+#define COREPROC_ENDPOINT_READY 2
 
 // Each spec starts the moment its last dependency has ended, several at a time, the one that begins the longest
 // path first. The default.
@@ -289,24 +276,15 @@
 // A failure that is not allowed cancels the run.
 #define COREPROC_FAIL_FAST 2
 
-// JSON, `"version": 1`.
-#define COREPROC_REPORT_JSON 1
-
-// JUnit XML, as CI systems read it: specs are test cases; a failure that is allowed is a skipped one.
-#define COREPROC_REPORT_JUNIT 2
-
-// A Chrome trace, for Perfetto or about:tracing.
-#define COREPROC_REPORT_CHROME_TRACE 3
-
-// A Gantt chart with the critical path marked, as one self-contained SVG.
-#define COREPROC_REPORT_SVG 4
-
 // Consecutive events of one process. While it is out, no other taker gets events of that process. Owned by
 // whoever took it; one thread at a time.
 typedef struct coreproc_batch coreproc_batch;
 
 // Bytes that the library made. Immutable; owned by whoever got them; any thread may read them.
 typedef struct coreproc_bytes coreproc_bytes;
+
+// The answer of a check that is running: valid during the callback, on its thread.
+typedef struct coreproc_check_answer coreproc_check_answer;
 
 // What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything passed in is
 // copied. A setter that fails changes nothing.
@@ -318,10 +296,14 @@ typedef struct coreproc_command coreproc_command;
 // last-error state.
 typedef struct coreproc_error coreproc_error;
 
-// How long the specs of a pipeline took in earlier runs, kept in a file that may serve several pipelines. As
-// `history` of coreproc_run_options it lets the longest path start first, and tells how much time is left.
-// One thread at a time.
-typedef struct coreproc_history coreproc_history;
+// An HTTP server that says whether its program is well. Shared: reference-counted, thread-safe. Freeing the
+// last reference stops it at once, without waiting.
+//
+// GET and HEAD of /health run the checks side by side and answer "ok\n" (200) or "unhealthy: WHY\n" (503); of
+// /ready, "ready\n" (200) or "not ready\n" (503). With "Accept: application/json" the answer is an object with
+// a status and each check's name, state ("passed", "failed", "panicked", "timed out", "still running", "not
+// run"), duration_ms and error. It runs on one thread, coreproc-http, and checks on their own, coreproc-check.
+typedef struct coreproc_health coreproc_health;
 
 // Specs, each a command and what it comes after; to be run once or often. A builder: one thread at a time.
 // Everything passed in is copied. A setter that fails changes nothing; whether the specs fit together is told
@@ -332,12 +314,9 @@ typedef struct coreproc_pipeline coreproc_pipeline;
 // process; while a reference is held, an ended process keeps its status and its captured output.
 typedef struct coreproc_process coreproc_process;
 
-// Shows one run to people: at a terminal, or in a log. Open it, name it in the run's options, then watch. Thread-safe.
-//
-// Names are shown with control characters escaped. Lines of output lose their control sequences, but for colours on
-// a terminal; reports have what was written. A run that has a view which nobody watches waits for it once a
-// child's output fills its queue, as with every subscription; freeing the view lifts that.
-typedef struct coreproc_progress coreproc_progress;
+// A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted, thread-safe; each
+// call is one step to all others.
+typedef struct coreproc_ring coreproc_ring;
 
 // A pipeline under way, or what became of it. Shared: reference-counted, thread-safe. Freeing it does not cancel
 // the run, which goes on to its end, and keeps its service open until then.
@@ -488,17 +467,31 @@ typedef void (*coreproc_callback)(const struct coreproc_event *events,
 // Runs exactly once, after the last callback, also when listen itself fails.
 typedef void (*coreproc_destroy)(void *user_data);
 
-// How to show a run. Zero is the default everywhere.
-typedef struct coreproc_progress_options {
-  // sizeof(coreproc_progress_options).
+// What a health server allows. Zero is the default everywhere, UINT64_MAX no limit.
+typedef struct coreproc_health_options {
+  // sizeof(coreproc_health_options).
   uint32_t struct_size;
-  // COREPROC_PROGRESS_AUTO, _TERMINAL or _PLAIN (0: AUTO).
-  uint32_t style;
-  // COREPROC_PROGRESS_PREFIXED, _GROUPED or _SILENT (0: PREFIXED).
-  uint32_t output;
   // Must be 0.
   uint32_t reserved;
-} coreproc_progress_options;
+  // How long one run of a check may take before the answer goes out without it (0: 5 s). The check itself is
+  // not stopped; while it runs it is not started again.
+  uint64_t check_timeout_ms;
+  // Connections at once (0: 4096), and never more than half of RLIMIT_NOFILE. When a further one comes, that
+  // which has waited longest for its client's next request is closed.
+  uint64_t max_connections;
+  // Bytes of a request's line and headers (0: 16 KiB). A longer one is answered with 431.
+  uint64_t max_header_bytes;
+  // From a connection's beginning, or a further request's first byte, to the end of its headers (0: 10 s).
+  uint64_t header_timeout_ms;
+  // How long a connection may stay without a further request, or without taking its answer (0: 60 s).
+  uint64_t idle_timeout_ms;
+} coreproc_health_options;
+
+// A check: returns 0 when all is well, else any other value, after it has said why with
+// coreproc_check_answer_reason. It runs on a thread of the library, coreproc-check, for each request that finds
+// it idle, never twice at once; it may block. It must not throw or longjmp. Inside it, stopping the server that
+// runs it returns DEADLOCK.
+typedef int32_t (*coreproc_check)(struct coreproc_check_answer *answer, void *user_data);
 
 // How to run a pipeline. Zero is the default everywhere.
 typedef struct coreproc_run_options {
@@ -517,10 +510,6 @@ typedef struct coreproc_run_options {
   uint64_t deadline_ms;
   // Gets the events of the run and of its processes; needed for one with the scope NAMED. NULL: none.
   struct coreproc_subscription *subscription;
-  // How long specs took before: what begins the longest path starts first. NULL: nothing is known.
-  const struct coreproc_history *history;
-  // Is going to show the run (coreproc_progress_watch). NULL: none.
-  struct coreproc_progress *progress;
 } coreproc_run_options;
 
 // Where a run is. Plain data.
@@ -644,6 +633,43 @@ size_t coreproc_bytes_len(const struct coreproc_bytes *bytes);
 // Frees bytes; NULL is fine.
 void coreproc_bytes_free(struct coreproc_bytes *bytes);
 
+// An empty ring for `size` bytes; 0 keeps nothing. Memory is taken as it is needed; where it cannot be had,
+// what there is becomes the size. On success `*out` is to be freed with coreproc_ring_free. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_new(size_t size,
+                                  struct coreproc_ring **out,
+                                  struct coreproc_error **err);
+
+// Another reference to the same ring, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_ring *coreproc_ring_ref(struct coreproc_ring *ring);
+
+// Keeps `len` bytes, in place of the oldest where the ring is full. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_write(struct coreproc_ring *ring,
+                                    const uint8_t *data,
+                                    size_t len,
+                                    struct coreproc_error **err);
+
+// Copies what the ring holds, oldest first, to `buffer`, if it fits into `size` bytes. `*out` is how many bytes
+// the ring holds: when that is more than `size`, nothing was copied, and another try needs as much.
+// Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_copy(struct coreproc_ring *ring,
+                                   uint8_t *buffer,
+                                   size_t size,
+                                   size_t *out,
+                                   struct coreproc_error **err);
+
+// How many bytes the ring holds; 0 for NULL, and in a child of fork. Thread-safe.
+size_t coreproc_ring_len(const struct coreproc_ring *ring);
+
+// How many bytes the ring holds at most; 0 for NULL, and in a child of fork. Thread-safe.
+size_t coreproc_ring_cap(const struct coreproc_ring *ring);
+
+// Forgets what the ring holds; NULL is fine. Its memory is kept for what comes. Thread-safe.
+void coreproc_ring_reset(struct coreproc_ring *ring);
+
+// Gives a reference back; NULL is fine.
+void coreproc_ring_free(struct coreproc_ring *ring);
+
 // Starts a service. `options` may be NULL. On success `*out` is to be freed with coreproc_service_free.
 // Thread-safe. Errors: INVALID_ARGUMENT, SYSTEM (epoll_create1(2), timerfd_create(2), pthread_create(3)).
 coreproc_result coreproc_service_new(const struct coreproc_service_options *options,
@@ -689,14 +715,6 @@ coreproc_result coreproc_command_new(const char *program,
                                      size_t program_len,
                                      struct coreproc_command **out,
                                      struct coreproc_error **err);
-
-// A command from JSON, UTF-8: `{"version": 1, "program": "make", "args": ["all"], …}`, as docs/pipeline-json.md
-// describes it. `*out` is to be freed with coreproc_command_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message
-// says where and what was meant: `parse command: stdout: unknown value "pip", did you mean "pipe"?`.
-coreproc_result coreproc_command_from_json(const char *json,
-                                           size_t json_len,
-                                           struct coreproc_command **out,
-                                           struct coreproc_error **err);
 
 // Adds an argument. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_arg(struct coreproc_command *command,
@@ -894,6 +912,13 @@ coreproc_result coreproc_process_write(struct coreproc_process *process,
 coreproc_result coreproc_process_close_stdin(struct coreproc_process *process,
                                              struct coreproc_error **err);
 
+// Closes our end of an output, COREPROC_STREAM_STDOUT or _STDERR: what is in the pipe is lost, and whoever writes
+// to it from now on gets a SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent; fine for an output
+// that is no pipe of ours. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_close_output(struct coreproc_process *process,
+                                              uint32_t stream,
+                                              struct coreproc_error **err);
+
 // Another reference to the same process, to be freed on its own; NULL gives NULL. Thread-safe.
 struct coreproc_process *coreproc_process_ref(struct coreproc_process *process);
 
@@ -960,16 +985,102 @@ struct coreproc_subscription *coreproc_subscription_ref(struct coreproc_subscrip
 // for a callback that runs.
 void coreproc_subscription_free(struct coreproc_subscription *subscription);
 
+// A server that will listen at `address`: "127.0.0.1:0", "[::1]:0", "localhost:0" (its first address that can
+// be had), ":8080" (every address), "unix:/run/it.sock". Port 0 lets the kernel choose. Nothing is opened, and
+// the address is not looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
+// coreproc_health_free. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_new(const char *address,
+                                    size_t address_len,
+                                    const struct coreproc_health_options *options,
+                                    struct coreproc_health **out,
+                                    struct coreproc_error **err);
+
+// Adds a check, also while the server runs. `name` may be empty: then its reason stands in the answer alone.
+// `destroy` may be NULL. `user_data` is the library's until `destroy` has run, which it does exactly once, on
+// any thread: after the last run, once the server is freed; or before this returns, when it fails. Thread-safe.
+// Errors: INVALID_ARGUMENT (also a name that is taken, is longer than 100 bytes, or has control characters),
+// UNSUPPORTED.
+coreproc_result coreproc_health_add_check(struct coreproc_health *health,
+                                          const char *name,
+                                          size_t name_len,
+                                          coreproc_check check,
+                                          void *user_data,
+                                          coreproc_destroy destroy,
+                                          struct coreproc_error **err);
+
+// Says, inside a check, why it fails; a later call replaces an earlier one. It is of no effect when the check
+// then returns 0. UTF-8 (what is not is replaced); line breaks become blanks; after 1000 bytes it is cut.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_check_answer_reason(struct coreproc_check_answer *answer,
+                                             const char *text,
+                                             size_t text_len,
+                                             struct coreproc_error **err);
+
+// What /ready answers from now on: 0 not ready, 1 ready, which it is at first. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_set_ready(struct coreproc_health *health,
+                                          uint32_t ready,
+                                          struct coreproc_error **err);
+
+// 1 when /ready answers 200, else 0; 0 for NULL. Thread-safe.
+uint32_t coreproc_health_ready(const struct coreproc_health *health);
+
+// Binds, listens and serves; once this has returned, connections are accepted. A socket file that a server left
+// behind is replaced; the umask decides who may connect. A name is looked up by getaddrinfo(3), on this thread.
+// After a stop it can be started again. Thread-safe. Errors: INVALID_ARGUMENT for an address that cannot be
+// read, BUSY where somebody listens there, INVALID_STATE while it runs, NOT_FOUND for a name without addresses,
+// PERMISSION_DENIED, SYSTEM, UNSUPPORTED.
+coreproc_result coreproc_health_start(struct coreproc_health *health,
+                                      struct coreproc_error **err);
+
+// The bound address while it runs, with the port that port 0 became; else the given one. `*out` is to be freed
+// with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_address(struct coreproc_health *health,
+                                        struct coreproc_bytes **out,
+                                        struct coreproc_error **err);
+
+// Stops it: nothing is accepted any more, connections without a request under way are closed at once, and
+// requests under way are waited for up to `timeout_ms` (-1: for ever); then they are cut, which is TIMED_OUT.
+// In every case nothing listens and no connection is open afterwards. Stopping what does not run is fine. A
+// check that runs past its time limit is not waited for. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
+// DEADLOCK inside one of its checks or any callback, PANIC.
+coreproc_result coreproc_health_stop(struct coreproc_health *health,
+                                     int64_t timeout_ms,
+                                     struct coreproc_error **err);
+
+// Another reference to the same server, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_health *coreproc_health_ref(struct coreproc_health *health);
+
+// Gives a reference back; NULL is fine. Never blocks. The last one stops the server at once, without waiting
+// for requests or checks.
+void coreproc_health_free(struct coreproc_health *health);
+
+// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once, then after
+// 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value. An address is
+// "127.0.0.1:8080", "[::1]:8080", "name:8080", ":8080" (this machine) or "unix:/path", also with "http://"
+// before it. `*ok` becomes 1 or 0. `*reason`, where `reason` is not NULL, becomes the body of the answer, such as
+// "ok", or the last thing that was in its way, such as "connection refused" or "503: unhealthy: no database";
+// it is to be freed with coreproc_bytes_free. Names are looked up on a thread of the library, coreproc-lookup.
+// Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK inside an event callback, UNSUPPORTED.
+coreproc_result coreproc_health_wait(const char *address,
+                                     size_t address_len,
+                                     uint32_t endpoint,
+                                     int64_t timeout_ms,
+                                     uint32_t *ok,
+                                     struct coreproc_bytes **reason,
+                                     struct coreproc_error **err);
+
+// As coreproc_health_wait, but asks once. Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK, UNSUPPORTED.
+coreproc_result coreproc_health_probe(const char *address,
+                                      size_t address_len,
+                                      uint32_t endpoint,
+                                      int64_t timeout_ms,
+                                      uint32_t *ok,
+                                      struct coreproc_bytes **reason,
+                                      struct coreproc_error **err);
+
 // An empty pipeline. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_new(struct coreproc_pipeline **out, struct coreproc_error **err);
-
-// A pipeline from JSON, UTF-8, as docs/pipeline-json.md describes it; its graph is checked as well. `*out` is to
-// be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message says where and what was
-// meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
-coreproc_result coreproc_pipeline_from_json(const char *json,
-                                            size_t json_len,
-                                            struct coreproc_pipeline **out,
-                                            struct coreproc_error **err);
 
 // Adds a spec of this name, UTF-8, that runs a copy of `command`, whose timeout is that of each attempt.
 // `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
@@ -1032,49 +1143,6 @@ coreproc_result coreproc_pipeline_problems(const struct coreproc_pipeline *pipel
 // Frees a pipeline; NULL is fine. Its runs go on.
 void coreproc_pipeline_free(struct coreproc_pipeline *pipeline);
 
-// What the file at `path` says of the pipeline of this name, which is UTF-8. A file that there is not yet is an
-// empty one; one that is damaged is set aside as PATH.bad, see coreproc_history_problem. `*out` is to be freed with
-// coreproc_history_free. Errors: INVALID_ARGUMENT (also: not a regular file), PERMISSION_DENIED, SYSTEM (open(2),
-// read(2)).
-coreproc_result coreproc_history_open(const char *path,
-                                      size_t path_len,
-                                      const char *pipeline,
-                                      size_t pipeline_len,
-                                      struct coreproc_history **out,
-                                      struct coreproc_error **err);
-
-// Remembers how long the specs of a run that has ended took, and writes the file (rename(2), as a whole). Errors:
-// INVALID_ARGUMENT, INVALID_STATE while the run has not ended, PERMISSION_DENIED, SYSTEM; the file is as it was.
-coreproc_result coreproc_history_record(struct coreproc_history *history,
-                                        struct coreproc_run *run,
-                                        struct coreproc_error **err);
-
-// What was wrong with the file, if it was set aside; else "". Lives until the history is recorded or freed.
-const char *coreproc_history_problem(const struct coreproc_history *history);
-
-// Frees a history; NULL is fine.
-void coreproc_history_free(struct coreproc_history *history);
-
-// A view that writes to a duplicate of `fd`. `options` may be NULL. `*out` is to be freed with
-// coreproc_progress_free. Errors: INVALID_ARGUMENT, SYSTEM (fcntl(2): EBADF, EMFILE), CLOSED.
-coreproc_result coreproc_progress_open(struct coreproc_service *service,
-                                       int32_t fd,
-                                       const struct coreproc_progress_options *options,
-                                       struct coreproc_progress **out,
-                                       struct coreproc_error **err);
-
-// Shows the run, on the calling thread, until it has ended and all of it is shown, or up to `timeout_ms` (-1: for
-// ever), after which it can be called again. The run is one whose options named this view. Thread-safe; one call
-// waits for the other. Errors: INVALID_ARGUMENT, TIMED_OUT, INVALID_STATE for another run, SYSTEM (write(2)) once
-// the run has ended, DEADLOCK, PANIC.
-coreproc_result coreproc_progress_watch(struct coreproc_progress *progress,
-                                        struct coreproc_run *run,
-                                        int64_t timeout_ms,
-                                        struct coreproc_error **err);
-
-// Frees a view; NULL is fine. Its run goes on.
-void coreproc_progress_free(struct coreproc_progress *progress);
-
 // Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most one a processor, which end
 // with it. The pipeline is copied: it can be changed, and run again. `options` may be NULL. `*out` is to be freed
 // with coreproc_run_free. Errors: INVALID_ARGUMENT, also for a pipeline that cannot run, of which nothing was
@@ -1125,14 +1193,6 @@ struct coreproc_run *coreproc_run_ref(struct coreproc_run *run);
 // Gives a reference back; NULL is fine. Never blocks, never cancels. What results of this reference point to is
 // gone.
 void coreproc_run_free(struct coreproc_run *run);
-
-// What became of a run that has ended, as UTF-8 text: `format` is a COREPROC_REPORT value. `*out` is to be freed
-// with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT, INVALID_STATE while the run has not ended,
-// PANIC.
-coreproc_result coreproc_run_report(struct coreproc_run *run,
-                                    uint32_t format,
-                                    struct coreproc_bytes **out,
-                                    struct coreproc_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"
