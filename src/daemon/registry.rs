@@ -58,6 +58,18 @@ pub struct Problem {
     pub reason: String,
 }
 
+impl std::fmt::Display for Problem {
+    /// `"FILE": REASON; set aside as "FILE.bad"`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = |path: &Path| quoted(path.as_os_str().as_encoded_bytes());
+        write!(f, "{}: {}", name(&self.file), self.reason)?;
+        match &self.moved_to {
+            Some(to) => write!(f, "; set aside as {}", name(to)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What a name in the folder turned out to be.
 enum Found {
     Entry(DaemonEntry),
