@@ -142,7 +142,7 @@ impl coreproc_entries {
         };
         let entries = listing.entries.iter().map(entry).collect();
         let problems = listing.problems.iter().map(|p| CString::new(p.to_string().replace('\0', "\\0")));
-        let problems = problems.map(Result::unwrap_or_default).collect();
+        let problems = problems.map(std::result::Result::unwrap_or_default).collect();
         Box::into_raw(Box::new(coreproc_entries { entries, texts, problems }))
     }
 }
