@@ -384,3 +384,11 @@ impl Drop for SmallDisk {
         unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
     }
 }
+
+/// Takes a file's open-file-description write lock, if nobody has one.
+pub fn lock_file(fd: RawFd) -> bool {
+    let lock =
+        libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+    // SAFETY: a valid flock.
+    check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).is_ok()
+}
