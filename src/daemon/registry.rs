@@ -27,7 +27,7 @@ const LIST: &str = "list daemons";
 /// An entry is small; what is larger is none.
 pub(super) const LARGEST: usize = 64 * 1024;
 /// The lock is held for moments; somebody who was stopped within one must not stop everybody.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// A file that is empty may be just about to be written, by a program that does not replace it whole.
 const EMPTY_LOOKS: u32 = 50;
 const LOCK: &str = ".lock";

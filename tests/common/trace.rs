@@ -20,20 +20,19 @@ fn trace(request: libc::c_uint, pid: i32, data: usize) {
     assert!(result >= 0, "ptrace {request}: {}", io::Error::last_os_error());
 }
 
-fn wait(pid: i32) -> i32 {
+/// What a thread of the host comes to next: of no other child of this process, which other tests may have.
+fn wait() -> (i32, i32) {
     let mut status = 0;
     // SAFETY: room for a status.
-    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) }, pid);
-    status
+    let thread = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
+    assert!(thread > 0, "waitpid: {}", io::Error::last_os_error());
+    (thread, status)
 }
 
-/// In a host: from here on its main thread's system calls are counted.
+/// In a host: from here on this thread's system calls are counted.
 pub fn start_counting() {
-    // SAFETY: no pointers.
-    unsafe {
-        assert_eq!(libc::gettid(), libc::getpid(), "only the main thread is traced");
-        libc::raise(libc::SIGSTOP);
-    }
+    // SAFETY: no pointers. The tracer takes the signal.
+    unsafe { libc::raise(libc::SIGUSR2) };
 }
 
 /// Runs the host and kills it when it has entered or left so many system calls; entries are odd.
@@ -49,31 +48,39 @@ pub fn kill_at(mut command: Command, stop: u32) -> Met {
     // Traced by this very thread. Reaped by `wait`.
     #[allow(clippy::zombie_processes)]
     let pid = command.spawn().expect("host").id() as i32;
-    let (mut request, mut seen) = (libc::PTRACE_CONT, 0);
+    let (mut counted, mut seen, mut known) = (None, 0, vec![]);
     loop {
-        let status = wait(pid);
+        let (thread, status) = wait();
         if !libc::WIFSTOPPED(status) {
-            return Met::Ended(if libc::WIFEXITED(status) {
-                libc::WEXITSTATUS(status)
-            } else {
-                -libc::WTERMSIG(status)
-            });
+            if thread != pid {
+                continue;
+            }
+            let code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -libc::WTERMSIG(status) };
+            return if counted.is_some() && seen == stop { Met::Killed } else { Met::Ended(code) };
         }
+        let is_new = !known.contains(&thread);
+        known.push(thread);
         let mut pass_on = 0;
         match libc::WSTOPSIG(status) {
             signal if signal == libc::SIGTRAP | 0x80 => {
                 seen += 1;
                 if seen == stop {
                     super::os::kill(pid, libc::SIGKILL).expect("kill");
-                    while libc::WIFSTOPPED(wait(pid)) {}
-                    return Met::Killed;
+                    continue;
                 }
             }
             // Its exec.
-            libc::SIGTRAP => trace(libc::PTRACE_SETOPTIONS, pid, libc::PTRACE_O_TRACESYSGOOD as usize),
-            libc::SIGSTOP => request = libc::PTRACE_SYSCALL,
+            libc::SIGTRAP if thread == pid && is_new => {
+                let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACECLONE | libc::PTRACE_O_EXITKILL;
+                trace(libc::PTRACE_SETOPTIONS, pid, options as usize);
+            }
+            // A new thread, and whose it is.
+            libc::SIGTRAP => {}
+            libc::SIGSTOP if is_new => {}
+            libc::SIGUSR2 => counted = Some(thread),
             other => pass_on = other as usize,
         }
-        trace(request, pid, pass_on);
+        let request = if counted == Some(thread) { libc::PTRACE_SYSCALL } else { libc::PTRACE_CONT };
+        trace(request, thread, pass_on);
     }
 }
