@@ -221,7 +221,7 @@ fn entries_of_the_go_module_are_found_pruned_and_unregistered() {
 
     let found = get(&registry, "a-b", "c").expect("found by the Go module's name");
     assert_eq!(found.process, None);
-    assert_eq!(found.started, Some(UNIX_EPOCH + Duration::new(4_928_106_030, 123_456_789)));
+    assert_eq!(found.started, Some(UNIX_EPOCH + Duration::new(4_928_026_830, 123_456_789)));
     assert_eq!(get(&registry, "p/q", "r").expect("found by its fields").code, "p/q");
     assert_eq!(get(&registry, "a", "b-c"), None, "the name fits, the fields do not");
     assert_eq!(get(&registry, "reused", "r"), None);
@@ -267,8 +267,7 @@ fn what_is_no_entry_is_set_aside_and_reported() {
     let (_dir, registry) = scratch();
     registry.register(&entry("good", "one")).expect("register");
     let good = go_json("a", "b", own_pid(), "2126-01-01T00:00:00Z");
-    let deep =
-        format!(r#"{{"code":"a","daemon":"b","pid":1,"started":"","x":{}{}}}"#, "[".repeat(20_000), "]".repeat(20_000));
+    let deep = "[".repeat(20_000);
     let huge = format!(r#"{{"code":"a","daemon":"b","pid":1,"started":"","x":"{}"}}"#, "x".repeat(100_000));
     let cases: [(&str, Vec<u8>, &str); 14] = [
         ("empty", vec![], "is empty"),
@@ -290,7 +289,7 @@ fn what_is_no_entry_is_set_aside_and_reported() {
                 .collect(),
             "line 1 column",
         ),
-        ("deep", deep.into_bytes(), "recursion limit"),
+        ("deep", deep.into_bytes(), "invalid type: sequence"),
         ("huge", huge.into_bytes(), "larger than 65536 bytes"),
         ("twice", br#"{"code":"a","code":"b","daemon":"b","pid":1}"#.to_vec(), "duplicate field"),
     ];
@@ -335,6 +334,15 @@ fn what_is_no_entry_is_set_aside_and_reported() {
         assert_eq!(problems[0].moved_to, Some(registry.dir().join(format!("junk.json.bad{number}"))));
     }
     assert_eq!(fs::read_to_string(registry.dir().join("junk.json.bad3")).expect("read"), "junk 3");
+}
+
+#[test]
+fn fields_of_others_are_nobodys_business_however_deep() {
+    let (_dir, registry) = scratch();
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    let text = go_json("a", "b", own_pid(), "2126-01-01T00:00:00Z").replace("{", &format!("{{\"x\":{deep},"));
+    put(&registry, "a-b.json", text);
+    assert_eq!(names(&list(&registry)), ["a/b"]);
 }
 
 #[test]
