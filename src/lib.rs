@@ -39,9 +39,7 @@ mod pipeline;
 mod process;
 mod sys;
 
-pub use daemon::{
-    HealthOptions, HealthServer, Probe, probe_health, probe_ready, wait_for_health, wait_for_ready,
-};
+pub use daemon::{HealthOptions, HealthServer, Probe, probe_health, probe_ready, wait_for_health, wait_for_ready};
 pub use error::{Error, ErrorKind, Result};
 pub use event::batch::Events;
 pub use event::event::Ending;

@@ -70,12 +70,7 @@ fn told(result: Result<Probe>) -> Probe {
 }
 
 /// As [`wait_for_health`]; what makes asking pointless is an error.
-pub(crate) fn wait_for(
-    operation: &'static str,
-    address: &str,
-    endpoint: Endpoint,
-    timeout: Duration,
-) -> Result<Probe> {
+pub(crate) fn wait_for(operation: &'static str, address: &str, endpoint: Endpoint, timeout: Duration) -> Result<Probe> {
     ask(operation, address, endpoint, timeout, Patience::UntilOk)
 }
 

@@ -7,6 +7,6 @@ mod health;
 #[cfg(feature = "health")]
 mod http;
 
-pub use client::{Probe, probe_health, probe_ready, wait_for_health, wait_for_ready};
 pub(crate) use client::{Endpoint, probe, wait_for};
+pub use client::{Probe, probe_health, probe_ready, wait_for_health, wait_for_ready};
 pub use health::{HealthOptions, HealthServer};

@@ -55,8 +55,7 @@ pub(super) fn health(form: &Form, findings: &[Finding]) -> Response<Full<Bytes>>
 
 /// Of `/ready`.
 pub(super) fn ready(form: &Form, ready: bool) -> Response<Full<Bytes>> {
-    let (status, word) =
-        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    let (status, word) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     match form {
         Form::Text => text(status, format!("{word}\n")),
         Form::Json => as_json(status, &json!({ "status": word })),

@@ -41,8 +41,9 @@ fn listen_tcp(operation: &'static str, given: &str, host: &str, port: u16) -> Re
     let any = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
     let addresses = match literal(host, port, &any) {
         Some(addresses) => addresses,
-        None => look_up(host, port)
-            .map_err(|why| Error::new(ErrorKind::NotFound, operation, why).at("lookup").on(given))?,
+        None => {
+            look_up(host, port).map_err(|why| Error::new(ErrorKind::NotFound, operation, why).at("lookup").on(given))?
+        }
     };
     let mut refused = libc::EADDRNOTAVAIL;
     for address in addresses {
@@ -68,7 +69,8 @@ fn listen_unix(operation: &'static str, given: &str, path: &Path) -> Result<List
         .map_err(|why| Error::new(ErrorKind::Busy, operation, why).at("lock the folder").on(given))?;
     let fd = match socket::listen_unix(path) {
         Err(libc::EADDRINUSE) => {
-            remove_stale(&absolute).map_err(|why| Error::new(ErrorKind::Busy, operation, why).at("listen").on(given))?;
+            remove_stale(&absolute)
+                .map_err(|why| Error::new(ErrorKind::Busy, operation, why).at("listen").on(given))?;
             socket::listen_unix(path).map_err(refused)?
         }
         other => other.map_err(refused)?,

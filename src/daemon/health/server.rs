@@ -57,7 +57,9 @@ struct Life {
 
 enum End {
     /// So many requests were under way when it was ordered to end.
-    Stopped { cut: usize },
+    Stopped {
+        cut: usize,
+    },
     Panicked(String),
 }
 
