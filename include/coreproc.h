@@ -215,12 +215,21 @@
 // Nothing follows. With the flag DRAIN_BOUND, the data name who still holds its pipes, "PID COMMAND\n" each.
 #define COREPROC_EVENT_CLOSED 5
 
+// `/health`: do its checks pass?
+#define COREPROC_ENDPOINT_HEALTH 1
+
+// `/ready`: does it take work?
+#define COREPROC_ENDPOINT_READY 2
+
 // Consecutive events of one process. While it is out, no other taker gets events of that process. Owned by
 // whoever took it; one thread at a time.
 typedef struct coreproc_batch coreproc_batch;
 
 // Bytes that the library made. Immutable; owned by whoever got them; any thread may read them.
 typedef struct coreproc_bytes coreproc_bytes;
+
+// The answer of a check that is running: valid during the callback, on its thread.
+typedef struct coreproc_check_answer coreproc_check_answer;
 
 // What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything passed in is
 // copied. A setter that fails changes nothing.
@@ -231,6 +240,15 @@ typedef struct coreproc_command coreproc_command;
 // Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There is no
 // last-error state.
 typedef struct coreproc_error coreproc_error;
+
+// An HTTP server that says whether its program is well. Shared: reference-counted, thread-safe. Freeing the
+// last reference stops it at once, without waiting.
+//
+// GET and HEAD of /health run the checks side by side and answer "ok\n" (200) or "unhealthy: WHY\n" (503); of
+// /ready, "ready\n" (200) or "not ready\n" (503). With "Accept: application/json" the answer is an object with
+// a status and each check's name, state ("passed", "failed", "panicked", "timed out", "still running", "not
+// run"), duration_ms and error. It runs on one thread, coreproc-http, and checks on their own, coreproc-check.
+typedef struct coreproc_health coreproc_health;
 
 // A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the
 // process; while a reference is held, an ended process keeps its status and its captured output.
@@ -370,6 +388,32 @@ typedef void (*coreproc_callback)(const struct coreproc_event *events,
 
 // Runs exactly once, after the last callback, also when listen itself fails.
 typedef void (*coreproc_destroy)(void *user_data);
+
+// What a health server allows. Zero is the default everywhere, UINT64_MAX no limit.
+typedef struct coreproc_health_options {
+  // sizeof(coreproc_health_options).
+  uint32_t struct_size;
+  // Must be 0.
+  uint32_t reserved;
+  // How long one run of a check may take before the answer goes out without it (0: 5 s). The check itself is
+  // not stopped; while it runs it is not started again.
+  uint64_t check_timeout_ms;
+  // Connections at once (0: 4096), and never more than half of RLIMIT_NOFILE. When a further one comes, that
+  // which has waited longest for its client's next request is closed.
+  uint64_t max_connections;
+  // Bytes of a request's line and headers (0: 16 KiB). A longer one is answered with 431.
+  uint64_t max_header_bytes;
+  // From a connection's beginning, or a further request's first byte, to the end of its headers (0: 10 s).
+  uint64_t header_timeout_ms;
+  // How long a connection may stay without a further request, or without taking its answer (0: 60 s).
+  uint64_t idle_timeout_ms;
+} coreproc_health_options;
+
+// A check: returns 0 when all is well, else any other value, after it has said why with
+// coreproc_check_answer_reason. It runs on a thread of the library, coreproc-check, for each request that finds
+// it idle, never twice at once; it may block. It must not throw or longjmp. Inside it, stopping the server that
+// runs it returns DEADLOCK.
+typedef int32_t (*coreproc_check)(struct coreproc_check_answer *answer, void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
@@ -722,6 +766,100 @@ struct coreproc_subscription *coreproc_subscription_ref(struct coreproc_subscrip
 // Gives a reference back; NULL is fine. Never blocks. The last one closes the subscription, without waiting
 // for a callback that runs.
 void coreproc_subscription_free(struct coreproc_subscription *subscription);
+
+// A server that will listen at `address`: "127.0.0.1:0", "[::1]:0", "localhost:0" (its first address that can
+// be had), ":8080" (every address), "unix:/run/it.sock". Port 0 lets the kernel choose. Nothing is opened, and
+// the address is not looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
+// coreproc_health_free. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_new(const char *address,
+                                    size_t address_len,
+                                    const struct coreproc_health_options *options,
+                                    struct coreproc_health **out,
+                                    struct coreproc_error **err);
+
+// Adds a check, also while the server runs. `name` may be empty: then its reason stands in the answer alone.
+// `destroy` may be NULL. `user_data` is the library's until `destroy` has run, which it does exactly once, on
+// any thread: after the last run, once the server is freed; or before this returns, when it fails. Thread-safe.
+// Errors: INVALID_ARGUMENT (also a name that is taken, is longer than 100 bytes, or has control characters),
+// UNSUPPORTED.
+coreproc_result coreproc_health_add_check(struct coreproc_health *health,
+                                          const char *name,
+                                          size_t name_len,
+                                          coreproc_check check,
+                                          void *user_data,
+                                          coreproc_destroy destroy,
+                                          struct coreproc_error **err);
+
+// Says, inside a check, why it fails; a later call replaces an earlier one. It is of no effect when the check
+// then returns 0. UTF-8 (what is not is replaced); line breaks become blanks; after 1000 bytes it is cut.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_check_answer_reason(struct coreproc_check_answer *answer,
+                                             const char *text,
+                                             size_t text_len,
+                                             struct coreproc_error **err);
+
+// What /ready answers from now on: 0 not ready, 1 ready, which it is at first. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_set_ready(struct coreproc_health *health,
+                                          uint32_t ready,
+                                          struct coreproc_error **err);
+
+// 1 when /ready answers 200, else 0; 0 for NULL. Thread-safe.
+uint32_t coreproc_health_ready(const struct coreproc_health *health);
+
+// Binds, listens and serves; once this has returned, connections are accepted. A socket file that a server left
+// behind is replaced; the umask decides who may connect. A name is looked up by getaddrinfo(3), on this thread.
+// After a stop it can be started again. Thread-safe. Errors: INVALID_ARGUMENT for an address that cannot be
+// read, BUSY where somebody listens there, INVALID_STATE while it runs, NOT_FOUND for a name without addresses,
+// PERMISSION_DENIED, SYSTEM, UNSUPPORTED.
+coreproc_result coreproc_health_start(struct coreproc_health *health,
+                                      struct coreproc_error **err);
+
+// The bound address while it runs, with the port that port 0 became; else the given one. `*out` is to be freed
+// with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_address(struct coreproc_health *health,
+                                        struct coreproc_bytes **out,
+                                        struct coreproc_error **err);
+
+// Stops it: nothing is accepted any more, connections without a request under way are closed at once, and
+// requests under way are waited for up to `timeout_ms` (-1: for ever); then they are cut, which is TIMED_OUT.
+// In every case nothing listens and no connection is open afterwards. Stopping what does not run is fine. A
+// check that runs past its time limit is not waited for. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
+// DEADLOCK inside one of its checks or any callback, PANIC.
+coreproc_result coreproc_health_stop(struct coreproc_health *health,
+                                     int64_t timeout_ms,
+                                     struct coreproc_error **err);
+
+// Another reference to the same server, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_health *coreproc_health_ref(struct coreproc_health *health);
+
+// Gives a reference back; NULL is fine. Never blocks. The last one stops the server at once, without waiting
+// for requests or checks.
+void coreproc_health_free(struct coreproc_health *health);
+
+// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once, then after
+// 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value. An address is
+// "127.0.0.1:8080", "[::1]:8080", "name:8080", ":8080" (this machine) or "unix:/path", also with "http://"
+// before it. `*ok` becomes 1 or 0. `*reason`, where `reason` is not NULL, becomes the body of the answer, such as
+// "ok", or the last thing that was in its way, such as "connection refused" or "503: unhealthy: no database";
+// it is to be freed with coreproc_bytes_free. Names are looked up on a thread of the library, coreproc-lookup.
+// Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK inside an event callback, UNSUPPORTED.
+coreproc_result coreproc_health_wait(const char *address,
+                                     size_t address_len,
+                                     uint32_t endpoint,
+                                     int64_t timeout_ms,
+                                     uint32_t *ok,
+                                     struct coreproc_bytes **reason,
+                                     struct coreproc_error **err);
+
+// As coreproc_health_wait, but asks once. Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK, UNSUPPORTED.
+coreproc_result coreproc_health_probe(const char *address,
+                                      size_t address_len,
+                                      uint32_t endpoint,
+                                      int64_t timeout_ms,
+                                      uint32_t *ok,
+                                      struct coreproc_bytes **reason,
+                                      struct coreproc_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

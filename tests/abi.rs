@@ -90,8 +90,8 @@ mod layout {
     use std::mem::{offset_of, size_of};
 
     use coreproc::ffi::{
-        coreproc_event, coreproc_process_info, coreproc_service_options, coreproc_stop_options,
-        coreproc_subscription_options,
+        coreproc_event, coreproc_health_options, coreproc_process_info, coreproc_service_options,
+        coreproc_stop_options, coreproc_subscription_options,
     };
 
     macro_rules! layout {
@@ -109,6 +109,9 @@ mod layout {
     layout!(coreproc_stop_options, 24: struct_size 0, scope 4, signal 8, reserved 12, grace_ms 16);
     layout!(coreproc_subscription_options, 32:
         struct_size 0, scope 4, delivery 8, reserved 12, queue_bytes 16, max_line_bytes 24);
+    layout!(coreproc_health_options, 48:
+        struct_size 0, reserved 4, check_timeout_ms 8, max_connections 16, max_header_bytes 24,
+        header_timeout_ms 32, idle_timeout_ms 40);
     layout!(coreproc_process_info, 104:
         struct_size 0, state 4, id 8, pid 16, exit_code 20, signal 24, cause 28, flags 32, reserved 36,
         started_monotonic_ns 40, started_realtime_ns 48, exited_monotonic_ns 56, closed_monotonic_ns 64,

@@ -30,6 +30,15 @@ AT(coreproc_subscription_options, reserved, 12);
 AT(coreproc_subscription_options, queue_bytes, 16);
 AT(coreproc_subscription_options, max_line_bytes, 24);
 
+SIZE(coreproc_health_options, 48);
+AT(coreproc_health_options, struct_size, 0);
+AT(coreproc_health_options, reserved, 4);
+AT(coreproc_health_options, check_timeout_ms, 8);
+AT(coreproc_health_options, max_connections, 16);
+AT(coreproc_health_options, max_header_bytes, 24);
+AT(coreproc_health_options, header_timeout_ms, 32);
+AT(coreproc_health_options, idle_timeout_ms, 40);
+
 SIZE(coreproc_process_info, 104);
 AT(coreproc_process_info, struct_size, 0);
 AT(coreproc_process_info, state, 4);
