@@ -254,6 +254,10 @@ typedef struct coreproc_health coreproc_health;
 // process; while a reference is held, an ended process keeps its status and its captured output.
 typedef struct coreproc_process coreproc_process;
 
+// A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted, thread-safe; each
+// call is one step to all others.
+typedef struct coreproc_ring coreproc_ring;
+
 // Spawns processes and supervises them on one thread, `coreproc-sup`. Shared: reference-counted,
 // thread-safe. Freeing the last reference kills nobody: the thread goes on until the last process is closed.
 typedef struct coreproc_service coreproc_service;
@@ -458,6 +462,43 @@ size_t coreproc_bytes_len(const struct coreproc_bytes *bytes);
 
 // Frees bytes; NULL is fine.
 void coreproc_bytes_free(struct coreproc_bytes *bytes);
+
+// An empty ring for `size` bytes; 0 keeps nothing. Memory is taken as it is needed; where it cannot be had,
+// what there is becomes the size. On success `*out` is to be freed with coreproc_ring_free. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_new(size_t size,
+                                  struct coreproc_ring **out,
+                                  struct coreproc_error **err);
+
+// Another reference to the same ring, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_ring *coreproc_ring_ref(struct coreproc_ring *ring);
+
+// Keeps `len` bytes, in place of the oldest where the ring is full. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_write(struct coreproc_ring *ring,
+                                    const uint8_t *data,
+                                    size_t len,
+                                    struct coreproc_error **err);
+
+// Copies what the ring holds, oldest first, to `buffer`, if it fits into `size` bytes. `*out` is how many bytes
+// the ring holds: when that is more than `size`, nothing was copied, and another try needs as much.
+// Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_copy(struct coreproc_ring *ring,
+                                   uint8_t *buffer,
+                                   size_t size,
+                                   size_t *out,
+                                   struct coreproc_error **err);
+
+// How many bytes the ring holds; 0 for NULL, and in a child of fork. Thread-safe.
+size_t coreproc_ring_len(const struct coreproc_ring *ring);
+
+// How many bytes the ring holds at most; 0 for NULL, and in a child of fork. Thread-safe.
+size_t coreproc_ring_cap(const struct coreproc_ring *ring);
+
+// Forgets what the ring holds; NULL is fine. Its memory is kept for what comes. Thread-safe.
+void coreproc_ring_reset(struct coreproc_ring *ring);
+
+// Gives a reference back; NULL is fine.
+void coreproc_ring_free(struct coreproc_ring *ring);
 
 // Starts a service. `options` may be NULL. On success `*out` is to be freed with coreproc_service_free.
 // Thread-safe. Errors: INVALID_ARGUMENT, SYSTEM (epoll_create1(2), timerfd_create(2), pthread_create(3)).
@@ -700,6 +741,13 @@ coreproc_result coreproc_process_write(struct coreproc_process *process,
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_process_close_stdin(struct coreproc_process *process,
                                              struct coreproc_error **err);
+
+// Closes our end of an output, COREPROC_STREAM_STDOUT or _STDERR: what is in the pipe is lost, and whoever writes
+// to it from now on gets a SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent; fine for an output
+// that is no pipe of ours. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_close_output(struct coreproc_process *process,
+                                              uint32_t stream,
+                                              struct coreproc_error **err);
 
 // Another reference to the same process, to be freed on its own; NULL gives NULL. Thread-safe.
 struct coreproc_process *coreproc_process_ref(struct coreproc_process *process);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::driver::{Driver, Host};
+use super::driver::{Driver, Host, Seat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::monotonic_ns;
 
@@ -50,8 +50,18 @@ impl Deadline {
         }))
     }
 
+    /// At this moment of CLOCK_MONOTONIC; None: no limit.
+    pub(crate) fn at(at: Option<u64>) -> Deadline {
+        Deadline(at)
+    }
+
+    /// Does it wait at all?
+    pub(crate) fn only_looks(self) -> bool {
+        self.0 == Some(0)
+    }
+
     /// None: no limit.
-    fn left(self) -> Option<Duration> {
+    pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|at| Duration::from_nanos(if at == 0 { 0 } else { at.saturating_sub(monotonic_ns()) }))
     }
 }
@@ -89,6 +99,29 @@ impl Gate {
 pub(crate) fn wait<T, R>(
     host: &dyn Host,
     operation: &'static str,
+    place: (&Mutex<T>, &Gate),
+    deadline: Deadline,
+    check: impl FnMut(&mut T) -> Option<R>,
+) -> Result<Option<R>> {
+    wait_in(|| host.driver().sit(), host, operation, place, deadline, check)
+}
+
+/// As [`wait`], asleep: for what a thread of ours that waits itself brings about, and would be slower at from
+/// beside the seat.
+pub(crate) fn wait_asleep<T, R>(
+    host: &dyn Host,
+    operation: &'static str,
+    place: (&Mutex<T>, &Gate),
+    deadline: Deadline,
+    check: impl FnMut(&mut T) -> Option<R>,
+) -> Result<Option<R>> {
+    wait_in(|| None, host, operation, place, deadline, check)
+}
+
+fn wait_in<'a, T, R>(
+    sit: impl Fn() -> Option<Seat<'a>>,
+    host: &dyn Host,
+    operation: &'static str,
     (mutex, gate): (&Mutex<T>, &Gate),
     deadline: Deadline,
     mut check: impl FnMut(&mut T) -> Option<R>,
@@ -108,7 +141,7 @@ pub(crate) fn wait<T, R>(
             return Err(Error::new(ErrorKind::Deadlock, operation, "would wait inside a callback"));
         }
         if seat.is_none() {
-            seat = host.driver().sit();
+            seat = sit();
         }
         match &mut seat {
             Some(seat) => {

@@ -5,7 +5,10 @@
 
 pub(crate) mod buffer;
 pub(crate) mod clock;
+pub(crate) mod file;
 pub(crate) mod fork;
+pub(crate) mod handler;
+pub(crate) mod identity;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;

@@ -13,6 +13,11 @@ pub(crate) fn is_valid(signal: i32) -> bool {
     (1..=MAX).contains(&signal)
 }
 
+/// `SIGTERM`, …; None for real-time signals.
+pub(crate) fn name(signal: i32) -> Option<&'static str> {
+    nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str)
+}
+
 /// Every signal blocked on this thread until dropped; libc's own two included. For moments only: libc's setuid
 /// waits until every thread has taken one of them.
 pub(crate) struct AllBlocked(#[allow(dead_code, reason = "for its drop")] Mask);
@@ -47,6 +52,11 @@ impl Drop for Mask {
     fn drop(&mut self) {
         change(libc::SIG_SETMASK, self.0);
     }
+}
+
+/// Lets this thread take these signals.
+pub(super) fn unblock(signals: &[i32]) {
+    change(libc::SIG_UNBLOCK, signals.iter().fold(0, |set, signal| set | bit(*signal)));
 }
 
 fn bit(signal: i32) -> KernelSet {
