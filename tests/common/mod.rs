@@ -12,6 +12,7 @@ pub mod net;
 pub mod os;
 pub mod pattern;
 pub mod seccomp;
+pub mod trace;
 
 use coreproc::{Cause, Command, Error, ErrorKind, ExitStatus, Info, Process, Service, ServiceOptions};
 use std::ffi::OsStr;
