@@ -167,6 +167,9 @@
 // Its timeout stopped it.
 #define COREPROC_CAUSE_TIMEOUT 4
 
+// It was stopped because the run that it is part of was cancelled.
+#define COREPROC_CAUSE_CANCELLED 5
+
 // The host reaped the child and the kernel could not tell how it ended: exit_code is -1, signal is 0.
 #define COREPROC_FLAG_STATUS_UNKNOWN 1
 
@@ -194,10 +197,12 @@
 // No output: lifecycle events alone.
 #define COREPROC_DELIVERY_NONE 3
 
-// Every process of the service that is spawned after the subscription opened. The default.
+// Every process of the service that is spawned, and every run that is started, after the subscription opened.
+// The default.
 #define COREPROC_SUBSCRIBE_ALL 1
 
-// Those whose command named it: coreproc_command_subscribe.
+// Processes whose command named it (coreproc_command_subscribe), and runs whose options did, with their
+// processes.
 #define COREPROC_SUBSCRIBE_NAMED 2
 
 // The process runs; the first event of each process.
@@ -214,6 +219,40 @@
 
 // Nothing follows. With the flag DRAIN_BOUND, the data name who still holds its pipes, "PID COMMAND\n" each.
 #define COREPROC_EVENT_CLOSED 5
+
+// A run began; the first event of each run.
+#define COREPROC_EVENT_RUN_STARTED 6
+
+// An attempt of a spec of a run was started; the data are the spec's name.
+#define COREPROC_EVENT_SPEC_STARTED 7
+
+// An attempt of a spec failed, the data say why, and another one follows.
+#define COREPROC_EVENT_SPEC_RETRYING 8
+
+// A spec ended: what comes after it may start. Output of it may follow. The data say why it did not pass;
+// they are empty when it did.
+#define COREPROC_EVENT_SPEC_ENDED 9
+
+// A run ended, and its processes are closed; its last event. exit_code is 0 for a success, else 1.
+#define COREPROC_EVENT_RUN_ENDED 10
+
+// Of events, where no spec is meant.
+#define COREPROC_NO_SPEC 4294967295
+
+// Exit code 0.
+#define COREPROC_SPEC_PASSED 1
+
+// Another exit code, a signal, or a start that failed.
+#define COREPROC_SPEC_FAILED 2
+
+// Not started, because of what it comes after or because the run ended first; the error says which.
+#define COREPROC_SPEC_SKIPPED 3
+
+// Stopped because the run was cancelled.
+#define COREPROC_SPEC_CANCELLED 4
+
+// Stopped by its own timeout.
+#define COREPROC_SPEC_TIMED_OUT 5
 
 // Its daemon lives.
 #define COREPROC_PID_ALIVE 1
@@ -232,6 +271,22 @@
 
 // `/ready`: does it take work?
 #define COREPROC_ENDPOINT_READY 2
+
+// Each spec starts the moment its last dependency has ended, several at a time, the one that begins the longest
+// path first. The default.
+#define COREPROC_RUN_ALL 1
+
+// One at a time, in the order of the pipeline, but none before those it comes after; stops at the first failure.
+#define COREPROC_RUN_SEQUENTIAL 2
+
+// Several at a time, whatever comes after what.
+#define COREPROC_RUN_PARALLEL 3
+
+// A failure skips what comes after it, and nothing else. The default, unless the pipeline says otherwise.
+#define COREPROC_KEEP_GOING 1
+
+// A failure that is not allowed cancels the run.
+#define COREPROC_FAIL_FAST 2
 
 // Consecutive events of one process. While it is out, no other taker gets events of that process. Owned by
 // whoever took it; one thread at a time.
@@ -281,6 +336,11 @@ typedef struct coreproc_health coreproc_health;
 // parent ended without a release, the file counts as held. It does not pass an exec.
 typedef struct coreproc_pid_file coreproc_pid_file;
 
+// Specs, each a command and what it comes after; to be run once or often. A builder: one thread at a time.
+// Everything passed in is copied. A setter that fails changes nothing; whether the specs fit together is told
+// by coreproc_pipeline_check, and by coreproc_run_start.
+typedef struct coreproc_pipeline coreproc_pipeline;
+
 // A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the
 // process; while a reference is held, an ended process keeps its status and its captured output.
 typedef struct coreproc_process coreproc_process;
@@ -288,6 +348,14 @@ typedef struct coreproc_process coreproc_process;
 // Which daemons of a user run: a folder with one JSON file for each. Shared: reference-counted, thread-safe; any
 // number of processes may use one folder.
 typedef struct coreproc_registry coreproc_registry;
+
+// A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted, thread-safe; each
+// call is one step to all others.
+typedef struct coreproc_ring coreproc_ring;
+
+// A pipeline under way, or what became of it. Shared: reference-counted, thread-safe. Freeing it does not cancel
+// the run, which goes on to its end, and keeps its service open until then.
+typedef struct coreproc_run coreproc_run;
 
 // Spawns processes and supervises them on one thread, `coreproc-sup`. Shared: reference-counted,
 // thread-safe. Freeing the last reference kills nobody: the thread goes on until the last process is closed.
@@ -383,26 +451,26 @@ typedef struct coreproc_subscription_options {
   uint64_t max_line_bytes;
 } coreproc_subscription_options;
 
-// One event of one process. Read events by the stride that came with them: a later library may append
+// One event of one process, or of one run. Read events by the stride that came with them: a later library may append
 // fields, and kinds, which are to be ignored.
 typedef struct coreproc_event {
   // A COREPROC_EVENT value.
   uint32_t kind;
   // COREPROC_FLAG values.
   uint32_t flags;
-  // Whose event it is.
+  // Whose event it is: a process's id, or a run's, which are of one count.
   uint64_t process_id;
-  // Counts from 1 for each process in each subscription, without gaps.
+  // Counts from 1 for each process, and each run, in each subscription, without gaps.
   uint64_t sequence;
   // When it was seen, on CLOCK_MONOTONIC.
   uint64_t monotonic_ns;
   // When it was seen, on CLOCK_REALTIME.
   uint64_t realtime_ns;
-  // The process's PID.
+  // The process's PID; 0 for a run.
   int32_t pid;
-  // EXITED, CLOSED: 0 to 255 when it exited by itself; else -1.
+  // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 when it exited by itself; else -1. RUN_ENDED: 0 or 1.
   int32_t exit_code;
-  // EXITED, CLOSED: the signal that ended it; else 0.
+  // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: the signal that ended it; else 0.
   int32_t signal;
   // EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
   uint32_t cause;
@@ -411,6 +479,16 @@ typedef struct coreproc_event {
   const uint8_t *data;
   // How many they are.
   size_t len;
+  // The run that it is of; 0: none.
+  uint64_t run_id;
+  // The spec of that run that it is about, by its index in the pipeline; NO_SPEC: none.
+  uint32_t spec;
+  // Which attempt of the spec, from 1; 0 where there was none.
+  uint32_t attempt;
+  // SPEC_ENDED: a COREPROC_SPEC value; else 0.
+  uint32_t spec_state;
+  // 0.
+  uint32_t reserved;
 } coreproc_event;
 
 // Runs on the subscription's thread, `coreproc-dsp`, for a batch of consecutive events of one process, never
@@ -507,6 +585,102 @@ typedef struct coreproc_daemon_options {
   const struct coreproc_daemon_entry *entry;
 } coreproc_daemon_options;
 
+// How to run a pipeline. Zero is the default everywhere.
+typedef struct coreproc_run_options {
+  // sizeof(coreproc_run_options).
+  uint32_t struct_size;
+  // A COREPROC_RUN value (0: ALL).
+  uint32_t mode;
+  // KEEP_GOING or FAIL_FAST (0: what the pipeline says; there, KEEP_GOING).
+  uint32_t on_failure;
+  // Must be 0.
+  uint32_t reserved;
+  // How many specs run at a time (0: what the pipeline says; there, as many as there are processors; UNLIMITED:
+  // all of them). SEQUENTIAL is one.
+  uint64_t limit;
+  // Cancels the run when it has taken so long (0, UNLIMITED: never).
+  uint64_t deadline_ms;
+  // Gets the events of the run and of its processes; needed for one with the scope NAMED. NULL: none.
+  struct coreproc_subscription *subscription;
+} coreproc_run_options;
+
+// Where a run is. Plain data.
+typedef struct coreproc_run_info {
+  // sizeof(coreproc_run_info), set by the caller; as much as both sides know is written.
+  uint32_t struct_size;
+  // 1 once every spec has ended and the results are there, else 0.
+  uint32_t ended;
+  // 1 once it has ended and every spec passed, but for those whose failure is allowed; else 0. A skipped or
+  // a cancelled spec is no success.
+  uint32_t success;
+  // 0.
+  uint32_t reserved;
+  // How many specs there are.
+  uint64_t total;
+  // Not started.
+  uint64_t waiting;
+  // Each has a process, or is just getting one.
+  uint64_t running;
+  // Failed, and waiting for their next attempt.
+  uint64_t retrying;
+  // Ended as COREPROC_SPEC_PASSED says.
+  uint64_t passed;
+  // Ended as COREPROC_SPEC_FAILED says.
+  uint64_t failed;
+  // Ended as COREPROC_SPEC_SKIPPED says.
+  uint64_t skipped;
+  // Ended as COREPROC_SPEC_CANCELLED says.
+  uint64_t cancelled;
+  // Ended as COREPROC_SPEC_TIMED_OUT says.
+  uint64_t timed_out;
+  // When it was started, on CLOCK_MONOTONIC.
+  uint64_t started_monotonic_ns;
+  // When it was started, on CLOCK_REALTIME.
+  uint64_t started_realtime_ns;
+  // From its start to the end of the last spec; 0 before it has ended.
+  uint64_t duration_ns;
+} coreproc_run_info;
+
+// What became of a spec. Pointers live as long as the handle that it was asked of.
+typedef struct coreproc_spec_result {
+  // sizeof(coreproc_spec_result), set by the caller; as much as both sides know is written.
+  uint32_t struct_size;
+  // A COREPROC_SPEC value.
+  uint32_t state;
+  // Of its last attempt: 0 to 255 when it exited by itself; else -1.
+  int32_t exit_code;
+  // The signal that ended its last attempt; else 0.
+  int32_t signal;
+  // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED.
+  uint32_t flags;
+  // How often it was started, failed starts included.
+  uint32_t attempts;
+  // 1 if its failure is allowed, else 0.
+  uint32_t allow_failure;
+  // 0.
+  uint32_t reserved;
+  // Its name, which ends with a NUL.
+  const char *name;
+  // Its length without the NUL.
+  size_t name_len;
+  // Why it did not pass, such as `skipped: "build" failed`, or "" when it did; ends with a NUL.
+  const char *error;
+  // Its length without the NUL.
+  size_t error_len;
+  // What the capture of its last attempt holds, both streams in order of arrival; never NULL.
+  const uint8_t *output;
+  // How many bytes that are.
+  size_t output_len;
+  // Bytes of its output that the capture does not hold.
+  uint64_t dropped_bytes;
+  // When its first attempt was started, on CLOCK_MONOTONIC; 0 if none was.
+  uint64_t started_monotonic_ns;
+  // When its first attempt was started, on CLOCK_REALTIME; 0 if none was.
+  uint64_t started_realtime_ns;
+  // From the start of its first attempt to the end of its last.
+  uint64_t duration_ns;
+} coreproc_spec_result;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -550,6 +724,43 @@ size_t coreproc_bytes_len(const struct coreproc_bytes *bytes);
 
 // Frees bytes; NULL is fine.
 void coreproc_bytes_free(struct coreproc_bytes *bytes);
+
+// An empty ring for `size` bytes; 0 keeps nothing. Memory is taken as it is needed; where it cannot be had,
+// what there is becomes the size. On success `*out` is to be freed with coreproc_ring_free. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_new(size_t size,
+                                  struct coreproc_ring **out,
+                                  struct coreproc_error **err);
+
+// Another reference to the same ring, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_ring *coreproc_ring_ref(struct coreproc_ring *ring);
+
+// Keeps `len` bytes, in place of the oldest where the ring is full. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_write(struct coreproc_ring *ring,
+                                    const uint8_t *data,
+                                    size_t len,
+                                    struct coreproc_error **err);
+
+// Copies what the ring holds, oldest first, to `buffer`, if it fits into `size` bytes. `*out` is how many bytes
+// the ring holds: when that is more than `size`, nothing was copied, and another try needs as much.
+// Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_copy(struct coreproc_ring *ring,
+                                   uint8_t *buffer,
+                                   size_t size,
+                                   size_t *out,
+                                   struct coreproc_error **err);
+
+// How many bytes the ring holds; 0 for NULL, and in a child of fork. Thread-safe.
+size_t coreproc_ring_len(const struct coreproc_ring *ring);
+
+// How many bytes the ring holds at most; 0 for NULL, and in a child of fork. Thread-safe.
+size_t coreproc_ring_cap(const struct coreproc_ring *ring);
+
+// Forgets what the ring holds; NULL is fine. Its memory is kept for what comes. Thread-safe.
+void coreproc_ring_reset(struct coreproc_ring *ring);
+
+// Gives a reference back; NULL is fine.
+void coreproc_ring_free(struct coreproc_ring *ring);
 
 // Starts a service. `options` may be NULL. On success `*out` is to be freed with coreproc_service_free.
 // Thread-safe. Errors: INVALID_ARGUMENT, SYSTEM (epoll_create1(2), timerfd_create(2), pthread_create(3)).
@@ -792,6 +1003,13 @@ coreproc_result coreproc_process_write(struct coreproc_process *process,
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_process_close_stdin(struct coreproc_process *process,
                                              struct coreproc_error **err);
+
+// Closes our end of an output, COREPROC_STREAM_STDOUT or _STDERR: what is in the pipe is lost, and whoever writes
+// to it from now on gets a SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent; fine for an output
+// that is no pipe of ours. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_close_output(struct coreproc_process *process,
+                                              uint32_t stream,
+                                              struct coreproc_error **err);
 
 // Another reference to the same process, to be freed on its own; NULL gives NULL. Thread-safe.
 struct coreproc_process *coreproc_process_ref(struct coreproc_process *process);
@@ -1156,6 +1374,121 @@ struct coreproc_daemon *coreproc_daemon_ref(struct coreproc_daemon *daemon);
 // Gives a reference back; NULL is fine. The last one to a daemon that runs gives everything back, without
 // waiting for requests.
 void coreproc_daemon_free(struct coreproc_daemon *daemon);
+
+// An empty pipeline. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_new(struct coreproc_pipeline **out, struct coreproc_error **err);
+
+// Adds a spec of this name, UTF-8, that runs a copy of `command`, whose timeout is that of each attempt.
+// `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_add(struct coreproc_pipeline *pipeline,
+                                      const char *name,
+                                      size_t name_len,
+                                      const struct coreproc_command *command,
+                                      size_t *spec,
+                                      struct coreproc_error **err);
+
+// Starts a spec after the one of this name, which may be added later, has ended. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_after(struct coreproc_pipeline *pipeline,
+                                        size_t spec,
+                                        const char *name,
+                                        size_t name_len,
+                                        struct coreproc_error **err);
+
+// With 1, a spec's failure counts, but does not skip what comes after it. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_allow_failure(struct coreproc_pipeline *pipeline,
+                                                size_t spec,
+                                                uint32_t allowed,
+                                                struct coreproc_error **err);
+
+// With 1, a spec runs once all that it comes after has ended, however that went, and after a failure or a
+// cancel too: clean-up. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_always_run(struct coreproc_pipeline *pipeline,
+                                             size_t spec,
+                                             uint32_t always,
+                                             struct coreproc_error **err);
+
+// How many attempts follow the first one as long as they fail (0: none), after which wait: `first_ms`
+// (0: 100), then twice the last one each time, `most_ms` (0: 10000; UNLIMITED: any) at most. Errors:
+// INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_retries(struct coreproc_pipeline *pipeline,
+                                          size_t spec,
+                                          uint32_t retries,
+                                          uint64_t first_ms,
+                                          uint64_t most_ms,
+                                          struct coreproc_error **err);
+
+// How many specs it has; 0 for NULL.
+size_t coreproc_pipeline_spec_count(const struct coreproc_pipeline *pipeline);
+
+// Can it run? Names are unique and not empty; dependencies are known, not doubled, and without cycle. Linear in
+// specs and dependencies. Errors: INVALID_ARGUMENT, whose message says what is wrong first, where, and how much
+// else is: `check pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+coreproc_result coreproc_pipeline_check(const struct coreproc_pipeline *pipeline,
+                                        struct coreproc_error **err);
+
+// All that is wrong with it, as JSON: an array, empty when it can run, of
+// `{"kind": "unknown_dependency", "specs": [3], "place": "specs[3].after[0]", "message": "unknown spec …"}`.
+// Kinds: empty_name, duplicate_name, empty_dependency, duplicate_dependency, self_dependency,
+// unknown_dependency, cycle, command; a later library may know more. `specs` are the indexes of those concerned;
+// of a cycle first those that the message names, in its order, then all others that are in a cycle with them.
+// `*out` is to be freed with coreproc_bytes_free. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_problems(const struct coreproc_pipeline *pipeline,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
+
+// Frees a pipeline; NULL is fine. Its runs go on.
+void coreproc_pipeline_free(struct coreproc_pipeline *pipeline);
+
+// Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most one a processor, which end
+// with it. The pipeline is copied: it can be changed, and run again. `options` may be NULL. `*out` is to be freed
+// with coreproc_run_free. Errors: INVALID_ARGUMENT, also for a pipeline that cannot run, of which nothing was
+// started (see coreproc_pipeline_check); CLOSED, SYSTEM (pthread_create(3)), PANIC.
+coreproc_result coreproc_run_start(const struct coreproc_pipeline *pipeline,
+                                   struct coreproc_service *service,
+                                   const struct coreproc_run_options *options,
+                                   struct coreproc_run **out,
+                                   struct coreproc_error **err);
+
+// Waits up to `timeout_ms` (-1: for ever; 0: only looks) until every spec has ended and every process of the run
+// is closed: then coreproc_run_info_get and coreproc_run_spec_get tell what became of it. Thread-safe. Errors:
+// INVALID_ARGUMENT, TIMED_OUT, DEADLOCK, PANIC.
+coreproc_result coreproc_run_wait(struct coreproc_run *run,
+                                  int64_t timeout_ms,
+                                  struct coreproc_error **err);
+
+// Cancels a run, without waiting: what runs is stopped as its command says, what waits is skipped. Specs that
+// always run are neither. A second call ends those too, and kills what has not stopped yet. Fine once the run has
+// ended. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_run_cancel(struct coreproc_run *run,
+                                    struct coreproc_error **err);
+
+// Its number in its service, of the same count as those of processes; its events carry it. 0 for NULL.
+// Thread-safe.
+uint64_t coreproc_run_id(const struct coreproc_run *run);
+
+// How many specs it has; 0 for NULL. Thread-safe.
+size_t coreproc_run_spec_count(const struct coreproc_run *run);
+
+// Where a run is now, or how it went. The caller sets `out->struct_size`. Thread-safe. Errors: INVALID_ARGUMENT,
+// PANIC.
+coreproc_result coreproc_run_info_get(struct coreproc_run *run,
+                                      struct coreproc_run_info *out,
+                                      struct coreproc_error **err);
+
+// What became of a spec, by its index, of a run that has ended. The caller sets `out->struct_size`. What it
+// points to lives as long as this handle. Thread-safe. Errors: INVALID_ARGUMENT, INVALID_STATE while the run has
+// not ended, PANIC.
+coreproc_result coreproc_run_spec_get(struct coreproc_run *run,
+                                      size_t spec,
+                                      struct coreproc_spec_result *out,
+                                      struct coreproc_error **err);
+
+// Another reference to the same run, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_run *coreproc_run_ref(struct coreproc_run *run);
+
+// Gives a reference back; NULL is fine. Never blocks, never cancels. What results of this reference point to is
+// gone.
+void coreproc_run_free(struct coreproc_run *run);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -109,6 +109,11 @@ impl Error {
         self
     }
 
+    /// What went wrong, without operation and subject.
+    pub(crate) fn cause(&self) -> &str {
+        &self.0.cause
+    }
+
     /// What kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

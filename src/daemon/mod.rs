@@ -27,4 +27,4 @@ pub(crate) use entry::{from_ns, to_ns};
 pub use health::{HealthOptions, HealthServer};
 pub use life::StopHandle;
 pub use pid_file::{PidFile, PidRead, PidState, read_pid};
-pub use registry::{Listing, Problem, Registry};
+pub use registry::{Listing, Problem as RegistryProblem, Registry};

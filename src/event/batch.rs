@@ -1,15 +1,15 @@
-//! [`Batch`]: consecutive events of one process, and the credit that they hold.
+//! [`Batch`]: consecutive events of one process, or run, and the credit that they hold.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memchr::memchr;
 
-use super::event::{Event, EventKind};
-use super::mailbox::{Buffer, Cursor, RecordKind};
+use super::event::{Event, EventKind, RunPart};
+use super::mailbox::{Buffer, Cursor, Origin, RecordKind, RunRecord};
 use super::subscription::Core;
 
-/// Consecutive events of one process.
+/// Consecutive events of one process, or of one run.
 ///
 /// It holds that process's turn and credit: no other thread gets events of the same process until it is
 /// dropped, and while its queue is full the child is not read. Events borrow from it.
@@ -17,7 +17,7 @@ pub struct Batch {
     core: Arc<Core>,
     buffer: Option<Buffer>,
     process_id: u64,
-    pid: i32,
+    origin: Origin,
     first_sequence: u64,
     start: Cursor,
     /// Events end here; None is the whole buffer.
@@ -30,7 +30,7 @@ impl Batch {
     pub(super) fn new(
         core: Arc<Core>,
         process_id: u64,
-        pid: i32,
+        origin: Origin,
         last_sequence: u64,
         (buffer, start): (Buffer, Cursor),
     ) -> Batch {
@@ -38,7 +38,7 @@ impl Batch {
             core,
             buffer: Some(buffer),
             process_id,
-            pid,
+            origin,
             first_sequence: last_sequence + 1,
             start,
             end: None,
@@ -110,6 +110,7 @@ impl<'a> Iterator for Events<'a> {
         let output = |stream, partial, unterminated| EventKind::Output { stream, partial, unterminated };
         let lost = record.lost && self.at.offset == 0;
         let mut data = bytes;
+        let mut part = self.batch.origin.part;
         let mut next = Cursor { record: self.at.record + 1, offset: 0 };
         let kind = match record.kind {
             RecordKind::Started => EventKind::Started,
@@ -127,13 +128,26 @@ impl<'a> Iterator for Events<'a> {
             }
             RecordKind::Exited(ending) => EventKind::Exited(ending),
             RecordKind::Closed { ending, drain_bound } => EventKind::Closed { ending, drain_bound },
+            RecordKind::Run(what, spec) => {
+                if let (Some(part), Some((spec, attempt))) = (&mut part, spec) {
+                    *part = RunPart { spec: Some(spec), attempt, ..*part };
+                }
+                match what {
+                    RunRecord::Started => EventKind::RunStarted,
+                    RunRecord::SpecStarted => EventKind::SpecStarted,
+                    RunRecord::SpecRetrying { status } => EventKind::SpecRetrying { status },
+                    RunRecord::SpecEnded { state, status } => EventKind::SpecEnded { state, status },
+                    RunRecord::Ended { success } => EventKind::RunEnded { success },
+                }
+            }
         };
         self.at = next;
         self.given += 1;
         Some(Event {
             kind,
             process_id: self.batch.process_id,
-            pid: self.batch.pid,
+            pid: self.batch.origin.pid,
+            part,
             sequence: self.batch.first_sequence + self.given - 1,
             time: record.time,
             lost,

@@ -25,6 +25,34 @@ pub enum Cause {
     Killed,
     /// By its timeout.
     Timeout,
+    /// Because the run that it is part of was cancelled.
+    Cancelled,
+}
+
+/// How a spec of a run ended. Every spec of a run ends in exactly one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SpecState {
+    /// Exit code 0.
+    Passed,
+    /// Another exit code, a signal, or a start that failed.
+    Failed,
+    /// Not started, because of what it comes after or because the run ended first; the error says which.
+    Skipped,
+    /// Stopped because the run was cancelled.
+    Cancelled,
+    /// Stopped by its own timeout.
+    TimedOut,
+}
+
+/// Which part of which run something belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RunPart {
+    /// The run's number, of the same count as those of processes.
+    pub run_id: u64,
+    /// The spec's index in its pipeline; None: the run as a whole.
+    pub spec: Option<usize>,
+    /// Which attempt of the spec, from 1; 0 where there was none.
+    pub attempt: u32,
 }
 
 /// How and why a process ended.
@@ -59,18 +87,43 @@ pub enum EventKind {
         /// Somebody still holds its output pipes; [`Event::data`] names them, `PID COMMAND` a line.
         drain_bound: bool,
     },
+    /// A run began; the first of its events.
+    RunStarted,
+    /// An attempt of a spec was started; [`Event::data`] is the spec's name. The process's own events, which
+    /// come apart from those of the run, name the same [`RunPart`].
+    SpecStarted,
+    /// An attempt of a spec failed, [`Event::data`] says why, and another one follows.
+    SpecRetrying {
+        /// How it ended; None when its start failed.
+        status: Option<ExitStatus>,
+    },
+    /// A spec ended: what comes after it may start. Output of it may follow. [`Event::data`] says why it did
+    /// not pass; empty when it did.
+    SpecEnded {
+        /// How.
+        state: SpecState,
+        /// How its last attempt ended; None when there was none, or its start failed.
+        status: Option<ExitStatus>,
+    },
+    /// The run ended, and every process of it is closed; the last of its events.
+    RunEnded {
+        /// As in [`RunReport::success`](crate::RunReport::success).
+        success: bool,
+    },
 }
 
-/// One event of one process.
+/// One event of one process, or of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
     /// What happened.
     pub kind: EventKind,
-    /// To which process of the service.
+    /// To which process of the service; an event of a run has the run's number here.
     pub process_id: u64,
-    /// Its PID, for showing: it may be reused once the process has ended.
+    /// Its PID, for showing: it may be reused once the process has ended. 0 for a run.
     pub pid: i32,
-    /// Counts from 1 for each process in each subscription, without gaps.
+    /// The run and the spec that it is about; None for processes that are of no run.
+    pub part: Option<RunPart>,
+    /// Counts from 1 for each process, and each run, in each subscription, without gaps.
     pub sequence: u64,
     /// When it was seen.
     pub time: Stamp,

@@ -1,4 +1,4 @@
-//! The events of one process that wait for one subscription: records, and the bytes they point into.
+//! The events of one process, or run, that wait for one subscription: records, and the bytes they point into.
 //!
 //! Lines are not split here: a record holds a run of whole lines, and the taker's thread splits it. A line
 //! longer than the maximum leaves in pieces of exactly that size.
@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
 
-use super::event::{Ending, Stream};
+use super::event::{Ending, RunPart, SpecState, Stream};
 use super::subscription::Source;
 use crate::sys::clock::Stamp;
+use crate::sys::pidfd::ExitStatus;
 
 /// What a record costs against the queue's limit besides its bytes, so that tiny writes are bounded too.
 const RECORD_COST: usize = 64;
@@ -29,6 +30,25 @@ pub(super) enum RecordKind {
         ending: Ending,
         drain_bound: bool,
     },
+    /// Of a run, and of these a spec of it at this attempt.
+    Run(RunRecord, Option<(usize, u32)>),
+}
+
+/// What happens to a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunRecord {
+    Started,
+    SpecStarted,
+    SpecRetrying { status: Option<ExitStatus> },
+    SpecEnded { state: SpecState, status: Option<ExitStatus> },
+    Ended { success: bool },
+}
+
+/// Whose events a mailbox holds, as they show it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) pid: i32,
+    pub(crate) part: Option<RunPart>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +89,7 @@ pub(super) struct Cursor {
 
 /// One process's queue in one subscription.
 pub(super) struct Mailbox {
-    pub(super) pid: i32,
+    pub(super) origin: Origin,
     pub(super) source: Arc<dyn Source>,
     filling: Buffer,
     /// Taken in part, and given back.
@@ -95,9 +115,9 @@ pub(super) struct Limits {
 }
 
 impl Mailbox {
-    pub(super) fn new(pid: i32, source: Arc<dyn Source>) -> Mailbox {
+    pub(super) fn new(origin: Origin, source: Arc<dyn Source>) -> Mailbox {
         Mailbox {
-            pid,
+            origin,
             source,
             filling: Buffer::default(),
             rest: None,

@@ -13,5 +13,5 @@ pub(crate) mod subscription;
 pub(crate) mod wait;
 
 pub use batch::Batch;
-pub use event::{Cause, Event, EventKind, Stream};
+pub use event::{Cause, Event, EventKind, RunPart, SpecState, Stream};
 pub use subscription::{Delivery, Subscription, SubscriptionOptions, SubscriptionScope};

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::batch::Batch;
 use super::driver::Host;
-use super::event::{Ending, Stream};
+use super::event::{Ending, RunPart, Stream};
 use super::mailbox::{Buffer, Cursor, Limits, Mailbox, RecordKind};
+pub(crate) use super::mailbox::{Origin, RunRecord};
 use super::wait::{self, Deadline, Gate, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
@@ -18,10 +19,10 @@ use crate::sys::pipe::Bell;
 /// Whose events a subscription gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SubscriptionScope {
-    /// Those of every process of the service that is spawned after it opened.
+    /// Those of every process of the service that is spawned, and every run that is started, after it opened.
     #[default]
     All,
-    /// Those of processes whose command named it.
+    /// Those of processes whose command named it, and of runs whose options did, with their processes.
     Named,
 }
 
@@ -79,6 +80,13 @@ pub(crate) trait Source: Send + Sync {
     fn resume(&self);
 }
 
+/// A run: its events are too few to be held back.
+struct Unpaused;
+
+impl Source for Unpaused {
+    fn resume(&self) {}
+}
+
 /// The shared part of a subscription.
 pub(crate) struct Core {
     host: Arc<dyn Host>,
@@ -96,7 +104,7 @@ struct State {
     boxes: HashMap<u64, Mailbox>,
     ready: VecDeque<u64>,
     spare: Vec<Buffer>,
-    /// Processes that are not closed yet.
+    /// Processes that are not closed yet, and runs that have not ended.
     attached: usize,
     /// No process can be added any more.
     source_ended: bool,
@@ -136,13 +144,24 @@ impl Core {
     }
 
     /// Adds a process; its first event is `started`. False when the subscription is closed.
-    pub(crate) fn attach(&self, id: u64, pid: i32, source: Arc<dyn Source>, time: Stamp) -> bool {
+    pub(crate) fn attach(&self, id: u64, origin: Origin, source: Arc<dyn Source>, time: Stamp) -> bool {
+        self.add(id, origin, source, RecordKind::Started, time)
+    }
+
+    /// Adds a run; its first event is `started`. False when the subscription is closed.
+    pub(crate) fn attach_run(&self, run_id: u64, time: Stamp) -> bool {
+        let part = RunPart { run_id, spec: None, attempt: 0 };
+        let origin = Origin { pid: 0, part: Some(part) };
+        self.add(run_id, origin, Arc::new(Unpaused), RecordKind::Run(RunRecord::Started, None), time)
+    }
+
+    fn add(&self, id: u64, origin: Origin, source: Arc<dyn Source>, first: RecordKind, time: Stamp) -> bool {
         let mut state = lock(&self.state);
         if state.closed {
             return false;
         }
-        let mut mailbox = Mailbox::new(pid, source);
-        mailbox.push_lifecycle(RecordKind::Started, time, &[]);
+        let mut mailbox = Mailbox::new(origin, source);
+        mailbox.push_lifecycle(first, time, &[]);
         state.boxes.insert(id, mailbox);
         state.attached += 1;
         self.announce(&mut state, id);
@@ -191,6 +210,18 @@ impl Core {
         mailbox.push_lifecycle(kind, time, holders.unwrap_or_default().as_bytes());
         mailbox.finished = true;
         state.attached -= 1;
+        self.announce(&mut state, id);
+        self.end_if_over(&mut state);
+    }
+
+    /// What happened to a run, and to which attempt of which spec.
+    pub(crate) fn push_run(&self, id: u64, what: RunRecord, spec: Option<(usize, u32)>, text: &str, time: Stamp) {
+        let mut state = lock(&self.state);
+        let Some(mailbox) = state.boxes.get_mut(&id) else { return };
+        mailbox.push_lifecycle(RecordKind::Run(what, spec), time, text.as_bytes());
+        let ended = matches!(what, RunRecord::Ended { .. });
+        mailbox.finished |= ended;
+        state.attached -= usize::from(ended);
         self.announce(&mut state, id);
         self.end_if_over(&mut state);
     }
@@ -263,7 +294,7 @@ impl Core {
                 continue;
             }
             let taken = mailbox.take(|| spare.pop().unwrap_or_default());
-            let batch = Batch::new(Arc::clone(self), id, mailbox.pid, mailbox.sequence, taken);
+            let batch = Batch::new(Arc::clone(self), id, mailbox.origin, mailbox.sequence, taken);
             if !state.ready.is_empty() {
                 self.takers.notify_one(self.host.driver());
             }

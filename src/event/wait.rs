@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::driver::{Driver, Host};
+use super::driver::{Driver, Host, Seat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::monotonic_ns;
 
@@ -48,6 +48,11 @@ impl Deadline {
             let ns = u64::try_from(t.as_nanos()).unwrap_or(u64::MAX);
             if ns == 0 { 0 } else { monotonic_ns().saturating_add(ns) }
         }))
+    }
+
+    /// At this moment of CLOCK_MONOTONIC; None: no limit.
+    pub(crate) fn at(at: Option<u64>) -> Deadline {
+        Deadline(at)
     }
 
     /// Does it wait at all?
@@ -94,6 +99,29 @@ impl Gate {
 pub(crate) fn wait<T, R>(
     host: &dyn Host,
     operation: &'static str,
+    place: (&Mutex<T>, &Gate),
+    deadline: Deadline,
+    check: impl FnMut(&mut T) -> Option<R>,
+) -> Result<Option<R>> {
+    wait_in(|| host.driver().sit(), host, operation, place, deadline, check)
+}
+
+/// As [`wait`], asleep: for what a thread of ours that waits itself brings about, and would be slower at from
+/// beside the seat.
+pub(crate) fn wait_asleep<T, R>(
+    host: &dyn Host,
+    operation: &'static str,
+    place: (&Mutex<T>, &Gate),
+    deadline: Deadline,
+    check: impl FnMut(&mut T) -> Option<R>,
+) -> Result<Option<R>> {
+    wait_in(|| None, host, operation, place, deadline, check)
+}
+
+fn wait_in<'a, T, R>(
+    sit: impl Fn() -> Option<Seat<'a>>,
+    host: &dyn Host,
+    operation: &'static str,
     (mutex, gate): (&Mutex<T>, &Gate),
     deadline: Deadline,
     mut check: impl FnMut(&mut T) -> Option<R>,
@@ -113,7 +141,7 @@ pub(crate) fn wait<T, R>(
             return Err(Error::new(ErrorKind::Deadlock, operation, "would wait inside a callback"));
         }
         if seat.is_none() {
-            seat = host.driver().sit();
+            seat = sit();
         }
         match &mut seat {
             Some(seat) => {

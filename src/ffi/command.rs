@@ -46,7 +46,7 @@ pub const COREPROC_GROUP_INHERIT: u32 = 2;
 
 /// What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything passed in is
 /// copied. A setter that fails changes nothing.
-pub struct coreproc_command(Command);
+pub struct coreproc_command(pub(super) Command);
 
 const SET: &str = "set command";
 

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char};
 
 use super::error::{coreproc_error, coreproc_result};
 use super::guard;
+use super::run::coreproc_run;
 use super::service::coreproc_service;
 
 /// Panics inside the guard with this message.
@@ -30,6 +31,18 @@ pub unsafe extern "C" fn coreproc_test_panic_supervisor(service: *mut coreproc_s
     // SAFETY: the caller's promise.
     if let Some(service) = unsafe { service.as_ref() } {
         service.0.supervisor().panic_at_next_turn();
+    }
+}
+
+/// Makes a worker of the run panic at its next job.
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_test_panic_run(run: *mut coreproc_run) {
+    // SAFETY: the caller's promise.
+    if let Some(run) = unsafe { run.as_ref() } {
+        run.run().panic_at_next_job();
     }
 }
 

@@ -10,7 +10,9 @@ use super::process::{
 };
 use super::service::coreproc_service;
 use crate::error::{Error, Result};
-use crate::{Batch, Delivery, Ending, Event, EventKind, Stream, Subscription, SubscriptionOptions, SubscriptionScope};
+use crate::{
+    Batch, Delivery, Ending, Event, EventKind, SpecState, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
+};
 
 /// Output as it was read.
 pub const COREPROC_DELIVERY_CHUNKS: u32 = 1;
@@ -19,9 +21,11 @@ pub const COREPROC_DELIVERY_LINES: u32 = 2;
 /// No output: lifecycle events alone.
 pub const COREPROC_DELIVERY_NONE: u32 = 3;
 
-/// Every process of the service that is spawned after the subscription opened. The default.
+/// Every process of the service that is spawned, and every run that is started, after the subscription opened.
+/// The default.
 pub const COREPROC_SUBSCRIBE_ALL: u32 = 1;
-/// Those whose command named it: coreproc_command_subscribe.
+/// Processes whose command named it (coreproc_command_subscribe), and runs whose options did, with their
+/// processes.
 pub const COREPROC_SUBSCRIBE_NAMED: u32 = 2;
 
 /// The process runs; the first event of each process.
@@ -34,6 +38,31 @@ pub const COREPROC_EVENT_STDERR: u32 = 3;
 pub const COREPROC_EVENT_EXITED: u32 = 4;
 /// Nothing follows. With the flag DRAIN_BOUND, the data name who still holds its pipes, "PID COMMAND\n" each.
 pub const COREPROC_EVENT_CLOSED: u32 = 5;
+/// A run began; the first event of each run.
+pub const COREPROC_EVENT_RUN_STARTED: u32 = 6;
+/// An attempt of a spec of a run was started; the data are the spec's name.
+pub const COREPROC_EVENT_SPEC_STARTED: u32 = 7;
+/// An attempt of a spec failed, the data say why, and another one follows.
+pub const COREPROC_EVENT_SPEC_RETRYING: u32 = 8;
+/// A spec ended: what comes after it may start. Output of it may follow. The data say why it did not pass;
+/// they are empty when it did.
+pub const COREPROC_EVENT_SPEC_ENDED: u32 = 9;
+/// A run ended, and its processes are closed; its last event. exit_code is 0 for a success, else 1.
+pub const COREPROC_EVENT_RUN_ENDED: u32 = 10;
+
+/// Of events, where no spec is meant.
+pub const COREPROC_NO_SPEC: u32 = 0xFFFF_FFFF;
+
+/// Exit code 0.
+pub const COREPROC_SPEC_PASSED: u32 = 1;
+/// Another exit code, a signal, or a start that failed.
+pub const COREPROC_SPEC_FAILED: u32 = 2;
+/// Not started, because of what it comes after or because the run ended first; the error says which.
+pub const COREPROC_SPEC_SKIPPED: u32 = 3;
+/// Stopped because the run was cancelled.
+pub const COREPROC_SPEC_CANCELLED: u32 = 4;
+/// Stopped by its own timeout.
+pub const COREPROC_SPEC_TIMED_OUT: u32 = 5;
 
 /// A stream of the events of processes. Shared: reference-counted, thread-safe. Freeing the last reference
 /// closes it, without waiting.
@@ -58,7 +87,7 @@ pub struct coreproc_subscription_options {
     pub max_line_bytes: u64,
 }
 
-/// One event of one process. Read events by the stride that came with them: a later library may append
+/// One event of one process, or of one run. Read events by the stride that came with them: a later library may append
 /// fields, and kinds, which are to be ignored.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -67,19 +96,19 @@ pub struct coreproc_event {
     pub kind: u32,
     /// COREPROC_FLAG values.
     pub flags: u32,
-    /// Whose event it is.
+    /// Whose event it is: a process's id, or a run's, which are of one count.
     pub process_id: u64,
-    /// Counts from 1 for each process in each subscription, without gaps.
+    /// Counts from 1 for each process, and each run, in each subscription, without gaps.
     pub sequence: u64,
     /// When it was seen, on CLOCK_MONOTONIC.
     pub monotonic_ns: u64,
     /// When it was seen, on CLOCK_REALTIME.
     pub realtime_ns: u64,
-    /// The process's PID.
+    /// The process's PID; 0 for a run.
     pub pid: i32,
-    /// EXITED, CLOSED: 0 to 255 when it exited by itself; else -1.
+    /// EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 when it exited by itself; else -1. RUN_ENDED: 0 or 1.
     pub exit_code: i32,
-    /// EXITED, CLOSED: the signal that ended it; else 0.
+    /// EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: the signal that ended it; else 0.
     pub signal: i32,
     /// EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
     pub cause: u32,
@@ -88,12 +117,23 @@ pub struct coreproc_event {
     pub data: *const u8,
     /// How many they are.
     pub len: usize,
+    /// The run that it is of; 0: none.
+    pub run_id: u64,
+    /// The spec of that run that it is about, by its index in the pipeline; NO_SPEC: none.
+    pub spec: u32,
+    /// Which attempt of the spec, from 1; 0 where there was none.
+    pub attempt: u32,
+    /// SPEC_ENDED: a COREPROC_SPEC value; else 0.
+    pub spec_state: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 const _: () = {
-    assert!(size_of::<coreproc_event>() == 72);
+    assert!(size_of::<coreproc_event>() == 96);
     assert!(std::mem::offset_of!(coreproc_event, pid) == 40);
     assert!(std::mem::offset_of!(coreproc_event, data) == 56);
+    assert!(std::mem::offset_of!(coreproc_event, run_id) == 72);
     assert!(size_of::<coreproc_subscription_options>() == 32);
     assert!(size_of::<super::service::coreproc_service_options>() == 32);
     assert!(size_of::<super::service::coreproc_stop_options>() == 24);
@@ -125,8 +165,13 @@ fn event_of(event: &Event<'_>) -> coreproc_event {
         let (exit_code, signal, flags) = status_fields(Some(ending.status));
         (exit_code, signal, flags, cause_value(ending.cause))
     };
+    let of_status = |status| {
+        let (exit_code, signal, flags) = status_fields(status);
+        (exit_code, signal, flags, COREPROC_CAUSE_NONE)
+    };
+    let none = of_status(None);
     let (kind, (exit_code, signal, flags, cause)) = match event.kind {
-        EventKind::Started => (COREPROC_EVENT_STARTED, (-1, 0, 0, COREPROC_CAUSE_NONE)),
+        EventKind::Started => (COREPROC_EVENT_STARTED, none),
         EventKind::Output { stream, partial, unterminated } => {
             let kind = if stream == Stream::Stdout { COREPROC_EVENT_STDOUT } else { COREPROC_EVENT_STDERR };
             let flag = |set: bool, flag: u32| if set { flag } else { 0 };
@@ -139,7 +184,17 @@ fn event_of(event: &Event<'_>) -> coreproc_event {
             let bound = if drain_bound { COREPROC_FLAG_DRAIN_BOUND } else { 0 };
             (COREPROC_EVENT_CLOSED, (exit_code, signal, flags | bound, cause))
         }
+        EventKind::RunStarted => (COREPROC_EVENT_RUN_STARTED, none),
+        EventKind::SpecStarted => (COREPROC_EVENT_SPEC_STARTED, none),
+        EventKind::SpecRetrying { status } => (COREPROC_EVENT_SPEC_RETRYING, of_status(status)),
+        EventKind::SpecEnded { status, .. } => (COREPROC_EVENT_SPEC_ENDED, of_status(status)),
+        EventKind::RunEnded { success } => (COREPROC_EVENT_RUN_ENDED, (i32::from(!success), 0, 0, COREPROC_CAUSE_NONE)),
     };
+    let spec_state = match event.kind {
+        EventKind::SpecEnded { state, .. } => spec_state_value(state),
+        _ => 0,
+    };
+    let spec = event.part.and_then(|part| part.spec);
     let lost = if event.lost { COREPROC_FLAG_LOST } else { 0 };
     coreproc_event {
         kind,
@@ -154,6 +209,21 @@ fn event_of(event: &Event<'_>) -> coreproc_event {
         cause,
         data: event.data.as_ptr(),
         len: event.data.len(),
+        run_id: event.part.map_or(0, |part| part.run_id),
+        spec: spec.map_or(COREPROC_NO_SPEC, |spec| u32::try_from(spec).unwrap_or(COREPROC_NO_SPEC)),
+        attempt: event.part.map_or(0, |part| part.attempt),
+        spec_state,
+        reserved: 0,
+    }
+}
+
+pub(super) fn spec_state_value(state: SpecState) -> u32 {
+    match state {
+        SpecState::Passed => COREPROC_SPEC_PASSED,
+        SpecState::Failed => COREPROC_SPEC_FAILED,
+        SpecState::Skipped => COREPROC_SPEC_SKIPPED,
+        SpecState::Cancelled => COREPROC_SPEC_CANCELLED,
+        SpecState::TimedOut => COREPROC_SPEC_TIMED_OUT,
     }
 }
 

@@ -2,23 +2,9 @@
 
 use std::time::Duration;
 
+use crate::event::SpecState;
 use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
-
-/// How a spec ended. Every spec of a run ends in exactly one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SpecState {
-    /// Exit code 0.
-    Passed,
-    /// Another exit code, a signal, or a start that failed.
-    Failed,
-    /// Not started, because of what it comes after or because the run ended first; the error says which.
-    Skipped,
-    /// Stopped because the run was cancelled.
-    Cancelled,
-    /// Stopped by its own timeout.
-    TimedOut,
-}
 
 /// What became of a spec.
 #[derive(Clone, Debug)]
@@ -58,4 +44,20 @@ pub struct RunReport {
     pub duration: Duration,
     /// How many ran at a time at the most; 0: without limit.
     pub limit: usize,
+}
+
+impl RunReport {
+    /// How many specs ended so.
+    pub fn count(&self, state: SpecState) -> usize {
+        self.specs.iter().filter(|spec| spec.state == state).count()
+    }
+
+    /// Did every spec pass, but for those whose failure is allowed? A skipped or a cancelled spec is no success.
+    pub fn success(&self) -> bool {
+        self.specs.iter().all(|spec| match spec.state {
+            SpecState::Passed => true,
+            SpecState::Failed | SpecState::TimedOut => spec.allow_failure,
+            SpecState::Skipped | SpecState::Cancelled => false,
+        })
+    }
 }

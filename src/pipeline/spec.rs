@@ -48,6 +48,11 @@ impl Spec {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Starts after the spec of this name has ended.
     pub fn after(&mut self, name: impl Into<String>) -> &mut Self {
         self.after.push(name.into());
@@ -78,12 +83,24 @@ impl Spec {
 #[derive(Clone, Default)]
 pub struct Pipeline {
     pub(super) specs: Vec<Spec>,
+    /// What a run keeps to unless its options say otherwise.
+    pub(super) limit: Option<usize>,
+    pub(super) fail_fast: Option<bool>,
 }
 
 impl Pipeline {
     /// An empty one.
     pub fn new() -> Pipeline {
         Pipeline::default()
+    }
+
+    /// What it consists of, in order.
+    pub fn specs(&self) -> &[Spec] {
+        &self.specs
+    }
+
+    pub(crate) fn spec_mut(&mut self, index: usize) -> Option<&mut Spec> {
+        self.specs.get_mut(index)
     }
 
     /// Adds a spec.

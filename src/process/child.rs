@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::capture::Capture;
+use super::member::Member;
 use super::output::{Next, Output};
+use super::process::Process;
 use super::scan::Scanner;
 use super::service::Drain;
 use super::stop::{Scope, StopOptions};
@@ -18,7 +20,7 @@ use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::driver::Host;
 use crate::event::event::{Cause, Ending, Stream, holders_text};
-use crate::event::subscription::{Core, Source};
+use crate::event::subscription::{Core, Origin, Source};
 use crate::event::wait::{self, Deadline, Gate, lock};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
@@ -123,6 +125,7 @@ pub(crate) struct Seed {
     pub(crate) stop: StopOptions,
     pub(crate) drain: Drain,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) member: Option<Member>,
 }
 
 pub(crate) struct Child {
@@ -152,6 +155,8 @@ struct Inner {
     outputs: [Option<Output>; 2],
     capture: Capture,
     feeds: Vec<Arc<Core>>,
+    /// The run that it is part of; until closed.
+    member: Option<Member>,
     /// Since when a full queue has kept us from reading.
     paused_since: Option<u64>,
     timeout_at: Option<u64>,
@@ -236,6 +241,7 @@ impl Child {
                 outputs: seed.outputs,
                 capture: Capture::new(seed.capture_bytes),
                 feeds: Vec::new(),
+                member: seed.member,
                 paused_since: None,
                 timeout_at,
                 stopping: None,
@@ -252,8 +258,17 @@ impl Child {
 
     /// Gives its events to a subscription: before [`Child::begin`].
     pub(crate) fn attach(self: &Arc<Self>, subscription: Arc<Core>) {
-        if subscription.attach(self.id, self.pid, Arc::clone(self) as Arc<dyn Source>, self.started) {
-            lock(&self.inner).feeds.push(subscription);
+        let mut inner = lock(&self.inner);
+        let origin = Origin { pid: self.pid, part: inner.member.as_ref().map(|member| member.part) };
+        if subscription.attach(self.id, origin, Arc::clone(self) as Arc<dyn Source>, self.started) {
+            inner.feeds.push(subscription);
+        }
+    }
+
+    /// Tells its run of it: before [`Child::begin`].
+    pub(crate) fn introduce(&self, process: &Process) {
+        if let Some(member) = &lock(&self.inner).member {
+            member.observer.started(member.part, process, self.started);
         }
     }
 
@@ -296,6 +311,10 @@ impl Child {
         }
         for feed in std::mem::take(&mut inner.feeds) {
             feed.detach(self.id);
+        }
+        // Its run learns from the spawn that failed, unless it knows of an end already.
+        if inner.exited.is_none() {
+            inner.member = None;
         }
         self.forget_all(inner);
         self.close(inner, None);
@@ -463,6 +482,9 @@ impl Child {
         for feed in &inner.feeds {
             feed.push_exited(self.id, ending, now);
         }
+        if let Some(member) = &inner.member {
+            member.observer.exited(member.part, ending, now);
+        }
         self.gate.notify_all(self.supervisor.driver());
         // Mostly everything has been written and all is over right here.
         for index in 0..inner.outputs.len() {
@@ -617,6 +639,9 @@ impl Child {
         // A holder's pipe is read on, and discarded: closing it would kill a background server by SIGPIPE.
         for index in 0..inner.outputs.len() {
             self.reread(inner, index);
+        }
+        if let Some(member) = inner.member.take() {
+            member.observer.closed();
         }
     }
 
@@ -926,6 +951,12 @@ impl Child {
 
     pub(crate) fn close_stdin(&self) {
         self.end_stdin(&mut lock(&self.inner));
+    }
+
+    pub(crate) fn close_output(self: &Arc<Self>, stream: Stream) {
+        let mut inner = lock(&self.inner);
+        self.end_output(&mut inner, if stream == Stream::Stdout { 0 } else { 1 });
+        self.finish(inner);
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::launch;
+use super::member::Member;
 use super::process::Process;
 use super::service::{Drain, Service, Size};
 use super::stop::StopOptions;
@@ -176,6 +177,16 @@ impl Command {
         self.env_entry(&entry)
     }
 
+    /// Adds variables at once: keys that differ from each other, have no `=`, and were not added before.
+    pub(crate) fn env_distinct<'a>(&mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> &mut Self {
+        for (key, value) in variables {
+            if let Some(text) = self.entry(OsStr::new(&format!("{key}={value}"))) {
+                self.env.push(text);
+            }
+        }
+        self
+    }
+
     /// As [`Command::env`], from one `KEY=VALUE`.
     pub fn env_entry(&mut self, entry: impl AsRef<OsStr>) -> &mut Self {
         if let Some(text) = self.entry(entry.as_ref()) {
@@ -306,10 +317,7 @@ impl Command {
 
     /// Names a subscription that gets its events; needed for those with a named scope.
     pub fn subscribe(&mut self, subscription: &Subscription) -> &mut Self {
-        let core = subscription.core();
-        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
-            self.subscriptions.push(Arc::clone(core));
-        }
+        self.subscribe_core(subscription.core());
         self
     }
 
@@ -323,7 +331,32 @@ impl Command {
         if let Some(mistake) = &self.mistake {
             return Err(mistake.clone());
         }
-        launch::spawn(self, service.supervisor())
+        launch::spawn(self, service.supervisor(), None)
+    }
+
+    /// The first mistake made in the setters.
+    pub(crate) fn mistake_made(&self) -> Option<&Error> {
+        self.mistake.as_ref()
+    }
+
+    /// The timeout that it has, if any.
+    pub(crate) fn time_limit(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// As [`Command::spawn`], for a run.
+    pub(crate) fn spawn_for(&self, service: &Service, member: Member) -> Result<Process> {
+        if let Some(mistake) = &self.mistake {
+            return Err(mistake.clone());
+        }
+        launch::spawn(self, service.supervisor(), Some(member))
+    }
+
+    /// Gives its events to a subscription, which may be over by now.
+    pub(crate) fn subscribe_core(&mut self, core: &Arc<Core>) {
+        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
+            self.subscriptions.push(Arc::clone(core));
+        }
     }
 
     /// The first mistake made in the setters, which is forgotten.

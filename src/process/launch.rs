@@ -11,6 +11,7 @@ use nix::fcntl::OFlag;
 
 use super::child::Seed;
 use super::command::{self, Command, EnvBase, FileMode, Group, Output, Stdin, key_of};
+use super::member::Member;
 use super::output;
 use super::process::Process;
 use super::service::Size;
@@ -28,13 +29,13 @@ const PATH_MAX: usize = 4096;
 /// Where programs are looked up without a PATH, as by execvp of libc.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
-pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>) -> Result<Process> {
+pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>, member: Option<Member>) -> Result<Process> {
     if !command.subscriptions.iter().all(|subscription| subscription.belongs_to(&**supervisor)) {
         let what = "subscription: belongs to another service";
         return Err(Error::invalid(OPERATION, what).on(subject(command)));
     }
     supervisor.begin_spawn().map_err(|error| error.on(subject(command)))?;
-    let launched = launch(command, supervisor);
+    let launched = launch(command, supervisor, member);
     let seed = match launched {
         Ok(seed) => seed,
         Err(error) => {
@@ -43,8 +44,9 @@ pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>) -> Result<P
         }
     };
     let (child, closing) = supervisor.admit(seed, &command.subscriptions);
+    let process = Process::new(Arc::clone(&child));
+    child.introduce(&process);
     child.begin().map_err(|errno| Error::system(OPERATION, "epoll", errno).on(subject(command)))?;
-    let process = Process::new(child);
     if let Some(mode) = closing {
         // The service was closed while this one was on its way.
         process.end(mode);
@@ -60,7 +62,7 @@ fn failed(command: &Command, stage: &'static str, errno: i32) -> Error {
     Error::system(OPERATION, stage, errno).on(subject(command))
 }
 
-fn launch(command: &Command, supervisor: &Supervisor) -> Result<Seed> {
+fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) -> Result<Seed> {
     let environment = environment(command);
     let candidates = candidates(command, &environment);
     let argv = strings(&command.argv);
@@ -98,6 +100,7 @@ fn launch(command: &Command, supervisor: &Supervisor) -> Result<Seed> {
         stop: command.stop,
         drain: command.drain.unwrap_or(supervisor.options.drain),
         timeout: command.timeout,
+        member,
     })
 }
 

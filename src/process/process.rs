@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::child::{Child, Info, State};
 use super::stop::{Scope, StopOptions};
 use crate::error::Result;
-use crate::event::event::Cause;
+use crate::event::event::{Cause, Stream};
 use crate::event::wait::Deadline;
 use crate::sys::fork;
 use crate::sys::procfs::Holder;
@@ -23,7 +23,7 @@ impl Process {
         Process(child)
     }
 
-    pub(super) fn child(&self) -> &Arc<Child> {
+    pub(crate) fn child(&self) -> &Arc<Child> {
         &self.0
     }
 
@@ -99,6 +99,12 @@ impl Process {
         self.0.stop(options, Cause::Stopped)
     }
 
+    /// Stops it by its command's options, because its run is cancelled; a second time harder. What has ended is
+    /// fine, and what may not be signalled runs on.
+    pub(crate) fn cancel(&self) {
+        let _ = self.0.stop(None, Cause::Cancelled);
+    }
+
     /// Writes to its standard input: at least one byte, and as many as it takes until `timeout`; less than
     /// all only when the time, or its reading, ended. Concurrent writes do not mix. Never a SIGPIPE.
     ///
@@ -115,6 +121,15 @@ impl Process {
     pub fn close_stdin(&self) -> Result<()> {
         fork::check("close stdin")?;
         self.0.close_stdin();
+        Ok(())
+    }
+
+    /// Closes our end of an output: what is in the pipe is lost, and whoever writes to it from now on gets a
+    /// SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent; fine for an output that is no pipe
+    /// of ours.
+    pub fn close_output(&self, stream: Stream) -> Result<()> {
+        fork::check("close output")?;
+        self.0.close_output(stream);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::child::{Child, Seed, Slot};
+use super::member::Observer;
 use super::scan::Scanner;
 use super::service::{CloseMode, ServiceOptions};
 use super::timers::Timers;
@@ -13,7 +14,7 @@ use crate::event::driver::{Driver, Host, Turn};
 use crate::event::subscription::{Core, SubscriptionOptions, SubscriptionScope};
 use crate::event::wait::{self, Deadline, Gate, lock};
 use crate::sys::buffer::ReadBuffer;
-use crate::sys::clock::monotonic_ns;
+use crate::sys::clock::{Stamp, monotonic_ns};
 use crate::sys::poller::Interest;
 use crate::sys::spool::Watcher;
 use crate::sys::thread;
@@ -50,6 +51,8 @@ struct Registry {
     /// The subscriptions know that no process will be added.
     sources_ended: bool,
     subscriptions: Vec<Weak<Core>>,
+    /// Runs, to be told of a panic.
+    runs: Vec<Weak<dyn Observer>>,
 }
 
 struct Spools {
@@ -129,6 +132,37 @@ impl Supervisor {
         registry.children.insert(child.id, Arc::clone(&child));
         self.after_change(&mut registry);
         (child, registry.closing)
+    }
+
+    /// Gives a run its number and its subscriptions, those of its events. `build` makes it of them.
+    pub(crate) fn admit_run<R: Observer + 'static>(
+        &self,
+        named: &[Arc<Core>],
+        build: impl FnOnce(u64, Vec<Arc<Core>>, Stamp) -> Arc<R>,
+    ) -> Result<Arc<R>> {
+        self.driver.check("start run")?;
+        let mut registry = lock(&self.registry);
+        if registry.closing.is_some() {
+            return Err(Error::new(ErrorKind::Closed, "start run", "the service is closed"));
+        }
+        registry.last_id += 1;
+        let (id, now) = (registry.last_id, Stamp::now());
+        let mut feeds: Vec<Arc<Core>> = Vec::new();
+        for subscription in registry.subscriptions.iter().filter_map(Weak::upgrade) {
+            let is_named = || named.iter().any(|core| Arc::ptr_eq(core, &subscription));
+            if (subscription.scope == SubscriptionScope::All || is_named()) && subscription.attach_run(id, now) {
+                feeds.push(subscription);
+            }
+        }
+        let run = build(id, feeds, now);
+        registry.runs.retain(|run| run.strong_count() > 0);
+        registry.runs.push(Arc::downgrade(&run) as Weak<dyn Observer>);
+        Ok(run)
+    }
+
+    /// Are spawns refused?
+    pub(crate) fn is_closing(&self) -> bool {
+        lock(&self.registry).closing.is_some()
     }
 
     /// A child is closed. `drained` is false while a holder's output is still to be read and discarded.
@@ -300,7 +334,9 @@ impl Host for Supervisor {
         let registry = lock(&self.registry);
         self.idle.notify_all(&self.driver);
         let subscriptions = registry.subscriptions.clone();
+        let runs = registry.runs.clone();
         drop(registry);
+        runs.iter().filter_map(Weak::upgrade).for_each(|run| run.wake_all());
         subscriptions.iter().filter_map(Weak::upgrade).for_each(|subscription| subscription.wake_all());
     }
 }

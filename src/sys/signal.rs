@@ -13,6 +13,11 @@ pub(crate) fn is_valid(signal: i32) -> bool {
     (1..=MAX).contains(&signal)
 }
 
+/// `SIGTERM`, …; None for real-time signals.
+pub(crate) fn name(signal: i32) -> Option<&'static str> {
+    nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str)
+}
+
 /// Every signal blocked on this thread until dropped; libc's own two included. For moments only: libc's setuid
 /// waits until every thread has taken one of them.
 pub(crate) struct AllBlocked(#[allow(dead_code, reason = "for its drop")] Mask);

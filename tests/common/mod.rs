@@ -155,6 +155,18 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until `condition` holds, for what is counted and not asserted; false where it does not come true.
+pub fn settle(mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
 /// A count of quality.md, reduced by COREPROC_SCALE (1 is the full figure), printed.
 pub fn count(what: &str, full: u64) -> u64 {
     let scale: f64 = match std::env::var("COREPROC_SCALE") {

@@ -1,0 +1,569 @@
+//! What makes a run go: worker threads that ask the scheduler what to do, and the life of its processes, told
+//! by the threads that see it.
+//!
+//! Starting a process takes the thread that does it until exec, so a few workers start them side by side; they
+//! wait in the service's seat, so that an exit is handled, and what comes after it started, without a hand-off.
+//!
+//! Locks: a process's, then the run's, then a subscription's. So nothing here calls a process under the run's.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::graph::Graph;
+use super::result::{RunReport, SpecResult};
+use super::run::{Progress, RunOptions, RunningSpec, processors};
+use super::scheduler::{Change, Counts, Halt, Outcome, Plan, RunMode, Scheduler};
+use super::spec::Spec;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::SpecState;
+use crate::event::driver::{Host, panic_message};
+use crate::event::event::{Cause, Ending, RunPart};
+use crate::event::subscription::{Core, RunRecord};
+use crate::event::wait::{self, Deadline, Gate, lock};
+use crate::process::member::{Member, Observer};
+use crate::process::{Process, Service, Supervisor};
+use crate::sys::clock::{Stamp, monotonic_ns};
+use crate::sys::pidfd::ExitStatus;
+use crate::sys::{signal, thread};
+
+/// More would only wait for the kernel.
+const MOST_WORKERS: usize = 16;
+
+pub(super) struct Engine {
+    id: u64,
+    specs: Vec<Spec>,
+    started: Stamp,
+    limit: usize,
+    supervisor: Arc<Supervisor>,
+    state: Mutex<State>,
+    /// On the state: workers.
+    work: Gate,
+    /// On the state: those who wait for the end.
+    end: Gate,
+    #[cfg(feature = "fault-injection")]
+    panic_next: std::sync::atomic::AtomicBool,
+}
+
+struct State {
+    scheduler: Scheduler,
+    /// Of each spec, until the report is made of them.
+    slots: Vec<Slot>,
+    /// What each spec comes after.
+    after: Vec<Vec<usize>>,
+    /// Attempts under way: their processes are not closed, or being started.
+    open: usize,
+    deadline: Option<u64>,
+    cancelled: bool,
+    /// When a spec ended last.
+    last_end: u64,
+    feeds: Vec<Arc<Core>>,
+    /// A worker makes the report.
+    finishing: bool,
+    outcome: Option<Result<Arc<RunReport>>>,
+}
+
+/// What a run knows of a spec besides the scheduler.
+#[derive(Default)]
+struct Slot {
+    /// Of the last attempt.
+    process: Option<Process>,
+    status: Option<ExitStatus>,
+    /// The start of the first attempt.
+    first: Option<Stamp>,
+    /// The start of the last attempt.
+    started: Stamp,
+    /// The end of the last attempt.
+    ended: Option<u64>,
+    /// The last attempt whose process is known to have ended.
+    exited: u32,
+    /// Stops that came while its process was being started.
+    stops: u32,
+}
+
+/// What a worker does next.
+enum Job {
+    Start {
+        index: usize,
+        attempt: u32,
+    },
+    Stop(Vec<Process>),
+    Finish,
+    /// There is an earlier deadline to wait for.
+    Again,
+    Leave,
+}
+
+impl Engine {
+    pub(super) fn start(
+        specs: &[Spec],
+        graph: Graph,
+        plan: Plan,
+        service: &Service,
+        options: &RunOptions,
+    ) -> Result<Arc<Engine>> {
+        let supervisor = Arc::clone(service.supervisor());
+        let named: Vec<Arc<Core>> = options.subscriptions.iter().map(|named| Arc::clone(named.core())).collect();
+        if !named.iter().all(|core| core.belongs_to(&*supervisor)) {
+            return Err(Error::invalid("start run", "subscription: belongs to another service"));
+        }
+        let mut specs = specs.to_vec();
+        for spec in &mut specs {
+            named.iter().for_each(|core| spec.command.subscribe_core(core));
+        }
+        let durations: Vec<Option<u64>> =
+            specs.iter().map(|spec| options.durations.get(&spec.name).copied().map(nanoseconds)).collect();
+        let after = if plan.mode == RunMode::Parallel { vec![Vec::new(); specs.len()] } else { graph.after.clone() };
+        let scheduler = Scheduler::new(&specs, graph, &plan, &durations);
+        let workers = processors().min(plan.limit).min(specs.len()).clamp(1, MOST_WORKERS);
+        let engine = supervisor.admit_run(&named, |id, feeds, started| {
+            Arc::new(Engine {
+                id,
+                started,
+                limit: plan.limit,
+                supervisor: Arc::clone(&supervisor),
+                state: Mutex::new(State {
+                    scheduler,
+                    slots: specs.iter().map(|_| Slot::default()).collect(),
+                    after,
+                    open: 0,
+                    deadline: options
+                        .deadline
+                        .map(|deadline| started.monotonic_ns.saturating_add(nanoseconds(deadline))),
+                    cancelled: false,
+                    last_end: started.monotonic_ns,
+                    feeds,
+                    finishing: false,
+                    outcome: None,
+                }),
+                specs,
+                work: Gate::default(),
+                end: Gate::default(),
+                #[cfg(feature = "fault-injection")]
+                panic_next: Default::default(),
+            })
+        })?;
+        engine.start_workers(workers, service)?;
+        Ok(engine)
+    }
+
+    /// One worker is enough for a run to go on.
+    fn start_workers(self: &Arc<Self>, count: usize, service: &Service) -> Result<()> {
+        for started in 0..count {
+            let (engine, service) = (Arc::clone(self), service.clone());
+            let worker = thread::start("coreproc-run", move || engine.run(&service));
+            match worker {
+                Err(error) if started == 0 => {
+                    self.fail(error.clone());
+                    return Err(error);
+                }
+                Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn started_at(&self) -> Stamp {
+        self.started
+    }
+
+    pub(super) fn specs(&self) -> &[Spec] {
+        &self.specs
+    }
+
+    // The workers.
+
+    fn run(self: &Arc<Self>, service: &Service) {
+        let life = catch_unwind(AssertUnwindSafe(|| self.work(service)));
+        let error = match life {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(payload) => Error::new(ErrorKind::Panic, "run", panic_message(payload.as_ref())),
+        };
+        let left = self.fail(error);
+        // Nobody would look after them any more. What this cannot stop, nothing can.
+        let _ = catch_unwind(AssertUnwindSafe(|| left.iter().for_each(Process::cancel)));
+    }
+
+    fn work(self: &Arc<Self>, service: &Service) -> Result<()> {
+        loop {
+            let until = lock(&self.state).due();
+            let place = (&self.state, &self.work);
+            let job =
+                wait::wait(&*self.supervisor, "run", place, Deadline::at(until), |state| self.next_job(state, until))?;
+            #[cfg(feature = "fault-injection")]
+            if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                panic!("injected into the run");
+            }
+            match job {
+                Some(Job::Start { index, attempt }) => self.start_attempt(service, index, attempt),
+                Some(Job::Stop(processes)) => processes.iter().for_each(Process::cancel),
+                Some(Job::Finish) => {
+                    self.finish();
+                    return Ok(());
+                }
+                Some(Job::Leave) => return Ok(()),
+                Some(Job::Again) | None => {}
+            }
+        }
+    }
+
+    fn next_job(&self, state: &mut State, until: Option<u64>) -> Option<Job> {
+        if state.outcome.is_some() || state.finishing {
+            return Some(Job::Leave);
+        }
+        let now = monotonic_ns();
+        if state.deadline.is_some_and(|at| at <= now) {
+            state.deadline = None;
+            state.scheduler.halt(Halt::Deadline);
+            self.tell(state, now);
+        }
+        let processes = state.take_to_stop();
+        if !processes.is_empty() {
+            return Some(Job::Stop(processes));
+        }
+        if let Some(index) = state.scheduler.next(now) {
+            let slot = &mut state.slots[index];
+            // The output of an attempt that is repeated is not kept.
+            *slot = Slot { first: slot.first, exited: slot.exited, ..Slot::default() };
+            state.open += 1;
+            if state.scheduler.can_start() {
+                self.work.notify_one(self.supervisor.driver());
+            }
+            return Some(Job::Start { index, attempt: state.scheduler.attempts(index) });
+        }
+        if state.is_over() {
+            state.finishing = true;
+            return Some(Job::Finish);
+        }
+        let earlier = state.due().is_some_and(|due| until.is_none_or(|until| due < until));
+        earlier.then_some(Job::Again)
+    }
+
+    fn start_attempt(self: &Arc<Self>, service: &Service, index: usize, attempt: u32) {
+        let part = RunPart { run_id: self.id, spec: Some(index), attempt };
+        let member = Member { observer: Arc::clone(self) as Arc<dyn Observer>, part };
+        let before = Stamp::now();
+        match self.specs[index].command.spawn_for(service, member) {
+            Ok(process) => {
+                let stops = lock(&self.state).stops_due(index, attempt);
+                (0..stops).for_each(|_| process.cancel());
+            }
+            Err(error) => self.start_failed(index, attempt, before, error),
+        }
+    }
+
+    fn start_failed(&self, index: usize, attempt: u32, before: Stamp, error: Error) {
+        let mut state = lock(&self.state);
+        if state.slots.get(index).is_none_or(|slot| slot.exited >= attempt) {
+            // It ended before it could be watched: all is known. Or the run has failed.
+            return;
+        }
+        state.open -= 1;
+        let is_short = matches!(error.errno(), Some(libc::EMFILE | libc::ENFILE | libc::EAGAIN | libc::ENOMEM));
+        let now = monotonic_ns();
+        if error.kind() == ErrorKind::Closed {
+            state.scheduler.ended(index, Outcome::Refused, now);
+        } else if !(is_short && state.scheduler.postpone(index)) {
+            if state.slots[index].process.is_none() {
+                self.began(&mut state, index, attempt, before);
+            }
+            state.slots[index].process = None;
+            state.slots[index].ended = Some(now);
+            let outcome = Outcome::Failed(error.to_string());
+            state.scheduler.ended(index, outcome, now);
+        }
+        self.tell(&mut state, now);
+        self.go_on(&mut state);
+    }
+
+    /// Makes the report of a run that is over.
+    fn finish(&self) {
+        let (slots, after, last_end) = {
+            let mut state = lock(&self.state);
+            (std::mem::take(&mut state.slots), std::mem::take(&mut state.after), state.last_end)
+        };
+        let mut specs = Vec::with_capacity(slots.len());
+        for (index, (slot, after)) in slots.into_iter().zip(after).enumerate() {
+            let (output, dropped_bytes) = slot.process.as_ref().map_or((Vec::new(), 0), output_of);
+            let state = lock(&self.state);
+            let scheduler = &state.scheduler;
+            specs.push(SpecResult {
+                name: self.specs[index].name.clone(),
+                state: scheduler.state(index).unwrap_or(SpecState::Skipped),
+                status: slot.status,
+                attempts: scheduler.attempts(index),
+                started: slot.first,
+                duration: between(slot.first.map(|first| first.monotonic_ns), slot.ended),
+                output,
+                dropped_bytes,
+                error: scheduler.error(index).map(|error| (**error).to_owned()),
+                allow_failure: self.specs[index].allow_failure,
+                after,
+            });
+        }
+        let report = RunReport {
+            specs,
+            started: self.started,
+            duration: between(Some(self.started.monotonic_ns), Some(last_end)),
+            limit: if self.limit == usize::MAX { 0 } else { self.limit },
+        };
+        let success = report.success();
+        let mut state = lock(&self.state);
+        self.push(&state, RunRecord::Ended { success }, None, "", Stamp::now());
+        self.settle(&mut state, Ok(Arc::new(report)));
+    }
+
+    /// Ends a run that cannot go on; returns the processes that it leaves behind.
+    fn fail(&self, error: Error) -> Vec<Process> {
+        let mut state = lock(&self.state);
+        self.push(&state, RunRecord::Ended { success: false }, None, &error.to_string(), Stamp::now());
+        self.settle(&mut state, Err(error));
+        std::mem::take(&mut state.slots).into_iter().filter_map(|slot| slot.process).collect()
+    }
+
+    fn settle(&self, state: &mut State, outcome: Result<Arc<RunReport>>) {
+        state.outcome.get_or_insert(outcome);
+        state.feeds.clear();
+        self.work.notify_all(self.supervisor.driver());
+        self.end.notify_all(self.supervisor.driver());
+    }
+
+    // What is told.
+
+    /// Notes what the scheduler decided, and tells the subscriptions.
+    fn tell(&self, state: &mut State, now: u64) {
+        let changes = state.scheduler.take_changes();
+        if changes.is_empty() {
+            return;
+        }
+        state.last_end = state.last_end.max(now);
+        if changes.iter().any(|change| matches!(change, Change::Retrying(_))) {
+            // Somebody has to be there when it is due.
+            self.work.notify_all(self.supervisor.driver());
+        }
+        if state.feeds.is_empty() {
+            return;
+        }
+        let time = Stamp::now();
+        for change in changes {
+            let (Change::Retrying(index) | Change::Ended(index)) = change;
+            let status = state.slots[index].status;
+            let record = match state.scheduler.state(index) {
+                None => RunRecord::SpecRetrying { status },
+                Some(state) => RunRecord::SpecEnded { state, status },
+            };
+            let spec = Some((index, state.scheduler.attempts(index)));
+            let error = state.scheduler.error(index).map_or("", |error| error);
+            self.push(state, record, spec, error, time);
+        }
+    }
+
+    fn began(&self, state: &mut State, index: usize, attempt: u32, time: Stamp) {
+        let slot = &mut state.slots[index];
+        slot.first.get_or_insert(time);
+        slot.started = time;
+        // The clock of a run's events does not go back.
+        self.push(state, RunRecord::SpecStarted, Some((index, attempt)), &self.specs[index].name, Stamp::now());
+    }
+
+    fn push(&self, state: &State, record: RunRecord, spec: Option<(usize, u32)>, text: &str, time: Stamp) {
+        for feed in &state.feeds {
+            feed.push_run(self.id, record, spec, text, time);
+        }
+    }
+
+    /// Wakes a worker if there is something to do.
+    fn go_on(&self, state: &mut State) {
+        if state.scheduler.can_start() || state.scheduler.has_to_stop() || state.is_over() {
+            self.work.notify_one(self.supervisor.driver());
+        }
+    }
+
+    // What callers ask.
+
+    pub(super) fn wait(&self, deadline: Deadline) -> Result<Arc<RunReport>> {
+        const OPERATION: &str = "wait";
+        let place = (&self.state, &self.end);
+        let ended = wait::wait_asleep(&*self.supervisor, OPERATION, place, deadline, |state| state.outcome.clone())?;
+        ended.unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time").on(format!("run {}", self.id)))
+        })
+    }
+
+    pub(super) fn cancel(&self) {
+        let processes = {
+            let mut state = lock(&self.state);
+            if state.finishing || state.outcome.is_some() {
+                return;
+            }
+            let again = std::mem::replace(&mut state.cancelled, true);
+            state.scheduler.halt(if again { Halt::CancelledAgain } else { Halt::Cancelled });
+            self.tell(&mut state, monotonic_ns());
+            let processes = state.take_to_stop();
+            self.go_on(&mut state);
+            processes
+        };
+        processes.iter().for_each(Process::cancel);
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let state = lock(&self.state);
+        let Counts { waiting, running, resting, passed, failed, skipped, cancelled, timed_out } =
+            state.scheduler.counts();
+        let now = state.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let process = slot.process.as_ref().filter(|_| state.scheduler.is_running(index))?;
+            Some(RunningSpec {
+                index,
+                name: self.specs[index].name.clone(),
+                attempt: state.scheduler.attempts(index),
+                process_id: process.id(),
+                started: slot.started,
+            })
+        });
+        Progress {
+            waiting,
+            running,
+            retrying: resting,
+            passed,
+            failed,
+            skipped,
+            cancelled,
+            timed_out,
+            now: now.collect(),
+            ended: state.outcome.is_some(),
+        }
+    }
+
+    #[cfg(feature = "fault-injection")]
+    pub(super) fn panic_at_next_job(&self) {
+        self.panic_next.store(true, std::sync::atomic::Ordering::SeqCst);
+        let _state = lock(&self.state);
+        self.work.notify_all(self.supervisor.driver());
+    }
+}
+
+impl State {
+    /// When something happens by itself.
+    fn due(&self) -> Option<u64> {
+        self.deadline.into_iter().chain(self.scheduler.due()).min()
+    }
+
+    fn is_over(&self) -> bool {
+        self.scheduler.is_over() && self.open == 0
+    }
+
+    /// How often a process is to be stopped that was being started meanwhile.
+    fn stops_due(&mut self, index: usize, attempt: u32) -> u32 {
+        let is_current = self.scheduler.attempts(index) == attempt;
+        match self.slots.get_mut(index).filter(|_| is_current) {
+            Some(slot) => std::mem::take(&mut slot.stops),
+            // An earlier attempt has ended. A run that failed looks after nothing any more.
+            None => u32::from(self.slots.is_empty()),
+        }
+    }
+
+    /// The processes to be stopped, each once more than before; where one is just being started, whoever does
+    /// that will.
+    fn take_to_stop(&mut self) -> Vec<Process> {
+        let mut processes = Vec::new();
+        for index in self.scheduler.take_to_stop() {
+            let slot = &mut self.slots[index];
+            match &slot.process {
+                Some(process) => processes.push(process.clone()),
+                None => slot.stops += 1,
+            }
+        }
+        processes
+    }
+}
+
+impl Observer for Engine {
+    fn started(&self, part: RunPart, process: &Process, time: Stamp) {
+        let Some(index) = part.spec else { return };
+        let mut state = lock(&self.state);
+        if state.outcome.is_none() {
+            state.slots[index].process = Some(process.clone());
+            self.began(&mut state, index, part.attempt, time);
+        }
+    }
+
+    fn exited(&self, part: RunPart, ending: Ending, time: Stamp) {
+        let Some(index) = part.spec else { return };
+        let by_another = matches!(ending.cause, Cause::Stopped | Cause::Killed);
+        let closing = by_another && self.supervisor.is_closing();
+        let outcome = match ending.cause {
+            Cause::Cancelled => Outcome::Stopped,
+            _ if closing => Outcome::Stopped,
+            Cause::Timeout => {
+                let limit = self.specs[index].command.time_limit().unwrap_or_default();
+                Outcome::TimedOut(format!("timed out after {limit:?}"))
+            }
+            Cause::Natural if ending.status == ExitStatus::Code(0) => Outcome::Passed,
+            Cause::Natural => Outcome::Failed(describe(ending.status)),
+            Cause::Stopped => Outcome::Failed(format!("stopped by another: {}", describe(ending.status))),
+            Cause::Killed => Outcome::Failed(format!("killed by another: {}", describe(ending.status))),
+        };
+        let mut state = lock(&self.state);
+        if state.outcome.is_some() {
+            return;
+        }
+        let slot = &mut state.slots[index];
+        slot.exited = part.attempt;
+        slot.status = Some(ending.status);
+        slot.ended = Some(time.monotonic_ns);
+        if closing {
+            state.scheduler.halt(Halt::ServiceClosed);
+        }
+        state.scheduler.ended(index, outcome, time.monotonic_ns);
+        self.tell(&mut state, time.monotonic_ns);
+        self.go_on(&mut state);
+    }
+
+    fn closed(&self) {
+        let mut state = lock(&self.state);
+        state.open -= 1;
+        self.go_on(&mut state);
+    }
+
+    fn wake_all(&self) {
+        let _state = lock(&self.state);
+        self.work.notify_all(self.supervisor.driver());
+        self.end.notify_all(self.supervisor.driver());
+    }
+}
+
+/// What a capture holds, and what it does not. A copy that finds no memory is lost as a whole.
+fn output_of(process: &Process) -> (Vec<u8>, u64) {
+    let child = process.child();
+    let info = child.info();
+    match child.captured() {
+        Ok(output) => (output, info.dropped_bytes),
+        Err(_) => (Vec::new(), info.stdout_bytes + info.stderr_bytes),
+    }
+}
+
+/// `exit code 3`, `signal 9 (SIGKILL)`.
+fn describe(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Code(code) => format!("exit code {code}"),
+        ExitStatus::Signal { signal: number, .. } => match signal::name(number) {
+            Some(name) => format!("signal {number} ({name})"),
+            None => format!("signal {number}"),
+        },
+        ExitStatus::Unknown => "exit status unknown: the host reaped it".to_owned(),
+    }
+}
+
+fn between(from: Option<u64>, to: Option<u64>) -> Duration {
+    Duration::from_nanos(from.zip(to).map_or(0, |(from, to)| to.saturating_sub(from)))
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,314 @@
+//! The graph of a pipeline: checked whole, in time linear in specs and dependencies, and without recursion, so
+//! that a chain may be as long as memory holds.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::nearest::nearest;
+use super::spec::{Pipeline, Spec};
+use crate::error::{Error, ErrorKind, Result, quoted};
+
+/// What is wrong with a spec. In JSON: `unknown_dependency`, ….
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// Its name is empty.
+    EmptyName,
+    /// An earlier spec has its name.
+    DuplicateName,
+    /// It comes after an empty name.
+    EmptyDependency,
+    /// It comes after the same spec twice.
+    DuplicateDependency,
+    /// It comes after itself.
+    SelfDependency,
+    /// It comes after a spec that there is not.
+    UnknownDependency,
+    /// It comes, through others, after itself.
+    Cycle,
+    /// A setter of its command refused what it was given.
+    Command,
+}
+
+/// Why a pipeline cannot run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What is wrong.
+    pub kind: ProblemKind,
+    /// The specs concerned, by index. Of a cycle: those that the message names, in its order, then all that are
+    /// in a cycle with them.
+    pub specs: Vec<usize>,
+    /// Where it is: `specs[3].after[0]`.
+    pub place: String,
+    /// What is wrong, in words: `unknown spec "biuld", did you mean "build"?`.
+    pub message: String,
+}
+
+/// Who comes after whom, by index.
+pub(super) struct Graph {
+    /// What each comes after.
+    pub(super) after: Vec<Vec<usize>>,
+    /// What comes after each.
+    pub(super) before: Vec<Vec<usize>>,
+    /// All of them, each behind those that it comes after.
+    pub(super) order: Vec<usize>,
+}
+
+/// Searching a name that was probably meant looks at every other one: done for the first few alone, so that the
+/// check stays linear.
+const SUGGESTIONS: usize = 8;
+/// Specs of a cycle that its message names.
+const NAMED: usize = 50;
+
+impl Pipeline {
+    /// All that is wrong with it, in the order of its specs, cycles last; empty when it can run.
+    pub fn problems(&self) -> Vec<Problem> {
+        match build(&self.specs) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems,
+        }
+    }
+
+    /// Can it run? Names are unique and not empty, dependencies are known, not doubled, and without cycle, and
+    /// no command was refused. Time grows linearly with specs and dependencies.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument): the first problem, where it is, and how
+    /// many others there are: `check pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+    pub fn check(&self) -> Result<()> {
+        self.graph("check pipeline").map(drop)
+    }
+
+    /// [`Pipeline::problems`] as a JSON array, for the C ABI.
+    pub(crate) fn problems_json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(&self.problems())
+            .map_err(|error| Error::new(ErrorKind::OutOfMemory, "check pipeline", error.to_string()))
+    }
+
+    pub(super) fn graph(&self, operation: &'static str) -> Result<Graph> {
+        build(&self.specs).map_err(|problems| {
+            let others = match problems.len() {
+                0 | 1 => String::new(),
+                2 => " (and 1 more problem)".to_owned(),
+                count => format!(" (and {} more problems)", count - 1),
+            };
+            let first = problems.first();
+            let text = first.map(|problem| format!("{}: {}{others}", problem.place, problem.message));
+            Error::invalid(operation, text.unwrap_or_default())
+        })
+    }
+}
+
+fn build(specs: &[Spec]) -> std::result::Result<Graph, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let names = names(specs, &mut problems);
+    let after = edges(specs, &names, &mut problems);
+    let mut before = vec![Vec::new(); specs.len()];
+    for (index, dependencies) in after.iter().enumerate() {
+        for dependency in dependencies {
+            before[*dependency].push(index);
+        }
+    }
+    let order = order(&after, &before);
+    if order.len() < specs.len() {
+        cycles(specs, &after, &order, &mut problems);
+    }
+    if problems.is_empty() { Ok(Graph { after, before, order }) } else { Err(problems) }
+}
+
+/// The index of each name, and what is wrong with the names and commands.
+fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str, usize> {
+    let mut names = HashMap::with_capacity(specs.len());
+    for (index, spec) in specs.iter().enumerate() {
+        let mut problem = |kind, specs, field, message| {
+            problems.push(Problem { kind, specs, place: format!("specs[{index}].{field}"), message });
+        };
+        if spec.name.is_empty() {
+            problem(ProblemKind::EmptyName, vec![index], "name", "is empty".to_owned());
+        } else if let Some(first) = names.get(spec.name.as_str()).copied() {
+            let message = format!("{} is the name of specs[{first}] already", quoted(spec.name.as_bytes()));
+            problem(ProblemKind::DuplicateName, vec![index, first], "name", message);
+        } else {
+            names.insert(spec.name.as_str(), index);
+        }
+        if let Some(mistake) = spec.command.mistake_made() {
+            problem(ProblemKind::Command, vec![index], "command", mistake.cause().to_owned());
+        }
+    }
+    names
+}
+
+/// What each spec comes after, without what is wrong.
+fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Problem>) -> Vec<Vec<usize>> {
+    let mut suggestions = SUGGESTIONS;
+    // Which spec named this one last: finds doubles without a set for each spec.
+    let mut named_by = vec![usize::MAX; specs.len()];
+    let mut after = Vec::with_capacity(specs.len());
+    for (index, spec) in specs.iter().enumerate() {
+        let mut edges = Vec::with_capacity(spec.after.len());
+        for (place, name) in spec.after.iter().enumerate() {
+            let mut problem = |kind, specs, message| {
+                problems.push(Problem { kind, specs, place: format!("specs[{index}].after[{place}]"), message });
+            };
+            let text = quoted(name.as_bytes());
+            match names.get(name.as_str()).copied() {
+                None if name.is_empty() => problem(ProblemKind::EmptyDependency, vec![index], "is empty".to_owned()),
+                None => {
+                    let mut message = format!("unknown spec {text}");
+                    if suggestions > 0 {
+                        suggestions -= 1;
+                        let others = specs.iter().filter(|other| other.name != spec.name);
+                        if let Some(meant) = nearest(name, others.map(|other| other.name.as_str())) {
+                            message += &format!(", did you mean {}?", quoted(meant.as_bytes()));
+                        }
+                    }
+                    problem(ProblemKind::UnknownDependency, vec![index], message);
+                }
+                Some(dependency) if dependency == index => {
+                    problem(ProblemKind::SelfDependency, vec![index], format!("{text} is the spec itself"));
+                }
+                Some(dependency) if named_by[dependency] == index => {
+                    let message = format!("{text} is named twice");
+                    problem(ProblemKind::DuplicateDependency, vec![index, dependency], message);
+                }
+                Some(dependency) => {
+                    named_by[dependency] = index;
+                    edges.push(dependency);
+                }
+            }
+        }
+        after.push(edges);
+    }
+    after
+}
+
+/// Each spec behind those that it comes after (Kahn's algorithm); without those in, or behind, a cycle.
+fn order(after: &[Vec<usize>], before: &[Vec<usize>]) -> Vec<usize> {
+    let mut pending: Vec<usize> = after.iter().map(Vec::len).collect();
+    let mut order: Vec<usize> = (0..after.len()).filter(|index| pending[*index] == 0).collect();
+    let mut next = 0;
+    while let Some(index) = order.get(next).copied() {
+        next += 1;
+        for dependent in &before[index] {
+            pending[*dependent] -= 1;
+            if pending[*dependent] == 0 {
+                order.push(*dependent);
+            }
+        }
+    }
+    order
+}
+
+/// A problem for each knot of specs that wait for each other, naming its shortest cycle through its first spec.
+fn cycles(specs: &[Spec], after: &[Vec<usize>], order: &[usize], problems: &mut Vec<Problem>) {
+    let mut left = vec![true; specs.len()];
+    order.iter().for_each(|index| left[*index] = false);
+    let mut knots = knots(after, &left);
+    knots.iter_mut().for_each(|knot| knot.sort_unstable());
+    knots.sort_unstable();
+    let mut knot_of = vec![usize::MAX; specs.len()];
+    for (number, knot) in knots.iter().enumerate() {
+        knot.iter().for_each(|index| knot_of[*index] = number);
+    }
+    // Which spec of a knot a search came from, shared by the searches: each spec is in one knot.
+    let mut from = vec![usize::MAX; specs.len()];
+    for (number, knot) in knots.iter().enumerate() {
+        let mut cycle = cycle_through(knot[0], after, |index| knot_of[index] == number, &mut from);
+        let message = cycle_text(specs, &cycle);
+        let mut in_cycle: Vec<usize> = cycle.clone();
+        in_cycle.sort_unstable();
+        cycle.extend(knot.iter().filter(|index| in_cycle.binary_search(index).is_err()));
+        let place = format!("specs[{}].after", knot[0]);
+        problems.push(Problem { kind: ProblemKind::Cycle, specs: cycle, place, message });
+    }
+}
+
+/// `cycle: "a" -> "b" -> "a", each after the next`.
+fn cycle_text(specs: &[Spec], cycle: &[usize]) -> String {
+    let name = |index: &usize| quoted(specs[*index].name.as_bytes());
+    let mut names: Vec<String> = cycle.iter().take(NAMED).map(name).collect();
+    if cycle.len() > NAMED {
+        names.push(format!("({} more)", cycle.len() - NAMED));
+    }
+    names.extend(cycle.first().map(name));
+    format!("cycle: {}, each after the next", names.join(" -> "))
+}
+
+/// The shortest way from `start` along `after` back to it, within a knot.
+fn cycle_through(start: usize, after: &[Vec<usize>], within: impl Fn(usize) -> bool, from: &mut [usize]) -> Vec<usize> {
+    let mut queue = vec![start];
+    let mut next = 0;
+    while let Some(index) = queue.get(next).copied() {
+        next += 1;
+        for dependency in after[index].iter().copied().filter(|index| within(*index)) {
+            if dependency == start {
+                let mut cycle = vec![index];
+                let mut at = index;
+                while at != start {
+                    at = from[at];
+                    cycle.push(at);
+                }
+                cycle.reverse();
+                return cycle;
+            }
+            if from[dependency] == usize::MAX {
+                from[dependency] = index;
+                queue.push(dependency);
+            }
+        }
+    }
+    vec![start]
+}
+
+/// The strongly connected components of more than one spec (Tarjan's algorithm, with a stack of its own).
+fn knots(after: &[Vec<usize>], left: &[bool]) -> Vec<Vec<usize>> {
+    const UNSEEN: usize = usize::MAX;
+    let mut number = vec![UNSEEN; after.len()];
+    let mut lowest = vec![0; after.len()];
+    let mut open = vec![false; after.len()];
+    let mut members = Vec::new();
+    let mut seen = 0;
+    let mut knots = Vec::new();
+    for root in (0..after.len()).filter(|index| left[*index]) {
+        if number[root] != UNSEEN {
+            continue;
+        }
+        // Each with the edge that it goes on with.
+        let mut path = vec![(root, 0)];
+        while let Some((index, edge)) = path.last_mut() {
+            let index = *index;
+            if *edge == 0 {
+                number[index] = seen;
+                lowest[index] = seen;
+                seen += 1;
+                open[index] = true;
+                members.push(index);
+            }
+            let next = after[index].get(*edge).copied();
+            *edge += 1;
+            match next {
+                Some(dependency) if !left[dependency] => {}
+                Some(dependency) if number[dependency] == UNSEEN => path.push((dependency, 0)),
+                Some(dependency) if open[dependency] => lowest[index] = lowest[index].min(number[dependency]),
+                Some(_) => {}
+                None => {
+                    path.pop();
+                    if let Some((parent, _)) = path.last() {
+                        lowest[*parent] = lowest[*parent].min(lowest[index]);
+                    }
+                    if lowest[index] == number[index] {
+                        let start = members.iter().rposition(|member| *member == index).unwrap_or(0);
+                        let knot = members.split_off(start);
+                        knot.iter().for_each(|member| open[*member] = false);
+                        if knot.len() > 1 {
+                            knots.push(knot);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    knots
+}

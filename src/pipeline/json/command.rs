@@ -1,0 +1,212 @@
+//! [`Command::from_json`], and the commands of a pipeline's specs. The shape is described in
+//! `docs/pipeline-json.md`.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::field::{Field, Json, Object};
+use crate::error::Result;
+use crate::process::{Command, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions};
+use crate::sys::signal;
+
+const FIELDS: [&str; 17] = [
+    "program",
+    "args",
+    "arg0",
+    "env",
+    "env_clear",
+    "cwd",
+    "search_path",
+    "stdin",
+    "stdout",
+    "stderr",
+    "capture_bytes",
+    "group",
+    "detach",
+    "spool_max_bytes",
+    "timeout_ms",
+    "stop",
+    "drain",
+];
+
+impl Command {
+    /// A command from JSON: an object with `"version": 1` and what `docs/pipeline-json.md` lists for commands.
+    ///
+    /// # Errors
+    /// MALFORMED, with the path and what was meant: `stdout: unknown value "pip", did you mean "pipe"?`.
+    pub fn from_json(text: &str) -> Result<Command> {
+        const OPERATION: &str = "parse command";
+        let json = Json::parse(OPERATION, text)?;
+        let document = Field::document(OPERATION, &json);
+        super::check_version(&document)?;
+        let mut known = vec!["version"];
+        known.extend(FIELDS);
+        from_object(&document, &document.object(&known)?)
+    }
+}
+
+/// A spec's command: a list of program and arguments, or an object.
+pub(super) fn from_field(field: &Field<'_>) -> Result<Command> {
+    if field.is_list() {
+        let mut words = field.list("a list")?;
+        let program = words.next().ok_or_else(|| field.wrong("is empty: the first item is the program"))?;
+        let mut command = Command::new(program.name()?);
+        for word in words {
+            command.arg(word.text()?);
+        }
+        return finished(field, command);
+    }
+    if !field.is_object() {
+        return Err(field.expected("a list of strings or an object"));
+    }
+    from_object(field, &field.object(&FIELDS)?)
+}
+
+fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
+    let mut command = Command::new(object.required("program")?.name()?);
+    if let Some(args) = object.get("args") {
+        for arg in args.list("a list of strings")? {
+            command.arg(arg.text()?);
+        }
+    }
+    if let Some(name) = object.get("arg0") {
+        command.arg0(name.text()?);
+    }
+    environment(object, &mut command)?;
+    if let Some(path) = object.get("cwd") {
+        command.cwd(path.name()?);
+    }
+    if let Some(path) = object.get("search_path") {
+        command.search_path(path.text()?);
+    }
+    streams(object, &mut command)?;
+    control(object, &mut command)?;
+    finished(field, command)
+}
+
+/// What was refused is said where it was written; what slipped through is said of the whole command.
+fn finished(field: &Field<'_>, mut command: Command) -> Result<Command> {
+    match command.take_mistake() {
+        Some(mistake) => Err(field.wrong(mistake.cause())),
+        None => Ok(command),
+    }
+}
+
+fn environment(object: &Object<'_>, command: &mut Command) -> Result<()> {
+    if let Some(clear) = object.get("env_clear")
+        && clear.boolean()?
+    {
+        command.env_clear();
+    }
+    let Some(env) = object.get("env") else { return Ok(()) };
+    let mut entries = Vec::new();
+    for (key, value) in env.map("an object of strings")?.fields() {
+        if key.is_empty() || key.contains(['=', '\0']) {
+            return Err(value.wrong("the name is empty, or has a \"=\" or a NUL byte"));
+        }
+        entries.push((key, value.text()?));
+    }
+    command.env_distinct(entries);
+    Ok(())
+}
+
+fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
+    if let Some(stdin) = object.get("stdin") {
+        command.stdin(if stdin.is_object() {
+            Stdin::File(stdin.object(&["file"])?.required("file")?.name()?.into())
+        } else {
+            stdin.choice(&[("null", Stdin::Null), ("pipe", Stdin::Pipe), ("inherit", Stdin::Inherit)])?
+        });
+    }
+    if let Some(stdout) = object.get("stdout") {
+        command.stdout(output(&stdout, &[])?);
+    }
+    if let Some(stderr) = object.get("stderr") {
+        command.stderr(output(&stderr, &[("merge", Output::Merge)])?);
+    }
+    if let Some(bytes) = object.get("capture_bytes") {
+        command.capture(match bytes.whole(0, isize::MAX as u64)? {
+            0 => Size::None,
+            bytes => Size::Bytes(bytes),
+        });
+    }
+    if let Some(bytes) = object.get("spool_max_bytes") {
+        command.spool_max(bytes.whole(1, u64::MAX)?);
+    }
+    if let Some(drain) = object.get("drain") {
+        let bounds = drain.object(&["silence_ms", "total_ms"])?;
+        let default = Drain::default();
+        command.drain(Drain {
+            silence: bounds.get("silence_ms").map_or(Ok(default.silence), |ms| or_never(&ms))?,
+            total: bounds.get("total_ms").map_or(Ok(default.total), |ms| or_never(&ms))?,
+        });
+    }
+    Ok(())
+}
+
+fn output(field: &Field<'_>, more: &[(&str, Output)]) -> Result<Output> {
+    if field.is_object() {
+        let object = field.object(&["file", "append"])?;
+        let append = object.get("append").map_or(Ok(false), |append| append.boolean())?;
+        let mode = if append { FileMode::Append } else { FileMode::Truncate };
+        return Ok(Output::File(object.required("file")?.name()?.into(), mode));
+    }
+    let mut words =
+        vec![("pipe", Output::Pipe), ("null", Output::Null), ("inherit", Output::Inherit), ("spool", Output::Spool)];
+    words.extend_from_slice(more);
+    field.choice(&words)
+}
+
+fn control(object: &Object<'_>, command: &mut Command) -> Result<()> {
+    if let Some(group) = object.get("group") {
+        command.group(group.choice(&[("own", Group::Own), ("inherit", Group::Inherit)])?);
+    }
+    if let Some(detach) = object.get("detach")
+        && detach.boolean()?
+    {
+        command.detach();
+    }
+    if let Some(timeout) = object.get("timeout_ms") {
+        command.timeout(Duration::from_millis(timeout.whole(1, u64::MAX)?));
+    }
+    if let Some(stop) = object.get("stop") {
+        command.stop_options(stop_options(&stop)?);
+    }
+    Ok(())
+}
+
+fn stop_options(field: &Field<'_>) -> Result<StopOptions> {
+    let object = field.object(&["signal", "scope", "grace_ms"])?;
+    let mut options = StopOptions::default();
+    if let Some(signal) = object.get("signal") {
+        options.signal = signal_number(&signal)?;
+    }
+    if let Some(scope) = object.get("scope") {
+        let words = [("default", Scope::Default), ("process", Scope::Process), ("group", Scope::Group)];
+        options.scope = scope.choice(&words)?;
+    }
+    if let Some(grace) = object.get("grace_ms") {
+        options.grace = if grace.is_null() { None } else { Some(or_never(&grace)?) };
+    }
+    Ok(options)
+}
+
+/// A number, or a name with or without its SIG.
+fn signal_number(field: &Field<'_>) -> Result<i32> {
+    if !field.is_text() {
+        let number = field.whole(1, signal::MAX as u64)?;
+        return i32::try_from(number).map_err(|_| field.expected("a signal"));
+    }
+    let text = field.text()?;
+    let named = |name: &str| Signal::iterator().find(|signal| signal.as_str() == name);
+    match named(text).or_else(|| named(&format!("SIG{text}"))) {
+        Some(signal) => Ok(signal as i32),
+        None => Err(field.unknown(text, "signal", Signal::iterator().map(Signal::as_str))),
+    }
+}
+
+/// Milliseconds; null is without end.
+fn or_never(field: &Field<'_>) -> Result<Duration> {
+    if field.is_null() { Ok(Duration::MAX) } else { Ok(Duration::from_millis(field.whole(0, u64::MAX)?)) }
+}

@@ -1,0 +1,298 @@
+//! A JSON document as it was written, and a place in it that knows its path: every complaint says where.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::nearest::nearest;
+
+/// A document. Unlike `serde_json::Value` it keeps a key that is given twice, so that it can be refused.
+pub(super) enum Json {
+    Null,
+    Boolean(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// Reads a document. Nesting is bounded by serde_json's recursion limit, 128 levels.
+    pub(super) fn parse(operation: &'static str, text: &str) -> Result<Json> {
+        serde_json::from_str(text).map_err(|error| {
+            let whole = error.to_string();
+            let place = format!(" at line {} column {}", error.line(), error.column());
+            let what = whole.strip_suffix(&place).unwrap_or(&whole);
+            let cause = format!("line {}, column {}: {what}", error.line(), error.column());
+            Error::new(ErrorKind::Malformed, operation, cause)
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Json, D::Error> {
+        struct AsWritten;
+        impl<'de> Visitor<'de> for AsWritten {
+            type Value = Json;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+            fn visit_unit<E>(self) -> std::result::Result<Json, E> {
+                Ok(Json::Null)
+            }
+            fn visit_bool<E>(self, value: bool) -> std::result::Result<Json, E> {
+                Ok(Json::Boolean(value))
+            }
+            fn visit_u64<E>(self, value: u64) -> std::result::Result<Json, E> {
+                Ok(Json::Number(value.into()))
+            }
+            fn visit_i64<E>(self, value: i64) -> std::result::Result<Json, E> {
+                Ok(Json::Number(value.into()))
+            }
+            fn visit_f64<E>(self, value: f64) -> std::result::Result<Json, E> {
+                Ok(Number::from_f64(value).map_or(Json::Null, Json::Number))
+            }
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Json, E> {
+                Ok(Json::Text(value.to_owned()))
+            }
+            fn visit_string<E>(self, value: String) -> std::result::Result<Json, E> {
+                Ok(Json::Text(value))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Json, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(Json::List(list))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Json, A::Error> {
+                let mut object = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    object.push(entry);
+                }
+                Ok(Json::Object(object))
+            }
+        }
+        deserializer.deserialize_any(AsWritten)
+    }
+}
+
+/// The way from the document to a place in it.
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    Document,
+    Key(&'a Path<'a>, &'a str),
+    Index(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    /// `specs[3].env["a b"]`; nothing for the document itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Document => Ok(()),
+            Path::Key(parent, key) => {
+                parent.fmt(f)?;
+                let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                match (plain && key.len() <= SHOWN, parent) {
+                    (true, Path::Document) => f.write_str(key),
+                    (true, _) => write!(f, ".{key}"),
+                    (false, _) => write!(f, "[{}]", shown(key)),
+                }
+            }
+            Path::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// How many characters of a text an error shows.
+const SHOWN: usize = 60;
+
+/// A text in an error message: quoted, escaped, and cut when it is long.
+pub(super) fn shown(text: &str) -> String {
+    let mut start = text.chars();
+    let cut: String = start.by_ref().take(SHOWN).collect();
+    if start.next().is_none() { format!("{cut:?}") } else { format!("{cut:?}…") }
+}
+
+/// A value and its place.
+#[derive(Clone, Copy)]
+pub(super) struct Field<'a> {
+    operation: &'static str,
+    value: &'a Json,
+    path: Path<'a>,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn document(operation: &'static str, value: &'a Json) -> Field<'a> {
+        Field { operation, value, path: Path::Document }
+    }
+
+    /// What is wrong here.
+    pub(super) fn wrong(&self, what: impl fmt::Display) -> Error {
+        wrong(self.operation, self.path, what)
+    }
+
+    /// What should be here instead.
+    pub(super) fn expected(&self, what: impl fmt::Display) -> Error {
+        let found = match self.value {
+            Json::Null => "null".to_owned(),
+            Json::Boolean(value) => value.to_string(),
+            Json::Number(value) => value.to_string(),
+            Json::Text(text) => shown(text),
+            Json::List(_) => "a list".to_owned(),
+            Json::Object(_) => "an object".to_owned(),
+        };
+        self.wrong(format_args!("expected {what}, found {found}"))
+    }
+
+    /// An object of these fields alone, each given once.
+    pub(super) fn object(&'a self, known: &[&str]) -> Result<Object<'a>> {
+        let object = self.map("an object")?;
+        for (key, _) in object.entries.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
+            let meant = match nearest(key, known.iter().copied()) {
+                Some(meant) => format!("unknown field, did you mean {meant:?}?"),
+                None => format!("unknown field, known are {}", listed(known.iter().copied())),
+            };
+            return Err(wrong(self.operation, Path::Key(&self.path, key), meant));
+        }
+        Ok(object)
+    }
+
+    /// An object of any keys, each given once.
+    pub(super) fn map(&'a self, what: &str) -> Result<Object<'a>> {
+        let Json::Object(entries) = self.value else { return Err(self.expected(what)) };
+        let mut seen = HashSet::with_capacity(entries.len());
+        if let Some((key, _)) = entries.iter().find(|(key, _)| !seen.insert(key)) {
+            return Err(wrong(self.operation, Path::Key(&self.path, key), "given twice"));
+        }
+        Ok(Object { field: self, entries })
+    }
+
+    /// A field of it, where it is an object.
+    pub(super) fn get(&'a self, key: &str) -> Option<Field<'a>> {
+        let Json::Object(entries) = self.value else { return None };
+        Object { field: self, entries }.get(key)
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.value, Json::Text(_))
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.value, Json::List(_))
+    }
+
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.value, Json::Object(_))
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self.value, Json::Null)
+    }
+
+    pub(super) fn list(&'a self, what: &str) -> Result<impl Iterator<Item = Field<'a>>> {
+        let Json::List(items) = self.value else { return Err(self.expected(what)) };
+        let place = move |(index, value)| Field { value, path: Path::Index(&self.path, index), ..*self };
+        Ok(items.iter().enumerate().map(place))
+    }
+
+    /// A text that the kernel can take: without a NUL.
+    pub(super) fn text(&self) -> Result<&'a str> {
+        let Json::Text(text) = self.value else { return Err(self.expected("a string")) };
+        if text.contains('\0') {
+            return Err(self.wrong("has a NUL byte"));
+        }
+        Ok(text)
+    }
+
+    /// A text that is not empty.
+    pub(super) fn name(&self) -> Result<&'a str> {
+        let text = self.text()?;
+        if text.is_empty() { Err(self.wrong("is empty")) } else { Ok(text) }
+    }
+
+    pub(super) fn boolean(&self) -> Result<bool> {
+        match self.value {
+            Json::Boolean(value) => Ok(*value),
+            _ => Err(self.expected("true or false")),
+        }
+    }
+
+    pub(super) fn whole(&self, least: u64, most: u64) -> Result<u64> {
+        match self.value {
+            Json::Number(number) => number.as_u64().filter(|value| (least..=most).contains(value)),
+            _ => None,
+        }
+        .ok_or_else(|| match most {
+            u64::MAX => self.expected(format_args!("a whole number of at least {least}")),
+            _ => self.expected(format_args!("a whole number from {least} to {most}")),
+        })
+    }
+
+    /// One of these words.
+    pub(super) fn choice<T: Clone>(&self, words: &[(&str, T)]) -> Result<T> {
+        let known = words.iter().map(|(word, _)| *word);
+        let Json::Text(text) = self.value else { return Err(self.expected(listed_or(known))) };
+        if let Some((_, value)) = words.iter().find(|(word, _)| word == text) {
+            return Ok(value.clone());
+        }
+        Err(self.unknown(text, "value", known))
+    }
+
+    /// The complaint about a word that is none of `known`.
+    pub(super) fn unknown<'b>(&self, word: &str, what: &str, known: impl Iterator<Item = &'b str> + Clone) -> Error {
+        match nearest(word, known.clone()) {
+            Some(meant) => self.wrong(format_args!("unknown {what} {}, did you mean {meant:?}?", shown(word))),
+            None => self.wrong(format_args!("unknown {what} {}, known are {}", shown(word), listed(known))),
+        }
+    }
+}
+
+fn wrong(operation: &'static str, path: Path<'_>, what: impl fmt::Display) -> Error {
+    let cause = match path {
+        Path::Document => what.to_string(),
+        _ => format!("{path}: {what}"),
+    };
+    Error::new(ErrorKind::Malformed, operation, cause)
+}
+
+fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn listed_or<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut words: Vec<String> = words.map(|word| format!("{word:?}")).collect();
+    match words.pop() {
+        Some(last) if !words.is_empty() => format!("{} or {last}", words.join(", ")),
+        last => last.unwrap_or_default(),
+    }
+}
+
+/// An object whose keys are in order.
+pub(super) struct Object<'a> {
+    field: &'a Field<'a>,
+    entries: &'a [(String, Json)],
+}
+
+impl<'a> Object<'a> {
+    pub(super) fn get(&self, key: &str) -> Option<Field<'a>> {
+        self.fields().find_map(|(known, field)| (known == key).then_some(field))
+    }
+
+    pub(super) fn required(&self, key: &'static str) -> Result<Field<'a>> {
+        let missing = || wrong(self.field.operation, Path::Key(&self.field.path, key), "is missing");
+        self.get(key).ok_or_else(missing)
+    }
+
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'a str, Field<'a>)> {
+        let field = self.field;
+        self.entries.iter().map(move |(key, value)| {
+            let path = Path::Key(&field.path, key);
+            (key.as_str(), Field { value, path, ..*field })
+        })
+    }
+}
