@@ -95,6 +95,12 @@ bench:
 	@tools/setup bench
 	cargo bench --bench coreproc -- $(ONLY)
 
+##   make soak        what must not happen, counted at full length (ONLY=health: a part; COREPROC_SCALE=0.01: less)
+.PHONY: soak
+soak:
+	@tools/setup soak
+	cargo bench --bench soak -- $(ONLY)
+
 ##   make build       the shared and the static library, in target/release
 .PHONY: build
 build:

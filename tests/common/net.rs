@@ -1,6 +1,6 @@
 //! Raw clients of a health server.
 
-use super::GUARD;
+use super::{GUARD, lossy};
 use coreproc::{HealthOptions, HealthServer};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -93,6 +93,11 @@ impl Tcp {
     pub fn rest(&mut self) -> Answer {
         let (status, headers) = self.head();
         Answer { status, headers, body: String::from_utf8(self.rest_bytes()).expect("UTF-8") }
+    }
+
+    /// Is the last answer there, and good?
+    pub fn answers_ok(&mut self) -> bool {
+        lossy(&self.rest_bytes()).starts_with("HTTP/1.1 200 ")
     }
 
     /// All that comes until the connection ends, by an end or a reset.
