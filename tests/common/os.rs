@@ -392,3 +392,10 @@ pub fn lock_file(fd: RawFd) -> bool {
     // SAFETY: a valid flock.
     check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).is_ok()
 }
+
+/// Sends a signal to one thread of this process.
+pub fn kill_thread(tid: i32, signal: i32) {
+    // SAFETY: no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) };
+    check(result as libc::c_int).expect("tgkill");
+}
