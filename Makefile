@@ -27,6 +27,11 @@ demo:
 	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/demo.c -o target/demo/c \
 	  -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE)
 	target/demo/c $(CURDIR)
+	for program in daemon find; do $(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/$$program.c \
+	  -o target/demo/$$program -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE); done
+	@# A daemon, and a second program that finds and stops it.
+	target/demo/daemon target/demo/run & daemon=$$!; \
+	  target/demo/find target/demo/run || { kill $$daemon; exit 1; }; wait $$daemon
 	cd bindings/go && go run -tags $(GO_TAGS) ./cmd/demo $(CURDIR)
 	COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so python3 bindings/python/examples/demo.py $(CURDIR)
 
