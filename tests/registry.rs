@@ -90,7 +90,7 @@ fn a_registered_daemon_is_found_with_all_that_was_said_of_it() {
     let process = written.process.clone().expect("known to the kernel");
     assert_eq!(written, DaemonEntry { process: Some(process.clone()), ..full });
     assert_eq!(get(&registry, "core", "agent").as_ref(), Some(&written));
-    assert_eq!(list(&registry), [written.clone()]);
+    assert_eq!(list(&registry), [written]);
     assert_eq!(files(&registry), ["core-agent.json"]);
 
     let text = fs::read_to_string(registry.dir().join("core-agent.json")).expect("read");
