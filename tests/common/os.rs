@@ -364,7 +364,9 @@ impl SmallDisk {
         while file.write(&[1; 4096]).is_ok() {}
     }
 
+    /// Not by removing alone: a child that another test has just forked may still have it open.
     pub fn empty(&self) {
+        File::create(self.path().join("filler")).expect("filler");
         std::fs::remove_file(self.path().join("filler")).expect("filler");
     }
 
