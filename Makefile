@@ -78,10 +78,11 @@ lint-rust:
 
 # cgo links, so build comes first.
 lint-go: build
-	@unformatted=$$(gofmt -l bindings/go); \
+	@unformatted=$$(gofmt -l bindings/go benches/go); \
 	  if [ -n "$$unformatted" ]; then printf 'gofmt: not formatted:\n%s\n' "$$unformatted" >&2; exit 1; fi
 	cd bindings/go && go vet -tags $(GO_TAGS) ./...
 	cd bindings/go && $(STATICCHECK) -tags $(GO_TAGS) ./...
+	cd benches/go && go vet -tags $(GO_TAGS) . && $(STATICCHECK) -tags $(GO_TAGS) .
 
 lint-python:
 	@grep -qx "version = \"$$(tools/version)\"" bindings/python/pyproject.toml || \
