@@ -4,6 +4,7 @@ mod big_host;
 mod latency;
 mod memory;
 mod output;
+mod pipeline;
 mod session;
 mod spawn;
 mod stop;
@@ -15,7 +16,7 @@ use std::time::Instant;
 
 type Group = fn(&mut Session) -> Fallible<()>;
 
-const GROUPS: [(&str, Group); 7] = [
+const GROUPS: [(&str, Group); 8] = [
     ("spawn", spawn::measure),
     ("output", output::measure_bytes),
     ("lines", output::measure_lines),
@@ -23,6 +24,7 @@ const GROUPS: [(&str, Group); 7] = [
     ("memory", memory::measure),
     ("big-host", big_host::measure),
     ("stop", stop::measure),
+    ("pipeline", pipeline::measure),
 ];
 
 /// `words` name groups and implementations; without any of a kind, all of that kind. False when a host failed.
