@@ -50,8 +50,16 @@ test-rust:
 test-doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 
+# Each way to run the Go tests once; make soak-go runs them all at full counts, and again and again.
 test-go: build
-	cd bindings/go && go test -race -count=1 -v -tags $(GO_TAGS) ./... | $(CURDIR)/tools/count-go
+	@tools/test-go 1 $(GO_TAGS)
+	@tools/test-go-linking $(RELEASE)
+	@tools/go-core-matrix $(GO_TAGS)
+
+##   make soak-go     the Go tests with full counts, 20 times each way (COUNT=N: N times)
+.PHONY: soak-go
+soak-go: build
+	@tools/test-go $(or $(COUNT),20) $(GO_TAGS)
 
 test-python: build
 	cd bindings/python && COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so $(PYTHON) -m pytest
@@ -91,6 +99,12 @@ bench:
 	@tools/setup bench
 	cargo bench --bench coreproc -- $(ONLY)
 
+##   make soak        what must not happen, counted at full length (ONLY=health: a part; COREPROC_SCALE=0.01: less)
+.PHONY: soak
+soak:
+	@tools/setup soak
+	cargo bench --bench soak -- $(ONLY)
+
 ##   make build       the shared and the static library, in target/release
 .PHONY: build
 build:
@@ -99,6 +113,11 @@ build:
 	@# Programs linked with the library in this tree ask for it by its SONAME.
 	@soname=$$(LC_ALL=C readelf -d $(RELEASE)/libcoreproc.so | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p'); \
 	  ln -sfn libcoreproc.so "$(RELEASE)/$$soname"
+
+##   make go-vendor   header and static library to where the Go build tag coreproc_vendor finds them
+.PHONY: go-vendor
+go-vendor: $(if $(BUILT_DIR),,build)
+	@tools/go-vendor '$(or $(BUILT_DIR),$(RELEASE))'
 
 ##   make install     header, libraries, pkg-config and CMake package (PREFIX, LIBDIR, INCLUDEDIR,
 ##                    DESTDIR; BUILT_DIR=target/release installs what is built and builds nothing)

@@ -55,6 +55,11 @@ impl Deadline {
         Deadline(at)
     }
 
+    /// Does it wait at all?
+    pub(crate) fn only_looks(self) -> bool {
+        self.0 == Some(0)
+    }
+
     /// None: no limit.
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|at| Duration::from_nanos(if at == 0 { 0 } else { at.saturating_sub(monotonic_ns()) }))
