@@ -203,10 +203,6 @@ impl Engine {
             let place = (&self.state, &self.work);
             let job =
                 wait::wait(&*self.supervisor, "run", place, Deadline::at(until), |state| self.next_job(state, until))?;
-            #[cfg(feature = "fault-injection")]
-            if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
-                panic!("injected into the run");
-            }
             match job {
                 Some(Job::Start { index, attempt }) => self.start_attempt(service, index, attempt),
                 Some(Job::Stop(processes)) => processes.iter().for_each(Process::cancel),
@@ -221,6 +217,10 @@ impl Engine {
     }
 
     fn next_job(&self, state: &mut State, until: Option<u64>) -> Option<Job> {
+        #[cfg(feature = "fault-injection")]
+        if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            panic!("injected into the run");
+        }
         if state.outcome.is_some() || state.finishing {
             return Some(Job::Leave);
         }
