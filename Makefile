@@ -18,15 +18,20 @@ export CGO_CFLAGS = -O2 -g -DCOREPROC_HEADER_SUM=$(firstword $(shell cksum inclu
 PREFIX ?= /usr/local
 ONLY ?=
 
+DEMO_CC = $(CC) -std=c11 -O2 -Wall -Wextra -Iinclude
+DEMO_LINK = -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE)
+
 ##   make demo        real processes, seen from C, Go and Python
 .PHONY: demo
 demo:
 	@tools/setup demo
 	@$(MAKE) --no-print-directory build
 	@mkdir -p target/demo
-	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/demo.c -o target/demo/c \
-	  -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE)
+	$(DEMO_CC) bindings/c/examples/demo.c -o target/demo/c $(DEMO_LINK)
 	target/demo/c $(CURDIR)
+	$(DEMO_CC) bindings/c/examples/daemon.c -o target/demo/daemon $(DEMO_LINK)
+	$(DEMO_CC) bindings/c/examples/daemonctl.c -o target/demo/daemonctl $(DEMO_LINK)
+	tools/demo-daemon target/demo
 	cd bindings/go && go run -tags $(GO_TAGS) ./cmd/demo $(CURDIR)
 	COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so python3 bindings/python/examples/demo.py $(CURDIR)
 	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/pipeline.c -o target/demo/pipeline \
@@ -77,10 +82,11 @@ lint-rust:
 
 # cgo links, so build comes first.
 lint-go: build
-	@unformatted=$$(gofmt -l bindings/go); \
+	@unformatted=$$(gofmt -l bindings/go benches/go); \
 	  if [ -n "$$unformatted" ]; then printf 'gofmt: not formatted:\n%s\n' "$$unformatted" >&2; exit 1; fi
 	cd bindings/go && go vet -tags $(GO_TAGS) ./...
 	cd bindings/go && $(STATICCHECK) -tags $(GO_TAGS) ./...
+	cd benches/go && go vet -tags $(GO_TAGS) . && $(STATICCHECK) -tags $(GO_TAGS) .
 
 lint-python:
 	@grep -qx "version = \"$$(tools/version)\"" bindings/python/pyproject.toml || \

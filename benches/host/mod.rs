@@ -70,6 +70,11 @@ pub(crate) struct StopPlan {
     pub(crate) grace: Duration,
 }
 
+/// `ring COUNT`
+pub(crate) struct RingPlan {
+    pub(crate) count: usize,
+}
+
 pub(crate) enum Plan {
     Spawn(SpawnPlan),
     Output(OutputPlan),
@@ -77,6 +82,7 @@ pub(crate) enum Plan {
     Idle(IdlePlan),
     BigHost(BigHostPlan),
     Stop(StopPlan),
+    Ring(RingPlan),
 }
 
 pub(crate) fn run(arguments: &[String]) -> Fallible<()> {
@@ -94,6 +100,9 @@ pub(crate) fn run(arguments: &[String]) -> Fallible<()> {
 
 fn parse(arguments: &[String]) -> Fallible<(&str, Plan)> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let [implementation, "ring", count] = words[..] {
+        return Ok((implementation, Plan::Ring(RingPlan { count: count.parse()? })));
+    }
     let [implementation, workload, child, rest @ ..] = words.as_slice() else {
         return Err("expected IMPLEMENTATION WORKLOAD CHILD".into());
     };

@@ -1,9 +1,11 @@
 //! What is measured: a file for each group, which says who takes part, with which work, and what the goal is.
 
 mod big_host;
+mod go;
 mod latency;
 mod memory;
 mod output;
+mod ring;
 mod session;
 mod spawn;
 mod stop;
@@ -15,7 +17,7 @@ use std::time::Instant;
 
 type Group = fn(&mut Session) -> Fallible<()>;
 
-const GROUPS: [(&str, Group); 7] = [
+const GROUPS: [(&str, Group); 9] = [
     ("spawn", spawn::measure),
     ("output", output::measure_bytes),
     ("lines", output::measure_lines),
@@ -23,6 +25,8 @@ const GROUPS: [(&str, Group); 7] = [
     ("memory", memory::measure),
     ("big-host", big_host::measure),
     ("stop", stop::measure),
+    ("ring", ring::measure),
+    ("go", go::measure),
 ];
 
 /// `words` name groups and implementations; without any of a kind, all of that kind. False when a host failed.
@@ -33,7 +37,8 @@ pub(crate) fn run(words: &[&str]) -> Fallible<bool> {
         let known: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).chain(session::IMPLEMENTATIONS).collect();
         return Err(format!("unknown {unknown:?}; known are {}", known.join(", ")).into());
     }
-    let mut session = Session::new(&implementations)?;
+    let from_go = groups.is_empty() || groups.contains(&"go");
+    let mut session = Session::new(&implementations, from_go)?;
     let (start, cpu) = (Instant::now(), probe::CpuTime::now()?);
     for (name, measure) in GROUPS {
         if groups.is_empty() || groups.contains(&name) {

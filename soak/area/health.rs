@@ -96,19 +96,19 @@ mod with_server {
         }
     }
 
-    /// How long each question took, in milliseconds, in order; and how many were not answered as they should.
-    fn ask(address: &str, times: u64) -> (Vec<f64>, u64) {
-        let mut wrong = 0;
-        let mut took: Vec<f64> = (0..times)
-            .map(|_| {
-                let begun = Instant::now();
-                let mut connection = Tcp::to_address(address);
-                connection.send(REQUEST);
-                let answer = connection.rest();
-                wrong += u64::from((answer.status, answer.body.as_str()) != (200, "ok\n"));
-                begun.elapsed().as_secs_f64() * 1000.0
-            })
-            .collect();
+    /// How long each question took, in milliseconds, in order; and how many were not answered as they should. At least
+    /// so many, for at least so long.
+    fn ask(address: &str, times: u64, time: Duration) -> (Vec<f64>, u64) {
+        let (mut took, mut wrong) = (Vec::new(), 0);
+        let start = Instant::now();
+        while (took.len() as u64) < times || start.elapsed() < time {
+            let begun = Instant::now();
+            let mut connection = Tcp::to_address(address);
+            connection.send(REQUEST);
+            let answer = connection.rest();
+            wrong += u64::from((answer.status, answer.body.as_str()) != (200, "ok\n"));
+            took.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
         took.sort_by(f64::total_cmp);
         (took, wrong)
     }
@@ -129,11 +129,12 @@ mod with_server {
         let address = server.address.clone();
         let times = count("questions", 10_000);
 
-        let (took, wrong) = ask(&address, times);
+        let (took, wrong) = ask(&address, times, Duration::ZERO);
         let alone = |what: &str| format!("/health alone, {times} times: {what}");
         add_latency(rows, &alone, &took);
         rows.none(alone("not answered"), wrong);
 
+        let time = Duration::from_secs(count("seconds beside slow clients", 20));
         let slow = count("half-open connections", 2_000).max(2) as usize;
         let (descriptors, memory) = (server.descriptors()?, server.memory_kb("VmRSS")?);
         let mut half_open: Vec<Tcp> = (0..slow).map(|_| Tcp::to_address(&address)).collect();
@@ -165,12 +166,13 @@ mod with_server {
                         beside(
                             1,
                             || pipeline(&address, &pipelined),
-                            || (ask(&address, times), server.memory_kb("VmRSS")),
+                            || (ask(&address, times, time), server.memory_kb("VmRSS")),
                         )
                     },
                 )
             },
         );
+        let times = took.len();
         let meanwhile = |what: &str| format!("/health beside {slow} half-open and slow clients, {times} times: {what}");
         eprintln!(
             "  {} bytes each to {} of them; {} huge headers, {} pipelined requests meanwhile",

@@ -20,11 +20,16 @@ package capi
 */
 import "C"
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // Ring keeps the last bytes that were written to it. It may be used by several goroutines at once.
 type Ring struct {
 	handle[*C.coreproc_ring]
+	size  uint64
+	taken *atomic.Uint64 // memory, up to size
 }
 
 // NewRing is an empty ring for size bytes, which takes no memory yet; 0 keeps nothing.
@@ -34,8 +39,12 @@ func NewRing(size uint) (*Ring, error) {
 	if err := check(C.coreproc_ring_new(C.size_t(size), &pointer, &cerr), cerr); err != nil {
 		return nil, err
 	}
-	ring := new(Ring)
-	ring.own(pointer, func(p *C.coreproc_ring) { C.coreproc_ring_free(p) })
+	taken := new(atomic.Uint64)
+	ring := &Ring{size: uint64(size), taken: taken}
+	ring.own(pointer, func(p *C.coreproc_ring) {
+		C.coreproc_ring_free(p)
+		holding(-int64(taken.Load()))
+	})
 	return ring, nil
 }
 
@@ -45,9 +54,25 @@ func (r *Ring) Write(data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer r.release()
-	var cerr *C.coreproc_error
-	return check(C.coreproc_ring_write(pointer, (*C.uint8_t)(unsafe.SliceData(data)), C.size_t(len(data)), &cerr), cerr)
+	// No pointer to an error: cgo would look it over at each call, and a code says enough.
+	result := C.coreproc_ring_write(pointer, (*C.uint8_t)(unsafe.SliceData(data)), C.size_t(len(data)), nil)
+	if r.taken.Load() < r.size {
+		r.grow(uint64(len(data)))
+	}
+	r.release()
+	return check(result, nil)
+}
+
+// grow counts the memory that a write has taken.
+func (r *Ring) grow(written uint64) {
+	for {
+		taken := r.taken.Load()
+		more := min(written, r.size-taken)
+		if r.taken.CompareAndSwap(taken, taken+more) {
+			holding(int64(more))
+			return
+		}
+	}
 }
 
 // Bytes is a copy of what the ring holds, oldest first; nil when empty.
