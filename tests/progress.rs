@@ -18,13 +18,17 @@ use coreproc::{
 /// A shell script as a spec.
 fn sh(name: &str, script: &str, after: &[&str]) -> Spec {
     let mut spec = Spec::new(name, common::sh(script));
-    after.iter().for_each(|name| drop(spec.after(*name)));
+    for name in after {
+        spec.after(*name);
+    }
     spec
 }
 
 fn pipeline(specs: impl IntoIterator<Item = Spec>) -> Pipeline {
     let mut pipeline = Pipeline::new();
-    specs.into_iter().for_each(|spec| drop(pipeline.add(spec)));
+    for spec in specs {
+        pipeline.add(spec);
+    }
     pipeline
 }
 
