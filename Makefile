@@ -18,15 +18,20 @@ export CGO_CFLAGS = -O2 -g -DCOREPROC_HEADER_SUM=$(firstword $(shell cksum inclu
 PREFIX ?= /usr/local
 ONLY ?=
 
+DEMO_CC = $(CC) -std=c11 -O2 -Wall -Wextra -Iinclude
+DEMO_LINK = -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE)
+
 ##   make demo        real processes, seen from C, Go and Python
 .PHONY: demo
 demo:
 	@tools/setup demo
 	@$(MAKE) --no-print-directory build
 	@mkdir -p target/demo
-	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/demo.c -o target/demo/c \
-	  -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE)
+	$(DEMO_CC) bindings/c/examples/demo.c -o target/demo/c $(DEMO_LINK)
 	target/demo/c $(CURDIR)
+	$(DEMO_CC) bindings/c/examples/daemon.c -o target/demo/daemon $(DEMO_LINK)
+	$(DEMO_CC) bindings/c/examples/daemonctl.c -o target/demo/daemonctl $(DEMO_LINK)
+	tools/demo-daemon target/demo
 	cd bindings/go && go run -tags $(GO_TAGS) ./cmd/demo $(CURDIR)
 	COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so python3 bindings/python/examples/demo.py $(CURDIR)
 
@@ -94,6 +99,12 @@ lint-shell:
 bench:
 	@tools/setup bench
 	cargo bench --bench coreproc -- $(ONLY)
+
+##   make soak        what must not happen, counted at full length (ONLY=health: a part; COREPROC_SCALE=0.01: less)
+.PHONY: soak
+soak:
+	@tools/setup soak
+	cargo bench --bench soak -- $(ONLY)
 
 ##   make build       the shared and the static library, in target/release
 .PHONY: build

@@ -40,7 +40,7 @@
 // There is no such program, interpreter, file or folder, or no such process.
 #define COREPROC_NOT_FOUND -2
 
-// The kernel refused for lack of permission: EACCES, EPERM.
+// The kernel refused for lack of permission (EACCES, EPERM), or others could tamper with what is there.
 #define COREPROC_PERMISSION_DENIED -3
 
 // Another system call failed; see `coreproc_error_errno`.
@@ -254,6 +254,18 @@
 // Stopped by its own timeout.
 #define COREPROC_SPEC_TIMED_OUT 5
 
+// Its daemon lives.
+#define COREPROC_PID_ALIVE 1
+
+// Its daemon has ended and left its file.
+#define COREPROC_PID_DEAD 2
+
+// There is something else in its place: no PID, or no file of its own.
+#define COREPROC_PID_INVALID 3
+
+// There is no such file.
+#define COREPROC_PID_MISSING 4
+
 // `/health`: do its checks pass?
 #define COREPROC_ENDPOINT_HEALTH 1
 
@@ -290,6 +302,17 @@ typedef struct coreproc_check_answer coreproc_check_answer;
 // copied. A setter that fails changes nothing.
 typedef struct coreproc_command coreproc_command;
 
+// The life of this program as a daemon: PID file, health server and registry entry, each where the options say
+// so. Shared: reference-counted, thread-safe. Freeing the last reference while it runs gives everything back,
+// without waiting for requests.
+//
+// It starts in this order: PID file, health server, registry; and stops in this: not ready, health server down,
+// PID file released, unregistered.
+typedef struct coreproc_daemon coreproc_daemon;
+
+// Entries that were read, and what could not be. Immutable; owned by whoever got them; any thread may read them.
+typedef struct coreproc_entries coreproc_entries;
+
 // Why a call failed. Immutable; owned by whoever got it; any thread may read it.
 //
 // Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There is no
@@ -305,6 +328,14 @@ typedef struct coreproc_error coreproc_error;
 // run"), duration_ms and error. It runs on one thread, coreproc-http, and checks on their own, coreproc-check.
 typedef struct coreproc_health coreproc_health;
 
+// One daemon at a time for each path: a file that holds its PID in decimal, with a lock (fcntl(2), F_OFD_SETLK)
+// that is the proof of life. Shared: reference-counted, thread-safe. Freeing the last reference to one that is
+// held releases it.
+//
+// The lock is inherited through fork(): a child changes nothing for its parent, but while it lives, and its
+// parent ended without a release, the file counts as held. It does not pass an exec.
+typedef struct coreproc_pid_file coreproc_pid_file;
+
 // Specs, each a command and what it comes after; to be run once or often. A builder: one thread at a time.
 // Everything passed in is copied. A setter that fails changes nothing; whether the specs fit together is told
 // by coreproc_pipeline_check, and by coreproc_run_start.
@@ -313,6 +344,10 @@ typedef struct coreproc_pipeline coreproc_pipeline;
 // A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the
 // process; while a reference is held, an ended process keeps its status and its captured output.
 typedef struct coreproc_process coreproc_process;
+
+// Which daemons of a user run: a folder with one JSON file for each. Shared: reference-counted, thread-safe; any
+// number of processes may use one folder.
+typedef struct coreproc_registry coreproc_registry;
 
 // A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted, thread-safe; each
 // call is one step to all others.
@@ -467,6 +502,37 @@ typedef void (*coreproc_callback)(const struct coreproc_event *events,
 // Runs exactly once, after the last callback, also when listen itself fails.
 typedef void (*coreproc_destroy)(void *user_data);
 
+// A daemon in the registry. Texts in are a pointer and a length, UTF-8; texts out end with a NUL as well. Read
+// entries by the stride that came with them: a later library may append fields.
+typedef struct coreproc_daemon_entry {
+  // sizeof(coreproc_daemon_entry).
+  uint32_t struct_size;
+  // Its process. In a daemon's options it must be 0: it is filled in.
+  int32_t pid;
+  // When it started, on CLOCK_REALTIME (in: 0 is now).
+  uint64_t started_ns;
+  // Which program it belongs to. Not empty.
+  const char *code;
+  // The length of `code`.
+  size_t code_len;
+  // Which of its daemons it is. Not empty.
+  const char *daemon;
+  // The length of `daemon`.
+  size_t daemon_len;
+  // Where its health server listens, or empty.
+  const char *health;
+  // The length of `health`.
+  size_t health_len;
+  // The folder it works for, or empty.
+  const char *project;
+  // The length of `project`.
+  size_t project_len;
+  // Its program, or empty.
+  const char *binary;
+  // The length of `binary`.
+  size_t binary_len;
+} coreproc_daemon_entry;
+
 // What a health server allows. Zero is the default everywhere, UINT64_MAX no limit.
 typedef struct coreproc_health_options {
   // sizeof(coreproc_health_options).
@@ -492,6 +558,32 @@ typedef struct coreproc_health_options {
 // it idle, never twice at once; it may block. It must not throw or longjmp. Inside it, stopping the server that
 // runs it returns DEADLOCK.
 typedef int32_t (*coreproc_check)(struct coreproc_check_answer *answer, void *user_data);
+
+// What a daemon has. Zero is the default, or nothing, everywhere. All of it is copied.
+typedef struct coreproc_daemon_options {
+  // sizeof(coreproc_daemon_options).
+  uint32_t struct_size;
+  // Must be 0.
+  uint32_t reserved;
+  // How long a stop may take (0: 30000; UNLIMITED: as long as it takes).
+  uint64_t shutdown_timeout_ms;
+  // Its PID file, or empty.
+  const char *pid_file;
+  // The length of `pid_file`.
+  size_t pid_file_len;
+  // Where its health server listens, as for coreproc_health_new, or empty: then it has none.
+  const char *health_address;
+  // The length of `health_address`.
+  size_t health_address_len;
+  // The limits of its health server; may be NULL.
+  const struct coreproc_health_options *health;
+  // The registry that it is found in; NULL: none.
+  const struct coreproc_registry *registry;
+  // What the registry says of it; needed where there is a registry, with code and daemon. PID and start are
+  // filled in when it starts, the health address where there is a health server, and project (the current
+  // folder) and binary where they are empty.
+  const struct coreproc_daemon_entry *entry;
+} coreproc_daemon_options;
 
 // How to run a pipeline. Zero is the default everywhere.
 typedef struct coreproc_run_options {
@@ -985,6 +1077,121 @@ struct coreproc_subscription *coreproc_subscription_ref(struct coreproc_subscrip
 // for a callback that runs.
 void coreproc_subscription_free(struct coreproc_subscription *subscription);
 
+// A PID file of this path, not held yet; nothing is opened. `*out` is to be freed with coreproc_pid_file_free.
+// Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pid_file_new(const char *path,
+                                      size_t path_len,
+                                      struct coreproc_pid_file **out,
+                                      struct coreproc_error **err);
+
+// Takes the file for this process: makes it, with the folders above, or takes over a stale one, and writes the
+// PID. Of many that start at once exactly one gets it. Thread-safe. Errors: BUSY, with the PID, while a daemon
+// that lives has it; INVALID_STATE while this handle has; INVALID_ARGUMENT for a symbolic link, a directory, or
+// anything else that is no plain file; PERMISSION_DENIED also for another user's file, and for a folder that
+// everybody may write and that is not sticky; MALFORMED for a file that holds something else than a PID, which
+// is left as it is; NOT_FOUND, SYSTEM (open(2), fcntl(2), write(2)).
+coreproc_result coreproc_pid_file_acquire(struct coreproc_pid_file *pid_file,
+                                          struct coreproc_error **err);
+
+// Removes the file, if the path still names it, and gives the lock back. One that is not held is fine.
+// Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM (unlink(2)): then it is not held any more all
+// the same.
+coreproc_result coreproc_pid_file_release(struct coreproc_pid_file *pid_file,
+                                          struct coreproc_error **err);
+
+// The path, as it was given; "" for NULL. Lives as long as the handle. Thread-safe.
+const char *coreproc_pid_file_path(const struct coreproc_pid_file *pid_file);
+
+// Does this handle hold it? 1 or 0; 0 for NULL. Thread-safe.
+uint32_t coreproc_pid_file_held(const struct coreproc_pid_file *pid_file);
+
+// Another reference to the same PID file, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_pid_file *coreproc_pid_file_ref(struct coreproc_pid_file *pid_file);
+
+// Gives a reference back; NULL is fine. The last one to a PID file that is held releases it.
+void coreproc_pid_file_free(struct coreproc_pid_file *pid_file);
+
+// Reads a PID file, of this library or one without a lock, and tells in `*state`, a COREPROC_PID value, whether
+// its daemon lives: it does while the file is locked, and, without a lock, if its PID names a process that
+// started before the file was written. `*pid` is the daemon's PID, or that of the one that was; 0 where none is
+// known for sure. `*reason` says why, for people; it is empty for a daemon that lives, and to be freed with
+// coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe. Errors: INVALID_ARGUMENT,
+// PERMISSION_DENIED, SYSTEM (open(2), read(2)).
+coreproc_result coreproc_pid_file_read(const char *path,
+                                       size_t path_len,
+                                       uint32_t *state,
+                                       int32_t *pid,
+                                       struct coreproc_bytes **reason,
+                                       struct coreproc_error **err);
+
+// The registry in this folder, which is made when the first daemon is registered; NULL with 0: the user's,
+// "$HOME/.core/daemons". `*out` is to be freed with coreproc_registry_free. Thread-safe. Errors:
+// INVALID_ARGUMENT; NOT_FOUND when HOME is needed and not set.
+coreproc_result coreproc_registry_new(const char *dir,
+                                      size_t dir_len,
+                                      struct coreproc_registry **out,
+                                      struct coreproc_error **err);
+
+// Its folder, from the root; "" for NULL. Lives as long as the handle. Thread-safe.
+const char *coreproc_registry_dir(const struct coreproc_registry *registry);
+
+// Writes the entry of a daemon, in the place of an earlier one of the same code and name: to a temporary file,
+// fsync(2), rename(2), fsync(2) of the folder, so that a crash leaves the old entry or the new one. A PID that
+// does not run is written too; the next reader finds it dead. Thread-safe. Errors: INVALID_ARGUMENT names the
+// field; BUSY when another daemon's file, or the lock of the folder, is in the way; PERMISSION_DENIED,
+// SYSTEM: the earlier entry is as it was, unless only the last step failed, "sync folder".
+coreproc_result coreproc_registry_register(struct coreproc_registry *registry,
+                                           const struct coreproc_daemon_entry *entry,
+                                           struct coreproc_error **err);
+
+// Removes the entry of a daemon. A missing one is fine. Thread-safe. Errors: INVALID_ARGUMENT names the field;
+// BUSY when the lock of the folder is in the way; PERMISSION_DENIED, SYSTEM (unlink(2), fsync(2)).
+coreproc_result coreproc_registry_unregister(struct coreproc_registry *registry,
+                                             const char *code,
+                                             size_t code_len,
+                                             const char *daemon,
+                                             size_t daemon_len,
+                                             struct coreproc_error **err);
+
+// The entry of a daemon that lives. `*out`, with this one, is to be freed with coreproc_entries_free.
+// Thread-safe. Errors: INVALID_ARGUMENT names the field; NOT_FOUND when there is none, or it is dead; MALFORMED
+// when its file is no entry; PERMISSION_DENIED, SYSTEM.
+coreproc_result coreproc_registry_get(struct coreproc_registry *registry,
+                                      const char *code,
+                                      size_t code_len,
+                                      const char *daemon,
+                                      size_t daemon_len,
+                                      struct coreproc_entries **out,
+                                      struct coreproc_error **err);
+
+// All daemons that live, by start, code and daemon. Entries of dead ones are removed; files that are no entries
+// are set aside, under the same name with ".bad", and are among the problems. A missing folder is empty. `*out`
+// is to be freed with coreproc_entries_free. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM,
+// when the folder cannot be read.
+coreproc_result coreproc_registry_list(struct coreproc_registry *registry,
+                                       struct coreproc_entries **out,
+                                       struct coreproc_error **err);
+
+// The first entry, with their number and the bytes from one to the next; `count` and `stride` may be NULL.
+// Valid until the entries are freed. NULL with 0 for NULL. Thread-safe.
+const struct coreproc_daemon_entry *coreproc_entries_first(const struct coreproc_entries *entries,
+                                                           size_t *count,
+                                                           size_t *stride);
+
+// The problem at `index`, from 0, to be shown as it is: which file, what is wrong, where it was set aside to.
+// NULL beyond the last, and for NULL. Valid until the entries are freed. Thread-safe.
+const char *coreproc_entries_problem(const struct coreproc_entries *entries,
+                                     size_t index);
+
+// Frees entries; NULL is fine.
+void coreproc_entries_free(struct coreproc_entries *entries);
+
+// Another reference to the same registry, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_registry *coreproc_registry_ref(struct coreproc_registry *registry);
+
+// Gives a reference back; NULL is fine.
+void coreproc_registry_free(struct coreproc_registry *registry);
+
 // A server that will listen at `address`: "127.0.0.1:0", "[::1]:0", "localhost:0" (its first address that can
 // be had), ":8080" (every address), "unix:/run/it.sock". Port 0 lets the kernel choose. Nothing is opened, and
 // the address is not looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
@@ -1078,6 +1285,95 @@ coreproc_result coreproc_health_probe(const char *address,
                                       uint32_t *ok,
                                       struct coreproc_bytes **reason,
                                       struct coreproc_error **err);
+
+// A daemon that has not started: nothing is opened, and nothing is looked at. `options` may be NULL. `*out` is to
+// be freed with coreproc_daemon_free. Thread-safe. Errors: INVALID_ARGUMENT names the field.
+coreproc_result coreproc_daemon_new(const struct coreproc_daemon_options *options,
+                                    struct coreproc_daemon **out,
+                                    struct coreproc_error **err);
+
+// Adds a check to its health server: as coreproc_health_add_check. Inside it coreproc_daemon_request_stop is
+// fine, and coreproc_daemon_stop returns DEADLOCK. Thread-safe. Errors: INVALID_STATE where it has no health
+// address; those of coreproc_health_add_check.
+coreproc_result coreproc_daemon_add_check(struct coreproc_daemon *daemon,
+                                          const char *name,
+                                          size_t name_len,
+                                          coreproc_check check,
+                                          void *user_data,
+                                          coreproc_destroy destroy,
+                                          struct coreproc_error **err);
+
+// Takes the PID file, starts the health server, registers. When a step fails, what was done before it is undone.
+// One that was stopped can be started again. Thread-safe. Errors: INVALID_STATE when it is started already;
+// INVALID_ARGUMENT for an entry without code or daemon; those of coreproc_pid_file_acquire,
+// coreproc_health_start and coreproc_registry_register.
+coreproc_result coreproc_daemon_start(struct coreproc_daemon *daemon,
+                                      struct coreproc_error **err);
+
+// Waits until a stop is requested (coreproc_daemon_request_stop, a signal after coreproc_daemon_stop_on_signals)
+// and stops it; or until another thread has stopped it, and returns how that went. Thread-safe. Errors:
+// INVALID_STATE when it is not started; those of coreproc_daemon_stop.
+coreproc_result coreproc_daemon_run(struct coreproc_daemon *daemon,
+                                    struct coreproc_error **err);
+
+// Waits until a stop is requested, or was begun by somebody, up to `timeout_ms` (-1: for ever; 0: only looks),
+// and leaves it at that: for loops that have other things to look at. Thread-safe. Errors: INVALID_ARGUMENT;
+// TIMED_OUT; INVALID_STATE when it is not started; DEADLOCK inside one of its checks or any callback.
+coreproc_result coreproc_daemon_wait_for_stop_request(struct coreproc_daemon *daemon,
+                                                      int64_t timeout_ms,
+                                                      struct coreproc_error **err);
+
+// Has coreproc_daemon_run stop it and return. Never waits; may be called from any thread, and inside a check or
+// any callback, but not in a signal handler. Before a start it is kept for the run that follows. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_request_stop(struct coreproc_daemon *daemon,
+                                             struct coreproc_error **err);
+
+// Stops it, within the shutdown timeout: requests under way are waited for, and cut when it is over. The steps
+// after one that failed are taken all the same. One that is being stopped is waited for, and gives the same
+// result; one that does not run is fine. Afterwards signals do what they did before
+// coreproc_daemon_stop_on_signals. Thread-safe. Errors: the message has those of all steps that failed, the
+// result is the first's (TIMED_OUT when requests were cut); DEADLOCK inside one of its checks or any callback.
+coreproc_result coreproc_daemon_stop(struct coreproc_daemon *daemon,
+                                     struct coreproc_error **err);
+
+// What /ready answers while it runs: 1, as at first, or 0. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_set_ready(struct coreproc_daemon *daemon,
+                                          uint32_t ready,
+                                          struct coreproc_error **err);
+
+// Does it run, and is it ready? 1 or 0; 0 for NULL. Thread-safe.
+uint32_t coreproc_daemon_ready(const struct coreproc_daemon *daemon);
+
+// Where its health server listens: the bound address while it does, else the given one; empty where it has none.
+// `*out` is to be freed with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_health_address(struct coreproc_daemon *daemon,
+                                               struct coreproc_bytes **out,
+                                               struct coreproc_error **err);
+
+// From now on SIGTERM and SIGINT request a stop of this daemon: the one thing in this library that touches
+// dispositions. Until coreproc_daemon_restore_signals, the end of a stop, or the last free. Called before the
+// start, it misses no signal. Again is fine; several daemons may listen.
+//
+// What the program had installed for the two does not run meanwhile. They are taken by any thread that does not
+// block them, else by a thread of this library, coreproc-sig, by a handler with SA_ONSTACK and SA_RESTART; no
+// mask is touched. A child of fork() gets what it would have without this. Thread-safe. Errors: SYSTEM
+// (sigaction(2), pthread_create(3)).
+coreproc_result coreproc_daemon_stop_on_signals(struct coreproc_daemon *daemon,
+                                                struct coreproc_error **err);
+
+// Undoes coreproc_daemon_stop_on_signals: when no other daemon listens, both signals do again what they did
+// before, unless the program has installed something over it meanwhile, which stays. Thread-safe. Errors:
+// INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_restore_signals(struct coreproc_daemon *daemon,
+                                                struct coreproc_error **err);
+
+// Another reference to the same daemon, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_daemon *coreproc_daemon_ref(struct coreproc_daemon *daemon);
+
+// Gives a reference back; NULL is fine. The last one to a daemon that runs gives everything back, without
+// waiting for requests.
+void coreproc_daemon_free(struct coreproc_daemon *daemon);
 
 // An empty pipeline. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_new(struct coreproc_pipeline **out, struct coreproc_error **err);

@@ -56,8 +56,9 @@ pub use event::{
     Batch, Cause, Delivery, Event, EventKind, RunPart, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
 };
 pub use pipeline::{
-    Backoff, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, Run, RunMode, RunOptions, RunReport,
-    RunningSpec, Spec, SpecResult, SpecState,
+    Backoff, History, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ProgressOptions, ProgressOutput,
+    ProgressStyle, ProgressView, ReportFormat, Run, RunMode, RunOptions, RunReport, RunningSpec, Spec, SpecResult,
+    SpecState,
 };
 pub use process::{
     CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Ring, Scope, Service, ServiceOptions, Size,

@@ -373,7 +373,10 @@ fn a_body_is_never_taken_for_a_request() {
     for text in [
         format!("GET /health HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{inner}", inner.len()),
         format!("POST /health HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{inner}", inner.len()),
-        format!("GET /health HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len()),
+        format!(
+            "GET /health HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n",
+            inner.len()
+        ),
     ] {
         let mut connection = Tcp::to(&server);
         connection.send(&text);
@@ -669,8 +672,7 @@ fn of_many_starts_on_a_stale_socket_exactly_one_wins() {
     let address = format!("unix:{}", path.display());
     for _ in 0..count("rounds of 8 starts on a stale socket", 200) {
         drop(std::os::unix::net::UnixListener::bind(&path).expect("bind"));
-        let servers: Vec<_> =
-            (0..8).map(|_| HealthServer::new(&address, HealthOptions::default())).collect();
+        let servers: Vec<_> = (0..8).map(|_| HealthServer::new(&address, HealthOptions::default())).collect();
         let won = AtomicUsize::new(0);
         thread::scope(|scope| {
             for server in &servers {

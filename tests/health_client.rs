@@ -90,8 +90,8 @@ fn odd_server<T>(behave: impl Fn(TcpStream) + Sync, ask: impl FnOnce(&str, &Atom
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = listener.local_addr().expect("address").to_string();
     let seen = AtomicUsize::new(0);
+    let over = std::sync::atomic::AtomicBool::new(false);
     thread::scope(|scope| {
-        let over = std::sync::atomic::AtomicBool::new(false);
         let (over, behave, listener, seen) = (&over, &behave, &listener, &seen);
         scope.spawn(move || {
             for stream in listener.incoming() {

@@ -295,3 +295,18 @@ func gone(t *testing.T, pid int) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// waitForFile waits until a child has made the file.
+func waitForFile(t *testing.T, path string) {
+	deadline := time.Now().Add(hang)
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%s did not come", path)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -36,6 +36,7 @@ type Service struct {
 type engine struct {
 	service *capi.Service
 	hub     *hub
+	runs    runs
 }
 
 // longestLine is where a line is cut in pieces. A process may hold so much memory, and does if it writes such
@@ -63,7 +64,7 @@ func newEngine(options Options, listened bool) (*engine, error) {
 		service.Close()
 		return nil, err
 	}
-	return &engine{service: service, hub: newHub(events)}, nil
+	return &engine{service: service, hub: newHub(events), runs: runs{size: size}}, nil
 }
 
 // NewService gives a function that makes a *Service for a Core, which may be nil.
@@ -174,6 +175,9 @@ func (s *Service) OnShutdown(ctx context.Context) error {
 	s.shutdowns.Add(1)
 	running := s.list((*Process).mayLive)
 	var failures []error
+	if engine := s.engine.Load(); engine != nil {
+		failures = append(failures, engine.runs.cancel())
+	}
 	for _, process := range running {
 		failures = append(failures, process.kill(capi.ScopeGroup))
 	}

@@ -31,8 +31,9 @@ use crate::sys::{socket, thread};
 const ATTEMPT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-/// How much of a body is read.
+/// How much of a body is read, and of an answer in all.
 const BODY_MAX: usize = 16 * 1024;
+const ANSWER_MAX: usize = 1 << 20;
 
 pub(super) struct Client {
     address: Address,
@@ -175,14 +176,20 @@ fn cut(timeout: Duration) -> Probe {
 
 /// Connects, asks, reads the answer.
 fn exchange(peer: socket::Peer<'_>, host: &str, path: &str, deadline: Deadline) -> Result<Probe, Failure> {
-    let socket = Rc::new(Socket { fd: socket::connect(peer)?, reads: Cell::new(false), writes: Cell::new(false) });
+    let socket = Rc::new(Socket {
+        fd: socket::connect(peer)?,
+        deadline,
+        reads: Cell::new(false),
+        writes: Cell::new(false),
+        read: Cell::new(0),
+    });
     while !socket::wait(&socket.fd, false, true, left(deadline)) {
         if is_over(deadline) {
             return Err(Failure::Cut);
         }
     }
     socket::connected(&socket.fd)?;
-    let (status, body) = socket.drive(deadline, converse(Stream(Rc::clone(&socket)), host, path))??;
+    let (status, body) = socket.drive(converse(Stream(Rc::clone(&socket)), host, path))??;
     let text = one_line(&String::from_utf8_lossy(&body));
     let ok = status == StatusCode::OK;
     let reason = match (ok, text.is_empty()) {
@@ -238,13 +245,16 @@ fn because(error: &hyper::Error) -> Failure {
 /// A connection, and what it was found not to be ready for.
 struct Socket {
     fd: OwnedFd,
+    deadline: Deadline,
     reads: Cell<bool>,
     writes: Cell<bool>,
+    /// Bytes so far.
+    read: Cell<usize>,
 }
 
 impl Socket {
     /// Turns `future`, which waits for this socket alone, on this thread.
-    fn drive<T>(&self, deadline: Deadline, future: impl Future<Output = T>) -> Result<T, Failure> {
+    fn drive<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
         let mut future = pin!(future);
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         let waker = Waker::from(Arc::clone(&woken));
@@ -255,10 +265,10 @@ impl Socket {
                     return Ok(output);
                 }
             }
-            if is_over(deadline) {
+            if is_over(self.deadline) {
                 return Err(Failure::Cut);
             }
-            if socket::wait(&self.fd, self.reads.take(), self.writes.take(), left(deadline)) {
+            if socket::wait(&self.fd, self.reads.take(), self.writes.take(), left(self.deadline)) {
                 woken.0.store(true, Ordering::Relaxed);
             }
         }
@@ -292,7 +302,17 @@ impl Read for Stream {
     fn poll_read(self: Pin<&mut Self>, _cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let mut bytes = [0; 4096];
         let room = buf.remaining().min(bytes.len());
+        // A server that never stops sending keeps one poll going: the limits are here too.
+        if is_over(self.0.deadline) {
+            return Poll::Pending;
+        }
+        if self.0.read.get() > ANSWER_MAX {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(libc::EMSGSIZE)));
+        }
         let read = Stream::poll(socket::receive(&self.0.fd, &mut bytes[..room]), &self.0.reads);
+        if let Poll::Ready(Ok(count)) = read {
+            self.0.read.set(self.0.read.get() + count);
+        }
         read.map_ok(|count| buf.put_slice(&bytes[..count]))
     }
 }

@@ -23,6 +23,7 @@ pub(crate) use client::{Endpoint, probe, wait_for};
 pub use client::{Probe, probe_health, probe_ready, wait_for_health, wait_for_ready};
 pub use daemon::{Daemon, DaemonOptions};
 pub use entry::DaemonEntry;
+pub(crate) use entry::{from_ns, to_ns};
 pub use health::{HealthOptions, HealthServer};
 pub use life::StopHandle;
 pub use pid_file::{PidFile, PidRead, PidState, read_pid};

@@ -27,7 +27,7 @@ const LIST: &str = "list daemons";
 /// An entry is small; what is larger is none.
 pub(super) const LARGEST: usize = 64 * 1024;
 /// The lock is held for moments; somebody who was stopped within one must not stop everybody.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// A file that is empty may be just about to be written, by a program that does not replace it whole.
 const EMPTY_LOOKS: u32 = 50;
 const LOCK: &str = ".lock";
@@ -56,6 +56,18 @@ pub struct Problem {
     pub moved_to: Option<PathBuf>,
     /// What is wrong, to be shown as it is.
     pub reason: String,
+}
+
+impl std::fmt::Display for Problem {
+    /// `"FILE": REASON; set aside as "FILE.bad"`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = |path: &Path| quoted(path.as_os_str().as_encoded_bytes());
+        write!(f, "{}: {}", name(&self.file), self.reason)?;
+        match &self.moved_to {
+            Some(to) => write!(f, "; set aside as {}", name(to)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a name in the folder turned out to be.

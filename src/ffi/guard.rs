@@ -173,6 +173,21 @@ pub(super) unsafe fn text<'a>(
     Ok(OsStr::from_bytes(unsafe { bytes(operation, name, pointer.cast(), len)? }))
 }
 
+/// As [`bytes`], for JSON.
+///
+/// # Safety
+/// As for [`bytes`].
+pub(super) unsafe fn json<'a>(
+    operation: &'static str,
+    pointer: *const std::ffi::c_char,
+    len: usize,
+) -> Result<&'a str> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(operation, "json", pointer.cast(), len)? };
+    let wrong = |error: std::str::Utf8Error| format!("byte {}: is not UTF-8", error.valid_up_to());
+    std::str::from_utf8(bytes).map_err(|error| Error::new(ErrorKind::Malformed, operation, wrong(error)))
+}
+
 /// Milliseconds, where -1 waits for ever and 0 only looks.
 pub(super) fn timeout(operation: &'static str, ms: i64) -> Result<Option<Duration>> {
     match ms {

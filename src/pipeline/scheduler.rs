@@ -119,7 +119,7 @@ pub(super) enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Retrying(usize),
-    Ended(usize),
+    Ended(usize, SpecState),
 }
 
 /// How many specs are where.
@@ -292,6 +292,8 @@ impl Scheduler {
                 continue;
             }
             match self.nodes[index].phase {
+                // One that waits for its turn to be repeated has begun.
+                Phase::Ready if self.nodes[index].attempts > 0 => self.end_cancelled(index),
                 Phase::Waiting | Phase::Ready => self.skip(index),
                 Phase::Resting(due) => {
                     self.resting.remove(&(due, index));
@@ -321,6 +323,11 @@ impl Scheduler {
 
     pub(super) fn attempts(&self, index: usize) -> u32 {
         self.nodes[index].attempts
+    }
+
+    /// How long it, and what comes after it, will take at least.
+    pub(super) fn weight(&self, index: usize) -> u64 {
+        self.tasks[index].weight
     }
 
     pub(super) fn is_running(&self, index: usize) -> bool {
@@ -422,7 +429,7 @@ impl Scheduler {
                 continue;
             }
             self.enter(index, Phase::Ended(state));
-            self.changes.push(Change::Ended(index));
+            self.changes.push(Change::Ended(index, state));
             let reason = self.obstacle(index, state, error.as_ref());
             self.nodes[index].error = error;
             for place in 0..self.before[index].len() {

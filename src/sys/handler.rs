@@ -16,13 +16,17 @@ const CAUGHT: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
 /// Counts the signals that came, and calls of [`wake`].
 static NEWS: AtomicU32 = AtomicU32::new(0);
 
+/// The kernel's own structure on x86-64: handler, flags, restorer, mask. libc's wrapper would not put back what it
+/// was given: it adds a restorer.
+type Action = [u64; 4];
+
 /// What each did before.
-struct Before(UnsafeCell<[MaybeUninit<libc::sigaction>; CAUGHT.len()]>);
+struct Before(UnsafeCell<[Action; CAUGHT.len()]>);
 
 // SAFETY: written under `CHANGE`, while the handler, which reads it without, is not there.
 unsafe impl Sync for Before {}
 
-static BEFORE: Before = Before(UnsafeCell::new([const { MaybeUninit::uninit() }; CAUGHT.len()]));
+static BEFORE: Before = Before(UnsafeCell::new([[0; 4]; CAUGHT.len()]));
 static CHANGE: Mutex<()> = Mutex::new(());
 
 /// Puts the handler in the place of what there is: on the thread's signal stack, where it has one (Go's demand), and
@@ -46,7 +50,7 @@ fn install_one(at: usize, caught: i32) -> Result<(), i32> {
     // SAFETY: a valid action with an empty mask; the slot is changed under `CHANGE`, and written before the handler
     // can run.
     let result = unsafe {
-        (*BEFORE.0.get())[at].write(before);
+        (*BEFORE.0.get())[at] = before;
         let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
         action.sa_sigaction = address();
         action.sa_flags = libc::SA_ONSTACK | libc::SA_RESTART;
@@ -70,19 +74,17 @@ fn restore_first(count: usize) {
     }
 }
 
-fn current(caught: i32) -> Result<libc::sigaction, i32> {
-    let mut action = MaybeUninit::zeroed();
-    // SAFETY: room for an action, which the call fills.
-    unsafe {
-        match libc::sigaction(caught, std::ptr::null(), action.as_mut_ptr()) {
-            0 => Ok(action.assume_init()),
-            _ => Err(errno()),
-        }
-    }
+fn current(caught: i32) -> Result<Action, i32> {
+    let mut action: Action = [0; 4];
+    // SAFETY: room for an action, which the call fills; the kernel's mask has 8 bytes.
+    let result = unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, caught, std::ptr::null::<Action>(), &raw mut action, size_of::<u64>())
+    };
+    if result == 0 { Ok(action) } else { Err(errno()) }
 }
 
-fn is_ours(action: &libc::sigaction) -> bool {
-    action.sa_sigaction == address()
+fn is_ours(action: &Action) -> bool {
+    action[0] == address() as u64
 }
 
 fn address() -> libc::sighandler_t {
@@ -92,8 +94,12 @@ fn address() -> libc::sighandler_t {
 /// # Safety
 /// What was before is known.
 unsafe fn put_back(at: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { libc::sigaction(CAUGHT[at], (*BEFORE.0.get())[at].as_ptr(), std::ptr::null_mut()) };
+    let none = std::ptr::null_mut::<Action>();
+    // SAFETY: a whole action, as the kernel gave it.
+    unsafe {
+        let before = (&raw const (*BEFORE.0.get())[at]).cast::<Action>();
+        libc::syscall(libc::SYS_rt_sigaction, CAUGHT[at], before, none, size_of::<u64>());
+    }
 }
 
 /// Only calls that are safe in a handler.

@@ -20,6 +20,7 @@ pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod spool;
 pub(crate) mod strings;
+pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod timer;
 

@@ -30,6 +30,42 @@ AT(coreproc_subscription_options, reserved, 12);
 AT(coreproc_subscription_options, queue_bytes, 16);
 AT(coreproc_subscription_options, max_line_bytes, 24);
 
+SIZE(coreproc_daemon_entry, 96);
+AT(coreproc_daemon_entry, struct_size, 0);
+AT(coreproc_daemon_entry, pid, 4);
+AT(coreproc_daemon_entry, started_ns, 8);
+AT(coreproc_daemon_entry, code, 16);
+AT(coreproc_daemon_entry, code_len, 24);
+AT(coreproc_daemon_entry, daemon, 32);
+AT(coreproc_daemon_entry, daemon_len, 40);
+AT(coreproc_daemon_entry, health, 48);
+AT(coreproc_daemon_entry, health_len, 56);
+AT(coreproc_daemon_entry, project, 64);
+AT(coreproc_daemon_entry, project_len, 72);
+AT(coreproc_daemon_entry, binary, 80);
+AT(coreproc_daemon_entry, binary_len, 88);
+
+SIZE(coreproc_daemon_options, 72);
+AT(coreproc_daemon_options, struct_size, 0);
+AT(coreproc_daemon_options, reserved, 4);
+AT(coreproc_daemon_options, shutdown_timeout_ms, 8);
+AT(coreproc_daemon_options, pid_file, 16);
+AT(coreproc_daemon_options, pid_file_len, 24);
+AT(coreproc_daemon_options, health_address, 32);
+AT(coreproc_daemon_options, health_address_len, 40);
+AT(coreproc_daemon_options, health, 48);
+AT(coreproc_daemon_options, registry, 56);
+AT(coreproc_daemon_options, entry, 64);
+
+SIZE(coreproc_health_options, 48);
+AT(coreproc_health_options, struct_size, 0);
+AT(coreproc_health_options, reserved, 4);
+AT(coreproc_health_options, check_timeout_ms, 8);
+AT(coreproc_health_options, max_connections, 16);
+AT(coreproc_health_options, max_header_bytes, 24);
+AT(coreproc_health_options, header_timeout_ms, 32);
+AT(coreproc_health_options, idle_timeout_ms, 40);
+
 SIZE(coreproc_process_info, 104);
 AT(coreproc_process_info, struct_size, 0);
 AT(coreproc_process_info, state, 4);
@@ -49,7 +85,7 @@ AT(coreproc_process_info, stderr_bytes, 80);
 AT(coreproc_process_info, dropped_bytes, 88);
 AT(coreproc_process_info, discarded_bytes, 96);
 
-SIZE(coreproc_event, 72);
+SIZE(coreproc_event, 96);
 AT(coreproc_event, kind, 0);
 AT(coreproc_event, flags, 4);
 AT(coreproc_event, process_id, 8);
@@ -62,6 +98,66 @@ AT(coreproc_event, signal, 48);
 AT(coreproc_event, cause, 52);
 AT(coreproc_event, data, 56);
 AT(coreproc_event, len, 64);
+AT(coreproc_event, run_id, 72);
+AT(coreproc_event, spec, 80);
+AT(coreproc_event, attempt, 84);
+AT(coreproc_event, spec_state, 88);
+AT(coreproc_event, reserved, 92);
+
+SIZE(coreproc_progress_options, 16);
+AT(coreproc_progress_options, struct_size, 0);
+AT(coreproc_progress_options, style, 4);
+AT(coreproc_progress_options, output, 8);
+AT(coreproc_progress_options, reserved, 12);
+
+SIZE(coreproc_run_options, 56);
+AT(coreproc_run_options, struct_size, 0);
+AT(coreproc_run_options, mode, 4);
+AT(coreproc_run_options, on_failure, 8);
+AT(coreproc_run_options, reserved, 12);
+AT(coreproc_run_options, limit, 16);
+AT(coreproc_run_options, deadline_ms, 24);
+AT(coreproc_run_options, subscription, 32);
+AT(coreproc_run_options, history, 40);
+AT(coreproc_run_options, progress, 48);
+
+SIZE(coreproc_run_info, 112);
+AT(coreproc_run_info, struct_size, 0);
+AT(coreproc_run_info, ended, 4);
+AT(coreproc_run_info, success, 8);
+AT(coreproc_run_info, reserved, 12);
+AT(coreproc_run_info, total, 16);
+AT(coreproc_run_info, waiting, 24);
+AT(coreproc_run_info, running, 32);
+AT(coreproc_run_info, retrying, 40);
+AT(coreproc_run_info, passed, 48);
+AT(coreproc_run_info, failed, 56);
+AT(coreproc_run_info, skipped, 64);
+AT(coreproc_run_info, cancelled, 72);
+AT(coreproc_run_info, timed_out, 80);
+AT(coreproc_run_info, started_monotonic_ns, 88);
+AT(coreproc_run_info, started_realtime_ns, 96);
+AT(coreproc_run_info, duration_ns, 104);
+
+SIZE(coreproc_spec_result, 112);
+AT(coreproc_spec_result, struct_size, 0);
+AT(coreproc_spec_result, state, 4);
+AT(coreproc_spec_result, exit_code, 8);
+AT(coreproc_spec_result, signal, 12);
+AT(coreproc_spec_result, flags, 16);
+AT(coreproc_spec_result, attempts, 20);
+AT(coreproc_spec_result, allow_failure, 24);
+AT(coreproc_spec_result, reserved, 28);
+AT(coreproc_spec_result, name, 32);
+AT(coreproc_spec_result, name_len, 40);
+AT(coreproc_spec_result, error, 48);
+AT(coreproc_spec_result, error_len, 56);
+AT(coreproc_spec_result, output, 64);
+AT(coreproc_spec_result, output_len, 72);
+AT(coreproc_spec_result, dropped_bytes, 80);
+AT(coreproc_spec_result, started_monotonic_ns, 88);
+AT(coreproc_spec_result, started_realtime_ns, 96);
+AT(coreproc_spec_result, duration_ns, 104);
 
 static void versions_of_header_and_library_agree(void)
 {
@@ -114,16 +210,25 @@ static void numbers_are_frozen(void)
         {0, COREPROC_FILE_READ, COREPROC_FILE_TRUNCATE, COREPROC_FILE_APPEND, 4, 5, 6},
         {0, COREPROC_GROUP_OWN, COREPROC_GROUP_INHERIT, 3, 4, 5, 6},
         {0, COREPROC_STATE_RUNNING, COREPROC_STATE_EXITED, COREPROC_STATE_CLOSED, 4, 5, 6},
-        {COREPROC_CAUSE_NONE, COREPROC_CAUSE_NATURAL, COREPROC_CAUSE_STOPPED, COREPROC_CAUSE_KILLED, COREPROC_CAUSE_TIMEOUT, 5,
-         6},
+        {COREPROC_CAUSE_NONE, COREPROC_CAUSE_NATURAL, COREPROC_CAUSE_STOPPED, COREPROC_CAUSE_KILLED, COREPROC_CAUSE_TIMEOUT,
+         COREPROC_CAUSE_CANCELLED, 6},
         {0, COREPROC_DELIVERY_CHUNKS, COREPROC_DELIVERY_LINES, COREPROC_DELIVERY_NONE, 4, 5, 6},
         {0, COREPROC_SUBSCRIBE_ALL, COREPROC_SUBSCRIBE_NAMED, 3, 4, 5, 6},
+        {0, COREPROC_PID_ALIVE, COREPROC_PID_DEAD, COREPROC_PID_INVALID, COREPROC_PID_MISSING, 5, 6},
         {0, COREPROC_EVENT_STARTED, COREPROC_EVENT_STDOUT, COREPROC_EVENT_STDERR, COREPROC_EVENT_EXITED,
-         COREPROC_EVENT_CLOSED, 6},
+         COREPROC_EVENT_CLOSED, COREPROC_EVENT_RUN_STARTED},
+        {0, COREPROC_SPEC_PASSED, COREPROC_SPEC_FAILED, COREPROC_SPEC_SKIPPED, COREPROC_SPEC_CANCELLED, COREPROC_SPEC_TIMED_OUT, 6},
+        {0, COREPROC_RUN_ALL, COREPROC_RUN_SEQUENTIAL, COREPROC_RUN_PARALLEL, 4, 5, 6},
+        {0, COREPROC_KEEP_GOING, COREPROC_FAIL_FAST, 3, 4, 5, 6},
     };
     for (size_t row = 0; row < sizeof from_zero / sizeof *from_zero; row++)
         for (uint32_t i = 0; i < 7; i++)
             CHECK_INT(from_zero[row][i], i);
+    static const uint32_t from_six[] = {COREPROC_EVENT_RUN_STARTED, COREPROC_EVENT_SPEC_STARTED, COREPROC_EVENT_SPEC_RETRYING,
+                                        COREPROC_EVENT_SPEC_ENDED, COREPROC_EVENT_RUN_ENDED};
+    for (uint32_t i = 0; i < 5; i++)
+        CHECK_INT(from_six[i], 6 + i);
+    CHECK(COREPROC_NO_SPEC == UINT32_MAX);
     CHECK(COREPROC_UNLIMITED == UINT64_MAX);
 }
 

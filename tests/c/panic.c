@@ -4,6 +4,8 @@
 coreproc_result coreproc_test_panic(const char *message, coreproc_error **err);
 /* The service's supervisor panics at its next turn. */
 void coreproc_test_panic_supervisor(coreproc_service *service);
+/* A worker of the run panics at its next job. */
+void coreproc_test_panic_run(coreproc_run *run);
 
 static void a_panic_comes_back_as_an_error(void)
 {
@@ -90,6 +92,66 @@ static void a_broken_supervisor_wakes_every_waiter(void)
     end_service(service);
 }
 
+static void *waits_for_the_run(void *run)
+{
+    FAILS_NAMING(COREPROC_PANIC, "injected into the run", coreproc_run_wait(run, -1, &err));
+    return NULL;
+}
+
+static void a_run_that_breaks_wakes_every_waiter_stops_what_runs_and_nothing_else(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_pipeline *pipeline = NULL;
+    coreproc_command *command = new_command("sleep", "1000", NULL);
+    coreproc_run *run = NULL;
+    OK(coreproc_pipeline_new(&pipeline, &err));
+    OK(coreproc_pipeline_add(pipeline, TEXT("endless"), command, NULL, &err));
+    OK(coreproc_run_start(pipeline, service, NULL, &run, &err));
+    coreproc_subscription *subscription = open_subscription(service, NULL);
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        threads[i] = start_thread(waits_for_the_run, run);
+    coreproc_test_panic_run(run);
+    for (int i = 0; i < 3; i++)
+        join_thread(threads[i]);
+    waits_for_the_run(run);
+    coreproc_spec_result result = {.struct_size = sizeof result};
+    FAILS(COREPROC_PANIC, coreproc_run_spec_get(run, 0, &result, &err));
+    OK(coreproc_run_cancel(run, &err));
+    coreproc_run_free(run);
+    coreproc_subscription_free(subscription);
+    CHECK_INT(finish(spawn_sh(service, "exit 3")).exit_code, 3); /* the service goes on */
+    OK(coreproc_run_start(pipeline, service, NULL, &run, &err));
+    OK(coreproc_run_cancel(run, &err));
+    OK(coreproc_run_wait(run, -1, &err));
+    coreproc_run_free(run);
+    coreproc_pipeline_free(pipeline);
+    coreproc_command_free(command);
+    end_service(service);
+}
+
+static void a_broken_service_wakes_those_who_wait_for_a_run(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_pipeline *pipeline = NULL;
+    coreproc_command *command = new_command("sleep", "1000", NULL);
+    coreproc_run *run = NULL;
+    OK(coreproc_pipeline_new(&pipeline, &err));
+    OK(coreproc_pipeline_add(pipeline, TEXT("endless"), command, NULL, &err));
+    OK(coreproc_run_start(pipeline, service, NULL, &run, &err));
+    coreproc_test_panic_supervisor(service);
+    FAILS_NAMING(COREPROC_PANIC, "injected into the supervisor", coreproc_run_wait(run, -1, &err));
+    FAILS(COREPROC_PANIC, coreproc_run_start(pipeline, service, NULL, &run, &err));
+    coreproc_run_free(run);
+    coreproc_pipeline_free(pipeline);
+    coreproc_command_free(command);
+    coreproc_service_free(service);
+    CHECK_EVENTUALLY(check_threads() == 1);
+    /* What it ran was stopped, as far as it had started; whoever reaps it now. */
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+}
+
 static void a_panic_prints_nothing(void)
 {
     char path[] = "/tmp/coreproc-c-XXXXXX";
@@ -140,6 +202,8 @@ int main(void)
     check_begin();
     RUN(a_panic_comes_back_as_an_error);
     RUN(a_broken_supervisor_wakes_every_waiter);
+    RUN(a_run_that_breaks_wakes_every_waiter_stops_what_runs_and_nothing_else);
+    RUN(a_broken_service_wakes_those_who_wait_for_a_run);
     RUN(a_panic_prints_nothing);
     RUN(a_listener_of_a_broken_service_is_destroyed_once);
     return check_end();

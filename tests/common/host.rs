@@ -28,6 +28,21 @@ macro_rules! hosted {
     )*};
 }
 
+/// What only runs in a host that a test of the same file starts; by itself it does nothing.
+#[macro_export]
+macro_rules! hosted_part {
+    ($($(#[$meta:meta])* fn $name:ident() $body:block)*) => {$(
+        $(#[$meta])*
+        #[test]
+        fn $name() {
+            if $crate::common::host::inside(stringify!($name)) {
+                $body
+                $crate::common::host::done();
+            }
+        }
+    )*};
+}
+
 pub fn inside(test: &str) -> bool {
     env::var_os(NAME).is_some_and(|name| name == test)
 }

@@ -1,6 +1,6 @@
 //! Raw clients of a health server.
 
-use super::GUARD;
+use super::{GUARD, lossy};
 use coreproc::{HealthOptions, HealthServer};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -79,9 +79,10 @@ impl Tcp {
     #[track_caller]
     pub fn next(&mut self) -> Answer {
         let (status, headers) = self.head();
-        let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| {
-            value.parse().expect("a length")
-        });
+        let length = headers
+            .iter()
+            .find(|(name, _)| name == "content-length")
+            .map_or(0, |(_, value)| value.parse().expect("a length"));
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).expect("a body");
         Answer { status, headers, body: String::from_utf8(body).expect("UTF-8") }
@@ -92,6 +93,11 @@ impl Tcp {
     pub fn rest(&mut self) -> Answer {
         let (status, headers) = self.head();
         Answer { status, headers, body: String::from_utf8(self.rest_bytes()).expect("UTF-8") }
+    }
+
+    /// Is the last answer there, and good?
+    pub fn answers_ok(&mut self) -> bool {
+        lossy(&self.rest_bytes()).starts_with("HTTP/1.1 200 ")
     }
 
     /// All that comes until the connection ends, by an end or a reset.
@@ -115,7 +121,8 @@ impl Tcp {
         };
         let first = line();
         let status = first.strip_prefix("HTTP/1.1 ").or_else(|| first.strip_prefix("HTTP/1.0 "));
-        let status = status.and_then(|rest| rest.get(..3)?.parse().ok()).unwrap_or_else(|| panic!("no answer: {first:?}"));
+        let status =
+            status.and_then(|rest| rest.get(..3)?.parse().ok()).unwrap_or_else(|| panic!("no answer: {first:?}"));
         let mut headers = Vec::new();
         loop {
             let line = line();

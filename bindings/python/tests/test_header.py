@@ -3,6 +3,7 @@
 import ctypes
 import enum
 import re
+import struct
 import subprocess
 
 import pytest
@@ -93,7 +94,7 @@ def test_structures(evaluate, name):
 def test_event(evaluate):
     assert evaluate(["sizeof(coreproc_event)", "offsetof(coreproc_event, len)"]) == [
         _abi.EVENT_SIZE,
-        _abi.EVENT_SIZE - ctypes.sizeof(ctypes.c_size_t),
+        struct.calcsize(_abi.EVENT_FORMAT.split("N")[0]),
     ]
 
 

@@ -286,7 +286,7 @@ impl Server {
             };
             if self.open.get() >= self.limit {
                 if socket::has_arrived(listener.get_ref()) {
-                    self.make_room();
+                    self.make_room().await;
                     self.room.notified().await;
                 } else {
                     ready.clear_ready();
@@ -299,22 +299,39 @@ impl Server {
                 // The client has gone already.
                 Err(Some(libc::ECONNABORTED | libc::EPROTO | libc::EINTR)) => {}
                 // No descriptors, no memory: the connection waits where it is.
-                Err(_) if self.make_room() => self.room.notified().await,
+                Err(_) if self.make_room().await => self.room.notified().await,
                 Err(_) => tokio::time::sleep(SHORTAGE).await,
             }
         }
     }
 
-    /// Closes the connection that has waited longest, unless one is being closed; false where all are served.
-    fn make_room(&self) -> bool {
-        if self.closing.get() {
-            return true;
+    /// Closes a connection, unless one is being closed; false where all are served. It is the one that has waited
+    /// longest; but requests that have arrived come first, unless they are never read.
+    async fn make_room(&self) -> bool {
+        const PATIENCE: u32 = 8;
+        for patience in (0..=PATIENCE).rev() {
+            if self.closing.get() {
+                return true;
+            }
+            if self.list.borrow().waiting.is_empty() {
+                return false;
+            }
+            if let Some(connection) = self.longest_waiting(patience == 0) {
+                self.closing.set(true);
+                connection.make_room();
+                return true;
+            }
+            yield_now().await;
         }
-        let list = self.list.borrow();
-        let Some(connection) = list.waiting.values().next() else { return false };
-        self.closing.set(true);
-        connection.make_room();
         true
+    }
+
+    /// Of the first few, the first without a request that has arrived; or the first of `all`.
+    fn longest_waiting(&self, all: bool) -> Option<Rc<Connection>> {
+        const LOOKED_AT: usize = 32;
+        let list = self.list.borrow();
+        let mut first = list.waiting.values().take(LOOKED_AT);
+        first.find(|connection| all || !connection.has_arrived()).cloned()
     }
 
     /// What the kernel has connected already.

@@ -52,3 +52,6 @@ func lastOfEachName(env []string) []string {
 	slices.Reverse(kept)
 	return kept
 }
+
+// Nowhere is a program that cannot be started.
+const Nowhere = "/dev/null/nowhere"

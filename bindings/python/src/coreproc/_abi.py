@@ -90,8 +90,9 @@ class ProcessInfo(Sized):
     )
 
 
-#: coreproc_event for `struct`: one call unpacks a batch, where ctypes takes a call a field.
-EVENT_FORMAT = "@IIQQQQiiiIPN"
+#: coreproc_event for `struct`: one call unpacks a batch, where ctypes takes a call a field. What
+#: follows `len`, the run that an event belongs to, is passed over.
+EVENT_FORMAT = "@IIQQQQiiiIPN24x"
 EVENT_SIZE = struct.calcsize(EVENT_FORMAT)
 
 _OUT = POINTER(c_void_p)
