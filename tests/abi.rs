@@ -90,7 +90,9 @@ mod layout {
     use std::mem::{offset_of, size_of};
 
     use coreproc::ffi::{
-        coreproc_daemon_entry, coreproc_daemon_options, coreproc_event, coreproc_health_options, coreproc_process_info, coreproc_progress_options, coreproc_run_info, coreproc_run_options, coreproc_service_options, coreproc_spec_result, coreproc_stop_options, coreproc_subscription_options,
+        coreproc_daemon_entry, coreproc_daemon_options, coreproc_event, coreproc_health_options, coreproc_process_info,
+        coreproc_progress_options, coreproc_run_info, coreproc_run_options, coreproc_service_options,
+        coreproc_spec_result, coreproc_stop_options, coreproc_subscription_options,
     };
 
     macro_rules! layout {
