@@ -272,6 +272,25 @@
 // `/ready`: does it take work?
 #define COREPROC_ENDPOINT_READY 2
 
+// As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else plain. Reads the
+// environment once, which is a race with a setenv of the host. The default.
+#define COREPROC_PROGRESS_AUTO 1
+
+// Lines that stay, and below them what runs, how much is done, and how long it will take.
+#define COREPROC_PROGRESS_TERMINAL 2
+
+// Lines that stay, alone, without control sequences.
+#define COREPROC_PROGRESS_PLAIN 3
+
+// Output line by line, as it comes: `name | line`. The default.
+#define COREPROC_PROGRESS_PREFIXED 1
+
+// The output of each attempt at once, when it has ended; the last mebibyte.
+#define COREPROC_PROGRESS_GROUPED 2
+
+// No output.
+#define COREPROC_PROGRESS_SILENT 3
+
 // Each spec starts the moment its last dependency has ended, several at a time, the one that begins the longest
 // path first. The default.
 #define COREPROC_RUN_ALL 1
@@ -287,6 +306,18 @@
 
 // A failure that is not allowed cancels the run.
 #define COREPROC_FAIL_FAST 2
+
+// JSON, `"version": 1`.
+#define COREPROC_REPORT_JSON 1
+
+// JUnit XML, as CI systems read it: specs are test cases; a failure that is allowed is a skipped one.
+#define COREPROC_REPORT_JUNIT 2
+
+// A Chrome trace, for Perfetto or about:tracing.
+#define COREPROC_REPORT_CHROME_TRACE 3
+
+// A Gantt chart with the critical path marked, as one self-contained SVG.
+#define COREPROC_REPORT_SVG 4
 
 // Consecutive events of one process. While it is out, no other taker gets events of that process. Owned by
 // whoever took it; one thread at a time.
@@ -328,6 +359,11 @@ typedef struct coreproc_error coreproc_error;
 // run"), duration_ms and error. It runs on one thread, coreproc-http, and checks on their own, coreproc-check.
 typedef struct coreproc_health coreproc_health;
 
+// How long the specs of a pipeline took in earlier runs, kept in a file that may serve several pipelines. As
+// `history` of coreproc_run_options it lets the longest path start first, and tells how much time is left.
+// One thread at a time.
+typedef struct coreproc_history coreproc_history;
+
 // One daemon at a time for each path: a file that holds its PID in decimal, with a lock (fcntl(2), F_OFD_SETLK)
 // that is the proof of life. Shared: reference-counted, thread-safe. Freeing the last reference to one that is
 // held releases it.
@@ -344,6 +380,13 @@ typedef struct coreproc_pipeline coreproc_pipeline;
 // A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the
 // process; while a reference is held, an ended process keeps its status and its captured output.
 typedef struct coreproc_process coreproc_process;
+
+// Shows one run to people: at a terminal, or in a log. Open it, name it in the run's options, then watch. Thread-safe.
+//
+// Names are shown with control characters escaped. Lines of output lose their control sequences, but for colours on
+// a terminal; reports have what was written. A run that has a view which nobody watches waits for it once a
+// child's output fills its queue, as with every subscription; freeing the view lifts that.
+typedef struct coreproc_progress coreproc_progress;
 
 // Which daemons of a user run: a folder with one JSON file for each. Shared: reference-counted, thread-safe; any
 // number of processes may use one folder.
@@ -585,6 +628,18 @@ typedef struct coreproc_daemon_options {
   const struct coreproc_daemon_entry *entry;
 } coreproc_daemon_options;
 
+// How to show a run. Zero is the default everywhere.
+typedef struct coreproc_progress_options {
+  // sizeof(coreproc_progress_options).
+  uint32_t struct_size;
+  // COREPROC_PROGRESS_AUTO, _TERMINAL or _PLAIN (0: AUTO).
+  uint32_t style;
+  // COREPROC_PROGRESS_PREFIXED, _GROUPED or _SILENT (0: PREFIXED).
+  uint32_t output;
+  // Must be 0.
+  uint32_t reserved;
+} coreproc_progress_options;
+
 // How to run a pipeline. Zero is the default everywhere.
 typedef struct coreproc_run_options {
   // sizeof(coreproc_run_options).
@@ -602,6 +657,10 @@ typedef struct coreproc_run_options {
   uint64_t deadline_ms;
   // Gets the events of the run and of its processes; needed for one with the scope NAMED. NULL: none.
   struct coreproc_subscription *subscription;
+  // How long specs took before: what begins the longest path starts first. NULL: nothing is known.
+  const struct coreproc_history *history;
+  // Is going to show the run (coreproc_progress_watch). NULL: none.
+  struct coreproc_progress *progress;
 } coreproc_run_options;
 
 // Where a run is. Plain data.
@@ -807,6 +866,14 @@ coreproc_result coreproc_command_new(const char *program,
                                      size_t program_len,
                                      struct coreproc_command **out,
                                      struct coreproc_error **err);
+
+// A command from JSON, UTF-8: `{"version": 1, "program": "make", "args": ["all"], …}`, as docs/pipeline-json.md
+// describes it. `*out` is to be freed with coreproc_command_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message
+// says where and what was meant: `parse command: stdout: unknown value "pip", did you mean "pipe"?`.
+coreproc_result coreproc_command_from_json(const char *json,
+                                           size_t json_len,
+                                           struct coreproc_command **out,
+                                           struct coreproc_error **err);
 
 // Adds an argument. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_arg(struct coreproc_command *command,
@@ -1378,6 +1445,14 @@ void coreproc_daemon_free(struct coreproc_daemon *daemon);
 // An empty pipeline. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_new(struct coreproc_pipeline **out, struct coreproc_error **err);
 
+// A pipeline from JSON, UTF-8, as docs/pipeline-json.md describes it; its graph is checked as well. `*out` is to
+// be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message says where and what was
+// meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+coreproc_result coreproc_pipeline_from_json(const char *json,
+                                            size_t json_len,
+                                            struct coreproc_pipeline **out,
+                                            struct coreproc_error **err);
+
 // Adds a spec of this name, UTF-8, that runs a copy of `command`, whose timeout is that of each attempt.
 // `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_add(struct coreproc_pipeline *pipeline,
@@ -1439,6 +1514,49 @@ coreproc_result coreproc_pipeline_problems(const struct coreproc_pipeline *pipel
 // Frees a pipeline; NULL is fine. Its runs go on.
 void coreproc_pipeline_free(struct coreproc_pipeline *pipeline);
 
+// What the file at `path` says of the pipeline of this name, which is UTF-8. A file that there is not yet is an
+// empty one; one that is damaged is set aside as PATH.bad, see coreproc_history_problem. `*out` is to be freed with
+// coreproc_history_free. Errors: INVALID_ARGUMENT (also: not a regular file), PERMISSION_DENIED, SYSTEM (open(2),
+// read(2)).
+coreproc_result coreproc_history_open(const char *path,
+                                      size_t path_len,
+                                      const char *pipeline,
+                                      size_t pipeline_len,
+                                      struct coreproc_history **out,
+                                      struct coreproc_error **err);
+
+// Remembers how long the specs of a run that has ended took, and writes the file (rename(2), as a whole). Errors:
+// INVALID_ARGUMENT, INVALID_STATE while the run has not ended, PERMISSION_DENIED, SYSTEM; the file is as it was.
+coreproc_result coreproc_history_record(struct coreproc_history *history,
+                                        struct coreproc_run *run,
+                                        struct coreproc_error **err);
+
+// What was wrong with the file, if it was set aside; else "". Lives until the history is recorded or freed.
+const char *coreproc_history_problem(const struct coreproc_history *history);
+
+// Frees a history; NULL is fine.
+void coreproc_history_free(struct coreproc_history *history);
+
+// A view that writes to a duplicate of `fd`. `options` may be NULL. `*out` is to be freed with
+// coreproc_progress_free. Errors: INVALID_ARGUMENT, SYSTEM (fcntl(2): EBADF, EMFILE), CLOSED.
+coreproc_result coreproc_progress_open(struct coreproc_service *service,
+                                       int32_t fd,
+                                       const struct coreproc_progress_options *options,
+                                       struct coreproc_progress **out,
+                                       struct coreproc_error **err);
+
+// Shows the run, on the calling thread, until it has ended and all of it is shown, or up to `timeout_ms` (-1: for
+// ever), after which it can be called again. The run is one whose options named this view. Thread-safe; one call
+// waits for the other. Errors: INVALID_ARGUMENT, TIMED_OUT, INVALID_STATE for another run, SYSTEM (write(2)) once
+// the run has ended, DEADLOCK, PANIC.
+coreproc_result coreproc_progress_watch(struct coreproc_progress *progress,
+                                        struct coreproc_run *run,
+                                        int64_t timeout_ms,
+                                        struct coreproc_error **err);
+
+// Frees a view; NULL is fine. Its run goes on.
+void coreproc_progress_free(struct coreproc_progress *progress);
+
 // Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most one a processor, which end
 // with it. The pipeline is copied: it can be changed, and run again. `options` may be NULL. `*out` is to be freed
 // with coreproc_run_free. Errors: INVALID_ARGUMENT, also for a pipeline that cannot run, of which nothing was
@@ -1489,6 +1607,14 @@ struct coreproc_run *coreproc_run_ref(struct coreproc_run *run);
 // Gives a reference back; NULL is fine. Never blocks, never cancels. What results of this reference point to is
 // gone.
 void coreproc_run_free(struct coreproc_run *run);
+
+// What became of a run that has ended, as UTF-8 text: `format` is a COREPROC_REPORT value. `*out` is to be freed
+// with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT, INVALID_STATE while the run has not ended,
+// PANIC.
+coreproc_result coreproc_run_report(struct coreproc_run *run,
+                                    uint32_t format,
+                                    struct coreproc_bytes **out,
+                                    struct coreproc_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"
