@@ -18,15 +18,20 @@ export CGO_CFLAGS = -O2 -g -DCOREPROC_HEADER_SUM=$(firstword $(shell cksum inclu
 PREFIX ?= /usr/local
 ONLY ?=
 
+DEMO_CC = $(CC) -std=c11 -O2 -Wall -Wextra -Iinclude
+DEMO_LINK = -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE)
+
 ##   make demo        real processes, seen from C, Go and Python
 .PHONY: demo
 demo:
 	@tools/setup demo
 	@$(MAKE) --no-print-directory build
 	@mkdir -p target/demo
-	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/demo.c -o target/demo/c \
-	  -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE)
+	$(DEMO_CC) bindings/c/examples/demo.c -o target/demo/c $(DEMO_LINK)
 	target/demo/c $(CURDIR)
+	$(DEMO_CC) bindings/c/examples/daemon.c -o target/demo/daemon $(DEMO_LINK)
+	$(DEMO_CC) bindings/c/examples/daemonctl.c -o target/demo/daemonctl $(DEMO_LINK)
+	tools/demo-daemon target/demo
 	cd bindings/go && go run -tags $(GO_TAGS) ./cmd/demo $(CURDIR)
 	COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so python3 bindings/python/examples/demo.py $(CURDIR)
 
@@ -45,8 +50,16 @@ test-rust:
 test-doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 
+# Each way to run the Go tests once; make soak-go runs them all at full counts, and again and again.
 test-go: build
-	cd bindings/go && go test -race -count=1 -v -tags $(GO_TAGS) ./... | $(CURDIR)/tools/count-go
+	@tools/test-go 1 $(GO_TAGS)
+	@tools/test-go-linking $(RELEASE)
+	@tools/go-core-matrix $(GO_TAGS)
+
+##   make soak-go     the Go tests with full counts, 20 times each way (COUNT=N: N times)
+.PHONY: soak-go
+soak-go: build
+	@tools/test-go $(or $(COUNT),20) $(GO_TAGS)
 
 test-python: build
 	cd bindings/python && COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so $(PYTHON) -m pytest
@@ -64,10 +77,11 @@ lint-rust:
 
 # cgo links, so build comes first.
 lint-go: build
-	@unformatted=$$(gofmt -l bindings/go); \
+	@unformatted=$$(gofmt -l bindings/go benches/go); \
 	  if [ -n "$$unformatted" ]; then printf 'gofmt: not formatted:\n%s\n' "$$unformatted" >&2; exit 1; fi
 	cd bindings/go && go vet -tags $(GO_TAGS) ./...
 	cd bindings/go && $(STATICCHECK) -tags $(GO_TAGS) ./...
+	cd benches/go && go vet -tags $(GO_TAGS) . && $(STATICCHECK) -tags $(GO_TAGS) .
 
 lint-python:
 	@grep -qx "version = \"$$(tools/version)\"" bindings/python/pyproject.toml || \
@@ -86,6 +100,12 @@ bench:
 	@tools/setup bench
 	cargo bench --bench coreproc -- $(ONLY)
 
+##   make soak        what must not happen, counted at full length (ONLY=health: a part; COREPROC_SCALE=0.01: less)
+.PHONY: soak
+soak:
+	@tools/setup soak
+	cargo bench --bench soak -- $(ONLY)
+
 ##   make build       the shared and the static library, in target/release
 .PHONY: build
 build:
@@ -94,6 +114,11 @@ build:
 	@# Programs linked with the library in this tree ask for it by its SONAME.
 	@soname=$$(LC_ALL=C readelf -d $(RELEASE)/libcoreproc.so | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p'); \
 	  ln -sfn libcoreproc.so "$(RELEASE)/$$soname"
+
+##   make go-vendor   header and static library to where the Go build tag coreproc_vendor finds them
+.PHONY: go-vendor
+go-vendor: $(if $(BUILT_DIR),,build)
+	@tools/go-vendor '$(or $(BUILT_DIR),$(RELEASE))'
 
 ##   make install     header, libraries, pkg-config and CMake package (PREFIX, LIBDIR, INCLUDEDIR,
 ##                    DESTDIR; BUILT_DIR=target/release installs what is built and builds nothing)

@@ -36,7 +36,10 @@ fn main() {
         "health",
         "daemon",
         "pipeline",
+        "history",
+        "progress",
         "run",
+        "report",
     ];
     let bindings = sources
         .iter()

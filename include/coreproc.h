@@ -40,7 +40,7 @@
 // There is no such program, interpreter, file or folder, or no such process.
 #define COREPROC_NOT_FOUND -2
 
-// The kernel refused for lack of permission: EACCES, EPERM.
+// The kernel refused for lack of permission (EACCES, EPERM), or others could tamper with what is there.
 #define COREPROC_PERMISSION_DENIED -3
 
 // Another system call failed; see `coreproc_error_errno`.
@@ -254,6 +254,43 @@
 // Stopped by its own timeout.
 #define COREPROC_SPEC_TIMED_OUT 5
 
+// Its daemon lives.
+#define COREPROC_PID_ALIVE 1
+
+// Its daemon has ended and left its file.
+#define COREPROC_PID_DEAD 2
+
+// There is something else in its place: no PID, or no file of its own.
+#define COREPROC_PID_INVALID 3
+
+// There is no such file.
+#define COREPROC_PID_MISSING 4
+
+// `/health`: do its checks pass?
+#define COREPROC_ENDPOINT_HEALTH 1
+
+// `/ready`: does it take work?
+#define COREPROC_ENDPOINT_READY 2
+
+// As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else plain. Reads the
+// environment once, which is a race with a setenv of the host. The default.
+#define COREPROC_PROGRESS_AUTO 1
+
+// Lines that stay, and below them what runs, how much is done, and how long it will take.
+#define COREPROC_PROGRESS_TERMINAL 2
+
+// Lines that stay, alone, without control sequences.
+#define COREPROC_PROGRESS_PLAIN 3
+
+// Output line by line, as it comes: `name | line`. The default.
+#define COREPROC_PROGRESS_PREFIXED 1
+
+// The output of each attempt at once, when it has ended; the last mebibyte.
+#define COREPROC_PROGRESS_GROUPED 2
+
+// No output.
+#define COREPROC_PROGRESS_SILENT 3
+
 // Each spec starts the moment its last dependency has ended, several at a time, the one that begins the longest
 // path first. The default.
 #define COREPROC_RUN_ALL 1
@@ -270,6 +307,18 @@
 // A failure that is not allowed cancels the run.
 #define COREPROC_FAIL_FAST 2
 
+// JSON, `"version": 1`.
+#define COREPROC_REPORT_JSON 1
+
+// JUnit XML, as CI systems read it: specs are test cases; a failure that is allowed is a skipped one.
+#define COREPROC_REPORT_JUNIT 2
+
+// A Chrome trace, for Perfetto or about:tracing.
+#define COREPROC_REPORT_CHROME_TRACE 3
+
+// A Gantt chart with the critical path marked, as one self-contained SVG.
+#define COREPROC_REPORT_SVG 4
+
 // Consecutive events of one process. While it is out, no other taker gets events of that process. Owned by
 // whoever took it; one thread at a time.
 typedef struct coreproc_batch coreproc_batch;
@@ -277,15 +326,51 @@ typedef struct coreproc_batch coreproc_batch;
 // Bytes that the library made. Immutable; owned by whoever got them; any thread may read them.
 typedef struct coreproc_bytes coreproc_bytes;
 
+// The answer of a check that is running: valid during the callback, on its thread.
+typedef struct coreproc_check_answer coreproc_check_answer;
+
 // What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything passed in is
 // copied. A setter that fails changes nothing.
 typedef struct coreproc_command coreproc_command;
+
+// The life of this program as a daemon: PID file, health server and registry entry, each where the options say
+// so. Shared: reference-counted, thread-safe. Freeing the last reference while it runs gives everything back,
+// without waiting for requests.
+//
+// It starts in this order: PID file, health server, registry; and stops in this: not ready, health server down,
+// PID file released, unregistered.
+typedef struct coreproc_daemon coreproc_daemon;
+
+// Entries that were read, and what could not be. Immutable; owned by whoever got them; any thread may read them.
+typedef struct coreproc_entries coreproc_entries;
 
 // Why a call failed. Immutable; owned by whoever got it; any thread may read it.
 //
 // Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There is no
 // last-error state.
 typedef struct coreproc_error coreproc_error;
+
+// An HTTP server that says whether its program is well. Shared: reference-counted, thread-safe. Freeing the
+// last reference stops it at once, without waiting.
+//
+// GET and HEAD of /health run the checks side by side and answer "ok\n" (200) or "unhealthy: WHY\n" (503); of
+// /ready, "ready\n" (200) or "not ready\n" (503). With "Accept: application/json" the answer is an object with
+// a status and each check's name, state ("passed", "failed", "panicked", "timed out", "still running", "not
+// run"), duration_ms and error. It runs on one thread, coreproc-http, and checks on their own, coreproc-check.
+typedef struct coreproc_health coreproc_health;
+
+// How long the specs of a pipeline took in earlier runs, kept in a file that may serve several pipelines. As
+// `history` of coreproc_run_options it lets the longest path start first, and tells how much time is left.
+// One thread at a time.
+typedef struct coreproc_history coreproc_history;
+
+// One daemon at a time for each path: a file that holds its PID in decimal, with a lock (fcntl(2), F_OFD_SETLK)
+// that is the proof of life. Shared: reference-counted, thread-safe. Freeing the last reference to one that is
+// held releases it.
+//
+// The lock is inherited through fork(): a child changes nothing for its parent, but while it lives, and its
+// parent ended without a release, the file counts as held. It does not pass an exec.
+typedef struct coreproc_pid_file coreproc_pid_file;
 
 // Specs, each a command and what it comes after; to be run once or often. A builder: one thread at a time.
 // Everything passed in is copied. A setter that fails changes nothing; whether the specs fit together is told
@@ -295,6 +380,21 @@ typedef struct coreproc_pipeline coreproc_pipeline;
 // A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the
 // process; while a reference is held, an ended process keeps its status and its captured output.
 typedef struct coreproc_process coreproc_process;
+
+// Shows one run to people: at a terminal, or in a log. Open it, name it in the run's options, then watch. Thread-safe.
+//
+// Names are shown with control characters escaped. Lines of output lose their control sequences, but for colours on
+// a terminal; reports have what was written. A run that has a view which nobody watches waits for it once a
+// child's output fills its queue, as with every subscription; freeing the view lifts that.
+typedef struct coreproc_progress coreproc_progress;
+
+// Which daemons of a user run: a folder with one JSON file for each. Shared: reference-counted, thread-safe; any
+// number of processes may use one folder.
+typedef struct coreproc_registry coreproc_registry;
+
+// A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted, thread-safe; each
+// call is one step to all others.
+typedef struct coreproc_ring coreproc_ring;
 
 // A pipeline under way, or what became of it. Shared: reference-counted, thread-safe. Freeing it does not cancel
 // the run, which goes on to its end, and keeps its service open until then.
@@ -445,6 +545,101 @@ typedef void (*coreproc_callback)(const struct coreproc_event *events,
 // Runs exactly once, after the last callback, also when listen itself fails.
 typedef void (*coreproc_destroy)(void *user_data);
 
+// A daemon in the registry. Texts in are a pointer and a length, UTF-8; texts out end with a NUL as well. Read
+// entries by the stride that came with them: a later library may append fields.
+typedef struct coreproc_daemon_entry {
+  // sizeof(coreproc_daemon_entry).
+  uint32_t struct_size;
+  // Its process. In a daemon's options it must be 0: it is filled in.
+  int32_t pid;
+  // When it started, on CLOCK_REALTIME (in: 0 is now).
+  uint64_t started_ns;
+  // Which program it belongs to. Not empty.
+  const char *code;
+  // The length of `code`.
+  size_t code_len;
+  // Which of its daemons it is. Not empty.
+  const char *daemon;
+  // The length of `daemon`.
+  size_t daemon_len;
+  // Where its health server listens, or empty.
+  const char *health;
+  // The length of `health`.
+  size_t health_len;
+  // The folder it works for, or empty.
+  const char *project;
+  // The length of `project`.
+  size_t project_len;
+  // Its program, or empty.
+  const char *binary;
+  // The length of `binary`.
+  size_t binary_len;
+} coreproc_daemon_entry;
+
+// What a health server allows. Zero is the default everywhere, UINT64_MAX no limit.
+typedef struct coreproc_health_options {
+  // sizeof(coreproc_health_options).
+  uint32_t struct_size;
+  // Must be 0.
+  uint32_t reserved;
+  // How long one run of a check may take before the answer goes out without it (0: 5 s). The check itself is
+  // not stopped; while it runs it is not started again.
+  uint64_t check_timeout_ms;
+  // Connections at once (0: 4096), and never more than half of RLIMIT_NOFILE. When a further one comes, that
+  // which has waited longest for its client's next request is closed.
+  uint64_t max_connections;
+  // Bytes of a request's line and headers (0: 16 KiB). A longer one is answered with 431.
+  uint64_t max_header_bytes;
+  // From a connection's beginning, or a further request's first byte, to the end of its headers (0: 10 s).
+  uint64_t header_timeout_ms;
+  // How long a connection may stay without a further request, or without taking its answer (0: 60 s).
+  uint64_t idle_timeout_ms;
+} coreproc_health_options;
+
+// A check: returns 0 when all is well, else any other value, after it has said why with
+// coreproc_check_answer_reason. It runs on a thread of the library, coreproc-check, for each request that finds
+// it idle, never twice at once; it may block. It must not throw or longjmp. Inside it, stopping the server that
+// runs it returns DEADLOCK.
+typedef int32_t (*coreproc_check)(struct coreproc_check_answer *answer, void *user_data);
+
+// What a daemon has. Zero is the default, or nothing, everywhere. All of it is copied.
+typedef struct coreproc_daemon_options {
+  // sizeof(coreproc_daemon_options).
+  uint32_t struct_size;
+  // Must be 0.
+  uint32_t reserved;
+  // How long a stop may take (0: 30000; UNLIMITED: as long as it takes).
+  uint64_t shutdown_timeout_ms;
+  // Its PID file, or empty.
+  const char *pid_file;
+  // The length of `pid_file`.
+  size_t pid_file_len;
+  // Where its health server listens, as for coreproc_health_new, or empty: then it has none.
+  const char *health_address;
+  // The length of `health_address`.
+  size_t health_address_len;
+  // The limits of its health server; may be NULL.
+  const struct coreproc_health_options *health;
+  // The registry that it is found in; NULL: none.
+  const struct coreproc_registry *registry;
+  // What the registry says of it; needed where there is a registry, with code and daemon. PID and start are
+  // filled in when it starts, the health address where there is a health server, and project (the current
+  // folder) and binary where they are empty.
+  const struct coreproc_daemon_entry *entry;
+} coreproc_daemon_options;
+
+// How to show a run. Zero is the default everywhere.
+typedef struct coreproc_progress_options {
+  // sizeof(coreproc_progress_options).
+  uint32_t struct_size;
+  // COREPROC_PROGRESS_AUTO, _TERMINAL or _PLAIN (0: AUTO).
+  uint32_t style;
+  // COREPROC_PROGRESS_PREFIXED, _GROUPED or _SILENT (0: PREFIXED).
+  uint32_t output;
+  // Must be 0.
+  uint32_t reserved;
+} coreproc_progress_options;
+
 // How to run a pipeline. Zero is the default everywhere.
 typedef struct coreproc_run_options {
   // sizeof(coreproc_run_options).
@@ -462,6 +657,10 @@ typedef struct coreproc_run_options {
   uint64_t deadline_ms;
   // Gets the events of the run and of its processes; needed for one with the scope NAMED. NULL: none.
   struct coreproc_subscription *subscription;
+  // How long specs took before: what begins the longest path starts first. NULL: nothing is known.
+  const struct coreproc_history *history;
+  // Is going to show the run (coreproc_progress_watch). NULL: none.
+  struct coreproc_progress *progress;
 } coreproc_run_options;
 
 // Where a run is. Plain data.
@@ -585,6 +784,43 @@ size_t coreproc_bytes_len(const struct coreproc_bytes *bytes);
 // Frees bytes; NULL is fine.
 void coreproc_bytes_free(struct coreproc_bytes *bytes);
 
+// An empty ring for `size` bytes; 0 keeps nothing. Memory is taken as it is needed; where it cannot be had,
+// what there is becomes the size. On success `*out` is to be freed with coreproc_ring_free. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_new(size_t size,
+                                  struct coreproc_ring **out,
+                                  struct coreproc_error **err);
+
+// Another reference to the same ring, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_ring *coreproc_ring_ref(struct coreproc_ring *ring);
+
+// Keeps `len` bytes, in place of the oldest where the ring is full. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_write(struct coreproc_ring *ring,
+                                    const uint8_t *data,
+                                    size_t len,
+                                    struct coreproc_error **err);
+
+// Copies what the ring holds, oldest first, to `buffer`, if it fits into `size` bytes. `*out` is how many bytes
+// the ring holds: when that is more than `size`, nothing was copied, and another try needs as much.
+// Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_copy(struct coreproc_ring *ring,
+                                   uint8_t *buffer,
+                                   size_t size,
+                                   size_t *out,
+                                   struct coreproc_error **err);
+
+// How many bytes the ring holds; 0 for NULL, and in a child of fork. Thread-safe.
+size_t coreproc_ring_len(const struct coreproc_ring *ring);
+
+// How many bytes the ring holds at most; 0 for NULL, and in a child of fork. Thread-safe.
+size_t coreproc_ring_cap(const struct coreproc_ring *ring);
+
+// Forgets what the ring holds; NULL is fine. Its memory is kept for what comes. Thread-safe.
+void coreproc_ring_reset(struct coreproc_ring *ring);
+
+// Gives a reference back; NULL is fine.
+void coreproc_ring_free(struct coreproc_ring *ring);
+
 // Starts a service. `options` may be NULL. On success `*out` is to be freed with coreproc_service_free.
 // Thread-safe. Errors: INVALID_ARGUMENT, SYSTEM (epoll_create1(2), timerfd_create(2), pthread_create(3)).
 coreproc_result coreproc_service_new(const struct coreproc_service_options *options,
@@ -630,6 +866,14 @@ coreproc_result coreproc_command_new(const char *program,
                                      size_t program_len,
                                      struct coreproc_command **out,
                                      struct coreproc_error **err);
+
+// A command from JSON, UTF-8: `{"version": 1, "program": "make", "args": ["all"], …}`, as docs/pipeline-json.md
+// describes it. `*out` is to be freed with coreproc_command_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message
+// says where and what was meant: `parse command: stdout: unknown value "pip", did you mean "pipe"?`.
+coreproc_result coreproc_command_from_json(const char *json,
+                                           size_t json_len,
+                                           struct coreproc_command **out,
+                                           struct coreproc_error **err);
 
 // Adds an argument. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_arg(struct coreproc_command *command,
@@ -827,6 +1071,13 @@ coreproc_result coreproc_process_write(struct coreproc_process *process,
 coreproc_result coreproc_process_close_stdin(struct coreproc_process *process,
                                              struct coreproc_error **err);
 
+// Closes our end of an output, COREPROC_STREAM_STDOUT or _STDERR: what is in the pipe is lost, and whoever writes
+// to it from now on gets a SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent; fine for an output
+// that is no pipe of ours. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_close_output(struct coreproc_process *process,
+                                              uint32_t stream,
+                                              struct coreproc_error **err);
+
 // Another reference to the same process, to be freed on its own; NULL gives NULL. Thread-safe.
 struct coreproc_process *coreproc_process_ref(struct coreproc_process *process);
 
@@ -893,8 +1144,314 @@ struct coreproc_subscription *coreproc_subscription_ref(struct coreproc_subscrip
 // for a callback that runs.
 void coreproc_subscription_free(struct coreproc_subscription *subscription);
 
+// A PID file of this path, not held yet; nothing is opened. `*out` is to be freed with coreproc_pid_file_free.
+// Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_pid_file_new(const char *path,
+                                      size_t path_len,
+                                      struct coreproc_pid_file **out,
+                                      struct coreproc_error **err);
+
+// Takes the file for this process: makes it, with the folders above, or takes over a stale one, and writes the
+// PID. Of many that start at once exactly one gets it. Thread-safe. Errors: BUSY, with the PID, while a daemon
+// that lives has it; INVALID_STATE while this handle has; INVALID_ARGUMENT for a symbolic link, a directory, or
+// anything else that is no plain file; PERMISSION_DENIED also for another user's file, and for a folder that
+// everybody may write and that is not sticky; MALFORMED for a file that holds something else than a PID, which
+// is left as it is; NOT_FOUND, SYSTEM (open(2), fcntl(2), write(2)).
+coreproc_result coreproc_pid_file_acquire(struct coreproc_pid_file *pid_file,
+                                          struct coreproc_error **err);
+
+// Removes the file, if the path still names it, and gives the lock back. One that is not held is fine.
+// Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM (unlink(2)): then it is not held any more all
+// the same.
+coreproc_result coreproc_pid_file_release(struct coreproc_pid_file *pid_file,
+                                          struct coreproc_error **err);
+
+// The path, as it was given; "" for NULL. Lives as long as the handle. Thread-safe.
+const char *coreproc_pid_file_path(const struct coreproc_pid_file *pid_file);
+
+// Does this handle hold it? 1 or 0; 0 for NULL. Thread-safe.
+uint32_t coreproc_pid_file_held(const struct coreproc_pid_file *pid_file);
+
+// Another reference to the same PID file, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_pid_file *coreproc_pid_file_ref(struct coreproc_pid_file *pid_file);
+
+// Gives a reference back; NULL is fine. The last one to a PID file that is held releases it.
+void coreproc_pid_file_free(struct coreproc_pid_file *pid_file);
+
+// Reads a PID file, of this library or one without a lock, and tells in `*state`, a COREPROC_PID value, whether
+// its daemon lives: it does while the file is locked, and, without a lock, if its PID names a process that
+// started before the file was written. `*pid` is the daemon's PID, or that of the one that was; 0 where none is
+// known for sure. `*reason` says why, for people; it is empty for a daemon that lives, and to be freed with
+// coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe. Errors: INVALID_ARGUMENT,
+// PERMISSION_DENIED, SYSTEM (open(2), read(2)).
+coreproc_result coreproc_pid_file_read(const char *path,
+                                       size_t path_len,
+                                       uint32_t *state,
+                                       int32_t *pid,
+                                       struct coreproc_bytes **reason,
+                                       struct coreproc_error **err);
+
+// The registry in this folder, which is made when the first daemon is registered; NULL with 0: the user's,
+// "$HOME/.core/daemons". `*out` is to be freed with coreproc_registry_free. Thread-safe. Errors:
+// INVALID_ARGUMENT; NOT_FOUND when HOME is needed and not set.
+coreproc_result coreproc_registry_new(const char *dir,
+                                      size_t dir_len,
+                                      struct coreproc_registry **out,
+                                      struct coreproc_error **err);
+
+// Its folder, from the root; "" for NULL. Lives as long as the handle. Thread-safe.
+const char *coreproc_registry_dir(const struct coreproc_registry *registry);
+
+// Writes the entry of a daemon, in the place of an earlier one of the same code and name: to a temporary file,
+// fsync(2), rename(2), fsync(2) of the folder, so that a crash leaves the old entry or the new one. A PID that
+// does not run is written too; the next reader finds it dead. Thread-safe. Errors: INVALID_ARGUMENT names the
+// field; BUSY when another daemon's file, or the lock of the folder, is in the way; PERMISSION_DENIED,
+// SYSTEM: the earlier entry is as it was, unless only the last step failed, "sync folder".
+coreproc_result coreproc_registry_register(struct coreproc_registry *registry,
+                                           const struct coreproc_daemon_entry *entry,
+                                           struct coreproc_error **err);
+
+// Removes the entry of a daemon. A missing one is fine. Thread-safe. Errors: INVALID_ARGUMENT names the field;
+// BUSY when the lock of the folder is in the way; PERMISSION_DENIED, SYSTEM (unlink(2), fsync(2)).
+coreproc_result coreproc_registry_unregister(struct coreproc_registry *registry,
+                                             const char *code,
+                                             size_t code_len,
+                                             const char *daemon,
+                                             size_t daemon_len,
+                                             struct coreproc_error **err);
+
+// The entry of a daemon that lives. `*out`, with this one, is to be freed with coreproc_entries_free.
+// Thread-safe. Errors: INVALID_ARGUMENT names the field; NOT_FOUND when there is none, or it is dead; MALFORMED
+// when its file is no entry; PERMISSION_DENIED, SYSTEM.
+coreproc_result coreproc_registry_get(struct coreproc_registry *registry,
+                                      const char *code,
+                                      size_t code_len,
+                                      const char *daemon,
+                                      size_t daemon_len,
+                                      struct coreproc_entries **out,
+                                      struct coreproc_error **err);
+
+// All daemons that live, by start, code and daemon. Entries of dead ones are removed; files that are no entries
+// are set aside, under the same name with ".bad", and are among the problems. A missing folder is empty. `*out`
+// is to be freed with coreproc_entries_free. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM,
+// when the folder cannot be read.
+coreproc_result coreproc_registry_list(struct coreproc_registry *registry,
+                                       struct coreproc_entries **out,
+                                       struct coreproc_error **err);
+
+// The first entry, with their number and the bytes from one to the next; `count` and `stride` may be NULL.
+// Valid until the entries are freed. NULL with 0 for NULL. Thread-safe.
+const struct coreproc_daemon_entry *coreproc_entries_first(const struct coreproc_entries *entries,
+                                                           size_t *count,
+                                                           size_t *stride);
+
+// The problem at `index`, from 0, to be shown as it is: which file, what is wrong, where it was set aside to.
+// NULL beyond the last, and for NULL. Valid until the entries are freed. Thread-safe.
+const char *coreproc_entries_problem(const struct coreproc_entries *entries,
+                                     size_t index);
+
+// Frees entries; NULL is fine.
+void coreproc_entries_free(struct coreproc_entries *entries);
+
+// Another reference to the same registry, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_registry *coreproc_registry_ref(struct coreproc_registry *registry);
+
+// Gives a reference back; NULL is fine.
+void coreproc_registry_free(struct coreproc_registry *registry);
+
+// A server that will listen at `address`: "127.0.0.1:0", "[::1]:0", "localhost:0" (its first address that can
+// be had), ":8080" (every address), "unix:/run/it.sock". Port 0 lets the kernel choose. Nothing is opened, and
+// the address is not looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
+// coreproc_health_free. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_new(const char *address,
+                                    size_t address_len,
+                                    const struct coreproc_health_options *options,
+                                    struct coreproc_health **out,
+                                    struct coreproc_error **err);
+
+// Adds a check, also while the server runs. `name` may be empty: then its reason stands in the answer alone.
+// `destroy` may be NULL. `user_data` is the library's until `destroy` has run, which it does exactly once, on
+// any thread: after the last run, once the server is freed; or before this returns, when it fails. Thread-safe.
+// Errors: INVALID_ARGUMENT (also a name that is taken, is longer than 100 bytes, or has control characters),
+// UNSUPPORTED.
+coreproc_result coreproc_health_add_check(struct coreproc_health *health,
+                                          const char *name,
+                                          size_t name_len,
+                                          coreproc_check check,
+                                          void *user_data,
+                                          coreproc_destroy destroy,
+                                          struct coreproc_error **err);
+
+// Says, inside a check, why it fails; a later call replaces an earlier one. It is of no effect when the check
+// then returns 0. UTF-8 (what is not is replaced); line breaks become blanks; after 1000 bytes it is cut.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_check_answer_reason(struct coreproc_check_answer *answer,
+                                             const char *text,
+                                             size_t text_len,
+                                             struct coreproc_error **err);
+
+// What /ready answers from now on: 0 not ready, 1 ready, which it is at first. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_set_ready(struct coreproc_health *health,
+                                          uint32_t ready,
+                                          struct coreproc_error **err);
+
+// 1 when /ready answers 200, else 0; 0 for NULL. Thread-safe.
+uint32_t coreproc_health_ready(const struct coreproc_health *health);
+
+// Binds, listens and serves; once this has returned, connections are accepted. A socket file that a server left
+// behind is replaced; the umask decides who may connect. A name is looked up by getaddrinfo(3), on this thread.
+// After a stop it can be started again. Thread-safe. Errors: INVALID_ARGUMENT for an address that cannot be
+// read, BUSY where somebody listens there, INVALID_STATE while it runs, NOT_FOUND for a name without addresses,
+// PERMISSION_DENIED, SYSTEM, UNSUPPORTED.
+coreproc_result coreproc_health_start(struct coreproc_health *health,
+                                      struct coreproc_error **err);
+
+// The bound address while it runs, with the port that port 0 became; else the given one. `*out` is to be freed
+// with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_address(struct coreproc_health *health,
+                                        struct coreproc_bytes **out,
+                                        struct coreproc_error **err);
+
+// Stops it: nothing is accepted any more, connections without a request under way are closed at once, and
+// requests under way are waited for up to `timeout_ms` (-1: for ever); then they are cut, which is TIMED_OUT.
+// In every case nothing listens and no connection is open afterwards. Stopping what does not run is fine. A
+// check that runs past its time limit is not waited for. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
+// DEADLOCK inside one of its checks or any callback, PANIC.
+coreproc_result coreproc_health_stop(struct coreproc_health *health,
+                                     int64_t timeout_ms,
+                                     struct coreproc_error **err);
+
+// Another reference to the same server, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_health *coreproc_health_ref(struct coreproc_health *health);
+
+// Gives a reference back; NULL is fine. Never blocks. The last one stops the server at once, without waiting
+// for requests or checks.
+void coreproc_health_free(struct coreproc_health *health);
+
+// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once, then after
+// 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value. An address is
+// "127.0.0.1:8080", "[::1]:8080", "name:8080", ":8080" (this machine) or "unix:/path", also with "http://"
+// before it. `*ok` becomes 1 or 0. `*reason`, where `reason` is not NULL, becomes the body of the answer, such as
+// "ok", or the last thing that was in its way, such as "connection refused" or "503: unhealthy: no database";
+// it is to be freed with coreproc_bytes_free. Names are looked up on a thread of the library, coreproc-lookup.
+// Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK inside an event callback, UNSUPPORTED.
+coreproc_result coreproc_health_wait(const char *address,
+                                     size_t address_len,
+                                     uint32_t endpoint,
+                                     int64_t timeout_ms,
+                                     uint32_t *ok,
+                                     struct coreproc_bytes **reason,
+                                     struct coreproc_error **err);
+
+// As coreproc_health_wait, but asks once. Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK, UNSUPPORTED.
+coreproc_result coreproc_health_probe(const char *address,
+                                      size_t address_len,
+                                      uint32_t endpoint,
+                                      int64_t timeout_ms,
+                                      uint32_t *ok,
+                                      struct coreproc_bytes **reason,
+                                      struct coreproc_error **err);
+
+// A daemon that has not started: nothing is opened, and nothing is looked at. `options` may be NULL. `*out` is to
+// be freed with coreproc_daemon_free. Thread-safe. Errors: INVALID_ARGUMENT names the field.
+coreproc_result coreproc_daemon_new(const struct coreproc_daemon_options *options,
+                                    struct coreproc_daemon **out,
+                                    struct coreproc_error **err);
+
+// Adds a check to its health server: as coreproc_health_add_check. Inside it coreproc_daemon_request_stop is
+// fine, and coreproc_daemon_stop returns DEADLOCK. Thread-safe. Errors: INVALID_STATE where it has no health
+// address; those of coreproc_health_add_check.
+coreproc_result coreproc_daemon_add_check(struct coreproc_daemon *daemon,
+                                          const char *name,
+                                          size_t name_len,
+                                          coreproc_check check,
+                                          void *user_data,
+                                          coreproc_destroy destroy,
+                                          struct coreproc_error **err);
+
+// Takes the PID file, starts the health server, registers. When a step fails, what was done before it is undone.
+// One that was stopped can be started again. Thread-safe. Errors: INVALID_STATE when it is started already;
+// INVALID_ARGUMENT for an entry without code or daemon; those of coreproc_pid_file_acquire,
+// coreproc_health_start and coreproc_registry_register.
+coreproc_result coreproc_daemon_start(struct coreproc_daemon *daemon,
+                                      struct coreproc_error **err);
+
+// Waits until a stop is requested (coreproc_daemon_request_stop, a signal after coreproc_daemon_stop_on_signals)
+// and stops it; or until another thread has stopped it, and returns how that went. Thread-safe. Errors:
+// INVALID_STATE when it is not started; those of coreproc_daemon_stop.
+coreproc_result coreproc_daemon_run(struct coreproc_daemon *daemon,
+                                    struct coreproc_error **err);
+
+// Waits until a stop is requested, or was begun by somebody, up to `timeout_ms` (-1: for ever; 0: only looks),
+// and leaves it at that: for loops that have other things to look at. Thread-safe. Errors: INVALID_ARGUMENT;
+// TIMED_OUT; INVALID_STATE when it is not started; DEADLOCK inside one of its checks or any callback.
+coreproc_result coreproc_daemon_wait_for_stop_request(struct coreproc_daemon *daemon,
+                                                      int64_t timeout_ms,
+                                                      struct coreproc_error **err);
+
+// Has coreproc_daemon_run stop it and return. Never waits; may be called from any thread, and inside a check or
+// any callback, but not in a signal handler. Before a start it is kept for the run that follows. Thread-safe.
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_request_stop(struct coreproc_daemon *daemon,
+                                             struct coreproc_error **err);
+
+// Stops it, within the shutdown timeout: requests under way are waited for, and cut when it is over. The steps
+// after one that failed are taken all the same. One that is being stopped is waited for, and gives the same
+// result; one that does not run is fine. Afterwards signals do what they did before
+// coreproc_daemon_stop_on_signals. Thread-safe. Errors: the message has those of all steps that failed, the
+// result is the first's (TIMED_OUT when requests were cut); DEADLOCK inside one of its checks or any callback.
+coreproc_result coreproc_daemon_stop(struct coreproc_daemon *daemon,
+                                     struct coreproc_error **err);
+
+// What /ready answers while it runs: 1, as at first, or 0. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_set_ready(struct coreproc_daemon *daemon,
+                                          uint32_t ready,
+                                          struct coreproc_error **err);
+
+// Does it run, and is it ready? 1 or 0; 0 for NULL. Thread-safe.
+uint32_t coreproc_daemon_ready(const struct coreproc_daemon *daemon);
+
+// Where its health server listens: the bound address while it does, else the given one; empty where it has none.
+// `*out` is to be freed with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_health_address(struct coreproc_daemon *daemon,
+                                               struct coreproc_bytes **out,
+                                               struct coreproc_error **err);
+
+// From now on SIGTERM and SIGINT request a stop of this daemon: the one thing in this library that touches
+// dispositions. Until coreproc_daemon_restore_signals, the end of a stop, or the last free. Called before the
+// start, it misses no signal. Again is fine; several daemons may listen.
+//
+// What the program had installed for the two does not run meanwhile. They are taken by any thread that does not
+// block them, else by a thread of this library, coreproc-sig, by a handler with SA_ONSTACK and SA_RESTART; no
+// mask is touched. A child of fork() gets what it would have without this. Thread-safe. Errors: SYSTEM
+// (sigaction(2), pthread_create(3)).
+coreproc_result coreproc_daemon_stop_on_signals(struct coreproc_daemon *daemon,
+                                                struct coreproc_error **err);
+
+// Undoes coreproc_daemon_stop_on_signals: when no other daemon listens, both signals do again what they did
+// before, unless the program has installed something over it meanwhile, which stays. Thread-safe. Errors:
+// INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_restore_signals(struct coreproc_daemon *daemon,
+                                                struct coreproc_error **err);
+
+// Another reference to the same daemon, to be freed on its own; NULL gives NULL. Thread-safe.
+struct coreproc_daemon *coreproc_daemon_ref(struct coreproc_daemon *daemon);
+
+// Gives a reference back; NULL is fine. The last one to a daemon that runs gives everything back, without
+// waiting for requests.
+void coreproc_daemon_free(struct coreproc_daemon *daemon);
+
 // An empty pipeline. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_new(struct coreproc_pipeline **out, struct coreproc_error **err);
+
+// A pipeline from JSON, UTF-8, as docs/pipeline-json.md describes it; its graph is checked as well. `*out` is to
+// be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message says where and what was
+// meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+coreproc_result coreproc_pipeline_from_json(const char *json,
+                                            size_t json_len,
+                                            struct coreproc_pipeline **out,
+                                            struct coreproc_error **err);
 
 // Adds a spec of this name, UTF-8, that runs a copy of `command`, whose timeout is that of each attempt.
 // `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
@@ -957,6 +1514,49 @@ coreproc_result coreproc_pipeline_problems(const struct coreproc_pipeline *pipel
 // Frees a pipeline; NULL is fine. Its runs go on.
 void coreproc_pipeline_free(struct coreproc_pipeline *pipeline);
 
+// What the file at `path` says of the pipeline of this name, which is UTF-8. A file that there is not yet is an
+// empty one; one that is damaged is set aside as PATH.bad, see coreproc_history_problem. `*out` is to be freed with
+// coreproc_history_free. Errors: INVALID_ARGUMENT (also: not a regular file), PERMISSION_DENIED, SYSTEM (open(2),
+// read(2)).
+coreproc_result coreproc_history_open(const char *path,
+                                      size_t path_len,
+                                      const char *pipeline,
+                                      size_t pipeline_len,
+                                      struct coreproc_history **out,
+                                      struct coreproc_error **err);
+
+// Remembers how long the specs of a run that has ended took, and writes the file (rename(2), as a whole). Errors:
+// INVALID_ARGUMENT, INVALID_STATE while the run has not ended, PERMISSION_DENIED, SYSTEM; the file is as it was.
+coreproc_result coreproc_history_record(struct coreproc_history *history,
+                                        struct coreproc_run *run,
+                                        struct coreproc_error **err);
+
+// What was wrong with the file, if it was set aside; else "". Lives until the history is recorded or freed.
+const char *coreproc_history_problem(const struct coreproc_history *history);
+
+// Frees a history; NULL is fine.
+void coreproc_history_free(struct coreproc_history *history);
+
+// A view that writes to a duplicate of `fd`. `options` may be NULL. `*out` is to be freed with
+// coreproc_progress_free. Errors: INVALID_ARGUMENT, SYSTEM (fcntl(2): EBADF, EMFILE), CLOSED.
+coreproc_result coreproc_progress_open(struct coreproc_service *service,
+                                       int32_t fd,
+                                       const struct coreproc_progress_options *options,
+                                       struct coreproc_progress **out,
+                                       struct coreproc_error **err);
+
+// Shows the run, on the calling thread, until it has ended and all of it is shown, or up to `timeout_ms` (-1: for
+// ever), after which it can be called again. The run is one whose options named this view. Thread-safe; one call
+// waits for the other. Errors: INVALID_ARGUMENT, TIMED_OUT, INVALID_STATE for another run, SYSTEM (write(2)) once
+// the run has ended, DEADLOCK, PANIC.
+coreproc_result coreproc_progress_watch(struct coreproc_progress *progress,
+                                        struct coreproc_run *run,
+                                        int64_t timeout_ms,
+                                        struct coreproc_error **err);
+
+// Frees a view; NULL is fine. Its run goes on.
+void coreproc_progress_free(struct coreproc_progress *progress);
+
 // Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most one a processor, which end
 // with it. The pipeline is copied: it can be changed, and run again. `options` may be NULL. `*out` is to be freed
 // with coreproc_run_free. Errors: INVALID_ARGUMENT, also for a pipeline that cannot run, of which nothing was
@@ -1007,6 +1607,14 @@ struct coreproc_run *coreproc_run_ref(struct coreproc_run *run);
 // Gives a reference back; NULL is fine. Never blocks, never cancels. What results of this reference point to is
 // gone.
 void coreproc_run_free(struct coreproc_run *run);
+
+// What became of a run that has ended, as UTF-8 text: `format` is a COREPROC_REPORT value. `*out` is to be freed
+// with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT, INVALID_STATE while the run has not ended,
+// PANIC.
+coreproc_result coreproc_run_report(struct coreproc_run *run,
+                                    uint32_t format,
+                                    struct coreproc_bytes **out,
+                                    struct coreproc_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

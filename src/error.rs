@@ -13,7 +13,7 @@ pub enum ErrorKind {
     InvalidArgument,
     /// There is no such program, file or folder, or no such process.
     NotFound,
-    /// The kernel refused for lack of permission (EACCES, EPERM).
+    /// The kernel refused for lack of permission (EACCES, EPERM), or others could tamper with what is there.
     PermissionDenied,
     /// Another system call failed; see [`Error::errno`].
     System,

@@ -22,6 +22,8 @@
 //!   loop beside the supervisor, so that what it waits for reaches it without a hand-off.
 //! - `process` is layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es. `process::child` is the state
 //!   machine of one of them, `process::supervisor` the loop and the registry.
+//! - `daemon` is layer 2: a [`Daemon`] takes its [`PidFile`], starts its [`HealthServer`] and enters itself in the
+//!   [`Registry`], and gives it all back in the right order. Each of them stands alone too.
 //! - `pipeline` is layer 3: a [`Pipeline`] is a graph of [`Spec`]s, checked whole before anything starts. A
 //!   [`Run`] starts each the moment its last dependency has ended, tells of it in the subscriptions of its
 //!   service, and leaves a [`RunReport`]. `pipeline::scheduler` decides, without clocks or processes;
@@ -39,10 +41,17 @@ mod daemon;
 mod error;
 mod event;
 pub mod ffi;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod pipeline;
 mod process;
 mod sys;
 
+pub use daemon::{
+    Daemon, DaemonEntry, DaemonOptions, HealthOptions, HealthServer, Listing, PidFile, PidRead, PidState, Probe,
+    Registry, RegistryProblem, StopHandle, probe_health, probe_ready, read_pid, wait_for_health, wait_for_ready,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use event::batch::Events;
 pub use event::event::Ending;
@@ -50,14 +59,16 @@ pub use event::{
     Batch, Cause, Delivery, Event, EventKind, RunPart, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
 };
 pub use pipeline::{
-    Backoff, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, Run, RunMode, RunOptions, RunReport,
-    RunningSpec, Spec, SpecResult, SpecState,
+    Backoff, History, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ProgressOptions, ProgressOutput,
+    ProgressStyle, ProgressView, ReportFormat, Run, RunMode, RunOptions, RunReport, RunningSpec, Spec, SpecResult,
+    SpecState,
 };
 pub use process::{
-    CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Scope, Service, ServiceOptions, Size, State,
-    Stdin, StopOptions,
+    CloseMode, Command, Drain, FileMode, Group, Info, Output, Process, Ring, Scope, Service, ServiceOptions, Size,
+    State, Stdin, StopOptions,
 };
 pub use sys::clock::Stamp;
+pub use sys::identity::ProcessStart;
 pub use sys::pidfd::ExitStatus;
 pub use sys::procfs::Holder;
 
@@ -70,7 +81,12 @@ const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Service>();
     shared::<Process>();
+    shared::<Ring>();
     shared::<Subscription>();
+    shared::<Daemon>();
+    shared::<PidFile>();
+    shared::<Registry>();
+    shared::<HealthServer>();
     shared::<Run>();
     shared::<Pipeline>();
     // Several threads may spawn one command.

@@ -90,7 +90,8 @@ mod layout {
     use std::mem::{offset_of, size_of};
 
     use coreproc::ffi::{
-        coreproc_event, coreproc_process_info, coreproc_run_info, coreproc_run_options, coreproc_service_options,
+        coreproc_daemon_entry, coreproc_daemon_options, coreproc_event, coreproc_health_options, coreproc_process_info,
+        coreproc_progress_options, coreproc_run_info, coreproc_run_options, coreproc_service_options,
         coreproc_spec_result, coreproc_stop_options, coreproc_subscription_options,
     };
 
@@ -109,6 +110,15 @@ mod layout {
     layout!(coreproc_stop_options, 24: struct_size 0, scope 4, signal 8, reserved 12, grace_ms 16);
     layout!(coreproc_subscription_options, 32:
         struct_size 0, scope 4, delivery 8, reserved 12, queue_bytes 16, max_line_bytes 24);
+    layout!(coreproc_daemon_entry, 96:
+        struct_size 0, pid 4, started_ns 8, code 16, code_len 24, daemon 32, daemon_len 40, health 48, health_len 56,
+        project 64, project_len 72, binary 80, binary_len 88);
+    layout!(coreproc_daemon_options, 72:
+        struct_size 0, reserved 4, shutdown_timeout_ms 8, pid_file 16, pid_file_len 24, health_address 32,
+        health_address_len 40, health 48, registry 56, entry 64);
+    layout!(coreproc_health_options, 48:
+        struct_size 0, reserved 4, check_timeout_ms 8, max_connections 16, max_header_bytes 24,
+        header_timeout_ms 32, idle_timeout_ms 40);
     layout!(coreproc_process_info, 104:
         struct_size 0, state 4, id 8, pid 16, exit_code 20, signal 24, cause 28, flags 32, reserved 36,
         started_monotonic_ns 40, started_realtime_ns 48, exited_monotonic_ns 56, closed_monotonic_ns 64,
@@ -116,8 +126,10 @@ mod layout {
     layout!(coreproc_event, 96:
         kind 0, flags 4, process_id 8, sequence 16, monotonic_ns 24, realtime_ns 32, pid 40, exit_code 44,
         signal 48, cause 52, data 56, len 64, run_id 72, spec 80, attempt 84, spec_state 88, reserved 92);
-    layout!(coreproc_run_options, 40:
-        struct_size 0, mode 4, on_failure 8, reserved 12, limit 16, deadline_ms 24, subscription 32);
+    layout!(coreproc_progress_options, 16: struct_size 0, style 4, output 8, reserved 12);
+    layout!(coreproc_run_options, 56:
+        struct_size 0, mode 4, on_failure 8, reserved 12, limit 16, deadline_ms 24, subscription 32,
+        history 40, progress 48);
     layout!(coreproc_run_info, 112:
         struct_size 0, ended 4, success 8, reserved 12, total 16, waiting 24, running 32, retrying 40, passed 48,
         failed 56, skipped 64, cancelled 72, timed_out 80, started_monotonic_ns 88, started_realtime_ns 96,

@@ -52,7 +52,7 @@ fn under_asan(theme: &str) {
     expect_tap(&outcome, sanitizer::sanitized());
 }
 
-themes!(under_asan: arguments callbacks control detach errors fork host host_fds host_reaps layout output pipeline process service stdin
+themes!(under_asan: arguments callbacks control daemon detach errors fork health host host_fds host_reaps layout output pipeline process report ring service stdin
     subscription thousand threads; not);
 
 #[test]

@@ -42,6 +42,6 @@ fn under_valgrind(theme: &str) {
     expect_tap(&outcome, &library);
 }
 
-themes!(under_valgrind: arguments callbacks control detach errors fork host host_fds host_reaps layout output pipeline process service stdin
+themes!(under_valgrind: arguments callbacks control daemon detach errors fork health host host_fds host_reaps layout output pipeline process report ring service stdin
     subscription threads;
     not thousand); // its threads and context switches would be valgrind's own

@@ -247,3 +247,17 @@ fn inherited_streams_are_the_hosts_own() {
     let text = host::run_command(command);
     assert!(text.contains("[out][in][err]"), "{text}");
 }
+
+#[test]
+fn an_output_that_is_closed_ends_its_writers_and_not_the_other_stream() {
+    let service = service();
+    let mut command = sh("while :; do echo more; done 2>/dev/null & wait $!; kill -l $? >&2");
+    command.capture(Size::Bytes(1024));
+    let process = command.spawn(&service).expect("spawn");
+    process.close_output(coreproc::Stream::Stdout).expect("close");
+    process.close_output(coreproc::Stream::Stdout).expect("again");
+    let ended = finish(&process);
+    assert_eq!(ended.code(), 0);
+    assert!(ended.text().ends_with("PIPE\n"), "{:?}", ended.text());
+    process.close_output(coreproc::Stream::Stderr).expect("after the end");
+}

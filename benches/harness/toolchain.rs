@@ -51,6 +51,33 @@ impl Toolchain {
         self.build("c", "ours", &flags)
     }
 
+    /// The Go host, which finds the same library and header by pkg-config, as an installed one is found.
+    pub(crate) fn build_go(&self, host: &Path) -> Fallible<()> {
+        let libraries = self.copy_library()?;
+        let include = self.sources.with_file_name("include");
+        let package = format!(
+            "Name: coreproc\nDescription: the library of this cargo invocation\nVersion: 0\nCflags: -I{}\n\
+             Libs: -L{} -lcoreproc -Wl,-rpath,{}\n",
+            include.display(),
+            libraries.display(),
+            libraries.display()
+        );
+        std::fs::write(libraries.join("coreproc.pc"), package)?;
+        let status = Command::new("go")
+            .args(["build", "-o"])
+            .arg(host)
+            .arg(".")
+            .current_dir(self.sources.join("go"))
+            .env("PKG_CONFIG_PATH", &libraries)
+            .env("GOWORK", "off")
+            .status()
+            .map_err(|error| format!("go: {error}"))?;
+        if !status.success() {
+            return Err("cannot build the Go host".into());
+        }
+        Ok(())
+    }
+
     /// One program for each source file of a folder.
     fn build(&self, folder: &str, prefix: &str, flags: &[String]) -> Fallible<()> {
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());

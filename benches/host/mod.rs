@@ -71,6 +71,11 @@ pub(crate) struct StopPlan {
     pub(crate) grace: Duration,
 }
 
+/// `ring COUNT`
+pub(crate) struct RingPlan {
+    pub(crate) count: usize,
+}
+
 pub(crate) enum Plan {
     Spawn(SpawnPlan),
     Output(OutputPlan),
@@ -82,6 +87,7 @@ pub(crate) enum Plan {
     Makespan(ours_pipeline::MakespanPlan),
     Chains(ours_pipeline::ChainsPlan),
     Graph(ours_pipeline::GraphPlan),
+    Ring(RingPlan),
 }
 
 pub(crate) fn run(arguments: &[String]) -> Fallible<()> {
@@ -99,6 +105,9 @@ pub(crate) fn run(arguments: &[String]) -> Fallible<()> {
 
 fn parse(arguments: &[String]) -> Fallible<(&str, Plan)> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let [implementation, "ring", count] = words[..] {
+        return Ok((implementation, Plan::Ring(RingPlan { count: count.parse()? })));
+    }
     let [implementation, workload, child, rest @ ..] = words.as_slice() else {
         return Err("expected IMPLEMENTATION WORKLOAD CHILD".into());
     };

@@ -22,6 +22,7 @@ pub(crate) fn run(plan: &Plan) -> Fallible<Figures> {
         Plan::Makespan(plan) => ours_pipeline::makespan(plan),
         Plan::Chains(plan) => ours_pipeline::chains(plan),
         Plan::Graph(plan) => ours_pipeline::graph(plan),
+        Plan::Ring(plan) => ring(plan),
     }
 }
 
@@ -195,4 +196,24 @@ fn stop(plan: &StopPlan) -> Fallible<Figures> {
         process.wait(None)?;
     }
     Ok(figures)
+}
+
+fn ring(plan: &RingPlan) -> Fallible<Figures> {
+    const SIZE: usize = 1 << 20;
+    const PIECE: usize = 64 << 10;
+    let data: Vec<u8> = (0..PIECE).map(|at| (at * 7) as u8).collect();
+    let ring = coreproc::Ring::new(SIZE);
+    for _ in 0..2 * SIZE / PIECE {
+        ring.write(&data);
+    }
+    let start = probe::monotonic_ns();
+    for _ in 0..plan.count {
+        ring.write(&data);
+    }
+    let seconds = (probe::monotonic_ns() - start) as f64 / 1e9;
+    let kept = ring.to_vec()?;
+    if kept.chunks(PIECE).any(|piece| piece != data) {
+        return Err("the ring is wrong".into());
+    }
+    Ok(Figures::default().with("bytes_per_second", (plan.count * PIECE) as f64 / seconds).with("kept", kept.len()))
 }

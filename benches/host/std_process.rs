@@ -13,6 +13,7 @@ pub(crate) fn run(plan: &Plan) -> Fallible<Figures> {
         Plan::Idle(plan) => idle(plan),
         Plan::BigHost(plan) => big_host(plan),
         Plan::Stop(plan) => stop(plan),
+        Plan::Ring(_) => Err("it has no ring".into()),
         _ => Err("it has no pipelines".into()),
     }
 }

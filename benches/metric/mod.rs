@@ -1,10 +1,12 @@
 //! What is measured: a file for each group, which says who takes part, with which work, and what the goal is.
 
 mod big_host;
+mod go;
 mod latency;
 mod memory;
 mod output;
 mod pipeline;
+mod ring;
 mod session;
 mod spawn;
 mod stop;
@@ -16,7 +18,7 @@ use std::time::Instant;
 
 type Group = fn(&mut Session) -> Fallible<()>;
 
-const GROUPS: [(&str, Group); 8] = [
+const GROUPS: [(&str, Group); 10] = [
     ("spawn", spawn::measure),
     ("output", output::measure_bytes),
     ("lines", output::measure_lines),
@@ -25,6 +27,8 @@ const GROUPS: [(&str, Group); 8] = [
     ("big-host", big_host::measure),
     ("stop", stop::measure),
     ("pipeline", pipeline::measure),
+    ("ring", ring::measure),
+    ("go", go::measure),
 ];
 
 /// `words` name groups and implementations; without any of a kind, all of that kind. False when a host failed.
@@ -35,7 +39,8 @@ pub(crate) fn run(words: &[&str]) -> Fallible<bool> {
         let known: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).chain(session::IMPLEMENTATIONS).collect();
         return Err(format!("unknown {unknown:?}; known are {}", known.join(", ")).into());
     }
-    let mut session = Session::new(&implementations)?;
+    let from_go = groups.is_empty() || groups.contains(&"go");
+    let mut session = Session::new(&implementations, from_go)?;
     let (start, cpu) = (Instant::now(), probe::CpuTime::now()?);
     for (name, measure) in GROUPS {
         if groups.is_empty() || groups.contains(&name) {

@@ -8,7 +8,8 @@ use crate::harness::round::{Contender, Samples, Workload};
 use crate::harness::toolchain::Toolchain;
 use std::path::PathBuf;
 
-pub(super) const IMPLEMENTATIONS: [&str; 5] = ["limit", "rust", "c", "std", "tokio"];
+pub(super) const IMPLEMENTATIONS: [&str; 8] =
+    ["limit", "rust", "c", "std", "tokio", "go-ours", "os-exec", "go-manager"];
 
 pub(crate) struct Session {
     pub(crate) toolchain: Toolchain,
@@ -17,6 +18,7 @@ pub(crate) struct Session {
     pub(crate) failures: Vec<String>,
     implementations: Vec<String>,
     rust_host: PathBuf,
+    go_host: PathBuf,
 }
 
 /// One column of what the hosts print, as rows of the report.
@@ -29,14 +31,16 @@ pub(crate) struct Metric<'a> {
 }
 
 impl Session {
-    /// `implementations` to take part, all when there are none.
-    pub(crate) fn new(implementations: &[&str]) -> Fallible<Self> {
+    /// `implementations` to take part, all when there are none; `from_go` says whether Go hosts are among them.
+    pub(crate) fn new(implementations: &[&str], from_go: bool) -> Fallible<Self> {
         let scale = match std::env::var("COREPROC_SCALE") {
             Ok(text) => text.parse().map_err(|_| format!("COREPROC_SCALE={text:?}: not a number"))?,
             Err(_) => 1.0,
         };
+        let toolchain = Toolchain::new()?;
         let session = Self {
-            toolchain: Toolchain::new()?,
+            go_host: toolchain.file("go-host"),
+            toolchain,
             scale,
             rows: Vec::new(),
             failures: Vec::new(),
@@ -49,6 +53,9 @@ impl Session {
         }
         if session.takes_part("c") {
             session.toolchain.build_ours_c()?;
+        }
+        if from_go && ["go-ours", "os-exec", "go-manager"].iter().any(|name| session.takes_part(name)) {
+            session.toolchain.build_go(&session.go_host)?;
         }
         Ok(session)
     }
@@ -87,11 +94,15 @@ impl Session {
     ) -> Option<Contender> {
         let in_rust =
             |host: &str| (self.rust_host.clone(), vec!["--host".to_owned(), host.to_owned(), workload.to_owned()]);
+        let in_go = |host: &str| (self.go_host.clone(), vec![host.to_owned(), workload.to_owned()]);
         let in_c = |prefix: &str| (self.toolchain.file(&format!("{prefix}-{workload}")), Vec::new());
         let (role, (host, mut all)) = match implementation {
             "limit" => (Role::Limit, in_c("limit")),
             "c" => (Role::Ours, in_c("ours")),
             "rust" => (Role::Ours, in_rust("ours")),
+            "go-ours" => (Role::Ours, in_go("ours")),
+            "os-exec" => (Role::Peer, in_go("os-exec")),
+            "go-manager" => (Role::Peer, in_go("manager")),
             peer => (Role::Peer, in_rust(peer)),
         };
         all.extend_from_slice(arguments);

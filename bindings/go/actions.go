@@ -1,8 +1,6 @@
 package process
 
-import (
-	"time"
-)
+import "time"
 
 // Stream names an output of a process.
 type Stream string
@@ -13,7 +11,15 @@ const (
 	StreamStderr Stream = "stderr"
 )
 
-// ActionProcessStarted says that a process runs. It comes before Start returns.
+// What follows is broadcast with Core.ACTION, for each process in this order: Started, before Start returns;
+// Output for each line; then, Done being closed, Killed if a signal ended the process; Exited at last.
+//
+// The messages of one process come one after another, on a goroutine; those of different processes at the
+// same time. A handler may block, use the service, start a process and wait for it: that holds up its own
+// process alone, which is not read from once its queue is full. A handler that waits for the process whose
+// message it handles waits for ever.
+
+// ActionProcessStarted says that a process runs.
 type ActionProcessStarted struct {
 	ID      string
 	Command string
@@ -22,15 +28,15 @@ type ActionProcessStarted struct {
 	PID     int
 }
 
-// ActionProcessOutput is a line of output, without its "\n" or "\r\n". A line longer than 1 MiB
-// comes in pieces. Lines share memory: strings.Clone a line that is kept for long.
+// ActionProcessOutput is a line of output, without its "\n" or "\r\n". A line longer than 4 MiB comes in pieces
+// of that size. Lines share memory with their neighbours: strings.Clone a line that is kept for long.
 type ActionProcessOutput struct {
 	ID     string
 	Line   string
 	Stream Stream
 }
 
-// ActionProcessKilled says that a signal ended the process. It comes before ActionProcessExited.
+// ActionProcessKilled says that a signal ended the process, whoever sent it.
 type ActionProcessKilled struct {
 	ID     string
 	Signal string // its name, such as "SIGTERM"
@@ -40,7 +46,7 @@ type ActionProcessKilled struct {
 // could not be started.
 type ActionProcessExited struct {
 	ID       string
-	ExitCode int // -1 if a signal ended it, or it was not started
+	ExitCode int // -1 if a signal ended it, it was not started, or the kernel would not tell
 	Duration time.Duration
-	Error    error // what Wait returns
+	Error    error // what Wait returns; of a failed start, what Start returns
 }

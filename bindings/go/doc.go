@@ -1,19 +1,19 @@
 // Package process starts, watches and stops processes. It is the Go face of coreproc: the work is
-// done by a shared library, and this package makes it feel like Go.
+// done by a library, and this package makes it feel like Go.
 //
-// A [Service] supervises any number of processes. [Open] starts one and says who hears what happens
-// to them; [Service.Start] and [Service.Run] start processes:
+// A [Service] supervises any number of processes, and broadcasts what happens to them as actions of its Core:
 //
-//	service, err := process.Open(process.Options{}, func(message any) {
+//	c := core.New()
+//	c.RegisterAction(func(_ *core.Core, message core.Message) core.Result {
 //		if output, ok := message.(process.ActionProcessOutput); ok {
 //			fmt.Println(output.ID, output.Line)
 //		}
+//		return core.Result{OK: true}
 //	})
-//	if err != nil {
+//	if err := process.Init(c); err != nil {
 //		return err
 //	}
-//	defer service.OnShutdown(context.Background())
-//	compiler, err := service.Start(ctx, "cc", "-c", "main.c")
+//	compiler, err := process.Start(ctx, "cc", "-c", "main.c")
 //	if err != nil {
 //		return err
 //	}

@@ -11,17 +11,41 @@ import (
 
 // Errors that errors.Is finds in what this package returns.
 var (
-	ErrProcessNotRunning = errors.New("process is not running")
-	ErrStdinNotAvailable = errors.New("stdin is not available")
-	ErrContextRequired   = errors.New("context is required")
+	ErrProcessNotFound       = errors.New("process not found")
+	ErrProcessNotRunning     = errors.New("process is not running")
+	ErrStdinNotAvailable     = errors.New("stdin is not available")
+	ErrContextRequired       = errors.New("context is required")
+	ErrServiceNotInitialized = errors.New("service is not initialized")
+	ErrSetDefaultNil         = errors.New("default service must not be nil")
+
+	ErrProgramNotFound        = errors.New("program not found")
+	ErrProgramContextRequired = errors.New("program: context is required")
+	ErrProgramNameRequired    = errors.New("program: name is required")
+
+	ErrDaemonContextRequired = errors.New("daemon: context is required")
+
+	ErrRunnerNoService             = errors.New("runner: service is required")
+	ErrRunnerContextRequired       = errors.New("runner: context is required")
+	ErrRunnerInvalidSpecName       = errors.New("runner: invalid spec name")
+	ErrRunnerInvalidDependencyName = errors.New("runner: invalid dependency name")
 )
 
 var (
 	errCommandRequired = errors.New("command is required")
-	errServiceShutDown = errors.New("service is shut down")
+	errKillGroup       = errors.New("KillGroup needs Detach")
+	errStillRunning    = errors.New("process is running")
+	errNotStarted      = errors.New("process failed to start")
 )
 
-// ExitError is how a process ended that did not succeed; errors.As finds it in the error of Wait.
+// ServiceError is an error that prints as "message: err" and unwraps to err, which may be nil.
+func ServiceError(message string, err error) error {
+	if err == nil {
+		return errors.New(message)
+	}
+	return fmt.Errorf("%s: %w", message, err)
+}
+
+// ExitError is how a process ended that did not succeed; errors.As finds it in what Wait and Run return.
 type ExitError struct {
 	code     int
 	signal   syscall.Signal
@@ -39,12 +63,10 @@ func (e *ExitError) TimedOut() bool { return e.timedOut }
 
 func (e *ExitError) Error() string {
 	switch {
-	case e.signal != 0 && e.timedOut:
-		return fmt.Sprintf("process was killed by %s after its timeout", signalName(e.signal))
 	case e.signal != 0:
-		return fmt.Sprintf("process was killed by %s", signalName(e.signal))
+		return "process was killed"
 	case e.code < 0:
-		return "process ended: exit status unknown"
+		return "exit status unknown"
 	default:
 		return fmt.Sprintf("process exited with code %d", e.code)
 	}
@@ -53,14 +75,21 @@ func (e *ExitError) Error() string {
 // startError is why a process could not be started.
 type startError struct{ cause error }
 
-func (e *startError) Error() string { return "process failed to start: " + e.cause.Error() }
+func (e *startError) Error() string { return errNotStarted.Error() + ": " + e.cause.Error() }
 
 // Unwrap adds os/exec's word for an unknown program to the cause.
 func (e *startError) Unwrap() []error {
-	if errors.Is(e.cause, capi.ErrNotFound) {
+	if isUnknownProgram(e.cause) {
 		return []error{e.cause, exec.ErrNotFound}
 	}
 	return []error{e.cause}
+}
+
+// isUnknownProgram tells a missing program from a missing folder or a missing interpreter.
+func isUnknownProgram(err error) bool {
+	var failure *capi.Error
+	return errors.As(err, &failure) && failure.Result == capi.ErrNotFound &&
+		(failure.Stage == "exec" || failure.Stage == "lookup")
 }
 
 // translate adds the words of this package to an error of the library.

@@ -5,79 +5,105 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// The way of an event: one goroutine, the pump, takes batches; a goroutine for each batch hands it to
-// the handler. The library gives out one batch of a process at a time and goes on when that is closed:
-// that keeps the messages of a process in order, holds up a process whose handler is slow, and nobody
-// else.
+// hub brings the events of a service's processes to them.
+//
+// The way of an event: one goroutine, the pump, takes batches; a goroutine for each batch hands it to the
+// handlers. The library gives out one batch of a process at a time and goes on when that is closed: that
+// keeps the messages of a process in order, holds up a process whose handler is slow, and nobody else.
+//
+// A hub knows the processes that run and nothing of its service: so a service that nobody reaches any more
+// can be freed, which ends the stream of events after those of its last process, and the pump with it.
+type hub struct {
+	events *capi.Subscription
 
-func (s *Service) pump() {
-	defer close(s.ended)
+	mu     sync.Mutex
+	known  map[uint64]*ManagedProcess // may receive events
+	early  map[uint64]*capi.Batch     // events of processes that are not known yet
+	broken error                      // no more events
+}
+
+func newHub(events *capi.Subscription) *hub {
+	h := &hub{events: events, known: make(map[uint64]*ManagedProcess), early: make(map[uint64]*capi.Batch)}
+	go h.pump()
+	return h
+}
+
+func (h *hub) pump() {
 	for {
-		batch, err := s.events.Next()
+		batch, err := h.events.Next()
 		if err != nil {
-			s.lose(err)
+			h.lose(err)
 			break
 		}
-		if process := s.route(batch); process != nil {
-			s.dispatch(process, batch)
+		if process := h.route(batch); process != nil {
+			h.dispatch(process, batch)
 		}
 	}
-	s.events.Close()
+	h.events.Close()
 }
 
 // route finds the process of a batch. When its start is still under way, the batch is put aside, and
 // there can be no second one.
-func (s *Service) route(batch *capi.Batch) *ManagedProcess {
+func (h *hub) route(batch *capi.Batch) *ManagedProcess {
 	id := batch.ProcessID()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	process := s.known[id]
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	process := h.known[id]
 	if process == nil {
-		s.early[id] = batch
+		h.early[id] = batch
 	}
 	return process
 }
 
-// know lets the events of a process pass, once its start was announced.
-func (s *Service) know(process *ManagedProcess) {
-	id := process.core.ID()
-	s.mu.Lock()
-	s.known[id] = process
-	batch := s.early[id]
-	delete(s.early, id)
-	broken := s.broken
-	s.mu.Unlock()
+// know lets the events of a process pass, once its start was broadcast.
+func (h *hub) know(process *ManagedProcess) {
+	id := process.handle.ID()
+	h.mu.Lock()
+	h.known[id] = process
+	batch := h.early[id]
+	delete(h.early, id)
+	broken := h.broken
+	h.mu.Unlock()
 	if broken != nil {
-		s.abandon(process, broken)
+		h.abandon(process, broken)
 	} else if batch != nil {
-		s.dispatch(process, batch)
+		h.dispatch(process, batch)
 	}
 }
 
-func (s *Service) dispatch(process *ManagedProcess, batch *capi.Batch) {
-	if s.handle == nil {
-		s.deliver(process, batch)
+func (h *hub) dispatch(process *ManagedProcess, batch *capi.Batch) {
+	if process.core == nil {
+		h.deliver(process, batch)
 	} else {
-		go s.deliver(process, batch)
+		go h.deliver(process, batch)
 	}
 }
 
-// deliver hands the events of a batch to the handler. It reads info.ID, which nobody writes: callers may
-// write to the field ID.
-func (s *Service) deliver(process *ManagedProcess, batch *capi.Batch) {
-	defer batch.Close()
-	for event := range batch.Events() {
+// deliver hands the events of a batch to the handlers.
+func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
+	process.turn.Lock()
+	defer func() {
+		process.turn.Unlock()
+		if batch.Left() > 0 {
+			// A handler has ended this goroutine, as t.FailNow does: the rest is not lost.
+			go h.deliver(process, batch)
+			return
+		}
+		batch.Close()
+	}()
+	for event, more := batch.Next(); more; event, more = batch.Next() {
 		switch event.Kind {
 		case capi.EventStdout:
-			s.announce(ActionProcessOutput{ID: process.info.ID, Line: line(event), Stream: StreamStdout})
+			process.broadcast(ActionProcessOutput{ID: process.info.ID, Line: line(event), Stream: StreamStdout})
 		case capi.EventStderr:
-			s.announce(ActionProcessOutput{ID: process.info.ID, Line: line(event), Stream: StreamStderr})
+			process.broadcast(ActionProcessOutput{ID: process.info.ID, Line: line(event), Stream: StreamStderr})
 		case capi.EventClosed:
-			s.finish(process, event)
+			h.finish(process, event)
 		}
 	}
 }
@@ -91,47 +117,45 @@ func line(event capi.Event) string {
 }
 
 // finish is the regular end of a process.
-func (s *Service) finish(process *ManagedProcess, event capi.Event) {
-	if s.drop(event.ProcessID) {
+func (h *hub) finish(process *ManagedProcess, event capi.Event) {
+	if h.drop(event.ProcessID) {
 		process.closed(event)
-		s.announceEnd(process)
-		s.leave()
+		process.announceEnd()
 	}
 }
 
 // abandon is the end of a process whose events were lost.
-func (s *Service) abandon(process *ManagedProcess, cause error) {
-	if s.drop(process.core.ID()) {
+func (h *hub) abandon(process *ManagedProcess, cause error) {
+	if h.drop(process.handle.ID()) {
 		process.lost(cause)
-		s.announceEnd(process)
-		s.leave()
+		process.announceEnd()
 	}
 }
 
 // drop makes a process unknown again, and says whether it was known: one end alone comes to pass.
-func (s *Service) drop(id uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, known := s.known[id]
-	delete(s.known, id)
+func (h *hub) drop(id uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, known := h.known[id]
+	delete(h.known, id)
 	return known
 }
 
 // lose abandons the processes that are left when no more events will come. At the end of the stream there
 // are none: if there are, or it was not the end, the library has failed.
-func (s *Service) lose(cause error) {
-	s.mu.Lock()
-	if len(s.known) > 0 || len(s.early) > 0 || !errors.Is(cause, capi.ErrClosed) {
-		s.broken = cause
+func (h *hub) lose(cause error) {
+	h.mu.Lock()
+	if len(h.known) > 0 || len(h.early) > 0 || !errors.Is(cause, capi.ErrClosed) {
+		h.broken = cause
 	}
-	known := slices.Collect(maps.Values(s.known))
-	early := slices.Collect(maps.Values(s.early))
-	clear(s.early)
-	s.mu.Unlock()
+	known := slices.Collect(maps.Values(h.known))
+	early := slices.Collect(maps.Values(h.early))
+	clear(h.early)
+	h.mu.Unlock()
 	for _, batch := range early {
 		batch.Close()
 	}
 	for _, process := range known {
-		go s.abandon(process, cause)
+		go h.abandon(process, cause)
 	}
 }

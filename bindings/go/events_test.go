@@ -1,20 +1,23 @@
 package process
 
 import (
+	"os"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"dappco.re/go/core"
 	"dappco.re/go/core/process/internal/capi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestMessages_come_in_order_and_are_exact(t *testing.T) {
-	recorder := newRecorder()
-	service := newTestService(t, recorder.handle)
+	service, recorder := newRecordedService(t)
 	process, err := service.Start(t.Context(), "sh", "-c", `printf 'a\r\n\nb\000\377\r'`)
 	require.NoError(t, err)
 	require.NoError(t, wait(t, process))
@@ -29,8 +32,7 @@ func TestMessages_come_in_order_and_are_exact(t *testing.T) {
 }
 
 func TestMessages_tell_the_streams_apart(t *testing.T) {
-	recorder := newRecorder()
-	service := newTestService(t, recorder.handle)
+	service, recorder := newRecordedService(t)
 	process, err := service.Start(t.Context(), "sh", "-c", `for i in 1 2 3; do echo out$i; echo err$i >&2; done`)
 	require.NoError(t, err)
 	messages := recorder.untilExited(t, process.ID)
@@ -41,8 +43,8 @@ func TestMessages_tell_the_streams_apart(t *testing.T) {
 func TestMessages_of_a_kill_come_after_Done(t *testing.T) {
 	var process atomic.Pointer[Process]
 	recorder := newRecorder()
-	service := newTestService(t, func(message any) {
-		recorder.handle(message)
+	service := newListenedService(t, func(message any) {
+		recorder.record(message)
 		switch message.(type) {
 		case ActionProcessKilled, ActionProcessExited:
 			select {
@@ -64,13 +66,12 @@ func TestMessages_of_a_kill_come_after_Done(t *testing.T) {
 }
 
 func TestMessages_of_a_line_that_is_too_long_are_its_pieces(t *testing.T) {
-	recorder := newRecorder()
-	service := newTestService(t, recorder.handle)
+	service, recorder := newRecordedService(t)
 	const size = 5<<20 + 1
 	process, err := service.Start(t.Context(), "sh", "-c", `head -c `+strconv.Itoa(size)+` /dev/zero | tr '\000' x; echo; echo next`)
 	require.NoError(t, err)
 	lines := linesOf(recorder.untilExited(t, process.ID), StreamStdout)
-	require.Greater(t, len(lines), 2)
+	require.Greater(t, len(lines), 2, "4 MiB, the rest, and the next")
 	last := len(lines) - 1
 	assert.Equal(t, "next", lines[last])
 	assert.True(t, strings.Repeat("x", size) == strings.Join(lines[:last], ""), "the pieces make the line")
@@ -83,7 +84,7 @@ func TestHandler_that_blocks_holds_up_its_own_process_alone(t *testing.T) {
 	release, blocking := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	next, wrong := 1, 0
-	service := newTestService(t, func(message any) {
+	service := newListenedService(t, func(message any) {
 		output, ok := message.(ActionProcessOutput)
 		if !ok || *blocked.Load() != output.ID {
 			return
@@ -119,8 +120,8 @@ func TestHandler_that_blocks_holds_up_its_own_process_alone(t *testing.T) {
 func TestHandler_that_blocks_at_the_start_holds_up_that_start_alone(t *testing.T) {
 	release, blocking := make(chan struct{}), make(chan struct{})
 	recorder := newRecorder()
-	service := newTestService(t, func(message any) {
-		recorder.handle(message)
+	service := newListenedService(t, func(message any) {
+		recorder.record(message)
 		if started, ok := message.(ActionProcessStarted); ok && started.Command == "echo" {
 			close(blocking)
 			<-release
@@ -148,7 +149,7 @@ func TestHandler_that_blocks_at_the_start_holds_up_that_start_alone(t *testing.T
 func TestHandler_may_start_and_wait_for_another_process(t *testing.T) {
 	outputs := make(chan string, 1)
 	var service *Service
-	service = newTestService(t, func(message any) {
+	service = newListenedService(t, func(message any) {
 		if output, ok := message.(ActionProcessOutput); ok && output.Line == "outer" {
 			inner, err := service.Run(t.Context(), "echo", "inner")
 			assert.NoError(t, err)
@@ -163,12 +164,10 @@ func TestHandler_may_start_and_wait_for_another_process(t *testing.T) {
 
 func TestEvents_that_end_too_early_end_every_wait(t *testing.T) {
 	// Given a service that does not hear of its processes any more, as when the library has failed,
-	recorder := newRecorder()
-	service, err := Open(Options{}, recorder.handle)
-	require.NoError(t, err)
+	service, recorder := newRecordedService(t)
 	process, err := service.Start(t.Context(), "cat")
 	require.NoError(t, err)
-	service.events.Close()
+	service.engine.Load().hub.events.Close()
 
 	// then waiting for one ends with the cause,
 	err = wait(t, process)
@@ -178,11 +177,139 @@ func TestEvents_that_end_too_early_end_every_wait(t *testing.T) {
 	messages := recorder.untilExited(t, process.ID)
 	assert.Equal(t, err, messages[len(messages)-1].(ActionProcessExited).Error)
 
-	// also for one that is started after it, and a shutdown says so, and leaves none behind.
+	// also for one that is started after it, and a shutdown leaves none behind.
 	late, err := service.Start(t.Context(), "cat")
 	require.NoError(t, err)
 	assert.ErrorContains(t, wait(t, late), "process was lost")
-	assert.ErrorIs(t, service.OnShutdown(t.Context()), capi.ErrClosed)
+	assert.NoError(t, service.OnShutdown(t.Context()))
 	gone(t, process.Info().PID)
 	gone(t, late.Info().PID)
+}
+
+func TestEvents_go_on_when_a_handler_ends_its_goroutine(t *testing.T) {
+	recorder := newRecorder()
+	service := newListenedService(t, func(message any) {
+		recorder.record(message)
+		switch message := message.(type) {
+		case ActionProcessOutput:
+			if message.Line == "2" {
+				runtime.Goexit()
+			}
+		case ActionProcessKilled:
+			runtime.Goexit()
+		}
+	})
+	process, err := service.Start(t.Context(), "sh", "-c", "seq 3; kill $$")
+	require.NoError(t, err)
+	messages := recorder.untilExited(t, process.ID)
+	assert.Equal(t, []string{"1", "2", "3"}, linesOf(messages, StreamStdout))
+	assert.Equal(t, ActionProcessKilled{ID: process.ID, Signal: "SIGTERM"}, messages[4])
+}
+
+func TestHandler_that_recovers_from_its_panic_leaves_the_service_working(t *testing.T) {
+	recorder := newRecorder()
+	stacks := make(chan string, 3)
+	service := newListenedService(t, func(message any) {
+		defer func() {
+			if recover() != nil {
+				stacks <- string(debug.Stack())
+			}
+		}()
+		recorder.record(message)
+		if _, ok := message.(ActionProcessOutput); ok {
+			panic("the handler's own")
+		}
+	})
+	output, err := service.Run(t.Context(), "seq", "3")
+	require.NoError(t, err)
+	assert.Equal(t, "1\n2\n3\n", output)
+	for range 3 {
+		stack := await(t, stacks, "a panic")
+		assert.Contains(t, stack, "TestHandler_that_recovers", "the handler is in its stack")
+		assert.NotContains(t, stack, "cgocall", "no C is")
+	}
+	recorder.untilExited(t, "proc-1")
+}
+
+// A panic that nobody recovers ends the program, as any other: seen from outside.
+func TestHandler_that_panics_ends_the_program_with_its_stack(t *testing.T) {
+	if os.Getenv("COREPROC_TEST_PANIC") != "" {
+		service := newListenedService(t, func(message any) {
+			if _, ok := message.(ActionProcessOutput); ok {
+				panicInHandler()
+			}
+		})
+		_, _ = service.Run(t.Context(), "echo", "hello")
+		return
+	}
+	program, err := os.Executable()
+	require.NoError(t, err)
+	output, err := newQuietService(t).RunWithOptions(t.Context(), RunOptions{
+		Command: program, Args: []string{"-test.run=^TestHandler_that_panics_ends_the_program_with_its_stack$"},
+		Env: []string{"COREPROC_TEST_PANIC=1"},
+	})
+	var exit *ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, 2, exit.ExitCode())
+	assert.Contains(t, output, "panic: the handler's own")
+	assert.Contains(t, output, "panicInHandler")
+	assert.Contains(t, output, "(*hub).deliver")
+}
+
+func panicInHandler() { panic("the handler's own") }
+
+func TestHandlers_of_one_process_need_no_lock(t *testing.T) {
+	// Given a handler that remembers lines without one: the race detector watches.
+	var first, second []string
+	service := newListenedService(t, func(message any) {
+		output, ok := message.(ActionProcessOutput)
+		switch {
+		case ok && output.ID == "proc-1":
+			first = append(first, output.Line)
+		case ok && output.ID == "proc-2":
+			second = append(second, output.Line)
+		}
+	})
+	var processes []*Process
+	for range 2 {
+		process, err := service.Start(t.Context(), "seq", "50000")
+		require.NoError(t, err)
+		processes = append(processes, process)
+	}
+	for _, process := range processes {
+		require.NoError(t, wait(t, process))
+	}
+	assert.Len(t, first, 50000)
+	assert.Len(t, second, 50000)
+}
+
+func TestHandlers_stop_at_the_first_that_is_not_OK(t *testing.T) {
+	service, c := newTestService(t)
+	first, second := newRecorder(), newRecorder()
+	c.RegisterAction(func(c *core.Core, message core.Message) core.Result {
+		_, isOutput := message.(ActionProcessOutput)
+		first.record(message)
+		return core.Result{OK: !isOutput}
+	})
+	c.RegisterAction(second.handle)
+	process, err := service.Start(t.Context(), "echo", "hello")
+	require.NoError(t, err)
+	assert.Len(t, first.untilExited(t, process.ID), 3)
+	assert.Len(t, second.untilExited(t, process.ID), 2)
+}
+
+func TestMessages_of_a_failed_start_are_Exited_alone(t *testing.T) {
+	service, recorder := newRecordedService(t)
+	process, err := service.Start(t.Context(), "no-such-program")
+	require.Error(t, err)
+	assert.Equal(t, []any{ActionProcessExited{ID: process.ID, ExitCode: -1, Error: err}}, recorder.untilExited(t, process.ID))
+}
+
+func TestMessages_go_on_without_capture(t *testing.T) {
+	service, recorder := newRecordedService(t)
+	process, err := service.StartWithOptions(t.Context(), RunOptions{Command: "echo", Args: []string{"heard"}, DisableCapture: true})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"heard"}, linesOf(recorder.untilExited(t, process.ID), StreamStdout))
+	assert.Empty(t, process.Output())
+	assert.Nil(t, process.OutputBytes())
 }

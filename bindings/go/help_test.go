@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"dappco.re/go/core"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -35,20 +36,56 @@ func count(t *testing.T, usual int) int {
 	return scaled
 }
 
-// newTestService gives a service that is shut down when the test ends, and must leave nothing.
-func newTestService(t *testing.T, handler func(any)) *Service {
+// newTestService gives a service with a small buffer, and its Core.
+func newTestService(t *testing.T) (*Service, *core.Core) {
 	t.Helper()
-	service, err := Open(Options{}, handler)
+	c := core.New()
+	return newService(t, Options{BufferSize: 1024}, c), c
+}
+
+// newRecordedService gives a service, and a recorder of what it broadcasts.
+func newRecordedService(t *testing.T) (*Service, *recorder) {
+	t.Helper()
+	c := core.New()
+	recorder := newRecorder()
+	c.RegisterAction(recorder.handle)
+	return newService(t, Options{}, c), recorder
+}
+
+// newListenedService gives a service whose messages go to a function.
+func newListenedService(t *testing.T, listen func(message any)) *Service {
+	t.Helper()
+	c := core.New()
+	c.RegisterAction(func(_ *core.Core, message core.Message) core.Result {
+		listen(message)
+		return core.Result{OK: true}
+	})
+	return newService(t, Options{}, c)
+}
+
+// newQuietService gives a service without a Core.
+func newQuietService(t *testing.T) *Service {
+	t.Helper()
+	return newService(t, Options{}, nil)
+}
+
+func newService(t *testing.T, options Options, c *core.Core) *Service {
+	t.Helper()
+	made, err := NewService(options)(c)
 	require.NoError(t, err)
-	t.Cleanup(func() { shutDown(t, service) })
+	service := made.(*Service)
+	t.Cleanup(func() { end(t, service) })
 	return service
 }
 
-func shutDown(t *testing.T, service *Service) {
+// end leaves no process of a service behind.
+func end(t *testing.T, service *Service) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), hang)
-	defer cancel()
-	assert.NoError(t, service.OnShutdown(ctx))
+	assert.NoError(t, service.OnShutdown(context.Background()))
+	for _, process := range service.List() {
+		await(t, process.Done(), process.Info().Command)
+	}
+	assert.Empty(t, service.Running())
 }
 
 func wait(t *testing.T, process *Process) error {
@@ -79,7 +116,12 @@ func newRecorder() *recorder {
 	return &recorder{messages: make(map[string][]any), changed: make(chan struct{})}
 }
 
-func (r *recorder) handle(message any) {
+func (r *recorder) handle(_ *core.Core, message core.Message) core.Result {
+	r.record(message)
+	return core.Result{OK: true}
+}
+
+func (r *recorder) record(message any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id := idOf(message)
@@ -117,6 +159,13 @@ func (r *recorder) untilLine(t *testing.T, id, line string) {
 		output, ok := message.(ActionProcessOutput)
 		return ok && output.Line == line
 	})
+}
+
+// firstLine waits for a line of output, and returns it.
+func (r *recorder) firstLine(t *testing.T, id string) string {
+	t.Helper()
+	messages := r.until(t, id, func(message any) bool { _, ok := message.(ActionProcessOutput); return ok })
+	return linesOf(messages, StreamStdout)[0]
 }
 
 func idOf(message any) string {
@@ -171,7 +220,7 @@ func measure(t *testing.T) usage {
 }
 
 // returnsTo waits until this program holds no more than before: goroutines and threads end a moment after
-// what they did.
+// what they did, and services are freed by the garbage collector.
 func returnsTo(t *testing.T, before usage) {
 	t.Helper()
 	var now usage
@@ -182,11 +231,43 @@ func returnsTo(t *testing.T, before usage) {
 	deadline := time.Now().Add(hang)
 	for !met() {
 		if time.Now().After(deadline) {
-			require.FailNow(t, fmt.Sprintf("before: %v; now: %v", before, now))
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			require.FailNow(t, fmt.Sprintf("before: %v; now: %v\n%s", before, now, stacks))
 		}
-		runtime.GC() // what is dropped and not closed is freed by it
+		runtime.GC()
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// warmUp makes what Go and the library keep for ever, and frees what earlier tests left.
+func warmUp(t *testing.T) usage {
+	t.Helper()
+	func() {
+		made, err := NewService(Options{})(core.New())
+		require.NoError(t, err)
+		service := made.(*Service)
+		_, err = service.Run(context.Background(), "true")
+		require.NoError(t, err)
+	}()
+	return settled(t)
+}
+
+// settled is what this program holds once that of earlier tests is gone.
+func settled(t *testing.T) usage {
+	t.Helper()
+	last := measure(t)
+	for same := 0; same < 50; {
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+		now := measure(t)
+		if now == last {
+			same++
+		} else {
+			same, last = 0, now
+		}
+	}
+	return last
 }
 
 // noChildren says that this program has no child, not even a zombie.
@@ -211,6 +292,21 @@ func gone(t *testing.T, pid int) {
 			return
 		}
 		require.True(t, time.Now().Before(deadline), "process %d still runs", pid)
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// waitForFile waits until a child has made the file.
+func waitForFile(t *testing.T, path string) {
+	deadline := time.Now().Add(hang)
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%s did not come", path)
+			return
+		}
 		time.Sleep(time.Millisecond)
 	}
 }

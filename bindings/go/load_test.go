@@ -10,42 +10,16 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"dappco.re/go/core"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// warmUp makes what Go and the library keep for ever, such as Go's poller.
-func warmUp(t *testing.T) usage {
-	t.Helper()
-	service, err := Open(Options{}, func(any) {})
-	require.NoError(t, err)
-	_, err = service.Run(t.Context(), "true")
-	require.NoError(t, err)
-	shutDown(t, service)
-	return settled(t)
-}
-
-// settled is what this program holds once that of earlier tests is gone.
-func settled(t *testing.T) usage {
-	t.Helper()
-	last := measure(t)
-	for same := 0; same < 50; {
-		runtime.GC()
-		now := measure(t)
-		if now == last {
-			same++
-		} else {
-			same, last = 0, now
-		}
-	}
-	return last
-}
 
 func TestLoad_64_at_a_time_end_as_they_should_and_leave_nothing(t *testing.T) {
 	before := warmUp(t)
 	rounds := count(t, 8)
 	var lines, exits atomic.Int64
-	service, err := Open(Options{}, func(message any) {
+	service := dropped(t, func(message any) {
 		switch message.(type) {
 		case ActionProcessOutput:
 			lines.Add(1)
@@ -53,7 +27,6 @@ func TestLoad_64_at_a_time_end_as_they_should_and_leave_nothing(t *testing.T) {
 			exits.Add(1)
 		}
 	})
-	require.NoError(t, err)
 
 	var callers sync.WaitGroup
 	for caller := range 64 {
@@ -76,7 +49,10 @@ func TestLoad_64_at_a_time_end_as_they_should_and_leave_nothing(t *testing.T) {
 		})
 	}
 	callers.Wait()
-	shutDown(t, service)
+	for exits.Load() < int64(2*64*rounds) {
+		runtime.Gosched() // the last ones are still being broadcast
+	}
+	service = nil
 
 	assert.Equal(t, int64(2*64*rounds), lines.Load())
 	assert.Equal(t, int64(2*64*rounds), exits.Load(), "of those that started and those that failed to")
@@ -85,7 +61,7 @@ func TestLoad_64_at_a_time_end_as_they_should_and_leave_nothing(t *testing.T) {
 }
 
 func TestLoad_quiet_processes_cost_no_goroutine_and_no_thread(t *testing.T) {
-	service := newTestService(t, func(any) {})
+	service := newListenedService(t, func(any) {})
 	first, err := service.Start(context.Background(), "sleep", "1000")
 	require.NoError(t, err)
 	one := settled(t)
@@ -115,16 +91,71 @@ func allThreads(t *testing.T) int {
 	return len(tasks)
 }
 
+// dropped gives a service that the test does not hold on to.
+func dropped(t *testing.T, listen func(any)) *Service {
+	t.Helper()
+	c := core.New()
+	c.RegisterAction(func(_ *core.Core, message core.Message) core.Result {
+		listen(message)
+		return core.Result{OK: true}
+	})
+	made, err := NewService(Options{})(c)
+	require.NoError(t, err)
+	service := made.(*Service)
+	require.NoError(t, service.OnStartup(context.Background()))
+	return service
+}
+
 func TestLoad_services_come_and_go_and_leave_nothing(t *testing.T) {
 	before := warmUp(t)
 	for range count(t, 50) {
-		service, err := Open(Options{}, func(any) {})
+		service := dropped(t, func(any) {})
+		_, err := service.Start(context.Background(), "sleep", "1000")
 		require.NoError(t, err)
-		_, err = service.Start(t.Context(), "sleep", "1000")
-		require.NoError(t, err)
-		shutDown(t, service)
+		require.NoError(t, service.OnShutdown(context.Background()))
 	}
+	returnsTo(t, before)
 	noChildren(t)
+}
+
+func TestService_that_nobody_reaches_is_freed_when_its_processes_have_ended(t *testing.T) {
+	before := warmUp(t)
+	exited := make(chan struct{})
+	var process *Process
+	freed := make(chan struct{})
+	func() {
+		service := dropped(t, func(message any) {
+			if _, ok := message.(ActionProcessExited); ok {
+				close(exited)
+			}
+		})
+		runtime.AddCleanup(service, func(freed chan struct{}) { close(freed) }, freed)
+		var err error
+		process, err = service.Start(context.Background(), "cat")
+		require.NoError(t, err)
+	}()
+	for range 5 {
+		runtime.GC()
+	}
+
+	// Then its process is not touched, and still heard of.
+	require.True(t, process.IsRunning())
+	require.NoError(t, process.SendInput("hello\n"))
+	require.NoError(t, process.CloseStdin())
+	require.NoError(t, wait(t, process))
+	assert.Equal(t, "hello\n", process.Output())
+	await(t, exited, "the last message")
+
+	process = nil
+	returnsTo(t, before)
+	await(t, freed, "the end of the service")
+}
+
+func TestService_that_was_never_used_is_freed(t *testing.T) {
+	before := warmUp(t)
+	for range count(t, 20) {
+		dropped(t, func(any) {})
+	}
 	returnsTo(t, before)
 }
 
@@ -143,8 +174,7 @@ func TestLoad_processes_that_are_dropped_under_garbage_collection_end_as_they_sh
 		}
 	}()
 	recorder := newRecorder()
-	service, err := Open(Options{}, recorder.handle)
-	require.NoError(t, err)
+	service := dropped(t, recorder.record)
 	var ids []string
 	for i := range count(t, 150) {
 		process, err := service.Start(context.Background(), "sh", "-c", `echo "$1"; echo "$1" >&2; exit 7`, "sh", fmt.Sprint(i))
@@ -153,6 +183,7 @@ func TestLoad_processes_that_are_dropped_under_garbage_collection_end_as_they_sh
 		if i%2 == 0 {
 			require.EqualError(t, wait(t, process), "process exited with code 7")
 			require.Equal(t, 2*len(fmt.Sprintln(i)), len(process.Output()))
+			require.NoError(t, service.Remove(process.ID))
 		}
 		// From here on nobody holds the process but the service.
 		runtime.GC()
@@ -166,14 +197,13 @@ func TestLoad_processes_that_are_dropped_under_garbage_collection_end_as_they_sh
 	}
 	close(stop)
 	<-stopped
-	shutDown(t, service)
+	service = nil
 	noChildren(t)
 	returnsTo(t, before)
 }
 
 func TestLoad_lines_that_are_kept_stay_what_they_were(t *testing.T) {
-	recorder := newRecorder()
-	service := newTestService(t, recorder.handle)
+	service, recorder := newRecordedService(t)
 	process, err := service.Start(t.Context(), "seq", "20000")
 	require.NoError(t, err)
 	messages := recorder.untilExited(t, process.ID)

@@ -1,14 +1,13 @@
 package process
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
+	"dappco.re/go/core"
 	"dappco.re/go/core/process/internal/capi"
 )
 
@@ -41,14 +40,19 @@ type ManagedProcess struct {
 	ExitCode  int // -1 if a signal ended it, it was not started, or the kernel would not tell
 	Duration  time.Duration
 
-	core   *capi.Process // nil: could not be started
+	handle *capi.Process // nil: could not be started
+	scope  capi.Scope    // whom Kill, Shutdown and Signal reach
+	core   *core.Core    // nil: nobody listens
+	number uint64        // that of the ID
 	done   chan struct{}
 	forget func() bool // stops watching the context; nil: there is nothing to watch
 
-	mu    sync.Mutex
-	info  Info
-	began time.Time // on Go's own clock, for the duration so far
-	err   error
+	turn sync.Mutex // held while its events are handled
+
+	mu   sync.Mutex
+	info Info
+	err  error
+	gone bool // no event of it will come, and it may run on
 }
 
 // Info is a snapshot of a process.
@@ -65,122 +69,106 @@ type Info struct {
 	PID       int           `json:"pid"`
 }
 
-func newProcess(id string, options RunOptions) *ManagedProcess {
+func newProcess(number uint64, options RunOptions, listeners *core.Core) *ManagedProcess {
+	id := processID(number)
+	now := time.Now()
+	scope := capi.ScopeProcess
+	if options.KillGroup {
+		scope = capi.ScopeGroup
+	}
 	return &ManagedProcess{
-		ID:      id,
-		Command: options.Command,
-		Args:    slices.Clone(options.Args),
-		Dir:     options.Dir,
-		Env:     slices.Clone(options.Env),
-		Status:  StatusPending,
-		done:    make(chan struct{}),
+		ID:        id,
+		Command:   options.Command,
+		Args:      slices.Clone(options.Args),
+		Dir:       options.Dir,
+		Env:       slices.Clone(options.Env),
+		StartedAt: now,
+		Status:    StatusPending,
+		scope:     scope,
+		core:      listeners,
+		number:    number,
+		done:      make(chan struct{}),
 		info: Info{
-			ID:      id,
-			Command: options.Command,
-			Args:    slices.Clone(options.Args),
-			Dir:     options.Dir,
-			Status:  StatusPending,
+			ID:        id,
+			Command:   options.Command,
+			Args:      slices.Clone(options.Args),
+			Dir:       options.Dir,
+			StartedAt: now,
+			Status:    StatusPending,
 		},
 	}
 }
 
-// spawn starts the process.
-func (p *ManagedProcess) spawn(service *capi.Service, options RunOptions, stdin capi.StdioMode) error {
-	command, err := newCommand(options, stdin)
-	if err != nil {
-		return err
-	}
-	defer command.Close()
-	core, err := command.Spawn(service)
-	if err != nil {
-		return err
-	}
-	p.began = time.Now()
-	p.core = core
-	p.info.StartedAt = p.began
-	if info, err := core.Info(); err == nil {
-		p.info.StartedAt = time.Unix(0, int64(info.StartedRealtime))
-	}
-	p.info.PID = core.PID()
-	p.info.Status = StatusRunning
-	p.info.Running = true
-	p.StartedAt, p.Status = p.info.StartedAt, p.info.Status
-	return nil
-}
-
-// newCommand says in the library's terms what the options ask for.
-func newCommand(options RunOptions, stdin capi.StdioMode) (*capi.Command, error) {
-	env, err := environment(options.Dir, options.Env)
-	if err != nil {
-		return nil, err
-	}
-	command, err := capi.NewCommand(options.Command)
-	if err != nil {
-		return nil, err
-	}
-	stop := capi.StopOptions{Signal: syscall.SIGTERM, Scope: capi.ScopeProcess, Grace: options.GracePeriod}
-	if options.GracePeriod <= 0 {
-		stop = capi.StopOptions{Signal: syscall.SIGKILL, Scope: capi.ScopeProcess}
-	}
-	settings := []func() error{
-		func() error { return command.Args(options.Args...) },
-		func() error { return command.Env(env) },
-		func() error { return command.SearchPath(os.Getenv("PATH")) },
-		func() error { return command.Stdio(capi.Stdin, stdin) },
-		func() error { return command.Timeout(options.Timeout) },
-		func() error { return command.StopBy(stop) },
-	}
-	if options.Dir != "" {
-		settings = append(settings, func() error { return command.Dir(options.Dir) })
-	}
-	for _, set := range settings {
-		if err := set(); err != nil {
-			command.Close()
-			return nil, err
-		}
-	}
-	return command, nil
-}
-
-// Info is a snapshot. Its Duration is that so far while the process runs, and its ExitCode means
-// something once it does not.
+// Info tells how the process is doing. Duration runs until the process has ended, which may be a moment before
+// all its output was read.
 func (p *ManagedProcess) Info() Info {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	info := p.info
+	p.mu.Unlock()
 	info.Args = slices.Clone(info.Args)
 	if info.Running {
-		info.Duration = time.Since(p.began)
+		info.Duration = p.soFar(info.StartedAt)
 	}
 	return info
 }
 
-// IsRunning says whether the process runs, or its output is still read.
+func (p *ManagedProcess) soFar(started time.Time) time.Duration {
+	if core, err := p.handle.Info(); err == nil && core.State != capi.StateRunning {
+		return lifetime(core)
+	}
+	return time.Since(started)
+}
+
+// lifetime is how long a process that has ended ran.
+func lifetime(info capi.Info) time.Duration {
+	return time.Duration(info.ExitedMonotonic - info.StartedMonotonic)
+}
+
+// IsRunning says whether the process runs or its output is still read.
 func (p *ManagedProcess) IsRunning() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.info.Running
 }
 
-// Done is closed when the process has ended and all its output was handled.
+// mayLive says whether there may be somebody to kill.
+func (p *ManagedProcess) mayLive() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.info.Running || p.gone
+}
+
+// Done is closed when the process has ended and its output was read and broadcast.
 func (p *ManagedProcess) Done() <-chan struct{} { return p.done }
 
-// Wait waits for Done. The error is nil if the process exited with code 0, else an *ExitError, or why
-// it could not be started.
+// Wait waits until Done is closed. It returns nil if the process exited with code 0, else an error: an
+// [*ExitError], or what Start returned of a process that could not be started.
 func (p *ManagedProcess) Wait() error {
 	<-p.done
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.err
 }
 
-// Output is what the process has written so far, both streams as they came; of a long output the end.
-func (p *ManagedProcess) Output() string { return string(p.OutputBytes()) }
+// Output is what the process has written up to now, both streams as they came, the newest if it was more than
+// the service's BufferSize; "" without capture.
+func (p *ManagedProcess) Output() string {
+	if p.handle == nil {
+		return ""
+	}
+	output, err := p.handle.OutputString()
+	if err != nil {
+		return ""
+	}
+	return output
+}
 
 // OutputBytes is Output as bytes; nil when there are none.
 func (p *ManagedProcess) OutputBytes() []byte {
-	if p.core == nil {
+	if p.handle == nil {
 		return nil
 	}
-	output, err := p.core.Output()
+	output, err := p.handle.Output()
 	if err != nil {
 		return nil
 	}
@@ -189,107 +177,60 @@ func (p *ManagedProcess) OutputBytes() []byte {
 
 // BytesRead says how much the process has written, as far as it was read, kept or not.
 func (p *ManagedProcess) BytesRead() (stdout, stderr uint64) {
-	if p.core == nil {
+	if p.handle == nil {
 		return 0, 0
 	}
-	info, err := p.core.Info()
+	info, err := p.handle.Info()
 	if err != nil {
 		return 0, 0
 	}
 	return info.StdoutBytes, info.StderrBytes
 }
 
-// Kill sends SIGKILL. It does not wait; ErrProcessNotRunning if the process has ended.
-func (p *ManagedProcess) Kill() error {
-	if p.core == nil {
-		return ErrProcessNotRunning
-	}
-	return translate(p.core.Kill(capi.ScopeProcess))
+// started makes it a process that runs.
+func (p *ManagedProcess) started(handle *capi.Process) {
+	p.handle = handle
+	p.Status = StatusRunning
+	p.info.Status = StatusRunning
+	p.info.Running = true
+	p.info.PID = handle.PID()
 }
 
-// Shutdown sends SIGTERM, and SIGKILL when the process has not ended within its GracePeriod; without
-// one it is Kill. It does not wait; ErrProcessNotRunning if the process has ended.
-func (p *ManagedProcess) Shutdown() error {
-	if p.core == nil {
-		return ErrProcessNotRunning
+// killWhenDone kills the process when the context is done.
+func (p *ManagedProcess) killWhenDone(ctx context.Context) {
+	if ctx.Done() != nil {
+		p.forget = context.AfterFunc(ctx, func() { _ = p.Kill() })
 	}
-	return translate(p.core.Stop())
-}
-
-// Signal sends a signal, which must be a syscall.Signal; 0 only looks whether the process runs.
-// ErrProcessNotRunning if it has ended.
-func (p *ManagedProcess) Signal(signal os.Signal) error {
-	number, ok := signal.(syscall.Signal)
-	if !ok {
-		return fmt.Errorf("signal: not a signal of this system: %v", signal)
-	}
-	if p.core == nil {
-		return ErrProcessNotRunning
-	}
-	return translate(p.core.Signal(number, capi.ScopeProcess))
-}
-
-// SendInput writes to the process's stdin, and waits while the process does not read. After CloseStdin,
-// or when nobody reads any more, it is ErrStdinNotAvailable; ErrProcessNotRunning if the process has
-// ended.
-func (p *ManagedProcess) SendInput(input string) error {
-	if p.core == nil {
-		return ErrProcessNotRunning
-	}
-	for {
-		written, err := p.core.Write(input, -1)
-		if errors.Is(err, capi.ErrStdinClosed) && !p.alive() {
-			return fmt.Errorf("%w: %w", ErrProcessNotRunning, err)
-		}
-		if err != nil {
-			return translate(err)
-		}
-		if input = input[written:]; input == "" {
-			return nil
-		}
-	}
-}
-
-// CloseStdin closes the process's stdin, which is the end of its input. It may be called again.
-func (p *ManagedProcess) CloseStdin() error {
-	if p.core == nil {
-		return ErrProcessNotRunning
-	}
-	return translate(p.core.CloseStdin())
-}
-
-func (p *ManagedProcess) alive() bool {
-	info, err := p.core.Info()
-	return err == nil && info.State == capi.StateRunning
 }
 
 // failed makes it a process that could not be started.
-func (p *ManagedProcess) failed(err error) {
+func (p *ManagedProcess) failed(cause error) {
 	p.end(func(info *Info) error {
 		info.Status, info.ExitCode = StatusFailed, -1
-		return err
+		return &startError{cause}
 	})
 }
 
 // lost makes it a process of which nothing will be heard any more.
 func (p *ManagedProcess) lost(cause error) {
 	p.end(func(info *Info) error {
-		info.Status, info.ExitCode, info.Duration = StatusFailed, -1, time.Since(p.began)
-		return fmt.Errorf("process was lost: %w", cause)
+		p.gone = true
+		info.Status, info.ExitCode, info.Duration = StatusFailed, -1, time.Since(info.StartedAt)
+		return ServiceError("process was lost", cause)
 	})
 }
 
 // closed makes it a process that has ended, its output read.
 func (p *ManagedProcess) closed(event capi.Event) {
-	times, err := p.core.Info()
+	core, err := p.handle.Info()
 	p.end(func(info *Info) error {
 		info.Status, info.ExitCode = StatusExited, event.ExitCode
 		if event.Signal != 0 {
 			info.Status = StatusKilled
 		}
-		info.Duration = time.Since(p.began)
+		info.Duration = time.Since(info.StartedAt)
 		if err == nil {
-			info.Duration = time.Duration(times.ExitedMonotonic - times.StartedMonotonic)
+			info.Duration = lifetime(core)
 		}
 		if event.ExitCode == 0 && event.Signal == 0 {
 			return nil
@@ -310,4 +251,35 @@ func (p *ManagedProcess) end(write func(*Info) error) {
 	p.Status, p.ExitCode, p.Duration = p.info.Status, p.info.ExitCode, p.info.Duration
 	p.mu.Unlock()
 	close(p.done)
+}
+
+// Its broadcasts.
+
+func (p *ManagedProcess) broadcast(message core.Message) {
+	if p.core != nil {
+		p.core.ACTION(message)
+	}
+}
+
+func (p *ManagedProcess) announceStart() {
+	if p.core == nil {
+		return
+	}
+	p.broadcast(ActionProcessStarted{
+		ID: p.info.ID, Command: p.info.Command, Args: slices.Clone(p.info.Args), Dir: p.info.Dir, PID: p.info.PID,
+	})
+}
+
+// announceEnd says how the process ended, once it has.
+func (p *ManagedProcess) announceEnd() {
+	if p.core == nil {
+		return
+	}
+	err := p.Wait()
+	// Deferred, because the handler of Killed may end its goroutine.
+	defer p.broadcast(ActionProcessExited{ID: p.info.ID, ExitCode: p.info.ExitCode, Duration: p.info.Duration, Error: err})
+	var exit *ExitError
+	if errors.As(err, &exit) && exit.signal != 0 {
+		p.broadcast(ActionProcessKilled{ID: p.info.ID, Signal: signalName(exit.signal)})
+	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func TestRun_gives_the_output_exactly(t *testing.T) {
-	service := newTestService(t, nil)
+	service := newQuietService(t)
 	for _, c := range []struct{ name, script, want string }{
 		{"one line", `echo hello`, "hello\n"},
 		{"nothing", `:`, ""},
@@ -30,28 +30,26 @@ func TestRun_gives_the_output_exactly(t *testing.T) {
 }
 
 func TestRun_has_nothing_on_stdin(t *testing.T) {
-	output, err := newTestService(t, nil).Run(t.Context(), "cat")
+	output, err := newQuietService(t).Run(t.Context(), "cat")
 	require.NoError(t, err)
 	assert.Empty(t, output)
 }
 
 func TestRun_keeps_the_output_of_a_failure(t *testing.T) {
-	output, err := newTestService(t, nil).Run(t.Context(), "sh", "-c", "echo before; exit 3")
+	output, err := newQuietService(t).Run(t.Context(), "sh", "-c", "echo before; exit 3")
 	assert.EqualError(t, err, "process exited with code 3")
 	assert.Equal(t, "before\n", output)
 }
 
 func TestRun_gives_the_newest_output_when_the_buffer_is_full(t *testing.T) {
-	service, err := Open(Options{BufferSize: 16}, nil)
-	require.NoError(t, err)
-	t.Cleanup(func() { shutDown(t, service) })
+	service := newService(t, Options{BufferSize: 16}, nil)
 	output, err := service.Run(t.Context(), "printf", "0123456789abcdefghij")
 	require.NoError(t, err)
 	assert.Equal(t, "456789abcdefghij", output)
 }
 
 func TestRun_gives_every_exit_code(t *testing.T) {
-	service := newTestService(t, nil)
+	service := newQuietService(t)
 	for code := range 256 {
 		_, err := service.Run(t.Context(), "sh", "-c", "exit "+strconv.Itoa(code))
 		if code == 0 {
@@ -69,7 +67,7 @@ func TestRun_tells_signals_from_exit_codes(t *testing.T) {
 		syscall.SIGCHLD: true, syscall.SIGCONT: true, syscall.SIGURG: true, syscall.SIGWINCH: true,
 		syscall.SIGSTOP: true, syscall.SIGTSTP: true, syscall.SIGTTIN: true, syscall.SIGTTOU: true,
 	}
-	service := newTestService(t, nil)
+	service := newQuietService(t)
 	for signal := syscall.Signal(1); signal <= 64; signal++ {
 		if survived[signal] {
 			continue
@@ -87,7 +85,7 @@ func TestRun_tells_signals_from_exit_codes(t *testing.T) {
 func TestRun_passes_the_environment_of_this_moment(t *testing.T) {
 	t.Setenv("COREPROC_TEST_INHERITED", "from Go")
 	t.Setenv("COREPROC_TEST_CHANGED", "before")
-	output, err := newTestService(t, nil).RunWithOptions(t.Context(), RunOptions{
+	output, err := newQuietService(t).RunWithOptions(t.Context(), RunOptions{
 		Command: "sh",
 		Args:    []string{"-c", `printf '%s|%s' "$COREPROC_TEST_INHERITED" "$COREPROC_TEST_CHANGED"`},
 		Env:     []string{"COREPROC_TEST_CHANGED=first", "COREPROC_TEST_CHANGED=last"},
@@ -98,7 +96,7 @@ func TestRun_passes_the_environment_of_this_moment(t *testing.T) {
 
 func TestRun_in_a_folder_sets_PWD(t *testing.T) {
 	folder := t.TempDir()
-	output, err := newTestService(t, nil).RunWithOptions(t.Context(), RunOptions{
+	output, err := newQuietService(t).RunWithOptions(t.Context(), RunOptions{
 		Command: "sh", Args: []string{"-c", `pwd -P; printenv PWD`}, Dir: folder,
 	})
 	require.NoError(t, err)
@@ -107,7 +105,7 @@ func TestRun_in_a_folder_sets_PWD(t *testing.T) {
 
 func TestRun_gives_each_argument_as_it_is(t *testing.T) {
 	args := []string{"", " ", "a b", "'\"$x\\", "\xff", "ü", "-n"}
-	output, err := newTestService(t, nil).Run(t.Context(), "sh", append([]string{"-c", `printf '%s\n' "$@"`, "sh"}, args...)...)
+	output, err := newQuietService(t).Run(t.Context(), "sh", append([]string{"-c", `printf '%s\n' "$@"`, "sh"}, args...)...)
 	require.NoError(t, err)
 	assert.Equal(t, strings.Join(args, "\n")+"\n", output)
 }
@@ -119,7 +117,7 @@ func TestSendInput_gives_back_what_was_sent(t *testing.T) {
 	for i := range input {
 		input[i] = byte(random.Uint32())
 	}
-	process, err := newTestService(t, nil).Start(t.Context(), "cat")
+	process, err := newQuietService(t).Start(t.Context(), "cat")
 	require.NoError(t, err)
 
 	require.NoError(t, process.SendInput(string(input)))
@@ -134,8 +132,7 @@ func TestSendInput_gives_back_what_was_sent(t *testing.T) {
 }
 
 func TestSendInput_after_the_end_of_input_or_of_the_process(t *testing.T) {
-	recorder := newRecorder()
-	service := newTestService(t, recorder.handle)
+	service, recorder := newRecordedService(t)
 	process, err := service.Start(t.Context(), "sh", "-c", "cat; echo read; trap '' TERM; kill -STOP $$")
 	require.NoError(t, err)
 	require.NoError(t, process.CloseStdin())
@@ -147,7 +144,7 @@ func TestSendInput_after_the_end_of_input_or_of_the_process(t *testing.T) {
 }
 
 func TestInfo_follows_the_life_of_a_process(t *testing.T) {
-	process, err := newTestService(t, nil).StartWithOptions(t.Context(), RunOptions{Command: "cat", Args: []string{"-"}, Dir: "/"})
+	process, err := newQuietService(t).StartWithOptions(t.Context(), RunOptions{Command: "cat", Args: []string{"-"}, Dir: "/"})
 	require.NoError(t, err)
 
 	info := process.Info()
@@ -167,9 +164,4 @@ func TestInfo_follows_the_life_of_a_process(t *testing.T) {
 	assert.Greater(t, ended.Duration, time.Duration(0))
 	assert.Equal(t, ended, process.Info(), "nothing changes any more")
 	assert.Equal(t, []any{ended.Status, ended.ExitCode, ended.Duration}, []any{process.Status, process.ExitCode, process.Duration})
-}
-
-func TestOpen_refuses_a_negative_size(t *testing.T) {
-	_, err := Open(Options{BufferSize: -1}, nil)
-	assert.ErrorContains(t, err, "BufferSize")
 }

@@ -7,36 +7,43 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"dappco.re/go/core"
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// Service supervises processes. It may be used by several goroutines at once.
+// Service starts processes, keeps them, and broadcasts what happens to them as actions of its Core, if it has
+// one. It may be used by several goroutines at once. A service that nobody reaches any more is freed by the
+// garbage collector once its processes have ended; that ends none of them.
+//
+// [NewService] and [Register] make one. The zero Service works, too: without a Core, with the default options.
 type Service struct {
-	core   *capi.Service
-	events *capi.Subscription
-	handle func(message any) // nil: nobody listens
-	lastID atomic.Uint64
-	idle   chan struct{} // closed when the service is down and the last process has left it
-	ended  chan struct{} // closed when the events have ended
+	*core.ServiceRuntime[Options]
 
-	mu     sync.Mutex
-	known  map[uint64]*ManagedProcess // may receive events
-	early  map[uint64]*capi.Batch     // events of processes that are not known yet
-	active int                        // starts under way, and processes that were started and not left
-	down   bool                       // no more starts
-	broken error                      // no more events
+	lastID    atomic.Uint64
+	shutdowns atomic.Uint64
+	tasks     sync.Once
+	engine    atomic.Pointer[engine]
+	opening   sync.Mutex // guards the making of the engine
+
+	mu        sync.RWMutex
+	processes map[string]*ManagedProcess
 }
 
-// Open starts a service. The handler, which may be nil, hears what happens to its processes: it is
-// called with ActionProcessStarted, then ActionProcessOutput for each line, then, when a signal ended
-// the process, ActionProcessKilled, and at the end ActionProcessExited.
-//
-// The messages of one process come one after another, those of different processes at the same time.
-// The handler may block, or use the service: that holds up its own process alone, which is not read
-// from once its queue is full. It must not wait for the process whose message it handles, nor for
-// OnShutdown.
-func Open(options Options, handler func(message any)) (*Service, error) {
+// engine is the library's part of a service. The service alone holds it: when that is unreachable, so is the
+// engine, and the garbage collector gives its service back, which lets the hub end.
+type engine struct {
+	service *capi.Service
+	hub     *hub
+	runs    runs
+}
+
+// longestLine is where a line is cut in pieces. A process may hold so much memory, and does if it writes such
+// lines.
+const longestLine = 4 << 20
+
+func newEngine(options Options, listened bool) (*engine, error) {
 	if options.BufferSize < 0 {
 		return nil, fmt.Errorf("options: BufferSize is negative: %d", options.BufferSize)
 	}
@@ -44,30 +51,145 @@ func Open(options Options, handler func(message any)) (*Service, error) {
 	if size == 0 {
 		size = DefaultBufferSize
 	}
-	core, err := capi.NewService(capi.ServiceOptions{CaptureBytes: size})
+	service, err := capi.NewService(capi.ServiceOptions{CaptureBytes: size})
 	if err != nil {
 		return nil, err
 	}
 	delivery := capi.DeliveryLines
-	if handler == nil {
+	if !listened {
 		delivery = capi.DeliveryNone
 	}
-	events, err := core.Subscribe(capi.SubscriptionOptions{Delivery: delivery})
+	events, err := service.Subscribe(capi.SubscriptionOptions{Delivery: delivery, MaxLineBytes: longestLine})
 	if err != nil {
-		core.Close()
+		service.Close()
 		return nil, err
 	}
-	service := &Service{
-		core:   core,
-		events: events,
-		handle: handler,
-		idle:   make(chan struct{}),
-		ended:  make(chan struct{}),
-		known:  make(map[uint64]*ManagedProcess),
-		early:  make(map[uint64]*capi.Batch),
+	return &engine{service: service, hub: newHub(events), runs: runs{size: size}}, nil
+}
+
+// NewService gives a function that makes a *Service for a Core, which may be nil.
+func NewService(options Options) func(*core.Core) (any, error) {
+	return func(c *core.Core) (any, error) {
+		engine, err := newEngine(options, c != nil)
+		if err != nil {
+			return nil, err
+		}
+		service := &Service{ServiceRuntime: core.NewServiceRuntime(c, options)}
+		service.engine.Store(engine)
+		return service, nil
 	}
-	go service.pump()
-	return service, nil
+}
+
+// Register makes a service with the default options and adds it to the Core as "process", which starts and stops
+// it from then on. Value is the *Service.
+func Register(c *core.Core) core.Result {
+	made, err := NewService(Options{})(c)
+	if err != nil {
+		return core.Result{Value: err}
+	}
+	service := made.(*Service)
+	if c != nil {
+		c.Service("process", core.Service{
+			OnStart: func() core.Result { return resultOf(service.OnStartup(contextOf(c))) },
+			OnStop:  func() core.Result { return resultOf(service.OnShutdown(contextOf(c))) },
+		})
+	}
+	return core.Result{Value: service, OK: true}
+}
+
+func resultOf(err error) core.Result {
+	if err != nil {
+		return core.Result{Value: err}
+	}
+	return core.Result{OK: true}
+}
+
+// contextOf is the Core's context.
+func contextOf(c *core.Core) context.Context {
+	if ctx := c.Context(); ctx != nil {
+		return ctx
+	}
+	return context.Background()
+}
+
+// listeners is who hears of the processes, or nil.
+func (s *Service) listeners() *core.Core {
+	if s.ServiceRuntime == nil {
+		return nil
+	}
+	return s.Core()
+}
+
+// open gives the engine, and makes it if this was a zero Service.
+func (s *Service) open() (*engine, error) {
+	if s == nil {
+		return nil, ErrServiceNotInitialized
+	}
+	if engine := s.engine.Load(); engine != nil {
+		return engine, nil
+	}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if engine := s.engine.Load(); engine != nil {
+		return engine, nil
+	}
+	var options Options
+	if s.ServiceRuntime != nil {
+		options = s.Options()
+	}
+	engine, err := newEngine(options, s.listeners() != nil)
+	if err == nil {
+		s.engine.Store(engine)
+	}
+	return engine, err
+}
+
+// OnStartup has the service answer the tasks of this package from now on. It may be called again.
+func (s *Service) OnStartup(ctx context.Context) error {
+	if s == nil {
+		return ErrServiceNotInitialized
+	}
+	if ctx == nil {
+		return ErrContextRequired
+	}
+	if c := s.listeners(); c != nil {
+		s.tasks.Do(func() { c.RegisterTask(s.perform) })
+	}
+	return nil
+}
+
+// How long OnShutdown waits for what it killed. A handler may have called it, and then its own process does not
+// end before it returns.
+const settleTime = time.Second
+
+// OnShutdown sends SIGKILL to the group of every process, detached ones too. Then it waits up to a second, or until
+// ctx is done, for them to end. The service can be used afterwards.
+func (s *Service) OnShutdown(ctx context.Context) error {
+	if s == nil {
+		return ErrServiceNotInitialized
+	}
+	if ctx == nil {
+		return ErrContextRequired
+	}
+	// Starts on their way see this, or are in the list.
+	s.shutdowns.Add(1)
+	running := s.list((*Process).mayLive)
+	var failures []error
+	if engine := s.engine.Load(); engine != nil {
+		failures = append(failures, engine.runs.cancel())
+	}
+	for _, process := range running {
+		failures = append(failures, process.kill(capi.ScopeGroup))
+	}
+	settle, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	for _, process := range running {
+		select {
+		case <-process.done:
+		case <-settle.Done():
+		}
+	}
+	return errors.Join(failures...)
 }
 
 // Start starts a command. See StartWithOptions.
@@ -88,17 +210,14 @@ func (s *Service) Run(ctx context.Context, command string, args ...string) (stri
 }
 
 // RunWithOptions runs a process to its end, with nothing on its stdin, and returns its output, both
-// streams as they came. The error is that of Wait; the output is there as well.
+// streams as they came. The error is that of Start or Wait; the output is there as well.
 func (s *Service) RunWithOptions(ctx context.Context, options RunOptions) (string, error) {
 	process, err := s.start(ctx, options, capi.StdioNull)
 	if err != nil {
 		return "", err
 	}
 	err = process.Wait()
-	output := process.Output()
-	// Nobody else has this process: its capture need not wait for the garbage collector.
-	process.core.Close()
-	return output, err
+	return process.Output(), err
 }
 
 func (s *Service) start(ctx context.Context, options RunOptions, stdin capi.StdioMode) (*Process, error) {
@@ -108,93 +227,43 @@ func (s *Service) start(ctx context.Context, options RunOptions, stdin capi.Stdi
 	if options.Command == "" {
 		return nil, errCommandRequired
 	}
-	if err := s.enter(); err != nil {
+	if options.KillGroup && !options.Detach {
+		return nil, errKillGroup
+	}
+	engine, err := s.open()
+	if err != nil {
 		return nil, err
 	}
-	process := newProcess("proc-"+strconv.FormatUint(s.lastID.Add(1), 10), options)
-	err := ctx.Err()
-	if err == nil {
-		err = process.spawn(s.core, options, stdin)
-	}
-	if err != nil {
-		process.failed(&startError{err})
-		s.announceEnd(process)
-		s.leave()
+	shutdowns := s.shutdowns.Load()
+	process := newProcess(s.lastID.Add(1), options, s.listeners())
+	if err := process.spawn(ctx, engine.service, options, stdin); err != nil {
+		process.failed(err)
+		s.add(process)
+		process.announceEnd()
 		return process, process.err
 	}
-	info := process.Info()
-	s.announce(ActionProcessStarted{ID: info.ID, Command: info.Command, Args: info.Args, Dir: info.Dir, PID: info.PID})
-	if ctx.Done() != nil {
-		process.forget = context.AfterFunc(ctx, func() { _ = process.Kill() })
+	s.add(process)
+	// Also when a handler panics.
+	defer engine.hub.know(process)
+	if s.shutdowns.Load() != shutdowns {
+		_ = process.kill(capi.ScopeGroup)
 	}
-	s.know(process)
+	if !options.Detach {
+		process.killWhenDone(ctx)
+	}
+	process.announceStart()
 	return process, nil
 }
 
-// OnShutdown kills every process with its group at once, and returns when all have ended and their
-// last messages are handled, or with the error of ctx. After it the service starts nothing; it may be
-// called again. A service that is no longer needed has to be shut down.
-func (s *Service) OnShutdown(ctx context.Context) error {
-	if ctx == nil {
-		return ErrContextRequired
-	}
-	s.mu.Lock()
-	if !s.down && s.active == 0 {
-		close(s.idle)
-	}
-	s.down = true
-	s.mu.Unlock()
-	// Starts that entered before are refused by the library, or have a process by now and lose it: none
-	// gets away. The stream of events ends after those of the last process.
-	if err := s.core.Shut(capi.CloseKill); err != nil && !errors.Is(err, capi.ErrClosed) {
-		return err
-	}
-	for _, step := range []<-chan struct{}{s.idle, s.ended} {
-		select {
-		case <-step:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	s.core.Close()
+func processID(number uint64) string {
+	return "proc-" + strconv.FormatUint(number, 10)
+}
+
+func (s *Service) add(process *ManagedProcess) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.broken
-}
-
-// enter counts a start until it leaves: OnShutdown waits for it.
-func (s *Service) enter() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.down {
-		return errServiceShutDown
+	if s.processes == nil {
+		s.processes = make(map[string]*ManagedProcess)
 	}
-	s.active++
-	return nil
-}
-
-// leave is the last step of a process.
-func (s *Service) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.active--
-	if s.down && s.active == 0 {
-		close(s.idle)
-	}
-}
-
-func (s *Service) announce(message any) {
-	if s.handle != nil {
-		s.handle(message)
-	}
-}
-
-// announceEnd says how a process ended, when it has.
-func (s *Service) announceEnd(process *ManagedProcess) {
-	info := process.Info()
-	var exit *ExitError
-	if errors.As(process.err, &exit) && exit.signal != 0 {
-		s.announce(ActionProcessKilled{ID: info.ID, Signal: signalName(exit.signal)})
-	}
-	s.announce(ActionProcessExited{ID: info.ID, ExitCode: info.ExitCode, Duration: info.Duration, Error: process.err})
+	s.processes[process.info.ID] = process
 }

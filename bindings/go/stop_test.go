@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"os"
+	"os/exec"
 	"strconv"
 	"sync"
 	"syscall"
@@ -22,7 +23,7 @@ func exitOf(t *testing.T, process *Process) ExitError {
 }
 
 func TestTimeout_kills_when_there_is_no_grace_period(t *testing.T) {
-	process, err := newTestService(t, nil).StartWithOptions(t.Context(), RunOptions{
+	process, err := newQuietService(t).StartWithOptions(t.Context(), RunOptions{
 		Command: "sleep", Args: []string{"1000"}, Timeout: 50 * time.Millisecond,
 	})
 	require.NoError(t, err)
@@ -31,16 +32,16 @@ func TestTimeout_kills_when_there_is_no_grace_period(t *testing.T) {
 }
 
 func TestTimeout_asks_first_when_there_is_a_grace_period(t *testing.T) {
-	process, err := newTestService(t, nil).StartWithOptions(t.Context(), RunOptions{
+	process, err := newQuietService(t).StartWithOptions(t.Context(), RunOptions{
 		Command: "sleep", Args: []string{"1000"}, Timeout: 50 * time.Millisecond, GracePeriod: hang,
 	})
 	require.NoError(t, err)
 	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGTERM, timedOut: true}, exitOf(t, process))
-	assert.EqualError(t, process.Wait(), "process was killed by SIGTERM after its timeout")
+	assert.EqualError(t, process.Wait(), "process was killed")
 }
 
 func TestTimeout_does_not_touch_a_process_that_ends_in_time(t *testing.T) {
-	output, err := newTestService(t, nil).RunWithOptions(t.Context(), RunOptions{
+	output, err := newQuietService(t).RunWithOptions(t.Context(), RunOptions{
 		Command: "echo", Args: []string{"in time"}, Timeout: hang,
 	})
 	require.NoError(t, err)
@@ -48,8 +49,8 @@ func TestTimeout_does_not_touch_a_process_that_ends_in_time(t *testing.T) {
 }
 
 func TestShutdown_kills_what_ignores_SIGTERM(t *testing.T) {
-	recorder := newRecorder()
-	process, err := newTestService(t, recorder.handle).StartWithOptions(t.Context(), RunOptions{
+	service, recorder := newRecordedService(t)
+	process, err := service.StartWithOptions(t.Context(), RunOptions{
 		Command: "sh", Args: []string{"-c", "trap '' TERM; echo ready; read line"}, GracePeriod: 20 * time.Millisecond,
 	})
 	require.NoError(t, err)
@@ -59,8 +60,8 @@ func TestShutdown_kills_what_ignores_SIGTERM(t *testing.T) {
 }
 
 func TestShutdown_lets_a_process_end_by_itself(t *testing.T) {
-	recorder := newRecorder()
-	process, err := newTestService(t, recorder.handle).StartWithOptions(t.Context(), RunOptions{
+	service, recorder := newRecordedService(t)
+	process, err := service.StartWithOptions(t.Context(), RunOptions{
 		Command: "sh", Args: []string{"-c", "trap 'echo bye; exit 0' TERM; echo ready; read line"}, GracePeriod: hang,
 	})
 	require.NoError(t, err)
@@ -72,8 +73,8 @@ func TestShutdown_lets_a_process_end_by_itself(t *testing.T) {
 }
 
 func TestSignal_reaches_a_running_process_alone(t *testing.T) {
-	recorder := newRecorder()
-	process, err := newTestService(t, recorder.handle).Start(t.Context(), "sh", "-c", "trap 'echo got it; exit 9' USR1; echo ready; read line")
+	service, recorder := newRecordedService(t)
+	process, err := service.Start(t.Context(), "sh", "-c", "trap 'echo got it; exit 9' USR1; echo ready; read line")
 	require.NoError(t, err)
 	recorder.untilLine(t, process.ID, "ready")
 	require.NoError(t, process.Signal(syscall.Signal(0)), "0 only looks")
@@ -83,7 +84,8 @@ func TestSignal_reaches_a_running_process_alone(t *testing.T) {
 
 	assert.ErrorIs(t, process.Signal(syscall.SIGUSR1), ErrProcessNotRunning)
 	assert.ErrorIs(t, process.Signal(syscall.Signal(0)), ErrProcessNotRunning)
-	assert.ErrorIs(t, process.Kill(), ErrProcessNotRunning)
+	assert.NoError(t, process.Kill(), "killing what has ended is fine")
+	assert.NoError(t, process.Shutdown())
 }
 
 type foreignSignal struct{}
@@ -94,7 +96,7 @@ func (foreignSignal) String() string { return "foreign" }
 func (foreignSignal) Signal()        {}
 
 func TestSignal_refuses_what_is_not_of_this_system(t *testing.T) {
-	process, err := newTestService(t, nil).Start(t.Context(), "cat")
+	process, err := newQuietService(t).Start(t.Context(), "cat")
 	require.NoError(t, err)
 	assert.ErrorContains(t, process.Signal(foreignSignal{}), "foreign")
 	assert.True(t, process.IsRunning())
@@ -102,7 +104,7 @@ func TestSignal_refuses_what_is_not_of_this_system(t *testing.T) {
 
 func TestContext_kills_when_it_is_cancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	process, err := newTestService(t, nil).Start(ctx, "sleep", "1000")
+	process, err := newQuietService(t).Start(ctx, "sleep", "1000")
 	require.NoError(t, err)
 	cancel()
 	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
@@ -112,22 +114,12 @@ func TestContext_kills_when_it_is_cancelled(t *testing.T) {
 func TestContext_with_a_deadline_kills(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err := newTestService(t, nil).Run(ctx, "sleep", "1000")
+	_, err := newQuietService(t).Run(ctx, "sleep", "1000")
 	assert.Error(t, err)
 }
 
-func TestContext_that_is_over_starts_nothing(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	process, err := newTestService(t, nil).Start(ctx, "sleep", "1000")
-	assert.ErrorIs(t, err, context.Canceled)
-	assert.Equal(t, StatusFailed, process.Status)
-	noChildren(t)
-}
-
 func TestContext_cancelled_as_the_process_ends_gives_one_end(t *testing.T) {
-	recorder := newRecorder()
-	service := newTestService(t, recorder.handle)
+	service, recorder := newRecordedService(t)
 	for range count(t, 200) {
 		ctx, cancel := context.WithCancel(t.Context())
 		process, err := service.Start(ctx, "true")
@@ -146,59 +138,233 @@ func TestContext_cancelled_as_the_process_ends_gives_one_end(t *testing.T) {
 	}
 }
 
-func TestOnShutdown_kills_groups_and_refuses_starts(t *testing.T) {
-	recorder := newRecorder()
-	service := newTestService(t, recorder.handle)
-	process, err := service.Start(t.Context(), "sh", "-c", "trap '' TERM; sleep 1000 & echo $!; wait")
+func TestContext_does_not_reach_a_detached_process(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	process, err := newQuietService(t).StartWithOptions(ctx, RunOptions{Command: "cat", Detach: true})
 	require.NoError(t, err)
-	messages := recorder.until(t, process.ID, func(message any) bool { _, ok := message.(ActionProcessOutput); return ok })
-	grandchild, err := strconv.Atoi(linesOf(messages, StreamStdout)[0])
-	require.NoError(t, err)
-
-	shutDown(t, service)
-
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
-	gone(t, grandchild)
-	_, err = service.Start(t.Context(), "true")
-	assert.ErrorIs(t, err, errServiceShutDown)
-	shutDown(t, service) // twice is fine
-	recorder.untilExited(t, process.ID)
+	cancel()
+	require.NoError(t, process.SendInput("still here\n"))
+	require.NoError(t, process.CloseStdin())
+	require.NoError(t, wait(t, process))
+	assert.Equal(t, "still here\n", process.Output())
 }
 
-func TestOnShutdown_gives_up_waiting_with_its_context(t *testing.T) {
-	release, handling := make(chan struct{}), make(chan struct{})
-	service := newTestService(t, func(message any) {
+// family starts a shell that ignores SIGTERM, and a child of it, and gives the child's pid.
+func family(t *testing.T, service *Service, recorder *recorder, options RunOptions) (*Process, int) {
+	t.Helper()
+	options.Command, options.Args = "sh", []string{"-c", "trap '' TERM; sleep 1000 & echo $!; wait"}
+	process, err := service.StartWithOptions(t.Context(), options)
+	require.NoError(t, err)
+	child, err := strconv.Atoi(recorder.firstLine(t, process.ID))
+	require.NoError(t, err)
+	return process, child
+}
+
+func TestKillGroup_has_signals_reach_the_group(t *testing.T) {
+	for name, stop := range map[string]func(*Process) error{
+		"Kill":     (*Process).Kill,
+		"Shutdown": (*Process).Shutdown,
+		"Signal":   func(p *Process) error { return p.Signal(syscall.SIGKILL) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			service, recorder := newRecordedService(t)
+			process, child := family(t, service, recorder, RunOptions{Detach: true, KillGroup: true, GracePeriod: 20 * time.Millisecond})
+			require.NoError(t, stop(process))
+			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+			gone(t, child)
+		})
+	}
+}
+
+func TestKillGroup_has_the_timeout_reach_the_group(t *testing.T) {
+	service, recorder := newRecordedService(t)
+	process, child := family(t, service, recorder, RunOptions{Detach: true, KillGroup: true, Timeout: 300 * time.Millisecond})
+	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, timedOut: true}, exitOf(t, process))
+	gone(t, child)
+}
+
+func TestKill_without_KillGroup_reaches_the_process_alone(t *testing.T) {
+	service, recorder := newRecordedService(t)
+	process, err := service.Start(t.Context(), "sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!; wait")
+	require.NoError(t, err)
+	child, err := strconv.Atoi(recorder.firstLine(t, process.ID))
+	require.NoError(t, err)
+	require.NoError(t, process.Kill())
+	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	assert.NoError(t, syscall.Kill(child, 0), "its child lives on")
+	require.NoError(t, service.KillPID(child))
+	gone(t, child)
+}
+
+func TestGroup_whose_leader_has_ended_can_be_killed_but_not_signalled(t *testing.T) {
+	// Given a leader that has ended, and a member that holds its output,
+	service, recorder := newRecordedService(t)
+	process, err := service.StartWithOptions(t.Context(), RunOptions{
+		Command: "sh", Args: []string{"-c", "sh -c 'echo $$; read line' & read line"}, Detach: true, KillGroup: true, GracePeriod: hang,
+	})
+	require.NoError(t, err)
+	child, err := strconv.Atoi(recorder.firstLine(t, process.ID))
+	require.NoError(t, err)
+	require.NoError(t, process.Shutdown(), "a stop of the group holds back Done")
+	require.Error(t, wait(t, process))
+	gone(t, child)
+	assert.ErrorIs(t, process.Signal(syscall.SIGTERM), ErrProcessNotRunning)
+	assert.NoError(t, process.Kill())
+}
+
+// held starts a process that has ended, while somebody who left its group holds its output: it is running,
+// as far as anybody can tell, until the drain bound.
+func held(t *testing.T, service *Service, recorder *recorder) *Process {
+	t.Helper()
+	process, err := service.Start(t.Context(), "sh", "-c", "setsid sleep 1000 & echo $!; exit 3")
+	require.NoError(t, err)
+	child, err := strconv.Atoi(recorder.firstLine(t, process.ID))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = syscall.Kill(child, syscall.SIGKILL); gone(t, child) })
+	for process.lives() {
+		time.Sleep(time.Millisecond)
+	}
+	return process
+}
+
+func TestProcess_that_has_ended_runs_until_its_output_was_read(t *testing.T) {
+	service, recorder := newRecordedService(t)
+	process := held(t, service, recorder)
+
+	require.True(t, process.IsRunning())
+	early := process.Info()
+	assert.Equal(t, []any{true, StatusRunning}, []any{early.Running, early.Status})
+	assert.ErrorIs(t, process.Signal(syscall.SIGTERM), ErrProcessNotRunning)
+	assert.ErrorIs(t, process.Signal(syscall.Signal(0)), ErrProcessNotRunning)
+	assert.ErrorIs(t, process.SendInput("x"), ErrProcessNotRunning)
+	assert.NoError(t, process.Kill())
+	assert.ErrorIs(t, service.Remove(process.ID), errStillRunning)
+
+	assert.Equal(t, ExitError{code: 3}, exitOf(t, process))
+	assert.Equal(t, early.Duration, process.Duration, "it ends with the process")
+	assert.GreaterOrEqual(t, time.Since(process.StartedAt), process.Duration+500*time.Millisecond, "the drain bound")
+}
+
+func TestSignal_by_id_and_by_pid(t *testing.T) {
+	service, recorder := newRecordedService(t)
+	for name, send := range map[string]func(*Process) error{
+		"id":  func(p *Process) error { return service.Signal(p.ID, syscall.SIGTERM) },
+		"pid": func(p *Process) error { return service.SignalPID(p.Info().PID, syscall.SIGTERM) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			process, err := service.Start(t.Context(), "sleep", "1000")
+			require.NoError(t, err)
+			require.NoError(t, send(process))
+			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGTERM}, exitOf(t, process))
+			messages := recorder.untilExited(t, process.ID)
+			assert.Equal(t, ActionProcessKilled{ID: process.ID, Signal: "SIGTERM"}, messages[1])
+			assert.ErrorIs(t, send(process), ErrProcessNotRunning)
+		})
+	}
+}
+
+func TestKill_by_id_and_by_pid_is_broadcast_once(t *testing.T) {
+	service, recorder := newRecordedService(t)
+	for name, kill := range map[string]func(*Process) error{
+		"id":  func(p *Process) error { return service.Kill(p.ID) },
+		"pid": func(p *Process) error { return service.KillPID(p.Info().PID) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			process, err := service.Start(t.Context(), "sleep", "1000")
+			require.NoError(t, err)
+			require.NoError(t, kill(process))
+			require.NoError(t, kill(process), "again, at once: it may be dead by now, but is there")
+			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+			assert.Equal(t, []any{
+				ActionProcessStarted{ID: process.ID, Command: "sleep", Args: []string{"1000"}, PID: process.Info().PID},
+				ActionProcessKilled{ID: process.ID, Signal: "SIGKILL"},
+				ActionProcessExited{ID: process.ID, ExitCode: -1, Duration: process.Duration, Error: process.Wait()},
+			}, recorder.untilExited(t, process.ID))
+		})
+	}
+}
+
+func TestPIDs_that_are_not_ours_or_none(t *testing.T) {
+	service, _ := newTestService(t)
+	for _, pid := range []int{0, -1} {
+		assert.ErrorContains(t, service.KillPID(pid), "pid")
+		assert.ErrorContains(t, service.SignalPID(pid, syscall.SIGTERM), "pid")
+	}
+	const unused = 1<<22 + 1 // above what the kernel gives out
+	assert.ErrorIs(t, service.KillPID(unused), ErrProcessNotFound)
+	assert.ErrorIs(t, service.SignalPID(unused, syscall.SIGTERM), syscall.ESRCH)
+	assert.ErrorContains(t, service.SignalPID(unused, foreignSignal{}), "foreign")
+
+	stranger := exec.Command("sleep", "1000")
+	require.NoError(t, stranger.Start())
+	require.NoError(t, service.SignalPID(stranger.Process.Pid, syscall.Signal(0)))
+	require.NoError(t, service.KillPID(stranger.Process.Pid))
+	assert.Error(t, stranger.Wait())
+}
+
+func TestOnShutdown_kills_groups_and_detached_processes_without_grace(t *testing.T) {
+	service, recorder := newRecordedService(t)
+	plain, child := family(t, service, recorder, RunOptions{GracePeriod: hang})
+	detached, other := family(t, service, recorder, RunOptions{Detach: true, GracePeriod: hang})
+
+	require.NoError(t, service.OnShutdown(t.Context()))
+
+	for _, process := range []*Process{plain, detached} {
+		assert.False(t, process.IsRunning(), "it is over when OnShutdown returns")
+		assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+		messages := recorder.untilExited(t, process.ID)
+		assert.Equal(t, ActionProcessKilled{ID: process.ID, Signal: "SIGKILL"}, messages[len(messages)-2])
+	}
+	gone(t, child)
+	gone(t, other)
+
+	// Then the service is still of use.
+	output, err := service.Run(t.Context(), "echo", "again")
+	require.NoError(t, err)
+	assert.Equal(t, "again\n", output)
+	assert.NoError(t, service.OnShutdown(t.Context()))
+}
+
+func TestOnShutdown_may_be_called_by_a_handler(t *testing.T) {
+	var service *Service
+	called := make(chan error, 1)
+	service = newListenedService(t, func(message any) {
 		if _, ok := message.(ActionProcessOutput); ok {
-			close(handling)
-			<-release
+			called <- service.OnShutdown(context.Background())
 		}
 	})
-	process, err := service.Start(t.Context(), "echo", "hello")
+	process, err := service.Start(t.Context(), "sh", "-c", "echo hello; exec sleep 1000")
 	require.NoError(t, err)
-	await(t, handling, "a line")
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	assert.ErrorIs(t, service.OnShutdown(ctx), context.Canceled)
-
-	assert.True(t, process.IsRunning(), "its line is still handled")
-	close(release)
-	shutDown(t, service)
-	assert.False(t, process.IsRunning())
+	assert.NoError(t, await(t, called, "the return of OnShutdown"))
+	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
 }
 
-func TestOnShutdown_while_others_start_lets_none_get_away(t *testing.T) {
+func TestOnShutdown_kills_also_when_its_context_is_over(t *testing.T) {
+	service, _ := newTestService(t)
+	process, err := service.Start(t.Context(), "sleep", "1000")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.NoError(t, service.OnShutdown(ctx))
+	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+}
+
+func TestOnShutdown_while_others_start_kills_what_began_before_it(t *testing.T) {
+	service := newQuietService(t)
 	for range count(t, 20) {
-		service, err := Open(Options{}, nil)
-		require.NoError(t, err)
 		var starters sync.WaitGroup
 		begun := make(chan struct{}, 4)
+		over := make(chan struct{})
 		for range 4 {
 			starters.Go(func() {
 				for {
-					if _, err := service.Start(t.Context(), "sleep", "1000"); err != nil {
+					select {
+					case <-over:
 						return
+					default:
 					}
+					_, err := service.Start(context.Background(), "sleep", "1000")
+					assert.NoError(t, err)
 					select {
 					case begun <- struct{}{}:
 					default:
@@ -207,14 +373,22 @@ func TestOnShutdown_while_others_start_lets_none_get_away(t *testing.T) {
 			})
 		}
 		await(t, begun, "a start")
-		shutDown(t, service)
+		close(over)
+		require.NoError(t, service.OnShutdown(context.Background()))
 		starters.Wait()
+		// What was on its way when OnShutdown came was killed by its start.
+		for _, process := range service.List() {
+			await(t, process.Done(), process.ID)
+		}
+		service.Clear()
 		noChildren(t)
 	}
 }
 
-func TestOnShutdown_needs_a_context(t *testing.T) {
-	service := newTestService(t, nil)
+func TestLifecycle_needs_a_context(t *testing.T) {
+	service := newQuietService(t)
 	//lint:ignore SA1012 the mistake is what is tested
 	assert.ErrorIs(t, service.OnShutdown(nil), ErrContextRequired)
+	//lint:ignore SA1012 the mistake is what is tested
+	assert.ErrorIs(t, service.OnStartup(nil), ErrContextRequired)
 }

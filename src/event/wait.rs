@@ -55,8 +55,13 @@ impl Deadline {
         Deadline(at)
     }
 
+    /// Does it wait at all?
+    pub(crate) fn only_looks(self) -> bool {
+        self.0 == Some(0)
+    }
+
     /// None: no limit.
-    fn left(self) -> Option<Duration> {
+    pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|at| Duration::from_nanos(if at == 0 { 0 } else { at.saturating_sub(monotonic_ns()) }))
     }
 }

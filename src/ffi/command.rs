@@ -116,6 +116,31 @@ pub unsafe extern "C" fn coreproc_command_new(
     }
 }
 
+/// A command from JSON, UTF-8: `{"version": 1, "program": "make", "args": ["all"], …}`, as docs/pipeline-json.md
+/// describes it. `*out` is to be freed with coreproc_command_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message
+/// says where and what was meant: `parse command: stdout: unknown value "pip", did you mean "pipe"?`.
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_command_from_json(
+    json: *const c_char,
+    json_len: usize,
+    out: *mut *mut coreproc_command,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
+    const OPERATION: &str = "parse command";
+    // SAFETY: the caller's promises.
+    unsafe {
+        guard::call(OPERATION, err, || {
+            let json = guard::json(OPERATION, json, json_len)?;
+            let out = guard::out(OPERATION, out)?;
+            out.write(Box::into_raw(Box::new(coreproc_command(Command::from_json(json)?))));
+            Ok(())
+        })
+    }
+}
+
 /// Adds an argument. Errors: INVALID_ARGUMENT.
 ///
 /// # Safety

@@ -14,7 +14,7 @@ pub const COREPROC_OK: i32 = 0;
 pub const COREPROC_INVALID_ARGUMENT: i32 = -1;
 /// There is no such program, interpreter, file or folder, or no such process.
 pub const COREPROC_NOT_FOUND: i32 = -2;
-/// The kernel refused for lack of permission: EACCES, EPERM.
+/// The kernel refused for lack of permission (EACCES, EPERM), or others could tamper with what is there.
 pub const COREPROC_PERMISSION_DENIED: i32 = -3;
 /// Another system call failed; see `coreproc_error_errno`.
 pub const COREPROC_SYSTEM: i32 = -4;

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::OsStr;
+use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
@@ -47,6 +48,11 @@ pub(super) fn get<T>(fallback: T, run: impl FnOnce() -> T) -> T {
         Ok(())
     });
     value
+}
+
+/// As [`get`], of what is behind a lock, which a child of fork must not wait for.
+pub(super) fn look<T>(fallback: T, run: impl FnOnce() -> T) -> T {
+    if fork::happened() { fallback } else { get(fallback, run) }
 }
 
 /// Runs a free: does nothing in a child of fork, where a lock may be held for ever.
@@ -130,6 +136,29 @@ pub(super) unsafe fn bytes<'a>(
     Ok(unsafe { std::slice::from_raw_parts(pointer, len) })
 }
 
+/// A caller's buffer to write to; NULL with 0 is empty.
+///
+/// # Safety
+/// `pointer` is NULL or valid for writes of `size` bytes, which nobody else uses meanwhile.
+pub(super) unsafe fn buffer<'a>(
+    operation: &'static str,
+    name: &str,
+    pointer: *mut u8,
+    size: usize,
+) -> Result<&'a mut [MaybeUninit<u8>]> {
+    if size > isize::MAX as usize {
+        return Err(Error::invalid(operation, format!("{name}: size {size} is out of range")));
+    }
+    if pointer.is_null() {
+        if size > 0 {
+            return Err(Error::invalid(operation, format!("{name}: is NULL with size {size}")));
+        }
+        return Ok(&mut []);
+    }
+    // SAFETY: the caller's promise, and the size is in range.
+    Ok(unsafe { std::slice::from_raw_parts_mut(pointer.cast(), size) })
+}
+
 /// As [`bytes`], for names and paths, which are bytes too.
 ///
 /// # Safety
@@ -142,6 +171,21 @@ pub(super) unsafe fn text<'a>(
 ) -> Result<&'a OsStr> {
     // SAFETY: the caller's promise.
     Ok(OsStr::from_bytes(unsafe { bytes(operation, name, pointer.cast(), len)? }))
+}
+
+/// As [`bytes`], for JSON.
+///
+/// # Safety
+/// As for [`bytes`].
+pub(super) unsafe fn json<'a>(
+    operation: &'static str,
+    pointer: *const std::ffi::c_char,
+    len: usize,
+) -> Result<&'a str> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(operation, "json", pointer.cast(), len)? };
+    let wrong = |error: std::str::Utf8Error| format!("byte {}: is not UTF-8", error.valid_up_to());
+    std::str::from_utf8(bytes).map_err(|error| Error::new(ErrorKind::Malformed, operation, wrong(error)))
 }
 
 /// Milliseconds, where -1 waits for ever and 0 only looks.
@@ -188,7 +232,7 @@ pub(super) unsafe fn options<T: Copy>(
     if given[known..].iter().any(|byte| *byte != 0) {
         return Err(Error::invalid(operation, "options: a field that this library does not know is set"));
     }
-    let mut value = std::mem::MaybeUninit::<T>::zeroed();
+    let mut value = MaybeUninit::<T>::zeroed();
     // SAFETY: `known` bytes of both; plain data for which zeros are valid.
     unsafe {
         std::ptr::copy_nonoverlapping(given.as_ptr(), value.as_mut_ptr().cast(), known);

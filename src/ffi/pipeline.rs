@@ -74,6 +74,31 @@ pub unsafe extern "C" fn coreproc_pipeline_new(
     }
 }
 
+/// A pipeline from JSON, UTF-8, as docs/pipeline-json.md describes it; its graph is checked as well. `*out` is to
+/// be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message says where and what was
+/// meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_pipeline_from_json(
+    json: *const c_char,
+    json_len: usize,
+    out: *mut *mut coreproc_pipeline,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
+    const OPERATION: &str = "parse pipeline";
+    // SAFETY: the caller's promises.
+    unsafe {
+        guard::call(OPERATION, err, || {
+            let json = guard::json(OPERATION, json, json_len)?;
+            let out = guard::out(OPERATION, out)?;
+            out.write(Box::into_raw(Box::new(coreproc_pipeline(Pipeline::from_json(json)?))));
+            Ok(())
+        })
+    }
+}
+
 /// Adds a spec of this name, UTF-8, that runs a copy of `command`, whose timeout is that of each attempt.
 /// `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
 ///

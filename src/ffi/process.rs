@@ -1,12 +1,13 @@
 //! `coreproc_process`.
 
 use super::bytes::coreproc_bytes;
+use super::command::{COREPROC_STREAM_STDERR, COREPROC_STREAM_STDOUT};
 use super::error::{coreproc_error, coreproc_result};
 use super::guard;
 use super::service::{coreproc_stop_options, scope, stop_options};
 use crate::error::{Error, Result};
 use crate::event::event::holders_text;
-use crate::{Cause, ExitStatus, Info, Process, State};
+use crate::{Cause, ExitStatus, Info, Process, State, Stream};
 
 /// It runs.
 pub const COREPROC_STATE_RUNNING: u32 = 1;
@@ -397,6 +398,32 @@ pub unsafe extern "C" fn coreproc_process_close_stdin(
     const OPERATION: &str = "close stdin";
     // SAFETY: the caller's promises.
     unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "process", process)?.0.close_stdin()) }
+}
+
+/// Closes our end of an output, COREPROC_STREAM_STDOUT or _STDERR: what is in the pipe is lost, and whoever writes
+/// to it from now on gets a SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent; fine for an output
+/// that is no pipe of ours. Thread-safe. Errors: INVALID_ARGUMENT.
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_process_close_output(
+    process: *mut coreproc_process,
+    stream: u32,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
+    const OPERATION: &str = "close output";
+    // SAFETY: the caller's promises.
+    unsafe {
+        guard::call(OPERATION, err, || {
+            let process = guard::handle(OPERATION, "process", process)?;
+            process.0.close_output(match stream {
+                COREPROC_STREAM_STDOUT => Stream::Stdout,
+                COREPROC_STREAM_STDERR => Stream::Stderr,
+                other => return Err(guard::unknown(OPERATION, "stream", other)),
+            })
+        })
+    }
 }
 
 /// Another reference to the same process, to be freed on its own; NULL gives NULL. Thread-safe.

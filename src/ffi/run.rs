@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::error::{coreproc_error, coreproc_result};
 use super::guard;
+use super::history::coreproc_history;
 use super::pipeline::coreproc_pipeline;
 use super::process::status_fields;
+use super::progress::coreproc_progress;
 use super::service::{COREPROC_UNLIMITED, coreproc_service};
 use super::subscription::{coreproc_subscription, spec_state_value};
 use crate::error::{Error, ErrorKind, Result};
@@ -34,8 +36,8 @@ pub struct coreproc_run {
     report: OnceLock<Report>,
 }
 
-struct Report {
-    report: Arc<RunReport>,
+pub(super) struct Report {
+    pub(super) report: Arc<RunReport>,
     /// Name and error of each spec.
     texts: Vec<(CString, Option<CString>)>,
 }
@@ -59,6 +61,10 @@ pub struct coreproc_run_options {
     pub deadline_ms: u64,
     /// Gets the events of the run and of its processes; needed for one with the scope NAMED. NULL: none.
     pub subscription: *mut coreproc_subscription,
+    /// How long specs took before: what begins the longest path starts first. NULL: nothing is known.
+    pub history: *const coreproc_history,
+    /// Is going to show the run (coreproc_progress_watch). NULL: none.
+    pub progress: *mut coreproc_progress,
 }
 
 /// Where a run is. Plain data.
@@ -143,7 +149,7 @@ pub struct coreproc_spec_result {
 }
 
 const _: () = {
-    assert!(size_of::<coreproc_run_options>() == 40);
+    assert!(size_of::<coreproc_run_options>() == 56);
     assert!(size_of::<coreproc_run_info>() == 112);
     assert!(size_of::<coreproc_spec_result>() == 112);
 };
@@ -153,13 +159,12 @@ impl coreproc_run {
         Box::into_raw(Box::new(coreproc_run { run, report: OnceLock::new() }))
     }
 
-    #[cfg(feature = "fault-injection")]
     pub(super) fn run(&self) -> &Run {
         &self.run
     }
 
     /// The report of a run that has ended.
-    fn report(&self, operation: &'static str) -> Result<&Report> {
+    pub(super) fn report(&self, operation: &'static str) -> Result<&Report> {
         if let Some(report) = self.report.get() {
             return Ok(report);
         }
@@ -186,12 +191,17 @@ unsafe fn run_options(operation: &'static str, options: *const coreproc_run_opti
         limit: 0,
         deadline_ms: 0,
         subscription: std::ptr::null_mut(),
+        history: std::ptr::null(),
+        progress: std::ptr::null_mut(),
     };
     // SAFETY: the caller's promise; plain data.
     let options = unsafe { guard::options(operation, options, SMALLEST, zero)? };
     guard::reserved(operation, options.reserved)?;
-    // SAFETY: a live subscription, says the header.
-    let subscription = unsafe { options.subscription.as_ref() };
+    // SAFETY: NULL or live, says the header.
+    let (subscription, history, progress) =
+        unsafe { (options.subscription.as_ref(), options.history.as_ref(), options.progress.as_ref()) };
+    let subscription = subscription.map(|subscription| subscription.0.clone());
+    let progress = progress.map(|progress| progress.subscription().clone());
     Ok(RunOptions {
         mode: match options.mode {
             0 | COREPROC_RUN_ALL => RunMode::All,
@@ -214,8 +224,8 @@ unsafe fn run_options(operation: &'static str, options: *const coreproc_run_opti
             0 | COREPROC_UNLIMITED => None,
             ms => Some(Duration::from_millis(ms)),
         },
-        durations: Default::default(),
-        subscriptions: subscription.map(|subscription| subscription.0.clone()).into_iter().collect(),
+        durations: history.map(|history| history.history().durations()).unwrap_or_default(),
+        subscriptions: subscription.into_iter().chain(progress).collect(),
     })
 }
 

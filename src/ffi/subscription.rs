@@ -327,13 +327,15 @@ pub unsafe extern "C" fn coreproc_subscription_listen(
 }
 
 /// The user's pointer; its destructor runs when the callback is dropped, wherever that is.
-struct UserData {
-    pointer: *mut c_void,
-    destroy: coreproc_destroy,
+pub(super) struct UserData {
+    pub(super) pointer: *mut c_void,
+    pub(super) destroy: coreproc_destroy,
 }
 
-// SAFETY: the header says that `user_data` is used from the subscription's thread.
+// SAFETY: the header says that `user_data` is used from the library's threads.
 unsafe impl Send for UserData {}
+// SAFETY: the pointer is only read; who uses what it points to is the callback's contract.
+unsafe impl Sync for UserData {}
 
 impl Drop for UserData {
     fn drop(&mut self) {

@@ -7,7 +7,7 @@
 //! Locks: a process's, then the run's, then a subscription's. So nothing here calls a process under the run's.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use super::graph::Graph;
@@ -35,6 +35,10 @@ pub(super) struct Engine {
     specs: Vec<Spec>,
     started: Stamp,
     limit: usize,
+    /// How long each spec will take; None when nothing is known of any.
+    estimates: Option<Vec<u64>>,
+    /// Those that its options named.
+    named: Vec<Weak<Core>>,
     supervisor: Arc<Supervisor>,
     state: Mutex<State>,
     /// On the state: workers.
@@ -114,6 +118,7 @@ impl Engine {
         let durations: Vec<Option<u64>> =
             specs.iter().map(|spec| options.durations.get(&spec.name).copied().map(nanoseconds)).collect();
         let after = if plan.mode == RunMode::Parallel { vec![Vec::new(); specs.len()] } else { graph.after.clone() };
+        let estimates = estimates(&durations);
         let scheduler = Scheduler::new(&specs, graph, &plan, &durations);
         let workers = processors().min(plan.limit).min(specs.len()).clamp(1, MOST_WORKERS);
         let engine = supervisor.admit_run(&named, |id, feeds, started| {
@@ -121,6 +126,8 @@ impl Engine {
                 id,
                 started,
                 limit: plan.limit,
+                estimates,
+                named: named.iter().map(Arc::downgrade).collect(),
                 supervisor: Arc::clone(&supervisor),
                 state: Mutex::new(State {
                     scheduler,
@@ -443,6 +450,28 @@ impl Engine {
         }
     }
 
+    /// See [`Run::time_left`](super::run::Run::time_left).
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        let estimates = self.estimates.as_ref()?;
+        let state = lock(&self.state);
+        let now = monotonic_ns();
+        let (mut path, mut work) = (0u64, 0u64);
+        for (index, (estimate, slot)) in estimates.iter().zip(&state.slots).enumerate() {
+            if state.scheduler.state(index).is_some() {
+                continue;
+            }
+            let is_running = state.scheduler.is_running(index) && slot.process.is_some();
+            let ran = if is_running { now.saturating_sub(slot.started.monotonic_ns).min(*estimate) } else { 0 };
+            path = path.max(state.scheduler.weight(index).saturating_sub(ran));
+            work = work.saturating_add(estimate - ran);
+        }
+        Some(Duration::from_nanos(path.max(work / self.limit as u64)))
+    }
+
+    pub(super) fn has_subscription(&self, core: &Arc<Core>) -> bool {
+        self.named.iter().any(|named| named.as_ptr() == Arc::as_ptr(core))
+    }
+
     #[cfg(feature = "fault-injection")]
     pub(super) fn panic_at_next_job(&self) {
         self.panic_next.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -549,6 +578,14 @@ fn output_of(process: &Process) -> (Vec<u8>, u64) {
         Ok(output) => (output, info.dropped_bytes),
         Err(_) => (Vec::new(), info.stdout_bytes + info.stderr_bytes),
     }
+}
+
+/// Durations, the mean where one is not known; None when none is.
+fn estimates(durations: &[Option<u64>]) -> Option<Vec<u64>> {
+    let known: Vec<u64> = durations.iter().copied().flatten().collect();
+    let sum: u128 = known.iter().map(|duration| u128::from(*duration)).sum();
+    let mean = u64::try_from(sum.checked_div(known.len() as u128)?).unwrap_or(u64::MAX);
+    Some(durations.iter().map(|duration| duration.unwrap_or(mean)).collect())
 }
 
 /// `exit code 3`, `signal 9 (SIGKILL)`.

@@ -46,6 +46,13 @@ pub struct RunReport {
     pub limit: usize,
 }
 
+impl SpecResult {
+    /// A failure that counts as one, but was allowed.
+    pub(super) fn is_allowed_failure(&self) -> bool {
+        self.allow_failure && matches!(self.state, SpecState::Failed | SpecState::TimedOut)
+    }
+}
+
 impl RunReport {
     /// How many specs ended so.
     pub fn count(&self, state: SpecState) -> usize {

@@ -228,6 +228,16 @@ impl Run {
         Ok(self.0.progress())
     }
 
+    /// How much longer it will take, by the durations that its options gave; None without any. The longest path
+    /// or, if that is more, all that is left divided among the places.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.0.time_left()
+    }
+
+    pub(super) fn has_subscription(&self, subscription: &Subscription) -> bool {
+        self.0.has_subscription(subscription.core())
+    }
+
     #[cfg(feature = "fault-injection")]
     pub(crate) fn panic_at_next_job(&self) {
         self.0.panic_at_next_job();

@@ -325,6 +325,11 @@ impl Scheduler {
         self.nodes[index].attempts
     }
 
+    /// How long it, and what comes after it, will take at least.
+    pub(super) fn weight(&self, index: usize) -> u64 {
+        self.tasks[index].weight
+    }
+
     pub(super) fn is_running(&self, index: usize) -> bool {
         self.nodes[index].phase == Phase::Running
     }

@@ -20,6 +20,22 @@ impl Capture {
         self.dropped
     }
 
+    /// How many bytes it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// How many it holds at most.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Forgets what it holds, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.oldest = 0;
+    }
+
     pub(crate) fn write(&mut self, mut data: &[u8]) {
         if self.size == 0 {
             return;
@@ -68,12 +84,17 @@ impl Capture {
         }
     }
 
+    /// What it holds, oldest first, in two pieces.
+    pub(crate) fn pieces(&self) -> [&[u8]; 2] {
+        let (newer, older) = self.bytes.split_at(self.oldest);
+        [older, newer]
+    }
+
     /// What it holds, oldest first; None when memory is short.
     pub(crate) fn to_vec(&self) -> Option<Vec<u8>> {
         let mut copy = Vec::new();
         copy.try_reserve_exact(self.bytes.len()).ok()?;
-        copy.extend_from_slice(&self.bytes[self.oldest..]);
-        copy.extend_from_slice(&self.bytes[..self.oldest]);
+        self.pieces().into_iter().for_each(|piece| copy.extend_from_slice(piece));
         Some(copy)
     }
 }

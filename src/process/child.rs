@@ -952,6 +952,12 @@ impl Child {
     pub(crate) fn close_stdin(&self) {
         self.end_stdin(&mut lock(&self.inner));
     }
+
+    pub(crate) fn close_output(self: &Arc<Self>, stream: Stream) {
+        let mut inner = lock(&self.inner);
+        self.end_output(&mut inner, if stream == Stream::Stdout { 0 } else { 1 });
+        self.finish(inner);
+    }
 }
 
 impl Source for Child {

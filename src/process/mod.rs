@@ -8,6 +8,7 @@ pub(crate) mod member;
 mod output;
 #[allow(clippy::module_inception)]
 mod process;
+mod ring;
 mod scan;
 mod service;
 mod stop;
@@ -18,6 +19,7 @@ pub use child::{Info, State};
 pub use command::{Command, FileMode, Group, Output, Stdin};
 pub(crate) use command::{SPOOL_MAX, duplicate};
 pub use process::Process;
+pub use ring::Ring;
 pub use service::{CloseMode, Drain, Service, ServiceOptions, Size};
 pub use stop::{Scope, StopOptions};
 pub(crate) use supervisor::Supervisor;

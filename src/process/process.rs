@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::child::{Child, Info, State};
 use super::stop::{Scope, StopOptions};
 use crate::error::Result;
-use crate::event::event::Cause;
+use crate::event::event::{Cause, Stream};
 use crate::event::wait::Deadline;
 use crate::sys::fork;
 use crate::sys::procfs::Holder;
@@ -121,6 +121,15 @@ impl Process {
     pub fn close_stdin(&self) -> Result<()> {
         fork::check("close stdin")?;
         self.0.close_stdin();
+        Ok(())
+    }
+
+    /// Closes our end of an output: what is in the pipe is lost, and whoever writes to it from now on gets a
+    /// SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent; fine for an output that is no pipe
+    /// of ours.
+    pub fn close_output(&self, stream: Stream) -> Result<()> {
+        fork::check("close output")?;
+        self.0.close_output(stream);
         Ok(())
     }
 }

@@ -26,3 +26,13 @@ fn read(clock: ClockId) -> u64 {
     // Both clocks exist on every Linux; a zero would only make a timestamp useless, not a state wrong.
     clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
 }
+
+/// CLOCK_REALTIME since the epoch.
+pub(crate) fn realtime_ns() -> i128 {
+    i128::from(read(ClockId::CLOCK_REALTIME))
+}
+
+/// The moment of the boot on CLOCK_REALTIME, as that clock is set now.
+pub(crate) fn boot_realtime_ns() -> i128 {
+    realtime_ns() - i128::from(read(ClockId::CLOCK_BOOTTIME))
+}

@@ -5,16 +5,22 @@
 
 pub(crate) mod buffer;
 pub(crate) mod clock;
+pub(crate) mod file;
 pub(crate) mod fork;
+pub(crate) mod handler;
+pub(crate) mod identity;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;
 pub(crate) mod procfs;
 mod raw;
 pub(crate) mod signal;
+#[cfg(feature = "health")]
+pub(crate) mod socket;
 pub(crate) mod spawn;
 pub(crate) mod spool;
 pub(crate) mod strings;
+pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod timer;
 

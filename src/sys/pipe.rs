@@ -47,6 +47,27 @@ pub(crate) fn duplicate_raw(fd: i32) -> Result<OwnedFd> {
     }
 }
 
+/// Descriptors 0–2 kept from being given to what others open, until dropped. What closes them is the host's own
+/// doing; where they are open this does nothing.
+#[cfg(feature = "health")]
+pub(crate) struct StdioKept(#[allow(dead_code, reason = "for its drop")] Vec<OwnedFd>);
+
+#[cfg(feature = "health")]
+impl StdioKept {
+    pub(crate) fn new() -> Result<StdioKept> {
+        let mut kept = Vec::new();
+        loop {
+            // O_PATH: whoever took it for a stream could neither read nor write it.
+            let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+            let fd = nix::fcntl::open("/", flags, Mode::empty()).map_err(|e| e as i32)?;
+            if fd.as_raw_fd() > 2 {
+                return Ok(StdioKept(kept));
+            }
+            kept.push(fd);
+        }
+    }
+}
+
 /// Opens a file for a child's stdio, above 2.
 pub(crate) fn open(path: &Path, flags: OFlag) -> Result<OwnedFd> {
     let mode = Mode::from_bits_truncate(0o666);

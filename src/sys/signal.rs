@@ -54,6 +54,11 @@ impl Drop for Mask {
     }
 }
 
+/// Lets this thread take these signals.
+pub(super) fn unblock(signals: &[i32]) {
+    change(libc::SIG_UNBLOCK, signals.iter().fold(0, |set, signal| set | bit(*signal)));
+}
+
 fn bit(signal: i32) -> KernelSet {
     1 << (signal - 1)
 }

@@ -30,6 +30,42 @@ AT(coreproc_subscription_options, reserved, 12);
 AT(coreproc_subscription_options, queue_bytes, 16);
 AT(coreproc_subscription_options, max_line_bytes, 24);
 
+SIZE(coreproc_daemon_entry, 96);
+AT(coreproc_daemon_entry, struct_size, 0);
+AT(coreproc_daemon_entry, pid, 4);
+AT(coreproc_daemon_entry, started_ns, 8);
+AT(coreproc_daemon_entry, code, 16);
+AT(coreproc_daemon_entry, code_len, 24);
+AT(coreproc_daemon_entry, daemon, 32);
+AT(coreproc_daemon_entry, daemon_len, 40);
+AT(coreproc_daemon_entry, health, 48);
+AT(coreproc_daemon_entry, health_len, 56);
+AT(coreproc_daemon_entry, project, 64);
+AT(coreproc_daemon_entry, project_len, 72);
+AT(coreproc_daemon_entry, binary, 80);
+AT(coreproc_daemon_entry, binary_len, 88);
+
+SIZE(coreproc_daemon_options, 72);
+AT(coreproc_daemon_options, struct_size, 0);
+AT(coreproc_daemon_options, reserved, 4);
+AT(coreproc_daemon_options, shutdown_timeout_ms, 8);
+AT(coreproc_daemon_options, pid_file, 16);
+AT(coreproc_daemon_options, pid_file_len, 24);
+AT(coreproc_daemon_options, health_address, 32);
+AT(coreproc_daemon_options, health_address_len, 40);
+AT(coreproc_daemon_options, health, 48);
+AT(coreproc_daemon_options, registry, 56);
+AT(coreproc_daemon_options, entry, 64);
+
+SIZE(coreproc_health_options, 48);
+AT(coreproc_health_options, struct_size, 0);
+AT(coreproc_health_options, reserved, 4);
+AT(coreproc_health_options, check_timeout_ms, 8);
+AT(coreproc_health_options, max_connections, 16);
+AT(coreproc_health_options, max_header_bytes, 24);
+AT(coreproc_health_options, header_timeout_ms, 32);
+AT(coreproc_health_options, idle_timeout_ms, 40);
+
 SIZE(coreproc_process_info, 104);
 AT(coreproc_process_info, struct_size, 0);
 AT(coreproc_process_info, state, 4);
@@ -68,7 +104,13 @@ AT(coreproc_event, attempt, 84);
 AT(coreproc_event, spec_state, 88);
 AT(coreproc_event, reserved, 92);
 
-SIZE(coreproc_run_options, 40);
+SIZE(coreproc_progress_options, 16);
+AT(coreproc_progress_options, struct_size, 0);
+AT(coreproc_progress_options, style, 4);
+AT(coreproc_progress_options, output, 8);
+AT(coreproc_progress_options, reserved, 12);
+
+SIZE(coreproc_run_options, 56);
 AT(coreproc_run_options, struct_size, 0);
 AT(coreproc_run_options, mode, 4);
 AT(coreproc_run_options, on_failure, 8);
@@ -76,6 +118,8 @@ AT(coreproc_run_options, reserved, 12);
 AT(coreproc_run_options, limit, 16);
 AT(coreproc_run_options, deadline_ms, 24);
 AT(coreproc_run_options, subscription, 32);
+AT(coreproc_run_options, history, 40);
+AT(coreproc_run_options, progress, 48);
 
 SIZE(coreproc_run_info, 112);
 AT(coreproc_run_info, struct_size, 0);
@@ -170,6 +214,7 @@ static void numbers_are_frozen(void)
          COREPROC_CAUSE_CANCELLED, 6},
         {0, COREPROC_DELIVERY_CHUNKS, COREPROC_DELIVERY_LINES, COREPROC_DELIVERY_NONE, 4, 5, 6},
         {0, COREPROC_SUBSCRIBE_ALL, COREPROC_SUBSCRIBE_NAMED, 3, 4, 5, 6},
+        {0, COREPROC_PID_ALIVE, COREPROC_PID_DEAD, COREPROC_PID_INVALID, COREPROC_PID_MISSING, 5, 6},
         {0, COREPROC_EVENT_STARTED, COREPROC_EVENT_STDOUT, COREPROC_EVENT_STDERR, COREPROC_EVENT_EXITED,
          COREPROC_EVENT_CLOSED, COREPROC_EVENT_RUN_STARTED},
         {0, COREPROC_SPEC_PASSED, COREPROC_SPEC_FAILED, COREPROC_SPEC_SKIPPED, COREPROC_SPEC_CANCELLED, COREPROC_SPEC_TIMED_OUT, 6},

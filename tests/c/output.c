@@ -410,6 +410,21 @@ static void nobody_holds_after_a_plain_end(void)
     end_service(service);
 }
 
+/* As in a shell pipeline whose reader has ended. */
+static void an_output_that_is_closed_ends_its_writer(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_sh(service, "exec yes");
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "process", coreproc_process_close_output(NULL, COREPROC_STREAM_STDOUT, &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "stream", coreproc_process_close_output(process, COREPROC_STREAM_STDIN, &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "stream", coreproc_process_close_output(process, 99, &err));
+    OK(coreproc_process_close_output(process, COREPROC_STREAM_STDERR, &err));
+    OK(coreproc_process_close_output(process, COREPROC_STREAM_STDOUT, &err));
+    OK(coreproc_process_close_output(process, COREPROC_STREAM_STDOUT, &err));
+    CHECK_INT(finish(process).signal, SIGPIPE);
+    end_service(service);
+}
+
 int main(void)
 {
     check_begin();
@@ -428,5 +443,6 @@ int main(void)
     RUN(inherited_streams_are_the_hosts);
     RUN(a_grandchild_that_holds_stdout_delays_closed_by_the_bound_at_most);
     RUN(nobody_holds_after_a_plain_end);
+    RUN(an_output_that_is_closed_ends_its_writer);
     return check_end();
 }

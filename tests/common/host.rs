@@ -28,6 +28,21 @@ macro_rules! hosted {
     )*};
 }
 
+/// What only runs in a host that a test of the same file starts; by itself it does nothing.
+#[macro_export]
+macro_rules! hosted_part {
+    ($($(#[$meta:meta])* fn $name:ident() $body:block)*) => {$(
+        $(#[$meta])*
+        #[test]
+        fn $name() {
+            if $crate::common::host::inside(stringify!($name)) {
+                $body
+                $crate::common::host::done();
+            }
+        }
+    )*};
+}
+
 pub fn inside(test: &str) -> bool {
     env::var_os(NAME).is_some_and(|name| name == test)
 }
@@ -42,6 +57,22 @@ pub fn command(test: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(NAME, test).stdin(Stdio::null());
     command
+}
+
+/// The same in a PID namespace of its own, with its own /proc: PIDs can be forced there without hurting anybody else. None
+/// where we may not make one.
+pub fn command_with_own_pids(test: &str) -> Option<Command> {
+    let options = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    let tried = Command::new("unshare").args(options).arg("true").stdin(Stdio::null()).output();
+    if !tried.is_ok_and(|tried| tried.status.success()) {
+        println!("skipped: no PID namespace of its own can be made");
+        return None;
+    }
+    let plain = command(test);
+    let mut command = Command::new("unshare");
+    command.args(options).arg(env::current_exe().expect("path")).args(plain.get_args()).env(NAME, test);
+    command.stdin(Stdio::null());
+    Some(command)
 }
 
 /// A host that does not outlive its test.

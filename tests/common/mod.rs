@@ -7,9 +7,12 @@ pub mod census;
 pub mod events;
 pub mod fifo;
 pub mod host;
+#[cfg(feature = "health")]
+pub mod net;
 pub mod os;
 pub mod pattern;
 pub mod seccomp;
+pub mod trace;
 
 use coreproc::{Cause, Command, Error, ErrorKind, ExitStatus, Info, Process, Service, ServiceOptions};
 use std::ffi::OsStr;
@@ -150,6 +153,18 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "did not come true: {what}");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Waits until `condition` holds, for what is counted and not asserted; false where it does not come true.
+pub fn settle(mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
 }
 
 /// A count of quality.md, reduced by COREPROC_SCALE (1 is the full figure), printed.

@@ -284,3 +284,138 @@ pub fn is_close_on_exec(fd: RawFd) -> bool {
     // SAFETY: no pointers.
     unsafe { libc::fcntl(fd, libc::F_GETFD) & libc::FD_CLOEXEC != 0 }
 }
+
+/// A pseudo-terminal of this size: the host's side, the program's side.
+pub fn pty(columns: u16, rows: u16) -> (File, OwnedFd) {
+    let (mut host, mut program) = (-1, -1);
+    // SAFETY: two descriptors are written; name, settings and size may be NULL.
+    let result = unsafe {
+        libc::openpty(&raw mut host, &raw mut program, std::ptr::null_mut(), std::ptr::null(), std::ptr::null())
+    };
+    check(result).expect("openpty");
+    // SAFETY: new descriptors that nobody else knows.
+    let (host, program) = unsafe { (File::from_raw_fd(host), OwnedFd::from_raw_fd(program)) };
+    for fd in [host.as_raw_fd(), program.as_raw_fd()] {
+        // SAFETY: sets a flag of a descriptor of ours.
+        check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).expect("close-on-exec");
+    }
+    resize(&program, columns, rows);
+    (host, program)
+}
+
+pub fn resize(terminal: &impl AsFd, columns: u16, rows: u16) {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCSWINSZ reads one winsize.
+    check(unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }).expect("resize");
+}
+
+/// Forks a child that runs `work` and ends; true in the parent.
+pub fn fork_off(work: impl FnOnce()) -> bool {
+    // SAFETY: the child runs `work` on its only thread and ends without returning.
+    let pid = unsafe { libc::fork() };
+    check(pid).expect("fork");
+    if pid == 0 {
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_or(101, |()| 0);
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(code) };
+    }
+    true
+}
+
+/// The processes that have this file open.
+pub fn who_has_open(path: &Path) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let has_it = |pid: &i32| {
+        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|target| target == path)
+    };
+    pids.filter(has_it).collect()
+}
+
+/// Starts processes until one has this PID. For hosts with PIDs of their own.
+pub fn reuse<T>(pid: i32, start: impl Fn() -> T, pid_of: impl Fn(&T) -> i32) -> T {
+    for _ in 0..10_000 {
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("ns_last_pid");
+        let started = start();
+        if pid_of(&started) == pid {
+            return started;
+        }
+        drop(started);
+    }
+    panic!("PID {pid} was never free");
+}
+
+/// A small disk of its own, where we may mount one.
+pub struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    pub fn mount() -> Option<SmallDisk> {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let target = c_path(dir.path());
+        let options = c"size=256k,nr_inodes=200,mode=0755";
+        // SAFETY: valid strings.
+        let result =
+            unsafe { libc::mount(c"none".as_ptr(), target.as_ptr(), c"tmpfs".as_ptr(), 0, options.as_ptr().cast()) };
+        if let Err(error) = check(result) {
+            println!("skipped: no disk of its own can be mounted: {error}");
+            return None;
+        }
+        Some(SmallDisk(dir))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn fill(&self) {
+        use std::io::Write;
+        let mut file = File::create(self.path().join("filler")).expect("filler");
+        while file.write(&[1; 4096]).is_ok() {}
+    }
+
+    /// Not by removing alone: a child that another test has just forked may still have it open.
+    pub fn empty(&self) {
+        File::create(self.path().join("filler")).expect("filler");
+        std::fs::remove_file(self.path().join("filler")).expect("filler");
+    }
+
+    pub fn make_read_only(&self) {
+        let target = c_path(self.path());
+        let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
+        // A child that another test has just forked may still have a file there open.
+        super::eventually("nobody writes there", || {
+            // SAFETY: a valid string.
+            let result =
+                unsafe { libc::mount(std::ptr::null(), target.as_ptr(), std::ptr::null(), flags, std::ptr::null()) };
+            match check(result) {
+                Ok(_) => true,
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => false,
+                Err(error) => panic!("remount: {error}"),
+            }
+        });
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let target = c_path(self.path());
+        // SAFETY: a valid string.
+        unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+    }
+}
+
+/// Takes a file's open-file-description write lock, if nobody has one.
+pub fn lock_file(fd: RawFd) -> bool {
+    let lock =
+        libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+    // SAFETY: a valid flock.
+    check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).is_ok()
+}
+
+/// Sends a signal to one thread of this process.
+pub fn kill_thread(tid: i32, signal: i32) {
+    // SAFETY: no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) };
+    check(result as libc::c_int).expect("tgkill");
+}

@@ -35,7 +35,10 @@ impl Pipeline {
         for field in object.required("specs")?.list("a list of specs")? {
             pipeline.add(spec(&field)?);
         }
-        Ok(pipeline)
+        match pipeline.problems().first() {
+            Some(problem) => Err(document.wrong(format_args!("{}: {}", problem.place, problem.message))),
+            None => Ok(pipeline),
+        }
     }
 }
 

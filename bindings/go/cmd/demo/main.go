@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"dappco.re/go/core"
 	process "dappco.re/go/core/process"
 )
 
@@ -69,10 +70,15 @@ func run(ctx context.Context, args []string, stdout *os.File) (err error) {
 	fmt.Fprintf(stdout, "coreproc %s from Go\n\n", process.Version())
 
 	out := newPrinter(stdout)
-	service, err := process.Open(process.Options{}, out.handle)
-	if err != nil {
+	c := core.New()
+	c.RegisterAction(func(_ *core.Core, message core.Message) core.Result {
+		out.handle(message)
+		return core.Result{OK: true}
+	})
+	if err := process.Init(c); err != nil {
 		return err
 	}
+	service := process.Default()
 	// Leaves no process behind, however this ends.
 	defer func() { err = errors.Join(err, service.OnShutdown(context.Background())) }()
 

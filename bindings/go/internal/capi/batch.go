@@ -9,7 +9,7 @@ package capi
 import "C"
 
 import (
-	"iter"
+	"runtime"
 	"syscall"
 	"unsafe"
 )
@@ -45,64 +45,107 @@ type Event struct {
 // one is closed, and once its queue is full, its output is not read: so it must be closed.
 type Batch struct {
 	handle[*C.coreproc_batch]
+	id     uint64
 	events *C.coreproc_event
 	count  int
 	stride int
-	data   string // of all events, one after another
+	next   int
+
+	data string  // of the events from next on, and the byte that may be between two
+	last uintptr // where, in C, the data of the event before next ended
 }
 
 // newBatch copies the payload of a batch into one piece of Go memory.
 func newBatch(pointer *C.coreproc_batch, events *C.coreproc_event, count, stride int) *Batch {
 	batch := &Batch{events: events, count: count, stride: stride}
 	batch.own(pointer, func(p *C.coreproc_batch) { C.coreproc_batch_free(p) })
-	size := 0
-	for i := range count {
-		size += int(batch.at(i).len)
+	if count > 0 {
+		batch.id = uint64(events.process_id)
 	}
-	if size > 0 {
-		data := make([]byte, 0, size)
-		for i := range count {
-			event := batch.at(i)
-			data = append(data, unsafe.Slice((*byte)(event.data), int(event.len))...)
-		}
-		batch.data = unsafe.String(unsafe.SliceData(data), len(data))
-	}
+	batch.data = batch.payload()
 	return batch
+}
+
+// payload is the data of all events. Mostly they lie side by side, or with the "\n" of a line between them,
+// and are copied by the run.
+func (b *Batch) payload() string {
+	size, last := 0, uintptr(0)
+	for i := range b.count {
+		event := b.at(i)
+		if event.len > 0 {
+			size += gap(event, last) + int(event.len)
+			last = end(event)
+		}
+	}
+	if size == 0 {
+		return ""
+	}
+	data := make([]byte, 0, size)
+	var run *C.uint8_t
+	length := 0
+	last = 0
+	for i := range b.count {
+		event := b.at(i)
+		switch {
+		case event.len == 0:
+			continue
+		case run != nil && uintptr(unsafe.Pointer(event.data)) == last+uintptr(gap(event, last)):
+			length += gap(event, last) + int(event.len)
+		default:
+			data = append(data, unsafe.Slice((*byte)(run), length)...)
+			run, length = event.data, int(event.len)
+		}
+		last = end(event)
+	}
+	data = append(data, unsafe.Slice((*byte)(run), length)...)
+	return unsafe.String(unsafe.SliceData(data), len(data))
+}
+
+// gap is 1 if exactly one byte lies between the last data and those of the event, else 0.
+func gap(event *C.coreproc_event, last uintptr) int {
+	if last != 0 && uintptr(unsafe.Pointer(event.data)) == last+1 {
+		return 1
+	}
+	return 0
+}
+
+// end is where the data of an event end.
+func end(event *C.coreproc_event) uintptr {
+	return uintptr(unsafe.Pointer(event.data)) + uintptr(event.len)
 }
 
 func (b *Batch) at(i int) *C.coreproc_event {
 	return (*C.coreproc_event)(unsafe.Add(unsafe.Pointer(b.events), i*b.stride))
 }
 
-// Len is the number of events.
-func (b *Batch) Len() int { return b.count }
+// ProcessID is whose events these are.
+func (b *Batch) ProcessID() uint64 { return b.id }
 
-// ProcessID is whose events these are; 0 once the batch is closed.
-func (b *Batch) ProcessID() uint64 {
-	if _, err := b.acquire(); err != nil || b.count == 0 {
+// Left is how many events Next has not given yet; 0 once the batch is closed.
+func (b *Batch) Left() int {
+	if b.closed.Load() {
 		return 0
 	}
-	defer b.release()
-	return uint64(b.at(0).process_id)
+	return b.count - b.next
 }
 
-// Events gives the events in order; none once the batch is closed.
-func (b *Batch) Events() iter.Seq[Event] {
-	return func(yield func(Event) bool) {
-		if _, err := b.acquire(); err != nil {
-			return
-		}
-		defer b.release()
-		rest := b.data
-		for i := range b.count {
-			event := b.at(i)
-			data := rest[:int(event.len)]
-			rest = rest[len(data):]
-			if !yield(newEvent(event, data)) {
-				return
-			}
-		}
+// Next gives the next event, in order; false after the last, and once the batch is closed.
+func (b *Batch) Next() (Event, bool) {
+	if b.Left() == 0 {
+		return Event{}, false
 	}
+	event := b.at(b.next)
+	b.next++
+	data := ""
+	if event.len > 0 {
+		start := gap(event, b.last)
+		stop := start + int(event.len)
+		data, b.data = b.data[start:stop], b.data[stop:]
+		b.last = end(event)
+	}
+	converted := newEvent(event, data)
+	runtime.KeepAlive(b)
+	return converted, true
 }
 
 func newEvent(event *C.coreproc_event, data string) Event {

@@ -7,6 +7,8 @@ package capi
 #cgo nocallback coreproc_command_new
 #cgo noescape coreproc_command_arg
 #cgo nocallback coreproc_command_arg
+#cgo noescape coreproc_command_arg0
+#cgo nocallback coreproc_command_arg0
 #cgo noescape coreproc_command_env_whole
 #cgo nocallback coreproc_command_env_whole
 #cgo noescape coreproc_command_cwd
@@ -15,6 +17,10 @@ package capi
 #cgo nocallback coreproc_command_search_path
 #cgo noescape coreproc_command_stdio
 #cgo nocallback coreproc_command_stdio
+#cgo noescape coreproc_command_capture
+#cgo nocallback coreproc_command_capture
+#cgo noescape coreproc_command_detach
+#cgo nocallback coreproc_command_detach
 #cgo noescape coreproc_command_timeout
 #cgo nocallback coreproc_command_timeout
 #cgo noescape coreproc_command_stop_options
@@ -116,6 +122,18 @@ func (c *Command) Args(args ...string) error {
 	return nil
 }
 
+// Arg0 is the name under which the program sees itself; unless told, what it was named by.
+func (c *Command) Arg0(name string) error {
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	data, size := text(name)
+	var cerr *C.coreproc_error
+	return check(C.coreproc_command_arg0(pointer, data, size, &cerr), cerr)
+}
+
 // Env is the child's whole environment, each entry "KEY=VALUE"; nothing is inherited.
 func (c *Command) Env(entries []string) error {
 	size := 0
@@ -177,6 +195,28 @@ func (c *Command) Stdio(stream Stream, mode StdioMode) error {
 	defer c.release()
 	var cerr *C.coreproc_error
 	return check(C.coreproc_command_stdio(pointer, C.uint32_t(stream), C.uint32_t(mode), &cerr), cerr)
+}
+
+// Capture is how much of the output is kept; 0: what the service says; [Unlimited]: nothing.
+func (c *Command) Capture(bytes uint64) error {
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_command_capture(pointer, C.uint64_t(bytes), &cerr), cerr)
+}
+
+// Detach lets the child outlive this program: in a session of its own, its outputs in files that are followed.
+func (c *Command) Detach() error {
+	pointer, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_command_detach(pointer, &cerr), cerr)
 }
 
 // Timeout is how long the child may run until it is stopped; 0: for ever.

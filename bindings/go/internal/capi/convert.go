@@ -45,3 +45,9 @@ func goBytes(bytes *C.coreproc_bytes) []byte {
 	copy(copied, unsafe.Slice((*byte)(C.coreproc_bytes_data(bytes)), length))
 	return copied
 }
+
+// goString is goBytes as a string.
+func goString(bytes *C.coreproc_bytes) string {
+	copied := goBytes(bytes)
+	return unsafe.String(unsafe.SliceData(copied), len(copied))
+}

@@ -27,6 +27,7 @@ func (h *handle[P]) own(pointer P, free func(P)) {
 // acquire gives the pointer for one call, or ErrClosed.
 func (h *handle[P]) acquire() (P, error) {
 	var none P
+	stress()
 	if h.closed.Load() {
 		return none, ErrClosed
 	}
@@ -42,6 +43,7 @@ func (h *handle[P]) acquire() (P, error) {
 }
 
 func (h *handle[P]) release() {
+	stress()
 	if h.refs.Add(-1) == 0 {
 		h.free(h.pointer)
 	}

@@ -1,4 +1,4 @@
-//go:build !coreproc_tree
+//go:build !coreproc_tree && !coreproc_vendor
 
 package capi
 

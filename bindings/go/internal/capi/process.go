@@ -21,6 +21,8 @@ package capi
 #cgo nocallback coreproc_process_write
 #cgo noescape coreproc_process_close_stdin
 #cgo nocallback coreproc_process_close_stdin
+#cgo noescape coreproc_process_close_output
+#cgo nocallback coreproc_process_close_output
 #cgo noescape coreproc_process_free
 #cgo nocallback coreproc_process_free
 */
@@ -71,6 +73,7 @@ const (
 	FlagPartial       Flags = C.COREPROC_FLAG_PARTIAL
 	FlagNoNewline     Flags = C.COREPROC_FLAG_NO_NEWLINE
 	FlagDrainBound    Flags = C.COREPROC_FLAG_DRAIN_BOUND
+	FlagLost          Flags = C.COREPROC_FLAG_LOST
 )
 
 // Info is what the library knows of a process at one moment. The clocks are in nanoseconds.
@@ -140,6 +143,23 @@ func (p *Process) Info() (Info, error) {
 
 // Output is what the capture holds now, both streams in order of arrival; nil when empty.
 func (p *Process) Output() ([]byte, error) {
+	bytes, err := p.captured()
+	if err != nil {
+		return nil, err
+	}
+	return goBytes(bytes), nil
+}
+
+// OutputString is Output as a string.
+func (p *Process) OutputString() (string, error) {
+	bytes, err := p.captured()
+	if err != nil {
+		return "", err
+	}
+	return goString(bytes), nil
+}
+
+func (p *Process) captured() (*C.coreproc_bytes, error) {
 	pointer, err := p.acquire()
 	if err != nil {
 		return nil, err
@@ -150,7 +170,7 @@ func (p *Process) Output() ([]byte, error) {
 	if err := check(C.coreproc_process_output(pointer, &bytes, &cerr), cerr); err != nil {
 		return nil, err
 	}
-	return goBytes(bytes), nil
+	return bytes, nil
 }
 
 // Signal sends a signal; 0 only looks whether the process runs. [ErrNotRunning] once it exited.
@@ -217,4 +237,16 @@ func (p *Process) CloseStdin() error {
 	defer p.release()
 	var cerr *C.coreproc_error
 	return check(C.coreproc_process_close_stdin(pointer, &cerr), cerr)
+}
+
+// CloseOutput closes our end of an output: what is in the pipe is lost, and whoever writes to it from now on
+// gets a SIGPIPE. It may be called again.
+func (p *Process) CloseOutput(stream Stream) error {
+	pointer, err := p.acquire()
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_process_close_output(pointer, C.uint32_t(stream), &cerr), cerr)
 }

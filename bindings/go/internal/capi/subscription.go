@@ -44,7 +44,7 @@ import (
 	"unsafe"
 )
 
-// Subscription gives the events of the processes that were spawned after it opened.
+// Subscription gives the events of processes that were spawned after it opened.
 type Subscription struct {
 	handle[*C.coreproc_subscription]
 	ready *os.File // readable while events may wait, and when the stream has ended
@@ -62,12 +62,13 @@ const (
 
 // SubscriptionOptions say what a subscription is to see.
 type SubscriptionOptions struct {
+	Named        bool     // only processes whose command named it, see [Command.Subscribe]
 	Delivery     Delivery // 0: lines
 	QueueBytes   uint64   // for each process; 0: 1 MiB
 	MaxLineBytes uint64   // 0: 1 MiB
 }
 
-// Subscribe opens a subscription to all processes of the service.
+// Subscribe opens a subscription.
 func (s *Service) Subscribe(options SubscriptionOptions) (*Subscription, error) {
 	service, err := s.acquire()
 	if err != nil {
@@ -76,9 +77,13 @@ func (s *Service) Subscribe(options SubscriptionOptions) (*Subscription, error) 
 	defer s.release()
 	coptions := C.coreproc_subscription_options{
 		struct_size:    C.uint32_t(unsafe.Sizeof(C.coreproc_subscription_options{})),
+		scope:          C.COREPROC_SUBSCRIBE_ALL,
 		delivery:       C.uint32_t(options.Delivery),
 		queue_bytes:    C.uint64_t(options.QueueBytes),
 		max_line_bytes: C.uint64_t(options.MaxLineBytes),
+	}
+	if options.Named {
+		coptions.scope = C.COREPROC_SUBSCRIBE_NAMED
 	}
 	var pointer *C.coreproc_subscription
 	var cerr *C.coreproc_error

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// What the children write, as in ../shared/pattern.h, so that every host can prove that it read it all.
+
+const (
+	lineBytes    = 80
+	patternLines = 4096
+	helloBytes   = 64
+	fnvOffset    = 0xcbf29ce484222325
+	fnvPrime     = 0x100000001b3
+)
+
+// sumLines is the sum of the hashes of the lines: lines of two streams may come in either order.
+func sumLines(output []byte) uint64 {
+	sum := uint64(0)
+	for line := range bytes.Lines(output) {
+		hash := uint64(fnvOffset)
+		for _, letter := range bytes.TrimSuffix(line, []byte("\n")) {
+			hash = (hash ^ uint64(letter)) * fnvPrime
+		}
+		sum += hash
+	}
+	return sum
+}
+
+// addLine is the checksum of a stream of lines: order matters, and it is cheap enough not to be what is measured.
+func addLine(checksum uint64, line string) uint64 {
+	if len(line) < 8 {
+		return checksum * fnvPrime
+	}
+	return checksum*fnvPrime + binary.LittleEndian.Uint64([]byte(line[:8]))
+}
+
+// pattern is what flood writes again and again.
+func pattern() []byte {
+	all := make([]byte, 0, lineBytes*patternLines)
+	for line := range uint32(patternLines) {
+		all = fmt.Appendf(all, "%08x", line*2654435761)
+		for column := uint32(8); column < lineBytes-1; column++ {
+			all = append(all, byte('a'+(line+column)%26))
+		}
+		all = append(all, '\n')
+	}
+	return all
+}
+
+// isEnd says whether tail is the end of so many bytes of flood's output.
+func isEnd(tail []byte, total int) error {
+	all := pattern()
+	for offset := total - len(tail); len(tail) > 0; {
+		start := offset % len(all)
+		piece := min(len(tail), len(all)-start)
+		if !bytes.Equal(tail[:piece], all[start:start+piece]) {
+			return fmt.Errorf("the output differs from what the child wrote")
+		}
+		tail, offset = tail[piece:], offset+piece
+	}
+	return nil
+}

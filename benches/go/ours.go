@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"dappco.re/go/core"
+	process "dappco.re/go/core/process"
+)
+
+// ours is package process, as its callers use it.
+type ours struct {
+	service *process.Service
+	core    *core.Core
+}
+
+// newOurs has a Core with who listens for lines. A service without a Core reads and keeps output, and hands it
+// to nobody.
+func newOurs(lines bool) (contender, error) {
+	var c *core.Core
+	if lines {
+		c = core.New()
+	}
+	service, err := process.NewService(process.Options{})(c)
+	if err != nil {
+		return nil, err
+	}
+	return &ours{service.(*process.Service), c}, nil
+}
+
+func code(err error) (ended, error) {
+	var exit *process.ExitError
+	switch {
+	case err == nil:
+		return ended{}, nil
+	case errors.As(err, &exit):
+		return ended{exit.ExitCode(), exit.Signal() == syscall.SIGKILL}, nil
+	default:
+		return ended{}, err
+	}
+}
+
+func (o *ours) run(child string, args ...string) ([]byte, int, error) {
+	output, err := o.service.Run(context.Background(), child, args...)
+	end, err := code(err)
+	return []byte(output), end.code, err
+}
+
+func (o *ours) lines(handle func(string), child string, args ...string) error {
+	o.core.RegisterAction(func(_ *core.Core, message core.Message) core.Result {
+		if output, ok := message.(process.ActionProcessOutput); ok {
+			handle(output.Line)
+		}
+		return core.Result{OK: true}
+	})
+	running, err := o.service.Start(context.Background(), child, args...)
+	if err != nil {
+		return err
+	}
+	return running.Wait()
+}
+
+func (o *ours) captured(child string, args ...string) ([]byte, error) {
+	running, err := o.service.Start(context.Background(), child, args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := running.Wait(); err != nil {
+		return nil, err
+	}
+	return running.OutputBytes(), nil
+}
+
+func (o *ours) start(grace time.Duration, child string, args ...string) (live, error) {
+	running, err := o.service.StartWithOptions(context.Background(), process.RunOptions{
+		Command: child, Args: args, GracePeriod: grace,
+	})
+	return oursLive{running}, err
+}
+
+type oursLive struct{ *process.Process }
+
+func (l oursLive) wait() (ended, error) { return code(l.Wait()) }
+func (l oursLive) stop()                { _ = l.Shutdown() }
+func (l oursLive) endInput() error      { return l.CloseStdin() }

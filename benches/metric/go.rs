@@ -1,0 +1,185 @@
+//! The same work from Go: package process, os/exec, and a plain manager of a goroutine for each stream, which
+//! stands in for the pure Go module that the binding replaces.
+
+use super::ring;
+use super::session::{Metric, Session};
+use crate::Fallible;
+use crate::harness::check;
+use crate::harness::figures::Figures;
+use crate::harness::goal::{Bound, Goal, Reference};
+use crate::harness::report::Better;
+use crate::harness::round::{Contender, PAGE, Samples, Workload};
+
+const OS_EXEC: Reference = Reference::Peer("os-exec");
+const MANAGER: Reference = Reference::Peer("go-manager");
+
+pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
+    spawn(session, "one at a time", session.count(400, 50), 1, [1.2, 2.5])?;
+    spawn(session, "64 at a time", session.count(1000, 200), 64, [2.0, 3.0])?;
+    bytes(session)?;
+    lines(session)?;
+    latency(session)?;
+    idle(session)?;
+    let count = session.count(1000, 100);
+    stop(session, count, 0)?;
+    stop(session, count, count / 50)?;
+    let contenders = with_limit(session, "ring", &ring::arguments(session), &[("Go", "go-ours")]);
+    ring::measure_with(session, contenders, 0.8)
+}
+
+fn all(session: &Session, workload: &str, arguments: &[String]) -> Vec<Contender> {
+    let named = [("Go", "go-ours"), ("os-exec", "os-exec"), ("go-manager", "go-manager")];
+    named.iter().filter_map(|(name, implementation)| session.one(name, implementation, workload, arguments)).collect()
+}
+
+fn with_limit(
+    session: &Session,
+    workload: &str,
+    arguments: &[String],
+    others: &[(&'static str, &str)],
+) -> Vec<Contender> {
+    [("limit", "limit")]
+        .iter()
+        .chain(others)
+        .filter_map(|(name, implementation)| session.one(name, implementation, workload, arguments))
+        .collect()
+}
+
+fn report(
+    session: &mut Session,
+    samples: &Samples,
+    (name, unit, better): (&str, &'static str, Better),
+    goal: Vec<Bound>,
+    figure: &dyn Fn(&Figures) -> Fallible<f64>,
+) -> Fallible<()> {
+    session.report(samples, &Metric { name, unit, better, goal: Goal(goal), figure })
+}
+
+fn spawn(session: &mut Session, name: &str, count: usize, in_flight: usize, factors: [f64; 2]) -> Fallible<()> {
+    let arguments = [session.child("hello"), count.to_string(), in_flight.to_string()];
+    let (bytes, checksum) = check::hello_total(count);
+    let title = format!("spawn → exit, {name}");
+    let samples = session.run(&Workload {
+        title: &format!("{title}, from Go"),
+        contenders: all(session, "spawn", &arguments),
+        rounds: session.rounds(9),
+        stamps: 0,
+        check: &|figures| {
+            figures.expect("bytes", bytes)?;
+            figures.expect("checksum", format!("{checksum:016x}"))
+        },
+    })?;
+    let goal = vec![Bound::AtLeast(factors[0], OS_EXEC), Bound::AtLeast(factors[1], MANAGER)];
+    report(session, &samples, (&title, "children/s", Better::Higher), goal, &|figures| figures.number("per_second"))?;
+    let title = format!("parent CPU per spawn, {name}");
+    report(session, &samples, (&title, "µs", Better::Lower), Vec::new(), &|figures| figures.number("cpu_us"))
+}
+
+fn bytes(session: &mut Session) -> Fallible<()> {
+    let name = "bytes captured, no listener";
+    let lines = session.count(4_000_000, 200_000);
+    let arguments = [session.child("flood"), lines.to_string(), "bytes".to_owned()];
+    let mut contenders = all(session, "output", &arguments);
+    contenders.extend(session.one("limit", "limit", "output", &arguments));
+    let samples = session.run(&Workload {
+        title: &format!("{name}, from Go"),
+        contenders,
+        rounds: session.rounds(5),
+        stamps: 0,
+        check: &|figures| figures.expect("bytes", lines * check::LINE_BYTES),
+    })?;
+    let goal = vec![Bound::AtLeast(0.8, Reference::Limit)];
+    report(session, &samples, (name, "MB/s", Better::Higher), goal, &|figures| {
+        Ok(figures.number("bytes_per_second")? / 1e6)
+    })
+}
+
+fn lines(session: &mut Session) -> Fallible<()> {
+    let lines = session.count(2_000_000, 100_000);
+    let arguments = [session.child("flood"), lines.to_string(), "lines".to_owned()];
+    let checksum = check::Pattern::new().checksum(lines as u64);
+    let samples = session.run(&Workload {
+        title: "80-byte lines to a handler, from Go",
+        contenders: all(session, "output", &arguments),
+        rounds: session.rounds(5),
+        stamps: 0,
+        check: &|figures| {
+            figures.expect("bytes", lines * check::LINE_BYTES)?;
+            figures.expect("lines", lines)?;
+            figures.expect("checksum", format!("{checksum:016x}"))
+        },
+    })?;
+    let goal = vec![Bound::AtLeast(3.2, MANAGER)];
+    let name = "80-byte lines captured and delivered, a call each";
+    report(session, &samples, (name, "M lines/s", Better::Higher), goal, &|figures| {
+        Ok(figures.number("lines_per_second")? / 1e6)
+    })?;
+    let name = "allocations per line";
+    report(session, &samples, (name, "allocations", Better::Lower), Vec::new(), &|figures| {
+        figures.number("allocations_per_line")
+    })
+}
+
+fn latency(session: &mut Session) -> Fallible<()> {
+    let count = session.count(400, 100);
+    let arguments = [session.child("stamp"), PAGE.to_owned(), count.to_string(), "1000".to_owned()];
+    let samples = session.run(&Workload {
+        title: "exit → known, from Go",
+        contenders: all(session, "latency", &arguments),
+        rounds: session.rounds(5),
+        stamps: count,
+        check: &|_| Ok(()),
+    })?;
+    for (name, figure, factor) in [("p50", "p50_us", 0.6), ("p99", "p99_us", 0.2)] {
+        let name = format!("exit → known, {name}");
+        let goal = vec![Bound::AtMost(factor, MANAGER)];
+        report(session, &samples, (&name, "µs", Better::Lower), goal, &|figures| figures.number(figure))?;
+    }
+    Ok(())
+}
+
+fn idle(session: &mut Session) -> Fallible<()> {
+    let count = session.count(1000, 100);
+    let arguments = [session.child("idle"), PAGE.to_owned(), count.to_string(), "16".to_owned()];
+    let samples = session.run(&Workload {
+        title: "live idle children, from Go",
+        contenders: all(session, "idle", &arguments),
+        rounds: session.rounds(3),
+        stamps: 0,
+        check: &|_| Ok(()),
+    })?;
+    let at_most = |value: f64| vec![Bound::AtMost(value, Reference::Absolute)];
+    let name = format!("memory per live idle child, {count} of them");
+    report(session, &samples, (&name, "bytes", Better::Lower), at_most(1536.0), &|figures| {
+        figures.number("rss_per_child")
+    })?;
+    for (what, before, after) in
+        [("threads", "threads_before", "threads_after"), ("goroutines", "goroutines_before", "goroutines_after")]
+    {
+        let name = format!("{what} added by {count} children");
+        report(session, &samples, (&name, what, Better::Lower), at_most(0.0), &|figures| {
+            Ok(figures.number(after)? - figures.number(before)?)
+        })?;
+    }
+    Ok(())
+}
+
+fn stop(session: &mut Session, count: usize, stubborn: usize) -> Fallible<()> {
+    let grace_ms = 500;
+    let arguments =
+        [session.child("idle"), PAGE.to_owned(), count.to_string(), stubborn.to_string(), grace_ms.to_string()];
+    let mut title = format!("stop {count} children");
+    let mut goal = vec![Bound::AtMost(1.1, Reference::BestPeer)];
+    if stubborn > 0 {
+        title += &format!(", {stubborn} of them stubborn");
+        goal.push(Bound::AtMost(2.0 * f64::from(grace_ms), Reference::Absolute));
+    }
+    let samples = session.run(&Workload {
+        title: &format!("{title}, from Go"),
+        contenders: all(session, "stop", &arguments),
+        rounds: session.rounds(if stubborn > 0 { 3 } else { 5 }),
+        stamps: 0,
+        check: &|figures| figures.expect("by_kill", stubborn),
+    })?;
+    report(session, &samples, (&title, "ms", Better::Lower), goal, &|figures| figures.number("ms"))
+}

@@ -1,0 +1,125 @@
+/* A daemon: holds a PID file, serves its health, is registered, and stops on SIGTERM or SIGINT.
+ *
+ *   daemon FOLDER
+ *
+ * What it keeps is in FOLDER: daemon.pid, and the registry in which daemonctl finds it. What it shows: the options of
+ * a daemon, a check of one's own, the order in which things start and stop, and who frees what.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <coreproc.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "daemon.h"
+
+/* Prints the error, and frees it: it has one owner, the caller it was written to. */
+static int fail(coreproc_error *error) {
+  fprintf(stderr, "daemon: %s\n", coreproc_error_message(error));
+  coreproc_error_free(error);
+  return -1;
+}
+
+/* ---- the check ---- */
+
+/* Is there room where the daemon writes? Runs for each question, on a thread of the library; it may block. */
+static int32_t has_room(coreproc_check_answer *answer, void *user_data) {
+  const char *folder = user_data;
+  struct statvfs file_system;
+  char reason[256];
+  if (statvfs(folder, &file_system) != 0)
+    snprintf(reason, sizeof reason, "%s: %s", folder, strerror(errno));
+  else if (file_system.f_bavail == 0)
+    snprintf(reason, sizeof reason, "%s: no space left", folder);
+  else
+    return 0;
+  coreproc_check_answer_reason(answer, reason, strlen(reason), NULL);
+  return 1;
+}
+
+/* ---- the daemon ---- */
+
+static coreproc_result new_daemon(const char *folder, const coreproc_registry *registry,
+                                  coreproc_daemon **daemon, coreproc_error **error) {
+  char pid_file[4096];
+  snprintf(pid_file, sizeof pid_file, "%s/daemon.pid", folder);
+
+  /* PID, start, folder and program are filled in when it starts. */
+  coreproc_daemon_entry entry = {
+      .struct_size = sizeof entry,
+      .code = EXAMPLE_CODE,
+      .code_len = strlen(EXAMPLE_CODE),
+      .daemon = EXAMPLE_DAEMON,
+      .daemon_len = strlen(EXAMPLE_DAEMON),
+  };
+  coreproc_daemon_options options = {
+      .struct_size = sizeof options,
+      .shutdown_timeout_ms = 10000,
+      .pid_file = pid_file,
+      .pid_file_len = strlen(pid_file),
+      /* Port 0: any that is free. The registry says which. */
+      .health_address = "127.0.0.1:0",
+      .health_address_len = strlen("127.0.0.1:0"),
+      .registry = registry,
+      .entry = &entry,
+  };
+  return coreproc_daemon_new(&options, daemon, error);
+}
+
+static int print_where(coreproc_daemon *daemon) {
+  coreproc_bytes *address = NULL;
+  coreproc_error *error = NULL;
+  if (coreproc_daemon_health_address(daemon, &address, &error) != COREPROC_OK)
+    return fail(error);
+  printf("daemon: serves http://%.*s/health\n", (int)coreproc_bytes_len(address),
+         (const char *)coreproc_bytes_data(address));
+  coreproc_bytes_free(address);
+  return fflush(stdout) == 0 ? 0 : -1;
+}
+
+static int run(char *folder, coreproc_daemon *daemon) {
+  coreproc_error *error = NULL;
+  /* Nobody owns the folder's name but main, which outlives the daemon: nothing to destroy. */
+  if (coreproc_daemon_add_check(daemon, "room", strlen("room"), has_room, folder, NULL, &error) !=
+      COREPROC_OK)
+    return fail(error);
+  /* Before the start, so that no signal is missed. */
+  if (coreproc_daemon_stop_on_signals(daemon, &error) != COREPROC_OK)
+    return fail(error);
+  /* Fails, and says who it is, where another one holds the PID file. */
+  if (coreproc_daemon_start(daemon, &error) != COREPROC_OK)
+    return fail(error);
+  if (print_where(daemon) != 0)
+    return -1;
+  /* A real one would do its work on other threads. */
+  if (coreproc_daemon_run(daemon, &error) != COREPROC_OK)
+    return fail(error);
+  printf("daemon: has stopped\n");
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  if (argc != 2) {
+    fprintf(stderr, "usage: daemon FOLDER\n");
+    return EXIT_FAILURE;
+  }
+  char registry_folder[4096];
+  coreproc_registry *registry = NULL;
+  coreproc_daemon *daemon = NULL;
+  coreproc_error *error = NULL;
+
+  registry_path(argv[1], registry_folder, sizeof registry_folder);
+  coreproc_result result =
+      coreproc_registry_new(registry_folder, strlen(registry_folder), &registry, &error);
+  if (result == COREPROC_OK)
+    result = new_daemon(argv[1], registry, &daemon, &error);
+  int outcome = result == COREPROC_OK ? run(argv[1], daemon) : fail(error);
+
+  /* The last reference to a daemon that still runs, after a failure, gives everything back. */
+  coreproc_daemon_free(daemon);
+  coreproc_registry_free(registry);
+  return outcome == 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

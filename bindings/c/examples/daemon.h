@@ -1,0 +1,16 @@
+/* What the daemon and the program that controls it agree on. */
+#ifndef EXAMPLE_DAEMON_H
+#define EXAMPLE_DAEMON_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#define EXAMPLE_CODE "coreproc-examples"
+#define EXAMPLE_DAEMON "daemon"
+
+/* Usually it is the user's, for which coreproc_registry_new takes NULL; an example keeps to its own folder. */
+static inline void registry_path(const char *folder, char *path, size_t size) {
+  snprintf(path, size, "%s/daemons", folder);
+}
+
+#endif

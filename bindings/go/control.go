@@ -1,0 +1,125 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"dappco.re/go/core/process/internal/capi"
+)
+
+// Kill sends SIGKILL, to the group with KillGroup, and does not wait. Killing what has ended is fine.
+func (p *ManagedProcess) Kill() error {
+	return p.kill(p.scope)
+}
+
+func (p *ManagedProcess) kill(scope capi.Scope) error {
+	if p.handle == nil {
+		return nil
+	}
+	err := p.handle.Kill(scope)
+	if errors.Is(err, capi.ErrNotRunning) {
+		return nil
+	}
+	return err
+}
+
+// Shutdown sends SIGTERM, and SIGKILL when the process has not ended within its GracePeriod; without
+// one it is Kill. It does not wait. A second Shutdown does not wait for the grace period. With KillGroup
+// both signals go to the group.
+func (p *ManagedProcess) Shutdown() error {
+	if p.handle == nil {
+		return nil
+	}
+	return p.handle.Stop()
+}
+
+// Signal sends a signal, to the group with KillGroup; 0 only looks whether the process runs. It must be a
+// syscall.Signal. ErrProcessNotRunning if the process has ended.
+func (p *ManagedProcess) Signal(signal os.Signal) error {
+	number, err := signalNumber(signal)
+	if err != nil {
+		return err
+	}
+	// A group may outlive its leader; the process is the leader.
+	if p.handle == nil || p.scope == capi.ScopeGroup && !p.lives() {
+		return ErrProcessNotRunning
+	}
+	return translate(p.handle.Signal(number, p.scope))
+}
+
+// SendInput writes to the process's stdin, and waits while the process does not read. After CloseStdin,
+// or when nobody reads any more, it is ErrStdinNotAvailable; ErrProcessNotRunning if the process has
+// ended.
+func (p *ManagedProcess) SendInput(input string) error {
+	if p.handle == nil {
+		return ErrProcessNotRunning
+	}
+	for pause := time.Duration(0); ; {
+		written, err := p.write(input)
+		switch {
+		case err == nil:
+			pause = 0
+			if input = input[written:]; input == "" {
+				return nil
+			}
+		case errors.Is(err, capi.ErrTimedOut):
+			pause = min(max(2*pause, time.Millisecond), longestPause)
+			time.Sleep(pause)
+		case errors.Is(err, capi.ErrStdinClosed) && !p.lives():
+			return fmt.Errorf("%w: %w", ErrProcessNotRunning, err)
+		default:
+			return translate(err)
+		}
+	}
+}
+
+// Writing to a full pipe waits in the library, on a thread. Few may do so at a time, and not for long: a
+// process that does not read costs its writers a look now and then, and no thread.
+const (
+	longestWrite = 20 * time.Millisecond
+	longestPause = 50 * time.Millisecond
+)
+
+var writers = make(chan struct{}, 4)
+
+// write writes at least a byte of the input, or is ErrTimedOut.
+func (p *ManagedProcess) write(input string) (int, error) {
+	written, err := p.handle.Write(input, 0)
+	if !errors.Is(err, capi.ErrTimedOut) {
+		return written, err
+	}
+	select {
+	case writers <- struct{}{}:
+		defer func() { <-writers }()
+		return p.handle.Write(input, longestWrite)
+	default:
+		return written, err
+	}
+}
+
+// CloseStdin closes the process's stdin, which is the end of its input. It may be called again, also when the
+// process has ended.
+func (p *ManagedProcess) CloseStdin() error {
+	if p.handle == nil {
+		return nil
+	}
+	return p.handle.CloseStdin()
+}
+
+// lives says whether the process itself has not ended.
+func (p *ManagedProcess) lives() bool {
+	info, err := p.handle.Info()
+	return err == nil && info.State == capi.StateRunning
+}
+
+// signalNumber is the signal as a number, which only those of this system have.
+func signalNumber(signal os.Signal) (syscall.Signal, error) {
+	number, ok := signal.(syscall.Signal)
+	if !ok {
+		return 0, fmt.Errorf("signal: not a signal of this system: %v", signal)
+	}
+	return number, nil
+}

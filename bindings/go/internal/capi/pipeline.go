@@ -1,0 +1,131 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_pipeline_new
+#cgo nocallback coreproc_pipeline_new
+#cgo noescape coreproc_pipeline_add
+#cgo nocallback coreproc_pipeline_add
+#cgo noescape coreproc_pipeline_after
+#cgo nocallback coreproc_pipeline_after
+#cgo noescape coreproc_pipeline_allow_failure
+#cgo nocallback coreproc_pipeline_allow_failure
+#cgo noescape coreproc_pipeline_problems
+#cgo nocallback coreproc_pipeline_problems
+#cgo noescape coreproc_pipeline_free
+#cgo nocallback coreproc_pipeline_free
+*/
+import "C"
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Pipeline is a graph of specs. It belongs to one goroutine at a time.
+type Pipeline struct {
+	handle[*C.coreproc_pipeline]
+}
+
+// NewPipeline is an empty pipeline.
+func NewPipeline() (*Pipeline, error) {
+	var pointer *C.coreproc_pipeline
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_pipeline_new(&pointer, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	pipeline := new(Pipeline)
+	pipeline.own(pointer, func(p *C.coreproc_pipeline) { C.coreproc_pipeline_free(p) })
+	return pipeline, nil
+}
+
+// Add adds a spec that runs a copy of the command, and gives its index: they count from 0.
+func (p *Pipeline) Add(name string, command *Command) (int, error) {
+	pointer, err := p.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer p.release()
+	commandPointer, err := command.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer command.release()
+	data, size := text(name)
+	var index C.size_t
+	var cerr *C.coreproc_error
+	err = check(C.coreproc_pipeline_add(pointer, data, size, commandPointer, &index, &cerr), cerr)
+	return int(index), err
+}
+
+// After starts a spec after the ones of these names have ended.
+func (p *Pipeline) After(spec int, names ...string) error {
+	pointer, err := p.acquire()
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	for _, name := range names {
+		data, size := text(name)
+		var cerr *C.coreproc_error
+		if err := check(C.coreproc_pipeline_after(pointer, C.size_t(spec), data, size, &cerr), cerr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AllowFailure lets what comes after a spec run although it failed.
+func (p *Pipeline) AllowFailure(spec int) error {
+	pointer, err := p.acquire()
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_pipeline_allow_failure(pointer, C.size_t(spec), 1, &cerr), cerr)
+}
+
+// ProblemKind says what is wrong with a spec; coreproc.h lists the kinds.
+type ProblemKind string
+
+// The kinds of problems that callers tell apart.
+const (
+	ProblemEmptyName           ProblemKind = "empty_name"
+	ProblemDuplicateName       ProblemKind = "duplicate_name"
+	ProblemEmptyDependency     ProblemKind = "empty_dependency"
+	ProblemDuplicateDependency ProblemKind = "duplicate_dependency"
+	ProblemSelfDependency      ProblemKind = "self_dependency"
+	ProblemUnknownDependency   ProblemKind = "unknown_dependency"
+	ProblemCycle               ProblemKind = "cycle"
+)
+
+// Problem is why a pipeline cannot run.
+type Problem struct {
+	Kind    ProblemKind `json:"kind"`
+	Specs   []int       `json:"specs"`   // those concerned, by index
+	Place   string      `json:"place"`   // such as "specs[3].after[0]"
+	Message string      `json:"message"` // what is wrong, in words
+}
+
+func (p Problem) Error() string { return p.Place + ": " + p.Message }
+
+// Problems tells all that is wrong with a pipeline; none when it can run.
+func (p *Pipeline) Problems() ([]Problem, error) {
+	pointer, err := p.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
+	var bytes *C.coreproc_bytes
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_pipeline_problems(pointer, &bytes, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	var problems []Problem
+	if err := json.Unmarshal(goBytes(bytes), &problems); err != nil {
+		return nil, fmt.Errorf("problems of a pipeline: %w", err)
+	}
+	return problems, nil
+}

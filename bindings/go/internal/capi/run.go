@@ -1,0 +1,148 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_run_start
+#cgo nocallback coreproc_run_start
+#cgo noescape coreproc_run_wait
+#cgo nocallback coreproc_run_wait
+#cgo noescape coreproc_run_cancel
+#cgo nocallback coreproc_run_cancel
+#cgo noescape coreproc_run_spec_get
+#cgo nocallback coreproc_run_spec_get
+#cgo noescape coreproc_run_info_get
+#cgo nocallback coreproc_run_info_get
+#cgo noescape coreproc_run_free
+#cgo nocallback coreproc_run_free
+*/
+import "C"
+
+import (
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// RunMode says in which order the specs of a pipeline run.
+type RunMode uint32
+
+// The orders, see coreproc.h.
+const (
+	RunAll        RunMode = C.COREPROC_RUN_ALL
+	RunSequential RunMode = C.COREPROC_RUN_SEQUENTIAL
+	RunParallel   RunMode = C.COREPROC_RUN_PARALLEL
+)
+
+// SpecState says how a spec ended.
+type SpecState uint32
+
+// How a spec can end.
+const (
+	SpecPassed    SpecState = C.COREPROC_SPEC_PASSED
+	SpecFailed    SpecState = C.COREPROC_SPEC_FAILED
+	SpecSkipped   SpecState = C.COREPROC_SPEC_SKIPPED
+	SpecCancelled SpecState = C.COREPROC_SPEC_CANCELLED
+	SpecTimedOut  SpecState = C.COREPROC_SPEC_TIMED_OUT
+)
+
+// SpecResult is what became of a spec.
+type SpecResult struct {
+	State    SpecState
+	ExitCode int            // -1 unless it exited by itself
+	Signal   syscall.Signal // that ended it, else 0
+	Flags    Flags
+	Error    string // why it did not pass; "" when it did
+	Output   string // both streams in order of arrival
+	Duration time.Duration
+}
+
+// Run is a pipeline under way, or what became of it.
+type Run struct {
+	handle[*C.coreproc_run]
+}
+
+// Start runs a pipeline, with no limit on how many specs run at a time. It does not wait.
+func (p *Pipeline) Start(service *Service, mode RunMode) (*Run, error) {
+	pointer, err := p.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
+	servicePointer, err := service.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer service.release()
+	options := C.coreproc_run_options{
+		struct_size: C.uint32_t(unsafe.Sizeof(C.coreproc_run_options{})),
+		mode:        C.uint32_t(mode),
+		limit:       C.COREPROC_UNLIMITED,
+	}
+	var started *C.coreproc_run
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_run_start(pointer, servicePointer, &options, &started, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	run := new(Run)
+	run.own(started, func(p *C.coreproc_run) { C.coreproc_run_free(p) })
+	return run, nil
+}
+
+// Wait waits until every spec has ended, on a thread of its own.
+func (r *Run) Wait() error {
+	pointer, err := r.acquire()
+	if err != nil {
+		return err
+	}
+	defer r.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_run_wait(pointer, -1, &cerr), cerr)
+}
+
+// Cancel stops what runs, and skips what waits, without waiting itself.
+func (r *Run) Cancel() error {
+	pointer, err := r.acquire()
+	if err != nil {
+		return err
+	}
+	defer r.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_run_cancel(pointer, &cerr), cerr)
+}
+
+// Duration is how long a run took that has ended.
+func (r *Run) Duration() (time.Duration, error) {
+	pointer, err := r.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer r.release()
+	info := C.coreproc_run_info{struct_size: C.uint32_t(unsafe.Sizeof(C.coreproc_run_info{}))}
+	var cerr *C.coreproc_error
+	err = check(C.coreproc_run_info_get(pointer, &info, &cerr), cerr)
+	return time.Duration(info.duration_ns), err
+}
+
+// Result is what became of a spec of a run that has ended.
+func (r *Run) Result(spec int) (SpecResult, error) {
+	pointer, err := r.acquire()
+	if err != nil {
+		return SpecResult{}, err
+	}
+	defer r.release()
+	result := C.coreproc_spec_result{struct_size: C.uint32_t(unsafe.Sizeof(C.coreproc_spec_result{}))}
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_run_spec_get(pointer, C.size_t(spec), &result, &cerr), cerr); err != nil {
+		return SpecResult{}, err
+	}
+	return SpecResult{
+		State:    SpecState(result.state),
+		ExitCode: int(result.exit_code),
+		Signal:   syscall.Signal(result.signal),
+		Flags:    Flags(result.flags),
+		Error:    string(unsafe.Slice((*byte)(unsafe.Pointer(result.error)), int(result.error_len))),
+		Output:   string(unsafe.Slice((*byte)(unsafe.Pointer(result.output)), int(result.output_len))),
+		Duration: time.Duration(result.duration_ns),
+	}, nil
+}

@@ -1,0 +1,5 @@
+//go:build !coreproc_gcstress
+
+package capi
+
+func stress() {}

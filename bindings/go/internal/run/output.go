@@ -1,0 +1,92 @@
+package run
+
+import (
+	"io"
+	"sync"
+	"unsafe"
+
+	"dappco.re/go/core/process/internal/capi"
+)
+
+// output brings a child's output to a Writer.
+type output struct {
+	writer io.Writer
+	stream capi.Stream
+	failed error // after it nothing is written
+
+	queue
+}
+
+// write writes data, and after a failure has whoever goes on writing to this output end by a SIGPIPE, as
+// when the reader of a pipeline has gone.
+func (o *output) write(core *capi.Process, data string) {
+	if o.failed != nil || data == "" {
+		return
+	}
+	// A Writer does not change what it is given, and nobody else has it.
+	bytes := unsafe.Slice(unsafe.StringData(data), len(data))
+	written, err := o.writer.Write(bytes)
+	if err == nil && written < len(bytes) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		o.failed = err
+		_ = core.CloseOutput(o.stream)
+	}
+}
+
+// queue decouples the two outputs of a child, so that a Writer that blocks does not hold up the other one
+// before much has come to wait. A goroutine writes while there is something to write.
+type queue struct {
+	mu      sync.Mutex
+	changed sync.Cond // L is &mu, once it is used
+	waiting []string
+	size    int
+	writing bool
+}
+
+// mostWaiting is how many bytes wait for a Writer before its child is no longer read from.
+const mostWaiting = 1 << 20
+
+// enqueue has data written by another goroutine. It waits while too much waits already.
+func (o *output) enqueue(core *capi.Process, data string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.changed.L = &o.mu
+	for o.size >= mostWaiting {
+		o.changed.Wait()
+	}
+	o.waiting = append(o.waiting, data)
+	o.size += len(data)
+	if !o.writing {
+		o.writing = true
+		go o.drain(core)
+	}
+}
+
+func (o *output) drain(core *capi.Process) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.waiting) > 0 {
+		data := o.waiting[0]
+		o.waiting = o.waiting[1:]
+		o.mu.Unlock()
+		o.write(core, data)
+		o.mu.Lock()
+		o.size -= len(data)
+		o.changed.Broadcast()
+	}
+	o.waiting = nil
+	o.writing = false
+	o.changed.Broadcast()
+}
+
+// flush waits until everything is written.
+func (o *output) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.changed.L = &o.mu
+	for o.writing {
+		o.changed.Wait()
+	}
+}

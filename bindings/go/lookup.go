@@ -1,0 +1,193 @@
+package process
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+)
+
+// Get finds a process by its id: one that runs, or has ended and was neither removed nor cleared.
+func (s *Service) Get(id string) (*Process, error) {
+	if s == nil {
+		return nil, ErrServiceNotInitialized
+	}
+	s.mu.RLock()
+	process := s.processes[id]
+	s.mu.RUnlock()
+	if process == nil {
+		return nil, fmt.Errorf("%w: %q", ErrProcessNotFound, id)
+	}
+	return process, nil
+}
+
+// List gives all processes, by the time of their start, then in the order of their ids.
+func (s *Service) List() []*Process {
+	return s.list(func(*Process) bool { return true })
+}
+
+// Running gives the processes that run, in the order of List.
+func (s *Service) Running() []*Process {
+	return s.list((*Process).IsRunning)
+}
+
+func (s *Service) list(wanted func(*Process) bool) []*Process {
+	if s == nil {
+		return nil
+	}
+	s.mu.RLock()
+	found := make([]*Process, 0, len(s.processes))
+	for _, process := range s.processes {
+		if wanted(process) {
+			found = append(found, process)
+		}
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(found, func(a, b *Process) int {
+		return cmp.Or(a.info.StartedAt.Compare(b.info.StartedAt), cmp.Compare(a.number, b.number))
+	})
+	return found
+}
+
+// Kill kills a process, as [ManagedProcess.Kill] does.
+func (s *Service) Kill(id string) error {
+	process, err := s.Get(id)
+	if err != nil {
+		return err
+	}
+	return process.Kill()
+}
+
+// Signal signals a process, as [ManagedProcess.Signal] does.
+func (s *Service) Signal(id string, signal os.Signal) error {
+	process, err := s.Get(id)
+	if err != nil {
+		return err
+	}
+	return process.Signal(signal)
+}
+
+// KillPID sends SIGKILL to the process with this pid: as Kill if it is one of this service's, else whatever it is.
+func (s *Service) KillPID(pid int) error {
+	process, err := s.withPID(pid)
+	if err != nil {
+		return ServiceError("kill", err)
+	}
+	if process != nil {
+		return process.Kill()
+	}
+	return sendSignal(pid, syscall.SIGKILL)
+}
+
+// SignalPID sends a signal to the process with this pid: as Signal if it is one of this service's, else whatever
+// it is.
+func (s *Service) SignalPID(pid int, signal os.Signal) error {
+	process, err := s.withPID(pid)
+	if err != nil {
+		return ServiceError("signal", err)
+	}
+	if process != nil {
+		return process.Signal(signal)
+	}
+	number, err := signalNumber(signal)
+	if err != nil {
+		return err
+	}
+	return sendSignal(pid, number)
+}
+
+// withPID finds the process of this service that has the pid now, or nil.
+func (s *Service) withPID(pid int) (*Process, error) {
+	if s == nil {
+		return nil, ErrServiceNotInitialized
+	}
+	if pid <= 0 {
+		return nil, fmt.Errorf("pid must be above 0: %d", pid)
+	}
+	for _, process := range s.Running() {
+		if process.info.PID == pid {
+			return process, nil
+		}
+	}
+	return nil, nil
+}
+
+// sendSignal signals a process that is none of the service's.
+func sendSignal(pid int, signal syscall.Signal) error {
+	err := syscall.Kill(pid, signal)
+	switch err {
+	case nil:
+		return nil
+	case syscall.ESRCH:
+		return fmt.Errorf("signal pid %d: %w: %w: %w", pid, ErrProcessNotFound, ErrProcessNotRunning, err)
+	default:
+		return fmt.Errorf("signal pid %d: %w", pid, err)
+	}
+}
+
+// Input writes to the stdin of a process, as [ManagedProcess.SendInput] does.
+func (s *Service) Input(id, input string) error {
+	process, err := s.Get(id)
+	if err != nil {
+		return err
+	}
+	return process.SendInput(input)
+}
+
+// CloseStdin closes the stdin of a process.
+func (s *Service) CloseStdin(id string) error {
+	process, err := s.Get(id)
+	if err != nil {
+		return err
+	}
+	return process.CloseStdin()
+}
+
+// Wait waits for a process, and returns its final state with the error of [ManagedProcess.Wait].
+func (s *Service) Wait(id string) (Info, error) {
+	process, err := s.Get(id)
+	if err != nil {
+		return Info{}, err
+	}
+	err = process.Wait()
+	return process.Info(), err
+}
+
+// Output is what a process has written up to now.
+func (s *Service) Output(id string) (string, error) {
+	process, err := s.Get(id)
+	if err != nil {
+		return "", err
+	}
+	return process.Output(), nil
+}
+
+// Remove forgets a process that has ended.
+func (s *Service) Remove(id string) error {
+	process, err := s.Get(id)
+	if err != nil {
+		return err
+	}
+	if process.IsRunning() {
+		return fmt.Errorf("remove %q: %w", id, errStillRunning)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.processes, id)
+	return nil
+}
+
+// Clear forgets every process that has ended.
+func (s *Service) Clear() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, process := range s.processes {
+		if !process.IsRunning() {
+			delete(s.processes, id)
+		}
+	}
+}

@@ -1,0 +1,337 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"dappco.re/go/core/process/internal/capi"
+	"dappco.re/go/core/process/internal/launch"
+)
+
+// RunSpec is a process of a pipeline, and what it comes after.
+type RunSpec struct {
+	Name    string // of its own in the pipeline
+	Command string
+	Args    []string
+	Dir     string
+	Env     []string // as in RunOptions
+	After   []string // the names of those that end before it starts
+	// AllowFailure lets those that come after it run although it failed; it counts as failed all the same.
+	AllowFailure bool
+}
+
+// RunResult is what became of a spec.
+type RunResult struct {
+	Name     string
+	Spec     RunSpec
+	ExitCode int // -1 if a signal ended it or it could not be started; 1 if it was not even tried
+	Duration time.Duration
+	Output   string // both streams as they came, the newest if it was more than the service's BufferSize
+	Error    error  // nil for a process that exited by itself, whatever its code
+	Skipped  bool   // it was not started; Error says why
+}
+
+// Passed says whether the spec ran and exited with code 0.
+func (r RunResult) Passed() bool { return !r.Skipped && r.Error == nil && r.ExitCode == 0 }
+
+// RunAllResult is what became of a pipeline.
+type RunAllResult struct {
+	Results  []RunResult // in the order of the specs
+	Duration time.Duration
+	Passed   int
+	Failed   int
+	Skipped  int
+
+	cancelled bool // before everything had run
+}
+
+// Success says whether nothing failed. A pipeline that could not run, or was cancelled, is no success.
+func (r RunAllResult) Success() bool { return r.Failed == 0 && !r.cancelled }
+
+// Runner runs pipelines of processes. Their stdin is empty. They are no processes of the service: it does not list
+// them, and broadcasts nothing of them, but OnShutdown kills them, too. A Runner may be used by several goroutines
+// at once.
+type Runner struct {
+	service *Service
+}
+
+// NewRunner is a Runner whose processes live with this service.
+func NewRunner(service *Service) *Runner { return &Runner{service} }
+
+// RunAll starts each spec the moment the last one that it comes after has ended, as many at a time as there are. A
+// failure skips what comes after it. When ctx is done, what runs is killed with its group, and the rest skipped.
+//
+// A spec that comes after an unknown one, or after itself by way of others, fails, the rest is skipped, and nothing
+// starts. A spec with an empty or a second name is an error, and so are empty, doubled and own names in After.
+func (r *Runner) RunAll(ctx context.Context, specs []RunSpec) (*RunAllResult, error) {
+	return r.run(ctx, specs, capi.RunAll)
+}
+
+// RunSequential runs one spec at a time, in their order, but none before those that it comes after. A failure that
+// is not allowed skips all that is left. Otherwise it is as RunAll.
+func (r *Runner) RunSequential(ctx context.Context, specs []RunSpec) (*RunAllResult, error) {
+	return r.run(ctx, specs, capi.RunSequential)
+}
+
+// RunParallel runs all specs at once, whatever they come after. Otherwise it is as RunAll.
+func (r *Runner) RunParallel(ctx context.Context, specs []RunSpec) (*RunAllResult, error) {
+	return r.run(ctx, specs, capi.RunParallel)
+}
+
+func (r *Runner) run(ctx context.Context, specs []RunSpec, mode capi.RunMode) (*RunAllResult, error) {
+	if r == nil || r.service == nil {
+		return nil, ErrRunnerNoService
+	}
+	if ctx == nil {
+		return nil, ErrRunnerContextRequired
+	}
+	pipeline, err := newPipeline(specs)
+	if err != nil {
+		return nil, err
+	}
+	defer pipeline.Close()
+	problems, err := pipeline.Problems()
+	if err != nil {
+		return nil, err
+	}
+	if err := invalidNames(problems); err != nil {
+		return nil, err
+	}
+	if len(problems) > 0 && mode != capi.RunParallel {
+		return cannotRun(specs, problems), nil
+	}
+	if mode == capi.RunParallel {
+		// What it ignores may be wrong, too.
+		if pipeline, err = newPipeline(withoutAfter(specs)); err != nil {
+			return nil, err
+		}
+		defer pipeline.Close()
+	}
+	if err := ctx.Err(); err != nil {
+		return neverRan(specs, err), nil
+	}
+	engine, err := r.service.open()
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.run(ctx, &engine.runs, specs, mode)
+}
+
+// pipeline is a pipeline of the library, and what it could not be told.
+type pipeline struct {
+	*capi.Pipeline
+	failures []error // why a spec cannot be started, or nil
+}
+
+func newPipeline(specs []RunSpec) (*pipeline, error) {
+	core, err := capi.NewPipeline()
+	if err != nil {
+		return nil, err
+	}
+	made := &pipeline{core, make([]error, len(specs))}
+	for i, spec := range specs {
+		if err := made.add(i, spec); err != nil {
+			made.Close()
+			return nil, fmt.Errorf("specs[%d]: %w", i, err)
+		}
+	}
+	return made, nil
+}
+
+func (p *pipeline) add(index int, spec RunSpec) error {
+	command, err := newCommand(RunOptions{Command: spec.Command, Args: spec.Args, Dir: spec.Dir, Env: spec.Env},
+		capi.ScopeGroup, capi.StdioNull)
+	if err == nil && spec.Command == "" {
+		err = errCommandRequired
+	}
+	if err != nil {
+		// It fails when its turn comes, and this error tells more than that of the library then.
+		p.failures[index] = err
+		if command, err = capi.NewCommand(launch.Nowhere); err != nil {
+			return err
+		}
+	}
+	defer command.Close()
+	if _, err := p.Add(spec.Name, command); err != nil {
+		return fmt.Errorf("%w: %w", ErrRunnerInvalidSpecName, err)
+	}
+	if err := p.After(index, spec.After...); err != nil {
+		return fmt.Errorf("%w: %w", ErrRunnerInvalidDependencyName, err)
+	}
+	if spec.AllowFailure {
+		return p.AllowFailure(index)
+	}
+	return nil
+}
+
+func (p *pipeline) run(ctx context.Context, runs *runs, specs []RunSpec, mode capi.RunMode) (*RunAllResult, error) {
+	run, err := runs.start(p.Pipeline, mode)
+	if err != nil {
+		return nil, err
+	}
+	defer runs.end(run)
+	forget := context.AfterFunc(ctx, func() { _ = run.Cancel() })
+	defer forget()
+	if err := run.Wait(); err != nil {
+		return nil, err
+	}
+	all := &RunAllResult{Results: make([]RunResult, len(specs))}
+	if all.Duration, err = run.Duration(); err != nil {
+		return nil, err
+	}
+	for i, spec := range specs {
+		core, err := run.Result(i)
+		if err != nil {
+			return nil, err
+		}
+		result := resultOfSpec(spec, core, p.failures[i])
+		if result.Skipped && ctx.Err() != nil {
+			all.cancelled = true
+			result.Error = fmt.Errorf("%w: %w", result.Error, ctx.Err())
+		}
+		all.Results[i] = result
+	}
+	all.count()
+	return all, nil
+}
+
+func resultOfSpec(spec RunSpec, core capi.SpecResult, failure error) RunResult {
+	result := RunResult{Name: spec.Name, Spec: spec, ExitCode: core.ExitCode, Duration: core.Duration, Output: core.Output}
+	exit := &ExitError{code: core.ExitCode, signal: core.Signal, timedOut: core.State == capi.SpecTimedOut}
+	switch core.State {
+	case capi.SpecPassed:
+	case capi.SpecSkipped:
+		result.Skipped, result.ExitCode = true, 1
+		result.Error = errors.New(core.Error)
+	case capi.SpecCancelled, capi.SpecTimedOut:
+		result.Error = fmt.Errorf("%s: %w", core.Error, exit)
+	default:
+		switch {
+		case failure != nil:
+			result.Error = &startError{failure}
+		case core.Signal != 0 || core.Flags&capi.FlagStatusUnknown != 0:
+			result.Error = exit
+		case core.ExitCode < 0:
+			result.Error = &startError{errors.New(core.Error)}
+		}
+	}
+	return result
+}
+
+// invalidNames is the error of specs that have no place in any pipeline, or nil.
+func invalidNames(problems []capi.Problem) error {
+	var found []error
+	for _, problem := range problems {
+		switch problem.Kind {
+		case capi.ProblemEmptyName, capi.ProblemDuplicateName:
+			found = append(found, fmt.Errorf("%w: %w", ErrRunnerInvalidSpecName, problem))
+		case capi.ProblemEmptyDependency, capi.ProblemDuplicateDependency, capi.ProblemSelfDependency:
+			found = append(found, fmt.Errorf("%w: %w", ErrRunnerInvalidDependencyName, problem))
+		}
+	}
+	return errors.Join(found...)
+}
+
+// cannotRun is what becomes of a pipeline with problems: those concerned fail, the others are skipped.
+func cannotRun(specs []RunSpec, problems []capi.Problem) *RunAllResult {
+	failures := make(map[int]error)
+	for _, problem := range problems {
+		for _, index := range problem.Specs {
+			if failures[index] == nil {
+				failures[index] = errors.New(problem.Message)
+			}
+		}
+	}
+	all := &RunAllResult{Results: make([]RunResult, len(specs))}
+	for i, spec := range specs {
+		err := failures[i]
+		skipped := err == nil
+		if skipped {
+			err = fmt.Errorf("skipped: the pipeline cannot run: %w", problems[0])
+		}
+		all.Results[i] = RunResult{Name: spec.Name, Spec: spec, ExitCode: 1, Error: err, Skipped: skipped}
+	}
+	all.count()
+	return all
+}
+
+// neverRan is what becomes of a pipeline whose context was done before it began.
+func neverRan(specs []RunSpec, cause error) *RunAllResult {
+	all := &RunAllResult{Results: make([]RunResult, len(specs)), cancelled: len(specs) > 0}
+	for i, spec := range specs {
+		err := fmt.Errorf("skipped: the run was cancelled: %w", cause)
+		all.Results[i] = RunResult{Name: spec.Name, Spec: spec, ExitCode: 1, Error: err, Skipped: true}
+	}
+	all.count()
+	return all
+}
+
+func (r *RunAllResult) count() {
+	for _, result := range r.Results {
+		switch {
+		case result.Skipped:
+			r.Skipped++
+		case result.Passed():
+			r.Passed++
+		default:
+			r.Failed++
+		}
+	}
+}
+
+func withoutAfter(specs []RunSpec) []RunSpec {
+	free := make([]RunSpec, len(specs))
+	copy(free, specs)
+	for i := range free {
+		free[i].After = nil
+	}
+	return free
+}
+
+// runs are the runs of a service that are under way. They have a service of the library to themselves, whose events
+// nobody takes.
+type runs struct {
+	size uint64 // of the capture of each process
+
+	mu     sync.Mutex
+	core   *capi.Service // nil before the first run
+	active map[*capi.Run]struct{}
+}
+
+func (r *runs) start(pipeline *capi.Pipeline, mode capi.RunMode) (*capi.Run, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.core == nil {
+		core, err := capi.NewService(capi.ServiceOptions{CaptureBytes: r.size})
+		if err != nil {
+			return nil, err
+		}
+		r.core, r.active = core, make(map[*capi.Run]struct{})
+	}
+	run, err := pipeline.Start(r.core, mode)
+	if err == nil {
+		r.active[run] = struct{}{}
+	}
+	return run, err
+}
+
+func (r *runs) end(run *capi.Run) {
+	r.mu.Lock()
+	delete(r.active, run)
+	r.mu.Unlock()
+	run.Close()
+}
+
+// cancel kills what runs, and skips the rest.
+func (r *runs) cancel() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var failures []error
+	for run := range r.active {
+		failures = append(failures, run.Cancel())
+	}
+	return errors.Join(failures...)
+}

@@ -1,0 +1,269 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func newTestRunner(t *testing.T) *Runner {
+	t.Helper()
+	service, _ := newTestService(t)
+	return NewRunner(service)
+}
+
+func sh(name, script string, after ...string) RunSpec {
+	return RunSpec{Name: name, Command: "sh", Args: []string{"-c", script}, After: after}
+}
+
+func TestRunAllKeepsTheOrderOfTheSpecsInItsResults(t *testing.T) {
+	all, err := newTestRunner(t).RunAll(context.Background(), []RunSpec{
+		sh("c", "echo c", "b"), sh("b", "echo b; exit 3", "a"), sh("a", "echo a"), sh("d", "echo d >&2", "a"),
+	})
+	require.NoError(t, err)
+	require.Len(t, all.Results, 4)
+	c, b, a, d := all.Results[0], all.Results[1], all.Results[2], all.Results[3]
+
+	assert.True(t, a.Passed())
+	assert.Equal(t, "a\n", a.Output)
+	assert.True(t, d.Passed())
+	assert.Equal(t, "d\n", d.Output)
+
+	assert.False(t, b.Passed())
+	assert.Equal(t, 3, b.ExitCode)
+	assert.NoError(t, b.Error)
+	assert.Equal(t, "b\n", b.Output)
+	assert.Positive(t, b.Duration)
+
+	assert.True(t, c.Skipped)
+	assert.False(t, c.Passed())
+	assert.ErrorContains(t, c.Error, `"b"`)
+	assert.Equal(t, "c", c.Name)
+	assert.Equal(t, []string{"b"}, c.Spec.After)
+
+	assert.Equal(t, []int{2, 1, 1}, []int{all.Passed, all.Failed, all.Skipped})
+	assert.False(t, all.Success())
+	assert.Positive(t, all.Duration)
+}
+
+func TestAnAllowedFailureLetsDependentsRunAndCountsAsFailed(t *testing.T) {
+	lint := sh("lint", "exit 1")
+	lint.AllowFailure = true
+	all, err := newTestRunner(t).RunAll(context.Background(), []RunSpec{lint, sh("build", "true", "lint")})
+	require.NoError(t, err)
+	assert.True(t, all.Results[1].Passed())
+	assert.Equal(t, 1, all.Failed)
+	assert.False(t, all.Success())
+}
+
+func TestSkippedIsTransitive(t *testing.T) {
+	all, err := newTestRunner(t).RunAll(context.Background(), []RunSpec{
+		sh("a", "exit 1"), sh("b", "true", "a"), sh("c", "true", "b"),
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []int{0, 1, 2}, []int{all.Passed, all.Failed, all.Skipped})
+}
+
+func TestRunSequentialStopsAtTheFirstFailure(t *testing.T) {
+	allowed := sh("allowed", "exit 1")
+	allowed.AllowFailure = true
+	all, err := newTestRunner(t).RunSequential(context.Background(), []RunSpec{
+		sh("a", "true"), allowed, sh("b", "exit 2"), sh("c", "true"),
+	})
+	require.NoError(t, err)
+	assert.True(t, all.Results[0].Passed())
+	assert.Equal(t, 1, all.Results[1].ExitCode)
+	assert.Equal(t, 2, all.Results[2].ExitCode)
+	assert.True(t, all.Results[3].Skipped)
+	assert.Error(t, all.Results[3].Error)
+}
+
+func TestRunParallelIgnoresDependencies(t *testing.T) {
+	all, err := newTestRunner(t).RunParallel(context.Background(), []RunSpec{
+		sh("a", "exit 1"), sh("b", "true", "a"), sh("c", "true", "d"), sh("d", "true", "c", "nobody"),
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []int{3, 1, 0}, []int{all.Passed, all.Failed, all.Skipped})
+}
+
+func TestACycleFailsItsSpecsAndNothingStarts(t *testing.T) {
+	for name, run := range map[string]func(*Runner, []RunSpec) (*RunAllResult, error){
+		"all": func(r *Runner, specs []RunSpec) (*RunAllResult, error) { return r.RunAll(context.Background(), specs) },
+		"sequential": func(r *Runner, specs []RunSpec) (*RunAllResult, error) {
+			return r.RunSequential(context.Background(), specs)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			started := t.TempDir() + "/started"
+			all, err := run(newTestRunner(t), []RunSpec{
+				sh("free", "touch "+started), sh("a", "true", "b"), sh("b", "true", "a"),
+			})
+			require.NoError(t, err)
+			assert.NoFileExists(t, started)
+			assert.True(t, all.Results[0].Skipped)
+			assert.Error(t, all.Results[0].Error)
+			for _, result := range all.Results[1:] {
+				assert.False(t, result.Skipped)
+				assert.Equal(t, 1, result.ExitCode)
+				assert.ErrorContains(t, result.Error, "cycle")
+				assert.ErrorContains(t, result.Error, `"a"`)
+			}
+			assert.Equal(t, []int{0, 2, 1}, []int{all.Passed, all.Failed, all.Skipped})
+			assert.False(t, all.Success())
+		})
+	}
+}
+
+func TestAnUnknownDependencyFailsItsSpec(t *testing.T) {
+	all, err := newTestRunner(t).RunAll(context.Background(), []RunSpec{sh("build", "true"), sh("test", "true", "biuld")})
+	require.NoError(t, err)
+	assert.True(t, all.Results[0].Skipped)
+	assert.Equal(t, 1, all.Results[1].ExitCode)
+	assert.ErrorContains(t, all.Results[1].Error, `"biuld"`)
+	assert.ErrorContains(t, all.Results[1].Error, `"build"`)
+	assert.False(t, all.Success())
+}
+
+func TestBadSpecsAreErrors(t *testing.T) {
+	runner := newTestRunner(t)
+	for name, test := range map[string]struct {
+		specs []RunSpec
+		want  error
+	}{
+		"empty name":            {[]RunSpec{sh("", "true")}, ErrRunnerInvalidSpecName},
+		"duplicate name":        {[]RunSpec{sh("a", "true"), sh("a", "true")}, ErrRunnerInvalidSpecName},
+		"name that is no UTF-8": {[]RunSpec{sh("\xff", "true")}, ErrRunnerInvalidSpecName},
+		"empty dependency":      {[]RunSpec{sh("a", "true", "")}, ErrRunnerInvalidDependencyName},
+		"duplicate dependency":  {[]RunSpec{sh("a", "true"), sh("b", "true", "a", "a")}, ErrRunnerInvalidDependencyName},
+		"self dependency":       {[]RunSpec{sh("a", "true", "a")}, ErrRunnerInvalidDependencyName},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := context.Background()
+			for _, run := range []func(context.Context, []RunSpec) (*RunAllResult, error){
+				runner.RunAll, runner.RunSequential, runner.RunParallel,
+			} {
+				all, err := run(ctx, test.specs)
+				assert.Nil(t, all)
+				assert.ErrorIs(t, err, test.want)
+			}
+		})
+	}
+	_, err := NewRunner(nil).RunAll(context.Background(), nil)
+	assert.ErrorIs(t, err, ErrRunnerNoService)
+	_, err = runner.RunAll(nil, nil) //nolint:staticcheck // what happens then is what is tested
+	assert.ErrorIs(t, err, ErrRunnerContextRequired)
+}
+
+func TestNoSpecsSucceed(t *testing.T) {
+	all, err := newTestRunner(t).RunAll(context.Background(), nil)
+	require.NoError(t, err)
+	assert.True(t, all.Success())
+	assert.Empty(t, all.Results)
+}
+
+func TestAFailedStartHasAnError(t *testing.T) {
+	all, err := newTestRunner(t).RunAll(context.Background(), []RunSpec{
+		{Name: "unknown", Command: "no-such-program-anywhere"},
+		{Name: "empty"},
+		{Name: "folder", Command: "true", Dir: "/no/such/folder"},
+		sh("after", "true", "unknown"),
+	})
+	require.NoError(t, err)
+	assert.ErrorIs(t, all.Results[0].Error, exec.ErrNotFound)
+	for _, result := range all.Results[:3] {
+		assert.Error(t, result.Error, result.Name)
+		assert.False(t, result.Skipped)
+		assert.Equal(t, -1, result.ExitCode)
+	}
+	assert.True(t, all.Results[3].Skipped)
+	assert.Equal(t, 3, all.Failed)
+}
+
+func TestAKilledSpecHasAnError(t *testing.T) {
+	all, err := newTestRunner(t).RunAll(context.Background(), []RunSpec{sh("a", "kill -9 $$")})
+	require.NoError(t, err)
+	var exit *ExitError
+	require.True(t, errors.As(all.Results[0].Error, &exit))
+	assert.Equal(t, "process was killed", exit.Error())
+	assert.Equal(t, 1, all.Failed)
+}
+
+func TestCancellingARunFailsWhatRunsAndSkipsTheRest(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		waitForFile(t, dir+"/started")
+		cancel()
+	}()
+	all, err := newTestRunner(t).RunAll(ctx, []RunSpec{
+		sh("long", "touch "+dir+"/started; sleep 1000"), sh("later", "true", "long"),
+	})
+	require.NoError(t, err)
+	assert.False(t, all.Results[0].Skipped)
+	assert.Error(t, all.Results[0].Error)
+	assert.True(t, all.Results[1].Skipped)
+	assert.ErrorIs(t, all.Results[1].Error, context.Canceled)
+	assert.Equal(t, 1, all.Results[1].ExitCode)
+	assert.Equal(t, []int{0, 1, 1}, []int{all.Passed, all.Failed, all.Skipped})
+	assert.False(t, all.Success())
+}
+
+func TestARunWithADoneContextStartsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	started := t.TempDir() + "/started"
+	all, err := newTestRunner(t).RunAll(ctx, []RunSpec{sh("a", "touch "+started)})
+	require.NoError(t, err)
+	assert.NoFileExists(t, started)
+	assert.True(t, all.Results[0].Skipped)
+	assert.ErrorIs(t, all.Results[0].Error, context.Canceled)
+	assert.Equal(t, 1, all.Results[0].ExitCode)
+	assert.False(t, all.Success())
+}
+
+func TestShutdownEndsRuns(t *testing.T) {
+	service, _ := newTestService(t)
+	started := t.TempDir() + "/started"
+	go func() {
+		waitForFile(t, started)
+		assert.NoError(t, service.OnShutdown(context.Background()))
+	}()
+	all, err := NewRunner(service).RunAll(context.Background(), []RunSpec{sh("a", "touch "+started+"; sleep 1000")})
+	require.NoError(t, err)
+	assert.Error(t, all.Results[0].Error)
+}
+
+func TestDirAndEnvReachASpec(t *testing.T) {
+	dir := t.TempDir()
+	spec := sh("a", `echo "$PWD $EXTRA"`)
+	spec.Dir, spec.Env = dir, []string{"EXTRA=x"}
+	all, err := newTestRunner(t).RunAll(context.Background(), []RunSpec{spec})
+	require.NoError(t, err)
+	assert.Equal(t, dir+" x\n", all.Results[0].Output)
+}
+
+func TestManySpecsRunAtOnce(t *testing.T) {
+	// Each waits for the next one's file: with a limit on how many run, none would end.
+	dir := t.TempDir()
+	const count = 20
+	specs := make([]RunSpec, count)
+	for i := range specs {
+		name := string(rune('a' + i))
+		next := string(rune('a' + (i+1)%count))
+		specs[i] = sh(name, "touch "+dir+"/"+name+"; until [ -e "+dir+"/"+next+" ]; do sleep 0.01; done")
+	}
+	for name, run := range map[string]func(context.Context, []RunSpec) (*RunAllResult, error){
+		"all": newTestRunner(t).RunAll, "parallel": newTestRunner(t).RunParallel,
+	} {
+		t.Run(name, func(t *testing.T) {
+			all, err := run(context.Background(), specs)
+			require.NoError(t, err)
+			assert.Equal(t, count, all.Passed)
+		})
+	}
+}

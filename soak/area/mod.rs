@@ -1,0 +1,20 @@
+//! The areas. To add a row, call `rows.add` or `rows.none` in one; to add an area, write a function and name it here.
+
+pub(crate) mod health;
+mod idle;
+mod spawn;
+mod suites;
+
+use crate::Fallible;
+use crate::row::Rows;
+
+type Area = fn(&mut Rows) -> Fallible<()>;
+
+pub(crate) const AREAS: &[(&str, Area)] = &[
+    ("spawn", spawn::run),
+    ("output", spawn::output),
+    ("exits", spawn::exits_at_once),
+    ("idle", idle::run),
+    ("health", health::run),
+    ("suites", suites::run),
+];

@@ -1,0 +1,253 @@
+//! The checks of a server and the threads that run them.
+//!
+//! A check is user code that may hang. Each runs on a thread of the pool, at most once at a time, and whoever asks
+//! meanwhile shares that run; so there are never more threads than checks, and one that hangs holds one thread and
+//! nobody else. Idle threads wait for the next run and end with the server.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::error::{Error, Result, quoted};
+use crate::event::driver::panic_message;
+use crate::event::wait::lock;
+use crate::sys::thread;
+
+type Run = Box<dyn Fn() -> std::result::Result<(), String> + Send + Sync>;
+
+/// Longest name, in bytes.
+const NAME_MAX: usize = 100;
+
+/// What a check came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Passed,
+    Failed(String),
+    Panicked(String),
+    /// Not over within its limit, which passed while it was waited for.
+    TimedOut,
+    /// Its limit had passed before it was asked.
+    StillRunning,
+    /// No thread could be had for it.
+    NotRun(String),
+}
+
+/// One check's part of an answer.
+pub(super) struct Finding {
+    /// None where it was added without a name.
+    pub(super) name: Option<String>,
+    /// From 1, in the order in which they were added.
+    pub(super) place: usize,
+    pub(super) outcome: Outcome,
+    /// How long it took, or has been running.
+    pub(super) took: Duration,
+}
+
+struct Check {
+    name: String,
+    place: usize,
+    run: Run,
+    current: Mutex<Option<Current>>,
+}
+
+/// A run that goes on.
+#[derive(Clone)]
+struct Current {
+    started: Instant,
+    result: watch::Receiver<Option<(Outcome, Duration)>>,
+}
+
+pub(super) struct Checks {
+    limit: Duration,
+    list: Mutex<Vec<Arc<Check>>>,
+    pool: Arc<Pool>,
+}
+
+impl Checks {
+    /// Checks that are each given so much time.
+    pub(super) fn new(limit: Duration) -> Checks {
+        Checks { limit, list: Mutex::new(Vec::new()), pool: Arc::new(Pool::default()) }
+    }
+
+    pub(super) fn add(&self, operation: &'static str, name: String, run: Run) -> Result<()> {
+        let refused = |why: &str| Err(Error::invalid(operation, why).on(quoted(name.as_bytes())));
+        if name.len() > NAME_MAX {
+            return refused("the name is longer than 100 bytes");
+        }
+        if name.contains(char::is_control) {
+            return refused("the name has a control character");
+        }
+        let mut list = lock(&self.list);
+        if !name.is_empty() && list.iter().any(|check| check.name == name) {
+            return refused("there is a check of this name");
+        }
+        let place = list.len() + 1;
+        list.push(Arc::new(Check { name, place, run, current: Mutex::new(None) }));
+        Ok(())
+    }
+
+    /// Runs them all side by side, and waits for each no longer than its limit.
+    pub(super) async fn ask(&self) -> Vec<Finding> {
+        let list = lock(&self.list).clone();
+        let runs: Vec<_> = list
+            .into_iter()
+            .map(|check| {
+                let run = self.pool.start_or_join(&check);
+                (run.map(|current| (current.is_late(self.limit), current)), check)
+            })
+            .collect();
+        let mut findings = Vec::with_capacity(runs.len());
+        for (run, check) in runs {
+            let (outcome, took) = match run {
+                Ok((late, current)) => current.outcome(self.limit, late).await,
+                Err(error) => (Outcome::NotRun(error.to_string()), Duration::ZERO),
+            };
+            let name = (!check.name.is_empty()).then(|| check.name.clone());
+            findings.push(Finding { name, place: check.place, outcome, took });
+        }
+        findings
+    }
+
+    /// Does this thread run one of these?
+    pub(super) fn is_running_here(&self) -> bool {
+        RUNNING_FOR.get() == self.pool.id()
+    }
+
+    /// Threads may be kept from now on.
+    pub(super) fn open(&self) {
+        lock(&self.pool.state).open = true;
+    }
+
+    /// Idle threads end, and others once their check is over.
+    pub(super) fn close(&self) {
+        lock(&self.pool.state).open = false;
+        self.pool.work.notify_all();
+    }
+}
+
+impl Current {
+    /// Had its limit passed before it was asked?
+    fn is_late(&self, limit: Duration) -> bool {
+        self.started.elapsed() >= limit
+    }
+
+    async fn outcome(mut self, limit: Duration, late: bool) -> (Outcome, Duration) {
+        if late && self.result.borrow().is_none() {
+            return (Outcome::StillRunning, self.started.elapsed());
+        }
+        let left = limit.saturating_sub(self.started.elapsed());
+        // Looks once where no time is left.
+        let result = self.result.wait_for(Option::is_some);
+        match tokio::time::timeout(left, result).await {
+            Ok(Ok(result)) => match &*result {
+                Some(result) => result.clone(),
+                None => (Outcome::TimedOut, limit),
+            },
+            // A thread that ends without a result is a bug here, not the check's.
+            Ok(Err(_)) => (Outcome::NotRun("its thread has gone".to_owned()), self.started.elapsed()),
+            Err(_) => (Outcome::TimedOut, limit),
+        }
+    }
+}
+
+/// Threads for checks: as many as ever ran at once.
+#[derive(Default)]
+struct Pool {
+    state: Mutex<PoolState>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct PoolState {
+    open: bool,
+    /// Threads that run no check, and look for a job next.
+    free: usize,
+    jobs: VecDeque<Job>,
+}
+
+struct Job {
+    check: Arc<Check>,
+    started: Instant,
+    result: watch::Sender<Option<(Outcome, Duration)>>,
+}
+
+thread_local! {
+    /// Whose check this thread runs.
+    static RUNNING_FOR: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Pool {
+    fn id(self: &Arc<Pool>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    fn start_or_join(self: &Arc<Pool>, check: &Arc<Check>) -> Result<Current> {
+        let mut current = lock(&check.current);
+        if let Some(current) = &*current {
+            return Ok(current.clone());
+        }
+        let (sender, receiver) = watch::channel(None);
+        let run = Current { started: Instant::now(), result: receiver };
+        self.give(Job { check: Arc::clone(check), started: run.started, result: sender })?;
+        Ok(current.insert(run).clone())
+    }
+
+    fn give(self: &Arc<Pool>, job: Job) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.free > state.jobs.len() {
+            state.jobs.push_back(job);
+            self.work.notify_one();
+            return Ok(());
+        }
+        drop(state);
+        let pool = Arc::clone(self);
+        thread::start("coreproc-check", move || pool.work_from(job)).map(drop)
+    }
+
+    /// A thread's life.
+    fn work_from(self: Arc<Pool>, first: Job) {
+        let mut job = first;
+        loop {
+            RUNNING_FOR.set(self.id());
+            let outcome = job.run();
+            RUNNING_FOR.set(0);
+            // Before the result is known, so that the next run finds this thread free.
+            lock(&self.state).free += 1;
+            job.tell(outcome);
+            let mut state = lock(&self.state);
+            job = loop {
+                if let Some(job) = state.jobs.pop_front() {
+                    state.free -= 1;
+                    break job;
+                }
+                if !state.open {
+                    state.free -= 1;
+                    return;
+                }
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            };
+        }
+    }
+}
+
+impl Job {
+    fn run(&self) -> Outcome {
+        match catch_unwind(AssertUnwindSafe(|| (self.check.run)())) {
+            Ok(Ok(())) => Outcome::Passed,
+            Ok(Err(why)) => Outcome::Failed(why),
+            Err(payload) => Outcome::Panicked(panic_message(payload.as_ref())),
+        }
+    }
+
+    fn tell(self, outcome: Outcome) {
+        // In this order: whoever has seen the result may start the next run.
+        *lock(&self.check.current) = None;
+        let _ = self.result.send(Some((outcome, self.started.elapsed())));
+        // The server may be gone, and this the last owner of the user's closure.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
+    }
+}

@@ -1,0 +1,131 @@
+//! The registry's file names: no two daemons share one, whatever they are called.
+
+/// The kernel's limit for a name (NAME_MAX), less what setting a file aside appends.
+const LONGEST: usize = 255 - ".bad999".len();
+/// Of a name that is too long, so much is kept, for people.
+const KEPT: usize = 120;
+
+/// `CODE-DAEMON.json`, both with `-`, `/`, `%`, control bytes and a leading dot as `%XX`: what is left around the
+/// one `-` is unambiguous. A longer one than a file may have becomes `%~HASH-` and its start; no other name starts so.
+/// Fails with the field that cannot be used.
+pub(super) fn file_name(code: &str, daemon: &str) -> Result<String, String> {
+    for (field, value) in [("code", code), ("daemon", daemon)] {
+        if value.is_empty() {
+            return Err(format!("{field}: is empty"));
+        }
+    }
+    let stem = format!("{}-{}", encode(code), encode(daemon));
+    if stem.len() + ".json".len() <= LONGEST {
+        return Ok(stem + ".json");
+    }
+    let mut kept = KEPT;
+    while !stem.is_char_boundary(kept) {
+        kept -= 1;
+    }
+    Ok(format!("%~{:032x}-{}.json", hash(stem.as_bytes()), &stem[..kept]))
+}
+
+/// The name that programs which do not encode give it, if that is a name in the folder.
+pub(super) fn plain_file_name(code: &str, daemon: &str) -> Option<String> {
+    let name = format!("{code}-{daemon}.json");
+    let usable = name.len() <= 255 && !name.contains(['/', '\0']) && !name.starts_with('.');
+    usable.then_some(name)
+}
+
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for (at, character) in text.char_indices() {
+        match character {
+            '-' | '/' | '%' | '\0'..='\x1f' | '\x7f' => encoded.push_str(&format!("%{:02X}", u32::from(character))),
+            '.' if at == 0 => encoded.push_str("%2E"),
+            _ => encoded.push(character),
+        }
+    }
+    encoded
+}
+
+/// FNV-1a of 128 bits. Should two names have the same, the registry refuses the second: it believes the fields in a
+/// file, not its name.
+fn hash(bytes: &[u8]) -> u128 {
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    bytes.iter().fold(BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name(code: &str, daemon: &str) -> String {
+        file_name(code, daemon).expect("a name")
+    }
+
+    #[test]
+    fn plain_names_stay_readable() {
+        assert_eq!(name("core", "agent"), "core-agent.json");
+        assert_eq!(name("core.go", "größe ☃"), "core.go-größe ☃.json");
+        assert_eq!(name("a-b", "c"), "a%2Db-c.json");
+        assert_eq!(name("a", "b-c"), "a-b%2Dc.json");
+        assert_eq!(name("..", "../etc/passwd"), "%2E.-%2E.%2Fetc%2Fpasswd.json");
+        assert_eq!(name("%2D", "\n\0"), "%252D-%0A%00.json");
+        assert_eq!(file_name("", "x"), Err("code: is empty".to_owned()));
+        assert_eq!(file_name("x", ""), Err("daemon: is empty".to_owned()));
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        assert_eq!(hash(b""), 0x6c62272e07bb014262b821756295c58d);
+        assert_eq!(hash(b"a"), 0xd228cb696f1a8caf78912b704e4a8964);
+    }
+
+    #[test]
+    fn long_names_fit_and_differ() {
+        let long = "x".repeat(255);
+        let all = [
+            name(&long, "a"),
+            name(&long, "b"),
+            name(&"x".repeat(256), "a"),
+            name("x", &long),
+            name(&"ä".repeat(200), "a"),
+            name(&"/".repeat(5000), &long),
+        ];
+        for (i, name) in all.iter().enumerate() {
+            assert!(name.len() <= LONGEST && name.starts_with("%~"), "{name}");
+            assert!(!all[..i].contains(name), "{name}");
+        }
+        assert_eq!(name(&"x".repeat(120), &"y".repeat(LONGEST - 126)).len(), LONGEST);
+    }
+
+    /// The inverse, for names that were not cut.
+    fn decode(name: &str) -> Option<(String, String)> {
+        let plain = |text: &str| {
+            let mut bytes = Vec::new();
+            let mut rest = text.as_bytes();
+            while let Some((first, after)) = rest.split_first() {
+                rest = after;
+                if *first == b'%' {
+                    let hex = std::str::from_utf8(rest.get(..2)?).ok()?;
+                    bytes.push(u8::from_str_radix(hex, 16).ok()?);
+                    rest = &rest[2..];
+                } else {
+                    bytes.push(*first);
+                }
+            }
+            String::from_utf8(bytes).ok()
+        };
+        let (code, daemon) = name.strip_suffix(".json")?.split_once('-')?;
+        Some((plain(code)?, plain(daemon)?))
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_says_whose_it_is(code in "([a-c./%\\-]|\\PC|[\u{0}-\u{20}]){1,20}", daemon in "([a-c./%\\-]|\\PC|[\u{0}-\u{20}]){1,20}") {
+            let name = name(&code, &daemon);
+            prop_assert!(name.len() <= LONGEST && !name.starts_with('.') && !name.contains(['/', '\0']));
+            if !name.starts_with("%~") {
+                prop_assert_eq!(decode(&name), Some((code, daemon)));
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a child wrote, made fit to stand between other lines.
+
+/// How a line of output is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Colours {
+    /// Colours and weights (SGR sequences) are kept, and reset at the end.
+    Kept,
+    /// Nothing but text.
+    Cut,
+}
+
+/// A line of output: bytes that are not UTF-8 are replaced, what follows the last carriage return counts (as on a
+/// terminal, where it overwrites), and control sequences are cut, but for colours where they are kept. Cursor
+/// movements, titles, clipboards, queries: none gets through.
+pub(super) fn line(bytes: &[u8], colours: Colours) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_end_matches('\r');
+    let text = text.rsplit('\r').next().unwrap_or_default();
+    let mut shown = String::with_capacity(text.len());
+    let mut coloured = false;
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '\t' => shown.push('\t'),
+            '\u{1b}' => {
+                let before = rest.clone();
+                let kept = sequence(&mut rest).filter(|_| colours == Colours::Kept);
+                if let Some(length) = kept {
+                    shown.push('\u{1b}');
+                    shown.extend(before.take(length));
+                    coloured = true;
+                }
+            }
+            // The one-character form of ESC [.
+            '\u{9b}' => {
+                skip_csi(&mut rest);
+            }
+            _ if character.is_control() => {}
+            _ => shown.push(character),
+        }
+    }
+    if coloured {
+        shown.push_str("\u{1b}[0m");
+    }
+    shown
+}
+
+/// Passes what follows an ESC; of a colour (ESC [ digits m) its length.
+fn sequence(rest: &mut std::str::Chars<'_>) -> Option<usize> {
+    match rest.next()? {
+        '[' => skip_csi(rest).map(|length| length + 1),
+        // A string, up to BEL or ESC \: operating system command, device control, privacy, application.
+        ']' | 'P' | '^' | '_' | 'X' => {
+            let mut before = '\0';
+            for character in rest.by_ref() {
+                if character == '\u{7}' || (before == '\u{1b}' && character == '\\') {
+                    break;
+                }
+                before = character;
+            }
+            None
+        }
+        // With intermediate characters, such as the choice of a character set.
+        ' '..='/' => {
+            rest.find(|character| !(' '..='/').contains(character));
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Passes the rest of a control sequence; of a colour its length.
+fn skip_csi(rest: &mut std::str::Chars<'_>) -> Option<usize> {
+    let mut plain = true;
+    for (length, character) in rest.by_ref().enumerate() {
+        match character {
+            '0'..='9' | ';' | ':' => {}
+            'm' if plain => return Some(length + 1),
+            '@'..='~' => return None,
+            _ => plain = false,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn colours_stay_where_they_are_kept_and_everything_else_is_cut() {
+        let both = |bytes: &[u8]| (line(bytes, Colours::Kept), line(bytes, Colours::Cut));
+        let same = |text: &str| (text.to_owned(), text.to_owned());
+        assert_eq!(both(b"\x1b[1;31mred\x1b[0m"), ("\x1b[1;31mred\x1b[0m\x1b[0m".into(), "red".into()));
+        assert_eq!(both(b"a\x1b[2J\x1b[10;5Hb\x1b[?25lc\x1b[>0md"), same("abcd"));
+        assert_eq!(both(b"a\x1b]0;title\x07b\x1b]52;c;eA==\x1b\\c\x1bPq\x1b\\d"), same("abcd"));
+        assert_eq!(both(b"a\x1b(Bb\x1b7c\x1bMd"), same("abcd"));
+        assert_eq!(both("a\u{9b}2Jb\u{7}\u{8}c".as_bytes()), same("abc"));
+        assert_eq!(both(b"10%\r50%\r100%\r"), same("100%"));
+        assert_eq!(both(b"tab\there \xff"), same("tab\there \u{fffd}"));
+        assert_eq!(both(b"open \x1b[31"), same("open "));
+        assert_eq!(both(b"open \x1b]0;title"), same("open "));
+        assert_eq!(both(b"\x1b"), same(""));
+    }
+
+    proptest! {
+        #[test]
+        fn only_colours_ever_get_through(bytes in proptest::collection::vec(prop_oneof![
+            any::<u8>(), Just(0x1b), Just(b'['), Just(b']'), Just(b'm'), Just(b';'), Just(b'\r')], 0..60)) {
+            prop_assert!(!line(&bytes, Colours::Cut).chars().any(|c| c.is_control() && c != '\t'));
+            let kept = line(&bytes, Colours::Kept);
+            let mut parts = kept.split('\u{1b}');
+            prop_assert!(!parts.next().unwrap_or_default().chars().any(|c| c.is_control() && c != '\t'));
+            for part in parts {
+                let (colour, text) = part.split_once('m').expect("ends");
+                prop_assert!(colour.starts_with('[') && colour[1..].chars().all(|c| "0123456789;:".contains(c)));
+                prop_assert!(!text.chars().any(|c| c.is_control() && c != '\t'));
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! [`ProgressView`]: a run under way, for people: at a terminal, or in a log.
+//!
+//! The library prints nothing by itself. A view gets the events of a run through a subscription of its own, and
+//! writes to what it was given, on the thread of whoever watches; it has no thread and, but for a clock that
+//! turns on a terminal, no wake-ups.
+
+mod controls;
+mod renderer;
+mod screen;
+
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use renderer::{Place, Renderer};
+use screen::{Kind, Screen, Target};
+
+use super::result::RunReport;
+use super::run::Run;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::wait::Deadline;
+use crate::event::{Subscription, SubscriptionOptions, SubscriptionScope};
+use crate::process::Service;
+use crate::sys::{pipe, terminal};
+
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProgressStyle {
+    /// As on a terminal if it is one, `NO_COLOR` is not set (or empty) and `TERM` is not `dumb`; else plain.
+    #[default]
+    Auto,
+    /// Lines that stay, and below them what runs, how much is done, and how long it will take.
+    Terminal,
+    /// Lines that stay, alone, without control sequences.
+    Plain,
+}
+
+/// How the output of specs is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProgressOutput {
+    /// Line by line, as it comes: `name | line`.
+    #[default]
+    Prefixed,
+    /// Of each attempt at once, when it has ended; the last mebibyte.
+    Grouped,
+    /// Not at all.
+    None,
+}
+
+/// How to show a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgressOptions {
+    /// Where lines are replaced.
+    pub style: ProgressStyle,
+    /// What becomes of output.
+    pub output: ProgressOutput,
+}
+
+/// Shows one run. Made before the run, which gets its subscription
+/// ([`RunOptions::subscriptions`](crate::RunOptions)); then [`ProgressView::watch`] writes until the run has ended.
+///
+/// A run that has a view, and output that nobody watches, waits for the view once its queue is full, as every
+/// subscription's; dropping the view lifts that.
+///
+/// Names are shown with control characters escaped. Output lines lose their control sequences, so that a child can
+/// neither move the cursor nor talk to the terminal; colours are kept on a terminal. Reports have what was written.
+pub struct ProgressView {
+    subscription: Subscription,
+    renderer: Renderer,
+}
+
+impl ProgressView {
+    /// A view that writes to a duplicate of this descriptor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`]: fcntl(2); those of a subscription.
+    pub fn to_fd(service: &Service, fd: impl AsFd, options: ProgressOptions) -> Result<ProgressView> {
+        let fd = pipe::duplicate(fd.as_fd()).map_err(|errno| Error::system(OPEN, "fd", errno))?;
+        ProgressView::to_owned_fd(service, fd, options)
+    }
+
+    pub(crate) fn to_owned_fd(service: &Service, fd: OwnedFd, options: ProgressOptions) -> Result<ProgressView> {
+        let kind = match options.style {
+            ProgressStyle::Auto if terminal::is_terminal(&fd) && !plain_is_wanted() => Kind::Terminal,
+            ProgressStyle::Terminal => Kind::Terminal,
+            ProgressStyle::Auto | ProgressStyle::Plain => Kind::Plain,
+        };
+        ProgressView::new(service, Screen::new(Target::Fd(fd), kind), options)
+    }
+
+    /// A view that writes to this; plain unless told otherwise, and then 80 columns wide.
+    ///
+    /// # Errors
+    /// Those of a subscription.
+    pub fn to_writer(
+        service: &Service,
+        writer: impl Write + Send + 'static,
+        options: ProgressOptions,
+    ) -> Result<ProgressView> {
+        let kind = if options.style == ProgressStyle::Terminal { Kind::Terminal } else { Kind::Plain };
+        ProgressView::new(service, Screen::new(Target::Writer(Box::new(writer)), kind), options)
+    }
+
+    fn new(service: &Service, screen: Screen, options: ProgressOptions) -> Result<ProgressView> {
+        let delivery = match options.output {
+            ProgressOutput::None => crate::Delivery::None,
+            ProgressOutput::Prefixed | ProgressOutput::Grouped => crate::Delivery::Lines,
+        };
+        let wanted =
+            SubscriptionOptions { scope: SubscriptionScope::Named, delivery, ..SubscriptionOptions::default() };
+        let subscription = service.subscribe(wanted)?;
+        Ok(ProgressView { subscription, renderer: Renderer::new(screen, options.output) })
+    }
+
+    /// What the run's options are to name.
+    pub fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
+    /// Shows the run, on this thread, until it has ended and all of it is shown, or up to `timeout` (None: for
+    /// ever), after which it can be called again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`]; [`ErrorKind::InvalidState`] if the run does not have the view's subscription;
+    /// [`ErrorKind::System`] when writing failed, after which it shows nothing, and waits; those of [`Run::wait`].
+    pub fn watch(&mut self, run: &Run, timeout: Option<Duration>) -> Result<Arc<RunReport>> {
+        const OPERATION: &str = "watch";
+        /// How often the clock of a terminal turns.
+        const TICK: Duration = Duration::from_millis(100);
+        if !run.has_subscription(&self.subscription) {
+            return Err(Error::new(ErrorKind::InvalidState, OPERATION, "the run was started without the view"));
+        }
+        let deadline = Deadline::after(timeout);
+        let ticks = self.renderer.is_terminal();
+        while !self.renderer.has_ended() {
+            let left = deadline.left();
+            let patience = if ticks { Some(left.map_or(TICK, |left| left.min(TICK))) } else { left };
+            match self.subscription.take_whole(patience) {
+                Ok(batch) => {
+                    batch.events().for_each(|event| self.renderer.event(&event, run));
+                    // Many small batches make one frame.
+                    while let Ok(batch) = self.subscription.take_whole(Some(Duration::ZERO)) {
+                        batch.events().for_each(|event| self.renderer.event(&event, run));
+                        if self.renderer.is_full() {
+                            break;
+                        }
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::TimedOut => {
+                    if left.is_some_and(|left| left.is_zero()) || deadline.left() == Some(Duration::ZERO) {
+                        self.renderer.draw(&place(run)?);
+                        return Err(error.during(OPERATION));
+                    }
+                }
+                // The run broke, or its service did: it knows why.
+                Err(_) => return run.wait(timeout),
+            }
+            self.renderer.draw(&place(run)?);
+        }
+        // All events were queued before the last one of the run.
+        while let Ok(batch) = self.subscription.take_whole(Some(Duration::ZERO)) {
+            batch.events().for_each(|event| self.renderer.event(&event, run));
+        }
+        let report = run.wait(None)?;
+        self.renderer.finish(&report);
+        match self.renderer.take_error() {
+            Some(error) => Err(Error::system(OPERATION, "write", error.raw_os_error().unwrap_or(libc::EIO))),
+            None => Ok(report),
+        }
+    }
+}
+
+const OPEN: &str = "open progress view";
+
+fn place(run: &Run) -> Result<Place> {
+    Ok(Place { progress: run.progress()?, left: run.time_left() })
+}
+
+/// Does the environment ask for plain lines? (<https://no-color.org>)
+fn plain_is_wanted() -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    set("NO_COLOR").is_some() || set("TERM").is_none_or(|term| term == "dumb")
+}

@@ -1,0 +1,127 @@
+//! Where the view is written: lines that stay, and below them, on a terminal, a few that are replaced.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+
+use crate::pipeline::text;
+use crate::sys::terminal;
+
+/// What the view writes to.
+pub(super) enum Target {
+    Fd(OwnedFd),
+    Writer(Box<dyn Write + Send>),
+}
+
+impl Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Target::Fd(fd) => terminal::write_all(fd, bytes).map_err(io::Error::from_raw_os_error),
+            Target::Writer(writer) => writer.write_all(bytes).and_then(|()| writer.flush()),
+        }
+    }
+
+    /// Columns and rows; what a terminal was once, where it does not say.
+    fn size(&self) -> (usize, usize) {
+        let size = match self {
+            Target::Fd(fd) => terminal::size(fd),
+            Target::Writer(_) => None,
+        };
+        size.unwrap_or((80, 24))
+    }
+}
+
+/// Is there a part that is replaced?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Terminal,
+    Plain,
+}
+
+pub(super) struct Screen {
+    target: Target,
+    pub(super) kind: Kind,
+    /// Lines that stay, and were not written yet.
+    lines: String,
+    /// Columns of each line below that is on the screen now.
+    drawn: Vec<usize>,
+    /// Why nothing is written any more.
+    broken: Option<io::Error>,
+}
+
+/// Not more than this is gathered before it is written.
+const ENOUGH: usize = 64 * 1024;
+
+impl Screen {
+    pub(super) fn new(target: Target, kind: Kind) -> Screen {
+        Screen { target, kind, lines: String::new(), drawn: Vec::new(), broken: None }
+    }
+
+    pub(super) fn size(&self) -> (usize, usize) {
+        self.target.size()
+    }
+
+    /// Adds a line that stays.
+    pub(super) fn line(&mut self, line: &str) {
+        self.lines.push_str(line);
+        self.lines.push('\n');
+        if self.lines.len() >= ENOUGH {
+            self.draw(&[]);
+        }
+    }
+
+    /// Writes the lines that stay, and below them `status` in place of what was there. Each of its lines is text
+    /// without controls, and is cut to the terminal's width; `paint` dresses it afterwards.
+    pub(super) fn draw(&mut self, status: &[(String, Paint)]) {
+        if self.lines.is_empty() && status.is_empty() && self.drawn.is_empty() {
+            return;
+        }
+        let (columns, _) = self.size();
+        let mut frame = self.erased(columns);
+        frame.push_str(&std::mem::take(&mut self.lines));
+        if self.kind == Kind::Terminal {
+            for (line, paint) in status {
+                // The last column is left free: some terminals wrap when it is written.
+                let shown = text::cut(line, columns.saturating_sub(1));
+                self.drawn.push(text::columns(&shown));
+                let _ = writeln!(frame, "{}", paint.on(&shown));
+            }
+        }
+        if self.broken.is_none() && !frame.is_empty() {
+            self.broken = self.target.write(frame.as_bytes()).err();
+        }
+    }
+
+    /// The way back over what is to be replaced. A terminal that became narrower has wrapped it.
+    fn erased(&mut self, columns: usize) -> String {
+        let rows: usize = self.drawn.drain(..).map(|drawn| drawn.div_ceil(columns.max(1)).max(1)).sum();
+        if rows == 0 { String::new() } else { format!("\r\u{1b}[{rows}A\u{1b}[J") }
+    }
+
+    /// Why nothing is written any more; said once.
+    pub(super) fn take_error(&mut self) -> Option<io::Error> {
+        let error = self.broken.as_ref()?;
+        let again = error.raw_os_error().map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error);
+        self.broken.replace(again)
+    }
+}
+
+/// How a word is dressed on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paint {
+    None,
+    Dim,
+    Bold,
+    Colour(u8),
+}
+
+impl Paint {
+    pub(super) fn on(self, text: &str) -> String {
+        match self {
+            Paint::None => text.to_owned(),
+            Paint::Dim => format!("\u{1b}[2m{text}\u{1b}[0m"),
+            Paint::Bold => format!("\u{1b}[1m{text}\u{1b}[0m"),
+            Paint::Colour(colour) => format!("\u{1b}[{colour}m{text}\u{1b}[0m"),
+        }
+    }
+}

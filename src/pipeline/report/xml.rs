@@ -1,0 +1,27 @@
+//! Text in XML.
+
+/// Text for an element or an attribute: markup escaped, and what XML 1.0 cannot hold (control characters,
+/// U+FFFE, U+FFFF) replaced by U+FFFD. Line ends are written as references, which no reader normalizes.
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            // For the sake of "]]>".
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\r' => escaped.push_str("&#13;"),
+            '\t' | '\n' => escaped.push(character),
+            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// As [`escaped`], for an attribute, in which readers turn tabs and line ends into blanks unless told.
+pub(super) fn attribute(text: &str) -> String {
+    escaped(text).replace('\t', "&#9;").replace('\n', "&#10;")
+}

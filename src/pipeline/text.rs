@@ -1,0 +1,141 @@
+//! Times, dates and names for people: in reports and in the progress view.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+/// `740 µs`, `12.3 ms`, `3.42 s`, `2 min 05 s`, `1 h 02 min`.
+pub(super) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    match duration.as_secs() {
+        _ if seconds < 0.001 => format!("{} µs", duration.as_micros()),
+        _ if seconds < 0.0995 => format!("{:.1} ms", seconds * 1e3),
+        _ if seconds < 0.9995 => format!("{:.0} ms", seconds * 1e3),
+        _ if seconds < 9.995 => format!("{seconds:.2} s"),
+        0..60 => format!("{seconds:.1} s"),
+        whole @ 60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        whole => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// A moment of CLOCK_REALTIME as RFC 3339 writes it, in UTC, with nanoseconds.
+pub(super) fn timestamp(realtime_ns: u64) -> String {
+    let (seconds, ns) = (realtime_ns / 1_000_000_000, realtime_ns % 1_000_000_000);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Days to a date, counted from March so that a leap day is the last of its year; eras of 400 years.
+    let day = days + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let (month, year) = if month < 10 { (month + 3, year) } else { (month - 9, year + 1) };
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{ns:09}Z", year + era * 400)
+}
+
+/// A name on one line: what would move the cursor, ring, colour or reorder the text is written as an escape.
+pub(super) fn clean(text: &str) -> String {
+    let mut cleaned = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unprintable(character) {
+            let _ = write!(cleaned, "{}", character.escape_default());
+        } else {
+            cleaned.push(character);
+        }
+    }
+    cleaned
+}
+
+/// Control characters, and those that break lines or change the direction of what follows.
+fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// How many columns of a terminal a text takes. The wide and the combining characters in common use are known;
+/// others count as one.
+pub(super) fn columns(text: &str) -> usize {
+    text.chars().map(width).sum()
+}
+
+fn width(character: char) -> usize {
+    match character {
+        '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200d}' | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' => 0,
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{303e}' | '\u{3041}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' => 2,
+        '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' => 2,
+        '\u{1f300}'..='\u{1f64f}' | '\u{1f680}'..='\u{1f6ff}' | '\u{1f900}'..='\u{1f9ff}' => 2,
+        '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
+}
+
+/// The text in so many columns, its end replaced by `…` where it has more.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if columns(text) <= most {
+        return text.to_owned();
+    }
+    let mut room = most;
+    let mut kept = String::new();
+    for character in text.chars() {
+        // One column is the ellipsis's.
+        if width(character) + 1 > room {
+            break;
+        }
+        room -= width(character);
+        kept.push(character);
+    }
+    if room > 0 {
+        kept.push('…');
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations_are_short() {
+        let shown = |ns| duration(Duration::from_nanos(ns));
+        assert_eq!(shown(0), "0 µs");
+        assert_eq!(shown(740_000), "740 µs");
+        assert_eq!(shown(12_340_000), "12.3 ms");
+        assert_eq!(shown(999_400_000), "999 ms");
+        assert_eq!(shown(999_600_000), "1.00 s");
+        assert_eq!(shown(3_420_000_000), "3.42 s");
+        assert_eq!(shown(59_940_000_000), "59.9 s");
+        assert_eq!(shown(125_000_000_000), "2 min 05 s");
+        assert_eq!(shown(3_720_000_000_000), "1 h 02 min");
+        duration(Duration::MAX);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(timestamp(951_782_400_000_000_001), "2000-02-29T00:00:00.000000001Z");
+        assert_eq!(timestamp(1_709_251_199_000_000_000), "2024-02-29T23:59:59.000000000Z");
+        assert_eq!(timestamp(4_107_542_400_000_000_000), "2100-03-01T00:00:00.000000000Z");
+        assert_eq!(timestamp(u64::MAX), "2554-07-21T23:34:33.709551615Z");
+    }
+
+    #[test]
+    fn names_cannot_steer_a_terminal() {
+        assert_eq!(clean("a\u{1b}[31m\r\n\u{202e}b"), "a\\u{1b}[31m\\r\\n\\u{202e}b");
+        assert_eq!(clean("Größe 建 ✓"), "Größe 建 ✓");
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_text_fits_and_begins_as_it_did(text in "\\PC{0,40}", most in 0usize..50) {
+            let shown = cut(&text, most);
+            prop_assert!(columns(&shown) <= most);
+            prop_assert!(shown == text || text.starts_with(shown.trim_end_matches('…')));
+        }
+
+        #[test]
+        fn a_clean_text_is_one_line_without_controls(text in any::<String>()) {
+            prop_assert!(!clean(&text).chars().any(|c| c.is_control()));
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Small files that several processes share: opened without surprises, locked, looked at, replaced whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::fcntl::{FcntlArg, RenameFlags, fcntl};
+
+use super::pipe::{Result, above_stdio};
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Regular,
+    Other(&'static str),
+}
+
+/// What the kernel says of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) kind: Kind,
+    /// Device and inode: which file it is, whatever it is called.
+    identity: (u64, u64),
+    pub(crate) owner: u32,
+    pub(crate) mode: u32,
+    pub(crate) links: u64,
+    pub(crate) size: u64,
+    /// When it was last written, in nanoseconds since the epoch.
+    pub(crate) modified_ns: i128,
+}
+
+impl Facts {
+    fn new(metadata: &fs::Metadata) -> Facts {
+        let of = metadata.file_type();
+        let kind = match () {
+            () if of.is_file() => Kind::Regular,
+            () if of.is_symlink() => Kind::Other("a symbolic link"),
+            () if of.is_dir() => Kind::Other("a directory"),
+            () if of.is_fifo() => Kind::Other("a FIFO"),
+            () if of.is_socket() => Kind::Other("a socket"),
+            () => Kind::Other("a device"),
+        };
+        Facts {
+            kind,
+            identity: (metadata.dev(), metadata.ino()),
+            owner: metadata.uid(),
+            mode: metadata.mode(),
+            links: metadata.nlink(),
+            size: metadata.size(),
+            modified_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+        }
+    }
+
+    pub(crate) fn is_same_file(&self, other: &Facts) -> bool {
+        self.identity == other.identity
+    }
+}
+
+/// The file of this name itself: a symbolic link is not followed.
+pub(crate) fn look(path: &Path) -> Result<Facts> {
+    fs::symlink_metadata(path).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
+}
+
+/// What the name stands for, links followed.
+pub(crate) fn look_through(path: &Path) -> Result<Facts> {
+    fs::metadata(path).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
+}
+
+/// The open file.
+pub(crate) fn facts(file: &File) -> Result<Facts> {
+    file.metadata().map(|metadata| Facts::new(&metadata)).map_err(errno_of)
+}
+
+/// Does `path` still name this open file?
+pub(crate) fn is_named(file: &File, path: &Path) -> Result<bool> {
+    match look(path) {
+        Ok(named) => Ok(named.is_same_file(&facts(file)?)),
+        Err(libc::ENOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Open {
+    /// To read what is there.
+    Read,
+    /// To lock what is there.
+    Write,
+    /// To read and write; made when missing.
+    Keep(u32),
+    /// To write; there must be none yet.
+    New(u32),
+}
+
+/// Opens the file of this name: no link is followed (ELOOP), a FIFO does not wait for its other end, a terminal
+/// does not become ours. Above 2 and close-on-exec.
+pub(crate) fn open(path: &Path, how: Open) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+    match how {
+        Open::Read => {}
+        Open::Write => _ = options.write(true),
+        Open::Keep(mode) => _ = options.write(true).create(true).mode(mode),
+        Open::New(mode) => _ = options.write(true).create_new(true).mode(mode),
+    }
+    let file = options.open(path).map_err(errno_of)?;
+    above_stdio(OwnedFd::from(file)).map(File::from)
+}
+
+/// Takes the whole file's open-file-description write lock (Linux 3.15), without waiting; false: somebody has one. It lives
+/// until [`unlock`], or until every copy of the descriptor is closed, those in children of fork included.
+pub(crate) fn lock(file: &File) -> Result<bool> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {
+        Ok(_) => Ok(true),
+        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
+        Err(errno) => Err(errno as i32),
+    }
+}
+
+/// Gives the lock back at once, whoever has copies of the descriptor.
+pub(crate) fn unlock(file: &File) -> Result<()> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK))).map(drop).map_err(|errno| errno as i32)
+}
+
+/// Does somebody hold a write lock on it?
+pub(crate) fn is_locked(file: &File) -> Result<bool> {
+    // Asked as a reader, whom other readers do not disturb.
+    let mut answer = whole(libc::F_RDLCK);
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer)).map_err(|errno| errno as i32)?;
+    Ok(i32::from(answer.l_type) != libc::F_UNLCK)
+}
+
+fn whole(kind: i32) -> libc::flock {
+    libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
+/// The first bytes of a file, `most` and one at the most: one more than `most` means that it is longer.
+pub(crate) fn read_start(file: &File, most: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut offset = 0;
+    let mut buffer = [0; 4096];
+    while bytes.len() <= most {
+        let room = buffer.len().min(most + 1 - bytes.len());
+        match file.read_at(&mut buffer[..room], offset) {
+            Ok(0) => break,
+            Ok(n) => {
+                bytes.extend_from_slice(&buffer[..n]);
+                offset += n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(errno_of(error)),
+        }
+    }
+    Ok(bytes)
+}
+
+/// A small file of /proc; a process's name in it may be no UTF-8.
+pub(crate) fn read_text(path: &str) -> Result<String> {
+    let bytes = read_start(&open(Path::new(path), Open::Read)?, 64 * 1024)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Writes all of it from the start.
+pub(crate) fn write_start(file: &File, bytes: &[u8]) -> Result<()> {
+    file.write_all_at(bytes, 0).map_err(errno_of)
+}
+
+pub(crate) fn cut(file: &File, length: u64) -> Result<()> {
+    file.set_len(length).map_err(errno_of)
+}
+
+/// fsync(2).
+pub(crate) fn sync(file: &File) -> Result<()> {
+    file.sync_all().map_err(errno_of)
+}
+
+/// fsync(2) of a folder: the names in it are as they are now after a crash too.
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
+    sync(&folder(path)?)
+}
+
+fn folder(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(libc::O_DIRECTORY).open(path).map_err(errno_of)?;
+    above_stdio(OwnedFd::from(file)).map(File::from)
+}
+
+/// The folder and those above it, made where they are missing.
+pub(crate) fn make_folders(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(errno_of)
+}
+
+/// The names in a folder, in the order of their bytes.
+pub(crate) fn names(path: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let names = fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+    let mut names: Vec<_> = names.map_err(errno_of)?;
+    names.sort();
+    Ok(names)
+}
+
+/// rename(2): replaces what `to` named, in one step.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(errno_of)
+}
+
+/// renameat2(2) with RENAME_NOREPLACE: EEXIST where `to` names something. On file systems without it a look goes
+/// before.
+pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<()> {
+    let at = nix::fcntl::AT_FDCWD;
+    match nix::fcntl::renameat2(at, from, at, to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOSYS) => match look(to) {
+            Ok(_) => Err(libc::EEXIST),
+            Err(libc::ENOENT) => rename(from, to),
+            Err(errno) => Err(errno),
+        },
+        Err(errno) => Err(errno as i32),
+    }
+}
+
+pub(crate) fn unlink(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(errno_of)
+}
+
+pub(crate) fn effective_user() -> u32 {
+    // SAFETY: no arguments; always succeeds.
+    unsafe { libc::geteuid() }
+}
+
+fn errno_of(error: io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => libc::EINVAL,
+        io::ErrorKind::WriteZero => libc::ENOSPC,
+        _ => libc::EIO,
+    })
+}

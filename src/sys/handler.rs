@@ -1,0 +1,149 @@
+//! The one signal handler of this library, installed only when a program asks for it: SIGTERM and SIGINT add to a
+//! number that a thread waits on.
+//!
+//! A futex in static memory, not a pipe: a handler that is late, because its thread was stopped within it, finds
+//! the word still there, where a pipe's descriptor could be somebody else's by then.
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{errno, fork, signal};
+
+const CAUGHT: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
+
+/// Counts the signals that came, and calls of [`wake`].
+static NEWS: AtomicU32 = AtomicU32::new(0);
+
+/// The kernel's own structure on x86-64: handler, flags, restorer, mask. libc's wrapper would not put back what it
+/// was given: it adds a restorer.
+type Action = [u64; 4];
+
+/// What each did before.
+struct Before(UnsafeCell<[Action; CAUGHT.len()]>);
+
+// SAFETY: written under `CHANGE`, while the handler, which reads it without, is not there.
+unsafe impl Sync for Before {}
+
+static BEFORE: Before = Before(UnsafeCell::new([[0; 4]; CAUGHT.len()]));
+static CHANGE: Mutex<()> = Mutex::new(());
+
+/// Puts the handler in the place of what there is: on the thread's signal stack, where it has one (Go's demand), and
+/// with system calls restarted.
+pub(crate) fn install() -> Result<(), i32> {
+    let _change = CHANGE.lock();
+    for (at, caught) in CAUGHT.into_iter().enumerate() {
+        if let Err(errno) = install_one(at, caught) {
+            restore_first(at);
+            return Err(errno);
+        }
+    }
+    Ok(())
+}
+
+fn install_one(at: usize, caught: i32) -> Result<(), i32> {
+    let before = current(caught)?;
+    if is_ours(&before) {
+        return Ok(());
+    }
+    // SAFETY: a valid action with an empty mask; the slot is changed under `CHANGE`, and written before the handler
+    // can run.
+    let result = unsafe {
+        (*BEFORE.0.get())[at] = before;
+        let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        action.sa_sigaction = address();
+        action.sa_flags = libc::SA_ONSTACK | libc::SA_RESTART;
+        libc::sigaction(caught, &raw const action, std::ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// Puts back what was there, unless somebody else has put something of theirs over it. After [`install`].
+pub(crate) fn restore() {
+    let _change = CHANGE.lock();
+    restore_first(CAUGHT.len());
+}
+
+fn restore_first(count: usize) {
+    for (at, caught) in CAUGHT.into_iter().enumerate().take(count) {
+        if current(caught).is_ok_and(|action| is_ours(&action)) {
+            // SAFETY: it is ours, so what was before is known.
+            unsafe { put_back(at) };
+        }
+    }
+}
+
+fn current(caught: i32) -> Result<Action, i32> {
+    let mut action: Action = [0; 4];
+    // SAFETY: room for an action, which the call fills; the kernel's mask has 8 bytes.
+    let result = unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, caught, std::ptr::null::<Action>(), &raw mut action, size_of::<u64>())
+    };
+    if result == 0 { Ok(action) } else { Err(errno()) }
+}
+
+fn is_ours(action: &Action) -> bool {
+    action[0] == address() as u64
+}
+
+fn address() -> libc::sighandler_t {
+    on_signal as *const () as libc::sighandler_t
+}
+
+/// # Safety
+/// What was before is known.
+unsafe fn put_back(at: usize) {
+    let none = std::ptr::null_mut::<Action>();
+    // SAFETY: a whole action, as the kernel gave it.
+    unsafe {
+        let before = (&raw const (*BEFORE.0.get())[at]).cast::<Action>();
+        libc::syscall(libc::SYS_rt_sigaction, CAUGHT[at], before, none, size_of::<u64>());
+    }
+}
+
+/// Only calls that are safe in a handler.
+extern "C" fn on_signal(caught: libc::c_int) {
+    let errno = nix::errno::Errno::last();
+    if fork::happened() {
+        // A child of fork has the handler, but nobody who listens: it gets what it would have without us, once this
+        // returns and the signal is not blocked any more.
+        if let Some(at) = CAUGHT.iter().position(|known| *known == caught) {
+            // SAFETY: the handler was installed, so what was before is known; a signal to this thread.
+            unsafe {
+                put_back(at);
+                libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::syscall(libc::SYS_gettid), caught);
+            }
+        }
+    } else {
+        wake();
+    }
+    errno.set();
+}
+
+/// The number as it is now.
+pub(crate) fn news() -> u32 {
+    NEWS.load(Ordering::Acquire)
+}
+
+/// Adds to the number, and wakes who waits for that.
+pub(crate) fn wake() {
+    NEWS.fetch_add(1, Ordering::Release);
+    // SAFETY: the word is static.
+    unsafe { libc::syscall(libc::SYS_futex, NEWS.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, i32::MAX) };
+}
+
+/// Waits until the number is not `seen` any more.
+pub(crate) fn wait(seen: u32) {
+    let no_limit = std::ptr::null::<libc::timespec>();
+    while news() == seen {
+        let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+        // SAFETY: the word is static.
+        unsafe { libc::syscall(libc::SYS_futex, NEWS.as_ptr(), operation, seen, no_limit) };
+    }
+}
+
+/// Lets this thread take the signals, so that they reach a program whose other threads block them.
+pub(crate) fn listen_here() {
+    signal::unblock(&CAUGHT);
+}

@@ -1,0 +1,211 @@
+//! Sockets of the health server and its client: listening, accepting, connecting, all without ever blocking.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::pipe::{Result, above_stdio, set_nonblocking};
+
+/// Connections that the kernel keeps until they are accepted; it takes `net.core.somaxconn` where that is less.
+const BACKLOG: i32 = 4096;
+
+fn errno_of(error: &std::io::Error) -> i32 {
+    // std refuses some arguments without asking the kernel.
+    error.raw_os_error().unwrap_or(libc::EINVAL)
+}
+
+/// A listening socket, and the address it got. SO_REUSEADDR is set: connections of a server that has ended do
+/// not keep its address.
+pub(crate) fn listen_tcp(address: SocketAddr) -> Result<(OwnedFd, SocketAddr)> {
+    let listener = TcpListener::bind(address).map_err(|e| errno_of(&e))?;
+    let bound = listener.local_addr().map_err(|e| errno_of(&e))?;
+    let fd = prepare(listener.into())?;
+    // Inherited by what is accepted: pipelined answers would wait for acknowledgements otherwise.
+    let on: libc::c_int = 1;
+    // SAFETY: one int and its size. What fails here costs latency alone.
+    unsafe {
+        let size = size_of_val(&on) as libc::socklen_t;
+        libc::setsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, (&raw const on).cast(), size);
+    }
+    Ok((fd, bound))
+}
+
+/// A listening socket at `path`, whose mode the umask decides.
+pub(crate) fn listen_unix(path: &Path) -> Result<OwnedFd> {
+    prepare(UnixListener::bind(path).map_err(|e| errno_of(&e))?.into())
+}
+
+fn prepare(fd: OwnedFd) -> Result<OwnedFd> {
+    let fd = above_stdio(fd)?;
+    set_nonblocking(&fd)?;
+    // SAFETY: takes no pointers. Again, because std's backlog is 128.
+    if unsafe { libc::listen(fd.as_raw_fd(), BACKLOG) } != 0 {
+        return Err(super::errno());
+    }
+    Ok(fd)
+}
+
+/// The next connection: non-blocking, close-on-exec, above 2.
+pub(crate) fn accept(listener: &OwnedFd) -> Result<OwnedFd> {
+    // SAFETY: no address is asked for; the result is a new descriptor.
+    let fd = unsafe {
+        let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        let fd = libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags);
+        if fd < 0 {
+            return Err(super::errno());
+        }
+        OwnedFd::from_raw_fd(fd)
+    };
+    above_stdio(fd)
+}
+
+/// Gives a descriptor to the runtime that this thread runs.
+pub(crate) fn watch(fd: OwnedFd, interest: Interest) -> Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd stays the same open descriptor for as long as the runtime watches it.
+    let watched = unsafe { AsyncFd::register_with_interest(fd, interest) };
+    watched.map_err(|error| errno_of(&error.into()))
+}
+
+/// Where to connect to.
+#[derive(Clone, Copy)]
+pub(crate) enum Peer<'a> {
+    Tcp(SocketAddr),
+    Unix(&'a Path),
+}
+
+/// Starts a connection; it stands once it can be written to and [`connected`] says so.
+pub(crate) fn connect(peer: Peer<'_>) -> Result<OwnedFd> {
+    match peer {
+        Peer::Tcp(SocketAddr::V4(address)) => {
+            let address = libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: address.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
+                sin_zero: [0; 8],
+            };
+            begin(libc::AF_INET, &address)
+        }
+        Peer::Tcp(SocketAddr::V6(address)) => {
+            let address = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: address.port().to_be(),
+                sin6_flowinfo: address.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
+                sin6_scope_id: address.scope_id(),
+            };
+            begin(libc::AF_INET6, &address)
+        }
+        Peer::Unix(path) => {
+            let path = path.as_os_str().as_bytes();
+            let mut address =
+                libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; PATH_MAX + 1] };
+            if path.len() > PATH_MAX {
+                return Err(libc::ENAMETOOLONG);
+            }
+            for (to, from) in address.sun_path.iter_mut().zip(path) {
+                *to = from.cast_signed();
+            }
+            begin(libc::AF_UNIX, &address)
+        }
+    }
+}
+
+/// The longest path of a socket.
+pub(crate) const PATH_MAX: usize = 107;
+
+fn begin<T>(family: libc::c_int, address: &T) -> Result<OwnedFd> {
+    // SAFETY: no pointers; the result is a new descriptor.
+    let fd = unsafe {
+        let fd = libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0);
+        if fd < 0 {
+            return Err(super::errno());
+        }
+        OwnedFd::from_raw_fd(fd)
+    };
+    let fd = above_stdio(fd)?;
+    let size = size_of::<T>() as libc::socklen_t;
+    // SAFETY: `T` is the address structure of `family`, whole.
+    if unsafe { libc::connect(fd.as_raw_fd(), (&raw const *address).cast(), size) } == 0 {
+        return Ok(fd);
+    }
+    match super::errno() {
+        // An interrupted connect goes on as well.
+        libc::EINPROGRESS | libc::EINTR => Ok(fd),
+        errno => Err(errno),
+    }
+}
+
+/// What became of a connection that has become writable.
+pub(crate) fn connected(fd: &OwnedFd) -> Result<()> {
+    let mut errno: libc::c_int = 0;
+    let mut size = size_of_val(&errno) as libc::socklen_t;
+    // SAFETY: one int and its size.
+    let result = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut errno).cast(), &raw mut size)
+    };
+    match (result, errno) {
+        (0, 0) => Ok(()),
+        (0, errno) => Err(errno),
+        _ => Err(super::errno()),
+    }
+}
+
+/// One read: how many bytes came, 0 at the end; EAGAIN when there is nothing now.
+pub(crate) fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        // SAFETY: the buffer and its length.
+        let count = unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+        match count {
+            0.. => return Ok(count.unsigned_abs()),
+            _ if super::errno() == libc::EINTR => {}
+            _ => return Err(super::errno()),
+        }
+    }
+}
+
+/// One write: how many bytes went; EAGAIN when there is no room now. Never a SIGPIPE.
+pub(crate) fn send(fd: &OwnedFd, bytes: &[u8]) -> Result<usize> {
+    loop {
+        // SAFETY: the bytes and their length.
+        let count = unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
+        match count {
+            0.. => return Ok(count.unsigned_abs()),
+            _ if super::errno() == libc::EINTR => {}
+            _ => return Err(super::errno()),
+        }
+    }
+}
+
+/// Says that nothing more will be written.
+pub(crate) fn end_writing(fd: &OwnedFd) -> Result<()> {
+    // SAFETY: takes no pointers.
+    if unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) } == 0 { Ok(()) } else { Err(super::errno()) }
+}
+
+/// Has something arrived (bytes, the end, an error) that was not read?
+pub(crate) fn has_arrived(fd: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+}
+
+/// Waits until `fd` can be read or written, as asked, or has failed; false when the time is over. None: for ever.
+pub(crate) fn wait(fd: &OwnedFd, read: bool, write: bool, timeout: Option<Duration>) -> bool {
+    let mut flags = PollFlags::empty();
+    flags.set(PollFlags::POLLIN, read);
+    flags.set(PollFlags::POLLOUT, write);
+    let mut polled = [PollFd::new(fd.as_fd(), flags)];
+    // Rounded up, so that the end of a wait is no spin.
+    let timeout = timeout.map_or(PollTimeout::NONE, |time| {
+        let ms = time.as_nanos().div_ceil(1_000_000);
+        PollTimeout::from(u16::try_from(ms).unwrap_or(u16::MAX))
+    });
+    // Interrupted, or cut at what a timeout can hold: the caller looks at its clock and waits again.
+    poll(&mut polled, timeout).is_ok_and(|count| count > 0)
+}

@@ -1,0 +1,422 @@
+//! The progress view: what it writes to a log, and what is to be seen on a terminal.
+
+mod common;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::fifo::Gate;
+use common::{GUARDED, service};
+use coreproc::{
+    Backoff, Command, ErrorKind, Pipeline, ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, RunOptions,
+    RunReport, Service, Spec,
+};
+
+/// A shell script as a spec.
+fn sh(name: &str, script: &str, after: &[&str]) -> Spec {
+    let mut spec = Spec::new(name, common::sh(script));
+    after.iter().for_each(|name| drop(spec.after(*name)));
+    spec
+}
+
+fn pipeline(specs: impl IntoIterator<Item = Spec>) -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    specs.into_iter().for_each(|spec| drop(pipeline.add(spec)));
+    pipeline
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("log").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("log").clone()).expect("UTF-8")
+    }
+}
+
+fn options(style: ProgressStyle, output: ProgressOutput) -> ProgressOptions {
+    ProgressOptions { style, output }
+}
+
+fn watching(view: &ProgressView) -> RunOptions {
+    RunOptions { subscriptions: vec![view.subscription().clone()], ..RunOptions::default() }
+}
+
+/// Runs it one spec at a time, and gives the lines, times replaced by `T`.
+fn logged(pipeline: &Pipeline, output: ProgressOutput) -> (Vec<String>, Arc<RunReport>) {
+    let (service, log) = (service(), Log::default());
+    let mut view = ProgressView::to_writer(&service, log.clone(), options(ProgressStyle::Auto, output)).expect("view");
+    let mut options = watching(&view);
+    options.limit = coreproc::Limit::At(1);
+    let run = pipeline.start(&service, options).expect("start");
+    let report = view.watch(&run, GUARDED).expect("watch");
+    let text = log.text();
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+    (text.lines().map(without_times).collect(), report)
+}
+
+/// `1.23 s`, `4 ms` → `T`.
+fn without_times(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut kept: Vec<String> = Vec::new();
+    for word in words {
+        let unit = word.trim_end_matches([':', ',']);
+        let number = kept.last().is_some_and(|last| last.parse::<f64>().is_ok());
+        if number && matches!(unit, "s" | "ms" | "µs" | "min") {
+            kept.pop();
+            kept.push(word.replace(unit, "T"));
+        } else {
+            kept.push(word.to_owned());
+        }
+    }
+    kept.join(" ")
+}
+
+/// Fails at its first attempt, and passes at the second.
+fn flaky(name: &str, folder: &std::path::Path) -> Spec {
+    let marker = folder.join("marker").display().to_string();
+    let mut spec =
+        sh(name, &format!("if [ -e {marker} ]; then echo again; else : > {marker}; echo no; exit 7; fi"), &[]);
+    spec.retries(1, Backoff { first: Duration::from_millis(1), most: Duration::from_millis(1) });
+    spec
+}
+
+#[test]
+fn a_log_says_what_started_what_was_written_and_how_it_ended() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut lint = sh("lint", "echo warning >&2; exit 3", &["flaky"]);
+    lint.allow_failure(true);
+    let mut missing = Spec::new("missing", Command::new("/no/such/program"));
+    missing.after("lint");
+    let pipeline = pipeline([
+        flaky("flaky", folder.path()),
+        lint,
+        sh("test", "printf 'one\\ntwo'; exit 1", &["lint"]),
+        sh("deploy", "true", &["test"]),
+        missing,
+    ]);
+    let (mut lines, report) = logged(&pipeline, ProgressOutput::Prefixed);
+    assert!(!report.success());
+    // Output comes apart from what the run says: compared as two lists, each in order.
+    let output: Vec<String> = lines.extract_if(.., |line| line.contains(" | ")).collect();
+    assert_eq!(output, ["flaky   | no", "flaky   | again", "lint    | warning", "test    | one", "test    | two"]);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    assert_eq!(
+        lines,
+        [
+            "start flaky",
+            "retry flaky T: exit code 7, another attempt follows",
+            "start flaky, attempt 2",
+            "pass  flaky T (1 of 5)",
+            "start lint",
+            "FAIL  lint T: exit code 3 (2 of 5)",
+            "start test",
+            "FAIL  test T: exit code 1 (3 of 5)",
+            "skip  deploy: \"test\" failed (4 of 5)",
+            "start missing",
+            "FAIL  missing T: spawn \"/no/such/program\": exec: no such file or directory (5 of 5)",
+            "FAILED in T: 1 passed, 3 failed, 1 skipped, 1 of the failures allowed",
+        ]
+    );
+}
+
+#[test]
+fn grouped_output_follows_its_specs_line() {
+    let folder = tempfile::tempdir().expect("folder");
+    let pipeline = pipeline([
+        flaky("flaky", folder.path()),
+        sh("talks", "echo a; echo b >&2", &["flaky"]),
+        sh("silent", "true", &["talks"]),
+    ]);
+    let (lines, _) = logged(&pipeline, ProgressOutput::Grouped);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).filter(|line| !line.starts_with("start")).collect();
+    let order =
+        |words: &[&str]| words.iter().map(|word| lines.iter().position(|line| line.contains(word))).collect::<Vec<_>>();
+    assert_eq!(lines.len(), 9, "{lines:#?}");
+    let at = order(&["retry flaky", "    no"]);
+    assert_eq!(at[0].map(|at| at + 1), at[1], "{lines:#?}");
+    let at = order(&["pass  flaky", "    again"]);
+    assert_eq!(at[0].map(|at| at + 1), at[1], "{lines:#?}");
+    let at = order(&["pass  talks"]);
+    let next = at[0].map(|at| [lines[at + 1], lines[at + 2]]);
+    assert!(next == Some(["    a", "    b"]) || next == Some(["    b", "    a"]), "{lines:#?}");
+    assert_eq!(lines[8], "done in T: 3 passed");
+}
+
+#[test]
+fn grouped_output_keeps_its_last_mebibyte_and_says_what_it_dropped() {
+    let script = "i=0; while [ $i -lt 40000 ]; do echo line-$i-0123456789012345678901234567890; i=$((i+1)); done";
+    let (lines, _) = logged(&pipeline([sh("much", script, &[])]), ProgressOutput::Grouped);
+    let dropped: usize =
+        lines[2].trim_start_matches("    … ").split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+    assert!(lines[2].ends_with("bytes before this are not shown"), "{}", lines[2]);
+    let kept: usize = lines[3..lines.len() - 1].iter().map(|line| line.len() + 1).sum();
+    let all: usize = (0..40000).map(|i| format!("    line-{i}-0123456789012345678901234567890\n").len()).sum();
+    assert_eq!(kept + dropped, all);
+    assert!(kept <= 1024 * 1024, "{kept}");
+    assert!(lines[lines.len() - 2].contains("line-39999-"));
+}
+
+#[test]
+fn no_output_is_shown_where_none_is_wanted() {
+    let (lines, _) = logged(&pipeline([sh("talks", "echo a", &[])]), ProgressOutput::None);
+    assert_eq!(lines, ["start talks", "pass  talks T (1 of 1)", "done in T: 1 passed"]);
+}
+
+#[test]
+fn an_empty_pipeline_is_done_at_once() {
+    let (lines, _) = logged(&Pipeline::new(), ProgressOutput::Prefixed);
+    assert_eq!(lines, ["done in T: no specs"]);
+}
+
+#[test]
+fn names_and_output_cannot_steer_the_terminal() {
+    let (lines, _) = logged(
+        &pipeline([sh("evil\u{1b}[2J\r\n", "printf 'a\\033[2Jb\\033]0;x\\007c\\rlast\\n'", &[])]),
+        ProgressOutput::Prefixed,
+    );
+    assert!(lines.contains(&"evil\\u{1b}[2J\\r\\n | last".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"pass  evil\\u{1b}[2J\\r\\n T (1 of 1)".to_owned()), "{lines:#?}");
+}
+
+#[test]
+fn a_watch_can_be_interrupted_and_taken_up_again() {
+    let folder = tempfile::tempdir().expect("folder");
+    let gate = Gate::new(folder.path(), "gate");
+    let (service, log) = (service(), Log::default());
+    let mut view = ProgressView::to_writer(&service, log.clone(), ProgressOptions::default()).expect("view");
+    let mut spec = Spec::new("waits", common::tool(["await", gate.path()]));
+    spec.after("first");
+    let pipeline = pipeline([sh("first", "true", &[]), spec]);
+    let run = pipeline.start(&service, watching(&view)).expect("start");
+    assert_eq!(common::kind_of(view.watch(&run, Some(Duration::ZERO))), ErrorKind::TimedOut);
+    assert_eq!(common::kind_of(view.watch(&run, Some(Duration::from_millis(5)))), ErrorKind::TimedOut);
+    gate.open(1);
+    assert!(view.watch(&run, GUARDED).expect("watch").success());
+    assert!(view.watch(&run, GUARDED).expect("and again").success());
+    assert!(log.text().contains("done in"));
+}
+
+#[test]
+fn a_run_without_the_view_is_refused() {
+    let service = service();
+    let mut view = ProgressView::to_writer(&service, Log::default(), ProgressOptions::default()).expect("view");
+    let run = pipeline([sh("a", "true", &[])]).start(&service, RunOptions::default()).expect("start");
+    assert_eq!(common::kind_of(view.watch(&run, GUARDED)), ErrorKind::InvalidState);
+    run.wait(GUARDED).expect("wait");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_an_error_once_the_run_has_ended_and_no_sigpipe() {
+    let service = service();
+    let (reader, writer) = std::io::pipe().expect("pipe");
+    drop(reader);
+    let mut view = ProgressView::to_fd(&service, &writer, ProgressOptions::default()).expect("view");
+    let run = pipeline([sh("a", "echo a", &[])]).start(&service, watching(&view)).expect("start");
+    let error = view.watch(&run, GUARDED).expect_err("EPIPE");
+    assert_eq!((error.kind(), error.errno()), (ErrorKind::System, Some(libc::EPIPE)));
+    assert!(run.wait(GUARDED).expect("wait").success());
+}
+
+/// What a terminal shows after these bytes: the part of its language that the view speaks.
+struct Terminal {
+    columns: usize,
+    rows: Vec<Vec<char>>,
+    row: usize,
+    column: usize,
+}
+
+impl Terminal {
+    fn showing(columns: usize, bytes: &[u8]) -> Vec<String> {
+        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        let mut screen = Terminal { columns, rows: vec![Vec::new()], row: 0, column: 0 };
+        let mut rest = text.chars();
+        while let Some(character) = rest.next() {
+            match character {
+                '\r' => screen.column = 0,
+                '\n' => screen.down(),
+                '\u{1b}' => screen.control(&mut rest),
+                _ => screen.put(character),
+            }
+        }
+        screen.rows.iter().map(|row| row.iter().collect::<String>().trim_end().to_owned()).collect()
+    }
+
+    fn control(&mut self, rest: &mut std::str::Chars<'_>) {
+        assert_eq!(rest.next(), Some('['));
+        let mut digits = String::new();
+        let last = rest
+            .find(|c| {
+                digits.push(*c);
+                c.is_ascii_alphabetic()
+            })
+            .expect("a sequence ends");
+        let number = digits[..digits.len() - 1].parse().unwrap_or(0);
+        match last {
+            'A' => self.row = self.row.checked_sub(number).expect("not above what was written"),
+            'J' => {
+                self.rows.truncate(self.row + 1);
+                self.rows[self.row].truncate(self.column);
+            }
+            'm' => {}
+            other => panic!("unknown sequence {other}"),
+        }
+    }
+
+    fn put(&mut self, character: char) {
+        if self.column == self.columns {
+            self.down();
+            self.column = 0;
+        }
+        let row = &mut self.rows[self.row];
+        row.resize(row.len().max(self.column + 1), ' ');
+        row[self.column] = character;
+        self.column += 1;
+    }
+
+    fn down(&mut self) {
+        self.row += 1;
+        if self.row == self.rows.len() {
+            self.rows.push(Vec::new());
+        }
+    }
+}
+
+/// Reads what the view writes to a terminal until `enough`.
+fn read_until(host: &mut File, seen: &mut Vec<u8>, enough: impl Fn(&str) -> bool) {
+    while !enough(&String::from_utf8_lossy(seen)) {
+        assert!(common::os::readable(host, common::GUARD), "{}", String::from_utf8_lossy(seen));
+        let mut buffer = [0; 4096];
+        let n = host.read(&mut buffer).expect("terminal");
+        seen.extend_from_slice(&buffer[..n]);
+    }
+}
+
+/// A run of two specs that wait at a gate, watched on a terminal; `look` sees both running.
+fn on_a_terminal(
+    service: &Service,
+    columns: u16,
+    output: ProgressOutput,
+    look: impl FnOnce(&mut File, &OwnedFd, &mut Vec<u8>),
+) -> (Vec<u8>, Arc<RunReport>) {
+    let folder = tempfile::tempdir().expect("folder");
+    let gate = Gate::new(folder.path(), "gate");
+    let (mut host, terminal) = common::os::pty(columns, 24);
+    let mut view = ProgressView::to_fd(service, &terminal, options(ProgressStyle::Terminal, output)).expect("view");
+    let waits = |name: &str, script: &str| sh(name, &format!("{script}; read line < {}", gate.path()), &["first"]);
+    let pipeline = pipeline([
+        sh("first", "printf '\\033[32mgreen\\033[0m\\n'", &[]),
+        waits("compile a long name 建造建造建造建造建造建造", "true"),
+        waits("second", "echo '  \\t tab'"),
+        sh("last", "exit 4", &["second"]),
+    ]);
+    let mut run_options = watching(&view);
+    run_options.limit = coreproc::Limit::At(2);
+    run_options.durations =
+        pipeline.specs().iter().map(|spec| (spec.name().to_owned(), Duration::from_secs(100))).collect();
+    let run = pipeline.start(service, run_options).expect("start");
+    let mut seen = Vec::new();
+    let report = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let report = view.watch(&run, GUARDED).expect("watch");
+            // The end of what is written, which the terminal itself does not tell.
+            (&File::from(terminal.try_clone().expect("terminal"))).write_all(b"END").expect("write");
+            report
+        });
+        read_until(&mut host, &mut seen, |text| text.contains("2 running"));
+        look(&mut host, &terminal, &mut seen);
+        for _ in 0..2 {
+            (&File::options().write(true).open(gate.path()).expect("gate")).write_all(b"\n").expect("open");
+        }
+        read_until(&mut host, &mut seen, |text| text.ends_with("END"));
+        watcher.join().expect("watcher")
+    });
+    (seen, report)
+}
+
+#[test]
+fn a_terminal_shows_what_runs_and_what_is_left_and_at_the_end_only_what_stays() {
+    let service = service();
+    let (seen, report) = on_a_terminal(&service, 80, ProgressOutput::Prefixed, |host, _, seen| {
+        read_until(host, seen, |text| text.contains("second") && text.matches("2 running").count() > 2);
+        let last_frame = seen.len() - 1 - seen.iter().rev().position(|b| *b == b'\n').expect("lines");
+        let screen = Terminal::showing(80, &seen[..=last_frame]);
+        let status = screen.iter().rposition(|line| line.contains("2 running")).map(|at| screen[at].clone());
+        let status = status.expect("a status line");
+        assert!(status.starts_with("[=====>              ] 1 of 4 done, 2 running,"), "{screen:#?}");
+        assert!(status.ends_with("left") && status.contains("about"), "{status}");
+        assert_eq!(screen.iter().filter(|line| line.contains("running")).count(), 1, "replaced: {screen:#?}");
+        assert!(screen.iter().any(|line| line.starts_with("  second ")), "{screen:#?}");
+    });
+    assert!(!report.success());
+    let text = String::from_utf8_lossy(&seen);
+    assert!(text.contains("\u{1b}[32mgreen\u{1b}[0m"), "colours are kept: {text:?}");
+    let screen = Terminal::showing(80, &seen);
+    assert!(screen.iter().all(|line| !line.contains("running") && !line.starts_with("  second")), "{screen:#?}");
+    assert_eq!(screen.last().map(String::as_str), Some("END"), "{screen:#?}");
+    let stays: Vec<&str> = screen.iter().map(String::as_str).filter(|line| line.starts_with("FAIL")).collect();
+    assert!(stays[0].starts_with("FAIL  last ") && stays[0].ends_with(": exit code 4 (4 of 4)"), "{stays:#?}");
+    assert!(stays[1].starts_with("FAILED in ") && stays[1].ends_with(": 3 passed, 1 failed"), "{stays:#?}");
+}
+
+#[test]
+fn a_terminal_that_becomes_narrow_gets_shorter_lines() {
+    let service = service();
+    let (seen, _) = on_a_terminal(&service, 120, ProgressOutput::None, |host, terminal, seen| {
+        common::os::resize(terminal, 20, 24);
+        let before = String::from_utf8_lossy(seen).matches("1 of 4 done, 2").count();
+        read_until(host, seen, |text| text.matches("1 of 4 done, 2").count() > before + 2);
+    });
+    let text = String::from_utf8(seen).expect("UTF-8");
+    // Frames of both widths: whole words in the wide ones, cut ones in the narrow.
+    assert!(text.contains("2 running, "), "{text:?}");
+    assert!(text.contains("1 of 4 done, 2 run…"), "{text:?}");
+}
+
+#[test]
+fn no_color_in_the_environment_means_plain_lines() {
+    // The environment is the process's: a process of its own.
+    let program = std::env::current_exe().expect("this program");
+    for (name, value, plain) in
+        [("NO_COLOR", "1", true), ("NO_COLOR", "", false), ("TERM", "dumb", true), ("TERM", "xterm", false)]
+    {
+        let (mut host, terminal) = common::os::pty(80, 24);
+        let mut command = std::process::Command::new(&program);
+        command.args(["--exact", "shows_itself", "--ignored", "--nocapture"]);
+        command.env_remove("NO_COLOR").env("TERM", "xterm").env(name, value);
+        command.stdout(terminal.try_clone().expect("terminal")).stdin(std::process::Stdio::null());
+        let mut child = command.spawn().expect("spawn");
+        let mut seen = Vec::new();
+        read_until(&mut host, &mut seen, |text| text.contains("test result"));
+        assert!(child.wait().expect("wait").success());
+        let text = String::from_utf8_lossy(&seen);
+        let shown = text.split("VIEW").nth(1).expect("the view");
+        assert_eq!(!shown.contains('\u{1b}'), plain, "{name}={value}: {shown:?}");
+        assert!(shown.contains("done"), "{shown:?}");
+    }
+}
+
+/// What [`no_color_in_the_environment_means_plain_lines`] starts.
+#[test]
+#[ignore = "is started by another test"]
+fn shows_itself() {
+    let service = service();
+    println!("VIEW");
+    let mut view = ProgressView::to_fd(&service, std::io::stdout(), ProgressOptions::default()).expect("view");
+    let run = pipeline([sh("a", "true", &[])]).start(&service, watching(&view)).expect("start");
+    view.watch(&run, GUARDED).expect("watch");
+    println!("VIEW");
+}
