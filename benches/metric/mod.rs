@@ -5,6 +5,7 @@ mod go;
 mod latency;
 mod memory;
 mod output;
+mod pipeline;
 mod ring;
 mod session;
 mod spawn;
@@ -17,7 +18,7 @@ use std::time::Instant;
 
 type Group = fn(&mut Session) -> Fallible<()>;
 
-const GROUPS: [(&str, Group); 9] = [
+const GROUPS: [(&str, Group); 10] = [
     ("spawn", spawn::measure),
     ("output", output::measure_bytes),
     ("lines", output::measure_lines),
@@ -25,6 +26,7 @@ const GROUPS: [(&str, Group); 9] = [
     ("memory", memory::measure),
     ("big-host", big_host::measure),
     ("stop", stop::measure),
+    ("pipeline", pipeline::measure),
     ("ring", ring::measure),
     ("go", go::measure),
 ];
