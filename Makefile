@@ -78,6 +78,7 @@ lint:
 lint-rust:
 	cargo fmt --check
 	cargo clippy --all-targets --all-features -- -D warnings
+	cargo clippy --lib --no-default-features -- -D warnings
 	cargo test --test header
 
 # cgo links, so build comes first.

@@ -83,11 +83,11 @@ pub(crate) enum Plan {
     Idle(IdlePlan),
     BigHost(BigHostPlan),
     Stop(StopPlan),
+    Ring(RingPlan),
     Specs(ours_pipeline::SpecsPlan),
     Makespan(ours_pipeline::MakespanPlan),
     Chains(ours_pipeline::ChainsPlan),
     Graph(ours_pipeline::GraphPlan),
-    Ring(RingPlan),
 }
 
 pub(crate) fn run(arguments: &[String]) -> Fallible<()> {

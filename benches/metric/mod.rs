@@ -26,9 +26,9 @@ const GROUPS: [(&str, Group); 10] = [
     ("memory", memory::measure),
     ("big-host", big_host::measure),
     ("stop", stop::measure),
-    ("pipeline", pipeline::measure),
     ("ring", ring::measure),
     ("go", go::measure),
+    ("pipeline", pipeline::measure),
 ];
 
 /// `words` name groups and implementations; without any of a kind, all of that kind. False when a host failed.

@@ -19,13 +19,13 @@ var (
 	ErrSetDefaultNil         = errors.New("default service must not be nil")
 
 	ErrProgramNotFound        = errors.New("program not found")
-	ErrProgramContextRequired = errors.New("program: context is required")
+	ErrProgramContextRequired = fmt.Errorf("program: %w", ErrContextRequired)
 	ErrProgramNameRequired    = errors.New("program: name is required")
 
-	ErrDaemonContextRequired = errors.New("daemon: context is required")
+	ErrDaemonContextRequired = fmt.Errorf("daemon: %w", ErrContextRequired)
 
 	ErrRunnerNoService             = errors.New("runner: service is required")
-	ErrRunnerContextRequired       = errors.New("runner: context is required")
+	ErrRunnerContextRequired       = fmt.Errorf("runner: %w", ErrContextRequired)
 	ErrRunnerInvalidSpecName       = errors.New("runner: invalid spec name")
 	ErrRunnerInvalidDependencyName = errors.New("runner: invalid dependency name")
 )

@@ -243,8 +243,8 @@ macro_rules! themes {
 }
 pub(crate) use themes;
 
-/// Programs that are no theme: helpers, and those that need the fault-injection build.
-const NO_THEMES: [&str; 3] = ["without", "panic", "asan_probe"];
+/// Programs that are no theme: helpers, and those that need a build of their own.
+const NO_THEMES: [&str; 4] = ["without", "panic", "asan_probe", "without_health"];
 
 pub(crate) fn expect_all_themes(named: &[&str]) {
     let sources = fs::read_dir(root().join("tests/c")).expect("tests/c").flatten();

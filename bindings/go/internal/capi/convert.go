@@ -14,6 +14,7 @@ import "C"
 
 import (
 	"math"
+	"runtime"
 	"time"
 	"unsafe"
 )
@@ -24,6 +25,31 @@ const Unlimited = math.MaxUint64
 // text lends a string's bytes to a call; what the library keeps, it copies.
 func text(s string) (*C.char, C.size_t) {
 	return (*C.char)(unsafe.Pointer(unsafe.StringData(s))), C.size_t(len(s))
+}
+
+// pinned is text inside of a struct: it stays where it is until the pinner lets go.
+func pinned(pinner *runtime.Pinner, s string) (*C.char, C.size_t) {
+	if s == "" {
+		return nil, 0
+	}
+	pinner.Pin(unsafe.StringData(s))
+	return text(s)
+}
+
+// number is how C takes a yes or no.
+func number(yes bool) C.uint32_t {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// limit is a timeout; a negative one is for ever.
+func limit(timeout time.Duration) C.int64_t {
+	if timeout < 0 {
+		return -1
+	}
+	return C.int64_t(milliseconds(timeout))
 }
 
 // milliseconds rounds up, so that a short duration does not become 0, which means the default.

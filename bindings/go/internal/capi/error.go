@@ -42,6 +42,9 @@ const (
 	ErrForked           Result = C.COREPROC_FORKED
 	ErrPanic            Result = C.COREPROC_PANIC
 	ErrUnsupported      Result = C.COREPROC_UNSUPPORTED
+	ErrBusy             Result = C.COREPROC_BUSY
+	ErrMalformed        Result = C.COREPROC_MALFORMED
+	ErrInvalidState     Result = C.COREPROC_INVALID_STATE
 )
 
 // Error is the name of the constant in C, such as "COREPROC_NOT_FOUND".

@@ -215,14 +215,10 @@ func (p *Process) Write(data string, timeout time.Duration) (int, error) {
 		return 0, err
 	}
 	defer p.release()
-	limit := C.int64_t(-1)
-	if timeout >= 0 {
-		limit = C.int64_t(milliseconds(timeout))
-	}
 	bytes, size := (*C.uint8_t)(unsafe.StringData(data)), C.size_t(len(data))
 	var written C.size_t
 	var cerr *C.coreproc_error
-	if err := check(C.coreproc_process_write(pointer, bytes, size, limit, &written, &cerr), cerr); err != nil {
+	if err := check(C.coreproc_process_write(pointer, bytes, size, limit(timeout), &written, &cerr), cerr); err != nil {
 		return 0, err
 	}
 	return int(written), nil

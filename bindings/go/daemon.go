@@ -1,0 +1,168 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"dappco.re/go/core/process/internal/capi"
+)
+
+// DaemonOptions say what a daemon has; what is empty, it has not.
+type DaemonOptions struct {
+	PIDFile         string        // the path of its PID file
+	ShutdownTimeout time.Duration // how long Stop may take; 0 means 30 s
+	HealthAddr      string        // where its health server listens, see NewHealthServer
+	HealthChecks    []HealthCheck // of the health server
+	Registry        *Registry     // in which it is found
+	// RegistryEntry is what the registry says of it: Code and Daemon are needed. Start fills in PID, Started and,
+	// where there is a health server, Health; Project (the current folder) and Binary if they are empty.
+	RegistryEntry DaemonEntry
+}
+
+// Daemon gives a program the life of a daemon: one at a time by a PID file, a health server, an entry in a
+// registry. It may be used by several goroutines at once.
+type Daemon struct {
+	core   *capi.Daemon
+	broken error // why there is no core
+
+	mu   sync.Mutex
+	life *daemonLife // nil: not started
+}
+
+// daemonLife is the time between a start and a stop.
+type daemonLife struct {
+	end  sync.Once
+	over chan struct{}
+	err  error // how the stop went, once it is over
+}
+
+var errDaemonNotStarted = errors.New("daemon: not started")
+
+// NewDaemon is a daemon that has not started. A mistake in the options is reported by Start.
+func NewDaemon(options DaemonOptions) *Daemon {
+	core, err := newDaemon(options)
+	return &Daemon{core: core, broken: err}
+}
+
+func newDaemon(options DaemonOptions) (*capi.Daemon, error) {
+	coptions := capi.DaemonOptions{
+		ShutdownTimeout: options.ShutdownTimeout,
+		PIDFile:         options.PIDFile,
+		HealthAddress:   options.HealthAddr,
+	}
+	if options.Registry != nil {
+		if options.Registry.broken != nil {
+			return nil, options.Registry.broken
+		}
+		entry := options.RegistryEntry
+		coptions.Registry = options.Registry.core
+		coptions.Entry = capi.Entry{Code: entry.Code, Daemon: entry.Daemon, Health: entry.Health, Project: entry.Project, Binary: entry.Binary}
+	}
+	core, err := capi.NewDaemon(coptions)
+	if err != nil || options.HealthAddr == "" {
+		return core, err
+	}
+	for _, check := range options.HealthChecks {
+		if check == nil {
+			continue
+		}
+		if err := core.AddCheck(capi.Check(check)); err != nil {
+			core.Close()
+			return nil, err
+		}
+	}
+	return core, nil
+}
+
+// Start takes the PID file, starts the health server, and registers. When a step fails, what was done before it
+// is undone. Starting what is started is an error; what was stopped can be started again.
+func (d *Daemon) Start() error {
+	if d.broken != nil {
+		return d.broken
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.core.Start(); err != nil {
+		return err
+	}
+	d.life = &daemonLife{over: make(chan struct{})}
+	keep(d)
+	return nil
+}
+
+// Run waits until ctx is done and stops the daemon, or until somebody else has stopped it. It returns how the stop
+// went. A daemon that is not started is an error.
+func (d *Daemon) Run(ctx context.Context) error {
+	if ctx == nil {
+		return ErrDaemonContextRequired
+	}
+	life := d.current()
+	if life == nil {
+		return errDaemonNotStarted
+	}
+	select {
+	case <-ctx.Done():
+		return d.Stop()
+	case <-life.over:
+		return life.err
+	}
+}
+
+// Stop undoes Start, within the shutdown timeout: requests to the health server under way are waited for, and cut
+// when it is over. Stopping what is stopped is nil.
+func (d *Daemon) Stop() error {
+	life := d.current()
+	if life == nil {
+		return nil
+	}
+	// Whoever stops it too waits here, and is told the same.
+	err := d.core.Stop()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.life == life {
+		d.life = nil
+		letGo(d)
+	}
+	life.end.Do(func() {
+		life.err = err
+		close(life.over)
+	})
+	return err
+}
+
+func (d *Daemon) current() *daemonLife {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.life
+}
+
+// SetReady says what the health server answers to /ready, which is yes at first.
+func (d *Daemon) SetReady(ready bool) {
+	if d.core != nil {
+		_ = d.core.SetReady(ready)
+	}
+}
+
+// Ready says whether the daemon runs and is ready.
+func (d *Daemon) Ready() bool { return d.core != nil && d.core.Ready() }
+
+// HealthAddr is the address at which the health server listens; "" where there is none.
+func (d *Daemon) HealthAddr() string {
+	if d.core == nil {
+		return ""
+	}
+	address, err := d.core.HealthAddress()
+	if err != nil {
+		return ""
+	}
+	return address
+}
+
+// What is kept lives on although the program has dropped it: the lock of a PID file, a server, a daemon. The library
+// would give them back with the last reference.
+var kept sync.Map
+
+func keep(what any)  { kept.Store(what, nil) }
+func letGo(what any) { kept.Delete(what) }

@@ -1,0 +1,128 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_daemon_new
+#cgo nocallback coreproc_daemon_new
+#cgo noescape coreproc_daemon_start
+#cgo noescape coreproc_daemon_stop
+#cgo noescape coreproc_daemon_set_ready
+#cgo nocallback coreproc_daemon_set_ready
+#cgo noescape coreproc_daemon_ready
+#cgo nocallback coreproc_daemon_ready
+#cgo noescape coreproc_daemon_health_address
+#cgo nocallback coreproc_daemon_health_address
+#cgo noescape coreproc_daemon_free
+*/
+import "C"
+
+import (
+	"runtime"
+	"time"
+	"unsafe"
+)
+
+// Daemon is a PID file, a health server and an entry in a registry, as far as it has them.
+type Daemon struct {
+	handle[*C.coreproc_daemon]
+}
+
+// DaemonOptions say what a daemon has.
+type DaemonOptions struct {
+	ShutdownTimeout time.Duration // 0: 30 s
+	PIDFile         string        // "": none
+	HealthAddress   string        // "": none
+	Registry        *Registry     // nil: none
+	Entry           Entry         // of the registry; PID and Started must be 0
+}
+
+// NewDaemon is a daemon that has not started.
+func NewDaemon(options DaemonOptions) (*Daemon, error) {
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	pidFile, pidFileLen := pinned(&pinner, options.PIDFile)
+	health, healthLen := pinned(&pinner, options.HealthAddress)
+	coptions := C.coreproc_daemon_options{
+		struct_size:         C.uint32_t(unsafe.Sizeof(C.coreproc_daemon_options{})),
+		shutdown_timeout_ms: milliseconds(options.ShutdownTimeout),
+		pid_file:            pidFile, pid_file_len: pidFileLen,
+		health_address: health, health_address_len: healthLen,
+	}
+	if options.Registry != nil {
+		registry, err := options.Registry.acquire()
+		if err != nil {
+			return nil, err
+		}
+		defer options.Registry.release()
+		entry := options.Entry.toC(&pinner)
+		pinner.Pin(&entry)
+		coptions.registry, coptions.entry = registry, &entry
+	}
+	var pointer *C.coreproc_daemon
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_daemon_new(&coptions, &pointer, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	daemon := new(Daemon)
+	daemon.own(pointer, func(p *C.coreproc_daemon) { C.coreproc_daemon_free(p) })
+	return daemon, nil
+}
+
+// Start takes the PID file, starts the health server, and registers, or undoes what it did.
+func (d *Daemon) Start() error {
+	pointer, err := d.acquire()
+	if err != nil {
+		return err
+	}
+	defer d.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_daemon_start(pointer, &cerr), cerr)
+}
+
+// Stop undoes Start, and waits on a thread for requests under way. Stopping what does not run is fine.
+func (d *Daemon) Stop() error {
+	pointer, err := d.acquire()
+	if err != nil {
+		return err
+	}
+	defer d.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_daemon_stop(pointer, &cerr), cerr)
+}
+
+// SetReady says what /ready answers while it runs.
+func (d *Daemon) SetReady(ready bool) error {
+	pointer, err := d.acquire()
+	if err != nil {
+		return err
+	}
+	defer d.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_daemon_set_ready(pointer, number(ready), &cerr), cerr)
+}
+
+// Ready says whether it runs and is ready.
+func (d *Daemon) Ready() bool {
+	pointer, err := d.acquire()
+	if err != nil {
+		return false
+	}
+	defer d.release()
+	return C.coreproc_daemon_ready(pointer) != 0
+}
+
+// HealthAddress is where its health server listens, or will; "" where it has none.
+func (d *Daemon) HealthAddress() (string, error) {
+	pointer, err := d.acquire()
+	if err != nil {
+		return "", err
+	}
+	defer d.release()
+	var bytes *C.coreproc_bytes
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_daemon_health_address(pointer, &bytes, &cerr), cerr); err != nil {
+		return "", err
+	}
+	return goString(bytes), nil
+}

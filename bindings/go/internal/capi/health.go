@@ -1,0 +1,131 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_health_new
+#cgo nocallback coreproc_health_new
+#cgo noescape coreproc_health_set_ready
+#cgo nocallback coreproc_health_set_ready
+#cgo noescape coreproc_health_ready
+#cgo nocallback coreproc_health_ready
+#cgo noescape coreproc_health_start
+#cgo noescape coreproc_health_address
+#cgo nocallback coreproc_health_address
+#cgo noescape coreproc_health_stop
+#cgo noescape coreproc_health_free
+#cgo noescape coreproc_health_wait
+#cgo nocallback coreproc_health_wait
+#cgo noescape coreproc_health_probe
+#cgo nocallback coreproc_health_probe
+*/
+import "C"
+
+import "time"
+
+// Health is an HTTP server that says whether its program is well.
+type Health struct {
+	handle[*C.coreproc_health]
+}
+
+// NewHealth is a server that will listen at an address.
+func NewHealth(address string) (*Health, error) {
+	data, size := text(address)
+	var pointer *C.coreproc_health
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_health_new(data, size, nil, &pointer, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	health := new(Health)
+	health.own(pointer, func(p *C.coreproc_health) { C.coreproc_health_free(p) })
+	return health, nil
+}
+
+// SetReady says what /ready answers.
+func (h *Health) SetReady(ready bool) error {
+	pointer, err := h.acquire()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_health_set_ready(pointer, number(ready), &cerr), cerr)
+}
+
+// Ready says what /ready answers.
+func (h *Health) Ready() bool {
+	pointer, err := h.acquire()
+	if err != nil {
+		return false
+	}
+	defer h.release()
+	return C.coreproc_health_ready(pointer) != 0
+}
+
+// Start listens and serves.
+func (h *Health) Start() error {
+	pointer, err := h.acquire()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_health_start(pointer, &cerr), cerr)
+}
+
+// Address is where the server listens, or will.
+func (h *Health) Address() (string, error) {
+	pointer, err := h.acquire()
+	if err != nil {
+		return "", err
+	}
+	defer h.release()
+	var bytes *C.coreproc_bytes
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_health_address(pointer, &bytes, &cerr), cerr); err != nil {
+		return "", err
+	}
+	return goString(bytes), nil
+}
+
+// Stop waits for requests under way, on a thread, for so long; a negative time is for ever.
+func (h *Health) Stop(timeout time.Duration) error {
+	pointer, err := h.acquire()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_health_stop(pointer, limit(timeout), &cerr), cerr)
+}
+
+// Endpoint is what a health server is asked for.
+type Endpoint uint32
+
+// The endpoints.
+const (
+	EndpointHealth Endpoint = C.COREPROC_ENDPOINT_HEALTH
+	EndpointReady  Endpoint = C.COREPROC_ENDPOINT_READY
+)
+
+// WaitHealth asks a server, on a thread, until it answers that all is well or the time is over.
+func WaitHealth(address string, endpoint Endpoint, timeout time.Duration) (bool, error) {
+	data, size := text(address)
+	var ok C.uint32_t
+	var cerr *C.coreproc_error
+	result := C.coreproc_health_wait(data, size, C.uint32_t(endpoint), limit(timeout), &ok, nil, &cerr)
+	return ok != 0, check(result, cerr)
+}
+
+// ProbeHealth asks a server once, on a thread, and gives its answer too, or what was in its way.
+func ProbeHealth(address string, endpoint Endpoint, timeout time.Duration) (bool, string, error) {
+	data, size := text(address)
+	var ok C.uint32_t
+	var reason *C.coreproc_bytes
+	var cerr *C.coreproc_error
+	result := C.coreproc_health_probe(data, size, C.uint32_t(endpoint), limit(timeout), &ok, &reason, &cerr)
+	if err := check(result, cerr); err != nil {
+		return false, "", err
+	}
+	return ok != 0, goString(reason), nil
+}

@@ -1,0 +1,170 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_registry_new
+#cgo nocallback coreproc_registry_new
+#cgo noescape coreproc_registry_register
+#cgo nocallback coreproc_registry_register
+#cgo noescape coreproc_registry_unregister
+#cgo nocallback coreproc_registry_unregister
+#cgo noescape coreproc_registry_get
+#cgo nocallback coreproc_registry_get
+#cgo noescape coreproc_registry_list
+#cgo nocallback coreproc_registry_list
+#cgo noescape coreproc_registry_free
+#cgo nocallback coreproc_registry_free
+#cgo noescape coreproc_entries_first
+#cgo nocallback coreproc_entries_first
+#cgo noescape coreproc_entries_free
+#cgo nocallback coreproc_entries_free
+*/
+import "C"
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// Registry says which daemons run.
+type Registry struct {
+	handle[*C.coreproc_registry]
+}
+
+// Entry is a daemon in a registry.
+type Entry struct {
+	Code    string
+	Daemon  string
+	PID     int32
+	Health  string
+	Project string
+	Binary  string
+	Started uint64 // nanoseconds of the realtime clock
+}
+
+// toC is the entry in C, whose strings are the Go ones: valid until the pinner lets go.
+func (e Entry) toC(pinner *runtime.Pinner) C.coreproc_daemon_entry {
+	code, codeLen := pinned(pinner, e.Code)
+	daemon, daemonLen := pinned(pinner, e.Daemon)
+	health, healthLen := pinned(pinner, e.Health)
+	project, projectLen := pinned(pinner, e.Project)
+	binary, binaryLen := pinned(pinner, e.Binary)
+	return C.coreproc_daemon_entry{
+		struct_size: C.uint32_t(unsafe.Sizeof(C.coreproc_daemon_entry{})),
+		pid:         C.int32_t(e.PID),
+		started_ns:  C.uint64_t(e.Started),
+		code:        code, code_len: codeLen,
+		daemon: daemon, daemon_len: daemonLen,
+		health: health, health_len: healthLen,
+		project: project, project_len: projectLen,
+		binary: binary, binary_len: binaryLen,
+	}
+}
+
+func newEntry(entry *C.coreproc_daemon_entry) Entry {
+	copied := func(data *C.char, size C.size_t) string {
+		return string(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)))
+	}
+	return Entry{
+		Code:    copied(entry.code, entry.code_len),
+		Daemon:  copied(entry.daemon, entry.daemon_len),
+		PID:     int32(entry.pid),
+		Health:  copied(entry.health, entry.health_len),
+		Project: copied(entry.project, entry.project_len),
+		Binary:  copied(entry.binary, entry.binary_len),
+		Started: uint64(entry.started_ns),
+	}
+}
+
+// NewRegistry is the registry in a folder; "" is the user's.
+func NewRegistry(dir string) (*Registry, error) {
+	data, size := text(dir)
+	if dir == "" {
+		data = nil
+	}
+	var pointer *C.coreproc_registry
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_registry_new(data, size, &pointer, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	registry := new(Registry)
+	registry.own(pointer, func(p *C.coreproc_registry) { C.coreproc_registry_free(p) })
+	return registry, nil
+}
+
+// Register writes an entry.
+func (r *Registry) Register(entry Entry) error {
+	pointer, err := r.acquire()
+	if err != nil {
+		return err
+	}
+	defer r.release()
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	centry := entry.toC(&pinner)
+	var cerr *C.coreproc_error
+	return check(C.coreproc_registry_register(pointer, &centry, &cerr), cerr)
+}
+
+// Unregister removes an entry; a missing one is fine.
+func (r *Registry) Unregister(code, daemon string) error {
+	pointer, err := r.acquire()
+	if err != nil {
+		return err
+	}
+	defer r.release()
+	codeData, codeSize := text(code)
+	daemonData, daemonSize := text(daemon)
+	var cerr *C.coreproc_error
+	return check(C.coreproc_registry_unregister(pointer, codeData, codeSize, daemonData, daemonSize, &cerr), cerr)
+}
+
+// Get is the entry of a daemon that lives, or [ErrNotFound].
+func (r *Registry) Get(code, daemon string) (Entry, error) {
+	pointer, err := r.acquire()
+	if err != nil {
+		return Entry{}, err
+	}
+	defer r.release()
+	codeData, codeSize := text(code)
+	daemonData, daemonSize := text(daemon)
+	var found *C.coreproc_entries
+	var cerr *C.coreproc_error
+	err = check(C.coreproc_registry_get(pointer, codeData, codeSize, daemonData, daemonSize, &found, &cerr), cerr)
+	if err != nil {
+		return Entry{}, err
+	}
+	entries := newEntries(found)
+	if len(entries) == 0 {
+		return Entry{}, ErrNotFound
+	}
+	return entries[0], nil
+}
+
+// List is every daemon that lives.
+func (r *Registry) List() ([]Entry, error) {
+	pointer, err := r.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer r.release()
+	var found *C.coreproc_entries
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_registry_list(pointer, &found, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	return newEntries(found), nil
+}
+
+// newEntries copies entries, and frees them.
+func newEntries(found *C.coreproc_entries) []Entry {
+	defer C.coreproc_entries_free(found)
+	var count, stride C.size_t
+	first := unsafe.Pointer(C.coreproc_entries_first(found, &count, &stride))
+	entries := make([]Entry, 0, int(count))
+	for i := range int(count) {
+		entries = append(entries, newEntry((*C.coreproc_daemon_entry)(unsafe.Add(first, i*int(stride)))))
+	}
+	return entries
+}

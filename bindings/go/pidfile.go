@@ -1,0 +1,51 @@
+package process
+
+import "dappco.re/go/core/process/internal/capi"
+
+// PIDFile lets one daemon run at a time. The proof that it lives is a lock on the file, not the number in it. It may
+// be used by several goroutines at once.
+type PIDFile struct {
+	core   *capi.PIDFile
+	broken error // why there is no core
+	path   string
+}
+
+// NewPIDFile is the PID file at a path, not held yet. A mistake in the path is reported by Acquire.
+func NewPIDFile(path string) *PIDFile {
+	core, err := capi.NewPIDFile(path)
+	return &PIDFile{core: core, broken: err, path: path}
+}
+
+// Acquire takes the file for this program, until Release or its end: makes it, or takes over one whose daemon is
+// dead. While a daemon that lives has it, that is an error.
+func (f *PIDFile) Acquire() error {
+	if f.broken != nil {
+		return f.broken
+	}
+	if err := f.core.Acquire(); err != nil {
+		return err
+	}
+	keep(f)
+	return nil
+}
+
+// Release removes the file. Releasing one that is not held is fine.
+func (f *PIDFile) Release() error {
+	if f.core == nil {
+		return nil
+	}
+	letGo(f)
+	return f.core.Release()
+}
+
+// Path is the path as it was given.
+func (f *PIDFile) Path() string { return f.path }
+
+// ReadPID gives the PID in a PID file, and whether its daemon lives; 0 and false where there is no file.
+func ReadPID(path string) (pid int, alive bool) {
+	pid, alive, err := capi.ReadPIDFile(path)
+	if err != nil {
+		return 0, false
+	}
+	return pid, alive
+}

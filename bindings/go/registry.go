@@ -1,0 +1,113 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"dappco.re/go/core/process/internal/capi"
+)
+
+// DaemonEntry is a daemon in a registry.
+type DaemonEntry struct {
+	Code    string    `json:"code"`   // which program it belongs to
+	Daemon  string    `json:"daemon"` // which of its daemons it is
+	PID     int       `json:"pid"`
+	Health  string    `json:"health,omitempty"`  // where its health server listens
+	Project string    `json:"project,omitempty"` // the folder it works for
+	Binary  string    `json:"binary,omitempty"`
+	Started time.Time `json:"started"`
+}
+
+// Registry says which daemons of a user run: a folder with a file for each. It may be used by several goroutines
+// and programs at once.
+type Registry struct {
+	core   *capi.Registry
+	broken error // why there is no core
+}
+
+var errRegistryDir = errors.New("registry: the folder is required")
+
+// NewRegistry is the registry in a folder, which is made when the first daemon is registered. A mistake in it is
+// reported by the methods.
+func NewRegistry(dir string) *Registry {
+	if dir == "" {
+		return &Registry{broken: errRegistryDir}
+	}
+	core, err := capi.NewRegistry(dir)
+	return &Registry{core: core, broken: err}
+}
+
+// DefaultRegistry is the user's, ~/.core/daemons.
+func DefaultRegistry() *Registry {
+	core, err := capi.NewRegistry("")
+	return &Registry{core: core, broken: err}
+}
+
+// Register writes an entry, in the place of an earlier one of the same code and name. Started is now if it is zero. A
+// PID that does not run is written too, and found dead by the next reader.
+func (r *Registry) Register(entry DaemonEntry) error {
+	if r.broken != nil {
+		return r.broken
+	}
+	if entry.PID != int(int32(entry.PID)) {
+		return fmt.Errorf("register: pid: %d is out of range", entry.PID)
+	}
+	var started uint64
+	if !entry.Started.IsZero() {
+		ns := entry.Started.UnixNano()
+		if ns <= 0 || entry.Started.Unix() != ns/int64(time.Second) || ns == math.MaxInt64 {
+			return fmt.Errorf("register: started: %v is out of range", entry.Started)
+		}
+		started = uint64(ns)
+	}
+	return r.core.Register(capi.Entry{
+		Code: entry.Code, Daemon: entry.Daemon, PID: int32(entry.PID), Health: entry.Health,
+		Project: entry.Project, Binary: entry.Binary, Started: started,
+	})
+}
+
+// Unregister removes an entry. A missing one is fine.
+func (r *Registry) Unregister(code, daemon string) error {
+	if r.broken != nil {
+		return r.broken
+	}
+	return r.core.Unregister(code, daemon)
+}
+
+// Get is the entry of a daemon that lives; false where there is none.
+func (r *Registry) Get(code, daemon string) (*DaemonEntry, bool) {
+	if r.broken != nil {
+		return nil, false
+	}
+	found, err := r.core.Get(code, daemon)
+	if err != nil {
+		return nil, false
+	}
+	entry := newDaemonEntry(found)
+	return &entry, true
+}
+
+// List is every daemon that lives, by Started, Code and Daemon. Entries of dead ones are removed.
+func (r *Registry) List() ([]DaemonEntry, error) {
+	if r.broken != nil {
+		return nil, r.broken
+	}
+	found, err := r.core.List()
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]DaemonEntry, 0, len(found))
+	for _, entry := range found {
+		entries = append(entries, newDaemonEntry(entry))
+	}
+	return entries, nil
+}
+
+func newDaemonEntry(entry capi.Entry) DaemonEntry {
+	return DaemonEntry{
+		Code: entry.Code, Daemon: entry.Daemon, PID: int(entry.PID), Health: entry.Health,
+		Project: entry.Project, Binary: entry.Binary, Started: time.Unix(0, int64(entry.Started)).UTC(),
+	}
+}
