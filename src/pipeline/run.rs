@@ -231,6 +231,8 @@ impl Run {
     /// How much longer it will take, by the durations that its options gave; None without any. The longest path
     /// or, if that is more, all that is left divided among the places.
     pub fn time_left(&self) -> Option<Duration> {
+        // In a child of fork the lock may be held for ever.
+        fork::check("time left").ok()?;
         self.0.time_left()
     }
 
