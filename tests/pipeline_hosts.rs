@@ -39,7 +39,7 @@ hosted! {
         let run = pipeline.start(&service, RunOptions { limit: Limit::None, ..Default::default() }).expect("start");
         talk.inbox.expect("up");
         let processors = thread::available_parallelism().expect("processors").get();
-        assert!(thread_count() <= before.threads + processors, "{} threads", thread_count());
+        assert!(thread_count() <= before.threads + 2 * processors, "{} threads", thread_count());
         eventually("the threads have come to rest", || {
             let now = switches();
             thread::sleep(Duration::from_millis(200));

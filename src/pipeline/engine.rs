@@ -27,6 +27,8 @@ use crate::sys::clock::{Stamp, monotonic_ns};
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::{signal, thread};
 
+/// A worker sleeps while its child gets to its exec: with one for each processor those would idle meanwhile.
+const WORKERS_A_PROCESSOR: usize = 2;
 /// More would only wait for the kernel.
 const MOST_WORKERS: usize = 16;
 
@@ -120,7 +122,7 @@ impl Engine {
         let after = if plan.mode == RunMode::Parallel { vec![Vec::new(); specs.len()] } else { graph.after.clone() };
         let estimates = estimates(&durations);
         let scheduler = Scheduler::new(&specs, graph, &plan, &durations);
-        let workers = processors().min(plan.limit).min(specs.len()).clamp(1, MOST_WORKERS);
+        let workers = (WORKERS_A_PROCESSOR * processors()).min(plan.limit).min(specs.len()).clamp(1, MOST_WORKERS);
         let engine = supervisor.admit_run(&named, |id, feeds, started| {
             Arc::new(Engine {
                 id,

@@ -59,7 +59,7 @@ pub struct RunOptions {
 }
 
 impl Pipeline {
-    /// Checks it, and starts it on threads of its own, `coreproc-run`, at most one a processor, which end with
+    /// Checks it, and starts it on threads of its own, `coreproc-run`, at most two a processor, which end with
     /// it. The pipeline is copied: it can be changed, and run again.
     ///
     /// # Errors
