@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"dappco.re/go/core"
 	process "dappco.re/go/core/process"
@@ -89,4 +91,71 @@ func ExampleManagedProcess_SendInput() {
 	// Output:
 	// apple
 	// pear
+}
+
+// A daemon is one at a time, can be asked how it is, and can be found.
+func ExampleDaemon() {
+	folder, err := os.MkdirTemp("", "daemon")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(folder)
+	registry := process.NewRegistry(filepath.Join(folder, "daemons"))
+	daemon := process.NewDaemon(process.DaemonOptions{
+		PIDFile:       filepath.Join(folder, "indexer.pid"),
+		HealthAddr:    "127.0.0.1:0",
+		HealthChecks:  []process.HealthCheck{func() error { return errors.New("no database") }},
+		Registry:      registry,
+		RegistryEntry: process.DaemonEntry{Code: "search", Daemon: "indexer"},
+	})
+	if err := daemon.Start(); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	// Somebody else finds it, and asks.
+	entry, found := registry.Get("search", "indexer")
+	fmt.Println("found:", found, entry.Health == daemon.HealthAddr())
+	fmt.Println(process.ProbeHealth(entry.Health, 1000))
+	pid, alive := process.ReadPID(filepath.Join(folder, "indexer.pid"))
+	fmt.Println(pid == entry.PID, alive)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // in a program: signal.NotifyContext
+	fmt.Println("ended:", daemon.Run(ctx))
+	_, found = registry.Get("search", "indexer")
+	fmt.Println("found:", found)
+	// Output:
+	// found: true true
+	// false 503: unhealthy: no database
+	// true true
+	// ended: <nil>
+	// found: false
+}
+
+// A pipeline starts each spec when those that it comes after have ended.
+func ExampleRunner() {
+	runner := process.NewRunner(new(process.Service))
+	all, err := runner.RunAll(context.Background(), []process.RunSpec{
+		{Name: "deploy", Command: "echo", Args: []string{"deployed"}, After: []string{"test", "lint"}},
+		{Name: "build", Command: "echo", Args: []string{"built"}},
+		{Name: "test", Command: "sh", Args: []string{"-c", "echo 1 failure; exit 1"}, After: []string{"build"}},
+		{Name: "lint", Command: "false", After: []string{"build"}, AllowFailure: true},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, result := range all.Results {
+		fmt.Printf("%-6s passed %-5v skipped %-5v code %d %q\n",
+			result.Name, result.Passed(), result.Skipped, result.ExitCode, result.Output)
+	}
+	fmt.Println("success:", all.Success())
+	// Output:
+	// deploy passed false skipped true  code 1 ""
+	// build  passed true  skipped false code 0 "built\n"
+	// test   passed false skipped false code 1 "1 failure\n"
+	// lint   passed false skipped false code 1 ""
+	// success: false
 }

@@ -154,7 +154,8 @@ func TestBadSpecsAreErrors(t *testing.T) {
 	}
 	_, err := NewRunner(nil).RunAll(context.Background(), nil)
 	assert.ErrorIs(t, err, ErrRunnerNoService)
-	_, err = runner.RunAll(nil, nil) //nolint:staticcheck // what happens then is what is tested
+	//lint:ignore SA1012 the mistake is what is tested
+	_, err = runner.RunAll(nil, nil)
 	assert.ErrorIs(t, err, ErrRunnerContextRequired)
 }
 

@@ -147,7 +147,6 @@ func TestStart_refuses_what_it_cannot_mean(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			//lint:ignore SA1012 the mistake is what is tested
 			process, err := start(nil, RunOptions{Command: "true"})
 			assert.ErrorIs(t, err, ErrContextRequired)
 			assert.Nil(t, process)
