@@ -34,6 +34,11 @@ demo:
 	tools/demo-daemon target/demo
 	cd bindings/go && go run -tags $(GO_TAGS) ./cmd/demo $(CURDIR)
 	COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so python3 bindings/python/examples/demo.py $(CURDIR)
+	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/pipeline.c -o target/demo/pipeline \
+	  -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE)
+	tools/demo-pipeline C target/demo/pipeline
+	COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so \
+	  tools/demo-pipeline Python python3 bindings/python/examples/pipeline.py
 
 ##   make test        every test: Rust, C, Go, Python (COREPROC_SCALE=N: N times the counts)
 # A binding joins with a target of its own, here and in lint.
@@ -73,6 +78,7 @@ lint:
 lint-rust:
 	cargo fmt --check
 	cargo clippy --all-targets --all-features -- -D warnings
+	cargo clippy --lib --no-default-features -- -D warnings
 	cargo test --test header
 
 # cgo links, so build comes first.

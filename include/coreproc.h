@@ -274,22 +274,22 @@
 
 // As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else plain. Reads the
 // environment once, which is a race with a setenv of the host. The default.
-#define COREPROC_PROGRESS_AUTO 1
+#define COREPROC_PROGRESS_STYLE_AUTO 1
 
 // Lines that stay, and below them what runs, how much is done, and how long it will take.
-#define COREPROC_PROGRESS_TERMINAL 2
+#define COREPROC_PROGRESS_STYLE_TERMINAL 2
 
 // Lines that stay, alone, without control sequences.
-#define COREPROC_PROGRESS_PLAIN 3
+#define COREPROC_PROGRESS_STYLE_PLAIN 3
 
 // Output line by line, as it comes: `name | line`. The default.
-#define COREPROC_PROGRESS_PREFIXED 1
+#define COREPROC_PROGRESS_OUTPUT_PREFIXED 1
 
 // The output of each attempt at once, when it has ended; the last mebibyte.
-#define COREPROC_PROGRESS_GROUPED 2
+#define COREPROC_PROGRESS_OUTPUT_GROUPED 2
 
 // No output.
-#define COREPROC_PROGRESS_SILENT 3
+#define COREPROC_PROGRESS_OUTPUT_NONE 3
 
 // Each spec starts the moment its last dependency has ended, several at a time, the one that begins the longest
 // path first. The default.
@@ -632,9 +632,9 @@ typedef struct coreproc_daemon_options {
 typedef struct coreproc_progress_options {
   // sizeof(coreproc_progress_options).
   uint32_t struct_size;
-  // COREPROC_PROGRESS_AUTO, _TERMINAL or _PLAIN (0: AUTO).
+  // A COREPROC_PROGRESS_STYLE value (0: AUTO).
   uint32_t style;
-  // COREPROC_PROGRESS_PREFIXED, _GROUPED or _SILENT (0: PREFIXED).
+  // A COREPROC_PROGRESS_OUTPUT value (0: PREFIXED).
   uint32_t output;
   // Must be 0.
   uint32_t reserved;

@@ -41,6 +41,9 @@ mod daemon;
 mod error;
 mod event;
 pub mod ffi;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod pipeline;
 mod process;
 mod sys;

@@ -310,6 +310,39 @@ fn malformed_requests_get_400_and_the_connection_ends() {
     server.stop(GUARD).expect("stop");
 }
 
+/// What a fuzzer would send: requests with bytes changed, cut, doubled, or nothing but noise.
+#[test]
+fn bytes_of_any_kind_are_answered_by_a_client_error_or_not_at_all() {
+    let server = with(HealthOptions { header_timeout: Duration::from_millis(500), ..Default::default() });
+    let request =
+        b"GET /health?x=1 HTTP/1.1\r\nhost: x\r\naccept: application/json;q=0.5, */*\r\ncontent-length: 0\r\n\r\n";
+    in_parallel(8, count("requests of any kind", 20_000), |_, seed| {
+        let mut random = common::pattern::Random::new(seed);
+        let mut bytes = match seed % 4 {
+            0 => common::pattern::pattern(random.below(300) as usize, seed),
+            1 => request.repeat(1 + random.below(3) as usize),
+            _ => request.to_vec(),
+        };
+        for _ in 0..random.below(8) {
+            let at = random.below(bytes.len() as u64 + 1) as usize;
+            match random.below(3) {
+                0 if at < bytes.len() => bytes[at] = random.next() as u8,
+                1 => bytes.truncate(at),
+                _ => bytes.insert(at, b"\r\n \0\xff:/H"[random.below(8) as usize]),
+            }
+        }
+        let mut connection = Tcp::to(&server);
+        connection.send_bytes(&bytes);
+        connection.end_writing();
+        let answer = connection.rest_bytes();
+        let status = answer.get(9..12).map(lossy).unwrap_or_default();
+        let known = ["", "200", "400", "404", "405", "414", "431"].contains(&status.as_str());
+        assert!(known, "{:?} gave {:?}", lossy(&bytes), lossy(&answer));
+    });
+    assert_eq!(get(&server, "/health").body, "ok\n");
+    server.stop(GUARD).expect("stop");
+}
+
 #[test]
 fn huge_headers_get_431_which_arrives() {
     let server = with(HealthOptions { max_header_bytes: 4096, ..Default::default() });

@@ -505,20 +505,27 @@ fn a_locked_file_is_alive_without_a_pid_that_could_be_the_wrong_one() {
 
 #[test]
 fn a_reused_pid_is_not_the_daemon() {
-    let (_dir, path) = scratch();
-    let Some(reuse) = os::Reuse::new() else { return };
-    let mut holder = start_holder(&path);
-    let pid = holder.0.id() as i32;
-    holder.0.kill().expect("kill");
-    holder.0.wait().expect("wait");
-    // Not within the tick in which the file was written.
-    let written = fs::metadata(&path).expect("stat").modified().expect("time");
-    eventually("the clock has gone on", || written.elapsed().is_ok_and(|age| age > Duration::from_millis(60)));
-    let other = reuse.until(pid, Other::start, |other| other.pid());
-    assert_eq!(other.pid(), pid);
-    let read = read_pid(&path).expect("read");
-    assert_eq!((read.state, read.pid), (PidState::Dead, Some(pid)));
-    held(&path).release().expect("taken over");
+    if let Some(host) = host::command_with_own_pids("a_host_that_reuses_a_pid") {
+        host::run_command(host);
+    }
+}
+
+hosted_part! {
+    fn a_host_that_reuses_a_pid() {
+        let (_dir, path) = scratch();
+        let mut holder = start_holder(&path);
+        let pid = holder.0.id() as i32;
+        holder.0.kill().expect("kill");
+        holder.0.wait().expect("wait");
+        // Not within the tick in which the file was written.
+        let written = fs::metadata(&path).expect("stat").modified().expect("time");
+        eventually("the clock has gone on", || written.elapsed().is_ok_and(|age| age > Duration::from_millis(60)));
+        let other = os::reuse(pid, Other::start, |other| other.pid());
+        assert_eq!(other.pid(), pid);
+        let read = read_pid(&path).expect("read");
+        assert_eq!((read.state, read.pid), (PidState::Dead, Some(pid)));
+        held(&path).release().expect("taken over");
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod common;
 
+use proptest::prelude::*;
+
 use coreproc::{Command, ErrorKind, ExitStatus, Pipeline, Service, ServiceOptions};
 
 /// The message, without the operation that every message starts with.
@@ -198,6 +200,98 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
     for (fields, message) in table {
         let refused = refused_command(fields);
         assert_eq!(refused, message, "{fields}");
+    }
+}
+
+#[test]
+fn a_graph_that_cannot_run_is_named_with_its_path() {
+    let table = [
+        (
+            r#"{"name": "test", "command": ["true"], "after": ["biuld"]}"#,
+            r#"specs[1].after[0]: unknown spec "biuld", did you mean "build"?"#,
+        ),
+        (
+            r#"{"name": "test", "command": ["true"], "after": ["deploy"]}"#,
+            r#"specs[1].after[0]: unknown spec "deploy""#,
+        ),
+    ];
+    for (spec, message) in table {
+        assert_eq!(refused_spec(spec), message, "{spec}");
+    }
+    for (spec, place) in [
+        (r#"{"name": "build", "command": ["true"]}"#, "specs[1].name: "),
+        (r#"{"name": "x", "command": ["true"], "after": ["x"]}"#, "specs[1].after[0]: "),
+        (r#"{"name": "x", "command": ["true"], "after": ["build", "build"]}"#, "specs[1].after[1]: "),
+        (
+            r#"{"name": "x", "command": ["true"], "after": ["y"]}, {"name": "y", "command": ["true"], "after": ["x"]}"#,
+            "specs",
+        ),
+    ] {
+        let refused = refused_spec(spec);
+        assert!(refused.starts_with(place), "{refused}");
+    }
+}
+
+/// A run of it, as its JSON says.
+fn run(text: &str) -> std::sync::Arc<coreproc::RunReport> {
+    Pipeline::from_json(text).expect("pipeline").run_all(&common::service()).expect("run")
+}
+
+#[test]
+fn everything_that_is_documented_runs() {
+    let report = run(include_str!("pipeline/everything.json"));
+    assert!(report.success());
+    assert_eq!((report.specs.len(), report.limit), (3, 4));
+    assert_eq!(report.specs[2].after, [0, 1]);
+    assert!(report.specs[1].allow_failure);
+}
+
+#[test]
+fn a_specs_options_are_those_of_its_json() {
+    let report = run(r#"{"version": 1, "limit": 0, "specs": [
+        {"name": "slow", "command": ["sleep", "600"], "timeout_ms": 1},
+        {"name": "fails", "command": ["false"], "retries": 2, "backoff": {"first_ms": 1}},
+        {"name": "may fail", "command": ["false"], "allow_failure": true},
+        {"name": "after it", "command": ["true"], "after": ["may fail"]},
+        {"name": "skipped", "command": ["true"], "after": ["fails"]},
+        {"name": "clean", "command": ["true"], "after": ["skipped"], "always_run": true}]}"#);
+    use coreproc::SpecState::{Failed, Passed, Skipped, TimedOut};
+    let states: Vec<coreproc::SpecState> = report.specs.iter().map(|spec| spec.state).collect();
+    assert_eq!(states, [TimedOut, Failed, Failed, Passed, Skipped, Passed]);
+    assert_eq!((report.specs[1].attempts, report.limit), (3, 0));
+}
+
+#[test]
+fn fail_fast_in_json_holds_unless_the_options_of_a_run_say_otherwise() {
+    let text = |fast| {
+        format!(
+            r#"{{"version": 1, "limit": 1, "fail_fast": {fast}, "specs": [
+        {{"name": "fails", "command": ["false"]}}, {{"name": "other", "command": ["true"]}}]}}"#
+        )
+    };
+    let passed = |report: &coreproc::RunReport| report.count(coreproc::SpecState::Passed);
+    assert_eq!((passed(&run(&text(true))), passed(&run(&text(false)))), (0, 1));
+    let pipeline = Pipeline::from_json(&text(true)).expect("pipeline");
+    let options = coreproc::RunOptions { on_failure: coreproc::OnFailure::KeepGoing, ..Default::default() };
+    let run = pipeline.start(&common::service(), options).expect("start");
+    assert_eq!(passed(&run.wait(common::GUARDED).expect("wait")), 1);
+}
+
+proptest! {
+    #[test]
+    fn any_name_and_argument_survives_json(name in "[^\\x00]{1,40}", argument in "[^\\x00]{0,40}", key in "[^\\x00=]{1,20}") {
+        let text = serde_json::json!({"version": 1, "specs": [{"name": name, "command": {
+            "program": "sh", "args": ["-c", "printf %s \"$0\"", argument], "env": {key: "v"}}}]});
+        let pipeline = Pipeline::from_json(&text.to_string()).expect("pipeline");
+        prop_assert_eq!(pipeline.specs()[0].name(), name);
+        let report = pipeline.run_all(&common::service()).expect("run");
+        prop_assert_eq!(common::lossy(&report.specs[0].output), argument);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+        let _ = Pipeline::from_json(&text);
+        let _ = Command::from_json(&text);
     }
 }
 

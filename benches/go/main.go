@@ -21,6 +21,8 @@ type contender interface {
 	captured(child string, args ...string) ([]byte, error)
 	// start starts a child with a pipe for its stdin.
 	start(grace time.Duration, child string, args ...string) (live, error)
+	// all runs so many of the same child, with no order among them, and checks that each exits with 0.
+	all(count int, child string) error
 }
 
 // live is a child that was started.
@@ -49,6 +51,7 @@ var workloads = map[string]func(contender, arguments) (figures, error){
 	"latency": latency,
 	"idle":    idle,
 	"stop":    stop,
+	"specs":   specs,
 }
 
 func main() {

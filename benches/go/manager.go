@@ -119,6 +119,8 @@ func (by manager) start(grace time.Duration, child string, args ...string) (live
 	return by.spawn(grace, nil, child, args...)
 }
 
+func (by manager) all(count int, child string) error { return allOf(count, child, by) }
+
 // mutexRing keeps the last bytes; its memory grows as needed up to its size.
 type mutexRing struct {
 	mu   sync.Mutex

@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -105,3 +107,28 @@ func (l *osLive) stop() {
 }
 
 func (l *osLive) endInput() error { return l.stdin.Close() }
+
+func (o osExec) all(count int, child string) error { return allOf(count, child, o) }
+
+// allOf runs children on as many goroutines.
+func allOf(count int, child string, by contender) error {
+	failed := make(chan error, count)
+	var running sync.WaitGroup
+	for range count {
+		running.Go(func() {
+			_, code, err := by.run(child)
+			if err == nil && code != 0 {
+				err = fmt.Errorf("a child ended with %d", code)
+			}
+			failed <- err
+		})
+	}
+	running.Wait()
+	close(failed)
+	for err := range failed {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

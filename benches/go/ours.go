@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -85,3 +87,15 @@ type oursLive struct{ *process.Process }
 func (l oursLive) wait() (ended, error) { return code(l.Wait()) }
 func (l oursLive) stop()                { _ = l.Shutdown() }
 func (l oursLive) endInput() error      { return l.CloseStdin() }
+
+func (o *ours) all(count int, child string) error {
+	specs := make([]process.RunSpec, count)
+	for i := range specs {
+		specs[i] = process.RunSpec{Name: strconv.Itoa(i), Command: child}
+	}
+	result, err := process.NewRunner(o.service).RunAll(context.Background(), specs)
+	if err == nil && result.Passed != count {
+		err = fmt.Errorf("%d of %d passed", result.Passed, count)
+	}
+	return err
+}

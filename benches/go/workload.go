@@ -197,6 +197,14 @@ func stop(by contender, args arguments) (figures, error) {
 	return figures{"ms", time.Since(start).Seconds() * 1e3, "by_kill", byKill}, nil
 }
 
+// specs CHILD COUNT
+func specs(by contender, args arguments) (figures, error) {
+	count := args.number(1)
+	start := time.Now()
+	err := by.all(count, args.text(0))
+	return figures{"us_per_spec", time.Since(start).Seconds() * 1e6 / float64(count), "passed", count}, err
+}
+
 // ring COUNT: writes of 64 KiB into a ring of 1 MiB.
 func ring(args arguments) (figures, error) {
 	const size, piece = 1 << 20, 64 << 10

@@ -45,7 +45,8 @@ impl Toolchain {
             format!("-I{}", include.display()),
             format!("-L{}", libraries.display()),
             "-lcoreproc".into(),
-            format!("-Wl,-rpath,{}", libraries.display()),
+            // Before the LD_LIBRARY_PATH that cargo sets, where an older one may be.
+            format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()),
         ];
         self.build("c", "ours", &flags)
     }

@@ -2,6 +2,7 @@
 //! prints its figures as one line of JSON; the C hosts (`../c`, `../limit`) take the same arguments.
 
 mod ours;
+mod ours_pipeline;
 mod std_process;
 mod tokio_process;
 
@@ -83,6 +84,10 @@ pub(crate) enum Plan {
     BigHost(BigHostPlan),
     Stop(StopPlan),
     Ring(RingPlan),
+    Specs(ours_pipeline::SpecsPlan),
+    Makespan(ours_pipeline::MakespanPlan),
+    Chains(ours_pipeline::ChainsPlan),
+    Graph(ours_pipeline::GraphPlan),
 }
 
 pub(crate) fn run(arguments: &[String]) -> Fallible<()> {
@@ -139,6 +144,17 @@ fn parse(arguments: &[String]) -> Fallible<(&str, Plan)> {
             stubborn: stubborn.parse()?,
             grace: Duration::from_millis(grace_ms.parse()?),
         }),
+        ("specs", [count, limit]) => {
+            Plan::Specs(ours_pipeline::SpecsPlan { child, count: count.parse()?, limit: limit.parse()? })
+        }
+        ("makespan", [graphs, specs, limit]) => Plan::Makespan(ours_pipeline::MakespanPlan {
+            child,
+            graphs: graphs.parse()?,
+            specs: specs.parse()?,
+            limit: limit.parse()?,
+        }),
+        ("chains", [steps]) => Plan::Chains(ours_pipeline::ChainsPlan { child, steps: steps.parse()? }),
+        ("graph", [count]) => Plan::Graph(ours_pipeline::GraphPlan { child, count: count.parse()? }),
         _ => {
             return Err(format!("unknown workload {workload:?} with {} arguments", rest.len()).into());
         }

@@ -19,6 +19,10 @@ pub(crate) fn run(plan: &Plan) -> Fallible<Figures> {
         Plan::BigHost(plan) => big_host(plan),
         Plan::Stop(plan) => stop(plan),
         Plan::Ring(plan) => ring(plan),
+        Plan::Specs(plan) => ours_pipeline::specs(plan),
+        Plan::Makespan(plan) => ours_pipeline::makespan(plan),
+        Plan::Chains(plan) => ours_pipeline::chains(plan),
+        Plan::Graph(plan) => ours_pipeline::graph(plan),
     }
 }
 

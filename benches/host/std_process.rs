@@ -14,6 +14,7 @@ pub(crate) fn run(plan: &Plan) -> Fallible<Figures> {
         Plan::BigHost(plan) => big_host(plan),
         Plan::Stop(plan) => stop(plan),
         Plan::Ring(_) => Err("it has no ring".into()),
+        _ => Err("it has no pipelines".into()),
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
     let count = session.count(1000, 100);
     stop(session, count, 0)?;
     stop(session, count, count / 50)?;
+    specs(session)?;
     let contenders = with_limit(session, "ring", &ring::arguments(session), &[("Go", "go-ours")]);
     ring::measure_with(session, contenders, 0.8)
 }
@@ -182,4 +183,19 @@ fn stop(session: &mut Session, count: usize, stubborn: usize) -> Fallible<()> {
         check: &|figures| figures.expect("by_kill", stubborn),
     })?;
     report(session, &samples, (&title, "ms", Better::Lower), goal, &|figures| figures.number("ms"))
+}
+
+fn specs(session: &mut Session) -> Fallible<()> {
+    let count = session.count(1000, 100);
+    let arguments = [session.child("hello"), count.to_string()];
+    let title = format!("{count} specs without an order, per spec");
+    let samples = session.run(&Workload {
+        title: &format!("{title}, from Go"),
+        contenders: all(session, "specs", &arguments),
+        rounds: session.rounds(5),
+        stamps: 0,
+        check: &|figures| figures.expect("passed", count),
+    })?;
+    let goal = vec![Bound::AtMost(0.5, MANAGER)];
+    report(session, &samples, (&title, "µs", Better::Lower), goal, &|figures| figures.number("us_per_spec"))
 }

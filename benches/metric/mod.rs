@@ -5,6 +5,7 @@ mod go;
 mod latency;
 mod memory;
 mod output;
+mod pipeline;
 mod ring;
 mod session;
 mod spawn;
@@ -17,7 +18,7 @@ use std::time::Instant;
 
 type Group = fn(&mut Session) -> Fallible<()>;
 
-const GROUPS: [(&str, Group); 9] = [
+const GROUPS: [(&str, Group); 10] = [
     ("spawn", spawn::measure),
     ("output", output::measure_bytes),
     ("lines", output::measure_lines),
@@ -27,6 +28,7 @@ const GROUPS: [(&str, Group); 9] = [
     ("stop", stop::measure),
     ("ring", ring::measure),
     ("go", go::measure),
+    ("pipeline", pipeline::measure),
 ];
 
 /// `words` name groups and implementations; without any of a kind, all of that kind. False when a host failed.

@@ -33,7 +33,7 @@ func TestRingBuffer_keeps_the_last_bytes(t *testing.T) {
 
 func TestRingBuffer_is_the_end_of_all_writes_whatever_their_sizes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
+	for range count(t, 200) {
 		size := random.IntN(70)
 		ring, all := NewRingBuffer(size), []byte(nil)
 		for range random.IntN(20) {

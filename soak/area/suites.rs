@@ -1,4 +1,5 @@
-//! The behaviour tests that have counts, at the full ones: a row for each suite, with the number of tests that failed.
+//! The behaviour tests that have counts, as `make test` builds them, at the full counts: a row for each suite, with the
+//! number of tests that failed.
 
 use crate::Fallible;
 use crate::row::Rows;
@@ -31,10 +32,8 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
     for suite in SUITES {
         eprintln!("  {suite}");
         let output = Command::new(&cargo)
-            .args(["test", "--release", "--no-fail-fast", "--test", suite])
+            .args(["test", "--no-fail-fast", "--test", suite])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            // Each binary's own waits are measured in this process's tree, not by a runner's.
-            .env_remove("RUST_TEST_THREADS")
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         let (passed, failed) = outcome(&text);

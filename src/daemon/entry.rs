@@ -89,8 +89,12 @@ impl DaemonEntry {
             }
         }
         let started = match record.started.as_str() {
-            "" | NO_TIME => None,
-            text => Some(rfc3339::parse(text).and_then(from_ns).map_err(|error| format!("started: {error}"))?),
+            "" => None,
+            text => {
+                let wrong = |why| format!("started: {why}");
+                let ns = rfc3339::parse(text).map_err(wrong)?;
+                if ns == NO_TIME_NS { None } else { Some(from_ns(ns).map_err(wrong)?) }
+            }
         };
         let process = match (record.start_ticks, record.boot_id) {
             (Some(ticks), Some(boot_id)) => Some(ProcessStart { ticks, boot_id }),
@@ -109,8 +113,8 @@ impl DaemonEntry {
     }
 }
 
-/// How Go writes a time that was never set.
-const NO_TIME: &str = "0001-01-01T00:00:00Z";
+/// 0001-01-01T00:00:00Z: in Go, a time that was never set.
+const NO_TIME_NS: i128 = -62_135_596_800_000_000_000;
 
 /// The JSON: the fields that Go programs know, and ours behind them. What else a file has is somebody's business.
 #[derive(Serialize, Deserialize)]

@@ -20,7 +20,7 @@ pub(super) struct Holdings {
 pub(super) enum Phase {
     Idle,
     Starting,
-    Running(Holdings),
+    Running(Box<Holdings>),
     Stopping,
 }
 
@@ -101,7 +101,7 @@ impl Life {
             match &mut state.phase {
                 Phase::Idle => return Err(Ok(())),
                 Phase::Running(holdings) => {
-                    let holdings = std::mem::take(holdings);
+                    let holdings = std::mem::take(&mut **holdings);
                     state.phase = Phase::Stopping;
                     return Ok((Step { life: self, is_over: false }, holdings));
                 }
@@ -117,7 +117,7 @@ impl Life {
         }
     }
 
-    /// Waits until a stop is requested or somebody has begun one; the outcome, if that one is over. False: the time ran out.
+    /// Waits until a stop is requested or somebody has begun one; the outcome, if that one is over.
     pub(super) fn wait_for_request(&self, operation: &'static str, deadline: Deadline) -> Result<Requested> {
         let mut state = self.state();
         while matches!(state.phase, Phase::Starting) {
@@ -159,7 +159,7 @@ pub(super) struct Step<'a> {
 impl Step<'_> {
     pub(super) fn started(mut self, holdings: Holdings) {
         self.is_over = true;
-        self.life.change(|state| state.phase = Phase::Running(holdings));
+        self.life.change(|state| state.phase = Phase::Running(Box::new(holdings)));
     }
 
     pub(super) fn stopped(mut self, outcome: Result<()>) {

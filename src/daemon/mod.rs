@@ -27,4 +27,12 @@ pub(crate) use entry::{from_ns, to_ns};
 pub use health::{HealthOptions, HealthServer};
 pub use life::StopHandle;
 pub use pid_file::{PidFile, PidRead, PidState, read_pid};
+#[cfg(feature = "fuzzing")]
+pub(crate) use registry::parse as parse_entry;
 pub use registry::{Listing, Problem as RegistryProblem, Registry};
+
+/// The text of an entry's file.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn write_entry(entry: &DaemonEntry) -> std::result::Result<Vec<u8>, String> {
+    entry.to_json()
+}

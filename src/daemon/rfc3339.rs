@@ -197,10 +197,8 @@ mod tests {
 
         #[test]
         fn nearly_times_do_not_panic(text in "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{0,30})?([Zz]|[+-][0-9]{2}:[0-9]{2})") {
-            if let Ok(ns) = parse(&text) {
-                if let Some(again) = format(ns) {
-                    prop_assert_eq!(parse(&again), Ok(ns));
-                }
+            if let Some((ns, again)) = parse(&text).ok().and_then(|ns| Some((ns, format(ns)?))) {
+                prop_assert_eq!(parse(&again), Ok(ns));
             }
         }
     }

@@ -12,18 +12,18 @@ use crate::{ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, Subscr
 
 /// As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else plain. Reads the
 /// environment once, which is a race with a setenv of the host. The default.
-pub const COREPROC_PROGRESS_AUTO: u32 = 1;
+pub const COREPROC_PROGRESS_STYLE_AUTO: u32 = 1;
 /// Lines that stay, and below them what runs, how much is done, and how long it will take.
-pub const COREPROC_PROGRESS_TERMINAL: u32 = 2;
+pub const COREPROC_PROGRESS_STYLE_TERMINAL: u32 = 2;
 /// Lines that stay, alone, without control sequences.
-pub const COREPROC_PROGRESS_PLAIN: u32 = 3;
+pub const COREPROC_PROGRESS_STYLE_PLAIN: u32 = 3;
 
 /// Output line by line, as it comes: `name | line`. The default.
-pub const COREPROC_PROGRESS_PREFIXED: u32 = 1;
+pub const COREPROC_PROGRESS_OUTPUT_PREFIXED: u32 = 1;
 /// The output of each attempt at once, when it has ended; the last mebibyte.
-pub const COREPROC_PROGRESS_GROUPED: u32 = 2;
+pub const COREPROC_PROGRESS_OUTPUT_GROUPED: u32 = 2;
 /// No output.
-pub const COREPROC_PROGRESS_SILENT: u32 = 3;
+pub const COREPROC_PROGRESS_OUTPUT_NONE: u32 = 3;
 
 /// How to show a run. Zero is the default everywhere.
 #[repr(C)]
@@ -31,9 +31,9 @@ pub const COREPROC_PROGRESS_SILENT: u32 = 3;
 pub struct coreproc_progress_options {
     /// sizeof(coreproc_progress_options).
     pub struct_size: u32,
-    /// COREPROC_PROGRESS_AUTO, _TERMINAL or _PLAIN (0: AUTO).
+    /// A COREPROC_PROGRESS_STYLE value (0: AUTO).
     pub style: u32,
-    /// COREPROC_PROGRESS_PREFIXED, _GROUPED or _SILENT (0: PREFIXED).
+    /// A COREPROC_PROGRESS_OUTPUT value (0: PREFIXED).
     pub output: u32,
     /// Must be 0.
     pub reserved: u32,
@@ -99,15 +99,15 @@ unsafe fn progress_options(
     guard::reserved(operation, options.reserved)?;
     Ok(ProgressOptions {
         style: match options.style {
-            0 | COREPROC_PROGRESS_AUTO => ProgressStyle::Auto,
-            COREPROC_PROGRESS_TERMINAL => ProgressStyle::Terminal,
-            COREPROC_PROGRESS_PLAIN => ProgressStyle::Plain,
+            0 | COREPROC_PROGRESS_STYLE_AUTO => ProgressStyle::Auto,
+            COREPROC_PROGRESS_STYLE_TERMINAL => ProgressStyle::Terminal,
+            COREPROC_PROGRESS_STYLE_PLAIN => ProgressStyle::Plain,
             other => return Err(guard::unknown(operation, "style", other)),
         },
         output: match options.output {
-            0 | COREPROC_PROGRESS_PREFIXED => ProgressOutput::Prefixed,
-            COREPROC_PROGRESS_GROUPED => ProgressOutput::Grouped,
-            COREPROC_PROGRESS_SILENT => ProgressOutput::None,
+            0 | COREPROC_PROGRESS_OUTPUT_PREFIXED => ProgressOutput::Prefixed,
+            COREPROC_PROGRESS_OUTPUT_GROUPED => ProgressOutput::Grouped,
+            COREPROC_PROGRESS_OUTPUT_NONE => ProgressOutput::None,
             other => return Err(guard::unknown(operation, "output", other)),
         },
     })

@@ -203,12 +203,8 @@ impl Engine {
             let place = (&self.state, &self.work);
             let job =
                 wait::wait(&*self.supervisor, "run", place, Deadline::at(until), |state| self.next_job(state, until))?;
-            #[cfg(feature = "fault-injection")]
-            if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
-                panic!("injected into the run");
-            }
             match job {
-                Some(Job::Start { index, attempt }) => self.start_attempt(service, index, attempt),
+                Some(Job::Start { index, attempt }) => self.start_attempt(service, index, attempt)?,
                 Some(Job::Stop(processes)) => processes.iter().for_each(Process::cancel),
                 Some(Job::Finish) => {
                     self.finish();
@@ -221,6 +217,10 @@ impl Engine {
     }
 
     fn next_job(&self, state: &mut State, until: Option<u64>) -> Option<Job> {
+        #[cfg(feature = "fault-injection")]
+        if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            panic!("injected into the run");
+        }
         if state.outcome.is_some() || state.finishing {
             return Some(Job::Leave);
         }
@@ -252,7 +252,8 @@ impl Engine {
         earlier.then_some(Job::Again)
     }
 
-    fn start_attempt(self: &Arc<Self>, service: &Service, index: usize, attempt: u32) {
+    /// Fails when the service is broken; a start that fails is the spec's own failure.
+    fn start_attempt(self: &Arc<Self>, service: &Service, index: usize, attempt: u32) -> Result<()> {
         let part = RunPart { run_id: self.id, spec: Some(index), attempt };
         let member = Member { observer: Arc::clone(self) as Arc<dyn Observer>, part };
         let before = Stamp::now();
@@ -261,8 +262,10 @@ impl Engine {
                 let stops = lock(&self.state).stops_due(index, attempt);
                 (0..stops).for_each(|_| process.cancel());
             }
+            Err(error) if error.kind() == ErrorKind::Panic => return Err(error),
             Err(error) => self.start_failed(index, attempt, before, error),
         }
+        Ok(())
     }
 
     fn start_failed(&self, index: usize, attempt: u32, before: Stamp, error: Error) {

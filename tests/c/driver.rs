@@ -103,16 +103,20 @@ impl<'a> Linkage<'a> {
 
     /// Compiles `tests/c/{theme}.c` into the scratch folder; the loader finds the library there, under its SONAME.
     pub(crate) fn build(&self, theme: &str, scratch: &Scratch) -> PathBuf {
-        let source = root().join("tests/c").join(format!("{theme}.c"));
-        let object = scratch.path().join(format!("{theme}.o"));
-        let program = scratch.path().join(theme);
-        let name = scratch.path().join(soname(self.library));
-        if !name.exists() {
-            symlink(self.library, &name).expect("symlink");
+        self.compile(&root().join("tests/c").join(format!("{theme}.c")), theme, scratch)
+    }
+
+    /// The same for any source file.
+    pub(crate) fn compile(&self, source: &Path, name: &str, scratch: &Scratch) -> PathBuf {
+        let object = scratch.path().join(format!("{name}.o"));
+        let program = scratch.path().join(name);
+        let library = scratch.path().join(soname(self.library));
+        if !library.exists() {
+            symlink(self.library, &library).expect("symlink");
         }
         tool(cc().args(&self.compile).arg("-c").arg(source).arg("-o").arg(&object));
         let rpath = format!("-Wl,-rpath,{}", scratch.path().display());
-        tool(cc().arg(&object).arg("-o").arg(&program).args(&self.link).arg(name).arg(rpath));
+        tool(cc().arg(&object).arg("-o").arg(&program).args(&self.link).arg(library).arg(rpath));
         program
     }
 }
@@ -239,8 +243,8 @@ macro_rules! themes {
 }
 pub(crate) use themes;
 
-/// Programs that are no theme: helpers, and those that need the fault-injection build.
-const NO_THEMES: [&str; 3] = ["without", "panic", "asan_probe"];
+/// Programs that are no theme: helpers, and those that need a build of their own.
+const NO_THEMES: [&str; 4] = ["without", "panic", "asan_probe", "without_health"];
 
 pub(crate) fn expect_all_themes(named: &[&str]) {
     let sources = fs::read_dir(root().join("tests/c")).expect("tests/c").flatten();

@@ -417,7 +417,7 @@ static void several_threads_wait_for_one_run(void)
 {
     coreproc_service *service = new_service();
     coreproc_pipeline *pipeline = new_pipeline();
-    for (int i = 0; i < check_count(50); i++) {
+    for (int i = 0, specs = check_count(50); i < specs; i++) {
         char name[16];
         snprintf(name, sizeof name, "s%d", i);
         add_sh(pipeline, name, "exit 0", i == 0 ? NULL : "s0");
@@ -470,14 +470,20 @@ static void in_a_forked_child_every_call_is_refused(void)
     coreproc_pipeline *pipeline = new_pipeline();
     add(pipeline, "endless", new_command("sleep", "1000", NULL));
     coreproc_run *run = start(pipeline, service, NULL);
+    /* Through a pipe: valgrind has an exit code of its own for a child without its parent's threads. */
+    int ends[2], refused = -1;
+    MUST(pipe2(ends, O_CLOEXEC) == 0);
     pid_t child = fork();
     MUST(child >= 0);
-    if (child == 0)
-        _exit(call_in_child(service, pipeline, run));
-    int status = 0;
-    MUST(waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status));
-    CHECK_INT(WEXITSTATUS(status), 0);
+    if (child == 0) {
+        int result = call_in_child(service, pipeline, run);
+        _exit(write(ends[1], &result, sizeof result) != sizeof result);
+    }
+    close(ends[1]);
+    MUST(read(ends[0], &refused, sizeof refused) == sizeof refused);
+    close(ends[0]);
+    MUST(waitpid(child, NULL, 0) == child);
+    CHECK_INT(refused, 0);
     FAILS(COREPROC_TIMED_OUT, coreproc_run_wait(run, 0, &err)); /* untouched */
     OK(coreproc_run_cancel(run, &err));
     wait_for(run);

@@ -191,7 +191,7 @@ static void a_view_writes_to_its_descriptor(void)
     coreproc_service *service = new_service();
     coreproc_progress *progress = NULL;
     const coreproc_progress_options plain = {
-        .struct_size = sizeof plain, .style = COREPROC_PROGRESS_PLAIN, .output = COREPROC_PROGRESS_PREFIXED};
+        .struct_size = sizeof plain, .style = COREPROC_PROGRESS_STYLE_PLAIN, .output = COREPROC_PROGRESS_OUTPUT_PREFIXED};
     OK(coreproc_progress_open(service, fds[1], &plain, &progress, &err));
     close(fds[1]); /* it has a duplicate */
     const coreproc_run_options options = {.struct_size = sizeof options, .progress = progress};

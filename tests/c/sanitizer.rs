@@ -18,13 +18,16 @@ fn rustc() -> Command {
     Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
 }
 
-/// Builds the crate with the feature `fault-injection` into a target directory of its own.
-fn build(name: &str, flags: &str) -> PathBuf {
+const FAULTS: &[&str] = &["--features", "fault-injection"];
+
+/// Builds the crate with these features into a target directory of its own.
+fn build(name: &str, flags: &str, features: &[&str]) -> PathBuf {
     let target = target_dir().join(name);
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .current_dir(root())
-        .args(["build", "--lib", "--locked", "--features", "fault-injection", "--target", TARGET])
+        .args(["build", "--lib", "--locked", "--target", TARGET])
+        .args(features)
         .env("CARGO_TARGET_DIR", &target)
         .env("RUSTFLAGS", flags)
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -37,13 +40,19 @@ fn build(name: &str, flags: &str) -> PathBuf {
 /// The library with ASan and fault injection; built once.
 pub(crate) fn sanitized() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| build("asan", "-Zsanitizer=address"))
+    LIBRARY.get_or_init(|| build("asan", "-Zsanitizer=address", FAULTS))
 }
 
 /// The library with fault injection alone; built once.
 pub(crate) fn faulty() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| build("faults", ""))
+    LIBRARY.get_or_init(|| build("faults", "", FAULTS))
+}
+
+/// The library without the feature `health`; built once.
+pub(crate) fn without_health() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| build("without-health", "", &["--no-default-features"]))
 }
 
 fn runtime() -> PathBuf {

@@ -59,6 +59,22 @@ pub fn command(test: &str) -> Command {
     command
 }
 
+/// The same in a PID namespace of its own, with its own /proc: PIDs can be forced there without hurting anybody else. None
+/// where we may not make one.
+pub fn command_with_own_pids(test: &str) -> Option<Command> {
+    let options = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    let tried = Command::new("unshare").args(options).arg("true").stdin(Stdio::null()).output();
+    if !tried.is_ok_and(|tried| tried.status.success()) {
+        println!("skipped: no PID namespace of its own can be made");
+        return None;
+    }
+    let plain = command(test);
+    let mut command = Command::new("unshare");
+    command.args(options).arg(env::current_exe().expect("path")).args(plain.get_args()).env(NAME, test);
+    command.stdin(Stdio::null());
+    Some(command)
+}
+
 /// A host that does not outlive its test.
 pub struct Running(pub std::process::Child);
 

@@ -333,31 +333,17 @@ pub fn who_has_open(path: &Path) -> Vec<i32> {
     pids.filter(has_it).collect()
 }
 
-/// Makes the kernel give a PID again, where we may.
-pub struct Reuse(());
-
-impl Reuse {
-    pub fn new() -> Option<Reuse> {
-        let next = "/proc/sys/kernel/ns_last_pid";
-        let usable = std::fs::read_to_string(next).is_ok_and(|last| std::fs::write(next, last.trim()).is_ok());
-        if !usable {
-            println!("skipped: PIDs cannot be forced ({next} may not be written)");
+/// Starts processes until one has this PID. For hosts with PIDs of their own.
+pub fn reuse<T>(pid: i32, start: impl Fn() -> T, pid_of: impl Fn(&T) -> i32) -> T {
+    for _ in 0..10_000 {
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("ns_last_pid");
+        let started = start();
+        if pid_of(&started) == pid {
+            return started;
         }
-        usable.then_some(Reuse(()))
+        drop(started);
     }
-
-    /// Starts processes until one has this PID; somebody else may be faster.
-    pub fn until<T>(&self, pid: i32, start: impl Fn() -> T, pid_of: impl Fn(&T) -> i32) -> T {
-        for _ in 0..10_000 {
-            std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("ns_last_pid");
-            let started = start();
-            if pid_of(&started) == pid {
-                return started;
-            }
-            drop(started);
-        }
-        panic!("PID {pid} was never free");
-    }
+    panic!("PID {pid} was never free");
 }
 
 /// A small disk of its own, where we may mount one.
@@ -388,16 +374,26 @@ impl SmallDisk {
         while file.write(&[1; 4096]).is_ok() {}
     }
 
+    /// Not by removing alone: a child that another test has just forked may still have it open.
     pub fn empty(&self) {
+        File::create(self.path().join("filler")).expect("filler");
         std::fs::remove_file(self.path().join("filler")).expect("filler");
     }
 
     pub fn make_read_only(&self) {
         let target = c_path(self.path());
         let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
-        // SAFETY: a valid string.
-        check(unsafe { libc::mount(std::ptr::null(), target.as_ptr(), std::ptr::null(), flags, std::ptr::null()) })
-            .expect("remount");
+        // A child that another test has just forked may still have a file there open.
+        super::eventually("nobody writes there", || {
+            // SAFETY: a valid string.
+            let result =
+                unsafe { libc::mount(std::ptr::null(), target.as_ptr(), std::ptr::null(), flags, std::ptr::null()) };
+            match check(result) {
+                Ok(_) => true,
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => false,
+                Err(error) => panic!("remount: {error}"),
+            }
+        });
     }
 }
 

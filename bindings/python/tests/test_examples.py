@@ -87,6 +87,43 @@ def test_asyncio_example():
     )
 
 
+def run_pipeline(*arguments):
+    return subprocess.run(
+        [sys.executable, PACKAGE / "examples" / "pipeline.py", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "DEMO_WORK": str(arguments[-1]) + ".work"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_pipeline(tmp_path):
+    chart, history = tmp_path / "chart.svg", tmp_path / "history.json"
+    for _ in range(2):
+        ended = run_pipeline("examples/pipeline.json", chart, history)
+        assert (ended.returncode, ended.stderr) == (1, "")
+        lines = ended.stdout.splitlines()
+        assert lines[-4:] == [
+            "fetch: passed at attempt 2",
+            "line-length: exit code 1 (allowed)",
+            "sign: exit code 3",
+            'publish: skipped: "sign" failed',
+        ]
+        assert "fetch       | fetched from the mirror" in lines
+        assert re.search(r"^FAILED in .*: 8 passed, 2 failed, 1 skipped", lines[-5])
+        assert chart.read_text().startswith("<svg ")
+        assert {path.name for path in tmp_path.iterdir()} == {"chart.svg", "history.json"}
+
+
+def test_pipeline_says_what_went_wrong(tmp_path):
+    file = tmp_path / "pipeline.json"
+    file.write_text('{"version": 1, "spec": []}')
+    ended = run_pipeline(file)
+    assert ended.returncode == 2
+    assert ended.stderr == 'pipeline: parse pipeline: spec: unknown field, did you mean "specs"?\n'
+    assert run_pipeline(tmp_path / "missing").returncode == 2
+
+
 README = (PACKAGE / "README.md").read_text()
 
 

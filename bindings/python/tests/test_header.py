@@ -25,12 +25,21 @@ PREFIXES = {
     constants.Delivery: "DELIVERY_",
     constants.Subscribe: "SUBSCRIBE_",
     constants.Stdio: "STDIO_",
+    constants.RunMode: "RUN_",
+    constants.SpecState: "SPEC_",
+    constants.ReportFormat: "REPORT_",
+    constants.ProgressStyle: "PROGRESS_STYLE_",
+    constants.ProgressOutput: "PROGRESS_OUTPUT_",
 }
 STRUCTURES = {
     "coreproc_service_options": _abi.ServiceOptions,
     "coreproc_stop_options": _abi.StopOptions,
     "coreproc_subscription_options": _abi.SubscriptionOptions,
     "coreproc_process_info": _abi.ProcessInfo,
+    "coreproc_run_options": _abi.RunOptions,
+    "coreproc_run_info": _abi.RunInfo,
+    "coreproc_spec_result": _abi.SpecResult,
+    "coreproc_progress_options": _abi.ProgressOptions,
 }
 
 
@@ -79,6 +88,8 @@ def test_other_constants(evaluate):
         getattr(_abi, name) for name in names
     ]
     assert evaluate(["COREPROC_UNLIMITED == UINT64_MAX"]) == [1]
+    assert evaluate(["COREPROC_NO_SPEC"]) == [_abi.NO_SPEC]
+    assert evaluate(["COREPROC_KEEP_GOING", "COREPROC_FAIL_FAST"]) == list(constants.OnFailure)
     assert _abi.UNLIMITED == 2**64 - 1
 
 
@@ -104,4 +115,5 @@ def test_every_enumeration_is_checked():
         for value in vars(constants).values()
         if isinstance(value, type) and issubclass(value, enum.Enum)
     }
-    assert defined == set(PREFIXES)
+    # Those of OnFailure have no prefix: see `test_other_constants`.
+    assert defined == {*PREFIXES, constants.OnFailure}

@@ -152,7 +152,7 @@ impl<'a> Field<'a> {
     /// An object of these fields alone, each given once.
     pub(super) fn object(&'a self, known: &[&str]) -> Result<Object<'a>> {
         let object = self.map("an object")?;
-        for (key, _) in object.entries.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
+        if let Some((key, _)) = object.entries.iter().find(|(key, _)| !known.contains(&key.as_str())) {
             let meant = match nearest(key, known.iter().copied()) {
                 Some(meant) => format!("unknown field, did you mean {meant:?}?"),
                 None => format!("unknown field, known are {}", listed(known.iter().copied())),

@@ -45,8 +45,8 @@ pub(super) struct Renderer {
     /// Columns to which prefixes are filled.
     prefix: usize,
     started: u64,
-    /// When the current attempt of a spec was started.
-    starts: HashMap<usize, u64>,
+    /// The last attempt of a spec that was announced, and when it was started.
+    starts: HashMap<usize, (u32, u64)>,
     groups: HashMap<(usize, u32), Group>,
     /// Lines since the last frame.
     fresh: usize,
@@ -109,8 +109,11 @@ impl Renderer {
     fn spec_event(&mut self, kind: EventKind, event: &Event<'_>, part: RunPart, spec: usize, name: &str) {
         let attempt = (spec, part.attempt);
         match kind {
-            EventKind::Started if self.output == ProgressOutput::Grouped => {
-                self.groups.entry(attempt).or_default().open = true;
+            EventKind::Started => {
+                self.announce(event, attempt, name);
+                if self.output == ProgressOutput::Grouped {
+                    self.groups.entry(attempt).or_default().open = true;
+                }
             }
             EventKind::Output { .. } => self.show_output(attempt, name, event.data),
             EventKind::Closed { .. } => {
@@ -119,13 +122,7 @@ impl Renderer {
                     self.show_group(attempt);
                 }
             }
-            EventKind::SpecStarted => {
-                self.starts.insert(spec, event.time.monotonic_ns);
-                let again = if part.attempt > 1 { format!(", attempt {}", part.attempt) } else { String::new() };
-                if !self.is_terminal() {
-                    self.verdict("start", Paint::None, name, &again);
-                }
-            }
+            EventKind::SpecStarted => self.announce(event, attempt, name),
             EventKind::SpecRetrying { status } => {
                 let reason = text::clean(&String::from_utf8_lossy(event.data));
                 let what = format!("{}: {reason}, another attempt follows", self.took(spec, event));
@@ -141,8 +138,22 @@ impl Renderer {
         }
     }
 
+    /// An attempt was started, as its process or its run says, whose events come apart: the first one counts.
+    fn announce(&mut self, event: &Event<'_>, (spec, attempt): (usize, u32), name: &str) {
+        let known = self.starts.get(&spec).is_some_and(|(announced, _)| *announced >= attempt);
+        if known {
+            return;
+        }
+        self.starts.insert(spec, (attempt, event.time.monotonic_ns));
+        if !self.is_terminal() {
+            let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            let line = self.verdict_line("start", Paint::None, name, &again);
+            self.put(&line);
+        }
+    }
+
     fn took(&self, spec: usize, event: &Event<'_>) -> String {
-        let start = self.starts.get(&spec).copied().unwrap_or(event.time.monotonic_ns);
+        let start = self.starts.get(&spec).map_or(event.time.monotonic_ns, |(_, start)| *start);
         format!(" {}", text::duration(Duration::from_nanos(event.time.monotonic_ns.saturating_sub(start))))
     }
 
@@ -172,11 +183,6 @@ impl Renderer {
     fn verdict_line(&self, word: &str, paint: Paint, name: &str, what: &str) -> String {
         let paint = if self.is_terminal() { paint } else { Paint::None };
         format!("{} {name}{what}", paint.on(&format!("{word:<5}")))
-    }
-
-    fn verdict(&mut self, word: &str, paint: Paint, name: &str, what: &str) {
-        let line = self.verdict_line(word, paint, name, what);
-        self.put(&line);
     }
 
     fn put(&mut self, line: &str) {

@@ -10,18 +10,22 @@
         print(info.exit_code, process.output())
 
 A `Service` supervises. A `Command` says what to run; `Command.spawn` starts it. A `Process` is
-waited for, signalled and stopped. A `Subscription` delivers output and lifecycle as events. What
-fails raises a `CoreprocError`.
+waited for, signalled and stopped. A `Subscription` delivers output and lifecycle as events. A
+`Pipeline` is a graph of commands; a `Run` of it leaves results and reports. What fails raises a
+`CoreprocError`.
 
 This package is a thin layer over libcoreproc: it converts, the library does the work.
 """
 
 from ._errors import (
+    Busy,
     Closed,
     CoreprocError,
     Deadlock,
     Forked,
     InvalidArgument,
+    InvalidState,
+    Malformed,
     NotFound,
     NotRunning,
     OutOfMemory,
@@ -41,13 +45,20 @@ from .constants import (
     EventKind,
     Flag,
     Group,
+    OnFailure,
+    ProgressOutput,
+    ProgressStyle,
+    ReportFormat,
     Result,
+    RunMode,
     Scope,
+    SpecState,
     State,
     Stdio,
     Subscribe,
 )
 from .info import Info
+from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Holder, Process
 from .service import Service
 from .stop import Stop
@@ -56,6 +67,7 @@ from .subscription import Event, Subscription
 __version__ = "0.1.0"
 
 __all__ = [
+    "Busy",
     "Cause",
     "CloseMode",
     "Closed",
@@ -69,19 +81,33 @@ __all__ = [
     "Flag",
     "Forked",
     "Group",
+    "History",
     "Holder",
     "Info",
     "InvalidArgument",
+    "InvalidState",
     "LibraryError",
+    "Malformed",
     "NotFound",
     "NotRunning",
+    "OnFailure",
     "OutOfMemory",
     "Panic",
     "PermissionDenied",
+    "Pipeline",
     "Process",
+    "Progress",
+    "ProgressOutput",
+    "ProgressStyle",
+    "ReportFormat",
     "Result",
+    "Run",
+    "RunInfo",
+    "RunMode",
     "Scope",
     "Service",
+    "SpecResult",
+    "SpecState",
     "State",
     "StdinClosed",
     "Stdio",

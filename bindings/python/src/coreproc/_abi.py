@@ -16,6 +16,9 @@ STREAM_STDIN = 0
 STREAM_STDOUT = 1
 STREAM_STDERR = 2
 
+#: COREPROC_NO_SPEC: an event of a run as a whole, or of a process that is of no run.
+NO_SPEC = 2**32 - 1
+
 FILE_READ = 1
 FILE_TRUNCATE = 2
 FILE_APPEND = 3
@@ -66,6 +69,81 @@ class SubscriptionOptions(Sized):
     )
 
 
+class RunOptions(Sized):
+    """coreproc_run_options."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("mode", c_uint32),
+        ("on_failure", c_uint32),
+        ("reserved", c_uint32),
+        ("limit", c_uint64),
+        ("deadline_ms", c_uint64),
+        ("subscription", c_void_p),
+        ("history", c_void_p),
+        ("progress", c_void_p),
+    )
+
+
+class RunInfo(Sized):
+    """coreproc_run_info."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("ended", c_uint32),
+        ("success", c_uint32),
+        ("reserved", c_uint32),
+        ("total", c_uint64),
+        ("waiting", c_uint64),
+        ("running", c_uint64),
+        ("retrying", c_uint64),
+        ("passed", c_uint64),
+        ("failed", c_uint64),
+        ("skipped", c_uint64),
+        ("cancelled", c_uint64),
+        ("timed_out", c_uint64),
+        ("started_monotonic_ns", c_uint64),
+        ("started_realtime_ns", c_uint64),
+        ("duration_ns", c_uint64),
+    )
+
+
+class SpecResult(Sized):
+    """coreproc_spec_result."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("state", c_uint32),
+        ("exit_code", c_int32),
+        ("signal", c_int32),
+        ("flags", c_uint32),
+        ("attempts", c_uint32),
+        ("allow_failure", c_uint32),
+        ("reserved", c_uint32),
+        ("name", c_void_p),
+        ("name_len", c_size_t),
+        ("error", c_void_p),
+        ("error_len", c_size_t),
+        ("output", c_void_p),
+        ("output_len", c_size_t),
+        ("dropped_bytes", c_uint64),
+        ("started_monotonic_ns", c_uint64),
+        ("started_realtime_ns", c_uint64),
+        ("duration_ns", c_uint64),
+    )
+
+
+class ProgressOptions(Sized):
+    """coreproc_progress_options."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("style", c_uint32),
+        ("output", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
 class ProcessInfo(Sized):
     """coreproc_process_info."""
 
@@ -90,9 +168,8 @@ class ProcessInfo(Sized):
     )
 
 
-#: coreproc_event for `struct`: one call unpacks a batch, where ctypes takes a call a field. What
-#: follows `len`, the run that an event belongs to, is passed over.
-EVENT_FORMAT = "@IIQQQQiiiIPN24x"
+#: coreproc_event for `struct`: one call unpacks a batch, where ctypes takes a call a field.
+EVENT_FORMAT = "@IIQQQQiiiIPNQIII4x"
 EVENT_SIZE = struct.calcsize(EVENT_FORMAT)
 
 _OUT = POINTER(c_void_p)
@@ -141,6 +218,25 @@ FALLIBLE: dict[str, tuple[object, ...]] = {
     "subscription_fd": (c_void_p, _OUT_I32),
     "subscription_take": (c_void_p, c_size_t, c_int64, _OUT),
     "subscription_close": (c_void_p,),
+    "command_from_json": (*_TEXT, _OUT),
+    "pipeline_new": (_OUT,),
+    "pipeline_from_json": (*_TEXT, _OUT),
+    "pipeline_add": (c_void_p, *_TEXT, c_void_p, _OUT_SIZE),
+    "pipeline_after": (c_void_p, c_size_t, *_TEXT),
+    "pipeline_allow_failure": (c_void_p, c_size_t, c_uint32),
+    "pipeline_always_run": (c_void_p, c_size_t, c_uint32),
+    "pipeline_retries": (c_void_p, c_size_t, c_uint32, c_uint64, c_uint64),
+    "pipeline_check": (c_void_p,),
+    "run_start": (c_void_p, c_void_p, POINTER(RunOptions), _OUT),
+    "run_wait": (c_void_p, c_int64),
+    "run_cancel": (c_void_p,),
+    "run_info_get": (c_void_p, POINTER(RunInfo)),
+    "run_spec_get": (c_void_p, c_size_t, POINTER(SpecResult)),
+    "run_report": (c_void_p, c_uint32, _OUT),
+    "history_open": (*_TEXT, *_TEXT, _OUT),
+    "history_record": (c_void_p, c_void_p),
+    "progress_open": (c_void_p, c_int32, POINTER(ProgressOptions), _OUT),
+    "progress_watch": (c_void_p, c_void_p, c_int64),
 }
 
 #: Functions that cannot fail: what they return, and their arguments.
@@ -163,6 +259,14 @@ INFALLIBLE: dict[str, tuple[object, tuple[object, ...]]] = {
     "batch_events": (c_void_p, (c_void_p, _OUT_SIZE, _OUT_SIZE)),
     "batch_free": (None, (c_void_p,)),
     "subscription_free": (None, (c_void_p,)),
+    "pipeline_free": (None, (c_void_p,)),
+    "pipeline_spec_count": (c_size_t, (c_void_p,)),
+    "run_free": (None, (c_void_p,)),
+    "run_id": (c_uint64, (c_void_p,)),
+    "run_spec_count": (c_size_t, (c_void_p,)),
+    "history_problem": (c_char_p, (c_void_p,)),
+    "history_free": (None, (c_void_p,)),
+    "progress_free": (None, (c_void_p,)),
 }
 
 

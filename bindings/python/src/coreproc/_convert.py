@@ -5,10 +5,12 @@ One rule for every size and duration: None is the default, `math.inf` is no limi
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import threading
 import time
+from collections.abc import Mapping
 from typing import Callable, TypeVar, Union
 
 from ._abi import UNLIMITED
@@ -28,6 +30,13 @@ def text(value: Text) -> tuple[bytes, int]:
     """A pointer and length pair."""
     encoded = os.fsencode(value)
     return encoded, len(encoded)
+
+
+def json_text(document: str | bytes | Mapping[str, object]) -> bytes:
+    """JSON as it is, or what `json.load` makes of it."""
+    if isinstance(document, Mapping):
+        document = json.dumps(document)
+    return document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
 
 
 def duration_ms(operation: str, field: str, seconds: float | None) -> int:

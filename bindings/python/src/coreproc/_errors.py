@@ -117,6 +117,18 @@ class Unsupported(CoreprocError, NotImplementedError):
     """The kernel lacks what is needed."""
 
 
+class Busy(CoreprocError):
+    """Somebody else holds it."""
+
+
+class Malformed(CoreprocError, ValueError):
+    """What was read is not what it should be; the message says where."""
+
+
+class InvalidState(CoreprocError, RuntimeError):
+    """Not in the state that the call is for."""
+
+
 _CLASSES: dict[int, type[CoreprocError]] = {
     Result.INVALID_ARGUMENT: InvalidArgument,
     Result.NOT_FOUND: NotFound,
@@ -131,6 +143,9 @@ _CLASSES: dict[int, type[CoreprocError]] = {
     Result.FORKED: Forked,
     Result.PANIC: Panic,
     Result.UNSUPPORTED: Unsupported,
+    Result.BUSY: Busy,
+    Result.MALFORMED: Malformed,
+    Result.INVALID_STATE: InvalidState,
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Union
 
 from . import _abi
-from ._convert import Text, capture_size, duration_ms, size, text
+from ._convert import Text, capture_size, duration_ms, json_text, size, text
 from ._errors import invalid
 from ._handle import Owner
 from ._lib import call, lib
@@ -151,6 +151,23 @@ class Command(Owner):
         )
         for subscription in subscriptions:
             self._set("subscribe", subscription._handle)
+
+    @classmethod
+    def from_json(cls, document: str | bytes | Mapping[str, object]) -> Command:
+        """A command from JSON: `{"version": 1, "program": …}`; see `docs/pipeline-json.md`.
+
+        Its environment, unless it says otherwise, is that of the process at each spawn.
+
+        Raises:
+            Malformed: The message says where, and what was probably meant.
+        """
+        encoded = json_text(document)
+        out = ctypes.c_void_p()
+        call(lib.coreproc_command_from_json, encoded, len(encoded), ctypes.byref(out))
+        command = cls.__new__(cls)
+        Owner.__init__(command, out, lib.coreproc_command_free)
+        command._lock = threading.Lock()
+        return command
 
     def _set(self, setter: str, *values: object) -> None:
         call(getattr(lib, f"coreproc_command_{setter}"), self._handle, *values)

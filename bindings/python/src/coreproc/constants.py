@@ -21,6 +21,9 @@ class Result(enum.IntEnum):
     FORKED = -11
     PANIC = -12
     UNSUPPORTED = -13
+    BUSY = -14
+    MALFORMED = -15
+    INVALID_STATE = -16
 
 
 class State(enum.IntEnum):
@@ -44,6 +47,8 @@ class Cause(enum.IntEnum):
     STOPPED = 2
     KILLED = 3
     TIMEOUT = 4
+    #: By the cancel of its run.
+    CANCELLED = 5
 
     @classmethod
     def _missing_(cls, value: object) -> Cause | None:
@@ -58,6 +63,11 @@ class EventKind(enum.IntEnum):
     STDERR = 3
     EXITED = 4
     CLOSED = 5
+    RUN_STARTED = 6
+    SPEC_STARTED = 7
+    SPEC_RETRYING = 8
+    SPEC_ENDED = 9
+    RUN_ENDED = 10
 
 
 class Flag(enum.IntFlag):
@@ -126,3 +136,66 @@ class Stdio(enum.Enum):
     MERGE = 4
     #: Outputs only: an unlinked file that the library follows.
     SPOOL = 5
+
+
+class RunMode(enum.IntEnum):
+    """In which order a pipeline runs."""
+
+    #: Each spec starts the moment its last dependency has ended, several at a time.
+    ALL = 1
+    #: One at a time, in the order of the pipeline; stops at the first failure.
+    SEQUENTIAL = 2
+    #: Several at a time, whatever comes after what.
+    PARALLEL = 3
+
+
+class OnFailure(enum.IntEnum):
+    """What a failure that is not allowed does to what does not depend on it."""
+
+    #: Nothing.
+    KEEP_GOING = 1
+    #: Cancels the run.
+    FAIL_FAST = 2
+
+
+class SpecState(enum.IntEnum):
+    """How a spec of a run ended."""
+
+    PASSED = 1
+    FAILED = 2
+    #: Not started, because of what it comes after or because the run ended first.
+    SKIPPED = 3
+    CANCELLED = 4
+    #: Stopped by its own timeout.
+    TIMED_OUT = 5
+
+
+class ReportFormat(enum.IntEnum):
+    """What a report of a run is written as."""
+
+    JSON = 1
+    JUNIT = 2
+    #: For Perfetto or about:tracing.
+    CHROME_TRACE = 3
+    #: A Gantt chart.
+    SVG = 4
+
+
+class ProgressStyle(enum.IntEnum):
+    """How a run is shown."""
+
+    AUTO = 1
+    #: Lines that stay, and below them what runs and how much is done.
+    TERMINAL = 2
+    #: Lines that stay, alone.
+    PLAIN = 3
+
+
+class ProgressOutput(enum.IntEnum):
+    """How the output of a run's processes is shown."""
+
+    #: Line by line, as it comes, behind the spec's name.
+    PREFIXED = 1
+    #: That of each attempt at once, when it has ended.
+    GROUPED = 2
+    NONE = 3

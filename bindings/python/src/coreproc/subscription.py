@@ -14,7 +14,7 @@ from ._convert import Deadline, wait_ms
 from ._errors import Closed, TimedOut
 from ._handle import Owner
 from ._lib import call, lib
-from .constants import Cause, EventKind, Flag
+from .constants import Cause, EventKind, Flag, SpecState
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,11 +24,12 @@ _LONGEST_POLL = 2**31 - 1
 
 _KINDS = {int(kind): kind for kind in EventKind}
 _CAUSES = {int(cause): cause for cause in Cause}
+_SPEC_STATES = {int(state): state for state in SpecState}
 _FLAGS = {number: Flag(number) for number in range(64)}
 
 
 class Event(NamedTuple):
-    """One thing that happened to one process.
+    """One thing that happened to one process, or to one run.
 
     Attributes:
         kind: Started, a piece of output, exited or closed.
@@ -42,7 +43,12 @@ class Event(NamedTuple):
         signal: Exited and closed: the signal that ended it, or None.
         cause: Exited and closed: what made it end.
         data: The line without its newline, or the raw chunk. Closed at the drain bound: who
-            holds the output, a line of "PID COMMAND" each.
+            holds the output, a line of "PID COMMAND" each. Spec started: its name; retrying
+            and ended: why it did not pass.
+        run_id: The run that it belongs to, `Run.id`; None where it belongs to none.
+        spec: The index of the spec in the run; None for the run as a whole.
+        attempt: Which attempt of the spec, from 1; 0 where there was none.
+        spec_state: Spec ended: how.
     """
 
     kind: EventKind
@@ -56,6 +62,10 @@ class Event(NamedTuple):
     signal: int | None
     cause: Cause
     data: bytes
+    run_id: int | None
+    spec: int | None
+    attempt: int
+    spec_state: SpecState | None
 
 
 @functools.cache
@@ -85,6 +95,10 @@ def _decode(batch: ctypes.c_void_p) -> list[Event]:
             signal or None,
             _CAUSES.get(cause, Cause.OTHER),
             copy(data, length) if length else b"",
+            run_id or None,
+            spec if spec != _abi.NO_SPEC else None,
+            attempt,
+            _SPEC_STATES.get(spec_state),
         )
         for (
             kind,
@@ -99,6 +113,10 @@ def _decode(batch: ctypes.c_void_p) -> list[Event]:
             cause,
             data,
             length,
+            run_id,
+            spec,
+            attempt,
+            spec_state,
         ) in _layout(stride.value).iter_unpack(raw)
         if kind in _KINDS
     ]

@@ -1,0 +1,140 @@
+/* Runs a pipeline file, shows it live, and writes its Gantt chart: pipeline FILE [CHART.svg [HISTORY.json]]
+ *
+ * What it shows: a pipeline from JSON, the view that follows a run, results, reports, and the history that
+ * knows how long specs take. Returns 0 if the run succeeded, 1 if it did not, 2 if it could not be run.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <coreproc.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SUCCEEDED = 0, FAILED = 1, BROKEN = 2 };
+
+static int complain(const char *what) {
+  perror(what);
+  return BROKEN;
+}
+
+/* All of a file; to be freed. NULL: errno says why. */
+static char *read_file(const char *path, size_t *len) {
+  FILE *file = fopen(path, "rb");
+  if (file == NULL)
+    return NULL;
+  char *text = NULL;
+  size_t size = 0;
+  *len = 0;
+  do {
+    size += 16384;
+    char *larger = realloc(text, size);
+    if (larger == NULL)
+      break;
+    text = larger;
+    *len += fread(text + *len, 1, size - *len, file);
+  } while (*len == size);
+  if (ferror(file) != 0 || *len == size) {
+    free(text);
+    text = NULL;
+  }
+  fclose(file);
+  return text;
+}
+
+static int write_chart(coreproc_run *run, const char *path, coreproc_error **error) {
+  coreproc_bytes *chart = NULL;
+  if (coreproc_run_report(run, COREPROC_REPORT_SVG, &chart, error) != COREPROC_OK)
+    return BROKEN;
+  FILE *file = fopen(path, "wb");
+  bool written = false;
+  if (file != NULL) {
+    size_t len = coreproc_bytes_len(chart);
+    written = fwrite(coreproc_bytes_data(chart), 1, len, file) == len;
+    written = fclose(file) == 0 && written;
+  }
+  coreproc_bytes_free(chart);
+  return written ? SUCCEEDED : complain(path);
+}
+
+/* A line for each spec that did not simply pass: "sign: exit code 3". */
+static coreproc_result print_results(coreproc_run *run, coreproc_error **error) {
+  for (size_t spec = 0; spec < coreproc_run_spec_count(run); spec++) {
+    coreproc_spec_result result = {.struct_size = sizeof result};
+    coreproc_result code = coreproc_run_spec_get(run, spec, &result, error);
+    if (code != COREPROC_OK)
+      return code;
+    if (result.state != COREPROC_SPEC_PASSED)
+      printf("%s: %s%s\n", result.name, result.error, result.allow_failure != 0 ? " (allowed)" : "");
+    else if (result.attempts > 1)
+      printf("%s: passed at attempt %u\n", result.name, (unsigned)result.attempts);
+  }
+  return COREPROC_OK;
+}
+
+struct handles {
+  coreproc_service *service;
+  coreproc_pipeline *pipeline;
+  coreproc_history *history;
+  coreproc_progress *progress;
+  coreproc_run *run;
+};
+
+/* Starts the pipeline, shows it on standard output, and waits for its end. */
+static coreproc_result run_pipeline(struct handles *made, const char *json, size_t json_len,
+                                    const char *history, coreproc_error **error) {
+  coreproc_result result = coreproc_service_new(NULL, &made->service, error);
+  if (result == COREPROC_OK)
+    result = coreproc_pipeline_from_json(json, json_len, &made->pipeline, error);
+  if (result == COREPROC_OK && history != NULL)
+    result = coreproc_history_open(history, strlen(history), "example", 7, &made->history, error);
+  if (result == COREPROC_OK)
+    result = coreproc_progress_open(made->service, fileno(stdout), NULL, &made->progress, error);
+  if (result == COREPROC_OK) {
+    const coreproc_run_options options = {
+        .struct_size = sizeof options, .history = made->history, .progress = made->progress};
+    result = coreproc_run_start(made->pipeline, made->service, &options, &made->run, error);
+  }
+  if (result == COREPROC_OK)
+    result = coreproc_progress_watch(made->progress, made->run, -1, error);
+  if (result == COREPROC_OK && made->history != NULL)
+    result = coreproc_history_record(made->history, made->run, error);
+  return result;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2 || argc > 4) {
+    fprintf(stderr, "usage: pipeline FILE [CHART.svg [HISTORY.json]]\n");
+    return BROKEN;
+  }
+  size_t len = 0;
+  char *json = read_file(argv[1], &len);
+  if (json == NULL)
+    return complain(argv[1]);
+
+  struct handles made = {NULL, NULL, NULL, NULL, NULL};
+  coreproc_error *error = NULL;
+  int code = BROKEN;
+  coreproc_run_info info = {.struct_size = sizeof info};
+  coreproc_result result = run_pipeline(&made, json, len, argc > 3 ? argv[3] : NULL, &error);
+  if (result == COREPROC_OK)
+    result = print_results(made.run, &error);
+  if (result == COREPROC_OK)
+    result = coreproc_run_info_get(made.run, &info, &error);
+  if (result == COREPROC_OK)
+    code = argc > 2 ? write_chart(made.run, argv[2], &error) : SUCCEEDED;
+  if (code == SUCCEEDED && info.success == 0)
+    code = FAILED;
+  if (error != NULL)
+    fprintf(stderr, "pipeline: %s\n", coreproc_error_message(error));
+
+  /* Each _free takes NULL: what was never made needs no special case. */
+  coreproc_error_free(error);
+  coreproc_run_free(made.run);
+  coreproc_progress_free(made.progress);
+  coreproc_history_free(made.history);
+  coreproc_pipeline_free(made.pipeline);
+  coreproc_service_free(made.service);
+  free(json);
+  return code;
+}
