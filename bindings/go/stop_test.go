@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -348,20 +349,34 @@ func TestOnShutdown_kills_also_when_its_context_is_over(t *testing.T) {
 	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
 }
 
-func TestOnShutdown_while_others_start_kills_what_began_before_it(t *testing.T) {
+// meanwhile is a context that does something when a start looks whether it is done.
+type meanwhile struct {
+	context.Context
+	do func()
+}
+
+func (m meanwhile) Err() error {
+	m.do()
+	return m.Context.Err()
+}
+
+func TestOnShutdown_kills_what_is_on_its_way(t *testing.T) {
+	service := newQuietService(t)
+	shutDown := func() { assert.NoError(t, service.OnShutdown(context.Background())) }
+	process, err := service.Start(meanwhile{context.Background(), shutDown}, "sleep", "1000")
+	require.NoError(t, err)
+	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+}
+
+func TestOnShutdown_while_others_start_and_after_them_leaves_none(t *testing.T) {
 	service := newQuietService(t)
 	for range count(t, 20) {
 		var starters sync.WaitGroup
 		begun := make(chan struct{}, 4)
-		over := make(chan struct{})
+		var over atomic.Bool
 		for range 4 {
 			starters.Go(func() {
-				for {
-					select {
-					case <-over:
-						return
-					default:
-					}
+				for !over.Load() {
 					_, err := service.Start(context.Background(), "sleep", "1000")
 					assert.NoError(t, err)
 					select {
@@ -372,14 +387,10 @@ func TestOnShutdown_while_others_start_kills_what_began_before_it(t *testing.T) 
 			})
 		}
 		await(t, begun, "a start")
-		close(over)
 		require.NoError(t, service.OnShutdown(context.Background()))
+		over.Store(true)
 		starters.Wait()
-		// What was on its way when OnShutdown came was killed by its start; what was about to begin then, runs.
-		require.NoError(t, service.OnShutdown(context.Background()))
-		for _, process := range service.List() {
-			await(t, process.Done(), process.ID)
-		}
+		end(t, service)
 		service.Clear()
 		noChildren(t)
 	}
