@@ -34,11 +34,12 @@ demo:
 	tools/demo-daemon target/demo
 	cd bindings/go && go run -tags $(GO_TAGS) ./cmd/demo $(CURDIR)
 	COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so python3 bindings/python/examples/demo.py $(CURDIR)
-	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/pipeline.c -o target/demo/pipeline \
-	  -L$(RELEASE) -lcoreproc -Wl,-rpath,$(RELEASE)
+	$(DEMO_CC) bindings/c/examples/pipeline.c -o target/demo/pipeline $(DEMO_LINK)
 	tools/demo-pipeline C target/demo/pipeline
 	COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so \
 	  tools/demo-pipeline Python python3 bindings/python/examples/pipeline.py
+	cd bindings/go && go build -tags $(GO_TAGS) -o $(CURDIR)/target/demo/pipeline-go ./cmd/pipeline
+	tools/demo-pipeline Go target/demo/pipeline-go
 
 ##   make test        every test: Rust, C, Go, Python (COREPROC_SCALE=N: N times the counts)
 # A binding joins with a target of its own, here and in lint.

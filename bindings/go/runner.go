@@ -179,7 +179,7 @@ func (p *pipeline) run(ctx context.Context, runs *runs, specs []RunSpec, mode ca
 		return nil, err
 	}
 	all := &RunAllResult{Results: make([]RunResult, len(specs))}
-	if all.Duration, err = run.Duration(); err != nil {
+	if all.Duration, _, err = run.Outcome(); err != nil {
 		return nil, err
 	}
 	for i, spec := range specs {

@@ -35,9 +35,13 @@ func NewPipeline() (*Pipeline, error) {
 	if err := check(C.coreproc_pipeline_new(&pointer, &cerr), cerr); err != nil {
 		return nil, err
 	}
+	return ownPipeline(pointer), nil
+}
+
+func ownPipeline(pointer *C.coreproc_pipeline) *Pipeline {
 	pipeline := new(Pipeline)
 	pipeline.own(pointer, func(p *C.coreproc_pipeline) { C.coreproc_pipeline_free(p) })
-	return pipeline, nil
+	return pipeline
 }
 
 // Add adds a spec that runs a copy of the command, and gives its index: they count from 0.

@@ -64,6 +64,10 @@ type Run struct {
 
 // Start runs a pipeline, with no limit on how many specs run at a time. It does not wait.
 func (p *Pipeline) Start(service *Service, mode RunMode) (*Run, error) {
+	return p.start(service, C.coreproc_run_options{mode: C.uint32_t(mode), limit: C.COREPROC_UNLIMITED})
+}
+
+func (p *Pipeline) start(service *Service, options C.coreproc_run_options) (*Run, error) {
 	pointer, err := p.acquire()
 	if err != nil {
 		return nil, err
@@ -74,11 +78,7 @@ func (p *Pipeline) Start(service *Service, mode RunMode) (*Run, error) {
 		return nil, err
 	}
 	defer service.release()
-	options := C.coreproc_run_options{
-		struct_size: C.uint32_t(unsafe.Sizeof(C.coreproc_run_options{})),
-		mode:        C.uint32_t(mode),
-		limit:       C.COREPROC_UNLIMITED,
-	}
+	options.struct_size = C.uint32_t(unsafe.Sizeof(options))
 	var started *C.coreproc_run
 	var cerr *C.coreproc_error
 	if err := check(C.coreproc_run_start(pointer, servicePointer, &options, &started, &cerr), cerr); err != nil {
@@ -111,17 +111,17 @@ func (r *Run) Cancel() error {
 	return check(C.coreproc_run_cancel(pointer, &cerr), cerr)
 }
 
-// Duration is how long a run took that has ended.
-func (r *Run) Duration() (time.Duration, error) {
+// Outcome is how long a run took that has ended, and whether every spec passed, but for allowed failures.
+func (r *Run) Outcome() (duration time.Duration, success bool, err error) {
 	pointer, err := r.acquire()
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer r.release()
 	info := C.coreproc_run_info{struct_size: C.uint32_t(unsafe.Sizeof(C.coreproc_run_info{}))}
 	var cerr *C.coreproc_error
 	err = check(C.coreproc_run_info_get(pointer, &info, &cerr), cerr)
-	return time.Duration(info.duration_ns), err
+	return time.Duration(info.duration_ns), info.success != 0, err
 }
 
 // Result is what became of a spec of a run that has ended.

@@ -1,0 +1,68 @@
+// Command pipeline runs a pipeline file, shows it live, and writes its Gantt chart: pipeline FILE CHART.svg HISTORY.json
+//
+// It returns 0 if the run succeeded, 1 if it did not, 2 if it could not be run.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"dappco.re/go/core/process/internal/capi"
+)
+
+func main() {
+	if len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: pipeline FILE CHART.svg HISTORY.json")
+		os.Exit(2)
+	}
+	success, err := run(os.Args[1], os.Args[2], os.Args[3])
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "pipeline:", err)
+		os.Exit(2)
+	case !success:
+		os.Exit(1)
+	}
+}
+
+func run(file, chart, history string) (bool, error) {
+	json, err := os.ReadFile(file)
+	if err != nil {
+		return false, err
+	}
+	pipeline, err := capi.PipelineFromJSON(json)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", file, err)
+	}
+	service, err := capi.NewService(capi.ServiceOptions{})
+	if err != nil {
+		return false, err
+	}
+	remembered, err := capi.OpenHistory(history, "example")
+	if err != nil {
+		return false, err
+	}
+	progress, err := capi.OpenProgress(service, os.Stdout.Fd())
+	if err != nil {
+		return false, err
+	}
+	started, err := pipeline.StartShown(service, remembered, progress)
+	if err != nil {
+		return false, err
+	}
+	if err := progress.Watch(started); err != nil {
+		return false, err
+	}
+	if err := remembered.Record(started); err != nil {
+		return false, err
+	}
+	svg, err := started.Chart()
+	if err != nil {
+		return false, err
+	}
+	if err := os.WriteFile(chart, svg, 0o644); err != nil {
+		return false, err
+	}
+	_, success, err := started.Outcome()
+	return success, err
+}

@@ -1,0 +1,139 @@
+package capi
+
+/*
+#include <coreproc.h>
+
+#cgo noescape coreproc_pipeline_from_json
+#cgo nocallback coreproc_pipeline_from_json
+#cgo noescape coreproc_history_open
+#cgo nocallback coreproc_history_open
+#cgo noescape coreproc_history_record
+#cgo nocallback coreproc_history_record
+#cgo noescape coreproc_history_free
+#cgo nocallback coreproc_history_free
+#cgo noescape coreproc_progress_open
+#cgo nocallback coreproc_progress_open
+#cgo noescape coreproc_progress_watch
+#cgo nocallback coreproc_progress_watch
+#cgo noescape coreproc_progress_free
+#cgo nocallback coreproc_progress_free
+#cgo noescape coreproc_run_report
+#cgo nocallback coreproc_run_report
+*/
+import "C"
+
+import "unsafe"
+
+// PipelineFromJSON reads a pipeline; docs/pipeline-json.md describes the format.
+func PipelineFromJSON(json []byte) (*Pipeline, error) {
+	data, size := text(unsafe.String(unsafe.SliceData(json), len(json)))
+	var pointer *C.coreproc_pipeline
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_pipeline_from_json(data, size, &pointer, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	return ownPipeline(pointer), nil
+}
+
+// History remembers in a file how long specs take. It belongs to one goroutine at a time.
+type History struct {
+	handle[*C.coreproc_history]
+}
+
+// OpenHistory reads the history of the pipeline of this name.
+func OpenHistory(path, pipeline string) (*History, error) {
+	pathData, pathSize := text(path)
+	data, size := text(pipeline)
+	var pointer *C.coreproc_history
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_history_open(pathData, pathSize, data, size, &pointer, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	history := new(History)
+	history.own(pointer, func(p *C.coreproc_history) { C.coreproc_history_free(p) })
+	return history, nil
+}
+
+// Record remembers how long the specs of a run took that has ended.
+func (h *History) Record(run *Run) error {
+	pointer, err := h.acquire()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	runPointer, err := run.acquire()
+	if err != nil {
+		return err
+	}
+	defer run.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_history_record(pointer, runPointer, &cerr), cerr)
+}
+
+// Progress shows a run on a descriptor.
+type Progress struct {
+	handle[*C.coreproc_progress]
+}
+
+// OpenProgress is a view that writes to a duplicate of the descriptor.
+func OpenProgress(service *Service, fd uintptr) (*Progress, error) {
+	servicePointer, err := service.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer service.release()
+	var pointer *C.coreproc_progress
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_progress_open(servicePointer, C.int32_t(fd), nil, &pointer, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	progress := new(Progress)
+	progress.own(pointer, func(p *C.coreproc_progress) { C.coreproc_progress_free(p) })
+	return progress, nil
+}
+
+// Watch shows a run that was started with this view, until it has ended, on a thread of its own.
+func (p *Progress) Watch(run *Run) error {
+	pointer, err := p.acquire()
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	runPointer, err := run.acquire()
+	if err != nil {
+		return err
+	}
+	defer run.release()
+	var cerr *C.coreproc_error
+	return check(C.coreproc_progress_watch(pointer, runPointer, -1, &cerr), cerr)
+}
+
+// StartShown runs a pipeline as it says itself, for a view to watch. It does not wait.
+func (p *Pipeline) StartShown(service *Service, history *History, progress *Progress) (*Run, error) {
+	historyPointer, err := history.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer history.release()
+	progressPointer, err := progress.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer progress.release()
+	return p.start(service, C.coreproc_run_options{history: historyPointer, progress: progressPointer})
+}
+
+// Chart is a Gantt chart, in SVG, of a run that has ended.
+func (r *Run) Chart() ([]byte, error) {
+	pointer, err := r.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer r.release()
+	var bytes *C.coreproc_bytes
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_run_report(pointer, C.COREPROC_REPORT_SVG, &bytes, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	return goBytes(bytes), nil
+}
