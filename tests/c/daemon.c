@@ -663,6 +663,8 @@ static void signals_stop_a_daemon_that_asked_and_go_back_to_what_they_were(void)
     struct sigaction before = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, now;
     MUST(sigaddset(&before.sa_mask, SIGUSR1) == 0);
     MUST(sigaction(SIGTERM, &before, NULL) == 0);
+    /* Whoever starts us in the background may have it ignored. */
+    MUST(signal(SIGINT, SIG_DFL) != SIG_ERR);
     make_folder();
     struct options options;
     coreproc_daemon *daemon = new_daemon(&options);
