@@ -1,5 +1,8 @@
 //! What the fuzz targets call: parsers that are not public, with what must hold of them. For test builds.
 
+#[cfg(feature = "health")]
+pub use http::http_input;
+
 use crate::{Command, Error, ErrorKind, Pipeline, daemon};
 
 /// A file in the registry's folder: read as an entry, an entry can be written, and is the same when it is read again.
@@ -30,4 +33,77 @@ pub fn pipeline_json(text: &[u8]) {
 fn refused(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
     assert!(!error.to_string().contains(char::is_control), "{error}");
+}
+
+#[cfg(feature = "health")]
+mod http {
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::sync::{Mutex, OnceLock, PoisonError};
+    use std::time::Duration;
+
+    use crate::{HealthOptions, HealthServer, probe_health};
+
+    /// Nothing here takes long; what takes longer hangs.
+    const GUARD: Duration = Duration::from_secs(5);
+
+    /// Bytes for the health server (an even first byte) or for its client (an odd one). The server answers with
+    /// a status it knows, or not at all, and answers the next one; the client's reason is one short line.
+    pub fn http_input(input: &[u8]) {
+        let Some((first, bytes)) = input.split_first() else { return };
+        let done = if first % 2 == 0 { to_server(usize::from(first / 2), bytes) } else { to_client(bytes) };
+        assert!(done.is_ok(), "{done:?}");
+    }
+
+    fn to_server(cut: usize, bytes: &[u8]) -> std::io::Result<()> {
+        static SERVER: OnceLock<HealthServer> = OnceLock::new();
+        let server = SERVER.get_or_init(|| {
+            let server = HealthServer::new("127.0.0.1:0", HealthOptions::default());
+            server
+                .add_check("bad", || Err("no\r\ndatabase".to_owned()))
+                .and(server.start())
+                .map_or_else(|error| panic!("{error}"), |()| server)
+        });
+        let mut stream = TcpStream::connect(server.address())?;
+        stream.set_read_timeout(Some(GUARD))?;
+        stream.set_nodelay(true)?;
+        let (before, after) = bytes.split_at(cut.min(bytes.len()));
+        // It may have heard enough before the end.
+        let _ = stream.write_all(before).and_then(|()| stream.write_all(after));
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut answer = Vec::new();
+        match stream.read_to_end(&mut answer) {
+            Err(error) if error.kind() != std::io::ErrorKind::ConnectionReset => return Err(error),
+            _ => {}
+        }
+        let known: [&[u8]; 7] = [b"503", b"200", b"400", b"404", b"405", b"414", b"431"];
+        assert!(answer.is_empty() || answer.get(9..12).is_some_and(|status| known.contains(&status)), "{answer:?}");
+        let probe = probe_health(&server.address(), GUARD);
+        assert_eq!(probe.reason, "503: unhealthy: bad: no database");
+        Ok(())
+    }
+
+    fn to_client(bytes: &[u8]) -> std::io::Result<()> {
+        static LISTENER: OnceLock<TcpListener> = OnceLock::new();
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let listener =
+            LISTENER.get_or_init(|| TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}")));
+        let address = listener.local_addr()?.to_string();
+        std::thread::scope(|scope| {
+            let serving = scope.spawn(|| -> std::io::Result<()> {
+                let (mut stream, _) = listener.accept()?;
+                let mut question = [0; 1024];
+                let _ = stream.read(&mut question)?;
+                // The client may have heard enough.
+                let _ = stream.write_all(bytes);
+                Ok(())
+            });
+            let probe = probe_health(&address, GUARD);
+            assert!(probe.reason.len() < 1200 && !probe.reason.contains(char::is_control), "{probe:?}");
+            assert!(!probe.ok || bytes.starts_with(b"HTTP/1."), "{probe:?}");
+            assert!(!probe.reason.starts_with("no answer within"), "{probe:?}");
+            serving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
 }
