@@ -1557,7 +1557,7 @@ coreproc_result coreproc_progress_watch(struct coreproc_progress *progress,
 // Frees a view; NULL is fine. Its run goes on.
 void coreproc_progress_free(struct coreproc_progress *progress);
 
-// Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most one a processor, which end
+// Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most two a processor, which end
 // with it. The pipeline is copied: it can be changed, and run again. `options` may be NULL. `*out` is to be freed
 // with coreproc_run_free. Errors: INVALID_ARGUMENT, also for a pipeline that cannot run, of which nothing was
 // started (see coreproc_pipeline_check); CLOSED, SYSTEM (pthread_create(3)), PANIC.
