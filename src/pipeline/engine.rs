@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use super::graph::Graph;
+use super::graph::{Edges, Graph};
 use super::result::{RunReport, SpecResult};
 use super::run::{Progress, RunOptions, RunningSpec, processors};
 use super::scheduler::{Change, Counts, Halt, Outcome, Plan, RunMode, Scheduler};
@@ -56,7 +56,7 @@ struct State {
     /// Of each spec, until the report is made of them.
     slots: Vec<Slot>,
     /// What each spec comes after.
-    after: Vec<Vec<usize>>,
+    after: Edges,
     /// Attempts under way: their processes are not closed, or being started.
     open: usize,
     deadline: Option<u64>,
@@ -119,7 +119,7 @@ impl Engine {
         }
         let durations: Vec<Option<u64>> =
             specs.iter().map(|spec| options.durations.get(&spec.name).copied().map(nanoseconds)).collect();
-        let after = if plan.mode == RunMode::Parallel { vec![Vec::new(); specs.len()] } else { graph.after.clone() };
+        let after = if plan.mode == RunMode::Parallel { Edges::none(specs.len()) } else { graph.after.clone() };
         let estimates = estimates(&durations);
         let scheduler = Scheduler::new(&specs, graph, &plan, &durations);
         let workers = (WORKERS_A_PROCESSOR * processors()).min(plan.limit).min(specs.len()).clamp(1, MOST_WORKERS);
@@ -298,10 +298,10 @@ impl Engine {
     fn finish(&self) {
         let (slots, after, last_end) = {
             let mut state = lock(&self.state);
-            (std::mem::take(&mut state.slots), std::mem::take(&mut state.after), state.last_end)
+            (std::mem::take(&mut state.slots), std::mem::replace(&mut state.after, Edges::none(0)), state.last_end)
         };
         let mut specs = Vec::with_capacity(slots.len());
-        for (index, (slot, after)) in slots.into_iter().zip(after).enumerate() {
+        for (index, slot) in slots.into_iter().enumerate() {
             let (output, dropped_bytes) = slot.process.as_ref().map_or((Vec::new(), 0), output_of);
             let state = lock(&self.state);
             let scheduler = &state.scheduler;
@@ -316,7 +316,7 @@ impl Engine {
                 dropped_bytes,
                 error: scheduler.error(index).map(|error| (**error).to_owned()),
                 allow_failure: self.specs[index].allow_failure,
-                after,
+                after: after.of(index).to_vec(),
             });
         }
         let report = RunReport {

@@ -46,12 +46,20 @@ pub struct Problem {
     pub message: String,
 }
 
+/// A list of specs for each spec, all of them in one piece of memory.
+#[derive(Clone)]
+pub(super) struct Edges {
+    targets: Vec<usize>,
+    /// Where the list of each ends.
+    ends: Vec<usize>,
+}
+
 /// Who comes after whom, by index.
 pub(super) struct Graph {
     /// What each comes after.
-    pub(super) after: Vec<Vec<usize>>,
+    pub(super) after: Edges,
     /// What comes after each.
-    pub(super) before: Vec<Vec<usize>>,
+    pub(super) before: Edges,
     /// All of them, each behind those that it comes after.
     pub(super) order: Vec<usize>,
 }
@@ -61,6 +69,41 @@ pub(super) struct Graph {
 const SUGGESTIONS: usize = 8;
 /// Specs of a cycle that its message names.
 const NAMED: usize = 50;
+
+impl Edges {
+    /// No edge at all.
+    pub(super) fn none(specs: usize) -> Edges {
+        Edges { targets: Vec::new(), ends: vec![0; specs] }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn of(&self, index: usize) -> &[usize] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.targets[start..self.ends[index]]
+    }
+
+    /// The same edges, from the other side.
+    fn reversed(&self) -> Edges {
+        let mut ends = vec![0; self.len()];
+        self.targets.iter().for_each(|target| ends[*target] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            // Where each list starts; filling it moves that to where it ends.
+            sum += std::mem::replace(end, sum);
+        }
+        let mut targets = vec![0; self.targets.len()];
+        for index in 0..self.len() {
+            for target in self.of(index) {
+                targets[ends[*target]] = index;
+                ends[*target] += 1;
+            }
+        }
+        Edges { targets, ends }
+    }
+}
 
 impl Pipeline {
     /// All that is wrong with it, in the order of its specs, cycles last; empty when it can run.
@@ -105,12 +148,7 @@ fn build(specs: &[Spec]) -> std::result::Result<Graph, Vec<Problem>> {
     let mut problems = Vec::new();
     let names = names(specs, &mut problems);
     let after = edges(specs, &names, &mut problems);
-    let mut before = vec![Vec::new(); specs.len()];
-    for (index, dependencies) in after.iter().enumerate() {
-        for dependency in dependencies {
-            before[*dependency].push(index);
-        }
-    }
+    let before = after.reversed();
     let order = order(&after, &before);
     if order.len() < specs.len() {
         cycles(specs, &after, &order, &mut problems);
@@ -141,22 +179,21 @@ fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str,
 }
 
 /// What each spec comes after, without what is wrong.
-fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Problem>) -> Vec<Vec<usize>> {
+fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Problem>) -> Edges {
     let mut suggestions = SUGGESTIONS;
     // Which spec named this one last: finds doubles without a set for each spec.
     let mut named_by = vec![usize::MAX; specs.len()];
-    let mut after = Vec::with_capacity(specs.len());
+    let mut after = Edges { targets: Vec::new(), ends: Vec::with_capacity(specs.len()) };
     for (index, spec) in specs.iter().enumerate() {
-        let mut edges = Vec::with_capacity(spec.after.len());
         for (place, name) in spec.after.iter().enumerate() {
             let mut problem = |kind, specs, message| {
                 problems.push(Problem { kind, specs, place: format!("specs[{index}].after[{place}]"), message });
             };
-            let text = quoted(name.as_bytes());
+            let text = || quoted(name.as_bytes());
             match names.get(name.as_str()).copied() {
                 None if name.is_empty() => problem(ProblemKind::EmptyDependency, vec![index], "is empty".to_owned()),
                 None => {
-                    let mut message = format!("unknown spec {text}");
+                    let mut message = format!("unknown spec {}", text());
                     if suggestions > 0 {
                         suggestions -= 1;
                         let others = specs.iter().filter(|other| other.name != spec.name);
@@ -167,31 +204,31 @@ fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Proble
                     problem(ProblemKind::UnknownDependency, vec![index], message);
                 }
                 Some(dependency) if dependency == index => {
-                    problem(ProblemKind::SelfDependency, vec![index], format!("{text} is the spec itself"));
+                    problem(ProblemKind::SelfDependency, vec![index], format!("{} is the spec itself", text()));
                 }
                 Some(dependency) if named_by[dependency] == index => {
-                    let message = format!("{text} is named twice");
+                    let message = format!("{} is named twice", text());
                     problem(ProblemKind::DuplicateDependency, vec![index, dependency], message);
                 }
                 Some(dependency) => {
                     named_by[dependency] = index;
-                    edges.push(dependency);
+                    after.targets.push(dependency);
                 }
             }
         }
-        after.push(edges);
+        after.ends.push(after.targets.len());
     }
     after
 }
 
 /// Each spec behind those that it comes after (Kahn's algorithm); without those in, or behind, a cycle.
-fn order(after: &[Vec<usize>], before: &[Vec<usize>]) -> Vec<usize> {
-    let mut pending: Vec<usize> = after.iter().map(Vec::len).collect();
+fn order(after: &Edges, before: &Edges) -> Vec<usize> {
+    let mut pending: Vec<usize> = (0..after.len()).map(|index| after.of(index).len()).collect();
     let mut order: Vec<usize> = (0..after.len()).filter(|index| pending[*index] == 0).collect();
     let mut next = 0;
     while let Some(index) = order.get(next).copied() {
         next += 1;
-        for dependent in &before[index] {
+        for dependent in before.of(index) {
             pending[*dependent] -= 1;
             if pending[*dependent] == 0 {
                 order.push(*dependent);
@@ -202,7 +239,7 @@ fn order(after: &[Vec<usize>], before: &[Vec<usize>]) -> Vec<usize> {
 }
 
 /// A problem for each knot of specs that wait for each other, naming its shortest cycle through its first spec.
-fn cycles(specs: &[Spec], after: &[Vec<usize>], order: &[usize], problems: &mut Vec<Problem>) {
+fn cycles(specs: &[Spec], after: &Edges, order: &[usize], problems: &mut Vec<Problem>) {
     let mut left = vec![true; specs.len()];
     order.iter().for_each(|index| left[*index] = false);
     let mut knots = knots(after, &left);
@@ -237,12 +274,12 @@ fn cycle_text(specs: &[Spec], cycle: &[usize]) -> String {
 }
 
 /// The shortest way from `start` along `after` back to it, within a knot.
-fn cycle_through(start: usize, after: &[Vec<usize>], within: impl Fn(usize) -> bool, from: &mut [usize]) -> Vec<usize> {
+fn cycle_through(start: usize, after: &Edges, within: impl Fn(usize) -> bool, from: &mut [usize]) -> Vec<usize> {
     let mut queue = vec![start];
     let mut next = 0;
     while let Some(index) = queue.get(next).copied() {
         next += 1;
-        for dependency in after[index].iter().copied().filter(|index| within(*index)) {
+        for dependency in after.of(index).iter().copied().filter(|index| within(*index)) {
             if dependency == start {
                 let mut cycle = vec![index];
                 let mut at = index;
@@ -263,7 +300,7 @@ fn cycle_through(start: usize, after: &[Vec<usize>], within: impl Fn(usize) -> b
 }
 
 /// The strongly connected components of more than one spec (Tarjan's algorithm, with a stack of its own).
-fn knots(after: &[Vec<usize>], left: &[bool]) -> Vec<Vec<usize>> {
+fn knots(after: &Edges, left: &[bool]) -> Vec<Vec<usize>> {
     const UNSEEN: usize = usize::MAX;
     let mut number = vec![UNSEEN; after.len()];
     let mut lowest = vec![0; after.len()];
@@ -286,7 +323,7 @@ fn knots(after: &[Vec<usize>], left: &[bool]) -> Vec<Vec<usize>> {
                 open[index] = true;
                 members.push(index);
             }
-            let next = after[index].get(*edge).copied();
+            let next = after.of(index).get(*edge).copied();
             *edge += 1;
             match next {
                 Some(dependency) if !left[dependency] => {}

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
-use super::graph::Graph;
+use super::graph::{Edges, Graph};
 use super::spec::{Backoff, Spec};
 use crate::error::quoted;
 use crate::event::SpecState;
@@ -139,7 +139,7 @@ pub(super) struct Scheduler {
     tasks: Vec<Task>,
     nodes: Vec<Node>,
     /// What comes after each.
-    before: Vec<Vec<usize>>,
+    before: Edges,
     mode: RunMode,
     limit: usize,
     fail_fast: bool,
@@ -166,7 +166,7 @@ impl Scheduler {
     pub(super) fn new(specs: &[Spec], graph: Graph, plan: &Plan, durations: &[Option<u64>]) -> Scheduler {
         let Graph { after, before, order } = graph;
         let independent = plan.mode == RunMode::Parallel;
-        let before = if independent { vec![Vec::new(); specs.len()] } else { before };
+        let before = if independent { Edges::none(specs.len()) } else { before };
         let weights = weights(&before, &order, durations);
         let tasks = specs.iter().zip(weights).map(|(spec, weight)| Task {
             name: Arc::from(spec.name.as_str()),
@@ -176,9 +176,9 @@ impl Scheduler {
             backoff: spec.backoff,
             weight: if plan.mode == RunMode::Sequential { 0 } else { weight },
         });
-        let nodes = after.iter().map(|after| Node {
+        let nodes = (0..specs.len()).map(|index| Node {
             phase: Phase::Waiting,
-            pending: if independent { 0 } else { after.len() },
+            pending: if independent { 0 } else { after.of(index).len() },
             attempts: 0,
             error: None,
             stopping: false,
@@ -432,8 +432,8 @@ impl Scheduler {
             self.changes.push(Change::Ended(index, state));
             let reason = self.obstacle(index, state, error.as_ref());
             self.nodes[index].error = error;
-            for place in 0..self.before[index].len() {
-                let dependent = self.before[index][place];
+            for place in 0..self.before.of(index).len() {
+                let dependent = self.before.of(index)[place];
                 let node = &mut self.nodes[dependent];
                 node.pending -= 1;
                 if node.phase != Phase::Waiting {
@@ -474,13 +474,13 @@ impl Scheduler {
 
 /// How long the longest path from each spec to an end takes: what is not remembered counts as the mean of what
 /// is, and as 1 when nothing is.
-fn weights(before: &[Vec<usize>], order: &[usize], durations: &[Option<u64>]) -> Vec<u64> {
+fn weights(before: &Edges, order: &[usize], durations: &[Option<u64>]) -> Vec<u64> {
     let known: Vec<u64> = durations.iter().copied().flatten().collect();
     let sum: u128 = known.iter().map(|duration| u128::from(*duration)).sum();
     let mean = sum.checked_div(known.len() as u128).map_or(1, |mean| mean as u64);
     let mut weights = vec![0; before.len()];
     for index in order.iter().rev() {
-        let rest = before[*index].iter().map(|dependent| weights[*dependent]).max().unwrap_or(0);
+        let rest = before.of(*index).iter().map(|dependent| weights[*dependent]).max().unwrap_or(0);
         weights[*index] = durations[*index].unwrap_or(mean).max(1).saturating_add(rest);
     }
     weights
