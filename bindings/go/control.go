@@ -50,13 +50,15 @@ func (p *ManagedProcess) Signal(signal os.Signal) error {
 	return translate(p.handle.Signal(number, p.scope))
 }
 
-// SendInput writes to the process's stdin, and waits while the process does not read. After CloseStdin,
-// or when nobody reads any more, it is ErrStdinNotAvailable; ErrProcessNotRunning if the process has
-// ended.
+// SendInput writes to the process's stdin, and waits while the process does not read. Inputs that are sent at the
+// same time do not mix. After CloseStdin, or when nobody reads any more, it is ErrStdinNotAvailable;
+// ErrProcessNotRunning if the process has ended.
 func (p *ManagedProcess) SendInput(input string) error {
 	if p.handle == nil {
 		return ErrProcessNotRunning
 	}
+	p.input.Lock()
+	defer p.input.Unlock()
 	for pause := time.Duration(0); ; {
 		written, err := p.write(input)
 		switch {

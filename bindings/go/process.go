@@ -47,7 +47,8 @@ type ManagedProcess struct {
 	done   chan struct{}
 	forget func() bool // stops watching the context; nil: there is nothing to watch
 
-	turn sync.Mutex // held while its events are handled
+	turn  sync.Mutex // held while its events are handled
+	input sync.Mutex // held while it is sent input
 
 	mu   sync.Mutex
 	info Info

@@ -1,9 +1,13 @@
 package process
 
 import (
+	"errors"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -129,6 +133,68 @@ func TestSendInput_gives_back_what_was_sent(t *testing.T) {
 	assert.True(t, string(input) == process.Output(), "the same bytes")
 	stdout, stderr := process.BytesRead()
 	assert.Equal(t, []uint64{uint64(len(input)), 0}, []uint64{stdout, stderr})
+}
+
+func TestSendInput_of_many_at_once_does_not_mix(t *testing.T) {
+	process, err := newQuietService(t).Start(t.Context(), "sh", "-c", "sleep 0.2; exec cat")
+	require.NoError(t, err)
+	const size = 100_000 // more than the pipe holds
+	var senders sync.WaitGroup
+	for _, letter := range "abcdefgh" {
+		senders.Go(func() { assert.NoError(t, process.SendInput(strings.Repeat(string(letter), size))) })
+	}
+	senders.Wait()
+	require.NoError(t, process.CloseStdin())
+	require.NoError(t, wait(t, process))
+	output := process.Output()
+	require.Len(t, output, 8*size)
+	for i := range 8 {
+		part := output[i*size : (i+1)*size]
+		assert.Equal(t, size, strings.Count(part, part[:1]), "part %d is of one sender", i)
+	}
+}
+
+func TestSendInput_that_waits_ends_with_the_input_or_the_process(t *testing.T) {
+	for name, c := range map[string]struct {
+		end func(*Process) error
+		is  []error
+	}{
+		"CloseStdin": {(*Process).CloseStdin, []error{ErrStdinNotAvailable}},
+		// A process that dies closes its stdin a moment before it is known to have ended.
+		"Kill": {(*Process).Kill, []error{ErrProcessNotRunning, ErrStdinNotAvailable}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			process, err := newQuietService(t).Start(t.Context(), "sleep", "1000")
+			require.NoError(t, err)
+			sent := make(chan error, 1)
+			go func() { sent <- process.SendInput(strings.Repeat("x", 1<<20)) }()
+			waits := func() bool {
+				if process.input.TryLock() {
+					process.input.Unlock()
+					return false
+				}
+				return true
+			}
+			for !waits() {
+				time.Sleep(time.Millisecond)
+			}
+			require.NoError(t, c.end(process))
+			err = await(t, sent, "the return of SendInput")
+			assert.True(t, slices.ContainsFunc(c.is, func(is error) bool { return errors.Is(err, is) }), "%v", err)
+		})
+	}
+}
+
+func TestSendInput_to_many_that_do_not_read_holds_few_threads(t *testing.T) {
+	service := newQuietService(t)
+	threads := allThreads(t)
+	for range count(t, 100) {
+		process, err := service.Start(t.Context(), "sleep", "1000")
+		require.NoError(t, err)
+		go func() { _ = process.SendInput(strings.Repeat("x", 1<<20)) }()
+	}
+	time.Sleep(100 * time.Millisecond) // by then all wait, or do so later: the number of threads is the test
+	assert.LessOrEqual(t, allThreads(t), threads+8+4*runtime.NumCPU())
 }
 
 func TestSendInput_after_the_end_of_input_or_of_the_process(t *testing.T) {
