@@ -1259,8 +1259,8 @@ struct coreproc_registry *coreproc_registry_ref(struct coreproc_registry *regist
 // Gives a reference back; NULL is fine.
 void coreproc_registry_free(struct coreproc_registry *registry);
 
-// A server that will listen at `address`: "127.0.0.1:0", "[::1]:0", "localhost:0" (its first address that can
-// be had), ":8080" (every address), "unix:/run/it.sock". Port 0 lets the kernel choose. Nothing is opened, and
+// A server that will listen at `address`: `127.0.0.1:0`, `[::1]:0`, `localhost:0` (its first address that can
+// be had), `:8080` (every address), `unix:/run/it.sock`. Port 0 lets the kernel choose. Nothing is opened, and
 // the address is not looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
 // coreproc_health_free. Thread-safe. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_health_new(const char *address,
@@ -1331,7 +1331,7 @@ void coreproc_health_free(struct coreproc_health *health);
 
 // Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once, then after
 // 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value. An address is
-// "127.0.0.1:8080", "[::1]:8080", "name:8080", ":8080" (this machine) or "unix:/path", also with "http://"
+// `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine) or `unix:/path`, also with `http://`
 // before it. `*ok` becomes 1 or 0. `*reason`, where `reason` is not NULL, becomes the body of the answer, such as
 // "ok", or the last thing that was in its way, such as "connection refused" or "503: unhealthy: no database";
 // it is to be freed with coreproc_bytes_free. Names are looked up on a thread of the library, coreproc-lookup.
