@@ -63,12 +63,16 @@ impl Toolchain {
             libraries.display()
         );
         std::fs::write(libraries.join("coreproc.pc"), package)?;
+        // Go's build cache does not see what pkg-config answers.
+        let flags = std::env::var("CGO_CFLAGS").unwrap_or_else(|_| "-O2 -g".into());
+        let flags = format!("{flags} -DCOREPROC_PREFIX={}", libraries.display());
         let status = Command::new("go")
             .args(["build", "-o"])
             .arg(host)
             .arg(".")
             .current_dir(self.sources.join("go"))
             .env("PKG_CONFIG_PATH", &libraries)
+            .env("CGO_CFLAGS", flags)
             .env("GOWORK", "off")
             .status()
             .map_err(|error| format!("go: {error}"))?;
