@@ -197,6 +197,12 @@
 // No output: lifecycle events alone.
 #define COREPROC_DELIVERY_NONE 3
 
+// Every lifecycle event. The default.
+#define COREPROC_LIFECYCLE_ALL 1
+
+// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone: for who waits for ends.
+#define COREPROC_LIFECYCLE_ENDS 2
+
 // Every process of the service that is spawned, and every run that is started, after the subscription opened.
 // The default.
 #define COREPROC_SUBSCRIBE_ALL 1
@@ -485,8 +491,8 @@ typedef struct coreproc_subscription_options {
   uint32_t scope;
   // A COREPROC_DELIVERY value (0: LINES).
   uint32_t delivery;
-  // Must be 0.
-  uint32_t reserved;
+  // A COREPROC_LIFECYCLE value (0: ALL).
+  uint32_t lifecycle;
   // Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When so many wait, that child's pipes are not read,
   // and the kernel slows it; no other child is affected. One read, or one line, may go beyond it.
   uint64_t queue_bytes;
@@ -1110,6 +1116,21 @@ coreproc_result coreproc_subscription_listen(struct coreproc_service *service,
 coreproc_result coreproc_subscription_fd(struct coreproc_subscription *subscription,
                                          int32_t *out,
                                          struct coreproc_error **err);
+
+// Has the caller's own event loop do the service's work, in coreproc_subscription_take, without a hand-off between
+// threads. `*out` is the service's poller, an epoll(7) descriptor owned by the service, for a loop that accepts one,
+// level- or edge-triggered: duplicate it for a loop that closes what it wraps; never read or change it.
+//
+// Until the subscription is closed or freed, nothing happens to the processes of the service but in takes: no output
+// is read, no exit is seen, no timeout ends anything. So whenever the descriptor is readable, take until TIMED_OUT or
+// CLOSED, and soon. Those takes only look: another timeout than 0 is INVALID_ARGUMENT. Other waits of the service
+// end when a take has brought what they wait for.
+//
+// Thread-safe. Errors: INVALID_ARGUMENT (also for a listener, and after coreproc_subscription_fd), BUSY while another
+// subscription drives or a thread waits for something of the service, CLOSED.
+coreproc_result coreproc_subscription_drive(struct coreproc_subscription *subscription,
+                                            int32_t *out,
+                                            struct coreproc_error **err);
 
 // Takes up to `max_events` (0: 1024) consecutive events of one process, waiting up to `timeout_ms` (-1: for
 // ever; 0: only looks). `*out` is to be freed with coreproc_batch_free; until then no other taker gets events

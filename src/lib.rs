@@ -56,7 +56,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::batch::Events;
 pub use event::event::Ending;
 pub use event::{
-    Batch, Cause, Delivery, Event, EventKind, RunPart, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
+    Batch, Cause, Delivery, Event, EventKind, Lifecycle, RunPart, Stream, Subscription, SubscriptionOptions,
+    SubscriptionScope,
 };
 pub use pipeline::{
     Backoff, History, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ProgressOptions, ProgressOutput,

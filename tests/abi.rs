@@ -109,7 +109,7 @@ mod layout {
         struct_size 0, reserved 4, capture_bytes 8, drain_silence_ms 16, drain_total_ms 24);
     layout!(coreproc_stop_options, 24: struct_size 0, scope 4, signal 8, reserved 12, grace_ms 16);
     layout!(coreproc_subscription_options, 32:
-        struct_size 0, scope 4, delivery 8, reserved 12, queue_bytes 16, max_line_bytes 24);
+        struct_size 0, scope 4, delivery 8, lifecycle 12, queue_bytes 16, max_line_bytes 24);
     layout!(coreproc_daemon_entry, 96:
         struct_size 0, pid 4, started_ns 8, code 16, code_len 24, daemon 32, daemon_len 40, health 48, health_len 56,
         project 64, project_len 72, binary 80, binary_len 88);

@@ -12,7 +12,8 @@ import (
 
 // hub brings the events of a service's processes to them.
 //
-// The way of an event: one goroutine, the pump, takes batches; a goroutine for each batch hands it to the
+// The way of an event: one goroutine, the pump, takes batches, and in doing so reads pipes, reaps children and runs
+// timeouts, so nothing moves without it: it calls nobody who may block. A goroutine for each batch hands it to the
 // handlers. The library gives out one batch of a process at a time and goes on when that is closed: that
 // keeps the messages of a process in order, holds up a process whose handler is slow, and nobody else.
 //

@@ -59,7 +59,9 @@ func newEngine(options Options, listened bool) (*engine, error) {
 	if !listened {
 		delivery = capi.DeliveryNone
 	}
-	events, err := service.Subscribe(capi.SubscriptionOptions{Delivery: delivery, MaxLineBytes: longestLine})
+	events, err := service.Subscribe(capi.SubscriptionOptions{
+		Drive: true, EndsOnly: true, Delivery: delivery, MaxLineBytes: longestLine,
+	})
 	if err != nil {
 		service.Close()
 		return nil, err

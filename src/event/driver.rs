@@ -1,12 +1,14 @@
 //! Who turns the loop. A service's supervisor thread does, unless a thread that waits for something of that
 //! service has taken the *seat*: it then waits in the poller itself and handles what comes, so that what it
-//! waits for reaches it without a hand-off between threads. There is one seat; further waiters sleep.
+//! waits for reaches it without a hand-off between threads. There is one seat; further waiters sleep. A subscription
+//! that drives ([`super::subscription::Subscription::drive`]) keeps it, for a host whose event loop does the waiting.
 //!
 //! Every event goes to exactly one thread, and handling is guarded by each process's own lock, so it does not
 //! matter who handles what. A thread that changes something the seated one waits for wakes the poller.
 
 use std::any::Any;
 use std::cell::Cell;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, OnceLock};
 
@@ -119,13 +121,6 @@ impl Driver {
         self.poller.wake();
     }
 
-    /// The seat, if it is free.
-    pub(super) fn sit(&self) -> Option<Seat<'_>> {
-        let turn = lock(&self.seat).take()?;
-        self.poller.switch_supervisor(false);
-        Some(Seat { driver: self, turn: Some(turn) })
-    }
-
     /// Something that the seated thread waits for has changed.
     pub(super) fn wake_seat(&self) {
         if !SEATED.get() {
@@ -139,29 +134,39 @@ impl Driver {
     }
 }
 
-/// The right to turn the loop in place of the supervisor.
-pub(super) struct Seat<'a> {
-    driver: &'a Driver,
+/// The right to turn the loop of `host`, a borrowed or a shared one, in place of the supervisor.
+pub(super) struct Seat<'a, H: Deref<Target = dyn Host + 'a>> {
+    host: H,
     /// Until dropped.
     turn: Option<Box<Turn>>,
 }
 
-impl Seat<'_> {
-    /// Waits up to `timeout_ms` and handles what came.
-    pub(super) fn turn(&mut self, host: &dyn Host, timeout_ms: i32) {
-        let Seat { driver, turn: Some(turn) } = self else { return };
+impl<'a, H: Deref<Target = dyn Host + 'a>> Seat<'a, H> {
+    /// The seat, if it is free.
+    pub(super) fn take(host: H) -> Option<Self> {
+        let turn = lock(&host.driver().seat).take()?;
+        host.driver().poller.switch_supervisor(false);
+        Some(Seat { host, turn: Some(turn) })
+    }
+
+    /// Waits up to `timeout_ms` and handles what came; how many events that was.
+    pub(super) fn turn(&mut self, timeout_ms: i32) -> usize {
+        let Seat { host, turn: Some(turn) } = self else { return 0 };
+        let driver = host.driver();
         driver.poller.wait(&mut turn.events, timeout_ms);
         SEATED.set(true);
-        driver.handle(host, turn);
+        driver.handle(&**host, turn);
         SEATED.set(false);
+        turn.events.count()
     }
 }
 
-impl Drop for Seat<'_> {
+impl<'a, H: Deref<Target = dyn Host + 'a>> Drop for Seat<'a, H> {
     fn drop(&mut self) {
+        let driver = self.host.driver();
         // In this order: whoever sits down next switches it off again.
-        self.driver.poller.switch_supervisor(true);
-        *lock(&self.driver.seat) = self.turn.take();
+        driver.poller.switch_supervisor(true);
+        *lock(&driver.seat) = self.turn.take();
     }
 }
 

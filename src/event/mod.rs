@@ -11,7 +11,8 @@ pub(crate) mod event;
 mod mailbox;
 pub(crate) mod subscription;
 pub(crate) mod wait;
+mod watch;
 
 pub use batch::Batch;
 pub use event::{Cause, Event, EventKind, RunPart, SpecState, Stream};
-pub use subscription::{Delivery, Subscription, SubscriptionOptions, SubscriptionScope};
+pub use subscription::{Delivery, Lifecycle, Subscription, SubscriptionOptions, SubscriptionScope};

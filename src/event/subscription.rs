@@ -2,19 +2,19 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::batch::Batch;
-use super::driver::Host;
+use super::driver::{Host, Seat};
 use super::event::{Ending, RunPart, Stream};
 use super::mailbox::{Buffer, Cursor, Limits, Mailbox, RecordKind};
 pub(crate) use super::mailbox::{Origin, RunRecord};
 use super::wait::{self, Deadline, Gate, lock};
+use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
-use crate::sys::pipe::Bell;
 
 /// Whose events a subscription gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,17 @@ pub enum Delivery {
     None,
 }
 
+/// Which events, other than output, are delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// All of them.
+    #[default]
+    All,
+    /// The last of each process, [`EventKind::Closed`](crate::EventKind::Closed), and the last of each run,
+    /// [`EventKind::RunEnded`](crate::EventKind::RunEnded): for who waits for ends, a third of the batches.
+    Ends,
+}
+
 /// What a subscription wants. Zero sizes are the defaults, `u64::MAX` is without limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionOptions {
@@ -45,6 +56,8 @@ pub struct SubscriptionOptions {
     pub scope: SubscriptionScope,
     /// In which form.
     pub delivery: Delivery,
+    /// Which of the other events.
+    pub lifecycle: Lifecycle,
     /// Bytes that may wait for each process (0: 1 MiB). When so many wait, that child's pipes are not read,
     /// and the kernel slows it; no other child is affected. One read, or one line, may go beyond it.
     pub queue_bytes: u64,
@@ -87,13 +100,19 @@ impl Source for Unpaused {
     fn resume(&self) {}
 }
 
+/// The seat of a subscription that drives; None once that has ended.
+type DrivingSeat = Mutex<Option<Seat<'static, Arc<dyn Host>>>>;
+
 /// The shared part of a subscription.
 pub(crate) struct Core {
     host: Arc<dyn Host>,
     delivery: Delivery,
+    lifecycle: Lifecycle,
     pub(crate) scope: SubscriptionScope,
     limits: Limits,
     state: Mutex<State>,
+    /// Set by who drives. Locked before `state`.
+    seat: OnceLock<DrivingSeat>,
     takers: Gate,
     /// On the same mutex: those who wait for the dispatcher to end.
     closers: Gate,
@@ -109,8 +128,7 @@ struct State {
     /// No process can be added any more.
     source_ended: bool,
     closed: bool,
-    bell: Option<Bell>,
-    rung: bool,
+    watch: Watch,
     dispatcher: Dispatcher,
 }
 
@@ -122,17 +140,31 @@ enum Dispatcher {
     Ended,
 }
 
+/// What a look brings.
+enum Next {
+    Batch(Batch),
+    /// Nothing will come any more.
+    Ended,
+}
+
+const TAKE: &str = "take";
+
 /// Buffers kept for the next batches.
 const SPARE_BUFFERS: usize = 4;
+
+/// Turns of the loop in one take.
+const TURNS: usize = 16;
 
 impl Core {
     pub(crate) fn new(host: Arc<dyn Host>, options: SubscriptionOptions) -> Core {
         Core {
             host,
             delivery: options.delivery,
+            lifecycle: options.lifecycle,
             scope: options.scope,
             limits: options.limits(),
             state: Mutex::new(State::default()),
+            seat: OnceLock::new(),
             takers: Gate::default(),
             closers: Gate::default(),
         }
@@ -161,7 +193,9 @@ impl Core {
             return false;
         }
         let mut mailbox = Mailbox::new(origin, source);
-        mailbox.push_lifecycle(first, time, &[]);
+        if self.lifecycle == Lifecycle::All {
+            mailbox.push_lifecycle(first, time, &[]);
+        }
         state.boxes.insert(id, mailbox);
         state.attached += 1;
         self.announce(&mut state, id);
@@ -194,6 +228,9 @@ impl Core {
     }
 
     pub(crate) fn push_exited(&self, id: u64, ending: Ending, time: Stamp) {
+        if self.lifecycle == Lifecycle::Ends {
+            return;
+        }
         let mut state = lock(&self.state);
         if let Some(mailbox) = state.boxes.get_mut(&id) {
             mailbox.push_lifecycle(RecordKind::Exited(ending), time, &[]);
@@ -218,8 +255,10 @@ impl Core {
     pub(crate) fn push_run(&self, id: u64, what: RunRecord, spec: Option<(usize, u32)>, text: &str, time: Stamp) {
         let mut state = lock(&self.state);
         let Some(mailbox) = state.boxes.get_mut(&id) else { return };
-        mailbox.push_lifecycle(RecordKind::Run(what, spec), time, text.as_bytes());
         let ended = matches!(what, RunRecord::Ended { .. });
+        if ended || self.lifecycle == Lifecycle::All {
+            mailbox.push_lifecycle(RecordKind::Run(what, spec), time, text.as_bytes());
+        }
         mailbox.finished |= ended;
         state.attached -= usize::from(ended);
         self.announce(&mut state, id);
@@ -243,7 +282,7 @@ impl Core {
         let mut state = lock(&self.state);
         self.takers.notify_all(self.host.driver());
         self.closers.notify_all(self.host.driver());
-        state.ring();
+        state.watch.ring(self.host.driver());
     }
 
     fn announce(&self, state: &mut State, id: u64) {
@@ -251,38 +290,70 @@ impl Core {
         if !mailbox.listed && mailbox.has_batch() {
             mailbox.listed = true;
             state.ready.push_back(id);
-            state.ring();
+            state.watch.ring(self.host.driver());
             self.takers.notify_one(self.host.driver());
         }
     }
 
     fn end_if_over(&self, state: &mut State) {
         if state.is_over() {
-            if let Some(bell) = &mut state.bell {
-                bell.end();
-            }
+            state.watch.end(self.host.driver());
             self.takers.notify_all(self.host.driver());
         }
     }
 
     fn take(self: &Arc<Self>, deadline: Deadline) -> Result<Batch> {
-        const OPERATION: &str = "take";
-        let taken = wait::wait(&*self.host, OPERATION, (&self.state, &self.takers), deadline, |state| {
-            if let Some(batch) = self.next_batch(state) {
-                return Some(Some(batch));
+        let taken = match self.seat.get() {
+            Some(seat) => self.take_driving(seat, deadline)?,
+            None => {
+                wait::wait(&*self.host, TAKE, (&self.state, &self.takers), deadline, |state| self.next_or_arm(state))?
             }
-            let ended = state.closed || state.is_over();
-            if !ended {
-                // Armed again: nothing waits, so whatever comes now rings.
-                state.hush();
-            }
-            ended.then_some(None)
-        })?;
+        };
         match taken {
-            Some(Some(batch)) => Ok(batch),
-            Some(None) => Err(Error::new(ErrorKind::Closed, OPERATION, "the stream of events has ended")),
-            None => Err(Error::new(ErrorKind::TimedOut, OPERATION, "no event came in time")),
+            Some(Next::Batch(batch)) => Ok(batch),
+            Some(Next::Ended) => Err(Error::new(ErrorKind::Closed, TAKE, "the stream of events has ended")),
+            None => Err(Error::new(ErrorKind::TimedOut, TAKE, "no event came in time")),
         }
+    }
+
+    /// A take of who drives: turns the loop until there is a batch, or nothing more to handle.
+    fn take_driving(self: &Arc<Self>, seat: &DrivingSeat, deadline: Deadline) -> Result<Option<Next>> {
+        if !deadline.only_looks() {
+            return Err(Error::invalid(TAKE, "timeout: must be 0 where the subscription drives the service"));
+        }
+        for _ in 0..TURNS {
+            // Not armed: what the turn itself brings needs no ring.
+            if let Some(next) = self.next(&mut lock(&self.state)) {
+                return Ok(Some(next));
+            }
+            self.host.driver().check(TAKE)?;
+            // Who else turns now, or ends the driving, sees to what there is.
+            let handled = match seat.try_lock() {
+                Ok(mut seat) => seat.as_mut().map_or(0, |seat| seat.turn(0)),
+                Err(_) => 0,
+            };
+            if handled == 0 {
+                return Ok(self.next_or_arm(&mut lock(&self.state)));
+            }
+        }
+        // Children that write without pause, to nobody here: the host is to have a turn, too.
+        self.host.driver().poller.wake();
+        Ok(None)
+    }
+
+    fn next(self: &Arc<Self>, state: &mut State) -> Option<Next> {
+        match self.next_batch(state) {
+            Some(batch) => Some(Next::Batch(batch)),
+            None => (state.closed || state.is_over()).then_some(Next::Ended),
+        }
+    }
+
+    fn next_or_arm(self: &Arc<Self>, state: &mut State) -> Option<Next> {
+        let next = self.next(state);
+        if next.is_none() {
+            state.watch.arm();
+        }
+        next
     }
 
     fn next_batch(self: &Arc<Self>, state: &mut State) -> Option<Batch> {
@@ -345,11 +416,12 @@ impl Core {
         let boxes = std::mem::take(&mut state.boxes);
         state.ready.clear();
         state.spare.clear();
-        if let Some(bell) = &mut state.bell {
-            bell.end();
-        }
+        state.watch.end(self.host.driver());
         self.takers.notify_all(self.host.driver());
         drop(state);
+        if let Some(seat) = self.seat.get() {
+            *lock(seat) = None;
+        }
         for source in boxes.into_values().filter(Mailbox::is_full).map(|mailbox| mailbox.source) {
             source.resume();
         }
@@ -384,20 +456,6 @@ impl Core {
 impl State {
     fn is_over(&self) -> bool {
         self.source_ended && self.attached == 0 && self.boxes.values().all(Mailbox::is_empty)
-    }
-
-    fn ring(&mut self) {
-        if let Some(bell) = self.bell.as_ref().filter(|_| !self.rung) {
-            bell.ring();
-            self.rung = true;
-        }
-    }
-
-    fn hush(&mut self) {
-        if let Some(bell) = self.bell.as_ref().filter(|_| self.rung) {
-            bell.hush();
-            self.rung = false;
-        }
     }
 }
 
@@ -457,19 +515,49 @@ impl Subscription {
         const OPERATION: &str = "subscription fd";
         fork::check(OPERATION)?;
         self.refuse_listener(OPERATION)?;
-        let mut guard = lock(&self.0.core.state);
-        let state = &mut *guard;
-        if state.bell.is_none() {
-            let mut bell = Bell::new().map_err(|errno| Error::system(OPERATION, "pipe", errno))?;
-            if state.closed || state.is_over() {
-                bell.end();
-            }
-            state.bell = Some(bell);
-            if !state.ready.is_empty() {
-                state.ring();
-            }
+        let mut state = lock(&self.0.core.state);
+        if self.0.core.seat.get().is_some() {
+            return Err(Error::invalid(OPERATION, "subscription: drives the service, and has the descriptor for that"));
         }
-        Ok(state.bell.as_ref().map_or(-1, |bell| bell.reader().as_raw_fd()))
+        let (ready, over) = (!state.ready.is_empty(), state.closed || state.is_over());
+        state.watch.pipe(ready, over).map_err(|errno| Error::system(OPERATION, "pipe", errno))
+    }
+
+    /// Has the host's own event loop do the service's work, in [`take`](Subscription::take), without a hand-off
+    /// between threads: the descriptor is the poller of the service, for an event loop that takes an epoll
+    /// descriptor, level- or edge-triggered. It is owned by the service.
+    ///
+    /// Until the subscription is closed, nothing happens to the processes of the service but in takes: no output
+    /// is read, no exit is seen, no timeout ends anything. So whenever the descriptor is readable, take until
+    /// [`ErrorKind::TimedOut`] or [`ErrorKind::Closed`], and soon. Those takes only look; another timeout is
+    /// [`ErrorKind::InvalidArgument`]. Other waits of the service go on, and end when a take has brought what they
+    /// wait for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] while another subscription drives, or another thread waits for something of the service;
+    /// [`ErrorKind::Closed`].
+    pub fn drive(&self) -> Result<RawFd> {
+        const OPERATION: &str = "subscription drive";
+        fork::check(OPERATION)?;
+        self.refuse_listener(OPERATION)?;
+        let core = &self.0.core;
+        let mut state = lock(&core.state);
+        if state.closed {
+            return Err(Error::new(ErrorKind::Closed, OPERATION, "the subscription is closed"));
+        }
+        if state.watch.has_pipe() {
+            return Err(Error::invalid(OPERATION, "subscription: gave the descriptor of a pipe to be watched"));
+        }
+        if core.seat.get().is_none() {
+            let seat = Seat::take(Arc::clone(&core.host)).ok_or_else(|| {
+                Error::new(ErrorKind::Busy, OPERATION, "another subscription drives the service, or a thread waits")
+            })?;
+            // The lock of the state keeps others from coming first.
+            let _ = core.seat.set(Mutex::new(Some(seat)));
+            let ready = !state.ready.is_empty() || state.is_over();
+            state.watch.poller(ready, core.host.driver());
+        }
+        Ok(core.host.driver().poller.fd().as_raw_fd())
     }
 
     /// Ends the subscription: discards what waits, lifts its backpressure, and wakes every taker. Idempotent.

@@ -103,7 +103,7 @@ pub(crate) fn wait<T, R>(
     deadline: Deadline,
     check: impl FnMut(&mut T) -> Option<R>,
 ) -> Result<Option<R>> {
-    wait_in(|| host.driver().sit(), host, operation, place, deadline, check)
+    wait_in(|| Seat::take(host), host, operation, place, deadline, check)
 }
 
 /// As [`wait`], asleep: for what a thread of ours that waits itself brings about, and would be slower at from
@@ -119,7 +119,7 @@ pub(crate) fn wait_asleep<T, R>(
 }
 
 fn wait_in<'a, T, R>(
-    sit: impl Fn() -> Option<Seat<'a>>,
+    sit: impl Fn() -> Option<Seat<'a, &'a (dyn Host + 'a)>>,
     host: &dyn Host,
     operation: &'static str,
     (mutex, gate): (&Mutex<T>, &Gate),
@@ -147,7 +147,7 @@ fn wait_in<'a, T, R>(
             Some(seat) => {
                 gate.seated.store(true, Ordering::Relaxed);
                 drop(guard);
-                seat.turn(host, left.map_or(-1, whole_ms));
+                seat.turn(left.map_or(-1, whole_ms));
                 guard = lock(mutex);
                 gate.seated.store(false, Ordering::Relaxed);
             }

@@ -11,7 +11,8 @@ use super::process::{
 use super::service::coreproc_service;
 use crate::error::{Error, Result};
 use crate::{
-    Batch, Delivery, Ending, Event, EventKind, SpecState, Stream, Subscription, SubscriptionOptions, SubscriptionScope,
+    Batch, Delivery, Ending, Event, EventKind, Lifecycle, SpecState, Stream, Subscription, SubscriptionOptions,
+    SubscriptionScope,
 };
 
 /// Output as it was read.
@@ -20,6 +21,11 @@ pub const COREPROC_DELIVERY_CHUNKS: u32 = 1;
 pub const COREPROC_DELIVERY_LINES: u32 = 2;
 /// No output: lifecycle events alone.
 pub const COREPROC_DELIVERY_NONE: u32 = 3;
+
+/// Every lifecycle event. The default.
+pub const COREPROC_LIFECYCLE_ALL: u32 = 1;
+/// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone: for who waits for ends.
+pub const COREPROC_LIFECYCLE_ENDS: u32 = 2;
 
 /// Every process of the service that is spawned, and every run that is started, after the subscription opened.
 /// The default.
@@ -78,8 +84,8 @@ pub struct coreproc_subscription_options {
     pub scope: u32,
     /// A COREPROC_DELIVERY value (0: LINES).
     pub delivery: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// A COREPROC_LIFECYCLE value (0: ALL).
+    pub lifecycle: u32,
     /// Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When so many wait, that child's pipes are not read,
     /// and the kernel slows it; no other child is affected. One read, or one line, may go beyond it.
     pub queue_bytes: u64,
@@ -237,13 +243,12 @@ unsafe fn subscription_options(
         struct_size: 0,
         scope: 0,
         delivery: 0,
-        reserved: 0,
+        lifecycle: 0,
         queue_bytes: 0,
         max_line_bytes: 0,
     };
     // SAFETY: the caller's promise; plain data.
     let options = unsafe { guard::options(operation, options, 32, zero)? };
-    guard::reserved(operation, options.reserved)?;
     Ok(SubscriptionOptions {
         scope: match options.scope {
             0 | COREPROC_SUBSCRIBE_ALL => SubscriptionScope::All,
@@ -255,6 +260,11 @@ unsafe fn subscription_options(
             COREPROC_DELIVERY_CHUNKS => Delivery::Chunks,
             COREPROC_DELIVERY_NONE => Delivery::None,
             other => return Err(guard::unknown(operation, "delivery", other)),
+        },
+        lifecycle: match options.lifecycle {
+            0 | COREPROC_LIFECYCLE_ALL => Lifecycle::All,
+            COREPROC_LIFECYCLE_ENDS => Lifecycle::Ends,
+            other => return Err(guard::unknown(operation, "lifecycle", other)),
         },
         queue_bytes: options.queue_bytes,
         max_line_bytes: options.max_line_bytes,
@@ -372,6 +382,37 @@ pub unsafe extern "C" fn coreproc_subscription_fd(
         guard::call(OPERATION, err, || {
             let subscription = guard::handle(OPERATION, "subscription", subscription)?;
             guard::out(OPERATION, out)?.write(subscription.0.fd()?);
+            Ok(())
+        })
+    }
+}
+
+/// Has the caller's own event loop do the service's work, in coreproc_subscription_take, without a hand-off between
+/// threads. `*out` is the service's poller, an epoll(7) descriptor owned by the service, for a loop that accepts one,
+/// level- or edge-triggered: duplicate it for a loop that closes what it wraps; never read or change it.
+///
+/// Until the subscription is closed or freed, nothing happens to the processes of the service but in takes: no output
+/// is read, no exit is seen, no timeout ends anything. So whenever the descriptor is readable, take until TIMED_OUT or
+/// CLOSED, and soon. Those takes only look: another timeout than 0 is INVALID_ARGUMENT. Other waits of the service
+/// end when a take has brought what they wait for.
+///
+/// Thread-safe. Errors: INVALID_ARGUMENT (also for a listener, and after coreproc_subscription_fd), BUSY while another
+/// subscription drives or a thread waits for something of the service, CLOSED.
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_subscription_drive(
+    subscription: *mut coreproc_subscription,
+    out: *mut i32,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
+    const OPERATION: &str = "subscription drive";
+    // SAFETY: the caller's promises.
+    unsafe {
+        guard::call(OPERATION, err, || {
+            let subscription = guard::handle(OPERATION, "subscription", subscription)?;
+            guard::out(OPERATION, out)?.write(subscription.0.drive()?);
             Ok(())
         })
     }

@@ -5,7 +5,7 @@
 //! Each event goes to exactly one thread. A descriptor is forgotten before it is closed, because a child
 //! between clone and exec still holds a copy that would go on reporting; tokens are never reused.
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::error::{Error, Result};
 
@@ -28,6 +28,10 @@ pub(crate) struct Events {
 impl Events {
     pub(crate) fn new() -> Events {
         Events { raw: [libc::epoll_event { events: 0, u64: 0 }; BATCH], count: 0 }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, bool)> {
@@ -113,6 +117,11 @@ impl Poller {
             lower(&self.supervisor_waker);
         }
         self.wait(events, 0);
+    }
+
+    /// What a host's event loop may watch in place of a [`Poller::wait`] that waits.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 
     /// Waits up to `timeout_ms` (-1: for ever).

@@ -92,6 +92,7 @@ static void every_call(void)
     FORKED(coreproc_subscription_open(service, NULL, &opened, E));
     FORKED(coreproc_subscription_listen(service, NULL, ignore_events, NULL, count_destroy, &opened, E));
     FORKED(coreproc_subscription_fd(subscription, &fd, E));
+    FORKED(coreproc_subscription_drive(subscription, &fd, E));
     FORKED(coreproc_subscription_take(subscription, 0, -1, &batch, E));
     FORKED(coreproc_subscription_close(subscription, E));
     FORKED(coreproc_subscription_close(listener, E));

@@ -26,7 +26,7 @@ SIZE(coreproc_subscription_options, 32);
 AT(coreproc_subscription_options, struct_size, 0);
 AT(coreproc_subscription_options, scope, 4);
 AT(coreproc_subscription_options, delivery, 8);
-AT(coreproc_subscription_options, reserved, 12);
+AT(coreproc_subscription_options, lifecycle, 12);
 AT(coreproc_subscription_options, queue_bytes, 16);
 AT(coreproc_subscription_options, max_line_bytes, 24);
 

@@ -118,6 +118,56 @@ static void a_loop_may_read_the_bytes_of_the_fd(void)
     poll_loop(true);
 }
 
+static void a_loop_of_the_host_can_drive_the_service(void)
+{
+    struct progress all[MAX_PROCESSES + 1];
+    memset(all, 0, sizeof all);
+    coreproc_service *service = new_service();
+    coreproc_subscription *subscription = open_subscription(service, NULL), *other = open_subscription(service, NULL);
+    int32_t fd = -1, none = -1;
+    OK(coreproc_subscription_drive(subscription, &fd, &err));
+    CHECK(fd > 2);
+    CHECK_INT(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    FAILS(COREPROC_BUSY, coreproc_subscription_drive(other, &none, &err));
+    coreproc_batch *batch = NULL;
+    FAILS(COREPROC_INVALID_ARGUMENT, coreproc_subscription_take(subscription, 0, -1, &batch, &err));
+    CHECK_INT(none, -1);
+    for (int i = 0; i < 20; i++)
+        coreproc_process_free(spawn_lines(service, 100));
+    int closed = 0;
+    while (closed < 20) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        MUST(poll(&ready, 1, CHECK_DEADLINE_MS) == 1);
+        coreproc_result result;
+        while ((result = coreproc_subscription_take(subscription, 0, 0, &batch, &err)) == COREPROC_OK) {
+            uint64_t id = follow_batch(all, batch);
+            closed += all[id].closed == 1 && event_at(batch, event_count(batch) - 1)->kind == COREPROC_EVENT_CLOSED;
+            coreproc_batch_free(batch);
+        }
+        FAILS(COREPROC_TIMED_OUT, result);
+    }
+    coreproc_subscription_free(other);
+    coreproc_subscription_free(subscription);
+    CHECK_INT(finish(spawn_lines(service, 1)).exit_code, 0); /* the library's thread is back */
+    end_service(service);
+}
+
+static void ends_alone_can_be_asked_for(void)
+{
+    coreproc_service *service = new_service();
+    const coreproc_subscription_options options = {.struct_size = sizeof options, .lifecycle = COREPROC_LIFECYCLE_ENDS};
+    const coreproc_subscription_options unknown = {.struct_size = sizeof unknown, .lifecycle = 3};
+    coreproc_subscription *subscription = open_subscription(service, &options), *none = NULL;
+    FAILS(COREPROC_INVALID_ARGUMENT, coreproc_subscription_open(service, &unknown, &none, &err));
+    finish(spawn(service, new_command("true", NULL)));
+    coreproc_batch *batch = take(subscription, 0);
+    CHECK_INT(event_count(batch), 1);
+    CHECK_INT(event_at(batch, 0)->kind, COREPROC_EVENT_CLOSED);
+    coreproc_batch_free(batch);
+    coreproc_subscription_free(subscription);
+    end_service(service);
+}
+
 static void fd_is_a_nonblocking_pipe_that_children_do_not_get(void)
 {
     coreproc_service *service = new_service();
@@ -414,6 +464,8 @@ int main(void)
     check_begin();
     RUN(one_thread_can_poll_and_take);
     RUN(a_loop_may_read_the_bytes_of_the_fd);
+    RUN(a_loop_of_the_host_can_drive_the_service);
+    RUN(ends_alone_can_be_asked_for);
     RUN(fd_is_a_nonblocking_pipe_that_children_do_not_get);
     RUN(several_takers_keep_each_process_in_order);
     RUN(a_slow_consumer_stalls_its_own_process_alone);

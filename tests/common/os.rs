@@ -40,6 +40,40 @@ pub fn readable(fd: &impl AsFd, timeout: Duration) -> bool {
     }
 }
 
+/// An event loop of a host's that watches one descriptor, edge-triggered.
+pub struct EdgeTriggered(OwnedFd);
+
+impl EdgeTriggered {
+    pub fn on(fd: RawFd) -> EdgeTriggered {
+        // SAFETY: a new descriptor, and a valid event for one that is watched.
+        unsafe {
+            let epoll = check(libc::epoll_create1(libc::EPOLL_CLOEXEC)).expect("epoll");
+            let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
+            check(libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event)).expect("epoll_ctl");
+            EdgeTriggered(OwnedFd::from_raw_fd(epoll))
+        }
+    }
+
+    /// Waits for the next edge; false when the time is over.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        readable(&self.0, timeout) && {
+            let mut event = libc::epoll_event { events: 0, u64: 0 };
+            // SAFETY: room for one event.
+            check(unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, 0) }).expect("epoll_wait") == 1
+        }
+    }
+}
+
+/// Waits until a child has ended, and leaves its status to be reaped.
+pub fn await_zombie(pid: i32) {
+    // SAFETY: siginfo_t is plain data that waitid fills.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOWAIT;
+        check(libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, options)).expect("waitid");
+    }
+}
+
 pub fn pidfd(pid: i32) -> io::Result<Fd> {
     // SAFETY: no pointers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };

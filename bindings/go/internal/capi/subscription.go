@@ -31,6 +31,8 @@ static capi_taken capi_take(coreproc_subscription *subscription) {
 #cgo nocallback coreproc_subscription_open
 #cgo noescape coreproc_subscription_fd
 #cgo nocallback coreproc_subscription_fd
+#cgo noescape coreproc_subscription_drive
+#cgo nocallback coreproc_subscription_drive
 #cgo noescape coreproc_subscription_free
 #cgo nocallback coreproc_subscription_free
 */
@@ -38,7 +40,6 @@ import "C"
 
 import (
 	"errors"
-	"io"
 	"os"
 	"syscall"
 	"unsafe"
@@ -47,7 +48,13 @@ import (
 // Subscription gives the events of processes that were spawned after it opened.
 type Subscription struct {
 	handle[*C.coreproc_subscription]
-	ready *os.File // readable while events may wait, and when the stream has ended
+	ready *os.File        // readable while events may wait, and when the stream has ended
+	wait  syscall.RawConn // of ready
+
+	// What the last look brought. Fields, because a variable that look changes would be an allocation each time.
+	look  func(uintptr) bool
+	batch *Batch
+	err   error
 }
 
 // Delivery says in which form output arrives.
@@ -63,6 +70,8 @@ const (
 // SubscriptionOptions say what a subscription is to see.
 type SubscriptionOptions struct {
 	Named        bool     // only processes whose command named it, see [Command.Subscribe]
+	Drive        bool     // Next does the work of the service, unless another subscription does: nothing happens without it
+	EndsOnly     bool     // of the lifecycle events, EventClosed and the end of a run alone
 	Delivery     Delivery // 0: lines
 	QueueBytes   uint64   // for each process; 0: 1 MiB
 	MaxLineBytes uint64   // 0: 1 MiB
@@ -85,6 +94,9 @@ func (s *Service) Subscribe(options SubscriptionOptions) (*Subscription, error) 
 	if options.Named {
 		coptions.scope = C.COREPROC_SUBSCRIBE_NAMED
 	}
+	if options.EndsOnly {
+		coptions.lifecycle = C.COREPROC_LIFECYCLE_ENDS
+	}
 	var pointer *C.coreproc_subscription
 	var cerr *C.coreproc_error
 	if err := check(C.coreproc_subscription_open(service, &coptions, &pointer, &cerr), cerr); err != nil {
@@ -92,26 +104,49 @@ func (s *Service) Subscribe(options SubscriptionOptions) (*Subscription, error) 
 	}
 	subscription := new(Subscription)
 	subscription.own(pointer, func(p *C.coreproc_subscription) { C.coreproc_subscription_free(p) })
-	if subscription.ready, err = readiness(pointer); err != nil {
+	if err := subscription.watch(pointer, options.Drive); err != nil {
 		subscription.Close()
 		return nil, err
 	}
 	return subscription, nil
 }
 
-// readiness is the subscription's pipe as a file in Go's poller. It is a duplicate, because the
-// subscription closes its own and the os.File closes what it wraps.
-func readiness(subscription *C.coreproc_subscription) (*os.File, error) {
+// watch has Go's poller watch for events: on the poller of the service, in whose place Next then does the work, or
+// on a pipe that the service's thread writes to.
+func (s *Subscription) watch(pointer *C.coreproc_subscription, drive bool) error {
 	var fd C.int32_t
 	var cerr *C.coreproc_error
-	if err := check(C.coreproc_subscription_fd(subscription, &fd, &cerr), cerr); err != nil {
-		return nil, err
+	err := error(ErrBusy)
+	if drive {
+		err = check(C.coreproc_subscription_drive(pointer, &fd, &cerr), cerr)
 	}
+	if errors.Is(err, ErrBusy) {
+		cerr = nil
+		err = check(C.coreproc_subscription_fd(pointer, &fd, &cerr), cerr)
+	}
+	if err != nil {
+		return err
+	}
+	if s.ready, err = duplicate(fd); err != nil {
+		return err
+	}
+	s.look = func(uintptr) bool {
+		s.batch, s.err = s.take()
+		return s.err != ErrTimedOut
+	}
+	s.wait, err = s.ready.SyscallConn()
+	return err
+}
+
+// duplicate is the descriptor as a file in Go's poller: a duplicate, because the library closes its own and the
+// os.File closes what it wraps.
+func duplicate(fd C.int32_t) (*os.File, error) {
 	const lowest = 3 // never a standard stream, though the host may have closed those
 	duplicate, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, lowest)
 	if errno != 0 {
 		return nil, os.NewSyscallError("fcntl", errno)
 	}
+	// This is what tells os.NewFile that it can be waited for.
 	if err := syscall.SetNonblock(int(duplicate), true); err != nil {
 		_ = syscall.Close(int(duplicate))
 		return nil, os.NewSyscallError("fcntl", err)
@@ -119,27 +154,19 @@ func readiness(subscription *C.coreproc_subscription) (*os.File, error) {
 	return os.NewFile(duplicate, "coreproc events"), nil
 }
 
-var errPipeEnded = errors.New("coreproc: the pipe of a subscription ended before its stream")
-
 // Next waits for events; [ErrClosed] at the end of the stream. Only the goroutine waits, no thread
 // does. One goroutine at a time may call it; the batches may go to others.
 func (s *Subscription) Next() (*Batch, error) {
-	for ended := false; ; {
-		batch, err := s.take()
-		if err != ErrTimedOut {
-			return batch, err
+	// A look that finds nothing has armed the descriptor, so nothing can be missed between it and the wait.
+	if err := s.wait.Read(s.look); err != nil {
+		if s.closed.Load() {
+			return nil, ErrClosed
 		}
-		if ended {
-			return nil, errPipeEnded
-		}
-		// A take that found nothing has armed the pipe, so nothing can be missed from here.
-		var ignored [64]byte
-		_, err = s.ready.Read(ignored[:])
-		ended = errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed)
-		if err != nil && !ended {
-			return nil, err
-		}
+		return nil, err
 	}
+	batch := s.batch
+	s.batch = nil
+	return batch, s.err
 }
 
 // take gives a batch if one is ready, or ErrTimedOut, or ErrClosed.

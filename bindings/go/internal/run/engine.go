@@ -38,7 +38,7 @@ func (e *engine) get(loud bool) (*capi.Service, *feed, error) {
 		chosen, delivery = &e.loud, capi.DeliveryChunks
 	}
 	if *chosen == nil {
-		events, err := e.service.Subscribe(capi.SubscriptionOptions{Named: true, Delivery: delivery})
+		events, err := e.service.Subscribe(capi.SubscriptionOptions{Named: true, Drive: true, EndsOnly: true, Delivery: delivery})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -63,7 +63,7 @@ class SubscriptionOptions(Sized):
         ("struct_size", c_uint32),
         ("scope", c_uint32),
         ("delivery", c_uint32),
-        ("reserved", c_uint32),
+        ("lifecycle", c_uint32),
         ("queue_bytes", c_uint64),
         ("max_line_bytes", c_uint64),
     )

@@ -1,0 +1,83 @@
+//! What a host's event loop watches for a subscription: nothing, a pipe of the subscription's own, or the poller of
+//! the service, where the host turns the loop itself.
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use super::driver::Driver;
+use crate::sys::pipe::Bell;
+
+#[derive(Default)]
+pub(super) struct Watch {
+    what: What,
+    /// The loop has been told, and has not looked since.
+    rung: bool,
+}
+
+#[derive(Default)]
+enum What {
+    #[default]
+    Nothing,
+    Bell(Bell),
+    Poller,
+}
+
+impl Watch {
+    /// The pipe, made when it is asked for first; `ready` says whether there is something to look at already.
+    pub(super) fn pipe(&mut self, ready: bool, over: bool) -> std::result::Result<RawFd, i32> {
+        if let What::Bell(bell) = &self.what {
+            return Ok(bell.reader().as_raw_fd());
+        }
+        let mut bell = Bell::new()?;
+        if ready {
+            bell.ring();
+        }
+        if over {
+            bell.end();
+        }
+        let fd = bell.reader().as_raw_fd();
+        *self = Watch { what: What::Bell(bell), rung: ready };
+        Ok(fd)
+    }
+
+    pub(super) fn has_pipe(&self) -> bool {
+        matches!(self.what, What::Bell(_))
+    }
+
+    /// From now on the poller is watched; `ready` as for the pipe.
+    pub(super) fn poller(&mut self, ready: bool, driver: &Driver) {
+        *self = Watch { what: What::Poller, rung: false };
+        if ready {
+            self.ring(driver);
+        }
+    }
+
+    /// Something is to be looked at.
+    pub(super) fn ring(&mut self, driver: &Driver) {
+        if std::mem::replace(&mut self.rung, true) {
+            return;
+        }
+        match &self.what {
+            What::Nothing => self.rung = false,
+            What::Bell(bell) => bell.ring(),
+            What::Poller => driver.poller.wake(),
+        }
+    }
+
+    /// Somebody has looked and found nothing: whatever comes now rings.
+    pub(super) fn arm(&mut self) {
+        if std::mem::replace(&mut self.rung, false)
+            && let What::Bell(bell) = &self.what
+        {
+            bell.hush();
+        }
+    }
+
+    /// Nothing will come any more: a loop that looks finds out.
+    pub(super) fn end(&mut self, driver: &Driver) {
+        match &mut self.what {
+            What::Nothing => {}
+            What::Bell(bell) => bell.end(),
+            What::Poller => self.ring(driver),
+        }
+    }
+}
