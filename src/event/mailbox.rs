@@ -92,8 +92,8 @@ pub(super) struct Mailbox {
     pub(super) origin: Origin,
     pub(super) source: Arc<dyn Source>,
     filling: Buffer,
-    /// Taken in part, and given back.
-    rest: Option<(Buffer, Cursor)>,
+    /// Taken in part, and given back. Rare, so not part of what every idle process costs.
+    rest: Option<Box<(Buffer, Cursor)>>,
     /// What a batch holds now.
     out: Option<usize>,
     /// Is it in the subscription's ready list?
@@ -145,13 +145,15 @@ impl Mailbox {
     }
 
     fn cost(&self) -> usize {
-        self.filling.cost() + self.rest.as_ref().map_or(0, |(buffer, _)| buffer.cost()) + self.out.unwrap_or(0)
+        self.filling.cost() + self.rest.as_ref().map_or(0, |rest| rest.0.cost()) + self.out.unwrap_or(0)
     }
 
     /// Gives out what waits: the rest of the last batch first.
     pub(super) fn take(&mut self, spare: impl FnOnce() -> Buffer) -> (Buffer, Cursor) {
-        let taken =
-            self.rest.take().unwrap_or_else(|| (std::mem::replace(&mut self.filling, spare()), Cursor::default()));
+        let taken = match self.rest.take() {
+            Some(rest) => *rest,
+            None => (std::mem::replace(&mut self.filling, spare()), Cursor::default()),
+        };
         self.out = Some(taken.0.cost());
         taken
     }
@@ -159,7 +161,7 @@ impl Mailbox {
     /// A batch is back, with what was not taken of it. True when the queue has room again after it was full.
     pub(super) fn give_back(&mut self, rest: Option<(Buffer, Cursor)>, limits: Limits) -> bool {
         self.out = None;
-        self.rest = rest;
+        self.rest = rest.map(Box::new);
         let reopened = self.full && self.cost() <= limits.queue_bytes / 2;
         if reopened {
             self.full = false;

@@ -120,7 +120,8 @@ pub(crate) struct Core {
 
 #[derive(Default)]
 struct State {
-    boxes: HashMap<u64, Mailbox>,
+    /// Boxed, because up to half of a map is empty.
+    boxes: HashMap<u64, Box<Mailbox>>,
     ready: VecDeque<u64>,
     spare: Vec<Buffer>,
     /// Processes that are not closed yet, and runs that have not ended.
@@ -196,7 +197,7 @@ impl Core {
         if self.lifecycle == Lifecycle::All {
             mailbox.push_lifecycle(first, time, &[]);
         }
-        state.boxes.insert(id, mailbox);
+        state.boxes.insert(id, Box::new(mailbox));
         state.attached += 1;
         self.announce(&mut state, id);
         true
@@ -267,7 +268,7 @@ impl Core {
 
     /// Is the queue of this process full?
     pub(crate) fn is_full(&self, id: u64) -> bool {
-        lock(&self.state).boxes.get(&id).is_some_and(Mailbox::is_full)
+        lock(&self.state).boxes.get(&id).is_some_and(|mailbox| mailbox.is_full())
     }
 
     /// No process will be attached any more.
@@ -422,7 +423,7 @@ impl Core {
         if let Some(seat) = self.seat.get() {
             *lock(seat) = None;
         }
-        for source in boxes.into_values().filter(Mailbox::is_full).map(|mailbox| mailbox.source) {
+        for source in boxes.into_values().filter(|mailbox| mailbox.is_full()).map(|mailbox| mailbox.source) {
             source.resume();
         }
     }
@@ -455,7 +456,7 @@ impl Core {
 
 impl State {
     fn is_over(&self) -> bool {
-        self.source_ended && self.attached == 0 && self.boxes.values().all(Mailbox::is_empty)
+        self.source_ended && self.attached == 0 && self.boxes.values().all(|mailbox| mailbox.is_empty())
     }
 }
 
