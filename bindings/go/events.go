@@ -81,7 +81,24 @@ func (h *hub) dispatch(process *ManagedProcess, batch *capi.Batch) {
 	if process.core == nil {
 		h.deliver(process, batch)
 	} else {
-		go h.deliver(process, batch)
+		go h.deliverAll(process, batch)
+	}
+}
+
+// deliverAll goes on with the process's next batch while there is one at once: without a detour by the pump.
+func (h *hub) deliverAll(process *ManagedProcess, batch *capi.Batch) {
+	for batch != nil {
+		h.deliver(process, batch)
+		batch = nil
+		next, err := h.events.Look()
+		if err != nil {
+			return // nothing, or something that the pump finds, too
+		}
+		if of := h.route(next); of == process {
+			batch = next
+		} else if of != nil {
+			h.dispatch(of, next)
+		}
 	}
 }
 
@@ -92,12 +109,12 @@ func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 		process.turn.Unlock()
 		if batch.Left() > 0 {
 			// A handler has ended this goroutine, as t.FailNow does: the rest is not lost.
-			go h.deliver(process, batch)
+			go h.deliverAll(process, batch)
 			return
 		}
 		batch.Close()
 	}()
-	for event, more := batch.Next(); more; event, more = batch.Next() {
+	for event := batch.Next(); event != nil; event = batch.Next() {
 		switch event.Kind {
 		case capi.EventStdout:
 			process.broadcast(ActionProcessOutput{ID: process.info.ID, Line: line(event), Stream: StreamStdout})
@@ -110,7 +127,7 @@ func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 }
 
 // line is the text of a line; "\r" is part of its end only where there was an end.
-func line(event capi.Event) string {
+func line(event *capi.Event) string {
 	if event.Flags&(capi.FlagPartial|capi.FlagNoNewline) != 0 {
 		return event.Data
 	}
@@ -118,7 +135,7 @@ func line(event capi.Event) string {
 }
 
 // finish is the regular end of a process.
-func (h *hub) finish(process *ManagedProcess, event capi.Event) {
+func (h *hub) finish(process *ManagedProcess, event *capi.Event) {
 	if h.drop(event.ProcessID) {
 		process.closed(event)
 		process.announceEnd()

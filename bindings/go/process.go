@@ -222,7 +222,7 @@ func (p *ManagedProcess) lost(cause error) {
 }
 
 // closed makes it a process that has ended, its output read.
-func (p *ManagedProcess) closed(event capi.Event) {
+func (p *ManagedProcess) closed(event *capi.Event) {
 	core, err := p.handle.Info()
 	p.end(func(info *Info) error {
 		info.Status, info.ExitCode = StatusExited, event.ExitCode

@@ -65,6 +65,13 @@ impl Batch {
         *self.counted.get_mut() = given;
     }
 
+    /// About how many events there are: what many lines of usual length come to.
+    pub(crate) fn size_hint(&self) -> usize {
+        const LINE: usize = 64;
+        let buffer = self.buffer();
+        buffer.records.len() + buffer.arena.len() / LINE
+    }
+
     fn count(&self) -> u64 {
         match self.counted.load(Ordering::Relaxed) {
             u64::MAX => self.events().count() as u64,

@@ -443,7 +443,7 @@ pub unsafe extern "C" fn coreproc_subscription_take(
             let timeout = guard::timeout(OPERATION, timeout_ms)?;
             let mut batch = subscription.0.take_whole(timeout)?;
             let max = if max_events == 0 { DEFAULT_MAX } else { max_events };
-            let mut events = Vec::new();
+            let mut events = Vec::with_capacity(batch.size_hint().min(max));
             batch.collect(max, |event| events.push(event_of(&event)));
             out.write(Box::into_raw(Box::new(coreproc_batch { events, _batch: batch })));
             Ok(())

@@ -10,6 +10,7 @@ import "C"
 
 import (
 	"runtime"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -51,8 +52,9 @@ type Batch struct {
 	stride int
 	next   int
 
-	data string  // of the events from next on, and the byte that may be between two
-	last uintptr // where, in C, the data of the event before next ended
+	data  string  // of the events from next on, and the byte that may be between two
+	last  uintptr // where, in C, the data of the event before next ended
+	event Event   // the one that Next gave last
 }
 
 // newBatch copies the payload of a batch into one piece of Go memory.
@@ -80,7 +82,9 @@ func (b *Batch) payload() string {
 	if size == 0 {
 		return ""
 	}
-	data := make([]byte, 0, size)
+	// A Builder's memory is not zeroed first.
+	var data strings.Builder
+	data.Grow(size)
 	var run *C.uint8_t
 	length := 0
 	last = 0
@@ -92,13 +96,13 @@ func (b *Batch) payload() string {
 		case run != nil && uintptr(unsafe.Pointer(event.data)) == last+uintptr(gap(event, last)):
 			length += gap(event, last) + int(event.len)
 		default:
-			data = append(data, unsafe.Slice((*byte)(run), length)...)
+			data.WriteString(unsafe.String((*byte)(run), length))
 			run, length = event.data, int(event.len)
 		}
 		last = end(event)
 	}
-	data = append(data, unsafe.Slice((*byte)(run), length)...)
-	return unsafe.String(unsafe.SliceData(data), len(data))
+	data.WriteString(unsafe.String((*byte)(run), length))
+	return data.String()
 }
 
 // gap is 1 if exactly one byte lies between the last data and those of the event, else 0.
@@ -129,10 +133,11 @@ func (b *Batch) Left() int {
 	return b.count - b.next
 }
 
-// Next gives the next event, in order; false after the last, and once the batch is closed.
-func (b *Batch) Next() (Event, bool) {
+// Next gives the next event, in order; nil after the last, and once the batch is closed. It is valid until Next is
+// called again; its Data stay.
+func (b *Batch) Next() *Event {
 	if b.Left() == 0 {
-		return Event{}, false
+		return nil
 	}
 	event := b.at(b.next)
 	b.next++
@@ -143,13 +148,7 @@ func (b *Batch) Next() (Event, bool) {
 		data, b.data = b.data[start:stop], b.data[stop:]
 		b.last = end(event)
 	}
-	converted := newEvent(event, data)
-	runtime.KeepAlive(b)
-	return converted, true
-}
-
-func newEvent(event *C.coreproc_event, data string) Event {
-	return Event{
+	b.event = Event{
 		Kind:      EventKind(event.kind),
 		Flags:     Flags(event.flags),
 		ProcessID: uint64(event.process_id),
@@ -162,4 +161,6 @@ func newEvent(event *C.coreproc_event, data string) Event {
 		Cause:     Cause(event.cause),
 		Data:      data,
 	}
+	runtime.KeepAlive(b)
+	return &b.event
 }

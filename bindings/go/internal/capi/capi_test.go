@@ -56,10 +56,10 @@ func eventsOf(t *testing.T, subscription *Subscription, process *Process) []Even
 		batch, err := subscription.Next()
 		require.NoError(t, err)
 		ended := false
-		for event, more := batch.Next(); more; event, more = batch.Next() {
+		for event := batch.Next(); event != nil; event = batch.Next() {
 			require.Equal(t, batch.ProcessID(), event.ProcessID)
 			if event.ProcessID == process.ID() {
-				events = append(events, event)
+				events = append(events, *event)
 				ended = event.Kind == EventClosed
 			}
 		}
@@ -267,8 +267,7 @@ func TestBatch_that_is_closed_is_empty(t *testing.T) {
 	batch.Close()
 	batch.Close()
 	assert.Zero(t, batch.Left())
-	_, more := batch.Next()
-	assert.False(t, more, "an event of a closed batch")
+	assert.Nil(t, batch.Next(), "an event of a closed batch")
 }
 
 func TestBatch_that_is_held_holds_up_its_process_alone(t *testing.T) {

@@ -169,6 +169,10 @@ func (s *Subscription) Next() (*Batch, error) {
 	return batch, s.err
 }
 
+// Look gives a batch if one is ready, or an error, [ErrTimedOut] if there is none. Several goroutines may call it,
+// beside one in Next.
+func (s *Subscription) Look() (*Batch, error) { return s.take() }
+
 // take gives a batch if one is ready, or ErrTimedOut, or ErrClosed.
 func (s *Subscription) take() (*Batch, error) {
 	pointer, err := s.acquire()

@@ -102,7 +102,7 @@ func (c *Child) Output() ([]byte, error) {
 }
 
 // handle handles an event, and says whether it was the last.
-func (c *Child) handle(event capi.Event) bool {
+func (c *Child) handle(event *capi.Event) bool {
 	c.lost = c.lost || event.Flags&capi.FlagLost != 0
 	switch event.Kind {
 	case capi.EventStdout:
@@ -126,7 +126,7 @@ func (c *Child) write(index int, data string) {
 }
 
 // closed is the regular end.
-func (c *Child) closed(event capi.Event) {
+func (c *Child) closed(event *capi.Event) {
 	var failures []error
 	for _, output := range c.outputs {
 		if output != nil {

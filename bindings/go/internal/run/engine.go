@@ -129,7 +129,7 @@ func (f *feed) handle(child *Child, batch *capi.Batch) {
 	// does not see it.
 	child.mu.Lock()
 	defer child.mu.Unlock()
-	for event, more := batch.Next(); more; event, more = batch.Next() {
+	for event := batch.Next(); event != nil; event = batch.Next() {
 		if child.handle(event) {
 			f.mu.Lock()
 			delete(f.known, event.ProcessID)
