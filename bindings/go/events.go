@@ -105,8 +105,15 @@ func (h *hub) deliverAll(process *ManagedProcess, batch *capi.Batch) {
 // deliver hands the events of a batch to the handlers.
 func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 	process.turn.Lock()
+	over := false
 	defer func() {
 		process.turn.Unlock()
+		if !over {
+			// The program ends of a handler's panic: the process must not end first, and the program by itself.
+			if cause := recover(); cause != nil {
+				panic(cause)
+			}
+		}
 		if batch.Left() > 0 {
 			// A handler has ended this goroutine, as t.FailNow does: the rest is not lost.
 			go h.deliverAll(process, batch)
@@ -124,6 +131,7 @@ func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 			h.finish(process, event)
 		}
 	}
+	over = true
 }
 
 // line is the text of a line; "\r" is part of its end only where there was an end.
