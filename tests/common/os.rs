@@ -405,12 +405,35 @@ impl Drop for SmallDisk {
     }
 }
 
+fn whole(kind: libc::c_int) -> libc::flock {
+    libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
 /// Takes a file's open-file-description write lock, if nobody has one.
 pub fn lock_file(fd: RawFd) -> bool {
-    let lock =
-        libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+    let lock = whole(libc::F_WRLCK);
     // SAFETY: a valid flock.
     check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).is_ok()
+}
+
+/// Takes its read lock.
+pub fn lock_for_reading(file: &File) {
+    let lock = whole(libc::F_RDLCK);
+    // SAFETY: a valid flock.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }).expect("a read lock");
+}
+
+/// Does somebody else have a lock on it?
+pub fn is_locked(file: &File) -> bool {
+    let mut lock = whole(libc::F_WRLCK);
+    // SAFETY: a valid flock, which the call writes to.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) }).expect("get lock");
+    i32::from(lock.l_type) != libc::F_UNLCK
+}
+
+pub fn set_umask(mask: libc::mode_t) {
+    // SAFETY: no pointers; cannot fail.
+    unsafe { libc::umask(mask) };
 }
 
 /// Sends a signal to one thread of this process.
