@@ -275,6 +275,42 @@ fn a_request_before_the_start_is_kept_for_the_run() {
     daemon.stop().expect("stop");
 }
 
+/// A start that is held up at its last step, by the registry's lock, with its health server up.
+fn with_a_start_under_way(daemon: &Daemon, scratch: &Scratch, meanwhile: impl FnOnce()) -> coreproc::Result<()> {
+    use std::os::fd::AsRawFd;
+    std::fs::create_dir(scratch.registry().dir()).expect("mkdir");
+    let lock = std::fs::File::create(scratch.registry().dir().join(".lock")).expect("create");
+    assert!(os::lock_file(lock.as_raw_fd()));
+    thread::scope(|scope| {
+        let start = scope.spawn(|| daemon.start());
+        eventually("its server is up", || is_answered(&daemon.health_address()));
+        meanwhile();
+        assert!(!start.is_finished(), "it was waited for");
+        drop(lock);
+        start.join().expect("thread")
+    })
+}
+
+#[test]
+fn whoever_only_looks_does_not_wait_for_a_start() {
+    let scratch = Scratch::new();
+    let daemon = scratch.daemon();
+    let look = || assert_eq!(kind_of(daemon.wait_for_stop_request(Some(Duration::ZERO))), ErrorKind::TimedOut);
+    with_a_start_under_way(&daemon, &scratch, look).expect("start");
+    daemon.stop().expect("stop");
+}
+
+#[test]
+fn a_stop_waits_for_a_start_no_longer_than_it_may_take_and_is_remembered() {
+    let scratch = Scratch::new();
+    let daemon = Daemon::new(DaemonOptions { shutdown_timeout: Duration::from_millis(1), ..scratch.options() });
+    let stop = || assert_eq!(kind_of(daemon.stop()), ErrorKind::TimedOut);
+    with_a_start_under_way(&daemon, &scratch, stop).expect("start");
+    daemon.wait_for_stop_request(Some(Duration::ZERO)).expect("requested");
+    daemon.stop().expect("stop");
+    scratch.assert_nothing_is_there();
+}
+
 #[test]
 fn readiness_is_what_the_program_says_while_it_runs() {
     let scratch = Scratch::new();
