@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -535,6 +535,14 @@ extern "C" fn note(_: libc::c_int) {
     CAUGHT.fetch_add(1, Ordering::SeqCst);
 }
 
+/// The handler that another one was installed over.
+static FOUND: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn note_and_pass_on(signal: libc::c_int) {
+    note(signal);
+    os::call_handler(FOUND.load(Ordering::SeqCst), signal);
+}
+
 /// The library's thread for signals, once it has its name, and a field of its status.
 fn signal_thread(field: &str) -> (u32, String) {
     let mut found = None;
@@ -677,6 +685,31 @@ hosted! {
         assert_eq!(kind_of(daemon.wait_for_stop_request(Some(Duration::ZERO))), ErrorKind::TimedOut, "the parent's");
         send(libc::SIGTERM);
         daemon.run().expect("run");
+    }
+
+    fn a_handler_that_is_put_back_after_its_daemon_has_gone_swallows_nothing() {
+        catch(libc::SIGTERM, note);
+        let daemon = Daemon::new(DaemonOptions::default());
+        daemon.stop_on_signals().expect("signals");
+        // As one who saves what there is, and puts it back when it is done.
+        let saved = os::swap_action(libc::SIGTERM, None);
+        drop(daemon);
+        os::swap_action(libc::SIGTERM, Some(saved));
+        for round in 1..3 {
+            send(libc::SIGTERM);
+            eventually("the host's own is called", || CAUGHT.load(Ordering::SeqCst) == round);
+        }
+    }
+
+    fn a_handler_that_calls_the_one_of_a_daemon_that_has_gone_is_called_once() {
+        let daemon = Daemon::new(DaemonOptions::default());
+        daemon.stop_on_signals().expect("signals");
+        FOUND.store(os::swap_action(libc::SIGTERM, None).sa_sigaction, Ordering::SeqCst);
+        catch(libc::SIGTERM, note_and_pass_on);
+        drop(daemon);
+        // Here and now, and so would be what the handler sends.
+        os::kill_thread(os::own_thread(), libc::SIGTERM);
+        assert_eq!(CAUGHT.load(Ordering::SeqCst), 1);
     }
 
     fn signals_that_race_with_listening_and_restoring_hurt_nobody() {

@@ -126,6 +126,24 @@ pub fn set_action(signal: i32, action: libc::sighandler_t) {
     assert_ne!(old, libc::SIG_ERR);
 }
 
+/// Puts an action, the default where none is given, in the place of what there is, which is returned.
+pub fn swap_action(signal: i32, action: Option<libc::sigaction>) -> libc::sigaction {
+    // SAFETY: a zeroed sigaction is the default; both are valid.
+    unsafe {
+        let action = action.unwrap_or_else(|| std::mem::zeroed());
+        let mut old = std::mem::zeroed();
+        check(libc::sigaction(signal, &raw const action, &raw mut old)).expect("sigaction");
+        old
+    }
+}
+
+/// Calls what a sigaction named.
+pub fn call_handler(handler: libc::sighandler_t, signal: i32) {
+    // SAFETY: a handler of one argument.
+    let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(handler) };
+    handler(signal);
+}
+
 /// No child at all, neither alive nor a zombie.
 pub fn has_no_child() -> bool {
     // SAFETY: all zeros is a valid siginfo_t.
@@ -434,6 +452,11 @@ pub fn is_locked(file: &File) -> bool {
 pub fn set_umask(mask: libc::mode_t) {
     // SAFETY: no pointers; cannot fail.
     unsafe { libc::umask(mask) };
+}
+
+pub fn own_thread() -> i32 {
+    // SAFETY: no arguments; cannot fail.
+    unsafe { libc::gettid() }
 }
 
 /// Sends a signal to one thread of this process.
