@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -697,6 +698,36 @@ fn somebody_who_was_stopped_with_the_lock_stops_no_list() {
 }
 
 hosted! {
+    fn children_of_fork_keep_nobody_out() {
+        let (_dir, registry) = scratch();
+        for number in 0..200 {
+            registry.register(&entry("a", &number.to_string())).expect("register");
+        }
+        let lock = fs::File::open(registry.dir().join(".lock")).expect("open");
+        let done = AtomicBool::new(false);
+        let parent = std::process::id();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    list(&registry);
+                }
+            });
+            for _ in 0..10 {
+                while !os::is_locked(&lock) {
+                    thread::yield_now();
+                }
+                // They live on, with a copy of every descriptor, until this process has ended.
+                os::fork_off(|| {
+                    while std::os::unix::process::parent_id() == parent {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                });
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        registry.register(&entry("c", "d")).expect("register");
+    }
+
     fn the_users_registry_is_below_home() {
         let set = |home: Option<&str>| {
             // SAFETY: the only thread of this host that looks at the environment.

@@ -336,8 +336,7 @@ impl Registry {
         }
     }
 
-    /// The folder's lock, which is given back when it is dropped.
-    fn lock(&self, operation: &'static str, patience: Duration) -> Result<File> {
+    fn lock(&self, operation: &'static str, patience: Duration) -> Result<FolderLock> {
         let fail = |stage| move |errno| Error::system(operation, stage, errno);
         let path = self.folder.join(LOCK);
         let deadline = Instant::now() + patience;
@@ -345,7 +344,7 @@ impl Registry {
             let file = file::open(&path, Open::Keep(0o666)).map_err(fail("open lock"))?;
             if file::lock(&file).map_err(fail("lock"))? {
                 if file::is_named(&file, &path).map_err(fail("lock"))? {
-                    return Ok(file);
+                    return Ok(FolderLock(file));
                 }
             } else if Instant::now() >= deadline {
                 let reason = format!("the lock of {} is held for longer than {patience:?}", self.quoted());
@@ -429,6 +428,16 @@ fn is_entry_name(name: &OsStr) -> bool {
 
 fn subject_of(code: &str, daemon: &str) -> String {
     format!("{code:?}/{daemon:?}")
+}
+
+/// The folder's lock, which is given back when it is dropped.
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Not by the close alone: a child of fork may have a copy.
+        let _ = file::unlock(&self.0);
+    }
 }
 
 /// A file on its way to become an entry. Its writer holds its lock, so that one that a crash has left behind is
