@@ -128,6 +128,37 @@ hosted! {
         server.stop(GUARD).expect("stop");
     }
 
+    fn children_of_fork_keep_neither_the_address_nor_connections() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let parent = std::process::id();
+        let fork = || {
+            // With a copy of every descriptor, until this process has ended.
+            os::fork_off(|| {
+                while std::os::unix::process::parent_id() == parent {
+                    thread::sleep(Duration::from_millis(5));
+                }
+            })
+        };
+        for given in ["127.0.0.1:0".to_owned(), format!("unix:{}/s", dir.path().display())] {
+            let mut address = given;
+            for _ in 0..2 {
+                let server = serve_at(&address);
+                address = server.address();
+                let mut client = (!address.starts_with("unix:")).then(|| Tcp::to(&server));
+                if let Some(client) = &mut client {
+                    client.send("GET /ready HTTP/1.1\r\nhost: x\r\n\r\n");
+                    assert_eq!(client.next().status, 200);
+                }
+                fork();
+                server.stop(GUARD).expect("stop");
+                assert!(client.is_none_or(|mut client| client.rest_bytes().is_empty()), "it has ended");
+                let probe = probe_health(&address, GUARD);
+                assert!(!probe.ok && !probe.reason.contains("no answer"), "{probe:?}");
+            }
+            serve_at(&address).stop(GUARD).expect("stop");
+        }
+    }
+
     fn half_open_and_byte_a_second_clients_stay_open_while_every_request_is_answered() {
         os::raise_file_limit();
         let total = count("half-open and slow connections", 10_000).min(1_000) as usize;

@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -598,6 +599,35 @@ fn a_release_is_not_held_up_by_children_of_fork() {
     assert_eq!(state(&path), (PidState::Alive, Some(own_pid())));
     file.release().expect("release");
     held(&path).release().expect("free");
+}
+
+hosted! {
+    fn a_refused_start_leaves_no_lock_with_children_of_fork() {
+        let (_dir, path) = scratch();
+        fs::write(&path, "somebody's notes").expect("write");
+        let watched = File::open(&path).expect("open");
+        let (done, parent) = (AtomicBool::new(false), std::process::id());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    assert_eq!(refused(&path).0, ErrorKind::Malformed);
+                }
+            });
+            for _ in 0..10 {
+                while !os::is_locked(&watched) {
+                    std::hint::spin_loop();
+                }
+                // They live on, with a copy of every descriptor, until this process has ended.
+                os::fork_off(|| {
+                    while std::os::unix::process::parent_id() == parent {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                });
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        assert_eq!(state(&path), (PidState::Invalid, None));
+    }
 }
 
 #[test]

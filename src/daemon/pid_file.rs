@@ -177,9 +177,12 @@ fn acquire(path: &Path) -> Result<File> {
         }
         // Whoever had it before may have removed it between our open and our lock.
         if file::is_named(&file, path).map_err(|errno| Error::system(ACQUIRE, "look", errno))? {
-            check_content(&file)?;
-            write(&file, path)?;
-            return Ok(file);
+            let taken = check_content(&file).and_then(|()| write(&file, path));
+            if taken.is_err() {
+                // Not by the close alone: children of fork may have copies.
+                let _ = file::unlock(&file);
+            }
+            return taken.map(|()| file);
         }
     }
     Err(Error::new(ErrorKind::Busy, ACQUIRE, "others go on replacing it"))
