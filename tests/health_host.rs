@@ -195,6 +195,50 @@ hosted! {
         }
     }
 
+    fn a_huge_text_of_a_check_is_not_kept_for_each_request_that_waits() {
+        const REQUESTS: usize = 100;
+        let server = serve();
+        let (begun, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(2)));
+        let said = Arc::new(AtomicUsize::new(0));
+        server.add_check("huge", {
+            let said = Arc::clone(&said);
+            move || {
+                said.fetch_add(1, Ordering::SeqCst);
+                Err("x".repeat(8 << 20))
+            }
+        }).expect("add");
+        server.add_check("slow", {
+            let (begun, gate) = (Arc::clone(&begun), Arc::clone(&gate));
+            move || {
+                begun.fetch_add(1, Ordering::SeqCst);
+                gate.wait();
+                Ok(())
+            }
+        }).expect("add");
+        let mut clients: Vec<Tcp> = (0..REQUESTS).map(|_| Tcp::to(&server)).collect();
+        let before = memory_kb("VmRSS");
+        for client in &mut clients {
+            client.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n");
+        }
+        assert_eq!(get(&server, "/ready").status, 200);
+        // A further one has it run again, once what it said is known. Now all wait for the slow one.
+        eventually("it runs again", || {
+            clients.push(Tcp::to(&server));
+            clients.last_mut().expect("pushed").send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n");
+            said.load(Ordering::SeqCst) > 1 && begun.load(Ordering::SeqCst) == 1
+        });
+        assert_eq!(get(&server, "/ready").status, 200);
+        gate.wait();
+        for client in &mut clients {
+            let answer = client.next();
+            assert!(answer.status == 503 && answer.body.len() < 1100, "{answer:?}");
+        }
+        let grown = memory_kb("VmHWM").saturating_sub(before);
+        println!("{REQUESTS} requests: {grown} kB");
+        assert!(grown < 128 * 1024, "{grown} kB");
+        server.stop(GUARD).expect("stop");
+    }
+
     fn a_server_without_descriptors_to_spare_goes_on() {
         let server = serve();
         assert_eq!(get(&server, "/health").status, 200);
