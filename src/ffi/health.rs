@@ -58,7 +58,8 @@ pub struct coreproc_check_answer {
 /// A check: returns 0 when all is well, else any other value, after it has said why with
 /// coreproc_check_answer_reason. It runs on a thread of the library, coreproc-check, for each request that finds
 /// it idle, never twice at once; it may block. It must not throw or longjmp. Inside it, stopping the server that
-/// runs it returns DEADLOCK.
+/// runs it returns DEADLOCK. Its thread blocks all signals, and a program that it starts by fork(2) or
+/// posix_spawn(3) inherits that.
 pub type coreproc_check =
     Option<unsafe extern "C" fn(answer: *mut coreproc_check_answer, user_data: *mut c_void) -> i32>;
 
