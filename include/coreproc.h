@@ -1317,7 +1317,8 @@ coreproc_result coreproc_health_address(struct coreproc_health *health,
 // Stops it: nothing is accepted any more, connections without a request under way are closed at once, and
 // requests under way are waited for up to `timeout_ms` (-1: for ever); then they are cut, which is TIMED_OUT.
 // In every case nothing listens and no connection is open afterwards. Stopping what does not run is fine. A
-// check that runs past its time limit is not waited for. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
+// check that runs past its time limit is not waited for. One that another thread is starting is waited for up to
+// `timeout_ms`, too; then it goes on, which is TIMED_OUT. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
 // DEADLOCK inside one of its checks or any callback, PANIC.
 coreproc_result coreproc_health_stop(struct coreproc_health *health,
                                      int64_t timeout_ms,

@@ -195,6 +195,29 @@ hosted! {
         }
     }
 
+    fn a_start_that_takes_long_holds_up_no_other_call() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let folder = std::fs::File::open(dir.path()).expect("open");
+        folder.lock().expect("lock");
+        let address = format!("unix:{}/s", dir.path().display());
+        let server = HealthServer::new(&address, HealthOptions::default());
+        thread::scope(|scope| {
+            // It waits for the folder, as for somebody else's start.
+            let start = scope.spawn(|| server.start());
+            eventually("it has the folder open", || {
+                fds().values().filter(|path| path.as_str() == dir.path().to_str().expect("UTF-8")).count() > 1
+            });
+            assert_eq!(server.address(), address);
+            assert_eq!(kind_of(server.start()), ErrorKind::InvalidState);
+            assert_eq!(kind_of(server.stop(Duration::ZERO)), ErrorKind::TimedOut);
+            assert!(!start.is_finished());
+            folder.unlock().expect("unlock");
+            start.join().expect("thread").expect("start");
+        });
+        assert!(probe_health(&address, GUARD).ok);
+        server.stop(GUARD).expect("stop");
+    }
+
     fn a_huge_text_of_a_check_is_not_kept_for_each_request_that_waits() {
         const REQUESTS: usize = 100;
         let server = serve();

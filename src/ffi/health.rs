@@ -294,7 +294,8 @@ pub unsafe extern "C" fn coreproc_health_address(
 /// Stops it: nothing is accepted any more, connections without a request under way are closed at once, and
 /// requests under way are waited for up to `timeout_ms` (-1: for ever); then they are cut, which is TIMED_OUT.
 /// In every case nothing listens and no connection is open afterwards. Stopping what does not run is fine. A
-/// check that runs past its time limit is not waited for. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
+/// check that runs past its time limit is not waited for. One that another thread is starting is waited for up to
+/// `timeout_ms`, too; then it goes on, which is TIMED_OUT. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
 /// DEADLOCK inside one of its checks or any callback, PANIC.
 ///
 /// # Safety
