@@ -755,7 +755,14 @@ hosted! {
         os::set_umask(0);
         let registry = Registry::new(dir.path().join("core/daemons"));
         registry.register(&entry("a", "b")).expect("register");
-        for (made, mode) in [("core", 0o755), ("core/daemons", 0o755), ("core/daemons/a-b.json", 0o644)] {
+        let made = [
+            ("core", 0o755),
+            ("core/daemons", 0o755),
+            ("core/daemons/a-b.json", 0o644),
+            // Nor for others to lock, who could keep it.
+            ("core/daemons/.lock", 0o660),
+        ];
+        for (made, mode) in made {
             let metadata = dir.path().join(made).metadata().expect("metadata");
             assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{made}");
         }

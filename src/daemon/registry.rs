@@ -341,7 +341,8 @@ impl Registry {
         let path = self.folder.join(LOCK);
         let deadline = Instant::now() + patience;
         loop {
-            let file = file::open(&path, Open::Keep(0o666)).map_err(fail("open lock"))?;
+            // Who may read it could hold everybody up with a read lock.
+            let file = file::open(&path, Open::Keep(0o660)).map_err(fail("open lock"))?;
             if file::lock(&file).map_err(fail("lock"))? {
                 if file::is_named(&file, &path).map_err(fail("lock"))? {
                     return Ok(FolderLock(file));
