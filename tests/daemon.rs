@@ -687,6 +687,15 @@ hosted! {
         daemon.run().expect("run");
     }
 
+    fn without_time_a_stop_does_not_wait_for_the_disk() {
+        let scratch = Scratch::new();
+        let daemon = Daemon::new(DaemonOptions { shutdown_timeout: Duration::ZERO, ..scratch.options() });
+        daemon.start().expect("start");
+        seccomp::install_everywhere(&[seccomp::refuse(libc::SYS_fsync, libc::EIO)]);
+        daemon.stop().expect("stop");
+        scratch.assert_nothing_is_there();
+    }
+
     fn a_handler_that_is_put_back_after_its_daemon_has_gone_swallows_nothing() {
         catch(libc::SIGTERM, note);
         let daemon = Daemon::new(DaemonOptions::default());

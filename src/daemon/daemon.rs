@@ -336,7 +336,7 @@ impl Drop for Inner {
             self.health = None;
             drop(holdings.pid_file);
             if let Some((registry, entry)) = holdings.registered {
-                // Without waiting for the folder's lock; the entry ends with this process anyway.
+                // Without waiting for the folder's lock or the disk; the entry ends with this process anyway.
                 let _ = registry.unregister_own_within(&entry, Duration::ZERO);
             }
         }
