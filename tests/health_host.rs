@@ -218,6 +218,22 @@ hosted! {
         server.stop(GUARD).expect("stop");
     }
 
+    fn a_socket_file_in_a_deep_folder_is_served_by_its_short_name() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let deep = dir.path().join("x".repeat(100)).join("y".repeat(100));
+        std::fs::create_dir_all(&deep).expect("mkdir");
+        std::env::set_current_dir(&deep).expect("chdir");
+        // What a server that was killed leaves.
+        drop(std::os::unix::net::UnixListener::bind("s").expect("bind"));
+        let server = serve_at("unix:s");
+        assert_eq!(server.address(), "unix:s");
+        assert!(probe_health("unix:s", GUARD).ok);
+        assert_eq!(kind_of(serve_at_fails("unix:s")), ErrorKind::Busy);
+        std::env::set_current_dir("/").expect("chdir");
+        server.stop(GUARD).expect("stop");
+        assert!(!deep.join("s").exists());
+    }
+
     fn a_huge_text_of_a_check_is_not_kept_for_each_request_that_waits() {
         const REQUESTS: usize = 100;
         let server = serve();
