@@ -102,7 +102,8 @@ mod http {
             let probe = probe_health(&address, GUARD);
             assert!(probe.reason.len() < 1200 && !probe.reason.contains(char::is_control), "{probe:?}");
             assert!(!probe.ok || bytes.starts_with(b"HTTP/1."), "{probe:?}");
-            assert!(!probe.reason.starts_with("no answer within"), "{probe:?}");
+            // A body may say so as well.
+            assert!(probe.ok || !probe.reason.starts_with("no answer within"), "{probe:?}");
             serving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
