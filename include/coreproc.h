@@ -11,8 +11,8 @@
 //
 // Threads. Services, processes and subscriptions are reference-counted and may be used from any thread at
 // once. Commands are builders and belong to one thread at a time. In a child of fork() every call returns
-// COREPROC_FORKED. The library installs no signal handler; its threads are called coreproc-*, and block all
-// signals.
+// COREPROC_FORKED. The library installs no signal handler, unless coreproc_daemon_stop_on_signals asks for it; its
+// threads are called coreproc-*, and block all signals.
 //
 // Times are milliseconds (`_ms`; a timeout of -1 waits for ever, 0 only looks) or nanoseconds (`_ns`).
 // Link with pkg-config: cc main.c $(pkg-config --cflags --libs coreproc)
@@ -605,7 +605,8 @@ typedef struct coreproc_health_options {
 // A check: returns 0 when all is well, else any other value, after it has said why with
 // coreproc_check_answer_reason. It runs on a thread of the library, coreproc-check, for each request that finds
 // it idle, never twice at once; it may block. It must not throw or longjmp. Inside it, stopping the server that
-// runs it returns DEADLOCK.
+// runs it returns DEADLOCK. Its thread blocks all signals, and a program that it starts by fork(2) or
+// posix_spawn(3) inherits that.
 typedef int32_t (*coreproc_check)(struct coreproc_check_answer *answer, void *user_data);
 
 // What a daemon has. Zero is the default, or nothing, everywhere. All of it is copied.
@@ -1175,8 +1176,8 @@ coreproc_result coreproc_pid_file_new(const char *path,
 // Takes the file for this process: makes it, with the folders above, or takes over a stale one, and writes the
 // PID. Of many that start at once exactly one gets it. Thread-safe. Errors: BUSY, with the PID, while a daemon
 // that lives has it; INVALID_STATE while this handle has; INVALID_ARGUMENT for a symbolic link, a directory, or
-// anything else that is no plain file; PERMISSION_DENIED also for another user's file, and for a folder that
-// everybody may write and that is not sticky; MALFORMED for a file that holds something else than a PID, which
+// anything else that is no plain file; PERMISSION_DENIED also for another user's file, and for a folder on the way
+// to it that everybody may write and that is not sticky; MALFORMED for a file that holds something else than a PID, which
 // is left as it is; NOT_FOUND, SYSTEM (open(2), fcntl(2), write(2)).
 coreproc_result coreproc_pid_file_acquire(struct coreproc_pid_file *pid_file,
                                           struct coreproc_error **err);
@@ -1337,7 +1338,8 @@ coreproc_result coreproc_health_address(struct coreproc_health *health,
 // Stops it: nothing is accepted any more, connections without a request under way are closed at once, and
 // requests under way are waited for up to `timeout_ms` (-1: for ever); then they are cut, which is TIMED_OUT.
 // In every case nothing listens and no connection is open afterwards. Stopping what does not run is fine. A
-// check that runs past its time limit is not waited for. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
+// check that runs past its time limit is not waited for. One that another thread is starting is waited for up to
+// `timeout_ms`, too; then it goes on, which is TIMED_OUT. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
 // DEADLOCK inside one of its checks or any callback, PANIC.
 coreproc_result coreproc_health_stop(struct coreproc_health *health,
                                      int64_t timeout_ms,
@@ -1421,7 +1423,8 @@ coreproc_result coreproc_daemon_request_stop(struct coreproc_daemon *daemon,
 // after one that failed are taken all the same. One that is being stopped is waited for, and gives the same
 // result; one that does not run is fine. Afterwards signals do what they did before
 // coreproc_daemon_stop_on_signals. Thread-safe. Errors: the message has those of all steps that failed, the
-// result is the first's (TIMED_OUT when requests were cut); DEADLOCK inside one of its checks or any callback.
+// result is the first's (TIMED_OUT when requests were cut); TIMED_OUT also for one that is still being started
+// when the time is over, of which a stop is then requested; DEADLOCK inside one of its checks or any callback.
 coreproc_result coreproc_daemon_stop(struct coreproc_daemon *daemon,
                                      struct coreproc_error **err);
 

@@ -44,8 +44,8 @@ mod http {
 
     use crate::{HealthOptions, HealthServer, probe_health};
 
-    /// Nothing here takes long; what takes longer hangs.
-    const GUARD: Duration = Duration::from_secs(5);
+    /// Nothing here takes long; what takes longer hangs. A thread's first turn on a busy machine may take seconds.
+    const GUARD: Duration = Duration::from_secs(60);
 
     /// Bytes for the health server (an even first byte) or for its client (an odd one). The server answers with
     /// a status it knows, or not at all, and answers the next one; the client's reason is one short line.
@@ -102,7 +102,8 @@ mod http {
             let probe = probe_health(&address, GUARD);
             assert!(probe.reason.len() < 1200 && !probe.reason.contains(char::is_control), "{probe:?}");
             assert!(!probe.ok || bytes.starts_with(b"HTTP/1."), "{probe:?}");
-            assert!(!probe.reason.starts_with("no answer within"), "{probe:?}");
+            // A body may say so as well.
+            assert!(probe.ok || !probe.reason.starts_with("no answer within"), "{probe:?}");
             serving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }

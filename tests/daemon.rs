@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -275,6 +275,42 @@ fn a_request_before_the_start_is_kept_for_the_run() {
     daemon.stop().expect("stop");
 }
 
+/// A start that is held up at its last step, by the registry's lock, with its health server up.
+fn with_a_start_under_way(daemon: &Daemon, scratch: &Scratch, meanwhile: impl FnOnce()) -> coreproc::Result<()> {
+    use std::os::fd::AsRawFd;
+    std::fs::create_dir(scratch.registry().dir()).expect("mkdir");
+    let lock = std::fs::File::create(scratch.registry().dir().join(".lock")).expect("create");
+    assert!(os::lock_file(lock.as_raw_fd()));
+    thread::scope(|scope| {
+        let start = scope.spawn(|| daemon.start());
+        eventually("its server is up", || is_answered(&daemon.health_address()));
+        meanwhile();
+        assert!(!start.is_finished(), "it was waited for");
+        drop(lock);
+        start.join().expect("thread")
+    })
+}
+
+#[test]
+fn whoever_only_looks_does_not_wait_for_a_start() {
+    let scratch = Scratch::new();
+    let daemon = scratch.daemon();
+    let look = || assert_eq!(kind_of(daemon.wait_for_stop_request(Some(Duration::ZERO))), ErrorKind::TimedOut);
+    with_a_start_under_way(&daemon, &scratch, look).expect("start");
+    daemon.stop().expect("stop");
+}
+
+#[test]
+fn a_stop_waits_for_a_start_no_longer_than_it_may_take_and_is_remembered() {
+    let scratch = Scratch::new();
+    let daemon = Daemon::new(DaemonOptions { shutdown_timeout: Duration::from_millis(1), ..scratch.options() });
+    let stop = || assert_eq!(kind_of(daemon.stop()), ErrorKind::TimedOut);
+    with_a_start_under_way(&daemon, &scratch, stop).expect("start");
+    daemon.wait_for_stop_request(Some(Duration::ZERO)).expect("requested");
+    daemon.stop().expect("stop");
+    scratch.assert_nothing_is_there();
+}
+
 #[test]
 fn readiness_is_what_the_program_says_while_it_runs() {
     let scratch = Scratch::new();
@@ -499,6 +535,14 @@ extern "C" fn note(_: libc::c_int) {
     CAUGHT.fetch_add(1, Ordering::SeqCst);
 }
 
+/// The handler that another one was installed over.
+static FOUND: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn note_and_pass_on(signal: libc::c_int) {
+    note(signal);
+    os::call_handler(FOUND.load(Ordering::SeqCst), signal);
+}
+
 /// The library's thread for signals, once it has its name, and a field of its status.
 fn signal_thread(field: &str) -> (u32, String) {
     let mut found = None;
@@ -641,6 +685,40 @@ hosted! {
         assert_eq!(kind_of(daemon.wait_for_stop_request(Some(Duration::ZERO))), ErrorKind::TimedOut, "the parent's");
         send(libc::SIGTERM);
         daemon.run().expect("run");
+    }
+
+    fn without_time_a_stop_does_not_wait_for_the_disk() {
+        let scratch = Scratch::new();
+        let daemon = Daemon::new(DaemonOptions { shutdown_timeout: Duration::ZERO, ..scratch.options() });
+        daemon.start().expect("start");
+        seccomp::install_everywhere(&[seccomp::refuse(libc::SYS_fsync, libc::EIO)]);
+        daemon.stop().expect("stop");
+        scratch.assert_nothing_is_there();
+    }
+
+    fn a_handler_that_is_put_back_after_its_daemon_has_gone_swallows_nothing() {
+        catch(libc::SIGTERM, note);
+        let daemon = Daemon::new(DaemonOptions::default());
+        daemon.stop_on_signals().expect("signals");
+        // As one who saves what there is, and puts it back when it is done.
+        let saved = os::swap_action(libc::SIGTERM, None);
+        drop(daemon);
+        os::swap_action(libc::SIGTERM, Some(saved));
+        for round in 1..3 {
+            send(libc::SIGTERM);
+            eventually("the host's own is called", || CAUGHT.load(Ordering::SeqCst) == round);
+        }
+    }
+
+    fn a_handler_that_calls_the_one_of_a_daemon_that_has_gone_is_called_once() {
+        let daemon = Daemon::new(DaemonOptions::default());
+        daemon.stop_on_signals().expect("signals");
+        FOUND.store(os::swap_action(libc::SIGTERM, None).sa_sigaction, Ordering::SeqCst);
+        catch(libc::SIGTERM, note_and_pass_on);
+        drop(daemon);
+        // Here and now, and so would be what the handler sends.
+        os::kill_thread(os::own_thread(), libc::SIGTERM);
+        assert_eq!(CAUGHT.load(Ordering::SeqCst), 1);
     }
 
     fn signals_that_race_with_listening_and_restoring_hurt_nobody() {

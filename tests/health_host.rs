@@ -128,6 +128,37 @@ hosted! {
         server.stop(GUARD).expect("stop");
     }
 
+    fn children_of_fork_keep_neither_the_address_nor_connections() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let parent = std::process::id();
+        let fork = || {
+            // With a copy of every descriptor, until this process has ended.
+            os::fork_off(|| {
+                while std::os::unix::process::parent_id() == parent {
+                    thread::sleep(Duration::from_millis(5));
+                }
+            })
+        };
+        for given in ["127.0.0.1:0".to_owned(), format!("unix:{}/s", dir.path().display())] {
+            let mut address = given;
+            for _ in 0..2 {
+                let server = serve_at(&address);
+                address = server.address();
+                let mut client = (!address.starts_with("unix:")).then(|| Tcp::to(&server));
+                if let Some(client) = &mut client {
+                    client.send("GET /ready HTTP/1.1\r\nhost: x\r\n\r\n");
+                    assert_eq!(client.next().status, 200);
+                }
+                fork();
+                server.stop(GUARD).expect("stop");
+                assert!(client.is_none_or(|mut client| client.rest_bytes().is_empty()), "it has ended");
+                let probe = probe_health(&address, GUARD);
+                assert!(!probe.ok && !probe.reason.contains("no answer"), "{probe:?}");
+            }
+            serve_at(&address).stop(GUARD).expect("stop");
+        }
+    }
+
     fn half_open_and_byte_a_second_clients_stay_open_while_every_request_is_answered() {
         os::raise_file_limit();
         let total = count("half-open and slow connections", 10_000).min(1_000) as usize;
@@ -162,6 +193,89 @@ hosted! {
         for connection in &mut slow {
             assert!(connection.rest_bytes().is_empty());
         }
+    }
+
+    fn a_start_that_takes_long_holds_up_no_other_call() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let folder = std::fs::File::open(dir.path()).expect("open");
+        folder.lock().expect("lock");
+        let address = format!("unix:{}/s", dir.path().display());
+        let server = HealthServer::new(&address, HealthOptions::default());
+        thread::scope(|scope| {
+            // It waits for the folder, as for somebody else's start.
+            let start = scope.spawn(|| server.start());
+            eventually("it has the folder open", || {
+                fds().values().filter(|path| path.as_str() == dir.path().to_str().expect("UTF-8")).count() > 1
+            });
+            assert_eq!(server.address(), address);
+            assert_eq!(kind_of(server.start()), ErrorKind::InvalidState);
+            assert_eq!(kind_of(server.stop(Duration::ZERO)), ErrorKind::TimedOut);
+            assert!(!start.is_finished());
+            folder.unlock().expect("unlock");
+            start.join().expect("thread").expect("start");
+        });
+        assert!(probe_health(&address, GUARD).ok);
+        server.stop(GUARD).expect("stop");
+    }
+
+    fn a_socket_file_in_a_deep_folder_is_served_by_its_short_name() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let deep = dir.path().join("x".repeat(100)).join("y".repeat(100));
+        std::fs::create_dir_all(&deep).expect("mkdir");
+        std::env::set_current_dir(&deep).expect("chdir");
+        // What a server that was killed leaves.
+        drop(std::os::unix::net::UnixListener::bind("s").expect("bind"));
+        let server = serve_at("unix:s");
+        assert_eq!(server.address(), "unix:s");
+        assert!(probe_health("unix:s", GUARD).ok);
+        assert_eq!(kind_of(serve_at_fails("unix:s")), ErrorKind::Busy);
+        std::env::set_current_dir("/").expect("chdir");
+        server.stop(GUARD).expect("stop");
+        assert!(!deep.join("s").exists());
+    }
+
+    fn a_huge_text_of_a_check_is_not_kept_for_each_request_that_waits() {
+        const REQUESTS: usize = 100;
+        let server = serve();
+        let (begun, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(2)));
+        let said = Arc::new(AtomicUsize::new(0));
+        server.add_check("huge", {
+            let said = Arc::clone(&said);
+            move || {
+                said.fetch_add(1, Ordering::SeqCst);
+                Err("x".repeat(8 << 20))
+            }
+        }).expect("add");
+        server.add_check("slow", {
+            let (begun, gate) = (Arc::clone(&begun), Arc::clone(&gate));
+            move || {
+                begun.fetch_add(1, Ordering::SeqCst);
+                gate.wait();
+                Ok(())
+            }
+        }).expect("add");
+        let mut clients: Vec<Tcp> = (0..REQUESTS).map(|_| Tcp::to(&server)).collect();
+        let before = memory_kb("VmRSS");
+        for client in &mut clients {
+            client.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n");
+        }
+        assert_eq!(get(&server, "/ready").status, 200);
+        // A further one has it run again, once what it said is known. Now all wait for the slow one.
+        eventually("it runs again", || {
+            clients.push(Tcp::to(&server));
+            clients.last_mut().expect("pushed").send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n");
+            said.load(Ordering::SeqCst) > 1 && begun.load(Ordering::SeqCst) == 1
+        });
+        assert_eq!(get(&server, "/ready").status, 200);
+        gate.wait();
+        for client in &mut clients {
+            let answer = client.next();
+            assert!(answer.status == 503 && answer.body.len() < 1100, "{answer:?}");
+        }
+        let grown = memory_kb("VmHWM").saturating_sub(before);
+        println!("{REQUESTS} requests: {grown} kB");
+        assert!(grown < 128 * 1024, "{grown} kB");
+        server.stop(GUARD).expect("stop");
     }
 
     fn a_server_without_descriptors_to_spare_goes_on() {

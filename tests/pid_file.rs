@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -109,6 +110,21 @@ fn folders_above_are_made() {
     assert!(dir.path().join("a/b/c").is_dir());
 }
 
+hosted! {
+    /// As daemons have it that want nothing but their own modes.
+    fn folders_are_made_for_their_owner_alone_to_write_without_a_umask() {
+        let (dir, _) = scratch();
+        os::set_umask(0);
+        let path = dir.path().join("run/sub/it.pid");
+        let _file = held(&path);
+        for made in ["run", "run/sub"] {
+            let mode = dir.path().join(made).metadata().expect("metadata").mode();
+            assert_eq!(mode & 0o7777, 0o755, "{made}");
+        }
+        assert_eq!(path.metadata().expect("metadata").mode() & 0o7777, 0o644);
+    }
+}
+
 #[test]
 fn a_folder_that_is_a_file_is_said_to_be_one() {
     let (dir, path) = scratch();
@@ -198,6 +214,26 @@ fn a_folder_that_everybody_may_write_is_refused_unless_it_is_sticky() {
     assert!(!path.exists());
     mode(0o1777);
     held(&path).release().expect("release");
+}
+
+#[test]
+fn folders_above_count_as_well_also_behind_a_link() {
+    let (dir, _) = scratch();
+    let (above, below) = (dir.path().join("above"), dir.path().join("above/below"));
+    fs::create_dir_all(&below).expect("mkdir");
+    let link = dir.path().join("link");
+    symlink(&below, &link).expect("symlink");
+    let mode = |mode| fs::set_permissions(&above, Permissions::from_mode(mode)).expect("chmod");
+    for path in [below.join("it.pid"), link.join("it.pid")] {
+        // Whoever may write it may put a folder of theirs in the place of the one below.
+        mode(0o777);
+        let (kind, text) = refused(&path);
+        assert!(kind == ErrorKind::PermissionDenied && text.contains("above\" may be written by everybody"), "{text}");
+        mode(0o1777);
+        held(&path).release().expect("release");
+        mode(0o755);
+        held(&path).release().expect("release");
+    }
 }
 
 #[test]
@@ -565,6 +601,35 @@ fn a_release_is_not_held_up_by_children_of_fork() {
     held(&path).release().expect("free");
 }
 
+hosted! {
+    fn a_refused_start_leaves_no_lock_with_children_of_fork() {
+        let (_dir, path) = scratch();
+        fs::write(&path, "somebody's notes").expect("write");
+        let watched = File::open(&path).expect("open");
+        let (done, parent) = (AtomicBool::new(false), std::process::id());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    assert_eq!(refused(&path).0, ErrorKind::Malformed);
+                }
+            });
+            for _ in 0..10 {
+                while !os::is_locked(&watched) {
+                    std::hint::spin_loop();
+                }
+                // They live on, with a copy of every descriptor, until this process has ended.
+                os::fork_off(|| {
+                    while std::os::unix::process::parent_id() == parent {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                });
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        assert_eq!(state(&path), (PidState::Invalid, None));
+    }
+}
+
 #[test]
 fn a_file_that_somebody_removed_or_replaced_is_left_to_its_new_owner() {
     let (_dir, path) = scratch();
@@ -579,6 +644,34 @@ fn a_file_that_somebody_removed_or_replaced_is_left_to_its_new_owner() {
     assert_eq!(state(&path), (PidState::Alive, Some(own_pid())));
     second.release().expect("release");
     assert!(!path.exists());
+}
+
+#[test]
+fn a_file_that_was_given_another_name_is_nobodys_after_the_release() {
+    let (dir, path) = scratch();
+    let other = dir.path().join("other.pid");
+    for give in [|from: &Path, to: &Path| fs::rename(from, to), |from: &Path, to: &Path| fs::hard_link(from, to)] {
+        let file = held(&path);
+        give(&path, &other).expect("another name");
+        file.release().expect("release");
+        // This process lives on.
+        assert_eq!(state(&other), (PidState::Invalid, None));
+        assert_eq!(state(&path), (PidState::Missing, None));
+        fs::remove_file(&other).expect("remove");
+    }
+}
+
+#[test]
+fn a_read_lock_is_no_daemon_and_is_said_to_be_in_the_way() {
+    let (_dir, path) = scratch();
+    fs::write(&path, NOBODY.to_string()).expect("write");
+    let reader = File::open(&path).expect("open");
+    os::lock_for_reading(&reader);
+    let (kind, text) = refused(&path);
+    assert!(kind == ErrorKind::Busy && text.contains("another process has a read lock"), "{text}");
+    assert_eq!(state(&path), (PidState::Dead, Some(NOBODY)));
+    drop(reader);
+    held(&path).release().expect("release");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -337,6 +338,47 @@ fn what_is_no_entry_is_set_aside_and_reported() {
 }
 
 #[test]
+fn a_name_of_full_length_is_set_aside_as_well() {
+    let (_dir, registry) = scratch();
+    fs::create_dir(registry.dir()).expect("mkdir");
+    // As the Go module may name them: our own are shorter.
+    let name = format!("{}-a.json", "n".repeat(255 - "-a.json".len()));
+    for end in [".bad", ".bad2"] {
+        put(&registry, &name, "junk");
+        let problems = registry.list().expect("list").problems;
+        let to = registry.dir().join(format!("{}{end}", &name[..255 - end.len()]));
+        assert_eq!(problems[0].moved_to.as_ref(), Some(&to));
+        assert_eq!(fs::read_to_string(to).expect("read"), "junk");
+    }
+    assert_eq!(registry.list().expect("list").problems, []);
+}
+
+#[test]
+fn files_that_have_long_been_empty_hold_up_nobody() {
+    let (_dir, registry) = scratch();
+    registry.register(&entry("a", "b")).expect("register");
+    // As a full disk leaves them. To look at each for a while takes longer than the patience with the lock.
+    const FILES: usize = 300;
+    for number in 0..FILES {
+        let path = registry.dir().join(format!("empty-{number}.json"));
+        fs::File::create(path)
+            .expect("create")
+            .set_modified(started_at(1_700_000_000).expect("a time"))
+            .expect("utimes");
+    }
+    let lock = fs::File::open(registry.dir().join(".lock")).expect("open");
+    let problems = thread::scope(|scope| {
+        let listing = scope.spawn(|| registry.list().expect("list").problems);
+        while !listing.is_finished() && !os::is_locked(&lock) {
+            thread::yield_now();
+        }
+        registry.register(&entry("c", "d")).expect("register");
+        listing.join().expect("join")
+    });
+    assert_eq!(problems.len(), FILES);
+}
+
+#[test]
 fn fields_of_others_are_nobodys_business_however_deep() {
     let (_dir, registry) = scratch();
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
@@ -656,6 +698,36 @@ fn somebody_who_was_stopped_with_the_lock_stops_no_list() {
 }
 
 hosted! {
+    fn children_of_fork_keep_nobody_out() {
+        let (_dir, registry) = scratch();
+        for number in 0..200 {
+            registry.register(&entry("a", &number.to_string())).expect("register");
+        }
+        let lock = fs::File::open(registry.dir().join(".lock")).expect("open");
+        let done = AtomicBool::new(false);
+        let parent = std::process::id();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    list(&registry);
+                }
+            });
+            for _ in 0..10 {
+                while !os::is_locked(&lock) {
+                    thread::yield_now();
+                }
+                // They live on, with a copy of every descriptor, until this process has ended.
+                os::fork_off(|| {
+                    while std::os::unix::process::parent_id() == parent {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                });
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        registry.register(&entry("c", "d")).expect("register");
+    }
+
     fn the_users_registry_is_below_home() {
         let set = |home: Option<&str>| {
             // SAFETY: the only thread of this host that looks at the environment.
@@ -675,6 +747,25 @@ hosted! {
         assert_eq!(kind_of(Registry::default_dir()), ErrorKind::NotFound);
         set(None);
         assert_eq!(kind_of(Registry::default_dir()), ErrorKind::NotFound);
+    }
+
+    fn a_folder_is_made_for_its_owner_alone_to_write_without_a_umask() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("tempdir");
+        os::set_umask(0);
+        let registry = Registry::new(dir.path().join("core/daemons"));
+        registry.register(&entry("a", "b")).expect("register");
+        let made = [
+            ("core", 0o755),
+            ("core/daemons", 0o755),
+            ("core/daemons/a-b.json", 0o644),
+            // Nor for others to lock, who could keep it.
+            ("core/daemons/.lock", 0o660),
+        ];
+        for (made, mode) in made {
+            let metadata = dir.path().join(made).metadata().expect("metadata");
+            assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{made}");
+        }
     }
 
     fn a_relative_folder_is_the_same_after_a_change_of_directory() {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::entry::DaemonEntry;
 use super::health::{HealthOptions, HealthServer};
-use super::life::{Holdings, Life, Phase, Requested, StopHandle};
+use super::life::{Holdings, Life, Meant, Phase, Requested, StopHandle};
 use super::pid_file::PidFile;
 use super::registry::{PATIENCE, Registry};
 use super::{names, signals};
@@ -168,13 +168,19 @@ impl Daemon {
     /// [`stop_on_signals`](Daemon::stop_on_signals).
     ///
     /// # Errors
-    /// Of all steps that failed, in one text, with the kind of the first; [`ErrorKind::Deadlock`] inside one of its
+    /// Of all steps that failed, in one text, with the kind of the first; [`ErrorKind::TimedOut`] also for one that
+    /// is still being started when the time is over, of which a stop is then requested; [`ErrorKind::Deadlock`] inside one of its
     /// checks or any callback, where [`request_stop`](Daemon::request_stop) is right.
     pub fn stop(&self) -> Result<()> {
+        self.stop_meant(Meant::Now)
+    }
+
+    fn stop_meant(&self, meant: Meant) -> Result<()> {
         fork::check(STOP)?;
         self.refuse_in_callback(STOP)?;
-        let deadline = Instant::now().checked_add(self.0.options.shutdown_timeout);
-        let (step, holdings) = match self.0.life.begin_stop() {
+        let time = self.0.options.shutdown_timeout;
+        let deadline = Instant::now().checked_add(time);
+        let (step, holdings) = match self.0.life.begin_stop(STOP, meant, Deadline::after(Some(time))) {
             Ok(begun) => begun,
             Err(outcome) => return outcome,
         };
@@ -214,7 +220,8 @@ impl Daemon {
     pub fn run(&self) -> Result<()> {
         match self.wait(RUN, Deadline::after(None))? {
             Requested::Stopped(outcome) => outcome,
-            Requested::Now | Requested::NotYet => self.stop(),
+            Requested::Now(meant) => self.stop_meant(meant),
+            Requested::NotYet => self.stop(),
         }
     }
 
@@ -228,7 +235,7 @@ impl Daemon {
         const OPERATION: &str = "wait for stop request";
         match self.wait(OPERATION, Deadline::after(timeout))? {
             Requested::NotYet => Err(Error::new(ErrorKind::TimedOut, OPERATION, "none came in time")),
-            Requested::Now | Requested::Stopped(_) => Ok(()),
+            Requested::Now(_) | Requested::Stopped(_) => Ok(()),
         }
     }
 
@@ -329,7 +336,7 @@ impl Drop for Inner {
             self.health = None;
             drop(holdings.pid_file);
             if let Some((registry, entry)) = holdings.registered {
-                // Without waiting for the folder's lock; the entry ends with this process anyway.
+                // Without waiting for the folder's lock or the disk; the entry ends with this process anyway.
                 let _ = registry.unregister_own_within(&entry, Duration::ZERO);
             }
         }

@@ -1,6 +1,7 @@
 //! The states of a daemon, and those who wait for them.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::entry::DaemonEntry;
 use super::pid_file::PidFile;
@@ -74,8 +75,12 @@ impl Life {
         self.0.changed.notify_all();
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, left: Option<Duration>) -> MutexGuard<'a, State> {
+        let changed = &self.0.changed;
+        match left {
+            None => changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(left) => changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+        }
     }
 
     /// From idle to starting; back to idle if the step that this gives is dropped without an outcome.
@@ -94,10 +99,21 @@ impl Life {
     }
 
     /// From running to stopping, with what there is to be given back; or the outcome of the stop that somebody else
-    /// was at; or None for a daemon that does not run. One that is being started is waited for.
-    pub(super) fn begin_stop(&self) -> std::result::Result<(Step<'_>, Holdings), Result<()>> {
+    /// was at; or Ok for a daemon that does not run. One that is being started is waited for; past the deadline, a stop
+    /// is requested of it.
+    pub(super) fn begin_stop(
+        &self,
+        operation: &'static str,
+        meant: Meant,
+        deadline: Deadline,
+    ) -> std::result::Result<(Step<'_>, Holdings), Result<()>> {
         let mut state = self.state();
         loop {
+            if let Meant::Run(run) = meant
+                && run != state.stops
+            {
+                return Err(state.last_stop.clone());
+            }
             match &mut state.phase {
                 Phase::Idle => return Err(Ok(())),
                 Phase::Running(holdings) => {
@@ -108,11 +124,19 @@ impl Life {
                 Phase::Stopping => {
                     let stops = state.stops;
                     while state.stops == stops {
-                        state = self.wait(state);
+                        state = self.wait(state, None);
                     }
                     return Err(state.last_stop.clone());
                 }
-                Phase::Starting => state = self.wait(state),
+                Phase::Starting => match deadline.left() {
+                    Some(Duration::ZERO) => {
+                        state.stop_requested = true;
+                        self.0.changed.notify_all();
+                        let why = "is still being started; a stop is requested";
+                        return Err(Err(Error::new(ErrorKind::TimedOut, operation, why)));
+                    }
+                    left => state = self.wait(state, left),
+                },
             }
         }
     }
@@ -120,32 +144,37 @@ impl Life {
     /// Waits until a stop is requested or somebody has begun one; the outcome, if that one is over.
     pub(super) fn wait_for_request(&self, operation: &'static str, deadline: Deadline) -> Result<Requested> {
         let mut state = self.state();
-        while matches!(state.phase, Phase::Starting) {
-            state = self.wait(state);
-        }
-        if matches!(state.phase, Phase::Idle) {
-            return Err(Error::new(ErrorKind::InvalidState, operation, "is not started"));
-        }
         let stops = state.stops;
         loop {
             if state.stops != stops {
                 return Ok(Requested::Stopped(state.last_stop.clone()));
             }
-            if state.stop_requested || matches!(state.phase, Phase::Stopping) {
-                return Ok(Requested::Now);
+            match state.phase {
+                Phase::Idle => return Err(Error::new(ErrorKind::InvalidState, operation, "is not started")),
+                Phase::Running(_) if state.stop_requested => return Ok(Requested::Now(Meant::Run(stops))),
+                Phase::Stopping => return Ok(Requested::Now(Meant::Run(stops))),
+                Phase::Starting | Phase::Running(_) => {}
             }
             state = match deadline.left() {
-                None => self.wait(state),
-                Some(left) if left.is_zero() => return Ok(Requested::NotYet),
-                Some(left) => self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(Duration::ZERO) => return Ok(Requested::NotYet),
+                left => self.wait(state, left),
             };
         }
     }
 }
 
+/// Which run of the daemon a stop is for.
+#[derive(Clone, Copy)]
+pub(super) enum Meant {
+    /// Whichever it is in.
+    Now,
+    /// The one before which it was stopped so often: a later one, which somebody may have started meanwhile, goes on.
+    Run(u64),
+}
+
 /// What became of a wait for a request to stop.
 pub(super) enum Requested {
-    Now,
+    Now(Meant),
     NotYet,
     Stopped(Result<()>),
 }
@@ -182,5 +211,31 @@ impl Drop for Step<'_> {
                 state.phase = Phase::Idle;
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOK: Deadline = Deadline::LOOK;
+
+    fn start(life: &Life) {
+        life.begin_start("start").expect("idle").started(Holdings::default());
+    }
+
+    #[test]
+    fn a_run_that_was_asked_to_stop_does_not_stop_its_successor() {
+        let life = Life::new();
+        start(&life);
+        life.stop_handle().request_stop();
+        let Ok(Requested::Now(meant)) = life.wait_for_request("run", LOOK) else { panic!("not requested") };
+        // Somebody else is faster, and starts it again.
+        let Ok((step, _)) = life.begin_stop("stop", Meant::Now, LOOK) else { panic!("not running") };
+        step.stopped(Err(Error::new(ErrorKind::System, "stop", "of the first run")));
+        start(&life);
+        let Err(Err(outcome)) = life.begin_stop("run", meant, LOOK) else { panic!("stopped the second") };
+        assert!(outcome.to_string().contains("of the first run"));
+        assert!(matches!(life.state().phase, Phase::Running(_)));
     }
 }

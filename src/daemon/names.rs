@@ -1,7 +1,9 @@
 //! The registry's file names: no two daemons share one, whatever they are called.
 
-/// The kernel's limit for a name (NAME_MAX), less what setting a file aside appends.
-const LONGEST: usize = 255 - ".bad999".len();
+/// The kernel's limit for a name.
+pub(super) const NAME_MAX: usize = 255;
+/// Less what setting a file aside appends.
+const LONGEST: usize = NAME_MAX - ".bad999".len();
 /// Of a name that is too long, so much is kept, for people.
 const KEPT: usize = 120;
 
@@ -28,7 +30,7 @@ pub(super) fn file_name(code: &str, daemon: &str) -> Result<String, String> {
 /// The name that programs which do not encode give it, if that is a name in the folder.
 pub(super) fn plain_file_name(code: &str, daemon: &str) -> Option<String> {
     let name = format!("{code}-{daemon}.json");
-    let usable = name.len() <= 255 && !name.contains(['/', '\0']) && !name.starts_with('.');
+    let usable = name.len() <= NAME_MAX && !name.contains(['/', '\0']) && !name.starts_with('.');
     usable.then_some(name)
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, describe_errno, quoted};
 use crate::event::wait::lock;
-use crate::sys::file::{self, Facts, Kind, Open};
+use crate::sys::file::{self, Facts, Kind, Obstacle, Open};
 use crate::sys::fork;
 use crate::sys::identity::{self, Presence};
 
@@ -91,8 +91,8 @@ impl PidFile {
     /// # Errors
     /// [`ErrorKind::Busy`], naming the PID, while a daemon that lives has it; [`ErrorKind::InvalidState`] while
     /// this handle has; [`ErrorKind::InvalidArgument`] for a symbolic link, a directory, or anything else that is
-    /// no plain file; [`ErrorKind::PermissionDenied`] for another user's file, or a folder in which anybody could
-    /// replace it; [`ErrorKind::Malformed`] for a file that holds something else than a PID, which is left as it
+    /// no plain file; [`ErrorKind::PermissionDenied`] for another user's file, or a folder on the way to it in which
+    /// anybody could replace what is in it; [`ErrorKind::Malformed`] for a file that holds something else than a PID, which is left as it
     /// is; the system's own.
     pub fn acquire(&self) -> Result<()> {
         fork::check(ACQUIRE)?;
@@ -148,10 +148,9 @@ impl Held {
             Ok(false) => Ok(()),
             Err(errno) => Err(("look", errno)),
         };
-        if removed.is_err() {
-            // Without a lock our own PID, which lives on, would look like a daemon's.
-            let _ = file::cut(&self.file, 0);
-        }
+        // Where it has a name still (it could not be removed, or was given another one), our own PID, which lives on,
+        // would look like a daemon's without the lock.
+        let _ = file::cut(&self.file, 0);
         // Not by the close alone: children of fork may have copies.
         let unlocked = file::unlock(&self.file).map_err(|errno| ("unlock", errno));
         removed.and(unlocked).map_err(|(stage, errno)| Error::system(RELEASE, stage, errno))
@@ -161,7 +160,7 @@ impl Held {
 fn acquire(path: &Path) -> Result<File> {
     if let Some(folder) = path.parent() {
         file::make_folders(folder).map_err(|errno| Error::system(ACQUIRE, "make folder", errno))?;
-        check_folder(folder)?;
+        check_folders(folder)?;
     }
     for _ in 0..ROUNDS {
         let file = open(path)?;
@@ -170,19 +169,33 @@ fn acquire(path: &Path) -> Result<File> {
                 Holder::Gone => continue,
                 Holder::Known(pid) => return Err(busy(pid)),
                 Holder::Unknown(reason) => return Err(Error::new(ErrorKind::Busy, ACQUIRE, reason)),
+                Holder::Reader => {
+                    let reason = "no daemon has it, but another process has a read lock on it";
+                    return Err(Error::new(ErrorKind::Busy, ACQUIRE, reason));
+                }
             }
         }
         // Whoever had it before may have removed it between our open and our lock.
         if file::is_named(&file, path).map_err(|errno| Error::system(ACQUIRE, "look", errno))? {
-            check_content(&file)?;
-            write(&file, path)?;
-            return Ok(file);
+            let taken = check_content(&file).and_then(|()| write(&file, path));
+            if taken.is_err() {
+                // Not by the close alone: children of fork may have copies.
+                let _ = file::unlock(&file);
+            }
+            return taken.map(|()| file);
         }
     }
     Err(Error::new(ErrorKind::Busy, ACQUIRE, "others go on replacing it"))
 }
 
-/// Nobody else may be able to put a file of theirs in the place of ours.
+/// Nobody else may be able to put a file of theirs in the place of ours, nor a folder in the place of one above it:
+/// on the path that was given, and on that to which its links lead.
+fn check_folders(folder: &Path) -> Result<()> {
+    let real = file::real_path(folder).map_err(|errno| Error::system(ACQUIRE, "look at folder", errno))?;
+    let beyond_links = real.ancestors().filter(|above| !folder.starts_with(above));
+    folder.ancestors().chain(beyond_links).try_for_each(check_folder)
+}
+
 fn check_folder(folder: &Path) -> Result<()> {
     let facts = file::look_through(folder).map_err(|errno| Error::system(ACQUIRE, "look at folder", errno))?;
     if facts.mode & libc::S_IWOTH != 0 && facts.mode & libc::S_ISVTX == 0 {
@@ -270,29 +283,38 @@ fn write(file: &File, path: &Path) -> Result<()> {
 enum Holder {
     Known(i32),
     Unknown(String),
+    /// A process that has a read lock on it, which a daemon's is not.
+    Reader,
     /// Nobody any more.
     Gone,
 }
 
 /// The file's PID, once it is that of a process; its new holder may be just about to write it.
 fn holder(file: &File) -> Holder {
-    let mut seen = Content::Blank;
+    let mut seen = None;
     for round in 0..PATIENCE {
         if round > 0 {
             thread::sleep(Duration::from_millis(1));
         }
-        match file::is_locked(file) {
-            Ok(true) => {}
-            Ok(false) => return Holder::Gone,
+        match file::obstacle(file) {
+            Ok(Obstacle::Writer) => {}
+            Ok(Obstacle::Nothing) => return Holder::Gone,
+            // Perhaps in passing.
+            Ok(Obstacle::Reader) => {
+                seen = None;
+                continue;
+            }
             Err(errno) => return Holder::Unknown(format!("is locked by somebody ({})", describe_errno(errno))),
         }
-        seen = content(file).unwrap_or(Content::Blank);
-        if let Content::Pid(pid) = seen
+        let content = content(file).unwrap_or(Content::Blank);
+        if let Content::Pid(pid) = content
             && identity::presence(pid) != Presence::Gone
         {
             return Holder::Known(pid);
         }
+        seen = Some(content);
     }
+    let Some(seen) = seen else { return Holder::Reader };
     Holder::Unknown(match seen {
         Content::Pid(pid) => {
             format!("is locked, though PID {pid} in it does not run: a child that it forked may have its lock")
@@ -375,15 +397,15 @@ pub fn read_pid(path: impl AsRef<Path>) -> Result<PidRead> {
         Err(libc::ENOENT) => return found(PidState::Missing, None, "there is no such file".to_owned()),
         Err(errno) => return Err(fail("open")(errno)),
     };
-    if file::is_locked(&file).map_err(fail("look for lock"))? {
+    if file::obstacle(&file).map_err(fail("look for lock"))? == Obstacle::Writer {
         match holder(&file) {
             Holder::Known(pid) => return found(PidState::Alive, Some(pid), String::new()),
             Holder::Unknown(reason) => return found(PidState::Alive, None, reason),
             // It goes on with what is left of it.
-            Holder::Gone if !file::is_named(&file, path).unwrap_or(true) => {
+            Holder::Gone | Holder::Reader if !file::is_named(&file, path).unwrap_or(true) => {
                 return found(PidState::Missing, None, "was just released".to_owned());
             }
-            Holder::Gone => {}
+            Holder::Gone | Holder::Reader => {}
         }
     }
     match content(&file).map_err(fail("read"))? {

@@ -7,6 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -16,7 +17,7 @@ use super::entry::DaemonEntry;
 use super::names;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::sys::file::{self, Kind, Open};
-use crate::sys::{fork, identity};
+use crate::sys::{clock, fork, identity};
 
 const OPEN: &str = "open registry";
 const REGISTER: &str = "register daemon";
@@ -28,8 +29,9 @@ const LIST: &str = "list daemons";
 pub(super) const LARGEST: usize = 64 * 1024;
 /// The lock is held for moments; somebody who was stopped within one must not stop everybody.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// A file that is empty may be just about to be written, by a program that does not replace it whole.
-const EMPTY_LOOKS: u32 = 50;
+/// A file that is empty may be just about to be written, by a program that does not replace it whole: it is looked at
+/// again until it has been so for this long. Those that a full disk has left behind, perhaps many, hold up nobody.
+const EMPTY_MS: u32 = 50;
 const LOCK: &str = ".lock";
 
 /// A folder of entries. Cheap to clone; thread-safe; any number of processes may use one folder.
@@ -180,6 +182,7 @@ impl Registry {
         self.unregister_own_within(entry, PATIENCE)
     }
 
+    /// Without patience it waits for nothing.
     pub(super) fn unregister_own_within(&self, entry: &DaemonEntry, patience: Duration) -> Result<()> {
         self.remove(&entry.code, &entry.daemon, patience, |found| found.is_of_same_process(entry))
     }
@@ -211,6 +214,10 @@ impl Registry {
                 self.remove_if(&path, |entry| entry.is_namesake(code, daemon) && is_meant(entry))
                     .map_err(fail("remove"))?;
             }
+        }
+        if patience.is_zero() {
+            // Nor for a slow disk: what a crash of the system brings back is the entry of a dead process.
+            return Ok(());
         }
         file::sync_folder(&self.folder).map_err(fail("sync folder"))
     }
@@ -334,16 +341,16 @@ impl Registry {
         }
     }
 
-    /// The folder's lock, which is given back when it is dropped.
-    fn lock(&self, operation: &'static str, patience: Duration) -> Result<File> {
+    fn lock(&self, operation: &'static str, patience: Duration) -> Result<FolderLock> {
         let fail = |stage| move |errno| Error::system(operation, stage, errno);
         let path = self.folder.join(LOCK);
         let deadline = Instant::now() + patience;
         loop {
-            let file = file::open(&path, Open::Keep(0o666)).map_err(fail("open lock"))?;
+            // Who may read it could hold everybody up with a read lock.
+            let file = file::open(&path, Open::Keep(0o660)).map_err(fail("open lock"))?;
             if file::lock(&file).map_err(fail("lock"))? {
                 if file::is_named(&file, &path).map_err(fail("lock"))? {
-                    return Ok(file);
+                    return Ok(FolderLock(file));
                 }
             } else if Instant::now() >= deadline {
                 let reason = format!("the lock of {} is held for longer than {patience:?}", self.quoted());
@@ -378,12 +385,15 @@ fn read(path: &Path) -> std::result::Result<std::result::Result<DaemonEntry, Str
         return Ok(Err(format!("is {what}, not a plain file")));
     }
     let mut text = Vec::new();
-    for look in 0..EMPTY_LOOKS {
+    // A file from the future, by a clock that was set, would be new for ever.
+    for look in 0..EMPTY_MS {
         if look > 0 {
             thread::sleep(Duration::from_millis(1));
         }
-        text = file::read_start(&file::open(path, Open::Read)?, LARGEST)?;
-        if !text.is_empty() {
+        let file = file::open(path, Open::Read)?;
+        text = file::read_start(&file, LARGEST)?;
+        let age_ns = clock::realtime_ns() - file::facts(&file)?.modified_ns;
+        if !text.is_empty() || age_ns > i128::from(EMPTY_MS) * 1_000_000 {
             break;
         }
     }
@@ -399,14 +409,16 @@ pub(crate) fn parse(text: &[u8]) -> std::result::Result<DaemonEntry, String> {
     }
 }
 
-/// Renames a file that is no entry to its name and `.bad`, `.bad2` and so on; where to, if that worked.
+/// Renames a file that is no entry to its name, cut where it would be too long, and `.bad`, `.bad2` and so on; where
+/// to, if that worked.
 fn set_aside(path: &Path) -> Option<PathBuf> {
     const MOST: u32 = 999;
+    let name = path.file_name()?.as_bytes();
     let mut number = 1;
     loop {
-        let mut name = path.as_os_str().to_owned();
-        name.push(if number == 1 { ".bad".to_owned() } else { format!(".bad{number}") });
-        let to = PathBuf::from(name);
+        let end = if number == 1 { ".bad".to_owned() } else { format!(".bad{number}") };
+        let kept = &name[..name.len().min(names::NAME_MAX - end.len())];
+        let to = path.with_file_name(OsStr::from_bytes(&[kept, end.as_bytes()].concat()));
         match file::rename_to_new(path, &to) {
             Ok(()) => return Some(to),
             Err(libc::EEXIST) if number < MOST => number += 1,
@@ -422,6 +434,16 @@ fn is_entry_name(name: &OsStr) -> bool {
 
 fn subject_of(code: &str, daemon: &str) -> String {
     format!("{code:?}/{daemon:?}")
+}
+
+/// The folder's lock, which is given back when it is dropped.
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Not by the close alone: a child of fork may have a copy.
+        let _ = file::unlock(&self.0);
+    }
 }
 
 /// A file on its way to become an entry. Its writer holds its lock, so that one that a crash has left behind is

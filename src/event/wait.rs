@@ -42,6 +42,10 @@ pub(crate) fn is_in_callback() -> bool {
 pub(crate) struct Deadline(Option<u64>);
 
 impl Deadline {
+    /// Over already.
+    #[cfg(test)]
+    pub(crate) const LOOK: Deadline = Deadline(Some(0));
+
     /// None waits for ever; zero only looks.
     pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
         Deadline(timeout.map(|t| {

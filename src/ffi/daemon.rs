@@ -221,7 +221,8 @@ pub unsafe extern "C" fn coreproc_daemon_request_stop(
 /// after one that failed are taken all the same. One that is being stopped is waited for, and gives the same
 /// result; one that does not run is fine. Afterwards signals do what they did before
 /// coreproc_daemon_stop_on_signals. Thread-safe. Errors: the message has those of all steps that failed, the
-/// result is the first's (TIMED_OUT when requests were cut); DEADLOCK inside one of its checks or any callback.
+/// result is the first's (TIMED_OUT when requests were cut); TIMED_OUT also for one that is still being started
+/// when the time is over, of which a stop is then requested; DEADLOCK inside one of its checks or any callback.
 ///
 /// # Safety
 /// Pointers are NULL or valid.

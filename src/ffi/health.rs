@@ -58,7 +58,8 @@ pub struct coreproc_check_answer {
 /// A check: returns 0 when all is well, else any other value, after it has said why with
 /// coreproc_check_answer_reason. It runs on a thread of the library, coreproc-check, for each request that finds
 /// it idle, never twice at once; it may block. It must not throw or longjmp. Inside it, stopping the server that
-/// runs it returns DEADLOCK.
+/// runs it returns DEADLOCK. Its thread blocks all signals, and a program that it starts by fork(2) or
+/// posix_spawn(3) inherits that.
 pub type coreproc_check =
     Option<unsafe extern "C" fn(answer: *mut coreproc_check_answer, user_data: *mut c_void) -> i32>;
 
@@ -293,7 +294,8 @@ pub unsafe extern "C" fn coreproc_health_address(
 /// Stops it: nothing is accepted any more, connections without a request under way are closed at once, and
 /// requests under way are waited for up to `timeout_ms` (-1: for ever); then they are cut, which is TIMED_OUT.
 /// In every case nothing listens and no connection is open afterwards. Stopping what does not run is fine. A
-/// check that runs past its time limit is not waited for. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
+/// check that runs past its time limit is not waited for. One that another thread is starting is waited for up to
+/// `timeout_ms`, too; then it goes on, which is TIMED_OUT. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
 /// DEADLOCK inside one of its checks or any callback, PANIC.
 ///
 /// # Safety

@@ -70,8 +70,8 @@ pub unsafe extern "C" fn coreproc_pid_file_new(
 /// Takes the file for this process: makes it, with the folders above, or takes over a stale one, and writes the
 /// PID. Of many that start at once exactly one gets it. Thread-safe. Errors: BUSY, with the PID, while a daemon
 /// that lives has it; INVALID_STATE while this handle has; INVALID_ARGUMENT for a symbolic link, a directory, or
-/// anything else that is no plain file; PERMISSION_DENIED also for another user's file, and for a folder that
-/// everybody may write and that is not sticky; MALFORMED for a file that holds something else than a PID, which
+/// anything else that is no plain file; PERMISSION_DENIED also for another user's file, and for a folder on the way
+/// to it that everybody may write and that is not sticky; MALFORMED for a file that holds something else than a PID, which
 /// is left as it is; NOT_FOUND, SYSTEM (open(2), fcntl(2), write(2)).
 ///
 /// # Safety

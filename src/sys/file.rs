@@ -1,10 +1,10 @@
 //! Small files that several processes share: opened without surprises, locked, looked at, replaced whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, RenameFlags, fcntl};
 
@@ -125,12 +125,28 @@ pub(crate) fn unlock(file: &File) -> Result<()> {
     fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK))).map(drop).map_err(|errno| errno as i32)
 }
 
-/// Does somebody hold a write lock on it?
-pub(crate) fn is_locked(file: &File) -> Result<bool> {
-    // Asked as a reader, whom other readers do not disturb.
-    let mut answer = whole(libc::F_RDLCK);
-    fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer)).map_err(|errno| errno as i32)?;
-    Ok(i32::from(answer.l_type) != libc::F_UNLCK)
+/// What is in the way of a write lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    Nothing,
+    /// A read lock, which anybody who may read the file can take.
+    Reader,
+    Writer,
+}
+
+/// What somebody else's locks on it are.
+pub(crate) fn obstacle(file: &File) -> Result<Obstacle> {
+    let is_in_the_way_of = |kind| -> Result<bool> {
+        let mut answer = whole(kind);
+        fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer)).map_err(|errno| errno as i32)?;
+        Ok(i32::from(answer.l_type) != libc::F_UNLCK)
+    };
+    // Readers do not disturb each other.
+    Ok(match () {
+        () if is_in_the_way_of(libc::F_RDLCK)? => Obstacle::Writer,
+        () if is_in_the_way_of(libc::F_WRLCK)? => Obstacle::Reader,
+        () => Obstacle::Nothing,
+    })
 }
 
 fn whole(kind: i32) -> libc::flock {
@@ -188,9 +204,14 @@ fn folder(path: &Path) -> Result<File> {
     above_stdio(OwnedFd::from(file)).map(File::from)
 }
 
-/// The folder and those above it, made where they are missing.
+/// The folder and those above it, made where they are missing: nobody else may write them, whatever the umask.
 pub(crate) fn make_folders(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(errno_of)
+    DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(errno_of)
+}
+
+/// The folder from the root, without a link in it.
+pub(crate) fn real_path(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).map_err(errno_of)
 }
 
 /// The names in a folder, in the order of their bytes.

@@ -7,11 +7,14 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::{errno, fork, signal};
 
 const CAUGHT: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
+
+/// Is there somebody to be told?
+static IS_HEARD: AtomicBool = AtomicBool::new(false);
 
 /// Counts the signals that came, and calls of [`wake`].
 static NEWS: AtomicU32 = AtomicU32::new(0);
@@ -33,6 +36,7 @@ static CHANGE: Mutex<()> = Mutex::new(());
 /// with system calls restarted.
 pub(crate) fn install() -> Result<(), i32> {
     let _change = CHANGE.lock();
+    IS_HEARD.store(true, Ordering::Release);
     for (at, caught) in CAUGHT.into_iter().enumerate() {
         if let Err(errno) = install_one(at, caught) {
             restore_first(at);
@@ -66,12 +70,20 @@ pub(crate) fn restore() {
 }
 
 fn restore_first(count: usize) {
+    IS_HEARD.store(false, Ordering::Release);
     for (at, caught) in CAUGHT.into_iter().enumerate().take(count) {
-        if current(caught).is_ok_and(|action| is_ours(&action)) {
-            // SAFETY: it is ours, so what was before is known.
-            unsafe { put_back(at) };
-        }
+        put_back_if_ours(at, caught);
     }
+}
+
+/// False where it is not ours.
+fn put_back_if_ours(at: usize, caught: i32) -> bool {
+    let ours = current(caught).is_ok_and(|action| is_ours(&action));
+    if ours {
+        // SAFETY: it is ours, so what was before is known.
+        unsafe { put_back(at) };
+    }
+    ours
 }
 
 fn current(caught: i32) -> Result<Action, i32> {
@@ -105,15 +117,15 @@ unsafe fn put_back(at: usize) {
 /// Only calls that are safe in a handler.
 extern "C" fn on_signal(caught: libc::c_int) {
     let errno = nix::errno::Errno::last();
-    if fork::happened() {
-        // A child of fork has the handler, but nobody who listens: it gets what it would have without us, once this
-        // returns and the signal is not blocked any more.
-        if let Some(at) = CAUGHT.iter().position(|known| *known == caught) {
-            // SAFETY: the handler was installed, so what was before is known; a signal to this thread.
-            unsafe {
-                put_back(at);
-                libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::syscall(libc::SYS_gettid), caught);
-            }
+    if fork::happened() || !IS_HEARD.load(Ordering::Acquire) {
+        // Nobody listens: in a child of fork, which has the handler; where a program that had something of its own in
+        // its place puts it back too late. They get what they would have without us, once this returns and the signal
+        // is not blocked any more; but not where another handler calls this one, which has what it is to have.
+        if let Some(at) = CAUGHT.iter().position(|known| *known == caught)
+            && put_back_if_ours(at, caught)
+        {
+            // SAFETY: a signal to this thread.
+            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::syscall(libc::SYS_gettid), caught) };
         }
     } else {
         wake();

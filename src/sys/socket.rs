@@ -189,6 +189,13 @@ pub(crate) fn end_writing(fd: &OwnedFd) -> Result<()> {
     if unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) } == 0 { Ok(()) } else { Err(super::errno()) }
 }
 
+/// Ends a connection, or that anybody can connect, for all who have a copy of the descriptor: a close would leave it
+/// to a child of fork.
+pub(crate) fn end(fd: &OwnedFd) {
+    // SAFETY: takes no pointers. What fails has ended already.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
+}
+
 /// Has something arrived (bytes, the end, an error) that was not read?
 pub(crate) fn has_arrived(fd: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];

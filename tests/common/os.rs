@@ -160,6 +160,24 @@ pub fn set_action(signal: i32, action: libc::sighandler_t) {
     assert_ne!(old, libc::SIG_ERR);
 }
 
+/// Puts an action, the default where none is given, in the place of what there is, which is returned.
+pub fn swap_action(signal: i32, action: Option<libc::sigaction>) -> libc::sigaction {
+    // SAFETY: a zeroed sigaction is the default; both are valid.
+    unsafe {
+        let action = action.unwrap_or_else(|| std::mem::zeroed());
+        let mut old = std::mem::zeroed();
+        check(libc::sigaction(signal, &raw const action, &raw mut old)).expect("sigaction");
+        old
+    }
+}
+
+/// Calls what a sigaction named.
+pub fn call_handler(handler: libc::sighandler_t, signal: i32) {
+    // SAFETY: a handler of one argument.
+    let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(handler) };
+    handler(signal);
+}
+
 /// No child at all, neither alive nor a zombie.
 pub fn has_no_child() -> bool {
     // SAFETY: all zeros is a valid siginfo_t.
@@ -439,12 +457,40 @@ impl Drop for SmallDisk {
     }
 }
 
+fn whole(kind: libc::c_int) -> libc::flock {
+    libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 }
+}
+
 /// Takes a file's open-file-description write lock, if nobody has one.
 pub fn lock_file(fd: RawFd) -> bool {
-    let lock =
-        libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+    let lock = whole(libc::F_WRLCK);
     // SAFETY: a valid flock.
     check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).is_ok()
+}
+
+/// Takes its read lock.
+pub fn lock_for_reading(file: &File) {
+    let lock = whole(libc::F_RDLCK);
+    // SAFETY: a valid flock.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }).expect("a read lock");
+}
+
+/// Does somebody else have a lock on it?
+pub fn is_locked(file: &File) -> bool {
+    let mut lock = whole(libc::F_WRLCK);
+    // SAFETY: a valid flock, which the call writes to.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) }).expect("get lock");
+    i32::from(lock.l_type) != libc::F_UNLCK
+}
+
+pub fn set_umask(mask: libc::mode_t) {
+    // SAFETY: no pointers; cannot fail.
+    unsafe { libc::umask(mask) };
+}
+
+pub fn own_thread() -> i32 {
+    // SAFETY: no arguments; cannot fail.
+    unsafe { libc::gettid() }
 }
 
 /// Sends a signal to one thread of this process.

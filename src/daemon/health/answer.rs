@@ -98,7 +98,7 @@ fn response(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Ful
 fn fault(finding: &Finding) -> Option<String> {
     let why = match &finding.outcome {
         Outcome::Passed => return None,
-        Outcome::Failed(why) if finding.name.is_none() && !why.trim().is_empty() => return Some(one_line(why)),
+        Outcome::Failed(why) if finding.name.is_none() && !why.is_empty() => return Some(why.clone()),
         outcome => reason(outcome, finding.took)?,
     };
     Some(format!("{}: {why}", name(finding)))
@@ -111,8 +111,9 @@ fn name(finding: &Finding) -> String {
 fn reason(outcome: &Outcome, took: Duration) -> Option<String> {
     match outcome {
         Outcome::Passed => None,
-        Outcome::Failed(why) if why.trim().is_empty() => Some("failed, and does not say why".to_owned()),
-        Outcome::Failed(why) | Outcome::Panicked(why) | Outcome::NotRun(why) => Some(one_line(why)),
+        Outcome::Failed(why) if why.is_empty() => Some("failed, and does not say why".to_owned()),
+        Outcome::Failed(why) | Outcome::Panicked(why) => Some(why.clone()),
+        Outcome::NotRun(why) => Some(one_line(why)),
         Outcome::TimedOut => Some(format!("timed out after {}", short(took))),
         Outcome::StillRunning => Some(format!("still running after {}", short(took))),
     }

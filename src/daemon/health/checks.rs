@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::answer::one_line;
 use crate::error::{Error, Result, quoted};
 use crate::event::driver::panic_message;
 use crate::event::wait::lock;
@@ -26,7 +27,9 @@ const NAME_MAX: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Passed,
+    /// Why, on one line, cut: every request that waits has a copy.
     Failed(String),
+    /// Likewise.
     Panicked(String),
     /// Not over within its limit, which passed while it was waited for.
     TimedOut,
@@ -238,8 +241,8 @@ impl Job {
     fn run(&self) -> Outcome {
         match catch_unwind(AssertUnwindSafe(|| (self.check.run)())) {
             Ok(Ok(())) => Outcome::Passed,
-            Ok(Err(why)) => Outcome::Failed(why),
-            Err(payload) => Outcome::Panicked(panic_message(payload.as_ref())),
+            Ok(Err(why)) => Outcome::Failed(one_line(&why)),
+            Err(payload) => Outcome::Panicked(one_line(&panic_message(payload.as_ref()))),
         }
     }
 

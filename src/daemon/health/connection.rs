@@ -181,6 +181,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        socket::end(self.fd.get_ref());
         self.server.closed(self.makes_room.get());
     }
 }

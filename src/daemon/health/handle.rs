@@ -1,7 +1,7 @@
 //! [`HealthServer`]: the handle. It owns nothing that runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::HealthOptions;
@@ -24,10 +24,14 @@ struct Handle {
     given: String,
     shared: Arc<Shared>,
     state: Mutex<State>,
+    /// Told when it is not being started any more.
+    settled: Condvar,
 }
 
 enum State {
     Stopped,
+    /// Its address may be a name, whose lookup has no time limit: nobody else waits for that but a stop.
+    Starting,
     Running(Arc<Running>),
 }
 
@@ -49,6 +53,7 @@ impl HealthServer {
             given: address.into(),
             shared: Arc::new(shared),
             state: Mutex::new(State::Stopped),
+            settled: Condvar::new(),
         }))
     }
 
@@ -88,12 +93,22 @@ impl HealthServer {
     pub fn start(&self) -> Result<()> {
         const OPERATION: &str = "start health server";
         fork::check(OPERATION)?;
-        let mut state = lock(&self.0.state);
-        if matches!(*state, State::Running(_)) {
-            return Err(Error::new(ErrorKind::InvalidState, OPERATION, "has been started").on(&self.0.given));
-        }
-        *state = State::Running(Arc::new(server::start(OPERATION, &self.0.given, &self.0.shared)?));
+        let begun = self.begin_start().map_err(|why| Error::new(ErrorKind::InvalidState, OPERATION, why));
+        let mut start = begun.map_err(|error| error.on(&self.0.given))?;
+        start.outcome = State::Running(Arc::new(server::start(OPERATION, &self.0.given, &self.0.shared)?));
         Ok(())
+    }
+
+    fn begin_start(&self) -> std::result::Result<Start<'_>, &'static str> {
+        let mut state = lock(&self.0.state);
+        match *state {
+            State::Running(_) => Err("has been started"),
+            State::Starting => Err("is being started"),
+            State::Stopped => {
+                *state = State::Starting;
+                Ok(Start { handle: &self.0, outcome: State::Stopped })
+            }
+        }
     }
 
     /// The bound address while it runs, with the port that port 0 became; else the given one.
@@ -109,22 +124,17 @@ impl HealthServer {
     /// Stops: nothing is accepted any more, connections without a request under way are closed at once, and requests
     /// under way are waited for up to `timeout`; then they are cut, which is [`ErrorKind::TimedOut`]. In every case
     /// nothing listens and no connection is open afterwards, and it can be started again. Stopping what does not run
-    /// is fine. A check that runs past its time limit is not waited for.
+    /// is fine. A check that runs past its time limit is not waited for. One that is being started is waited for up to
+    /// `timeout`, too: if that is not enough, it goes on, and this is [`ErrorKind::TimedOut`].
     ///
     /// Errors: also [`ErrorKind::Deadlock`] inside one of its checks or any callback, and [`ErrorKind::Panic`].
     pub fn stop(&self, timeout: Duration) -> Result<()> {
         const OPERATION: &str = "stop health server";
         fork::check(OPERATION)?;
-        let running = match &*lock(&self.0.state) {
-            State::Stopped => return Ok(()),
-            State::Running(running) => Arc::clone(running),
-        };
-        if self.is_in_check() || is_in_callback() {
-            let why = "would wait inside a callback";
-            return Err(Error::new(ErrorKind::Deadlock, OPERATION, why).on(running.address()));
-        }
         // None: for ever.
-        let stopped = running.stop(OPERATION, Instant::now().checked_add(timeout));
+        let deadline = Instant::now().checked_add(timeout);
+        let Some(running) = self.running(OPERATION, deadline)? else { return Ok(()) };
+        let stopped = running.stop(OPERATION, deadline);
         let mut state = lock(&self.0.state);
         if matches!(&*state, State::Running(now) if Arc::ptr_eq(now, &running)) {
             *state = State::Stopped;
@@ -132,9 +142,42 @@ impl HealthServer {
         stopped
     }
 
+    /// What is to be stopped, if anything is.
+    fn running(&self, operation: &'static str, deadline: Option<Instant>) -> Result<Option<Arc<Running>>> {
+        let failed = |kind, why| Err(Error::new(kind, operation, why).on(&self.0.given));
+        let mut state = lock(&self.0.state);
+        loop {
+            let in_callback = self.is_in_check() || is_in_callback();
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            state = match (&*state, left) {
+                (State::Stopped, _) => return Ok(None),
+                _ if in_callback => return failed(ErrorKind::Deadlock, "would wait inside a callback"),
+                (State::Running(running), _) => return Ok(Some(Arc::clone(running))),
+                (State::Starting, Some(Duration::ZERO)) => return failed(ErrorKind::TimedOut, "is being started"),
+                (State::Starting, None) => self.0.settled.wait(state).unwrap_or_else(PoisonError::into_inner),
+                (State::Starting, Some(left)) => {
+                    self.0.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
     /// Does this thread run one of its checks? Waiting for the server there would be waiting for itself.
     pub(crate) fn is_in_check(&self) -> bool {
         self.0.shared.checks.is_running_here()
+    }
+}
+
+/// A start that is under way; without an outcome, it failed.
+struct Start<'a> {
+    handle: &'a Handle,
+    outcome: State,
+}
+
+impl Drop for Start<'_> {
+    fn drop(&mut self) {
+        *lock(&self.handle.state) = std::mem::replace(&mut self.outcome, State::Stopped);
+        self.handle.settled.notify_all();
     }
 }
 

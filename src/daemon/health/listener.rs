@@ -69,14 +69,15 @@ fn listen_unix(operation: &'static str, given: &str, path: &Path) -> Result<List
         .map_err(|why| Error::new(ErrorKind::Busy, operation, why).at("lock the folder").on(given))?;
     let fd = match socket::listen_unix(path) {
         Err(libc::EADDRINUSE) => {
-            remove_stale(&absolute)
-                .map_err(|why| Error::new(ErrorKind::Busy, operation, why).at("listen").on(given))?;
+            remove_stale(path).map_err(|why| Error::new(ErrorKind::Busy, operation, why).at("listen").on(given))?;
             socket::listen_unix(path).map_err(refused)?
         }
         other => other.map_err(refused)?,
     };
     let file = SocketFile::of(absolute).map_err(|e| refused(e.raw_os_error().unwrap_or(libc::EINVAL)))?;
-    Ok(Listener { fd, address: format!("unix:{}", file.path.display()), file: Some(file) })
+    // From the root it may be longer than a socket's path can be: then it is for those alone who are in this folder.
+    let written = if file.path.as_os_str().len() <= socket::PATH_MAX { &file.path } else { path };
+    Ok(Listener { fd, address: format!("unix:{}", written.display()), file: Some(file) })
 }
 
 /// Between finding a socket file stale and having made one's own, nobody else of us may do the same: the second

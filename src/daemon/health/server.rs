@@ -171,6 +171,7 @@ fn run(listener: Listener, shared: &Arc<Shared>, orders: watch::Receiver<Order>,
         if !at_once {
             server.accept_the_rest(&fd);
         }
+        socket::end(fd.get_ref());
         drop(fd);
         if !at_once {
             server.finish().await;
