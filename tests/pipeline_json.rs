@@ -31,6 +31,7 @@ fn refused_command(fields: &str) -> String {
 fn a_mistake_in_the_document_is_named_with_its_place() {
     let table = [
         ("", "line 1, column 0: EOF while parsing a value"),
+        ("\u{feff}{}", "line 1, column 1: a byte order mark, which JSON has not"),
         ("{\"version\": 1,\n  \"specs\": [}", "line 2, column 13: expected value"),
         (r#"{"version": 1, "specs": []} x"#, "line 1, column 29: trailing characters"),
         ("[]", "expected an object, found a list"),
@@ -184,6 +185,10 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
             r#""stop": {"signal": "SIGTREM"}"#,
             r#"specs[1].command.stop.signal: unknown signal "SIGTREM", did you mean "SIGTERM"?"#,
         ),
+        (
+            r#""stop": {"signal": "TREM"}"#,
+            r#"specs[1].command.stop.signal: unknown signal "TREM", did you mean "TERM"?"#,
+        ),
         (r#""stop": {"signal": 65}"#, "specs[1].command.stop.signal: expected a whole number from 1 to 64, found 65"),
         (r#""stop": {"signal": 0}"#, "specs[1].command.stop.signal: expected a whole number from 1 to 64, found 0"),
         (r#""stop": {"scope": "grup"}"#, r#"specs[1].command.stop.scope: unknown value "grup", did you mean "group"?"#),
@@ -195,6 +200,14 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
         (
             r#""drain": {"total_ms": false}"#,
             "specs[1].command.drain.total_ms: expected a whole number of at least 0, found false",
+        ),
+        (
+            r#""detach": true, "stderr": "pipe""#,
+            "specs[1].command: stderr: a pipe would not outlive the host: use a file or a spool",
+        ),
+        (
+            r#""stop": {"scope": "group"}, "group": "inherit""#,
+            "specs[1].command: stop: scope: the process would not lead a group of its own",
         ),
     ];
     for (fields, message) in table {

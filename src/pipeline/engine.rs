@@ -568,6 +568,16 @@ impl Observer for Engine {
         self.go_on(&mut state);
     }
 
+    fn service_closed(&self) {
+        let mut state = lock(&self.state);
+        if state.finishing || state.outcome.is_some() {
+            return;
+        }
+        state.scheduler.halt(Halt::ServiceClosed);
+        self.tell(&mut state, monotonic_ns());
+        self.go_on(&mut state);
+    }
+
     fn wake_all(&self) {
         let _state = lock(&self.state);
         self.work.notify_all(self.supervisor.driver());

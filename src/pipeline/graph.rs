@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::nearest::nearest;
 use super::spec::{Pipeline, Spec};
-use crate::error::{Error, ErrorKind, Result, quoted};
+use super::text::quoted;
+use crate::error::{Error, ErrorKind, Result};
 
 /// What is wrong with a spec. In JSON: `unknown_dependency`, ….
 #[non_exhaustive]
@@ -28,7 +29,7 @@ pub enum ProblemKind {
     UnknownDependency,
     /// It comes, through others, after itself.
     Cycle,
-    /// A setter of its command refused what it was given.
+    /// A setter of its command refused what it was given, or its options contradict each other.
     Command,
 }
 
@@ -166,13 +167,13 @@ fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str,
         if spec.name.is_empty() {
             problem(ProblemKind::EmptyName, vec![index], "name", "is empty".to_owned());
         } else if let Some(first) = names.get(spec.name.as_str()).copied() {
-            let message = format!("{} is the name of specs[{first}] already", quoted(spec.name.as_bytes()));
+            let message = format!("{} is the name of specs[{first}] already", quoted(&spec.name));
             problem(ProblemKind::DuplicateName, vec![index, first], "name", message);
         } else {
             names.insert(spec.name.as_str(), index);
         }
-        if let Some(mistake) = spec.command.mistake_made() {
-            problem(ProblemKind::Command, vec![index], "command", mistake.cause().to_owned());
+        if let Some(flaw) = spec.command.flaw() {
+            problem(ProblemKind::Command, vec![index], "command", flaw);
         }
     }
     names
@@ -189,7 +190,7 @@ fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Proble
             let mut problem = |kind, specs, message| {
                 problems.push(Problem { kind, specs, place: format!("specs[{index}].after[{place}]"), message });
             };
-            let text = || quoted(name.as_bytes());
+            let text = || quoted(name);
             match names.get(name.as_str()).copied() {
                 None if name.is_empty() => problem(ProblemKind::EmptyDependency, vec![index], "is empty".to_owned()),
                 None => {
@@ -198,7 +199,7 @@ fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Proble
                         suggestions -= 1;
                         let others = specs.iter().filter(|other| other.name != spec.name);
                         if let Some(meant) = nearest(name, others.map(|other| other.name.as_str())) {
-                            message += &format!(", did you mean {}?", quoted(meant.as_bytes()));
+                            message += &format!(", did you mean {}?", quoted(meant));
                         }
                     }
                     problem(ProblemKind::UnknownDependency, vec![index], message);
@@ -264,7 +265,7 @@ fn cycles(specs: &[Spec], after: &Edges, order: &[usize], problems: &mut Vec<Pro
 
 /// `cycle: "a" -> "b" -> "a", each after the next`.
 fn cycle_text(specs: &[Spec], cycle: &[usize]) -> String {
-    let name = |index: &usize| quoted(specs[*index].name.as_bytes());
+    let name = |index: &usize| quoted(&specs[*index].name);
     let mut names: Vec<String> = cycle.iter().take(NAMED).map(name).collect();
     if cycle.len() > NAMED {
         names.push(format!("({} more)", cycle.len() - NAMED));

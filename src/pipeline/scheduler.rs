@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::graph::{Edges, Graph};
 use super::spec::{Backoff, Spec};
-use crate::error::quoted;
+use super::text::quoted;
 use crate::event::SpecState;
 
 /// What a run does with its graph.
@@ -468,7 +468,7 @@ impl Scheduler {
             // Whatever kept this one from running keeps the next one, too.
             SpecState::Skipped => return error.cloned(),
         };
-        Some(format!("skipped: {} {how}", quoted(task.name.as_bytes())).into())
+        Some(format!("skipped: {} {how}", quoted(&task.name)).into())
     }
 }
 

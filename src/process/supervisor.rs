@@ -205,12 +205,16 @@ impl Supervisor {
         registry.open + registry.spawning
     }
 
-    /// Refuses further spawns, and returns the children to be ended as `mode` says.
+    /// Refuses further spawns, tells the runs, and returns the children to be ended as `mode` says.
     pub(crate) fn close(&self, mode: CloseMode) -> Vec<Arc<Child>> {
-        let mut registry = lock(&self.registry);
-        registry.closing = Some(mode);
-        self.after_change(&mut registry);
-        registry.children.values().cloned().collect()
+        let (children, runs) = {
+            let mut registry = lock(&self.registry);
+            registry.closing = Some(mode);
+            self.after_change(&mut registry);
+            (registry.children.values().cloned().collect(), registry.runs.clone())
+        };
+        runs.iter().filter_map(Weak::upgrade).for_each(|run| run.service_closed());
+        children
     }
 
     /// The last handle is gone: nobody can spawn, and the thread ends with the last child.
