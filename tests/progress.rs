@@ -211,7 +211,37 @@ fn a_watch_can_be_interrupted_and_taken_up_again() {
     gate.open(1);
     assert!(view.watch(&run, GUARDED).expect("watch").success());
     assert!(view.watch(&run, GUARDED).expect("and again").success());
-    assert!(log.text().contains("done in"));
+    assert_eq!(log.text().matches("done in").count(), 1, "the last words are said once");
+}
+
+#[test]
+fn a_view_shows_the_run_that_it_watched_first_and_nothing_of_another() {
+    let (service, log) = (service(), Log::default());
+    let mut view = ProgressView::to_writer(&service, log.clone(), ProgressOptions::default()).expect("view");
+    let other = pipeline([sh("other", "echo other", &[])]).start(&service, watching(&view)).expect("start");
+    other.wait(GUARDED).expect("wait");
+    let run = pipeline([sh("shown", "echo shown", &[])]).start(&service, watching(&view)).expect("start");
+    view.watch(&run, GUARDED).expect("watch");
+    assert!(log.text().contains("shown | shown") && !log.text().contains("other"), "{}", log.text());
+    assert_eq!(common::kind_of(view.watch(&other, GUARDED)), ErrorKind::InvalidState);
+    assert!(!log.text().contains("other"));
+}
+
+#[test]
+fn a_name_of_a_mebibyte_is_cut_where_it_is_shown_and_repeated() {
+    let name = "ä\u{1b}]".repeat(300_000);
+    let (lines, report) = logged(
+        &pipeline([
+            sh(&name, "for i in 1 2 3 4 5 6 7 8 9; do echo line; done; exit 1", &[]),
+            sh("b", "true", &[&name]),
+        ]),
+        ProgressOutput::Prefixed,
+    );
+    assert!(lines.iter().all(|line| line.len() < 5000));
+    let error = report.specs[1].error.as_deref().expect("skipped");
+    assert!(error.starts_with("skipped: \"ä\\u{1b}]") && error.ends_with("\"… failed"), "{error}");
+    assert!(error.len() < 5000);
+    assert_eq!(report.specs[0].name, name);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ProgressOutput;
@@ -42,6 +43,8 @@ pub(super) struct Renderer {
     output: ProgressOutput,
     total: usize,
     done: usize,
+    /// Of the specs that something was told of, as they are shown.
+    names: HashMap<usize, Arc<str>>,
     /// Columns to which prefixes are filled.
     prefix: usize,
     started: u64,
@@ -51,6 +54,10 @@ pub(super) struct Renderer {
     /// Lines since the last frame.
     fresh: usize,
     ended: bool,
+    /// The run, once it is known.
+    run: Option<u64>,
+    /// The last words were said.
+    finished: bool,
 }
 
 impl Renderer {
@@ -60,17 +67,25 @@ impl Renderer {
             output,
             total: 0,
             done: 0,
+            names: HashMap::new(),
             prefix: 0,
             started: 0,
             starts: HashMap::new(),
             groups: HashMap::new(),
             fresh: 0,
             ended: false,
+            run: None,
+            finished: false,
         }
     }
 
     pub(super) fn is_terminal(&self) -> bool {
         self.screen.kind == Kind::Terminal
+    }
+
+    /// The run that it shows: from now on this one, unless there is one already.
+    pub(super) fn shows(&mut self, run: &Run) -> u64 {
+        *self.run.get_or_insert(run.id())
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -87,12 +102,14 @@ impl Renderer {
     }
 
     pub(super) fn event(&mut self, event: &Event<'_>, run: &Run) {
-        let Some(part) = event.part else { return };
+        let Some(part) = event.part.filter(|part| part.run_id == run.id()) else { return };
         match (event.kind, part.spec) {
             (EventKind::RunStarted, _) => self.begin(event, run),
             (EventKind::RunEnded { .. }, _) => self.ended = true,
             (kind, Some(spec)) => {
-                let name = text::clean(run.spec_name(spec).unwrap_or_default());
+                let known = self.names.entry(spec);
+                let name = known.or_insert_with(|| text::short(run.spec_name(spec).unwrap_or_default()).into());
+                let name = Arc::clone(name);
                 self.spec_event(kind, event, part, spec, &name);
             }
             _ => {}
@@ -103,7 +120,7 @@ impl Renderer {
         self.total = run.spec_count();
         self.started = event.time.monotonic_ns;
         let names = (0..self.total).filter_map(|index| run.spec_name(index));
-        self.prefix = names.map(|name| text::columns(&text::clean(name))).max().unwrap_or(0).min(PREFIX);
+        self.prefix = names.map(|name| text::columns(&text::short(name))).max().unwrap_or(0).min(PREFIX);
     }
 
     fn spec_event(&mut self, kind: EventKind, event: &Event<'_>, part: RunPart, spec: usize, name: &str) {
@@ -276,7 +293,7 @@ impl Renderer {
         for spec in progress.now.iter().take(room) {
             let took = Duration::from_nanos(now.saturating_sub(spec.started.monotonic_ns));
             let again = if spec.attempt > 1 { format!(", attempt {}", spec.attempt) } else { String::new() };
-            let line = format!("  {} {}{again}", text::clean(&spec.name), whole_seconds(took));
+            let line = format!("  {} {}{again}", text::short(&spec.name), whole_seconds(took));
             status.push((line, Paint::Dim));
         }
         if progress.now.len() > room && room > 0 {
@@ -286,8 +303,11 @@ impl Renderer {
         status
     }
 
-    /// The last words. What never became complete is shown as it is.
+    /// The last words, once. What never became complete is shown as it is.
     pub(super) fn finish(&mut self, report: &RunReport) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
         let mut left: Vec<((usize, u32), Group)> = self.groups.drain().collect();
         left.sort_by_key(|(attempt, _)| *attempt);
         left.into_iter().for_each(|(_, group)| self.put_group(group));
