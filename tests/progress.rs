@@ -138,6 +138,27 @@ fn a_log_says_what_started_what_was_written_and_how_it_ended() {
 }
 
 #[test]
+fn a_spec_that_ended_is_told_behind_its_last_line_and_counted_in_the_order_shown() {
+    let (service, log) = (service(), Log::default());
+    let mut view = ProgressView::to_writer(&service, log.clone(), ProgressOptions::default()).expect("view");
+    let names: Vec<String> = (10..50).map(|i| format!("s{i}")).collect();
+    let specs = names.iter().map(|name| sh(name, "echo first; sleep 0.001; echo last", &[]));
+    let mut options = watching(&view);
+    options.limit = coreproc::Limit::At(8);
+    let run = pipeline(specs).start(&service, options).expect("start");
+    view.watch(&run, GUARDED).expect("watch");
+    let lines: Vec<String> = log.text().lines().map(without_times).collect();
+    let place = |line: String| lines.iter().position(|shown| shown.starts_with(&line)).expect("shown");
+    for name in &names {
+        assert!(place(format!("{name} | last")) < place(format!("pass  {name} T")), "{name}: {lines:#?}");
+    }
+    let counts: Vec<&str> =
+        lines.iter().filter_map(|line| Some(line.strip_prefix("pass")?.split_once('(')?.1)).collect();
+    let expected: Vec<String> = (1..=40).map(|count| format!("{count} of 40)")).collect();
+    assert_eq!(counts, expected);
+}
+
+#[test]
 fn grouped_output_follows_its_specs_line() {
     let folder = tempfile::tempdir().expect("folder");
     let pipeline = pipeline([

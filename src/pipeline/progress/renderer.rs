@@ -27,21 +27,29 @@ const GROUP: usize = 1024 * 1024;
 /// Lines for running specs on a terminal.
 const RUNNING: usize = 8;
 
-/// Output of an attempt, until it is shown as a whole.
+/// What is to be shown of an attempt once all of its output is there: how it ended, and, grouped, its output.
 #[derive(Default)]
 struct Group {
     lines: String,
     dropped: usize,
     /// How it ended, once that is known.
-    verdict: Option<String>,
+    verdict: Option<Verdict>,
     /// There is, or was, a process; it is not closed.
     open: bool,
+}
+
+/// The line about an attempt's end.
+struct Verdict {
+    line: String,
+    /// Was it the spec's last one?
+    is_last: bool,
 }
 
 pub(super) struct Renderer {
     screen: Screen,
     output: ProgressOutput,
     total: usize,
+    /// Specs whose end was shown.
     done: usize,
     /// Of the specs that something was told of, as they are shown.
     names: HashMap<usize, Arc<str>>,
@@ -128,7 +136,7 @@ impl Renderer {
         match kind {
             EventKind::Started => {
                 self.announce(event, attempt, name);
-                if self.output == ProgressOutput::Grouped {
+                if self.output != ProgressOutput::None {
                     self.groups.entry(attempt).or_default().open = true;
                 }
             }
@@ -143,13 +151,12 @@ impl Renderer {
             EventKind::SpecRetrying { status } => {
                 let reason = text::clean(&String::from_utf8_lossy(event.data));
                 let what = format!("{}: {reason}, another attempt follows", self.took(spec, event));
-                let verdict = self.verdict_line("retry", Paint::Colour(33), name, &what);
-                self.end_attempt(attempt, status.is_some(), verdict);
+                let line = self.verdict_line("retry", Paint::Colour(33), name, &what);
+                self.end_attempt(attempt, status.is_some(), Verdict { line, is_last: false });
             }
             EventKind::SpecEnded { state, status } => {
-                self.done += 1;
-                let verdict = self.ended_line(state, spec, name, event);
-                self.end_attempt(attempt, status.is_some(), verdict);
+                let line = self.ended_line(state, spec, name, event);
+                self.end_attempt(attempt, status.is_some(), Verdict { line, is_last: true });
             }
             _ => {}
         }
@@ -193,7 +200,6 @@ impl Renderer {
             what.push_str(": ");
             what.push_str(reason);
         }
-        what.push_str(&format!(" ({} of {})", self.done, self.total));
         self.verdict_line(word, paint, name, &what)
     }
 
@@ -242,10 +248,11 @@ impl Renderer {
         if self.is_terminal() { Paint::Colour(COLOURS[spec % COLOURS.len()]).on(&prefix) } else { prefix }
     }
 
-    /// An attempt ended: its line is written now, or, grouped, once its output is complete.
-    fn end_attempt(&mut self, attempt: (usize, u32), had_process: bool, verdict: String) {
-        if self.output != ProgressOutput::Grouped {
-            self.put(&verdict);
+    /// An attempt ended: its line is written once its output is complete, which in the stream of its process mostly
+    /// comes later.
+    fn end_attempt(&mut self, attempt: (usize, u32), had_process: bool, verdict: Verdict) {
+        if self.output == ProgressOutput::None {
+            self.put_verdict(&verdict);
             return;
         }
         // The events of a process come apart from those of the run: it may have begun, and even be closed.
@@ -265,9 +272,17 @@ impl Renderer {
         }
     }
 
+    fn put_verdict(&mut self, Verdict { line, is_last }: &Verdict) {
+        if !is_last {
+            return self.put(line);
+        }
+        self.done += 1;
+        self.put(&format!("{line} ({} of {})", self.done, self.total));
+    }
+
     fn put_group(&mut self, group: Group) {
         if let Some(verdict) = &group.verdict {
-            self.put(verdict);
+            self.put_verdict(verdict);
         }
         if group.dropped > 0 {
             self.put(&format!("    … {} bytes before this are not shown", group.dropped));
