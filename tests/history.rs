@@ -27,7 +27,7 @@ fn spec(name: &str, state: SpecState, ms: u64) -> SpecResult {
 }
 
 fn report(specs: Vec<SpecResult>) -> RunReport {
-    RunReport { specs, started: Stamp::default(), duration: Duration::ZERO, limit: 0 }
+    RunReport { name: String::new(), specs, started: Stamp::default(), duration: Duration::ZERO, limit: 0 }
 }
 
 fn known(history: &History, name: &str) -> Option<u64> {

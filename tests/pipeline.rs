@@ -764,15 +764,18 @@ fn a_run_outlives_its_handle_and_that_of_its_service() {
 fn waiting_inside_a_callback_is_refused_and_a_look_is_not() {
     let talk = Talk::new();
     let service = service();
+    let late = pipeline([spec("late", "exit 0", &[])]);
     let pipeline = pipeline([of("a", talk.tool("await GATE exit 0"), &[])]);
     let run = start(&service, &pipeline, RunOptions::default());
     let (told, kinds) = std::sync::mpsc::channel();
-    let inside = run.clone();
+    let (inside, other) = (run.clone(), Service::new(Default::default()).expect("service"));
     let listener = service.listen(quiet(), move |_| {
-        told.send((kind_of(inside.wait(None)), kind_of(inside.wait(Some(Duration::ZERO))))).expect("told");
+        let whole = kind_of(late.run_all(&other));
+        assert_eq!(other.count(), 0);
+        told.send((kind_of(inside.wait(None)), kind_of(inside.wait(Some(Duration::ZERO))), whole)).expect("told");
     });
     finish(&script("exit 0").spawn(&service).expect("spawn"));
-    assert_eq!(kinds.recv().expect("told"), (ErrorKind::Deadlock, ErrorKind::TimedOut));
+    assert_eq!(kinds.recv().expect("told"), (ErrorKind::Deadlock, ErrorKind::TimedOut, ErrorKind::Deadlock));
     listener.expect("listen").close().expect("close");
     talk.gate.open(1);
     assert!(end_of(&run).success());

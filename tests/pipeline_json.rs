@@ -48,16 +48,18 @@ fn a_mistake_in_the_document_is_named_with_its_place() {
         (r#"{"version": 1, "spec": []}"#, r#"spec: unknown field, did you mean "specs"?"#),
         (
             r#"{"version": 1, "jobs": 3, "specs": []}"#,
-            r#"jobs: unknown field, known are "version", "limit", "fail_fast", "specs""#,
+            r#"jobs: unknown field, known are "version", "name", "limit", "fail_fast", "specs""#,
         ),
         (
             r#"{"version": 1, "a b": 3, "specs": []}"#,
-            r#"["a b"]: unknown field, known are "version", "limit", "fail_fast", "specs""#,
+            r#"["a b"]: unknown field, known are "version", "name", "limit", "fail_fast", "specs""#,
         ),
         (
             r#"{"version": 1, "limit": -1, "specs": []}"#,
             "limit: expected a whole number from 0 to 4294967295, found -1",
         ),
+        (r#"{"version": 1, "name": "", "specs": []}"#, "name: is empty"),
+        (r#"{"version": 1, "name": null, "specs": []}"#, "name: expected a string, found null"),
         (r#"{"version": 1, "fail_fast": 1, "specs": []}"#, "fail_fast: expected true or false, found 1"),
         (r#"{"version": 1, "specs": [3]}"#, "specs[0]: expected an object, found 3"),
     ];
@@ -257,6 +259,12 @@ fn everything_that_is_documented_runs() {
     assert_eq!((report.specs.len(), report.limit), (3, 4));
     assert_eq!(report.specs[2].after, [0, 1]);
     assert!(report.specs[1].allow_failure);
+}
+
+#[test]
+fn a_run_is_named_as_its_pipeline() {
+    assert_eq!(run(r#"{"version": 1, "name": "nightly", "specs": []}"#).name, "nightly");
+    assert_eq!(run(r#"{"version": 1, "specs": []}"#).name, "");
 }
 
 #[test]

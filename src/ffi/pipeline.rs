@@ -99,6 +99,28 @@ pub unsafe extern "C" fn coreproc_pipeline_from_json(
     }
 }
 
+/// Gives a pipeline a name, UTF-8, which reports of its runs carry; an empty one takes it away. Errors:
+/// INVALID_ARGUMENT.
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_pipeline_name(
+    pipeline: *mut coreproc_pipeline,
+    name: *const c_char,
+    name_len: usize,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
+    // SAFETY: the caller's promises.
+    unsafe {
+        guard::call(SET, err, || {
+            let pipeline = guard::builder(SET, "pipeline", pipeline)?;
+            pipeline.0.named(self::name(name, name_len)?);
+            Ok(())
+        })
+    }
+}
+
 /// Adds a spec of this name, UTF-8, that runs a copy of `command`, whose timeout is that of each attempt.
 /// `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
 ///

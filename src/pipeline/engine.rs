@@ -14,7 +14,7 @@ use super::graph::{Edges, Graph};
 use super::result::{RunReport, SpecResult};
 use super::run::{Progress, RunOptions, RunningSpec, processors};
 use super::scheduler::{Change, Counts, Halt, Outcome, Plan, RunMode, Scheduler};
-use super::spec::Spec;
+use super::spec::{Pipeline, Spec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::SpecState;
 use crate::event::driver::{Host, panic_message};
@@ -34,6 +34,8 @@ const MOST_WORKERS: usize = 16;
 
 pub(super) struct Engine {
     id: u64,
+    /// Of the pipeline.
+    name: String,
     specs: Vec<Spec>,
     started: Stamp,
     limit: usize,
@@ -102,7 +104,7 @@ enum Job {
 
 impl Engine {
     pub(super) fn start(
-        specs: &[Spec],
+        pipeline: &Pipeline,
         graph: Graph,
         plan: Plan,
         service: &Service,
@@ -113,7 +115,7 @@ impl Engine {
         if !named.iter().all(|core| core.belongs_to(&*supervisor)) {
             return Err(Error::invalid("start run", "subscription: belongs to another service"));
         }
-        let mut specs = specs.to_vec();
+        let mut specs = pipeline.specs.clone();
         for spec in &mut specs {
             named.iter().for_each(|core| spec.command.subscribe_core(core));
         }
@@ -126,6 +128,7 @@ impl Engine {
         let engine = supervisor.admit_run(&named, |id, feeds, started| {
             Arc::new(Engine {
                 id,
+                name: pipeline.name.clone(),
                 started,
                 limit: plan.limit,
                 estimates,
@@ -320,6 +323,7 @@ impl Engine {
             });
         }
         let report = RunReport {
+            name: self.name.clone(),
             specs,
             started: self.started,
             duration: between(Some(self.started.monotonic_ns), Some(last_end)),

@@ -65,9 +65,11 @@ pub(super) struct Graph {
     pub(super) order: Vec<usize>,
 }
 
-/// Searching a name that was probably meant looks at every other one: done for the first few alone, so that the
-/// check stays linear.
+/// Searching a name that was probably meant looks at every other one: done for the first few alone, and for fewer where
+/// there are very many, so that the check stays linear, and mistakes are told at once.
 const SUGGESTIONS: usize = 8;
+/// How many names are looked at in all, where that leaves one search.
+const COMPARISONS: usize = 200_000;
 /// Specs of a cycle that its message names.
 const NAMED: usize = 50;
 
@@ -181,7 +183,7 @@ fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str,
 
 /// What each spec comes after, without what is wrong.
 fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Problem>) -> Edges {
-    let mut suggestions = SUGGESTIONS;
+    let mut suggestions = (COMPARISONS / specs.len().max(1)).clamp(1, SUGGESTIONS);
     // Which spec named this one last: finds doubles without a set for each spec.
     let mut named_by = vec![usize::MAX; specs.len()];
     let mut after = Edges { targets: Vec::new(), ends: Vec::with_capacity(specs.len()) };

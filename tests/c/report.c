@@ -100,7 +100,7 @@ static void a_run_that_has_ended_is_reported_in_every_format(void)
         uint32_t format;
         const char *start, *needle;
     } formats[] = {
-        {COREPROC_REPORT_JSON, "{\"version\":1,\"success\":false,", "\"output\":\"built\\n\""},
+        {COREPROC_REPORT_JSON, "{\"version\":1,\"name\":null,\"success\":false,", "\"output\":\"built\\n\""},
         {COREPROC_REPORT_JUNIT, "<?xml", "name=\"test &lt;1&gt;\""},
         {COREPROC_REPORT_CHROME_TRACE, "{", "\"traceEvents\""},
         {COREPROC_REPORT_SVG, "<svg xmlns=\"http://www.w3.org/2000/svg\"", "test &lt;1&gt;"},
