@@ -1453,14 +1453,14 @@ coreproc_result coreproc_pipeline_from_json(const char *json,
                                             struct coreproc_pipeline **out,
                                             struct coreproc_error **err);
 
-// Gives a pipeline a name, UTF-8, which reports of its runs carry; an empty one takes it away. Errors:
+// Gives a pipeline a name, UTF-8 without NUL, which reports of its runs carry; an empty one takes it away. Errors:
 // INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_name(struct coreproc_pipeline *pipeline,
                                        const char *name,
                                        size_t name_len,
                                        struct coreproc_error **err);
 
-// Adds a spec of this name, UTF-8, that runs a copy of `command`, whose timeout is that of each attempt.
+// Adds a spec of this name, UTF-8 without NUL, that runs a copy of `command`, whose timeout is that of each attempt.
 // `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_add(struct coreproc_pipeline *pipeline,
                                       const char *name,

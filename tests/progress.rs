@@ -227,7 +227,9 @@ fn a_watch_can_be_interrupted_and_taken_up_again() {
     spec.after("first");
     let pipeline = pipeline([sh("first", "true", &[]), spec]);
     let run = pipeline.start(&service, watching(&view)).expect("start");
-    assert_eq!(common::kind_of(view.watch(&run, Some(Duration::ZERO))), ErrorKind::TimedOut);
+    let error = view.watch(&run, Some(Duration::ZERO)).expect_err("too early");
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert_eq!(error.to_string(), format!("watch run {}: it has not ended in time", run.id()));
     assert_eq!(common::kind_of(view.watch(&run, Some(Duration::from_millis(5)))), ErrorKind::TimedOut);
     gate.open(1);
     assert!(view.watch(&run, GUARDED).expect("watch").success());

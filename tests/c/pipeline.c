@@ -94,6 +94,8 @@ static void results_come_in_the_order_of_the_pipeline(void)
     add(pipeline, "missing", new_command("/does/not/exist", NULL));
     add_sh(pipeline, "ship", "exit 0", "missing");
     OK(coreproc_pipeline_name(pipeline, TEXT("nightly"), &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "NUL", coreproc_pipeline_name(pipeline, "a\0b", 3, &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "NUL", coreproc_pipeline_after(pipeline, 0, "a\0b", 3, &err));
     FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "UTF-8", coreproc_pipeline_name(pipeline, TEXT("\xff"), &err));
     FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "pipeline", coreproc_pipeline_name(NULL, TEXT("x"), &err));
     OK(coreproc_pipeline_check(pipeline, &err));

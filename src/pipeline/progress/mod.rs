@@ -159,7 +159,8 @@ impl ProgressView {
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
                     if left.is_some_and(|left| left.is_zero()) || deadline.left() == Some(Duration::ZERO) {
                         self.renderer.draw(&place(run)?);
-                        return Err(error.during(OPERATION));
+                        let error = Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time");
+                        return Err(error.on(format!("run {}", run.id())));
                     }
                 }
                 // The run broke, or its service did: it knows why.
