@@ -316,7 +316,7 @@
 // JSON, `"version": 1`.
 #define COREPROC_REPORT_JSON 1
 
-// JUnit XML, as CI systems read it: specs are test cases; a failure that is allowed is a skipped one.
+// JUnit XML, as CI systems read it: the pipeline is a suite, its specs are test cases; a failure that is allowed is a skipped one.
 #define COREPROC_REPORT_JUNIT 2
 
 // A Chrome trace, for Perfetto or about:tracing.
@@ -1477,7 +1477,14 @@ coreproc_result coreproc_pipeline_from_json(const char *json,
                                             struct coreproc_pipeline **out,
                                             struct coreproc_error **err);
 
-// Adds a spec of this name, UTF-8, that runs a copy of `command`, whose timeout is that of each attempt.
+// Gives a pipeline a name, UTF-8 without NUL, which reports of its runs carry; an empty one takes it away. Errors:
+// INVALID_ARGUMENT.
+coreproc_result coreproc_pipeline_name(struct coreproc_pipeline *pipeline,
+                                       const char *name,
+                                       size_t name_len,
+                                       struct coreproc_error **err);
+
+// Adds a spec of this name, UTF-8 without NUL, that runs a copy of `command`, whose timeout is that of each attempt.
 // `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_add(struct coreproc_pipeline *pipeline,
                                       const char *name,
@@ -1538,7 +1545,7 @@ coreproc_result coreproc_pipeline_problems(const struct coreproc_pipeline *pipel
 // Frees a pipeline; NULL is fine. Its runs go on.
 void coreproc_pipeline_free(struct coreproc_pipeline *pipeline);
 
-// What the file at `path` says of the pipeline of this name, which is UTF-8. A file that there is not yet is an
+// What the file at `path` says of the pipeline of this name, UTF-8 and up to 1024 bytes. A file that there is not yet is an
 // empty one; one that is damaged is set aside as PATH.bad, see coreproc_history_problem. `*out` is to be freed with
 // coreproc_history_free. Errors: INVALID_ARGUMENT (also: not a regular file), PERMISSION_DENIED, SYSTEM (open(2),
 // read(2)).
@@ -1570,9 +1577,9 @@ coreproc_result coreproc_progress_open(struct coreproc_service *service,
                                        struct coreproc_error **err);
 
 // Shows the run, on the calling thread, until it has ended and all of it is shown, or up to `timeout_ms` (-1: for
-// ever), after which it can be called again. The run is one whose options named this view. Thread-safe; one call
-// waits for the other. Errors: INVALID_ARGUMENT, TIMED_OUT, INVALID_STATE for another run, SYSTEM (write(2)) once
-// the run has ended, DEADLOCK, PANIC.
+// ever), after which it can be called again. The run is one whose options named this view, the same in each call.
+// Thread-safe; one call waits for the other, no longer than its timeout. Errors: INVALID_ARGUMENT, TIMED_OUT,
+// INVALID_STATE for another run, SYSTEM (write(2)) once the run has ended, DEADLOCK, PANIC.
 coreproc_result coreproc_progress_watch(struct coreproc_progress *progress,
                                         struct coreproc_run *run,
                                         int64_t timeout_ms,

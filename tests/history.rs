@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ fn spec(name: &str, state: SpecState, ms: u64) -> SpecResult {
 }
 
 fn report(specs: Vec<SpecResult>) -> RunReport {
-    RunReport { specs, started: Stamp::default(), duration: Duration::ZERO, limit: 0 }
+    RunReport { name: String::new(), specs, started: Stamp::default(), duration: Duration::ZERO, limit: 0 }
 }
 
 fn known(history: &History, name: &str) -> Option<u64> {
@@ -138,4 +139,36 @@ fn the_file_is_bounded_and_what_ran_longest_ago_is_forgotten() {
     let stayed = old.durations();
     let gone = (0..20_000).filter(|i| !stayed.contains_key(&format!("old {i}")));
     assert!(gone.max() <= Some(101), "the oldest go");
+}
+
+#[test]
+fn what_is_written_can_be_read_however_long_the_names_are() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("h");
+    History::open(&path, "empty").expect("open").record(&report(vec![])).expect("record");
+    let empty = r#"{"version":1,"pipelines":{}}"#;
+    assert_eq!(fs::read_to_string(&path).expect("text"), empty, "nothing is known of it");
+    let endless = "x".repeat(1025);
+    assert_eq!(common::kind_of(History::open(&path, &endless)), ErrorKind::InvalidArgument);
+    // Each byte is written as an escape of six, in all more than a file may hold.
+    let names: Vec<String> = (10_000..30_000).map(|i| format!("{i}{}", "\u{1}".repeat(1000))).collect();
+    let specs = names.iter().map(|name| spec(name, SpecState::Passed, 10)).collect();
+    History::open(&path, "p").expect("open").record(&report(specs)).expect("record");
+    let history = History::open(&path, "p").expect("open");
+    assert_eq!((history.problem(), history.durations().len()), (None, 10_000));
+}
+
+#[test]
+fn a_link_stays_a_link_and_permissions_stay_as_they_are() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    fs::write(&file, r#"{"version":1,"pipelines":{}}"#).expect("write");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
+    std::os::unix::fs::symlink("file", &link).expect("link");
+    let mut history = History::open(&link, "p").expect("open");
+    history.record(&report(vec![spec("build", SpecState::Passed, 10)])).expect("record");
+    assert!(fs::symlink_metadata(&link).expect("link").is_symlink());
+    assert_eq!(fs::metadata(&file).expect("file").permissions().mode() & 0o7777, 0o600);
+    assert_eq!(known(&History::open(&file, "p").expect("open"), "build"), Some(10));
+    assert_eq!(files(folder.path()), ["file", "link"]);
 }

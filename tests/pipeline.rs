@@ -6,7 +6,7 @@ use common::events::Kept;
 use common::fifo::Talk;
 use common::*;
 use coreproc::{
-    Backoff, Cause, CloseMode, Command, Delivery, ErrorKind, EventKind, ExitStatus, Limit, OnFailure, Pipeline,
+    Backoff, Cause, CloseMode, Command, Delivery, ErrorKind, EventKind, ExitStatus, Group, Limit, OnFailure, Pipeline,
     ProblemKind, Run, RunMode, RunOptions, RunReport, Scope, Service, Size, Spec, SpecState, StopOptions, Subscription,
     SubscriptionOptions, SubscriptionScope,
 };
@@ -704,6 +704,42 @@ fn closing_the_service_ends_a_run_and_each_spec_says_why() {
 }
 
 #[test]
+fn closing_the_service_ends_what_waits_for_another_attempt() {
+    let service = service();
+    let subscription = service.subscribe(quiet()).expect("subscribe");
+    let mut flaky = spec("flaky", "exit 3", &[]);
+    let far = Duration::from_secs(3600);
+    flaky.retries(1, Backoff { first: far, most: far });
+    let pipeline = pipeline([flaky, spec("next", "exit 0", &["flaky"])]);
+    let run = start(&service, &pipeline, RunOptions::default());
+    let mut rests = false;
+    while !rests {
+        let batch = subscription.take(0, GUARDED).expect("events");
+        rests = batch.events().any(|event| matches!(event.kind, EventKind::SpecRetrying { .. }));
+    }
+    service.close(CloseMode::Leave).expect("close");
+    let report = end_of(&run);
+    assert_eq!(states(&report), [("flaky", SpecState::Cancelled), ("next", SpecState::Skipped)]);
+    assert_eq!(error_of(&report, "flaky"), "cancelled: the service was closed");
+    assert_eq!(report.specs[0].status, Some(ExitStatus::Code(3)));
+}
+
+#[test]
+fn a_stop_that_could_reach_nobody_is_refused_before_anything_starts() {
+    let mut command = script("pause");
+    command.group(Group::Inherit).stop_options(StopOptions { scope: Scope::Group, ..Default::default() });
+    let service = service();
+    assert_eq!(
+        problem(&pipeline([spec("first", "exit 0", &[]), of("inherits", command.clone(), &[])])),
+        "specs[1].command: stop: scope: the process would not lead a group of its own"
+    );
+    // A detached one leads a session.
+    command.detach();
+    pipeline([of("detached", command, &[])]).check().expect("fine");
+    assert_eq!(service.count(), 0);
+}
+
+#[test]
 fn a_run_outlives_its_handle_and_that_of_its_service() {
     let mut talk = Talk::new();
     let service = service();
@@ -728,15 +764,18 @@ fn a_run_outlives_its_handle_and_that_of_its_service() {
 fn waiting_inside_a_callback_is_refused_and_a_look_is_not() {
     let talk = Talk::new();
     let service = service();
+    let late = pipeline([spec("late", "exit 0", &[])]);
     let pipeline = pipeline([of("a", talk.tool("await GATE exit 0"), &[])]);
     let run = start(&service, &pipeline, RunOptions::default());
     let (told, kinds) = std::sync::mpsc::channel();
-    let inside = run.clone();
+    let (inside, other) = (run.clone(), Service::new(Default::default()).expect("service"));
     let listener = service.listen(quiet(), move |_| {
-        told.send((kind_of(inside.wait(None)), kind_of(inside.wait(Some(Duration::ZERO))))).expect("told");
+        let whole = kind_of(late.run_all(&other));
+        assert_eq!(other.count(), 0);
+        told.send((kind_of(inside.wait(None)), kind_of(inside.wait(Some(Duration::ZERO))), whole)).expect("told");
     });
     finish(&script("exit 0").spawn(&service).expect("spawn"));
-    assert_eq!(kinds.recv().expect("told"), (ErrorKind::Deadlock, ErrorKind::TimedOut));
+    assert_eq!(kinds.recv().expect("told"), (ErrorKind::Deadlock, ErrorKind::TimedOut, ErrorKind::Deadlock));
     listener.expect("listen").close().expect("close");
     talk.gate.open(1);
     assert!(end_of(&run).success());

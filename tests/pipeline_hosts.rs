@@ -4,12 +4,12 @@
 mod common;
 
 use common::census::{Census, memory_kb, reset_peak, switches, thread_count, warm_up};
-use common::fifo::Talk;
+use common::fifo::{Gate, Talk};
 use common::pattern::pattern;
 use common::*;
 use coreproc::{
-    Command, Delivery, ErrorKind, EventKind, Limit, OnFailure, Pipeline, RunMode, RunOptions, Spec, SpecState, Stream,
-    SubscriptionOptions,
+    Command, Delivery, Drain, ErrorKind, EventKind, Limit, OnFailure, Pipeline, RunMode, RunOptions, Spec, SpecState,
+    Stream, SubscriptionOptions,
 };
 use std::collections::HashMap;
 use std::thread;
@@ -122,6 +122,41 @@ hosted! {
         os::set_limit(libc::RLIMIT_NOFILE, census::fds().len() as u64, used + 30).expect("setrlimit");
         let report = many(3, &script("exit 0")).run_all(&service).expect("run");
         assert_eq!(report.count(SpecState::Failed), 3);
+    }
+
+    fn a_spec_that_finds_no_descriptor_waits_for_processes_whose_output_goes_on() {
+        const HOLDERS: usize = 6;
+        let service = service();
+        run_warm(&service);
+        let (mut talk, folder) = (Talk::new(), tempfile::tempdir().expect("folder"));
+        let last = Gate::new(folder.path(), "last");
+        let mut pipeline = Pipeline::new();
+        let mut holder = talk.tool("fork plain await GATE end notify INBOX left exit 0");
+        holder.drain(Drain { silence: Duration::MAX, total: Duration::MAX });
+        for index in 0..HOLDERS {
+            pipeline.add(Spec::new(format!("holder {index}"), holder.clone()));
+        }
+        pipeline.add(Spec::new("last", tool(["await", last.path(), "exit", "0"])));
+        let mut next = Spec::new("next", script("exit 0"));
+        next.after("last");
+        pipeline.add(next);
+        let full = census::fds().len() as u64;
+        let run = pipeline.start(&service, RunOptions { limit: Limit::None, ..Default::default() }).expect("start");
+        for _ in 0..HOLDERS {
+            talk.inbox.expect("left");
+        }
+        eventually("they have ended", || run.progress().expect("progress").passed == HOLDERS);
+        // Below it are those of the host alone, and hardly a gap.
+        os::set_limit(libc::RLIMIT_NOFILE, full, 1000).expect("setrlimit");
+        last.open(1);
+        eventually("the next one was tried", || {
+            let now = run.progress().expect("progress");
+            now.passed == HOLDERS + 1 && now.running == 0
+        });
+        os::set_limit(libc::RLIMIT_NOFILE, 1000, 1000).expect("setrlimit");
+        talk.gate.open(HOLDERS);
+        let report = run.wait(GUARDED).expect("it ends");
+        assert!(report.success(), "{:?}", report.specs[HOLDERS + 1]);
     }
 
     fn calls_in_a_forked_child_are_refused_and_the_run_goes_on() {

@@ -31,6 +31,7 @@ fn refused_command(fields: &str) -> String {
 fn a_mistake_in_the_document_is_named_with_its_place() {
     let table = [
         ("", "line 1, column 0: EOF while parsing a value"),
+        ("\u{feff}{}", "line 1, column 1: a byte order mark, which JSON has not"),
         ("{\"version\": 1,\n  \"specs\": [}", "line 2, column 13: expected value"),
         (r#"{"version": 1, "specs": []} x"#, "line 1, column 29: trailing characters"),
         ("[]", "expected an object, found a list"),
@@ -47,16 +48,18 @@ fn a_mistake_in_the_document_is_named_with_its_place() {
         (r#"{"version": 1, "spec": []}"#, r#"spec: unknown field, did you mean "specs"?"#),
         (
             r#"{"version": 1, "jobs": 3, "specs": []}"#,
-            r#"jobs: unknown field, known are "version", "limit", "fail_fast", "specs""#,
+            r#"jobs: unknown field, known are "version", "name", "limit", "fail_fast", "specs""#,
         ),
         (
             r#"{"version": 1, "a b": 3, "specs": []}"#,
-            r#"["a b"]: unknown field, known are "version", "limit", "fail_fast", "specs""#,
+            r#"["a b"]: unknown field, known are "version", "name", "limit", "fail_fast", "specs""#,
         ),
         (
             r#"{"version": 1, "limit": -1, "specs": []}"#,
             "limit: expected a whole number from 0 to 4294967295, found -1",
         ),
+        (r#"{"version": 1, "name": "", "specs": []}"#, "name: is empty"),
+        (r#"{"version": 1, "name": null, "specs": []}"#, "name: expected a string, found null"),
         (r#"{"version": 1, "fail_fast": 1, "specs": []}"#, "fail_fast: expected true or false, found 1"),
         (r#"{"version": 1, "specs": [3]}"#, "specs[0]: expected an object, found 3"),
     ];
@@ -184,6 +187,10 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
             r#""stop": {"signal": "SIGTREM"}"#,
             r#"specs[1].command.stop.signal: unknown signal "SIGTREM", did you mean "SIGTERM"?"#,
         ),
+        (
+            r#""stop": {"signal": "TREM"}"#,
+            r#"specs[1].command.stop.signal: unknown signal "TREM", did you mean "TERM"?"#,
+        ),
         (r#""stop": {"signal": 65}"#, "specs[1].command.stop.signal: expected a whole number from 1 to 64, found 65"),
         (r#""stop": {"signal": 0}"#, "specs[1].command.stop.signal: expected a whole number from 1 to 64, found 0"),
         (r#""stop": {"scope": "grup"}"#, r#"specs[1].command.stop.scope: unknown value "grup", did you mean "group"?"#),
@@ -195,6 +202,14 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
         (
             r#""drain": {"total_ms": false}"#,
             "specs[1].command.drain.total_ms: expected a whole number of at least 0, found false",
+        ),
+        (
+            r#""detach": true, "stderr": "pipe""#,
+            "specs[1].command: stderr: a pipe would not outlive the host: use a file or a spool",
+        ),
+        (
+            r#""stop": {"scope": "group"}, "group": "inherit""#,
+            "specs[1].command: stop: scope: the process would not lead a group of its own",
         ),
     ];
     for (fields, message) in table {
@@ -244,6 +259,12 @@ fn everything_that_is_documented_runs() {
     assert_eq!((report.specs.len(), report.limit), (3, 4));
     assert_eq!(report.specs[2].after, [0, 1]);
     assert!(report.specs[1].allow_failure);
+}
+
+#[test]
+fn a_run_is_named_as_its_pipeline() {
+    assert_eq!(run(r#"{"version": 1, "name": "nightly", "specs": []}"#).name, "nightly");
+    assert_eq!(run(r#"{"version": 1, "specs": []}"#).name, "");
 }
 
 #[test]

@@ -138,6 +138,27 @@ fn a_log_says_what_started_what_was_written_and_how_it_ended() {
 }
 
 #[test]
+fn a_spec_that_ended_is_told_behind_its_last_line_and_counted_in_the_order_shown() {
+    let (service, log) = (service(), Log::default());
+    let mut view = ProgressView::to_writer(&service, log.clone(), ProgressOptions::default()).expect("view");
+    let names: Vec<String> = (10..50).map(|i| format!("s{i}")).collect();
+    let specs = names.iter().map(|name| sh(name, "echo first; sleep 0.001; echo last", &[]));
+    let mut options = watching(&view);
+    options.limit = coreproc::Limit::At(8);
+    let run = pipeline(specs).start(&service, options).expect("start");
+    view.watch(&run, GUARDED).expect("watch");
+    let lines: Vec<String> = log.text().lines().map(without_times).collect();
+    let place = |line: String| lines.iter().position(|shown| shown.starts_with(&line)).expect("shown");
+    for name in &names {
+        assert!(place(format!("{name} | last")) < place(format!("pass  {name} T")), "{name}: {lines:#?}");
+    }
+    let counts: Vec<&str> =
+        lines.iter().filter_map(|line| Some(line.strip_prefix("pass")?.split_once('(')?.1)).collect();
+    let expected: Vec<String> = (1..=40).map(|count| format!("{count} of 40)")).collect();
+    assert_eq!(counts, expected);
+}
+
+#[test]
 fn grouped_output_follows_its_specs_line() {
     let folder = tempfile::tempdir().expect("folder");
     let pipeline = pipeline([
@@ -206,12 +227,44 @@ fn a_watch_can_be_interrupted_and_taken_up_again() {
     spec.after("first");
     let pipeline = pipeline([sh("first", "true", &[]), spec]);
     let run = pipeline.start(&service, watching(&view)).expect("start");
-    assert_eq!(common::kind_of(view.watch(&run, Some(Duration::ZERO))), ErrorKind::TimedOut);
+    let error = view.watch(&run, Some(Duration::ZERO)).expect_err("too early");
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert_eq!(error.to_string(), format!("watch run {}: it has not ended in time", run.id()));
     assert_eq!(common::kind_of(view.watch(&run, Some(Duration::from_millis(5)))), ErrorKind::TimedOut);
     gate.open(1);
     assert!(view.watch(&run, GUARDED).expect("watch").success());
     assert!(view.watch(&run, GUARDED).expect("and again").success());
-    assert!(log.text().contains("done in"));
+    assert_eq!(log.text().matches("done in").count(), 1, "the last words are said once");
+}
+
+#[test]
+fn a_view_shows_the_run_that_it_watched_first_and_nothing_of_another() {
+    let (service, log) = (service(), Log::default());
+    let mut view = ProgressView::to_writer(&service, log.clone(), ProgressOptions::default()).expect("view");
+    let other = pipeline([sh("other", "echo other", &[])]).start(&service, watching(&view)).expect("start");
+    other.wait(GUARDED).expect("wait");
+    let run = pipeline([sh("shown", "echo shown", &[])]).start(&service, watching(&view)).expect("start");
+    view.watch(&run, GUARDED).expect("watch");
+    assert!(log.text().contains("shown | shown") && !log.text().contains("other"), "{}", log.text());
+    assert_eq!(common::kind_of(view.watch(&other, GUARDED)), ErrorKind::InvalidState);
+    assert!(!log.text().contains("other"));
+}
+
+#[test]
+fn a_name_of_a_mebibyte_is_cut_where_it_is_shown_and_repeated() {
+    let name = "ä\u{1b}]".repeat(300_000);
+    let (lines, report) = logged(
+        &pipeline([
+            sh(&name, "for i in 1 2 3 4 5 6 7 8 9; do echo line; done; exit 1", &[]),
+            sh("b", "true", &[&name]),
+        ]),
+        ProgressOutput::Prefixed,
+    );
+    assert!(lines.iter().all(|line| line.len() < 5000));
+    let error = report.specs[1].error.as_deref().expect("skipped");
+    assert!(error.starts_with("skipped: \"ä\\u{1b}]") && error.ends_with("\"… failed"), "{error}");
+    assert!(error.len() < 5000);
+    assert_eq!(report.specs[0].name, name);
 }
 
 #[test]

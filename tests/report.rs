@@ -52,7 +52,7 @@ fn report(specs: Vec<SpecResult>) -> RunReport {
         Some(Duration::from_nanos(spec.started?.monotonic_ns - STARTED.monotonic_ns) + spec.duration)
     });
     let duration = ends.max().unwrap_or_default();
-    RunReport { specs, started: STARTED, duration, limit: 2 }
+    RunReport { name: String::new(), specs, started: STARTED, duration, limit: 2 }
 }
 
 /// Every state, an allowed failure, a retried one, awkward names and output.
@@ -184,6 +184,28 @@ fn junit_is_valid_and_says_what_failed_and_why() {
 }
 
 #[test]
+fn the_pipelines_name_is_in_every_format() {
+    let named =
+        |name: &str| RunReport { name: name.to_owned(), ..report(vec![ran("a", SpecState::Passed, 0, 1, &[])]) };
+    const NAME: &str = "nightly <\"linux\">";
+    let read = |report: &RunReport| {
+        let junit = report.render(ReportFormat::Junit);
+        let classes = junit.matches(r#"classname="nightly &lt;&quot;linux&quot;&gt;""#).count();
+        let junit = python(READ_JUNIT, &junit);
+        let json: Value = serde_json::from_str(&report.render(ReportFormat::Json)).expect("JSON");
+        let trace: Value = serde_json::from_str(&report.render(ReportFormat::ChromeTrace)).expect("JSON");
+        let process = trace["traceEvents"][0]["args"]["name"].clone();
+        ([junit["suite"]["name"].clone(), junit["suites"]["name"].clone(), process, json["name"].clone()], classes)
+    };
+    assert_eq!(read(&named(NAME)), ([NAME, NAME, NAME, NAME].map(Value::from), 1));
+    let unnamed = ["pipeline".into(), "pipeline".into(), "pipeline".into(), Value::Null];
+    assert_eq!(read(&named("")), (unnamed, 0));
+    let svg = |name| named(name).render(ReportFormat::Svg);
+    assert!(svg(NAME).contains(">Pipeline nightly &lt;&quot;linux&quot;&gt; succeeded in "), "{}", svg(NAME));
+    assert!(svg("").contains(">Pipeline succeeded in "));
+}
+
+#[test]
 fn a_spec_that_could_not_start_is_an_error_of_junit() {
     let mut failed = ran("missing", SpecState::Failed, 0, 1, &[]);
     failed.status = None;
@@ -275,7 +297,7 @@ fn a_report_made_by_hand_may_be_nonsense() {
     ];
     specs[2].duration = Duration::MAX;
     specs[3].started = Some(Stamp::default());
-    let report = RunReport { specs, started: STARTED, duration: Duration::ZERO, limit: 0 };
+    let report = RunReport { name: String::new(), specs, started: STARTED, duration: Duration::ZERO, limit: 0 };
     for format in [ReportFormat::Json, ReportFormat::Junit, ReportFormat::ChromeTrace, ReportFormat::Svg] {
         assert!(!report.render(format).is_empty());
     }

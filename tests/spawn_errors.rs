@@ -5,7 +5,7 @@ mod common;
 use common::events::until_closed;
 use common::*;
 use coreproc::{
-    CloseMode, Command, Error, ErrorKind, FileMode, Output, Process, Scope, Service, Size, Stdin, StopOptions,
+    CloseMode, Command, Error, ErrorKind, FileMode, Group, Output, Process, Scope, Service, Size, Stdin, StopOptions,
     SubscriptionOptions,
 };
 use std::fs;
@@ -229,6 +229,8 @@ fn mistakes() -> Vec<(Command, &'static str)> {
     // A detached child never writes into a pipe of ours.
     add("stdout", &|c| c.detach().stdout(Output::Pipe));
     add("stderr", &|c| c.detach().stderr(Output::Pipe));
+    // A stop of a group that it does not lead would reach nobody.
+    add("scope", &|c| c.group(Group::Inherit).stop_options(StopOptions { scope: Scope::Group, ..Default::default() }));
     add("capture", &|c| c.capture(Size::Bytes(u64::MAX - 1)));
     list
 }

@@ -134,6 +134,19 @@ fn a_group_stop_leaves_no_member_although_the_leader_dies_first() {
     }
 }
 
+hosted! {
+    /// As in a container whose first process reaps no orphans.
+    fn members_that_ended_and_are_reaped_by_nobody_do_not_hold_back_the_end_of_a_stop() {
+        os::become_subreaper();
+        let (mut talk, service) = (Talk::new(), service());
+        let body = "fork plain notify INBOX up await GATE end notify INBOX up await GATE";
+        let (process, members) = up(&mut talk, &service, body, 2);
+        process.stop(Some(&policy(LONG, Scope::Group))).expect("stop");
+        members.iter().for_each(os::assert_ends);
+        assert_eq!(finish(&process).info.cause(), Some(Cause::Stopped));
+    }
+}
+
 #[test]
 fn a_group_can_be_stopped_after_its_leader_died() {
     for scope in [Scope::Default, Scope::Group] {

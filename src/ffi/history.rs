@@ -27,7 +27,7 @@ impl coreproc_history {
     }
 }
 
-/// What the file at `path` says of the pipeline of this name, which is UTF-8. A file that there is not yet is an
+/// What the file at `path` says of the pipeline of this name, UTF-8 and up to 1024 bytes. A file that there is not yet is an
 /// empty one; one that is damaged is set aside as PATH.bad, see coreproc_history_problem. `*out` is to be freed with
 /// coreproc_history_free. Errors: INVALID_ARGUMENT (also: not a regular file), PERMISSION_DENIED, SYSTEM (open(2),
 /// read(2)).

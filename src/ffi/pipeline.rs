@@ -37,14 +37,16 @@ unsafe fn set(
     }
 }
 
-/// A name, which is UTF-8.
+/// A name: UTF-8 without a NUL, which would end it where it is given out.
 ///
 /// # Safety
 /// `pointer` is NULL or valid for reads of `len` bytes.
 unsafe fn name<'a>(pointer: *const c_char, len: usize) -> Result<&'a str> {
     // SAFETY: the caller's promise.
     let bytes = unsafe { guard::bytes(SET, "name", pointer.cast(), len)? };
-    std::str::from_utf8(bytes).map_err(|_| Error::invalid(SET, format!("name: {} is not UTF-8", quoted(bytes))))
+    let wrong = |what: &str| Error::invalid(SET, format!("name: {} {what}", quoted(bytes)));
+    let name = std::str::from_utf8(bytes).map_err(|_| wrong("is not UTF-8"))?;
+    if name.contains('\0') { Err(wrong("has a NUL byte")) } else { Ok(name) }
 }
 
 /// 0 is no, 1 is yes.
@@ -99,7 +101,29 @@ pub unsafe extern "C" fn coreproc_pipeline_from_json(
     }
 }
 
-/// Adds a spec of this name, UTF-8, that runs a copy of `command`, whose timeout is that of each attempt.
+/// Gives a pipeline a name, UTF-8 without NUL, which reports of its runs carry; an empty one takes it away. Errors:
+/// INVALID_ARGUMENT.
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_pipeline_name(
+    pipeline: *mut coreproc_pipeline,
+    name: *const c_char,
+    name_len: usize,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
+    // SAFETY: the caller's promises.
+    unsafe {
+        guard::call(SET, err, || {
+            let pipeline = guard::builder(SET, "pipeline", pipeline)?;
+            pipeline.0.named(self::name(name, name_len)?);
+            Ok(())
+        })
+    }
+}
+
+/// Adds a spec of this name, UTF-8 without NUL, that runs a copy of `command`, whose timeout is that of each attempt.
 /// `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
 ///
 /// # Safety

@@ -1,13 +1,14 @@
 //! `coreproc_progress`.
 
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::error::{coreproc_error, coreproc_result};
 use super::guard;
 use super::run::coreproc_run;
 use super::service::coreproc_service;
-use crate::error::Error;
-use crate::event::wait::lock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::wait::{self, Deadline, lock};
 use crate::{ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, Subscription};
 
 /// As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else plain. Reads the
@@ -47,13 +48,48 @@ const _: () = assert!(size_of::<coreproc_progress_options>() == 16);
 /// a terminal; reports have what was written. A run that has a view which nobody watches waits for it once a
 /// child's output fills its queue, as with every subscription; freeing the view lifts that.
 pub struct coreproc_progress {
-    view: Mutex<ProgressView>,
+    /// None while a call watches with it.
+    view: Mutex<Option<ProgressView>>,
+    /// On the view: those who wait for that call.
+    given_back: Condvar,
     subscription: Subscription,
 }
 
 impl coreproc_progress {
     pub(super) fn subscription(&self) -> &Subscription {
         &self.subscription
+    }
+
+    /// The view, once no other call watches with it; a mutex could be waited for without a timeout alone.
+    fn borrow(&self, operation: &'static str, deadline: Deadline) -> Result<Borrowed<'_>> {
+        let mut slot = lock(&self.view);
+        loop {
+            if let Some(view) = slot.take() {
+                return Ok(Borrowed { owner: self, view: Some(view) });
+            }
+            let left = deadline.left();
+            if left == Some(Duration::ZERO) {
+                return Err(Error::new(ErrorKind::TimedOut, operation, "another call is watching"));
+            }
+            if wait::is_in_callback() {
+                return Err(Error::new(ErrorKind::Deadlock, operation, "would wait inside a callback"));
+            }
+            let wait = left.unwrap_or(Duration::MAX);
+            slot = self.given_back.wait_timeout(slot, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// A view, given back when dropped.
+struct Borrowed<'a> {
+    owner: &'a coreproc_progress,
+    view: Option<ProgressView>,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        *lock(&self.owner.view) = self.view.take();
+        self.owner.given_back.notify_one();
     }
 }
 
@@ -80,7 +116,11 @@ pub unsafe extern "C" fn coreproc_progress_open(
             let fd = crate::sys::pipe::duplicate_raw(fd).map_err(|errno| Error::system(OPERATION, "fd", errno))?;
             let view = ProgressView::to_owned_fd(&service.0, fd, options)?;
             let subscription = view.subscription().clone();
-            out.write(Box::into_raw(Box::new(coreproc_progress { view: Mutex::new(view), subscription })));
+            out.write(Box::into_raw(Box::new(coreproc_progress {
+                view: Mutex::new(Some(view)),
+                given_back: Condvar::new(),
+                subscription,
+            })));
             Ok(())
         })
     }
@@ -91,7 +131,7 @@ pub unsafe extern "C" fn coreproc_progress_open(
 unsafe fn progress_options(
     operation: &'static str,
     options: *const coreproc_progress_options,
-) -> crate::Result<ProgressOptions> {
+) -> Result<ProgressOptions> {
     const SMALLEST: usize = 16;
     let zero = coreproc_progress_options { struct_size: 0, style: 0, output: 0, reserved: 0 };
     // SAFETY: the caller's promise; plain data.
@@ -114,9 +154,9 @@ unsafe fn progress_options(
 }
 
 /// Shows the run, on the calling thread, until it has ended and all of it is shown, or up to `timeout_ms` (-1: for
-/// ever), after which it can be called again. The run is one whose options named this view. Thread-safe; one call
-/// waits for the other. Errors: INVALID_ARGUMENT, TIMED_OUT, INVALID_STATE for another run, SYSTEM (write(2)) once
-/// the run has ended, DEADLOCK, PANIC.
+/// ever), after which it can be called again. The run is one whose options named this view, the same in each call.
+/// Thread-safe; one call waits for the other, no longer than its timeout. Errors: INVALID_ARGUMENT, TIMED_OUT,
+/// INVALID_STATE for another run, SYSTEM (write(2)) once the run has ended, DEADLOCK, PANIC.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -133,8 +173,10 @@ pub unsafe extern "C" fn coreproc_progress_watch(
         guard::call(OPERATION, err, || {
             let progress = guard::handle(OPERATION, "progress", progress)?;
             let run = guard::handle(OPERATION, "run", run)?;
-            let timeout = guard::timeout(OPERATION, timeout_ms)?;
-            lock(&progress.view).watch(run.run(), timeout).map(drop)
+            let deadline = Deadline::after(guard::timeout(OPERATION, timeout_ms)?);
+            let mut borrowed = progress.borrow(OPERATION, deadline)?;
+            let Borrowed { view: Some(view), .. } = &mut borrowed else { return Ok(()) };
+            view.watch_until(run.run(), deadline).map(drop)
         })
     }
 }

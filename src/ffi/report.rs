@@ -8,7 +8,7 @@ use crate::ReportFormat;
 
 /// JSON, `"version": 1`.
 pub const COREPROC_REPORT_JSON: u32 = 1;
-/// JUnit XML, as CI systems read it: specs are test cases; a failure that is allowed is a skipped one.
+/// JUnit XML, as CI systems read it: the pipeline is a suite, its specs are test cases; a failure that is allowed is a skipped one.
 pub const COREPROC_REPORT_JUNIT: u32 = 2;
 /// A Chrome trace, for Perfetto or about:tracing.
 pub const COREPROC_REPORT_CHROME_TRACE: u32 = 3;

@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::graph::{Edges, Graph};
 use super::result::{RunReport, SpecResult};
 use super::run::{Progress, RunOptions, RunningSpec, processors};
-use super::scheduler::{Change, Counts, Halt, Outcome, Plan, RunMode, Scheduler};
-use super::spec::Spec;
+use super::scheduler::{Change, Counts, Halt, Outcome, Plan, Relief, RunMode, Scheduler};
+use super::spec::{Pipeline, Spec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::SpecState;
 use crate::event::driver::{Host, panic_message};
@@ -34,6 +34,8 @@ const MOST_WORKERS: usize = 16;
 
 pub(super) struct Engine {
     id: u64,
+    /// Of the pipeline.
+    name: String,
     specs: Vec<Spec>,
     started: Stamp,
     limit: usize,
@@ -59,6 +61,8 @@ struct State {
     after: Edges,
     /// Attempts under way: their processes are not closed, or being started.
     open: usize,
+    /// Processes that were closed.
+    closed: u64,
     deadline: Option<u64>,
     cancelled: bool,
     /// When a spec ended last.
@@ -92,6 +96,8 @@ enum Job {
     Start {
         index: usize,
         attempt: u32,
+        /// Of the state, when it was decided.
+        closed: u64,
     },
     Stop(Vec<Process>),
     Finish,
@@ -102,7 +108,7 @@ enum Job {
 
 impl Engine {
     pub(super) fn start(
-        specs: &[Spec],
+        pipeline: &Pipeline,
         graph: Graph,
         plan: Plan,
         service: &Service,
@@ -113,7 +119,7 @@ impl Engine {
         if !named.iter().all(|core| core.belongs_to(&*supervisor)) {
             return Err(Error::invalid("start run", "subscription: belongs to another service"));
         }
-        let mut specs = specs.to_vec();
+        let mut specs = pipeline.specs.clone();
         for spec in &mut specs {
             named.iter().for_each(|core| spec.command.subscribe_core(core));
         }
@@ -126,6 +132,7 @@ impl Engine {
         let engine = supervisor.admit_run(&named, |id, feeds, started| {
             Arc::new(Engine {
                 id,
+                name: pipeline.name.clone(),
                 started,
                 limit: plan.limit,
                 estimates,
@@ -136,6 +143,7 @@ impl Engine {
                     slots: specs.iter().map(|_| Slot::default()).collect(),
                     after,
                     open: 0,
+                    closed: 0,
                     deadline: options
                         .deadline
                         .map(|deadline| started.monotonic_ns.saturating_add(nanoseconds(deadline))),
@@ -206,7 +214,7 @@ impl Engine {
             let job =
                 wait::wait(&*self.supervisor, "run", place, Deadline::at(until), |state| self.next_job(state, until))?;
             match job {
-                Some(Job::Start { index, attempt }) => self.start_attempt(service, index, attempt)?,
+                Some(Job::Start { index, attempt, closed }) => self.start_attempt(service, index, attempt, closed)?,
                 Some(Job::Stop(processes)) => processes.iter().for_each(Process::cancel),
                 Some(Job::Finish) => {
                     self.finish();
@@ -244,7 +252,7 @@ impl Engine {
             if state.scheduler.can_start() {
                 self.work.notify_one(self.supervisor.driver());
             }
-            return Some(Job::Start { index, attempt: state.scheduler.attempts(index) });
+            return Some(Job::Start { index, attempt: state.scheduler.attempts(index), closed: state.closed });
         }
         if state.is_over() {
             state.finishing = true;
@@ -255,7 +263,7 @@ impl Engine {
     }
 
     /// Fails when the service is broken; a start that fails is the spec's own failure.
-    fn start_attempt(self: &Arc<Self>, service: &Service, index: usize, attempt: u32) -> Result<()> {
+    fn start_attempt(self: &Arc<Self>, service: &Service, index: usize, attempt: u32, closed: u64) -> Result<()> {
         let part = RunPart { run_id: self.id, spec: Some(index), attempt };
         let member = Member { observer: Arc::clone(self) as Arc<dyn Observer>, part };
         let before = Stamp::now();
@@ -265,12 +273,12 @@ impl Engine {
                 (0..stops).for_each(|_| process.cancel());
             }
             Err(error) if error.kind() == ErrorKind::Panic => return Err(error),
-            Err(error) => self.start_failed(index, attempt, before, error),
+            Err(error) => self.start_failed((index, attempt), before, closed, error),
         }
         Ok(())
     }
 
-    fn start_failed(&self, index: usize, attempt: u32, before: Stamp, error: Error) {
+    fn start_failed(&self, (index, attempt): (usize, u32), before: Stamp, closed: u64, error: Error) {
         let mut state = lock(&self.state);
         if state.slots.get(index).is_none_or(|slot| slot.exited >= attempt) {
             // It ended before it could be watched: all is known. Or the run has failed.
@@ -278,10 +286,15 @@ impl Engine {
         }
         state.open -= 1;
         let is_short = matches!(error.errno(), Some(libc::EMFILE | libc::ENFILE | libc::EAGAIN | libc::ENOMEM));
+        let relief = match state.open {
+            _ if state.closed != closed => Relief::Came,
+            0 => Relief::Never,
+            _ => Relief::WillCome,
+        };
         let now = monotonic_ns();
         if error.kind() == ErrorKind::Closed {
             state.scheduler.ended(index, Outcome::Refused, now);
-        } else if !(is_short && state.scheduler.postpone(index)) {
+        } else if !(is_short && state.scheduler.postpone(index, relief)) {
             if state.slots[index].process.is_none() {
                 self.began(&mut state, index, attempt, before);
             }
@@ -320,6 +333,7 @@ impl Engine {
             });
         }
         let report = RunReport {
+            name: self.name.clone(),
             specs,
             started: self.started,
             duration: between(Some(self.started.monotonic_ns), Some(last_end)),
@@ -565,6 +579,18 @@ impl Observer for Engine {
     fn closed(&self) {
         let mut state = lock(&self.state);
         state.open -= 1;
+        state.closed += 1;
+        state.scheduler.relieved();
+        self.go_on(&mut state);
+    }
+
+    fn service_closed(&self) {
+        let mut state = lock(&self.state);
+        if state.finishing || state.outcome.is_some() {
+            return;
+        }
+        state.scheduler.halt(Halt::ServiceClosed);
+        self.tell(&mut state, monotonic_ns());
         self.go_on(&mut state);
     }
 

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::nearest::nearest;
 use super::spec::{Pipeline, Spec};
-use crate::error::{Error, ErrorKind, Result, quoted};
+use super::text::quoted;
+use crate::error::{Error, ErrorKind, Result};
 
 /// What is wrong with a spec. In JSON: `unknown_dependency`, ….
 #[non_exhaustive]
@@ -28,7 +29,7 @@ pub enum ProblemKind {
     UnknownDependency,
     /// It comes, through others, after itself.
     Cycle,
-    /// A setter of its command refused what it was given.
+    /// A setter of its command refused what it was given, or its options contradict each other.
     Command,
 }
 
@@ -64,9 +65,11 @@ pub(super) struct Graph {
     pub(super) order: Vec<usize>,
 }
 
-/// Searching a name that was probably meant looks at every other one: done for the first few alone, so that the
-/// check stays linear.
+/// Searching a name that was probably meant looks at every other one: done for the first few alone, and for fewer where
+/// there are very many, so that the check stays linear, and mistakes are told at once.
 const SUGGESTIONS: usize = 8;
+/// How many names are looked at in all, where that leaves one search.
+const COMPARISONS: usize = 200_000;
 /// Specs of a cycle that its message names.
 const NAMED: usize = 50;
 
@@ -166,13 +169,13 @@ fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str,
         if spec.name.is_empty() {
             problem(ProblemKind::EmptyName, vec![index], "name", "is empty".to_owned());
         } else if let Some(first) = names.get(spec.name.as_str()).copied() {
-            let message = format!("{} is the name of specs[{first}] already", quoted(spec.name.as_bytes()));
+            let message = format!("{} is the name of specs[{first}] already", quoted(&spec.name));
             problem(ProblemKind::DuplicateName, vec![index, first], "name", message);
         } else {
             names.insert(spec.name.as_str(), index);
         }
-        if let Some(mistake) = spec.command.mistake_made() {
-            problem(ProblemKind::Command, vec![index], "command", mistake.cause().to_owned());
+        if let Some(flaw) = spec.command.flaw() {
+            problem(ProblemKind::Command, vec![index], "command", flaw);
         }
     }
     names
@@ -180,7 +183,7 @@ fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str,
 
 /// What each spec comes after, without what is wrong.
 fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Problem>) -> Edges {
-    let mut suggestions = SUGGESTIONS;
+    let mut suggestions = (COMPARISONS / specs.len().max(1)).clamp(1, SUGGESTIONS);
     // Which spec named this one last: finds doubles without a set for each spec.
     let mut named_by = vec![usize::MAX; specs.len()];
     let mut after = Edges { targets: Vec::new(), ends: Vec::with_capacity(specs.len()) };
@@ -189,7 +192,7 @@ fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Proble
             let mut problem = |kind, specs, message| {
                 problems.push(Problem { kind, specs, place: format!("specs[{index}].after[{place}]"), message });
             };
-            let text = || quoted(name.as_bytes());
+            let text = || quoted(name);
             match names.get(name.as_str()).copied() {
                 None if name.is_empty() => problem(ProblemKind::EmptyDependency, vec![index], "is empty".to_owned()),
                 None => {
@@ -198,7 +201,7 @@ fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Proble
                         suggestions -= 1;
                         let others = specs.iter().filter(|other| other.name != spec.name);
                         if let Some(meant) = nearest(name, others.map(|other| other.name.as_str())) {
-                            message += &format!(", did you mean {}?", quoted(meant.as_bytes()));
+                            message += &format!(", did you mean {}?", quoted(meant));
                         }
                     }
                     problem(ProblemKind::UnknownDependency, vec![index], message);
@@ -264,7 +267,7 @@ fn cycles(specs: &[Spec], after: &Edges, order: &[usize], problems: &mut Vec<Pro
 
 /// `cycle: "a" -> "b" -> "a", each after the next`.
 fn cycle_text(specs: &[Spec], cycle: &[usize]) -> String {
-    let name = |index: &usize| quoted(specs[*index].name.as_bytes());
+    let name = |index: &usize| quoted(&specs[*index].name);
     let mut names: Vec<String> = cycle.iter().take(NAMED).map(name).collect();
     if cycle.len() > NAMED {
         names.push(format!("({} more)", cycle.len() - NAMED));

@@ -21,16 +21,17 @@ const VERSION: u32 = 1;
 const NEWEST: f64 = 0.3;
 /// Specs that are remembered, of all pipelines of a file; those that ran last stay.
 const MOST_SPECS: usize = 20_000;
-/// Longer names are not remembered.
+/// Longer names of specs are not remembered, those of pipelines refused.
 const LONGEST_NAME: usize = 1024;
-/// No file of ours is larger: every spec with the longest name, each byte of it escaped, is not expected.
-const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+/// No file of ours is larger: where long names would make it so, fewer specs are remembered.
+const LARGEST_FILE: usize = 64 * 1024 * 1024;
 
 /// How long the specs of a pipeline took in earlier runs, kept in a file, which may serve several pipelines: for
 /// [`RunOptions::durations`](crate::RunOptions), by which the longest path starts first and the time left is
 /// known.
 ///
-/// The file is JSON, replaced as a whole by rename(2), and bounded. It holds hints: one that is damaged is set
+/// The file is JSON, replaced as a whole by rename(2), which keeps its permissions and follows a symbolic link, and
+/// bounded. It holds hints: one that is damaged is set
 /// aside as `FILE.bad`, and begun anew; of two processes that record in the same moment, one may be forgotten.
 #[derive(Clone, Debug)]
 pub struct History {
@@ -64,13 +65,16 @@ impl History {
     ///
     /// # Errors
     /// What kept it from being read: [`ErrorKind::PermissionDenied`], [`ErrorKind::System`],
-    /// [`ErrorKind::InvalidArgument`] (not a regular file, no name). A damaged file is none, see
+    /// [`ErrorKind::InvalidArgument`] (not a regular file, no file's name, a pipeline's of more than 1024 bytes). A damaged file is none, see
     /// [`History::problem`].
     pub fn open(path: impl AsRef<Path>, pipeline: &str) -> Result<History> {
         fork::check(OPEN)?;
         let path = path.as_ref().to_owned();
         if path.file_name().is_none() {
             return Err(Error::invalid(OPEN, "path: names no file"));
+        }
+        if pipeline.len() > LONGEST_NAME {
+            return Err(Error::invalid(OPEN, format!("pipeline: is longer than {LONGEST_NAME} bytes")));
         }
         let mut history = History { path, pipeline: pipeline.to_owned(), specs: BTreeMap::new(), problem: None };
         let mut document = history.read(OPEN)?;
@@ -103,11 +107,8 @@ impl History {
             learn(specs, spec, now);
         }
         self.specs = specs.clone();
-        forget(&mut document);
         document.version = VERSION;
-        // Names and numbers alone: nothing in it can be refused.
-        let text = serde_json::to_vec(&document).unwrap_or_default();
-        self.replace(&text).map_err(|error| self.failed(RECORD, "write", &error))
+        self.replace(&text_of(document)).map_err(|error| self.failed(RECORD, "write", &error))
     }
 
     /// Reads the file; sets aside what is not ours.
@@ -123,10 +124,10 @@ impl History {
         let problem = match serde_json::from_slice::<Document>(&text) {
             Ok(document) if document.version == VERSION => return Ok(document),
             Ok(document) => format!("version {} is not known, known is {VERSION}", document.version),
-            Err(_) if text.len() as u64 > LARGEST_FILE => format!("is larger than {LARGEST_FILE} bytes"),
+            Err(_) if text.len() > LARGEST_FILE => format!("is larger than {LARGEST_FILE} bytes"),
             Err(error) => error.to_string(),
         };
-        let aside = self.beside(".bad");
+        let aside = beside(&self.path, ".bad");
         let became = match fs::rename(&self.path, &aside) {
             Ok(()) => format!("set aside as {}", quoted(aside.as_os_str().as_encoded_bytes())),
             Err(error) => format!("could not be set aside: {error}"),
@@ -146,32 +147,32 @@ impl History {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let mut text = Vec::new();
-        file.take(LARGEST_FILE + 1).read_to_end(&mut text)?;
+        file.take(LARGEST_FILE as u64 + 1).read_to_end(&mut text)?;
         Ok(Some(text))
     }
 
     /// Written whole, or not at all, also if the machine stops: a file of our own beside it takes its name.
     fn replace(&self, text: &[u8]) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
+        // Where a symbolic link leads to, so that it stays one.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let permissions = fs::metadata(&path).ok().map(|known| known.permissions());
         let own = format!(".{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let temporary = self.beside(&own);
+        let temporary = beside(&path, &own);
         let written = OpenOptions::new().write(true).create_new(true).open(&temporary).and_then(|mut file| {
+            if let Some(permissions) = permissions {
+                file.set_permissions(permissions)?;
+            }
             file.write_all(text)?;
             file.sync_all()?;
-            fs::rename(&temporary, &self.path)
+            fs::rename(&temporary, &path)
         });
         if let Err(error) = written {
             let _ = fs::remove_file(&temporary);
             return Err(error);
         }
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-    }
-
-    fn beside(&self, suffix: &str) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(suffix);
-        name.into()
     }
 
     fn subject(&self) -> String {
@@ -183,6 +184,26 @@ impl History {
             Some(errno) => Error::system(operation, stage, errno).on(self.subject()),
             None => Error::new(ErrorKind::System, operation, error.to_string()).at(stage).on(self.subject()),
         }
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The document as JSON, without what it has no room for.
+fn text_of(mut document: Document) -> Vec<u8> {
+    let mut most = MOST_SPECS;
+    loop {
+        forget(&mut document, most);
+        // Names and numbers alone: nothing in it can be refused.
+        let text = serde_json::to_vec(&document).unwrap_or_default();
+        if text.len() <= LARGEST_FILE || most == 0 {
+            return text;
+        }
+        most /= 2;
     }
 }
 
@@ -201,22 +222,20 @@ fn learn(specs: &mut BTreeMap<String, Entry>, spec: &SpecResult, now: u64) {
     }
 }
 
-/// Drops what ran longest ago, where there is more than a file may hold.
-fn forget(document: &mut Document) {
+/// Drops what ran longest ago, where there is more than so many.
+fn forget(document: &mut Document, most: usize) {
     let mut seen: Vec<u64> = document.pipelines.values().flat_map(|specs| specs.values().map(|e| e.seen)).collect();
-    if seen.len() <= MOST_SPECS {
-        return;
-    }
     seen.sort_unstable_by(|a, b| b.cmp(a));
-    let oldest = seen[MOST_SPECS - 1];
-    // Of those that are as old as the oldest that stays, as many as there is room for.
-    let mut room = MOST_SPECS - seen.iter().filter(|seen| **seen > oldest).count();
-    for specs in document.pipelines.values_mut() {
-        specs.retain(|_, entry| {
-            let spared = entry.seen == oldest && room > 0;
-            room -= usize::from(spared);
-            entry.seen > oldest || spared
-        });
+    // What ran as long ago as the first that goes stays as far as there is room.
+    if let Some(oldest) = seen.get(most).copied() {
+        let mut room = most - seen.iter().filter(|seen| **seen > oldest).count();
+        for specs in document.pipelines.values_mut() {
+            specs.retain(|_, entry| {
+                let spared = entry.seen == oldest && room > 0;
+                room -= usize::from(spared);
+                entry.seen > oldest || spared
+            });
+        }
     }
     document.pipelines.retain(|_, specs| !specs.is_empty());
 }

@@ -10,18 +10,21 @@ const SHORTEST_PREFIX: usize = 3;
 /// characters wrong, missing, too many or swapped with their neighbour, or one the beginning of the other.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = letters(word)?;
+    let mut rows = Rows::default();
     let mut best: Option<(usize, &str)> = None;
     for candidate in known {
         let Some(letters) = letters(candidate) else { continue };
-        let most = (word.len().max(letters.len()) / 3).max(1);
-        let mut distance = distance(&word, &letters);
-        if distance > most && is_beginning(&word, &letters) {
-            distance = most;
-        }
+        let near = (word.len().max(letters.len()) / 3).max(1);
+        let most = best.map_or(near, |(least, _)| near.min(least - 1));
+        let slip = rows.distance(&word, &letters, most);
+        let beginning = || (near <= most && is_beginning(&word, &letters)).then_some(near);
+        let Some(distance) = slip.or_else(beginning) else { continue };
         // With nothing in common it is no slip, however short.
-        let related = distance < word.len().max(letters.len());
-        if related && distance <= most && best.is_none_or(|(least, _)| distance < least) {
+        if distance < word.len().max(letters.len()) {
             best = Some((distance, candidate));
+        }
+        if distance == 0 {
+            break;
         }
     }
     best.map(|(_, candidate)| candidate)
@@ -36,28 +39,62 @@ fn is_beginning(a: &[char], b: &[char]) -> bool {
     a.len().min(b.len()) >= SHORTEST_PREFIX && (a.starts_with(b) || b.starts_with(a))
 }
 
-/// Changes that lead from one to the other (optimal string alignment): insert, delete, replace, swap neighbours.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 0..a.len() {
-        let mut row = vec![i + 1];
-        for j in 0..b.len() {
-            let replaced = last[j] + usize::from(a[i] != b[j]);
-            let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                least = least.min(before[j - 1] + 1);
-            }
-            row.push(least);
+/// Rows of the table of [`Rows::distance`], kept from one pair of words to the next: there may be very many.
+#[derive(Default)]
+struct Rows {
+    before: Vec<usize>,
+    last: Vec<usize>,
+    row: Vec<usize>,
+}
+
+impl Rows {
+    /// Changes that lead from one to the other (optimal string alignment): insert, delete, replace, swap neighbours;
+    /// None if there are more than `most`.
+    fn distance(&mut self, a: &[char], b: &[char], most: usize) -> Option<usize> {
+        // Most names of a pipeline begin, and many end, as their neighbours do.
+        let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+        let (a, b) = (&a[same..], &b[same..]);
+        let same = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+        let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
+        if a.len().abs_diff(b.len()) > most || differing(a, b) > most {
+            return None;
         }
-        before = std::mem::replace(&mut last, row);
+        let Rows { before, last, row } = self;
+        last.clear();
+        last.extend(0..=b.len());
+        before.clone_from(last);
+        for i in 0..a.len() {
+            row.clear();
+            row.push(i + 1);
+            for j in 0..b.len() {
+                let replaced = last[j] + usize::from(a[i] != b[j]);
+                let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+                if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                    least = least.min(before[j - 1] + 1);
+                }
+                row.push(least);
+            }
+            std::mem::swap(before, last);
+            std::mem::swap(last, row);
+        }
+        Some(last[b.len()]).filter(|distance| *distance <= most)
     }
-    last[b.len()]
+}
+
+/// How many letters of one the other has not, whatever their order: no way between them is shorter.
+fn differing(a: &[char], b: &[char]) -> usize {
+    // Letters that share a place hide a difference, and never make one.
+    let mut counts = [0i16; 64];
+    a.iter().for_each(|letter| counts[*letter as usize % 64] += 1);
+    b.iter().for_each(|letter| counts[*letter as usize % 64] -= 1);
+    let (more, less) = counts.iter().fold((0, 0), |(more, less), count| (more + count.max(&0), less - count.min(&0)));
+    usize::from(more.max(less).unsigned_abs())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn slips_find_what_was_meant_and_other_words_nothing() {
@@ -73,6 +110,36 @@ mod tests {
         assert_eq!(meant("b"), None);
         assert_eq!(meant(""), None);
         assert_eq!(meant(&"build".repeat(100_000)), None);
+    }
+
+    /// As the definition says, without anything that saves work.
+    fn plain(a: &[char], b: &[char]) -> usize {
+        let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
+        for i in 0..=a.len() {
+            for j in 0..=b.len() {
+                table[i][j] = if i == 0 || j == 0 {
+                    i + j
+                } else {
+                    let replaced = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                    let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                    let swap = if swapped { table[i - 2][j - 2] + 1 } else { usize::MAX };
+                    replaced.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1).min(swap)
+                };
+            }
+        }
+        table[a.len()][b.len()]
+    }
+
+    proptest! {
+        #[test]
+        fn a_distance_is_that_of_the_definition_up_to_its_bound(a in "[abcä]{0,9}", b in "[abcä]{0,9}", most in 0usize..9) {
+            let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+            let exact = plain(&a, &b);
+            let mut rows = Rows::default();
+            // Once more: nothing is left of the words before.
+            rows.distance(&b, &a, 9);
+            prop_assert_eq!(rows.distance(&a, &b, most), (exact <= most).then_some(exact));
+        }
     }
 
     #[test]

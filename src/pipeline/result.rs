@@ -36,6 +36,8 @@ pub struct SpecResult {
 /// What became of a run.
 #[derive(Clone, Debug)]
 pub struct RunReport {
+    /// The pipeline's name; empty if it has none.
+    pub name: String,
     /// In the order of the pipeline.
     pub specs: Vec<SpecResult>,
     /// When the run was started.

@@ -9,9 +9,9 @@ use super::engine::Engine;
 use super::result::RunReport;
 use super::scheduler::{Plan, RunMode};
 use super::spec::Pipeline;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Subscription;
-use crate::event::wait::Deadline;
+use crate::event::wait::{Deadline, is_in_callback};
 use crate::process::Service;
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
@@ -69,7 +69,7 @@ impl Pipeline {
         fork::check(OPERATION)?;
         let plan = self.plan(&options)?;
         let graph = self.graph(OPERATION)?;
-        Ok(Run(Engine::start(&self.specs, graph, plan, service, &options)?))
+        Ok(Run(Engine::start(self, graph, plan, service, &options)?))
     }
 
     /// Runs it as [`RunMode::All`] says, and waits for its end.
@@ -97,6 +97,10 @@ impl Pipeline {
     }
 
     fn run(&self, service: &Service, mode: RunMode) -> Result<Arc<RunReport>> {
+        if is_in_callback() {
+            // The run would go on with nobody to wait for it.
+            return Err(Error::new(ErrorKind::Deadlock, "run", "would wait inside a callback"));
+        }
         self.start(service, RunOptions { mode, ..RunOptions::default() })?.wait(None)
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::graph::{Edges, Graph};
 use super::spec::{Backoff, Spec};
-use crate::error::quoted;
+use super::text::quoted;
 use crate::event::SpecState;
 
 /// What a run does with its graph.
@@ -103,6 +103,17 @@ impl Halt {
     }
 }
 
+/// Do processes of the run, though their specs have ended, hold what a start lacked?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relief {
+    /// One was closed meanwhile.
+    Came,
+    /// One is not closed yet.
+    WillCome,
+    /// There is none.
+    Never,
+}
+
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -143,6 +154,8 @@ pub(super) struct Scheduler {
     mode: RunMode,
     limit: usize,
     fail_fast: bool,
+    /// Nothing can be started until a process of the run is closed.
+    is_short: bool,
     /// The heaviest, and of these the first, is on top.
     ready: BinaryHeap<(u64, Reverse<usize>)>,
     resting: BTreeSet<(u64, usize)>,
@@ -190,6 +203,7 @@ impl Scheduler {
             mode: plan.mode,
             limit: plan.limit,
             fail_fast: plan.fail_fast || plan.mode == RunMode::Sequential,
+            is_short: false,
             ready: BinaryHeap::new(),
             resting: BTreeSet::new(),
             halt: None,
@@ -232,7 +246,7 @@ impl Scheduler {
         }
         // One at a time means that the next one waits for an attempt to be repeated.
         let rests = self.mode == RunMode::Sequential && !self.resting.is_empty();
-        !self.ready.is_empty() && self.counts.running < self.limit && !rests
+        !self.ready.is_empty() && self.counts.running < self.limit && !rests && !self.is_short
     }
 
     /// When the first repeated attempt is due.
@@ -268,17 +282,27 @@ impl Scheduler {
         }
     }
 
-    /// A running spec could not be started for lack of something that those that run hold: it waits for one of
-    /// them. False when there is none, so that it would wait for ever.
-    pub(super) fn postpone(&mut self, index: usize) -> bool {
+    /// A running spec could not be started for lack of something that other processes of the run hold: it waits for
+    /// one of them. False when there is none, so that it would wait for ever.
+    pub(super) fn postpone(&mut self, index: usize, relief: Relief) -> bool {
         let others = self.counts.running - 1;
-        if self.nodes[index].phase != Phase::Running || others == 0 || self.is_over_for(index) {
+        if self.nodes[index].phase != Phase::Running || self.is_over_for(index) {
             return false;
         }
-        self.limit = others;
+        match relief {
+            _ if others > 0 => self.limit = others,
+            Relief::Came => {}
+            Relief::WillCome => self.is_short = true,
+            Relief::Never => return false,
+        }
         self.nodes[index].attempts -= 1;
         self.enter(index, Phase::Ready);
         true
+    }
+
+    /// A process was closed: what it held is free.
+    pub(super) fn relieved(&mut self) {
+        self.is_short = false;
     }
 
     /// Ends what does not run, and asks for a stop of what does.
@@ -468,7 +492,7 @@ impl Scheduler {
             // Whatever kept this one from running keeps the next one, too.
             SpecState::Skipped => return error.cloned(),
         };
-        Some(format!("skipped: {} {how}", quoted(task.name.as_bytes())).into())
+        Some(format!("skipped: {} {how}", quoted(&task.name)).into())
     }
 }
 

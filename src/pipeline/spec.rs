@@ -82,6 +82,7 @@ impl Spec {
 /// A graph of specs, in the order in which they were added. A builder.
 #[derive(Clone, Default)]
 pub struct Pipeline {
+    pub(super) name: String,
     pub(super) specs: Vec<Spec>,
     /// What a run keeps to unless its options say otherwise.
     pub(super) limit: Option<usize>,
@@ -92,6 +93,17 @@ impl Pipeline {
     /// An empty one.
     pub fn new() -> Pipeline {
         Pipeline::default()
+    }
+
+    /// Gives it a name, which reports of its runs carry.
+    pub fn named(&mut self, name: impl Into<String>) -> &mut Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Its name; empty if it has none.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What it consists of, in order.

@@ -193,6 +193,8 @@ struct Stopping {
     /// When to look whether the group is gone, once its leader is.
     look_at: u64,
     interval: u64,
+    /// Which pass over /proc found none but zombies in it.
+    gone: Option<u64>,
 }
 
 /// From exit to closed. Times shift while a full queue keeps us from reading.
@@ -767,6 +769,7 @@ impl Child {
             killed: options.signal == libc::SIGKILL,
             look_at: now,
             interval: FIRST_LOOK,
+            gone: None,
         });
         Ok(())
     }
@@ -801,13 +804,24 @@ impl Child {
         true
     }
 
-    /// Has the group of an ended leader any member left?
-    fn group_lives(&self, inner: &Inner) -> bool {
+    /// Has the group of an ended leader any member left that has not ended?
+    fn group_lives(&self, inner: &mut Inner) -> bool {
+        /// Zombies answer a signal, too, and where nobody reaps orphans (a container whose first process does not) they
+        /// stay. Before /proc is asked, whoever reaps has had so long.
+        const PATIENCE: u64 = 160_000_000;
         if inner.unreaped {
             // The leader itself would answer a signal.
             return procfs::group_has_others(self.pid);
         }
-        self.send(inner, "stop", 0, Target::Group).is_ok()
+        if self.send(inner, "stop", 0, Target::Group).is_err() {
+            return false;
+        }
+        let Some(stopping) = inner.stopping.as_mut().filter(|stopping| stopping.interval >= PATIENCE) else {
+            return true;
+        };
+        // A single pass can miss one that was forked behind its back.
+        let before = std::mem::replace(&mut stopping.gone, self.supervisor.pass_without(self.pid));
+        stopping.gone.is_none() || before.is_none() || before == stopping.gone
     }
 
     // What callers ask.

@@ -11,7 +11,7 @@ use super::launch;
 use super::member::Member;
 use super::process::Process;
 use super::service::{Drain, Service, Size};
-use super::stop::StopOptions;
+use super::stop::{Scope, StopOptions};
 use crate::error::{Error, Result, quoted};
 use crate::event::subscription::{Core, Subscription};
 use crate::sys::{fork, pipe};
@@ -334,9 +334,26 @@ impl Command {
         launch::spawn(self, service.supervisor(), None)
     }
 
-    /// The first mistake made in the setters.
-    pub(crate) fn mistake_made(&self) -> Option<&Error> {
-        self.mistake.as_ref()
+    /// Why it cannot be spawned whatever the system says: the first mistake made in the setters, or options that
+    /// contradict each other, in words.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        let contradiction = || self.contradiction().map(|(stage, what)| format!("{stage}: {what}"));
+        self.mistake.as_ref().map(|mistake| mistake.cause().to_owned()).or_else(contradiction)
+    }
+
+    /// What no setter can see alone, as their order is free: the stage of a spawn that would fail, and why.
+    pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        const PIPE: &str = "a pipe would not outlive the host: use a file or a spool";
+        if self.detached && matches!(self.stdout, Output::Pipe) {
+            return Some(("stdout", PIPE));
+        }
+        if self.detached && matches!(self.stderr, Output::Pipe) {
+            return Some(("stderr", PIPE));
+        }
+        // Nothing could be sent: its timeout and each stop without options of its own would do nothing.
+        let leads = self.detached || self.group == Group::Own;
+        (self.stop.scope == Scope::Group && !leads)
+            .then_some(("stop", "scope: the process would not lead a group of its own"))
     }
 
     /// The timeout that it has, if any.

@@ -34,6 +34,9 @@ pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>, member: Opt
         let what = "subscription: belongs to another service";
         return Err(Error::invalid(OPERATION, what).on(subject(command)));
     }
+    if let Some((stage, what)) = command.contradiction() {
+        return Err(Error::invalid(OPERATION, what).at(stage).on(subject(command)));
+    }
     supervisor.begin_spawn().map_err(|error| error.on(subject(command)))?;
     let launched = launch(command, supervisor, member);
     let seed = match launched {
@@ -142,14 +145,10 @@ impl Stdio {
 
     fn open_output(&mut self, command: &Command, index: usize) -> Result<()> {
         let (stage, wanted) = [("stdout", &command.stdout), ("stderr", &command.stderr)][index];
-        let invalid = |what: &str| Err(Error::invalid(OPERATION, what).at(stage).on(subject(command)));
         let failed = |errno| failed(command, stage, errno);
         let theirs = match wanted {
             Output::Default if command.detached => Some(self.open_spool(command, index).map_err(failed)?),
             Output::Spool => Some(self.open_spool(command, index).map_err(failed)?),
-            Output::Pipe if command.detached => {
-                return invalid("a pipe would not outlive the host: use a file or a spool");
-            }
             Output::Default | Output::Pipe => {
                 let (ours, theirs) = pipe::pipe().map_err(failed)?;
                 pipe::set_nonblocking(&ours).map_err(failed)?;

@@ -8,7 +8,7 @@ use crate::sys::clock::Stamp;
 
 /// Whoever is told of a process's life on the thread that sees it, without an event in between.
 ///
-/// All but `wake_all` is called under the process's lock: it must call no process.
+/// What a process does is told under its lock: it must call no process.
 pub(crate) trait Observer: Send + Sync {
     /// It runs, and is not watched yet.
     fn started(&self, part: RunPart, process: &Process, time: Stamp);
@@ -16,6 +16,8 @@ pub(crate) trait Observer: Send + Sync {
     fn exited(&self, part: RunPart, ending: Ending, time: Stamp);
     /// Nothing follows. Also told of a process that ended before its spawn failed.
     fn closed(&self);
+    /// The service was closed: no process can be started any more. Told before any is ended for it.
+    fn service_closed(&self);
     /// The service is broken: waiters look again.
     fn wake_all(&self);
 }

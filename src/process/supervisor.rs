@@ -1,6 +1,6 @@
 //! The supervisor of a service: its registry of children, its loop, its timers. Runs no user code.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -16,6 +16,7 @@ use crate::event::wait::{self, Deadline, Gate, lock};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
 use crate::sys::poller::Interest;
+use crate::sys::procfs;
 use crate::sys::spool::Watcher;
 use crate::sys::thread;
 
@@ -32,6 +33,8 @@ pub(crate) struct Supervisor {
     /// On the registry: waiters for idleness.
     idle: Gate,
     spools: Mutex<Option<Spools>>,
+    /// As the last pass over /proc found them.
+    groups: Mutex<Groups>,
     #[cfg(feature = "fault-injection")]
     panic_next: std::sync::atomic::AtomicBool,
 }
@@ -51,13 +54,20 @@ struct Registry {
     /// The subscriptions know that no process will be added.
     sources_ended: bool,
     subscriptions: Vec<Weak<Core>>,
-    /// Runs, to be told of a panic.
+    /// Runs, to be told of a close and of a panic.
     runs: Vec<Weak<dyn Observer>>,
 }
 
 struct Spools {
     watcher: Watcher,
     readers: HashMap<i32, (u64, Slot)>,
+}
+
+/// The process groups that had a living member at some moment.
+#[derive(Default)]
+struct Groups {
+    taken: u64,
+    alive: Option<HashSet<i32>>,
 }
 
 impl Supervisor {
@@ -70,6 +80,7 @@ impl Supervisor {
             registry: Mutex::default(),
             idle: Gate::default(),
             spools: Mutex::default(),
+            groups: Mutex::default(),
             #[cfg(feature = "fault-injection")]
             panic_next: Default::default(),
         });
@@ -205,12 +216,16 @@ impl Supervisor {
         registry.open + registry.spawning
     }
 
-    /// Refuses further spawns, and returns the children to be ended as `mode` says.
+    /// Refuses further spawns, tells the runs, and returns the children to be ended as `mode` says.
     pub(crate) fn close(&self, mode: CloseMode) -> Vec<Arc<Child>> {
-        let mut registry = lock(&self.registry);
-        registry.closing = Some(mode);
-        self.after_change(&mut registry);
-        registry.children.values().cloned().collect()
+        let (children, runs) = {
+            let mut registry = lock(&self.registry);
+            registry.closing = Some(mode);
+            self.after_change(&mut registry);
+            (registry.children.values().cloned().collect(), registry.runs.clone())
+        };
+        runs.iter().filter_map(Weak::upgrade).for_each(|run| run.service_closed());
+        children
     }
 
     /// The last handle is gone: nobody can spawn, and the thread ends with the last child.
@@ -285,6 +300,18 @@ impl Supervisor {
                 child.on_ready(slot, false, buffer);
             }
         }
+    }
+
+    /// The number of a recent pass over /proc that found nobody in this group who has not ended; None when there is
+    /// somebody. All stops that wait share a pass for a while: it looks at every process.
+    pub(crate) fn pass_without(&self, group: i32) -> Option<u64> {
+        const FRESH: u64 = 100_000_000;
+        let mut groups = lock(&self.groups);
+        if groups.alive.is_none() || groups.taken.saturating_add(FRESH) < monotonic_ns() {
+            *groups = Groups { taken: monotonic_ns(), alive: procfs::living_groups() };
+        }
+        let Groups { taken, alive } = &*groups;
+        alive.as_ref().is_some_and(|alive| !alive.contains(&group)).then_some(*taken)
     }
 
     /// For tests of what a panic does.

@@ -1,6 +1,6 @@
 //! Who else holds a pipe's write end: a scan of /proc, for naming the holders at the drain bound.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -38,16 +38,26 @@ pub(crate) fn writers_of(inodes: &[u64]) -> HashMap<u64, Vec<Holder>> {
     found
 }
 
+/// The process groups that have a member which has not ended; None where /proc does not tell. A pass over /proc.
+pub(crate) fn living_groups() -> Option<HashSet<i32>> {
+    // None is mounted, or that of another namespace.
+    let me = fs::read_link("/proc/self").ok()?;
+    (me.to_str()?.parse() == Ok(std::process::id())).then(|| pids().filter_map(living_in).collect())
+}
+
+/// The group of a process that has not ended.
+fn living_in(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // pid (comm) state ppid pgrp …; the name may hold anything.
+    let mut fields = stat.rsplit(") ").next()?.split(' ');
+    let (state, group) = (fields.next()?, fields.nth(1)?);
+    if matches!(state, "Z" | "X") { None } else { group.parse().ok() }
+}
+
 /// Is there a process in the group `leader` besides its leader that has not ended? For kernels on which the
 /// leader has to stay unreaped. A pass over /proc.
 pub(crate) fn group_has_others(leader: i32) -> bool {
-    pids().filter(|pid| *pid != leader).any(|pid| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // pid (comm) state ppid pgrp …; the name may hold anything.
-        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-        let (state, group) = (fields.next(), fields.nth(1));
-        group.is_some_and(|group| group.parse() == Ok(leader)) && !matches!(state, Some("Z" | "X"))
-    })
+    pids().filter(|pid| *pid != leader).any(|pid| living_in(pid) == Some(leader))
 }
 
 fn pids() -> impl Iterator<Item = i32> {

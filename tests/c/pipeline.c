@@ -93,6 +93,11 @@ static void results_come_in_the_order_of_the_pipeline(void)
     OK(coreproc_pipeline_allow_failure(pipeline, lint, 1, &err));
     add(pipeline, "missing", new_command("/does/not/exist", NULL));
     add_sh(pipeline, "ship", "exit 0", "missing");
+    OK(coreproc_pipeline_name(pipeline, TEXT("nightly"), &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "NUL", coreproc_pipeline_name(pipeline, "a\0b", 3, &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "NUL", coreproc_pipeline_after(pipeline, 0, "a\0b", 3, &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "UTF-8", coreproc_pipeline_name(pipeline, TEXT("\xff"), &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "pipeline", coreproc_pipeline_name(NULL, TEXT("x"), &err));
     OK(coreproc_pipeline_check(pipeline, &err));
     coreproc_run *run = start(pipeline, service, NULL);
     coreproc_pipeline_free(pipeline); /* copied */
@@ -126,6 +131,10 @@ static void results_come_in_the_order_of_the_pipeline(void)
     CHECK_INT(result.state, COREPROC_SPEC_SKIPPED);
     CHECK_TEXT(result.error, "skipped: \"missing\" failed");
     CHECK(result.attempts == 0 && result.started_monotonic_ns == 0 && result.output != NULL && result.output_len == 0);
+    coreproc_bytes *json = NULL;
+    OK(coreproc_run_report(run, COREPROC_REPORT_JSON, &json, &err));
+    CHECK(memmem(coreproc_bytes_data(json), coreproc_bytes_len(json), TEXT("\"name\":\"nightly\"")) != NULL);
+    coreproc_bytes_free(json);
     /* Another reference has results of its own. */
     coreproc_run *other = coreproc_run_ref(run);
     coreproc_run_free(run);
@@ -444,6 +453,7 @@ static int call_in_child(coreproc_service *service, coreproc_pipeline *pipeline,
     coreproc_spec_result result = {.struct_size = sizeof result};
     const coreproc_result results[] = {
         coreproc_pipeline_new(&made, NULL),
+        coreproc_pipeline_name(pipeline, "x", 1, NULL),
         coreproc_pipeline_add(pipeline, "x", 1, command, NULL, NULL),
         coreproc_pipeline_after(pipeline, 0, "x", 1, NULL),
         coreproc_pipeline_allow_failure(pipeline, 0, 1, NULL),

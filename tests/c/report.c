@@ -1,6 +1,7 @@
 /* Around a run: read from JSON, watched, remembered, reported. */
 #include "help.h"
 
+#include <semaphore.h>
 #include <sys/stat.h>
 
 static coreproc_pipeline *parse(const char *json)
@@ -99,7 +100,7 @@ static void a_run_that_has_ended_is_reported_in_every_format(void)
         uint32_t format;
         const char *start, *needle;
     } formats[] = {
-        {COREPROC_REPORT_JSON, "{\"version\":1,\"success\":false,", "\"output\":\"built\\n\""},
+        {COREPROC_REPORT_JSON, "{\"version\":1,\"name\":null,\"success\":false,", "\"output\":\"built\\n\""},
         {COREPROC_REPORT_JUNIT, "<?xml", "name=\"test &lt;1&gt;\""},
         {COREPROC_REPORT_CHROME_TRACE, "{", "\"traceEvents\""},
         {COREPROC_REPORT_SVG, "<svg xmlns=\"http://www.w3.org/2000/svg\"", "test &lt;1&gt;"},
@@ -236,6 +237,62 @@ static void what_a_view_cannot_be_is_refused(void)
     end_service(service);
 }
 
+struct watched {
+    coreproc_progress *progress;
+    coreproc_run *run;
+    coreproc_result inside;
+    sem_t looked;
+};
+
+static void *watch(void *argument)
+{
+    struct watched *watched = argument;
+    OK(coreproc_progress_watch(watched->progress, watched->run, -1, &err));
+    return NULL;
+}
+
+static void watch_inside(const coreproc_event *events, size_t count, size_t stride, void *user_data)
+{
+    (void)events, (void)count, (void)stride;
+    struct watched *watched = user_data;
+    watched->inside = coreproc_progress_watch(watched->progress, watched->run, -1, NULL);
+    sem_post(&watched->looked);
+}
+
+static void a_view_that_another_thread_watches_is_waited_for_up_to_the_timeout(void)
+{
+    int fds[2];
+    MUST(pipe2(fds, O_CLOEXEC) == 0);
+    coreproc_service *service = new_service();
+    struct watched watched = {0};
+    MUST(sem_init(&watched.looked, 0, 0) == 0);
+    OK(coreproc_progress_open(service, fds[1], NULL, &watched.progress, &err));
+    const coreproc_run_options options = {.struct_size = sizeof options, .progress = watched.progress};
+    watched.run = start(parse("{\"version\": 1, \"specs\": [{\"name\": \"long\", \"command\": [\"sleep\", \"1000\"]}]}"),
+                        service, &options);
+    pthread_t thread = start_thread(watch, &watched);
+    char byte;
+    MUST(read(fds[0], &byte, 1) == 1); /* it watches */
+    FAILS_NAMING(COREPROC_TIMED_OUT, "another call", coreproc_progress_watch(watched.progress, watched.run, 0, &err));
+    FAILS(COREPROC_TIMED_OUT, coreproc_progress_watch(watched.progress, watched.run, 1, &err));
+    coreproc_subscription *listener = NULL;
+    OK(coreproc_subscription_listen(service, NULL, watch_inside, &watched, NULL, &listener, &err));
+    finish(spawn_sh(service, "exit 0"));
+    sem_wait(&watched.looked);
+    CHECK_INT(watched.inside, COREPROC_DEADLOCK);
+    OK(coreproc_subscription_close(listener, &err));
+    coreproc_subscription_free(listener);
+    OK(coreproc_run_cancel(watched.run, &err));
+    join_thread(thread);
+    OK(coreproc_progress_watch(watched.progress, watched.run, 0, &err));
+    coreproc_progress_free(watched.progress);
+    coreproc_run_free(watched.run);
+    sem_destroy(&watched.looked);
+    close(fds[0]);
+    close(fds[1]);
+    end_service(service);
+}
+
 /* A child that writes more than its queue holds waits for its view, and goes on when that is freed. */
 static void a_view_that_is_freed_lets_its_run_go_on(void)
 {
@@ -263,6 +320,7 @@ int main(void)
     RUN(a_history_is_kept_in_a_file_and_damage_is_said);
     RUN(a_view_writes_to_its_descriptor);
     RUN(what_a_view_cannot_be_is_refused);
+    RUN(a_view_that_another_thread_watches_is_waited_for_up_to_the_timeout);
     RUN(a_view_that_is_freed_lets_its_run_go_on);
     return check_end();
 }

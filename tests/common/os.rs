@@ -254,6 +254,12 @@ pub fn set_real_user_for_good(user: u32) {
     check(unsafe { libc::setresuid(user, user, user) }).expect("setresuid");
 }
 
+/// Orphans among this process's descendants become its children, which nobody reaps.
+pub fn become_subreaper() {
+    // SAFETY: no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) }).expect("prctl");
+}
+
 pub fn is_subreaper() -> bool {
     let mut flag: libc::c_int = 0;
     // SAFETY: room for an int.

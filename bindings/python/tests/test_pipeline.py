@@ -259,6 +259,7 @@ def test_events_name_the_run_and_the_spec(service):
 def test_reports(service):
     run = three().run(service)
     report = json.loads(run.report())
+    assert report["name"] is None
     assert [spec["state"] for spec in report["specs"]] == ["passed", "failed", "skipped"]
     assert report["critical_path"] == ["build", "test"]
     suite = ElementTree.fromstring(run.report(ReportFormat.JUNIT)).find("testsuite")
@@ -269,6 +270,15 @@ def test_reports(service):
         ElementTree.fromstring(run.report(ReportFormat.SVG)).tag
         == "{http://www.w3.org/2000/svg}svg"
     )
+
+
+def test_reports_carry_the_pipelines_name(service):
+    run = Pipeline("nightly ü").run(service)
+    assert json.loads(run.report())["name"] == "nightly ü"
+    suite = ElementTree.fromstring(run.report(ReportFormat.JUNIT)).find("testsuite")
+    assert suite.get("name") == "nightly ü"
+    run = Pipeline.from_json({"version": 1, "name": "other", "specs": []}).run(service)
+    assert json.loads(run.report())["name"] == "other"
 
 
 def test_history(service, tmp_path):

@@ -86,9 +86,9 @@ fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
 }
 
 /// What was refused is said where it was written; what slipped through is said of the whole command.
-fn finished(field: &Field<'_>, mut command: Command) -> Result<Command> {
-    match command.take_mistake() {
-        Some(mistake) => Err(field.wrong(mistake.cause())),
+fn finished(field: &Field<'_>, command: Command) -> Result<Command> {
+    match command.flaw() {
+        Some(flaw) => Err(field.wrong(flaw)),
         None => Ok(command),
     }
 }
@@ -202,7 +202,11 @@ fn signal_number(field: &Field<'_>) -> Result<i32> {
     let named = |name: &str| Signal::iterator().find(|signal| signal.as_str() == name);
     match named(text).or_else(|| named(&format!("SIG{text}"))) {
         Some(signal) => Ok(signal as i32),
-        None => Err(field.unknown(text, "signal", Signal::iterator().map(Signal::as_str))),
+        None => {
+            // Named as it was written: with, or without, its SIG.
+            let skipped = if text.starts_with("SIG") { 0 } else { "SIG".len() };
+            Err(field.unknown(text, "signal", Signal::iterator().map(|signal| &signal.as_str()[skipped..])))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Number;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::nearest::nearest;
+use crate::pipeline::text;
 
 /// A document. Unlike `serde_json::Value` it keeps a key that is given twice, so that it can be refused.
 pub(super) enum Json {
@@ -22,6 +23,13 @@ pub(super) enum Json {
 impl Json {
     /// Reads a document. Nesting is bounded by serde_json's recursion limit, 128 levels.
     pub(super) fn parse(operation: &'static str, text: &str) -> Result<Json> {
+        if text.starts_with('\u{feff}') {
+            return Err(Error::new(
+                ErrorKind::Malformed,
+                operation,
+                "line 1, column 1: a byte order mark, which JSON has not",
+            ));
+        }
         serde_json::from_str(text).map_err(|error| {
             let whole = error.to_string();
             let place = format!(" at line {} column {}", error.line(), error.column());
@@ -111,11 +119,9 @@ impl fmt::Display for Path<'_> {
 /// How many characters of a text an error shows.
 const SHOWN: usize = 60;
 
-/// A text in an error message: quoted, escaped, and cut when it is long.
+/// A text in an error message.
 pub(super) fn shown(text: &str) -> String {
-    let mut start = text.chars();
-    let cut: String = start.by_ref().take(SHOWN).collect();
-    if start.next().is_none() { format!("{cut:?}") } else { format!("{cut:?}…") }
+    text::quoted_start(text, SHOWN)
 }
 
 /// A value and its place.

@@ -24,8 +24,11 @@ impl Pipeline {
         let json = Json::parse(OPERATION, text)?;
         let document = Field::document(OPERATION, &json);
         check_version(&document)?;
-        let object = document.object(&["version", "limit", "fail_fast", "specs"])?;
+        let object = document.object(&["version", "name", "limit", "fail_fast", "specs"])?;
         let mut pipeline = Pipeline::new();
+        if let Some(name) = object.get("name") {
+            pipeline.named(name.name()?);
+        }
         if let Some(limit) = object.get("limit") {
             pipeline.limit = Some(limit.whole(0, u64::from(u32::MAX))? as usize);
         }

@@ -119,19 +119,28 @@ impl ProgressView {
     }
 
     /// Shows the run, on this thread, until it has ended and all of it is shown, or up to `timeout` (None: for
-    /// ever), after which it can be called again.
+    /// ever), after which it can be called again. A view shows one run: the first it watched.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`]; [`ErrorKind::InvalidState`] if the run does not have the view's subscription;
-    /// [`ErrorKind::System`] when writing failed, after which it shows nothing, and waits; those of [`Run::wait`].
+    /// [`ErrorKind::TimedOut`]; [`ErrorKind::InvalidState`] if the run does not have the view's subscription, or is not
+    /// the one that it shows; [`ErrorKind::System`] when writing failed, after which it shows nothing, and waits; those
+    /// of [`Run::wait`].
     pub fn watch(&mut self, run: &Run, timeout: Option<Duration>) -> Result<Arc<RunReport>> {
+        self.watch_until(run, Deadline::after(timeout))
+    }
+
+    pub(crate) fn watch_until(&mut self, run: &Run, deadline: Deadline) -> Result<Arc<RunReport>> {
         const OPERATION: &str = "watch";
         /// How often the clock of a terminal turns.
         const TICK: Duration = Duration::from_millis(100);
+        let refused = |what: String| Err(Error::new(ErrorKind::InvalidState, OPERATION, what));
         if !run.has_subscription(&self.subscription) {
-            return Err(Error::new(ErrorKind::InvalidState, OPERATION, "the run was started without the view"));
+            return refused("the run was started without the view".to_owned());
         }
-        let deadline = Deadline::after(timeout);
+        let shown = self.renderer.shows(run);
+        if shown != run.id() {
+            return refused(format!("the view shows run {shown}"));
+        }
         let ticks = self.renderer.is_terminal();
         while !self.renderer.has_ended() {
             let left = deadline.left();
@@ -150,11 +159,12 @@ impl ProgressView {
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
                     if left.is_some_and(|left| left.is_zero()) || deadline.left() == Some(Duration::ZERO) {
                         self.renderer.draw(&place(run)?);
-                        return Err(error.during(OPERATION));
+                        let error = Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time");
+                        return Err(error.on(format!("run {}", run.id())));
                     }
                 }
                 // The run broke, or its service did: it knows why.
-                Err(_) => return run.wait(timeout),
+                Err(_) => return run.wait(deadline.left()),
             }
             self.renderer.draw(&place(run)?);
         }

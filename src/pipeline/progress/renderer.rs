@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ProgressOutput;
@@ -26,22 +27,32 @@ const GROUP: usize = 1024 * 1024;
 /// Lines for running specs on a terminal.
 const RUNNING: usize = 8;
 
-/// Output of an attempt, until it is shown as a whole.
+/// What is to be shown of an attempt once all of its output is there: how it ended, and, grouped, its output.
 #[derive(Default)]
 struct Group {
     lines: String,
     dropped: usize,
     /// How it ended, once that is known.
-    verdict: Option<String>,
+    verdict: Option<Verdict>,
     /// There is, or was, a process; it is not closed.
     open: bool,
+}
+
+/// The line about an attempt's end.
+struct Verdict {
+    line: String,
+    /// Was it the spec's last one?
+    is_last: bool,
 }
 
 pub(super) struct Renderer {
     screen: Screen,
     output: ProgressOutput,
     total: usize,
+    /// Specs whose end was shown.
     done: usize,
+    /// Of the specs that something was told of, as they are shown.
+    names: HashMap<usize, Arc<str>>,
     /// Columns to which prefixes are filled.
     prefix: usize,
     started: u64,
@@ -51,6 +62,10 @@ pub(super) struct Renderer {
     /// Lines since the last frame.
     fresh: usize,
     ended: bool,
+    /// The run, once it is known.
+    run: Option<u64>,
+    /// The last words were said.
+    finished: bool,
 }
 
 impl Renderer {
@@ -60,17 +75,25 @@ impl Renderer {
             output,
             total: 0,
             done: 0,
+            names: HashMap::new(),
             prefix: 0,
             started: 0,
             starts: HashMap::new(),
             groups: HashMap::new(),
             fresh: 0,
             ended: false,
+            run: None,
+            finished: false,
         }
     }
 
     pub(super) fn is_terminal(&self) -> bool {
         self.screen.kind == Kind::Terminal
+    }
+
+    /// The run that it shows: from now on this one, unless there is one already.
+    pub(super) fn shows(&mut self, run: &Run) -> u64 {
+        *self.run.get_or_insert(run.id())
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -87,12 +110,14 @@ impl Renderer {
     }
 
     pub(super) fn event(&mut self, event: &Event<'_>, run: &Run) {
-        let Some(part) = event.part else { return };
+        let Some(part) = event.part.filter(|part| part.run_id == run.id()) else { return };
         match (event.kind, part.spec) {
             (EventKind::RunStarted, _) => self.begin(event, run),
             (EventKind::RunEnded { .. }, _) => self.ended = true,
             (kind, Some(spec)) => {
-                let name = text::clean(run.spec_name(spec).unwrap_or_default());
+                let known = self.names.entry(spec);
+                let name = known.or_insert_with(|| text::short(run.spec_name(spec).unwrap_or_default()).into());
+                let name = Arc::clone(name);
                 self.spec_event(kind, event, part, spec, &name);
             }
             _ => {}
@@ -103,7 +128,7 @@ impl Renderer {
         self.total = run.spec_count();
         self.started = event.time.monotonic_ns;
         let names = (0..self.total).filter_map(|index| run.spec_name(index));
-        self.prefix = names.map(|name| text::columns(&text::clean(name))).max().unwrap_or(0).min(PREFIX);
+        self.prefix = names.map(|name| text::columns(&text::short(name))).max().unwrap_or(0).min(PREFIX);
     }
 
     fn spec_event(&mut self, kind: EventKind, event: &Event<'_>, part: RunPart, spec: usize, name: &str) {
@@ -111,7 +136,7 @@ impl Renderer {
         match kind {
             EventKind::Started => {
                 self.announce(event, attempt, name);
-                if self.output == ProgressOutput::Grouped {
+                if self.output != ProgressOutput::None {
                     self.groups.entry(attempt).or_default().open = true;
                 }
             }
@@ -126,13 +151,12 @@ impl Renderer {
             EventKind::SpecRetrying { status } => {
                 let reason = text::clean(&String::from_utf8_lossy(event.data));
                 let what = format!("{}: {reason}, another attempt follows", self.took(spec, event));
-                let verdict = self.verdict_line("retry", Paint::Colour(33), name, &what);
-                self.end_attempt(attempt, status.is_some(), verdict);
+                let line = self.verdict_line("retry", Paint::Colour(33), name, &what);
+                self.end_attempt(attempt, status.is_some(), Verdict { line, is_last: false });
             }
             EventKind::SpecEnded { state, status } => {
-                self.done += 1;
-                let verdict = self.ended_line(state, spec, name, event);
-                self.end_attempt(attempt, status.is_some(), verdict);
+                let line = self.ended_line(state, spec, name, event);
+                self.end_attempt(attempt, status.is_some(), Verdict { line, is_last: true });
             }
             _ => {}
         }
@@ -176,7 +200,6 @@ impl Renderer {
             what.push_str(": ");
             what.push_str(reason);
         }
-        what.push_str(&format!(" ({} of {})", self.done, self.total));
         self.verdict_line(word, paint, name, &what)
     }
 
@@ -225,10 +248,11 @@ impl Renderer {
         if self.is_terminal() { Paint::Colour(COLOURS[spec % COLOURS.len()]).on(&prefix) } else { prefix }
     }
 
-    /// An attempt ended: its line is written now, or, grouped, once its output is complete.
-    fn end_attempt(&mut self, attempt: (usize, u32), had_process: bool, verdict: String) {
-        if self.output != ProgressOutput::Grouped {
-            self.put(&verdict);
+    /// An attempt ended: its line is written once its output is complete, which in the stream of its process mostly
+    /// comes later.
+    fn end_attempt(&mut self, attempt: (usize, u32), had_process: bool, verdict: Verdict) {
+        if self.output == ProgressOutput::None {
+            self.put_verdict(&verdict);
             return;
         }
         // The events of a process come apart from those of the run: it may have begun, and even be closed.
@@ -248,9 +272,17 @@ impl Renderer {
         }
     }
 
+    fn put_verdict(&mut self, Verdict { line, is_last }: &Verdict) {
+        if !is_last {
+            return self.put(line);
+        }
+        self.done += 1;
+        self.put(&format!("{line} ({} of {})", self.done, self.total));
+    }
+
     fn put_group(&mut self, group: Group) {
         if let Some(verdict) = &group.verdict {
-            self.put(verdict);
+            self.put_verdict(verdict);
         }
         if group.dropped > 0 {
             self.put(&format!("    … {} bytes before this are not shown", group.dropped));
@@ -276,7 +308,7 @@ impl Renderer {
         for spec in progress.now.iter().take(room) {
             let took = Duration::from_nanos(now.saturating_sub(spec.started.monotonic_ns));
             let again = if spec.attempt > 1 { format!(", attempt {}", spec.attempt) } else { String::new() };
-            let line = format!("  {} {}{again}", text::clean(&spec.name), whole_seconds(took));
+            let line = format!("  {} {}{again}", text::short(&spec.name), whole_seconds(took));
             status.push((line, Paint::Dim));
         }
         if progress.now.len() > room && room > 0 {
@@ -286,8 +318,11 @@ impl Renderer {
         status
     }
 
-    /// The last words. What never became complete is shown as it is.
+    /// The last words, once. What never became complete is shown as it is.
     pub(super) fn finish(&mut self, report: &RunReport) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
         let mut left: Vec<((usize, u32), Group)> = self.groups.drain().collect();
         left.sort_by_key(|(attempt, _)| *attempt);
         left.into_iter().for_each(|(_, group)| self.put_group(group));

@@ -147,9 +147,13 @@ fn head(svg: &mut String, report: &RunReport, critical: &[usize]) {
         0 => "no limit".to_owned(),
         limit => format!("at most {limit} at a time"),
     };
+    let name = match report.name.as_str() {
+        "" => String::new(),
+        name => format!(" {}", escaped(&text::cut(&text::clean(name), *NAMES.end()))),
+    };
     let _ = writeln!(
         svg,
-        "<text class=\"t\" x=\"{MARGIN}\" y=\"26\">Pipeline {verdict} in {}</text>\
+        "<text class=\"t\" x=\"{MARGIN}\" y=\"26\">Pipeline{name} {verdict} in {}</text>\
          <text class=\"d\" x=\"{}\" y=\"26\" text-anchor=\"end\">{} specs, {limit}; critical path {}; started {} UTC</text>",
         text::duration(report.duration),
         WIDTH - MARGIN,

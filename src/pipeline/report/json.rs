@@ -14,6 +14,7 @@ const VERSION: u32 = 1;
 #[derive(Serialize)]
 struct Report<'a> {
     version: u32,
+    name: Option<&'a str>,
     success: bool,
     started: String,
     duration_ns: u64,
@@ -62,6 +63,7 @@ pub(super) fn render(report: &RunReport) -> String {
     let path = report.critical_path();
     let whole = Report {
         version: VERSION,
+        name: Some(report.name.as_str()).filter(|name| !name.is_empty()),
         success: report.success(),
         started: text::timestamp(report.started.realtime_ns),
         duration_ns: nanoseconds(report.duration),

@@ -34,8 +34,9 @@ fn verdict(spec: &SpecResult) -> Verdict {
 
 pub(super) fn render(report: &RunReport) -> String {
     let count = |wanted| report.specs.iter().filter(|spec| verdict(spec) == wanted).count();
+    let suite = attribute(report.title());
     let totals = format!(
-        "name=\"pipeline\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\"",
+        "name=\"{suite}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\"",
         report.specs.len(),
         count(Verdict::Failure),
         count(Verdict::Error),
@@ -48,15 +49,15 @@ pub(super) fn render(report: &RunReport) -> String {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(xml, "<testsuites {totals}>\n<testsuite {totals} timestamp=\"{started}\">");
     for spec in &report.specs {
-        test_case(&mut xml, spec);
+        test_case(&mut xml, &suite, spec);
     }
     xml.push_str("</testsuite>\n</testsuites>\n");
     xml
 }
 
-fn test_case(xml: &mut String, spec: &SpecResult) {
+fn test_case(xml: &mut String, suite: &str, spec: &SpecResult) {
     let (name, time) = (attribute(&spec.name), seconds(spec.duration));
-    let _ = write!(xml, "<testcase classname=\"pipeline\" name=\"{name}\" time=\"{time}\"");
+    let _ = write!(xml, "<testcase classname=\"{suite}\" name=\"{name}\" time=\"{time}\"");
     let verdict = verdict(spec);
     if verdict == Verdict::Passed && spec.output.is_empty() {
         xml.push_str("/>\n");

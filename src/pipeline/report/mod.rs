@@ -38,6 +38,11 @@ impl RunReport {
         }
     }
 
+    /// What formats call it that cannot do without a name.
+    fn title(&self) -> &str {
+        if self.name.is_empty() { "pipeline" } else { &self.name }
+    }
+
     /// From the run's start to the spec's.
     fn offset(&self, spec: &SpecResult) -> Option<Duration> {
         let start = spec.started?.monotonic_ns.saturating_sub(self.started.monotonic_ns);

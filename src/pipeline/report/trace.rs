@@ -15,7 +15,7 @@ const PID: u32 = 1;
 
 pub(super) fn render(report: &RunReport) -> String {
     let lanes = lanes(report);
-    let mut events = vec![metadata("process_name", 0, "pipeline")];
+    let mut events = vec![metadata("process_name", 0, report.title())];
     let used = lanes.iter().flatten().max().map_or(0, |highest| highest + 1);
     events.extend((0..used).map(|lane| metadata("thread_name", lane, &format!("lane {}", lane + 1))));
     let critical: Vec<usize> = report.critical_path();

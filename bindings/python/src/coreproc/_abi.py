@@ -221,6 +221,7 @@ FALLIBLE: dict[str, tuple[object, ...]] = {
     "command_from_json": (*_TEXT, _OUT),
     "pipeline_new": (_OUT,),
     "pipeline_from_json": (*_TEXT, _OUT),
+    "pipeline_name": (c_void_p, *_TEXT),
     "pipeline_add": (c_void_p, *_TEXT, c_void_p, _OUT_SIZE),
     "pipeline_after": (c_void_p, c_size_t, *_TEXT),
     "pipeline_allow_failure": (c_void_p, c_size_t, c_uint32),

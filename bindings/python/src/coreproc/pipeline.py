@@ -45,11 +45,17 @@ class Pipeline(Owner):
 
     __slots__ = ()
 
-    def __init__(self) -> None:
-        """An empty one."""
+    def __init__(self, name: str = "") -> None:
+        """An empty one.
+
+        Args:
+            name: Reports carry it.
+        """
         out = ctypes.c_void_p()
         call(lib.coreproc_pipeline_new, ctypes.byref(out))
         super().__init__(out, lib.coreproc_pipeline_free)
+        encoded = _utf8(name)
+        self._set("name", encoded, len(encoded))
 
     @classmethod
     def from_json(cls, document: str | bytes | Mapping[str, Any]) -> Pipeline:
