@@ -45,11 +45,11 @@ type RunAllResult struct {
 	Failed   int
 	Skipped  int
 
-	cancelled bool // before everything had run
+	incomplete bool // something of it was skipped
 }
 
 // Success says whether nothing failed. A pipeline that could not run, or was cancelled, is no success.
-func (r RunAllResult) Success() bool { return r.Failed == 0 && !r.cancelled }
+func (r RunAllResult) Success() bool { return r.Failed == 0 && !r.incomplete }
 
 // Runner runs pipelines of processes. Their stdin is empty. They are no processes of the service: it does not list
 // them, and broadcasts nothing of them, but OnShutdown kills them, too. A Runner may be used by several goroutines
@@ -188,8 +188,7 @@ func (p *pipeline) run(ctx context.Context, runs *runs, specs []RunSpec, mode ca
 			return nil, err
 		}
 		result := resultOfSpec(spec, core, p.failures[i])
-		if result.Skipped && ctx.Err() != nil {
-			all.cancelled = true
+		if ctx.Err() != nil && (core.State == capi.SpecSkipped || core.State == capi.SpecCancelled) {
 			result.Error = fmt.Errorf("%w: %w", result.Error, ctx.Err())
 		}
 		all.Results[i] = result
@@ -260,7 +259,7 @@ func cannotRun(specs []RunSpec, problems []capi.Problem) *RunAllResult {
 
 // neverRan is what becomes of a pipeline whose context was done before it began.
 func neverRan(specs []RunSpec, cause error) *RunAllResult {
-	all := &RunAllResult{Results: make([]RunResult, len(specs)), cancelled: len(specs) > 0}
+	all := &RunAllResult{Results: make([]RunResult, len(specs))}
 	for i, spec := range specs {
 		err := fmt.Errorf("skipped: the run was cancelled: %w", cause)
 		all.Results[i] = RunResult{Name: spec.Name, Spec: spec, ExitCode: 1, Error: err, Skipped: true}
@@ -269,6 +268,7 @@ func neverRan(specs []RunSpec, cause error) *RunAllResult {
 	return all
 }
 
+// count counts the results. Without a failure only a cancelled run skips anything.
 func (r *RunAllResult) count() {
 	for _, result := range r.Results {
 		switch {
@@ -280,6 +280,7 @@ func (r *RunAllResult) count() {
 			r.Failed++
 		}
 	}
+	r.incomplete = r.Skipped > 0
 }
 
 func withoutAfter(specs []RunSpec) []RunSpec {

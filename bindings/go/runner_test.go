@@ -206,7 +206,9 @@ func TestCancellingARunFailsWhatRunsAndSkipsTheRest(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.False(t, all.Results[0].Skipped)
-	assert.Error(t, all.Results[0].Error)
+	assert.ErrorIs(t, all.Results[0].Error, context.Canceled)
+	var exit *ExitError
+	assert.ErrorAs(t, all.Results[0].Error, &exit)
 	assert.True(t, all.Results[1].Skipped)
 	assert.ErrorIs(t, all.Results[1].Error, context.Canceled)
 	assert.Equal(t, 1, all.Results[1].ExitCode)
@@ -224,6 +226,14 @@ func TestARunWithADoneContextStartsNothing(t *testing.T) {
 	assert.True(t, all.Results[0].Skipped)
 	assert.ErrorIs(t, all.Results[0].Error, context.Canceled)
 	assert.Equal(t, 1, all.Results[0].ExitCode)
+	assert.False(t, all.Success())
+}
+
+func TestARunOfWhichSomethingWasSkippedIsNoSuccess(t *testing.T) {
+	// As OnShutdown leaves one that it finds between two processes: nothing failed.
+	all := RunAllResult{Results: []RunResult{{}, {Skipped: true, ExitCode: 1}}}
+	all.count()
+	assert.Equal(t, []int{1, 0, 1}, []int{all.Passed, all.Failed, all.Skipped})
 	assert.False(t, all.Success())
 }
 
