@@ -41,12 +41,13 @@ type ManagedProcess struct {
 	ExitCode  int // -1 if a signal ended it, it was not started, or the kernel would not tell
 	Duration  time.Duration
 
-	handle *capi.Process // nil: could not be started
-	scope  capi.Scope    // whom Kill, Shutdown and Signal reach
-	core   *core.Core    // nil: nobody listens
-	number uint64        // that of the ID
-	done   chan struct{}
-	forget func() bool // stops watching the context; nil: there is nothing to watch
+	handle      *capi.Process // nil: could not be started
+	scope       capi.Scope    // whom Kill, Shutdown and Signal reach
+	core        *core.Core    // nil: nobody listens
+	number      uint64        // that of the ID
+	unannounced bool          // its start is broadcast with its events
+	done        chan struct{}
+	forget      func() bool // stops watching the context; nil: there is nothing to watch
 
 	turn  sync.Mutex // held while its events are handled
 	input sync.Mutex // held while it is sent input
@@ -71,13 +72,9 @@ type Info struct {
 	PID       int           `json:"pid"`
 }
 
-func newProcess(number uint64, options RunOptions, listeners *core.Core) *ManagedProcess {
+func newProcess(number uint64, options RunOptions, scope capi.Scope, listeners *core.Core) *ManagedProcess {
 	id := processID(number)
 	now := time.Now()
-	scope := capi.ScopeProcess
-	if options.KillGroup {
-		scope = capi.ScopeGroup
-	}
 	return &ManagedProcess{
 		ID:        id,
 		Command:   options.Command,
