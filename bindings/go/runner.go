@@ -170,13 +170,12 @@ func optionsOf(spec RunSpec) RunOptions {
 
 func (p *pipeline) run(ctx context.Context, engine *engine, live *liveRun, mode capi.RunMode) (*RunAllResult, error) {
 	engine.hub.begin()
-	run, err := p.Start(engine.service, mode)
+	run, err := engine.runs.start(func() (*capi.Run, error) { return p.Start(engine.service, mode) })
 	if err != nil {
 		engine.hub.giveUp()
 		return nil, err
 	}
 	defer run.Close()
-	engine.runs.add(run)
 	defer engine.runs.remove(run)
 	engine.hub.join(run.ID(), live)
 	defer engine.hub.leave(run.ID())

@@ -13,13 +13,19 @@ type runs struct {
 	active map[*capi.Run]struct{}
 }
 
-func (r *runs) add(run *capi.Run) {
+// start starts a run with r locked, so that cancel finds every run that has started anything.
+func (r *runs) start(start func() (*capi.Run, error)) (*capi.Run, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	run, err := start()
+	if err != nil {
+		return nil, err
+	}
 	if r.active == nil {
 		r.active = make(map[*capi.Run]struct{})
 	}
 	r.active[run] = struct{}{}
+	return run, nil
 }
 
 func (r *runs) remove(run *capi.Run) {
@@ -83,7 +89,8 @@ func (r *liveRun) newProcess(spec int) *ManagedProcess {
 
 // finish waits until all of a spec was broadcast. One that could not be started has a process, too, as with Start.
 func (r *liveRun) finish(spec int, core capi.SpecResult, failure error) error {
-	if core.Ran() {
+	// One that could not be watched may have been seen all the same.
+	if core.Ran() || r.process(spec) != nil {
 		return r.wait(spec)
 	}
 	var start *startError
@@ -95,6 +102,12 @@ func (r *liveRun) finish(spec int, core capi.SpecResult, failure error) error {
 	r.service.add(process)
 	process.announceEnd()
 	return nil
+}
+
+func (r *liveRun) process(spec int) *ManagedProcess {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.processes[spec]
 }
 
 // wait waits until the process of a spec, which there is, has ended and its output was broadcast.
