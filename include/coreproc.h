@@ -1149,6 +1149,14 @@ const struct coreproc_event *coreproc_batch_events(const struct coreproc_batch *
                                                    size_t *count,
                                                    size_t *stride);
 
+// The process whose events these are, also when it has ended and been closed: so whoever takes the events of
+// processes that others start, such as a run, can have all that a handle gives. `*out` is to be freed with
+// coreproc_process_free. Errors: INVALID_ARGUMENT; NOT_FOUND for a run's own events, and once the subscription
+// is closed.
+coreproc_result coreproc_batch_process(const struct coreproc_batch *batch,
+                                       struct coreproc_process **out,
+                                       struct coreproc_error **err);
+
 // Frees a batch: gives its process's turn and credit back, and wakes a taker if there is more of that
 // process. NULL is fine. May be called after the subscription was freed.
 void coreproc_batch_free(struct coreproc_batch *batch);

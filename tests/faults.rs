@@ -5,7 +5,10 @@ mod common;
 use common::census::Census;
 use common::seccomp::{Refusal, Test, install, install_everywhere, refuse, refuse_if};
 use common::*;
-use coreproc::{Command, Error, ErrorKind, Scope, Service, ServiceOptions, Stdin, SubscriptionOptions};
+use coreproc::{
+    CloseMode, Command, Error, ErrorKind, EventKind, Scope, Service, ServiceOptions, Stdin, SubscriptionOptions,
+};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::thread;
 
@@ -246,6 +249,41 @@ hosted! {
         drop(talk);
         census::wait_childless();
         drop(before);
+    }
+
+    /// Between the start of a child and its watching somebody may have taken its first event.
+    fn whoever_saw_a_child_start_that_cannot_be_watched_sees_its_end() {
+        use libc::*;
+        let service = warm();
+        let subscription = service.subscribe(SubscriptionOptions::default()).expect("subscribe");
+        thread::scope(|scope| {
+            let taker = scope.spawn(|| {
+                let mut over = BTreeMap::new();
+                loop {
+                    match subscription.take(0, GUARDED) {
+                        Ok(batch) => batch.events().for_each(|event| {
+                            over.insert(event.process_id, matches!(event.kind, EventKind::Closed { .. }));
+                        }),
+                        Err(error) => break (over, error.kind()),
+                    }
+                }
+            });
+            let spawner = scope.spawn(|| {
+                let add = Test::Equals { mask: u32::MAX, value: EPOLL_CTL_ADD as u32 };
+                install(&[refuse_if(SYS_epoll_ctl, 1, add, ENOSPC)]);
+                for _ in 0..200 {
+                    let error = script("pause").spawn(&service).err().expect("it cannot be watched");
+                    assert_eq!(error.errno(), Some(ENOSPC), "{error}");
+                }
+            });
+            spawner.join().expect("spawner");
+            service.close(CloseMode::Leave).expect("close");
+            let (over, end) = taker.join().expect("taker");
+            println!("{} were seen", over.len());
+            assert_eq!(end, ErrorKind::Closed);
+            assert!(over.values().all(|over| *over), "{over:?}");
+        });
+        census::wait_childless();
     }
 
     fn a_capture_that_cannot_grow_drops_and_counts() {

@@ -7,8 +7,8 @@ use common::fifo::Talk;
 use common::*;
 use coreproc::{
     Backoff, Cause, CloseMode, Command, Delivery, ErrorKind, EventKind, ExitStatus, Group, Limit, OnFailure, Pipeline,
-    ProblemKind, Run, RunMode, RunOptions, RunReport, Scope, Service, Size, Spec, SpecState, StopOptions, Subscription,
-    SubscriptionOptions, SubscriptionScope,
+    ProblemKind, Run, RunMode, RunOptions, RunReport, Scope, Service, Size, Spec, SpecState, State, StopOptions,
+    Subscription, SubscriptionOptions, SubscriptionScope,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -574,6 +574,36 @@ fn cancel_stops_what_runs_skips_the_rest_and_runs_the_clean_up() {
     assert_eq!(report.specs[0].status, Some(ExitStatus::Signal { signal: 15, core_dumped: false }));
     assert!(!report.success());
     run.cancel().expect("fine afterwards");
+}
+
+#[test]
+fn the_processes_of_a_run_are_had_from_their_events_also_when_they_are_closed() {
+    let service = service();
+    let subscription = service.subscribe(SubscriptionOptions::default()).expect("subscribe");
+    let specs = ["a", "b"].map(|name| of(name, script(&format!("text 1 {name}\\n")), &[]));
+    let run = start(&service, &pipeline(specs), RunOptions::default());
+    end_of(&run);
+
+    let mut outputs = Vec::new();
+    let mut last = None;
+    while let Ok(batch) = subscription.take(0, Some(Duration::ZERO)) {
+        if batch.process_id() == run.id() {
+            assert_eq!(batch.process().err().map(|error| error.kind()), Some(ErrorKind::NotFound), "a run is none");
+            continue;
+        }
+        let process = batch.process().expect("process");
+        assert_eq!(process.id(), batch.process_id());
+        assert_eq!(process.info().expect("info").state, State::Closed);
+        outputs.push(String::from_utf8(process.output().expect("output")).expect("text"));
+        last = Some(batch);
+    }
+    outputs.sort();
+    outputs.dedup();
+    assert_eq!(outputs, ["a\n", "b\n"]);
+
+    let held = last.expect("a batch");
+    subscription.close().expect("close");
+    assert_eq!(held.process().err().map(|error| error.kind()), Some(ErrorKind::NotFound));
 }
 
 #[test]

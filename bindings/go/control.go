@@ -120,7 +120,8 @@ func (p *ManagedProcess) lives() bool {
 // signalNumber is the signal as a number, which only those of this system have.
 func signalNumber(signal os.Signal) (syscall.Signal, error) {
 	number, ok := signal.(syscall.Signal)
-	if !ok {
+	// More than 32 bits would be cut on the way, and could become another signal.
+	if !ok || int(number) != int(int32(number)) {
 		return 0, fmt.Errorf("signal: not a signal of this system: %v", signal)
 	}
 	return number, nil

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -38,7 +39,10 @@ type daemonLife struct {
 	err  error // how the stop went, once it is over
 }
 
-var errDaemonNotStarted = errors.New("daemon: not started")
+var (
+	errDaemonNotStarted = errors.New("daemon: not started")
+	errNoDaemon         = errors.New("daemon: NewDaemon makes one")
+)
 
 // NewDaemon is a daemon that has not started. A mistake in the options is reported by Start.
 func NewDaemon(options DaemonOptions) *Daemon {
@@ -53,8 +57,8 @@ func newDaemon(options DaemonOptions) (*capi.Daemon, error) {
 		HealthAddress:   options.HealthAddr,
 	}
 	if options.Registry != nil {
-		if options.Registry.broken != nil {
-			return nil, options.Registry.broken
+		if err := options.Registry.usable(); err != nil {
+			return nil, err
 		}
 		entry := options.RegistryEntry
 		coptions.Registry = options.Registry.core
@@ -79,8 +83,8 @@ func newDaemon(options DaemonOptions) (*capi.Daemon, error) {
 // Start takes the PID file, starts the health server, and registers. When a step fails, what was done before it
 // is undone. Starting what is started is an error; what was stopped can be started again.
 func (d *Daemon) Start() error {
-	if d.broken != nil {
-		return d.broken
+	if d.core == nil {
+		return cmp.Or(d.broken, errNoDaemon)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -158,6 +158,24 @@ func TestDaemon_reports_bad_options_at_its_start(t *testing.T) {
 	}
 }
 
+func TestZero_values_that_no_constructor_made_say_so(t *testing.T) {
+	assert.ErrorIs(t, new(Daemon).Start(), errNoDaemon)
+	assert.ErrorIs(t, new(Daemon).Run(t.Context()), errDaemonNotStarted)
+	assert.NoError(t, new(Daemon).Stop())
+	assert.ErrorIs(t, NewDaemon(DaemonOptions{Registry: new(Registry)}).Start(), errNoRegistry)
+	assert.ErrorIs(t, new(HealthServer).Start(), errNoHealthServer)
+	assert.NoError(t, new(HealthServer).Stop(t.Context()))
+	assert.ErrorIs(t, new(PIDFile).Acquire(), errNoPIDFile)
+	assert.NoError(t, new(PIDFile).Release())
+	registry := new(Registry)
+	assert.ErrorIs(t, registry.Register(DaemonEntry{Code: "x", Daemon: "x", PID: 1}), errNoRegistry)
+	assert.ErrorIs(t, registry.Unregister("x", "x"), errNoRegistry)
+	_, err := registry.List()
+	assert.ErrorIs(t, err, errNoRegistry)
+	_, found := registry.Get("x", "x")
+	assert.False(t, found)
+}
+
 func TestDaemon_stops_within_its_shutdown_timeout(t *testing.T) {
 	asked, release := make(chan struct{}), make(chan struct{})
 	daemon := NewDaemon(DaemonOptions{

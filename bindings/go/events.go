@@ -22,14 +22,21 @@ import (
 type hub struct {
 	events *capi.Subscription
 
-	mu     sync.Mutex
-	known  map[uint64]*ManagedProcess // may receive events
-	early  map[uint64]*capi.Batch     // events of processes that are not known yet
-	broken error                      // no more events
+	mu       sync.Mutex
+	starting int                        // starts under way, of processes and of runs
+	known    map[uint64]*ManagedProcess // may receive events
+	early    map[uint64]*capi.Batch     // events of processes that may become known
+	runs     map[uint64]*liveRun        // their processes become known by their first events
+	broken   error                      // no more events
 }
 
 func newHub(events *capi.Subscription) *hub {
-	h := &hub{events: events, known: make(map[uint64]*ManagedProcess), early: make(map[uint64]*capi.Batch)}
+	h := &hub{
+		events: events,
+		known:  make(map[uint64]*ManagedProcess),
+		early:  make(map[uint64]*capi.Batch),
+		runs:   make(map[uint64]*liveRun),
+	}
 	go h.pump()
 	return h
 }
@@ -48,17 +55,101 @@ func (h *hub) pump() {
 	h.events.Close()
 }
 
-// route finds the process of a batch. When its start is still under way, the batch is put aside, and
-// there can be no second one.
+// route finds the process of a batch. When its start, or that of its run, may still be under way, the batch is put
+// aside, and there can be no second one.
 func (h *hub) route(batch *capi.Batch) *ManagedProcess {
 	id := batch.ProcessID()
+	if id == batch.Run() {
+		// A run's own events say nothing that its result does not.
+		batch.Close()
+		return nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	process := h.known[id]
-	if process == nil {
-		h.early[id] = batch
+	if process := h.known[id]; process != nil {
+		return process
 	}
+	if run := h.runs[batch.Run()]; run != nil {
+		return h.adopt(run, batch)
+	}
+	if h.starting == 0 {
+		// Of a process whose start has failed.
+		batch.Close()
+		return nil
+	}
+	h.early[id] = batch
+	return nil
+}
+
+// begin says that something is about to start; know, join or giveUp follows.
+func (h *hub) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.starting++
+}
+
+// giveUp says that it did not start.
+func (h *hub) giveUp() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.started()
+}
+
+// started ends what begin began, with h locked.
+func (h *hub) started() {
+	h.starting--
+	if h.starting > 0 {
+		return
+	}
+	// A start that failed may have left events, and nobody will ever ask for them.
+	for _, batch := range h.early {
+		batch.Close()
+	}
+	clear(h.early)
+}
+
+// adopt makes a process of a run known, with h locked.
+func (h *hub) adopt(run *liveRun, batch *capi.Batch) *ManagedProcess {
+	process := run.adopt(batch)
+	if process == nil {
+		batch.Close()
+		return nil
+	}
+	h.known[batch.ProcessID()] = process
 	return process
+}
+
+// join lets the events of a run's processes pass.
+func (h *hub) join(id uint64, run *liveRun) {
+	h.mu.Lock()
+	h.runs[id] = run
+	broken := h.broken
+	var adopted []*ManagedProcess
+	var batches []*capi.Batch
+	for process, batch := range h.early {
+		if batch.Run() != id {
+			continue
+		}
+		delete(h.early, process)
+		if process := h.adopt(run, batch); process != nil {
+			adopted, batches = append(adopted, process), append(batches, batch)
+		}
+	}
+	h.started()
+	h.mu.Unlock()
+	if broken != nil {
+		run.lose(broken)
+	}
+	for i, process := range adopted {
+		h.dispatch(process, batches[i])
+	}
+}
+
+// leave forgets a run that is over.
+func (h *hub) leave(id uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.runs, id)
 }
 
 // know lets the events of a process pass, once its start was broadcast.
@@ -68,6 +159,7 @@ func (h *hub) know(process *ManagedProcess) {
 	h.known[id] = process
 	batch := h.early[id]
 	delete(h.early, id)
+	h.started()
 	broken := h.broken
 	h.mu.Unlock()
 	if broken != nil {
@@ -123,6 +215,10 @@ func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 	}()
 	for event := batch.Next(); event != nil; event = batch.Next() {
 		switch event.Kind {
+		case capi.EventStarted:
+			if process.unannounced {
+				process.announceStart()
+			}
 		case capi.EventStdout:
 			process.broadcast(ActionProcessOutput{ID: process.info.ID, Line: line(event), Stream: StreamStdout})
 		case capi.EventStderr:
@@ -171,13 +267,17 @@ func (h *hub) drop(id uint64) bool {
 // are none: if there are, or it was not the end, the library has failed.
 func (h *hub) lose(cause error) {
 	h.mu.Lock()
-	if len(h.known) > 0 || len(h.early) > 0 || !errors.Is(cause, capi.ErrClosed) {
+	if len(h.known)+len(h.early)+len(h.runs)+h.starting > 0 || !errors.Is(cause, capi.ErrClosed) {
 		h.broken = cause
 	}
 	known := slices.Collect(maps.Values(h.known))
 	early := slices.Collect(maps.Values(h.early))
 	clear(h.early)
+	runs := slices.Collect(maps.Values(h.runs))
 	h.mu.Unlock()
+	for _, run := range runs {
+		run.lose(cause)
+	}
 	for _, batch := range early {
 		batch.Close()
 	}

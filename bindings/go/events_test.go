@@ -181,6 +181,8 @@ func TestEvents_that_end_too_early_end_every_wait(t *testing.T) {
 	late, err := service.Start(t.Context(), "cat")
 	require.NoError(t, err)
 	assert.ErrorContains(t, wait(t, late), "process was lost")
+	_, err = NewRunner(service).RunAll(t.Context(), []RunSpec{sh("a", "true")})
+	assert.ErrorIs(t, err, capi.ErrClosed)
 	assert.NoError(t, service.OnShutdown(t.Context()))
 	gone(t, process.Info().PID)
 	gone(t, late.Info().PID)

@@ -1,8 +1,11 @@
 package process
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"dappco.re/go/core/process/internal/capi"
@@ -44,10 +47,12 @@ func (h *HealthServer) SetReady(ready bool) {
 // Ready says what /ready answers.
 func (h *HealthServer) Ready() bool { return h.core != nil && h.core.Ready() }
 
+var errNoHealthServer = errors.New("health server: NewHealthServer makes one")
+
 // Start listens; when it has returned, connections are accepted.
 func (h *HealthServer) Start() error {
-	if h.broken != nil {
-		return h.broken
+	if h.core == nil {
+		return cmp.Or(h.broken, errNoHealthServer)
 	}
 	if err := h.core.Start(); err != nil {
 		return err
@@ -100,7 +105,7 @@ func WaitForReady(addr string, timeoutMs int) bool {
 }
 
 // ProbeHealth asks the health server at an address once. It returns whether /health answered 200, and the body of the
-// answer, or what was in its way.
+// answer without its newline, such as "ok" or, after another status, "503: unhealthy: ...", or what was in its way.
 func ProbeHealth(addr string, timeoutMs int) (bool, string) {
 	return probe(addr, capi.EndpointHealth, timeoutMs)
 }
@@ -125,5 +130,6 @@ func probe(addr string, endpoint capi.Endpoint, timeoutMs int) (bool, string) {
 
 // patience is a time in milliseconds; none if it is negative.
 func patience(timeoutMs int) time.Duration {
-	return time.Duration(max(0, timeoutMs)) * time.Millisecond
+	const longest = math.MaxInt64 / int64(time.Millisecond)
+	return time.Duration(min(max(0, int64(timeoutMs)), longest)) * time.Millisecond
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"dappco.re/go/core"
+	"dappco.re/go/core/process/internal/capi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -149,6 +150,36 @@ func TestService_that_nobody_reaches_is_freed_when_its_processes_have_ended(t *t
 	process = nil
 	returnsTo(t, before)
 	await(t, freed, "the end of the service")
+}
+
+func TestEvents_of_a_start_that_failed_hold_nothing(t *testing.T) {
+	before := warmUp(t)
+	func() {
+		service := dropped(t, func(any) {})
+		_, err := service.Run(t.Context(), "true")
+		require.NoError(t, err)
+		// As a child leaves them that could not be watched: nobody knows it, and its events come all the same,
+		engine := service.engine.Load()
+		for _, underWay := range []bool{false, true} {
+			if underWay {
+				engine.hub.begin()
+			}
+			command, err := capi.NewCommand("/bin/echo")
+			require.NoError(t, err)
+			unknown, err := command.Spawn(engine.service)
+			require.NoError(t, err)
+			// here first,
+			process, err := service.Start(t.Context(), "true")
+			require.NoError(t, err)
+			require.NoError(t, wait(t, process))
+			if underWay {
+				engine.hub.giveUp()
+			}
+			unknown.Close()
+			command.Close()
+		}
+	}()
+	returnsTo(t, before)
 }
 
 func TestService_that_was_never_used_is_freed(t *testing.T) {

@@ -3,6 +3,7 @@ package process
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"syscall"
@@ -115,7 +116,11 @@ func (s *Service) withPID(pid int) (*Process, error) {
 
 // sendSignal signals a process that is none of the service's.
 func sendSignal(pid int, signal syscall.Signal) error {
-	err := syscall.Kill(pid, signal)
+	err := error(syscall.ESRCH)
+	// The kernel looks at 32 bits alone, and would take what is above them for a group, or for everybody.
+	if pid <= math.MaxInt32 {
+		err = syscall.Kill(pid, signal)
+	}
 	switch err {
 	case nil:
 		return nil

@@ -168,6 +168,23 @@ func TestFields_that_callers_write_change_nothing_else(t *testing.T) {
 	assert.Equal(t, "1", process.Output())
 }
 
+func TestProcess_that_no_service_made_does_not_run_and_is_what_its_fields_say(t *testing.T) {
+	process := &Process{ID: "x", Command: "echo", Args: []string{"a"}, Dir: "/", Status: StatusExited, ExitCode: 3, Duration: 5}
+	assert.Equal(t, Info{
+		ID: "x", Command: "echo", Args: []string{"a"}, Dir: "/", Status: StatusExited, ExitCode: 3, Duration: 5,
+	}, process.Info())
+	assert.False(t, process.IsRunning())
+	await(t, process.Done(), "the end of what never began")
+	assert.ErrorIs(t, process.Wait(), ErrProcessNotRunning)
+	assert.NoError(t, process.Kill())
+	assert.NoError(t, process.Shutdown())
+	assert.NoError(t, process.CloseStdin())
+	assert.ErrorIs(t, process.Signal(syscall.SIGTERM), ErrProcessNotRunning)
+	assert.ErrorIs(t, process.SendInput("x"), ErrProcessNotRunning)
+	assert.Empty(t, process.Output())
+	assert.Nil(t, process.OutputBytes())
+}
+
 func TestInfo_counts_the_time_while_it_runs(t *testing.T) {
 	service, _ := newTestService(t)
 	process, err := service.Start(t.Context(), "cat")

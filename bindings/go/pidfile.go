@@ -1,6 +1,11 @@
 package process
 
-import "dappco.re/go/core/process/internal/capi"
+import (
+	"cmp"
+	"errors"
+
+	"dappco.re/go/core/process/internal/capi"
+)
 
 // PIDFile lets one daemon run at a time. The proof that it lives is a lock on the file, not the number in it. It may
 // be used by several goroutines at once.
@@ -16,11 +21,13 @@ func NewPIDFile(path string) *PIDFile {
 	return &PIDFile{core: core, broken: err, path: path}
 }
 
+var errNoPIDFile = errors.New("PID file: NewPIDFile makes one")
+
 // Acquire takes the file for this program, until Release or its end: makes it, or takes over one whose daemon is
 // dead. While a daemon that lives has it, that is an error.
 func (f *PIDFile) Acquire() error {
-	if f.broken != nil {
-		return f.broken
+	if f.core == nil {
+		return cmp.Or(f.broken, errNoPIDFile)
 	}
 	if err := f.core.Acquire(); err != nil {
 		return err

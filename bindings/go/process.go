@@ -28,7 +28,8 @@ type Process = ManagedProcess
 
 // ManagedProcess is a process of a Service. Its methods may be called by several goroutines at once.
 // Status, ExitCode and Duration are final, and may be read, once Done is closed; until then ask Info.
-// The service does not look at the fields: writing to them changes nothing else.
+// The service does not look at the fields: writing to them changes nothing else. One that no service made, such
+// as a literal in somebody's test, does not run, and its Info is what its fields say.
 type ManagedProcess struct {
 	ID        string
 	Command   string
@@ -40,12 +41,13 @@ type ManagedProcess struct {
 	ExitCode  int // -1 if a signal ended it, it was not started, or the kernel would not tell
 	Duration  time.Duration
 
-	handle *capi.Process // nil: could not be started
-	scope  capi.Scope    // whom Kill, Shutdown and Signal reach
-	core   *core.Core    // nil: nobody listens
-	number uint64        // that of the ID
-	done   chan struct{}
-	forget func() bool // stops watching the context; nil: there is nothing to watch
+	handle      *capi.Process // nil: could not be started
+	scope       capi.Scope    // whom Kill, Shutdown and Signal reach
+	core        *core.Core    // nil: nobody listens
+	number      uint64        // that of the ID
+	unannounced bool          // its start is broadcast with its events
+	done        chan struct{}
+	forget      func() bool // stops watching the context; nil: there is nothing to watch
 
 	turn  sync.Mutex // held while its events are handled
 	input sync.Mutex // held while it is sent input
@@ -70,13 +72,9 @@ type Info struct {
 	PID       int           `json:"pid"`
 }
 
-func newProcess(number uint64, options RunOptions, listeners *core.Core) *ManagedProcess {
+func newProcess(number uint64, options RunOptions, scope capi.Scope, listeners *core.Core) *ManagedProcess {
 	id := processID(number)
 	now := time.Now()
-	scope := capi.ScopeProcess
-	if options.KillGroup {
-		scope = capi.ScopeGroup
-	}
 	return &ManagedProcess{
 		ID:        id,
 		Command:   options.Command,
@@ -103,6 +101,9 @@ func newProcess(number uint64, options RunOptions, listeners *core.Core) *Manage
 // Info tells how the process is doing. Duration runs until the process has ended, which may be a moment before
 // all its output was read.
 func (p *ManagedProcess) Info() Info {
+	if p.done == nil {
+		return p.fields()
+	}
 	p.mu.Lock()
 	info := p.info
 	p.mu.Unlock()
@@ -111,6 +112,14 @@ func (p *ManagedProcess) Info() Info {
 		info.Duration = p.soFar(info.StartedAt)
 	}
 	return info
+}
+
+// fields is the Info of a process that no service made.
+func (p *ManagedProcess) fields() Info {
+	return Info{
+		ID: p.ID, Command: p.Command, Args: slices.Clone(p.Args), Dir: p.Dir, StartedAt: p.StartedAt, Status: p.Status,
+		ExitCode: p.ExitCode, Duration: p.Duration,
+	}
 }
 
 func (p *ManagedProcess) soFar(started time.Time) time.Duration {
@@ -140,11 +149,26 @@ func (p *ManagedProcess) mayLive() bool {
 }
 
 // Done is closed when the process has ended and its output was read and broadcast.
-func (p *ManagedProcess) Done() <-chan struct{} { return p.done }
+func (p *ManagedProcess) Done() <-chan struct{} {
+	if p.done == nil {
+		return ended
+	}
+	return p.done
+}
+
+// ended is closed.
+var ended = func() chan struct{} {
+	channel := make(chan struct{})
+	close(channel)
+	return channel
+}()
 
 // Wait waits until Done is closed. It returns nil if the process exited with code 0, else an error: an
 // [*ExitError], or what Start returned of a process that could not be started.
 func (p *ManagedProcess) Wait() error {
+	if p.done == nil {
+		return ErrProcessNotRunning
+	}
 	<-p.done
 	p.mu.Lock()
 	defer p.mu.Unlock()

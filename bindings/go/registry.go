@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -27,7 +28,10 @@ type Registry struct {
 	broken error // why there is no core
 }
 
-var errRegistryDir = errors.New("registry: the folder is required")
+var (
+	errRegistryDir = errors.New("registry: the folder is required")
+	errNoRegistry  = errors.New("registry: NewRegistry or DefaultRegistry makes one")
+)
 
 // NewRegistry is the registry in a folder, which is made when the first daemon is registered. A mistake in it is
 // reported by the methods.
@@ -45,11 +49,19 @@ func DefaultRegistry() *Registry {
 	return &Registry{core: core, broken: err}
 }
 
+// usable says why there is no registry.
+func (r *Registry) usable() error {
+	if r.core == nil {
+		return cmp.Or(r.broken, errNoRegistry)
+	}
+	return nil
+}
+
 // Register writes an entry, in the place of an earlier one of the same code and name. Started is now if it is zero. A
 // PID that does not run is written too, and found dead by the next reader.
 func (r *Registry) Register(entry DaemonEntry) error {
-	if r.broken != nil {
-		return r.broken
+	if err := r.usable(); err != nil {
+		return err
 	}
 	if entry.PID != int(int32(entry.PID)) {
 		return fmt.Errorf("register: pid: %d is out of range", entry.PID)
@@ -70,15 +82,15 @@ func (r *Registry) Register(entry DaemonEntry) error {
 
 // Unregister removes an entry. A missing one is fine.
 func (r *Registry) Unregister(code, daemon string) error {
-	if r.broken != nil {
-		return r.broken
+	if err := r.usable(); err != nil {
+		return err
 	}
 	return r.core.Unregister(code, daemon)
 }
 
 // Get is the entry of a daemon that lives; false where there is none.
 func (r *Registry) Get(code, daemon string) (*DaemonEntry, bool) {
-	if r.broken != nil {
+	if r.usable() != nil {
 		return nil, false
 	}
 	found, err := r.core.Get(code, daemon)
@@ -91,8 +103,8 @@ func (r *Registry) Get(code, daemon string) (*DaemonEntry, bool) {
 
 // List is every daemon that lives, by Started, Code and Daemon. Entries of dead ones are removed.
 func (r *Registry) List() ([]DaemonEntry, error) {
-	if r.broken != nil {
-		return nil, r.broken
+	if err := r.usable(); err != nil {
+		return nil, err
 	}
 	found, err := r.core.List()
 	if err != nil {

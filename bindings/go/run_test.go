@@ -98,6 +98,14 @@ func TestRun_passes_the_environment_of_this_moment(t *testing.T) {
 	assert.Equal(t, "from Go|last", output)
 }
 
+func TestRun_drops_empty_entries_of_the_environment_as_os_exec_does(t *testing.T) {
+	output, err := newQuietService(t).RunWithOptions(t.Context(), RunOptions{
+		Command: "sh", Args: []string{"-c", "echo $COREPROC_TEST_ADDED"}, Env: []string{"", "COREPROC_TEST_ADDED=x", ""},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, "x\n", output)
+}
+
 func TestRun_in_a_folder_sets_PWD(t *testing.T) {
 	folder := t.TempDir()
 	output, err := newQuietService(t).RunWithOptions(t.Context(), RunOptions{

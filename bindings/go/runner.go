@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"dappco.re/go/core/process/internal/capi"
@@ -45,15 +44,14 @@ type RunAllResult struct {
 	Failed   int
 	Skipped  int
 
-	cancelled bool // before everything had run
+	incomplete bool // something of it was skipped
 }
 
 // Success says whether nothing failed. A pipeline that could not run, or was cancelled, is no success.
-func (r RunAllResult) Success() bool { return r.Failed == 0 && !r.cancelled }
+func (r RunAllResult) Success() bool { return r.Failed == 0 && !r.incomplete }
 
-// Runner runs pipelines of processes. Their stdin is empty. They are no processes of the service: it does not list
-// them, and broadcasts nothing of them, but OnShutdown kills them, too. A Runner may be used by several goroutines
-// at once.
+// Runner runs pipelines of processes. They are processes of the service, which lists and broadcasts them as those that
+// Start starts; their stdin is empty, and Kill reaches their group. A Runner may be used by several goroutines at once.
 type Runner struct {
 	service *Service
 }
@@ -117,7 +115,7 @@ func (r *Runner) run(ctx context.Context, specs []RunSpec, mode capi.RunMode) (*
 	if err != nil {
 		return nil, err
 	}
-	return pipeline.run(ctx, &engine.runs, specs, mode)
+	return pipeline.run(ctx, engine, newLiveRun(r.service, specs), mode)
 }
 
 // pipeline is a pipeline of the library, and what it could not be told.
@@ -142,8 +140,7 @@ func newPipeline(specs []RunSpec) (*pipeline, error) {
 }
 
 func (p *pipeline) add(index int, spec RunSpec) error {
-	command, err := newCommand(RunOptions{Command: spec.Command, Args: spec.Args, Dir: spec.Dir, Env: spec.Env},
-		capi.ScopeGroup, capi.StdioNull)
+	command, err := newCommand(optionsOf(spec), capi.ScopeGroup, capi.StdioNull)
 	if err == nil && spec.Command == "" {
 		err = errCommandRequired
 	}
@@ -167,29 +164,40 @@ func (p *pipeline) add(index int, spec RunSpec) error {
 	return nil
 }
 
-func (p *pipeline) run(ctx context.Context, runs *runs, specs []RunSpec, mode capi.RunMode) (*RunAllResult, error) {
-	run, err := runs.start(p.Pipeline, mode)
+func optionsOf(spec RunSpec) RunOptions {
+	return RunOptions{Command: spec.Command, Args: spec.Args, Dir: spec.Dir, Env: spec.Env}
+}
+
+func (p *pipeline) run(ctx context.Context, engine *engine, live *liveRun, mode capi.RunMode) (*RunAllResult, error) {
+	engine.hub.begin()
+	run, err := engine.runs.start(func() (*capi.Run, error) { return p.Start(engine.service, mode) })
 	if err != nil {
+		engine.hub.giveUp()
 		return nil, err
 	}
-	defer runs.end(run)
+	defer run.Close()
+	defer engine.runs.remove(run)
+	engine.hub.join(run.ID(), live)
+	defer engine.hub.leave(run.ID())
 	forget := context.AfterFunc(ctx, func() { _ = run.Cancel() })
 	defer forget()
 	if err := run.Wait(); err != nil {
 		return nil, err
 	}
-	all := &RunAllResult{Results: make([]RunResult, len(specs))}
+	all := &RunAllResult{Results: make([]RunResult, len(live.specs))}
 	if all.Duration, _, err = run.Outcome(); err != nil {
 		return nil, err
 	}
-	for i, spec := range specs {
+	for i, spec := range live.specs {
 		core, err := run.Result(i)
 		if err != nil {
 			return nil, err
 		}
 		result := resultOfSpec(spec, core, p.failures[i])
-		if result.Skipped && ctx.Err() != nil {
-			all.cancelled = true
+		if err := live.finish(i, core, result.Error); err != nil {
+			return nil, err
+		}
+		if ctx.Err() != nil && (core.State == capi.SpecSkipped || core.State == capi.SpecCancelled) {
 			result.Error = fmt.Errorf("%w: %w", result.Error, ctx.Err())
 		}
 		all.Results[i] = result
@@ -260,7 +268,7 @@ func cannotRun(specs []RunSpec, problems []capi.Problem) *RunAllResult {
 
 // neverRan is what becomes of a pipeline whose context was done before it began.
 func neverRan(specs []RunSpec, cause error) *RunAllResult {
-	all := &RunAllResult{Results: make([]RunResult, len(specs)), cancelled: len(specs) > 0}
+	all := &RunAllResult{Results: make([]RunResult, len(specs))}
 	for i, spec := range specs {
 		err := fmt.Errorf("skipped: the run was cancelled: %w", cause)
 		all.Results[i] = RunResult{Name: spec.Name, Spec: spec, ExitCode: 1, Error: err, Skipped: true}
@@ -269,6 +277,7 @@ func neverRan(specs []RunSpec, cause error) *RunAllResult {
 	return all
 }
 
+// count counts the results. Without a failure only a cancelled run skips anything.
 func (r *RunAllResult) count() {
 	for _, result := range r.Results {
 		switch {
@@ -280,6 +289,7 @@ func (r *RunAllResult) count() {
 			r.Failed++
 		}
 	}
+	r.incomplete = r.Skipped > 0
 }
 
 func withoutAfter(specs []RunSpec) []RunSpec {
@@ -289,49 +299,4 @@ func withoutAfter(specs []RunSpec) []RunSpec {
 		free[i].After = nil
 	}
 	return free
-}
-
-// runs are the runs of a service that are under way. They have a service of the library to themselves, whose events
-// nobody takes.
-type runs struct {
-	size uint64 // of the capture of each process
-
-	mu     sync.Mutex
-	core   *capi.Service // nil before the first run
-	active map[*capi.Run]struct{}
-}
-
-func (r *runs) start(pipeline *capi.Pipeline, mode capi.RunMode) (*capi.Run, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.core == nil {
-		core, err := capi.NewService(capi.ServiceOptions{CaptureBytes: r.size})
-		if err != nil {
-			return nil, err
-		}
-		r.core, r.active = core, make(map[*capi.Run]struct{})
-	}
-	run, err := pipeline.Start(r.core, mode)
-	if err == nil {
-		r.active[run] = struct{}{}
-	}
-	return run, err
-}
-
-func (r *runs) end(run *capi.Run) {
-	r.mu.Lock()
-	delete(r.active, run)
-	r.mu.Unlock()
-	run.Close()
-}
-
-// cancel kills what runs, and skips the rest.
-func (r *runs) cancel() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var failures []error
-	for run := range r.active {
-		failures = append(failures, run.Cancel())
-	}
-	return errors.Join(failures...)
 }

@@ -66,7 +66,7 @@ func newEngine(options Options, listened bool) (*engine, error) {
 		service.Close()
 		return nil, err
 	}
-	return &engine{service: service, hub: newHub(events), runs: runs{size: size}}, nil
+	return &engine{service: service, hub: newHub(events)}, nil
 }
 
 // NewService gives a function that makes a *Service for a Core, which may be nil.
@@ -237,8 +237,14 @@ func (s *Service) start(ctx context.Context, options RunOptions, stdin capi.Stdi
 		return nil, err
 	}
 	shutdowns := s.shutdowns.Load()
-	process := newProcess(s.lastID.Add(1), options, s.listeners())
+	scope := capi.ScopeProcess
+	if options.KillGroup {
+		scope = capi.ScopeGroup
+	}
+	process := newProcess(s.lastID.Add(1), options, scope, s.listeners())
+	engine.hub.begin()
 	if err := process.spawn(ctx, engine.service, options, stdin); err != nil {
+		engine.hub.giveUp()
 		process.failed(err)
 		s.add(process)
 		process.announceEnd()

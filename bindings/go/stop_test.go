@@ -302,6 +302,25 @@ func TestPIDs_that_are_not_ours_or_none(t *testing.T) {
 	assert.Error(t, stranger.Wait())
 }
 
+func TestPIDs_and_signals_above_32_bits_are_not_cut(t *testing.T) {
+	service := newQuietService(t)
+	process, err := service.Start(t.Context(), "sleep", "1000")
+	require.NoError(t, err)
+	// The kernel would take these for the process, for this program's group, and for everybody.
+	const beyond = 1 << 32
+	for _, pid := range []int{beyond + process.Info().PID, beyond, beyond - 1} {
+		assert.ErrorIs(t, service.SignalPID(pid, syscall.Signal(0)), ErrProcessNotFound, pid)
+	}
+	assert.ErrorIs(t, service.KillPID(beyond+process.Info().PID), ErrProcessNotFound)
+	kill := syscall.Signal(beyond) + syscall.SIGKILL
+	assert.ErrorContains(t, process.Signal(kill), "not a signal")
+	assert.ErrorContains(t, service.SignalPID(process.Info().PID, kill), "not a signal")
+	assert.NoError(t, process.Signal(syscall.SIGTERM))
+	var exit *ExitError
+	require.ErrorAs(t, wait(t, process), &exit)
+	assert.Equal(t, syscall.SIGTERM, exit.Signal())
+}
+
 func TestOnShutdown_kills_groups_and_detached_processes_without_grace(t *testing.T) {
 	service, recorder := newRecordedService(t)
 	plain, child := family(t, service, recorder, RunOptions{GracePeriod: hang})

@@ -83,7 +83,12 @@ type TaskProcessWaitError struct {
 	Err  error
 }
 
-func (e *TaskProcessWaitError) Error() string { return e.Err.Error() }
+func (e *TaskProcessWaitError) Error() string {
+	if e.Err == nil {
+		return "process did not succeed"
+	}
+	return e.Err.Error()
+}
 
 // Unwrap gives Err.
 func (e *TaskProcessWaitError) Unwrap() error { return e.Err }

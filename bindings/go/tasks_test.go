@@ -131,6 +131,13 @@ func TestTasks_that_fail_have_the_error_as_their_value(t *testing.T) {
 	}
 }
 
+func TestTaskProcessWaitError_says_and_unwraps_its_error(t *testing.T) {
+	failure := &TaskProcessWaitError{Err: ErrProcessNotRunning}
+	assert.EqualError(t, failure, ErrProcessNotRunning.Error())
+	assert.ErrorIs(t, failure, ErrProcessNotRunning)
+	assert.NotEmpty(t, new(TaskProcessWaitError).Error(), "also without one")
+}
+
 func TestTasks_hand_every_option_on(t *testing.T) {
 	service, c := newTaskService(t)
 	info := perform[Info](t, c, TaskProcessStart{Command: "sh", Args: []string{"-c", "trap '' TERM; echo; sleep 1000 & wait"},

@@ -7,7 +7,7 @@ use memchr::memchr;
 
 use super::event::{Event, EventKind, RunPart};
 use super::mailbox::{Buffer, Cursor, Origin, RecordKind, RunRecord};
-use super::subscription::Core;
+use super::subscription::{Core, Source};
 
 /// Consecutive events of one process, or of one run.
 ///
@@ -54,6 +54,11 @@ impl Batch {
     /// The events, in order; at least one.
     pub fn events(&self) -> Events<'_> {
         Events { batch: self, at: self.start, given: 0 }
+    }
+
+    /// Who produced them; None once the subscription is closed.
+    pub(crate) fn source(&self) -> Option<Arc<dyn Source>> {
+        self.core.source(self.process_id)
     }
 
     /// Visits the first `max` events, and gives back the others.

@@ -136,6 +136,11 @@ impl Mailbox {
         self.out.is_none() && (self.rest.is_some() || !self.filling.records.is_empty())
     }
 
+    /// Was anything given out?
+    pub(super) fn is_seen(&self) -> bool {
+        self.sequence > 0 || self.out.is_some()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.out.is_none() && self.rest.is_none() && self.filling.records.is_empty()
     }

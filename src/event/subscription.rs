@@ -1,5 +1,6 @@
 //! [`Subscription`]: a mailbox per process, a ready list, and takers.
 
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -88,7 +89,7 @@ pub(crate) fn check_size(operation: &'static str, field: &str, bytes: u64) -> Re
 }
 
 /// A producer of events that can be told to go on.
-pub(crate) trait Source: Send + Sync {
+pub(crate) trait Source: Any + Send + Sync {
     /// A queue that was full has room again. Called without any lock.
     fn resume(&self);
 }
@@ -203,13 +204,18 @@ impl Core {
         true
     }
 
-    /// Takes a process back that could not be watched.
-    pub(crate) fn detach(&self, id: u64) {
+    /// Takes a process back that could not be watched; false when somebody has seen an event of it, and is owed its
+    /// end.
+    pub(crate) fn detach(&self, id: u64) -> bool {
         let mut state = lock(&self.state);
+        if state.boxes.get(&id).is_some_and(Mailbox::is_seen) {
+            return false;
+        }
         if state.boxes.remove(&id).is_some() {
             state.attached -= 1;
             self.end_if_over(&mut state);
         }
+        true
     }
 
     /// Output of a process. True: its queue is full, stop reading.
@@ -373,6 +379,11 @@ impl Core {
             return Some(batch);
         }
         None
+    }
+
+    /// Whose events come under this id; None once they are over or the subscription is closed.
+    pub(super) fn source(&self, id: u64) -> Option<Arc<dyn Source>> {
+        lock(&self.state).boxes.get(&id).map(|mailbox| Arc::clone(&mailbox.source))
     }
 
     /// A batch is done with: `end` is None when all of it was taken.

@@ -6,7 +6,7 @@ use super::error::{coreproc_error, coreproc_result};
 use super::guard;
 use super::process::{
     COREPROC_CAUSE_NONE, COREPROC_FLAG_DRAIN_BOUND, COREPROC_FLAG_LOST, COREPROC_FLAG_NO_NEWLINE,
-    COREPROC_FLAG_PARTIAL, cause_value, status_fields,
+    COREPROC_FLAG_PARTIAL, cause_value, coreproc_process, status_fields,
 };
 use super::service::coreproc_service;
 use crate::error::{Error, Result};
@@ -158,12 +158,12 @@ pub type coreproc_destroy = Option<unsafe extern "C" fn(user_data: *mut c_void)>
 /// Consecutive events of one process. While it is out, no other taker gets events of that process. Owned by
 /// whoever took it; one thread at a time.
 pub struct coreproc_batch {
-    /// Point into `_batch`.
+    /// Point into `batch`.
     events: Vec<coreproc_event>,
-    _batch: Batch,
+    batch: Batch,
 }
 
-// SAFETY: the pointers in `events` are to memory that `_batch` owns and nobody changes.
+// SAFETY: the pointers in `events` are to memory that `batch` owns and nobody changes.
 unsafe impl Send for coreproc_batch {}
 
 fn event_of(event: &Event<'_>) -> coreproc_event {
@@ -445,7 +445,7 @@ pub unsafe extern "C" fn coreproc_subscription_take(
             let max = if max_events == 0 { DEFAULT_MAX } else { max_events };
             let mut events = Vec::with_capacity(batch.size_hint().min(max));
             batch.collect(max, |event| events.push(event_of(&event)));
-            out.write(Box::into_raw(Box::new(coreproc_batch { events, _batch: batch })));
+            out.write(Box::into_raw(Box::new(coreproc_batch { events, batch })));
             Ok(())
         })
     }
@@ -475,6 +475,31 @@ pub unsafe extern "C" fn coreproc_batch_events(
             events.map_or(std::ptr::null(), <[_]>::as_ptr)
         }
     })
+}
+
+/// The process whose events these are, also when it has ended and been closed: so whoever takes the events of
+/// processes that others start, such as a run, can have all that a handle gives. `*out` is to be freed with
+/// coreproc_process_free. Errors: INVALID_ARGUMENT; NOT_FOUND for a run's own events, and once the subscription
+/// is closed.
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_batch_process(
+    batch: *const coreproc_batch,
+    out: *mut *mut coreproc_process,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
+    const OPERATION: &str = "process of batch";
+    // SAFETY: the caller's promises.
+    unsafe {
+        guard::call(OPERATION, err, || {
+            let batch = guard::handle(OPERATION, "batch", batch)?;
+            let out = guard::out(OPERATION, out)?;
+            out.write(coreproc_process::into_raw(batch.batch.process()?));
+            Ok(())
+        })
+    }
 }
 
 /// Frees a batch: gives its process's turn and credit back, and wakes a taker if there is more of that

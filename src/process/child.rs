@@ -311,12 +311,15 @@ impl Child {
             let status = ExitStatus::Signal { signal: libc::SIGKILL, core_dumped: false };
             inner.ending = Some(Ending { status, cause: Cause::Killed });
         }
-        for feed in std::mem::take(&mut inner.feeds) {
-            feed.detach(self.id);
-        }
-        // Its run learns from the spawn that failed, unless it knows of an end already.
+        // Its run learns from the spawn that failed, unless it knows of an end already: then so do all.
         if inner.exited.is_none() {
             inner.member = None;
+        }
+        if inner.member.is_none() {
+            inner.feeds.retain(|feed| !feed.detach(self.id));
+        }
+        if let (None, Some(ending)) = (inner.exited, inner.ending) {
+            inner.feeds.iter().for_each(|feed| feed.push_exited(self.id, ending, Stamp::now()));
         }
         self.forget_all(inner);
         self.close(inner, None);

@@ -1,11 +1,13 @@
 //! [`Process`]: a handle to a child.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::child::{Child, Info, State};
 use super::stop::{Scope, StopOptions};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Batch;
 use crate::event::event::{Cause, Stream};
 use crate::event::wait::Deadline;
 use crate::sys::fork;
@@ -17,6 +19,24 @@ use crate::sys::procfs::Holder;
 /// captured output.
 #[derive(Clone)]
 pub struct Process(Arc<Child>);
+
+impl Batch {
+    /// The process whose events these are, also when it has ended and been closed: so whoever takes the events of
+    /// processes that others start, such as a run, can have all that a handle gives.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a run's own events, and once the subscription is closed.
+    pub fn process(&self) -> Result<Process> {
+        const OPERATION: &str = "process of batch";
+        fork::check(OPERATION)?;
+        let source = self.source().map(|source| source as Arc<dyn Any + Send + Sync>);
+        match source.map(Arc::downcast::<Child>) {
+            Some(Ok(child)) => Ok(Process::new(child)),
+            Some(Err(_)) => Err(Error::new(ErrorKind::NotFound, OPERATION, "the events are a run's own")),
+            None => Err(Error::new(ErrorKind::NotFound, OPERATION, "there are no more events of it")),
+        }
+    }
+}
 
 impl Process {
     pub(super) fn new(child: Arc<Child>) -> Process {

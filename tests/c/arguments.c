@@ -148,7 +148,9 @@ static void subscription_calls_refuse_null(void)
     REFUSED_NAMING("subscription", coreproc_subscription_take(NULL, 0, 0, &batch, &err));
     REFUSED_NAMING("out", coreproc_subscription_take(subscription, 0, 0, NULL, &err));
     REFUSED_NAMING("subscription", coreproc_subscription_close(NULL, &err));
-    CHECK(out == untouched && batch == untouched);
+    coreproc_process *process = untouched;
+    REFUSED_NAMING("batch", coreproc_batch_process(NULL, &process, &err));
+    CHECK(out == untouched && batch == untouched && process == untouched);
     CHECK_INT(fd, 4711);
     coreproc_subscription_free(subscription);
     end_service(service);

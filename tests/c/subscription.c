@@ -422,6 +422,29 @@ static void batches_outlive_subscription_and_service(void)
     coreproc_batch_free(batch);
 }
 
+static void a_batch_has_its_process_also_when_that_is_closed(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_subscription *subscription = open_subscription(service, NULL);
+    CHECK_INT(finish(spawn_lines(service, 3)).exit_code, 0);
+    coreproc_batch *batch = take(subscription, SIZE_MAX);
+    coreproc_process *process = NULL, *other = NULL;
+    OK(coreproc_batch_process(batch, &process, &err));
+    CHECK_INT(coreproc_process_id(process), event_at(batch, 0)->process_id);
+    FAILS(COREPROC_INVALID_ARGUMENT, coreproc_batch_process(batch, NULL, &err));
+    OK(coreproc_subscription_close(subscription, &err));
+    FAILS(COREPROC_NOT_FOUND, coreproc_batch_process(batch, &other, &err));
+    CHECK(other == NULL);
+    coreproc_batch_free(batch);
+    coreproc_bytes *output = NULL;
+    OK(coreproc_process_output(process, &output, &err));
+    CHECK_INT(coreproc_bytes_len(output), 6);
+    coreproc_bytes_free(output);
+    coreproc_process_free(process);
+    coreproc_subscription_free(subscription);
+    end_service(service);
+}
+
 static void take_looks_or_waits(void)
 {
     coreproc_service *service = new_service();
@@ -477,6 +500,7 @@ int main(void)
     RUN(close_discards_and_lifts_the_backpressure);
     RUN(a_child_nobody_listens_to_never_stalls);
     RUN(batches_outlive_subscription_and_service);
+    RUN(a_batch_has_its_process_also_when_that_is_closed);
     RUN(take_looks_or_waits);
     RUN(references_keep_a_subscription_open);
     return check_end();

@@ -3,6 +3,8 @@ package capi
 /*
 #include <coreproc.h>
 
+#cgo noescape coreproc_batch_process
+#cgo nocallback coreproc_batch_process
 #cgo noescape coreproc_batch_free
 #cgo nocallback coreproc_batch_free
 */
@@ -12,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -47,6 +50,8 @@ type Event struct {
 type Batch struct {
 	handle[*C.coreproc_batch]
 	id     uint64
+	run    uint64 // whose process that is; 0: none
+	spec   int    // of that run, if it is a process's
 	events *C.coreproc_event
 	count  int
 	stride int
@@ -63,6 +68,8 @@ func newBatch(pointer *C.coreproc_batch, events *C.coreproc_event, count, stride
 	batch.own(pointer, func(p *C.coreproc_batch) { C.coreproc_batch_free(p) })
 	if count > 0 {
 		batch.id = uint64(events.process_id)
+		batch.run = uint64(events.run_id)
+		batch.spec = int(events.spec)
 	}
 	batch.data = batch.payload()
 	return batch
@@ -124,6 +131,36 @@ func (b *Batch) at(i int) *C.coreproc_event {
 
 // ProcessID is whose events these are.
 func (b *Batch) ProcessID() uint64 { return b.id }
+
+// Run is the run that they are of, its own or those of a process of it; 0: none.
+func (b *Batch) Run() uint64 { return b.run }
+
+// Spec is the spec of the run whose process it is, by its index; without meaning for any other batch.
+func (b *Batch) Spec() int { return b.spec }
+
+// Started is when the first event was seen: of the first batch of a process, when that was started.
+func (b *Batch) Started() time.Time {
+	defer runtime.KeepAlive(b)
+	if b.Left() == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(b.at(0).realtime_ns))
+}
+
+// Process is the process whose events these are, also when it is closed. ErrNotFound for a run's own.
+func (b *Batch) Process() (*Process, error) {
+	pointer, err := b.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer b.release()
+	var process *C.coreproc_process
+	var cerr *C.coreproc_error
+	if err := check(C.coreproc_batch_process(pointer, &process, &cerr), cerr); err != nil {
+		return nil, err
+	}
+	return newProcess(process), nil
+}
 
 // Left is how many events Next has not given yet; 0 once the batch is closed.
 func (b *Batch) Left() int {

@@ -9,6 +9,8 @@ package capi
 #cgo nocallback coreproc_run_wait
 #cgo noescape coreproc_run_cancel
 #cgo nocallback coreproc_run_cancel
+#cgo noescape coreproc_run_id
+#cgo nocallback coreproc_run_id
 #cgo noescape coreproc_run_spec_get
 #cgo nocallback coreproc_run_spec_get
 #cgo noescape coreproc_run_info_get
@@ -57,9 +59,15 @@ type SpecResult struct {
 	Duration time.Duration
 }
 
+// Ran says whether there was a process: it was neither skipped nor failed to start.
+func (r SpecResult) Ran() bool {
+	return r.State != SpecSkipped && (r.ExitCode >= 0 || r.Signal != 0 || r.Flags&FlagStatusUnknown != 0)
+}
+
 // Run is a pipeline under way, or what became of it.
 type Run struct {
 	handle[*C.coreproc_run]
+	id uint64
 }
 
 // Start runs a pipeline, with no limit on how many specs run at a time. It does not wait.
@@ -84,10 +92,13 @@ func (p *Pipeline) start(service *Service, options C.coreproc_run_options) (*Run
 	if err := check(C.coreproc_run_start(pointer, servicePointer, &options, &started, &cerr), cerr); err != nil {
 		return nil, err
 	}
-	run := new(Run)
+	run := &Run{id: uint64(C.coreproc_run_id(started))}
 	run.own(started, func(p *C.coreproc_run) { C.coreproc_run_free(p) })
 	return run, nil
 }
+
+// ID is its number in its service, of one count with those of processes.
+func (r *Run) ID() uint64 { return r.id }
 
 // Wait waits until every spec has ended, on a thread of its own.
 func (r *Run) Wait() error {

@@ -20,7 +20,7 @@ func Program(name string) (string, error) {
 }
 
 // Environment is this program's environment, PWD if there is a dir, and what was added, of which the last of a
-// name wins.
+// name wins. Empty entries, as strings.Split leaves them, are dropped, which os/exec does, too.
 func Environment(dir string, added []string) ([]string, error) {
 	// Entries that are not KEY=VALUE cannot be passed on, nor meant.
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.IndexByte(entry, '=') <= 0 })
@@ -43,7 +43,7 @@ func lastOfEachName(env []string) []string {
 	kept := make([]string, 0, len(env))
 	for _, entry := range slices.Backward(env) {
 		name, _, found := strings.Cut(entry, "=")
-		if found && seen[name] {
+		if entry == "" || found && seen[name] {
 			continue
 		}
 		seen[name] = found

@@ -57,7 +57,9 @@ func (c *Child) start(spec *Spec) error {
 	if err := command.Subscribe(feed.events); err != nil {
 		return err
 	}
+	feed.begin()
 	if c.core, err = command.Spawn(service); err != nil {
+		feed.giveUp()
 		return err
 	}
 	if c.ctx.Done() != nil {

@@ -52,10 +52,11 @@ func (e *engine) get(loud bool) (*capi.Service, *feed, error) {
 type feed struct {
 	events *capi.Subscription
 
-	mu     sync.Mutex
-	known  map[uint64]*Child
-	early  map[uint64]*capi.Batch // of children that are not known yet
-	broken error                  // no more events
+	mu       sync.Mutex
+	starting int // starts under way
+	known    map[uint64]*Child
+	early    map[uint64]*capi.Batch // of children that may become known
+	broken   error                  // no more events
 }
 
 func newFeed(events *capi.Subscription) *feed {
@@ -86,8 +87,13 @@ func (f *feed) pump() {
 		}
 		f.mu.Lock()
 		child := f.known[batch.ProcessID()]
-		if child == nil {
+		switch {
+		case child != nil:
+		case f.starting > 0:
 			f.early[batch.ProcessID()] = batch
+		default:
+			// Of a child whose start has failed.
+			batch.Close()
 		}
 		f.mu.Unlock()
 		if child != nil {
@@ -96,12 +102,40 @@ func (f *feed) pump() {
 	}
 }
 
+// begin says that a child is about to start; know or giveUp follows.
+func (f *feed) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.starting++
+}
+
+// giveUp says that it did not start.
+func (f *feed) giveUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.started()
+}
+
+// started ends what begin began, with f locked.
+func (f *feed) started() {
+	f.starting--
+	if f.starting > 0 {
+		return
+	}
+	// A start that failed may have left events, and nobody will ever ask for them.
+	for _, batch := range f.early {
+		batch.Close()
+	}
+	clear(f.early)
+}
+
 // know lets the events of a child pass.
 func (f *feed) know(child *Child) {
 	id := child.core.ID()
 	f.mu.Lock()
 	batch := f.early[id]
 	delete(f.early, id)
+	f.started()
 	broken := f.broken
 	if broken == nil {
 		f.known[id] = child
