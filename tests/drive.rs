@@ -7,9 +7,10 @@ use common::fifo::Talk;
 use common::os::{self, EdgeTriggered};
 use common::*;
 use coreproc::{
-    Cause, CloseMode, Delivery, ErrorKind, Lifecycle, Pipeline, RunOptions, Service, Spec, SpecState, State, Stream,
-    Subscription, SubscriptionOptions,
+    Batch, Cause, CloseMode, Delivery, ErrorKind, Lifecycle, Pipeline, RunOptions, Service, Spec, SpecState, State,
+    Stream, Subscription, SubscriptionOptions,
 };
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -210,17 +211,17 @@ fn takers_side_by_side_miss_nothing() {
     let service = service();
     let host = Loop::new(&service, SubscriptionOptions::default());
     let total = count("children, 3 takers", 1_000) as usize;
-    let closed = std::sync::atomic::AtomicUsize::new(0);
+    let closed = AtomicUsize::new(0);
     let fd = host.subscription.drive().expect("fd");
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
                 let poll = EdgeTriggered::on(fd);
-                while closed.load(std::sync::atomic::Ordering::SeqCst) < total {
+                while closed.load(Ordering::SeqCst) < total {
                     match host.subscription.take(0, LOOK) {
                         Ok(batch) => {
                             let ends = batch.events().filter(|event| Kept::of(event).is_closed()).count();
-                            closed.fetch_add(ends, std::sync::atomic::Ordering::SeqCst);
+                            closed.fetch_add(ends, Ordering::SeqCst);
                         }
                         // Short, because the last event goes to one of them alone.
                         Err(error) => {
@@ -250,4 +251,40 @@ fn ends_alone_are_the_last_event_of_each_process_and_its_output() {
     assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(bytes_of(events, Stream::Stdout), b"line");
     assert!(events[1].is_closed());
+}
+
+#[test]
+fn a_taker_that_keeps_a_batch_leaves_the_others_to_the_loop() {
+    let service = service();
+    let mut host = Loop::new(&service, SubscriptionOptions::default());
+    for round in 1..=count("rounds", 2_000) {
+        let before = host.closed;
+        let over = AtomicBool::new(false);
+        let subscription = host.subscription.clone();
+        thread::scope(|scope| {
+            // Takes what it can get beside the loop, and keeps the first: a handler that blocks.
+            let taker = scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    match subscription.take(0, LOOK) {
+                        Ok(batch) => return Some(batch),
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+                    }
+                }
+                None
+            });
+            for _ in 0..3 {
+                script("text 1 a\\n text 2 b\\n exit 0").spawn(&service).expect("spawn");
+            }
+            // Two of the three at least are the loop's.
+            while host.closed < before + 2 {
+                assert!(host.poll.wait(GUARD), "round {round}: {} of 2 closed", host.closed - before);
+                host.take_all();
+            }
+            over.store(true, Ordering::SeqCst);
+            let kept = taker.join().expect("the taker");
+            let has_end = kept.iter().flat_map(Batch::events).any(|event| Kept::of(&event).is_closed());
+            drop(kept);
+            host.until_closed(before + if has_end { 2 } else { 3 });
+        });
+    }
 }

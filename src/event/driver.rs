@@ -134,6 +134,14 @@ impl Driver {
     }
 }
 
+/// What a turn of the loop has handled.
+#[derive(Default)]
+pub(super) struct Turned {
+    pub(super) events: usize,
+    /// The poller's waker was among them.
+    pub(super) woken: bool,
+}
+
 /// The right to turn the loop of `host`, a borrowed or a shared one, in place of the supervisor.
 pub(super) struct Seat<'a, H: Deref<Target = dyn Host + 'a>> {
     host: H,
@@ -149,15 +157,15 @@ impl<'a, H: Deref<Target = dyn Host + 'a>> Seat<'a, H> {
         Some(Seat { host, turn: Some(turn) })
     }
 
-    /// Waits up to `timeout_ms` and handles what came; how many events that was.
-    pub(super) fn turn(&mut self, timeout_ms: i32) -> usize {
-        let Seat { host, turn: Some(turn) } = self else { return 0 };
+    /// Waits up to `timeout_ms` and handles what came.
+    pub(super) fn turn(&mut self, timeout_ms: i32) -> Turned {
+        let Seat { host, turn: Some(turn) } = self else { return Turned::default() };
         let driver = host.driver();
         driver.poller.wait(&mut turn.events, timeout_ms);
         SEATED.set(true);
-        driver.handle(&**host, turn);
+        let woken = driver.handle(&**host, turn);
         SEATED.set(false);
-        turn.events.count()
+        Turned { events: turn.events.count(), woken }
     }
 }
 

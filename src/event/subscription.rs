@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::batch::Batch;
-use super::driver::{Host, Seat};
+use super::driver::{Host, Seat, Turned};
 use super::event::{Ending, RunPart, Stream};
 use super::mailbox::{Buffer, Cursor, Limits, Mailbox, RecordKind};
 pub(crate) use super::mailbox::{Origin, RunRecord};
@@ -208,7 +208,7 @@ impl Core {
     /// end.
     pub(crate) fn detach(&self, id: u64) -> bool {
         let mut state = lock(&self.state);
-        if state.boxes.get(&id).is_some_and(Mailbox::is_seen) {
+        if state.boxes.get(&id).is_some_and(|mailbox| mailbox.is_seen()) {
             return false;
         }
         if state.boxes.remove(&id).is_some() {
@@ -328,18 +328,31 @@ impl Core {
         if !deadline.only_looks() {
             return Err(Error::invalid(TAKE, "timeout: must be 0 where the subscription drives the service"));
         }
+        let mut turned = Turned::default();
         for _ in 0..TURNS {
-            // Not armed: what the turn itself brings needs no ring.
-            if let Some(next) = self.next(&mut lock(&self.state)) {
-                return Ok(Some(next));
+            {
+                let mut guard = lock(&self.state);
+                let state = &mut *guard;
+                if turned.woken {
+                    state.watch.taken();
+                }
+                // Not armed: what the turn itself brings needs no ring.
+                if let Some(next) = self.next(state) {
+                    if turned.woken && (matches!(next, Next::Ended) || !state.ready.is_empty()) {
+                        // For the host's loop, where this is a taker beside it.
+                        state.watch.ring(self.host.driver());
+                    }
+                    return Ok(Some(next));
+                }
             }
-            self.host.driver().check(TAKE)?;
-            // Who else turns now, or ends the driving, sees to what there is.
-            let handled = match seat.try_lock() {
-                Ok(mut seat) => seat.as_mut().map_or(0, |seat| seat.turn(0)),
-                Err(_) => 0,
-            };
-            if handled == 0 {
+            if let Err(broken) = self.host.driver().check(TAKE) {
+                self.host.driver().poller.wake();
+                return Err(broken);
+            }
+            // Behind another taker too, and not in its place: what it leaves when it has its batch may have had its
+            // edge already, with this one.
+            turned = lock(seat).as_mut().map(|seat| seat.turn(0)).unwrap_or_default();
+            if turned.events == 0 {
                 return Ok(self.next_or_arm(&mut lock(&self.state)));
             }
         }

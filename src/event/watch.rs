@@ -63,6 +63,11 @@ impl Watch {
         }
     }
 
+    /// A turn of the loop has taken the wake-up of the last ring, before the host's loop saw it, perhaps.
+    pub(super) fn taken(&mut self) {
+        self.rung = false;
+    }
+
     /// Somebody has looked and found nothing: whatever comes now rings.
     pub(super) fn arm(&mut self) {
         if std::mem::replace(&mut self.rung, false)
