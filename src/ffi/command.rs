@@ -398,7 +398,8 @@ pub unsafe extern "C" fn coreproc_command_stdio_file(
     }
 }
 
-/// How much of its output is kept (0: what the service says; UNLIMITED: nothing). Errors: INVALID_ARGUMENT.
+/// How much of its output is kept, the newest (0: what the service says; COREPROC_CAPTURE_NONE: nothing; INT64_MAX:
+/// everything). Errors: INVALID_ARGUMENT.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
