@@ -118,8 +118,8 @@ pub struct coreproc_event {
     pub signal: i32,
     /// EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
     pub cause: u32,
-    /// The bytes of an output event, or a text; never NULL; valid until the batch is freed, or during the
-    /// callback.
+    /// The bytes of an output event, or a text; no NUL follows them; never NULL; valid until the batch is freed, or
+    /// during the callback.
     pub data: *const u8,
     /// How many they are.
     pub len: usize,
