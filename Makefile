@@ -101,7 +101,7 @@ lint-shell:
 	for script in $(SHELL_SCRIPTS); do bash -n "$$script"; done
 	if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); fi
 
-##   make bench       ours against its peers (ONLY=spawn: a part)
+##   make bench       ours against its peers (ONLY=spawn: a part; COREPROC_SCALE=0.01: less)
 .PHONY: bench
 bench:
 	@tools/setup bench
@@ -149,7 +149,8 @@ doc: test-doc
 .PHONY: clean
 clean:
 	rm -rf target bindings/python/.pytest_cache .pytest_cache .ruff_cache bindings/python/.ruff_cache
-	rm -rf bindings/python/.mypy_cache bindings/python/*.egg-info
+	rm -rf bindings/python/.mypy_cache bindings/python/build bindings/python/src/*.egg-info
+	rm -rf bindings/go/internal/capi/vendored
 	find bindings/python -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help
