@@ -127,16 +127,16 @@ build:
 go-vendor: $(if $(BUILT_DIR),,build)
 	@tools/go-vendor '$(or $(BUILT_DIR),$(RELEASE))'
 
-##   make install     header, libraries, pkg-config and CMake package (PREFIX, LIBDIR, INCLUDEDIR,
+##   make install     header, libraries, pkg-config and CMake package (PREFIX, LIBDIR, INCLUDEDIR, DOCDIR,
 ##                    DESTDIR; BUILT_DIR=target/release installs what is built and builds nothing)
 ##   make uninstall   removes them
 .PHONY: install uninstall
 install: $(if $(BUILT_DIR),,build)
-	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DESTDIR='$(DESTDIR)' \
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
 	  tools/install install '$(or $(BUILT_DIR),$(RELEASE))'
 
 uninstall:
-	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DESTDIR='$(DESTDIR)' \
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
 	  tools/install uninstall
 
 ##   make doc         the Rust reference, and the C reference where doxygen is installed

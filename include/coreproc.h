@@ -233,7 +233,8 @@
 // A run began; the first event of each run.
 #define COREPROC_EVENT_RUN_STARTED 6
 
-// An attempt of a spec of a run was started; the data are the spec's name.
+// An attempt of a spec of a run was started; the data are the spec's name. Its process, if it could be started, has
+// its STARTED from just before; batches hold the events of a run or of one process, so either may be taken first.
 #define COREPROC_EVENT_SPEC_STARTED 7
 
 // An attempt of a spec failed, the data say why, and another one follows.
@@ -880,8 +881,9 @@ coreproc_result coreproc_command_new(const char *program,
                                      struct coreproc_error **err);
 
 // A command from JSON, UTF-8: `{"version": 1, "program": "make", "args": ["all"], …}`, as docs/pipeline-json.md
-// describes it. `*out` is to be freed with coreproc_command_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message
-// says where and what was meant: `parse command: stdout: unknown value "pip", did you mean "pipe"?`.
+// (installed below share/doc/coreproc) describes it. `*out` is to be freed with coreproc_command_free. Errors:
+// INVALID_ARGUMENT, MALFORMED, whose message says where and what was meant: `parse command: stdout: unknown value
+// "pip", did you mean "pipe"?`.
 coreproc_result coreproc_command_from_json(const char *json,
                                            size_t json_len,
                                            struct coreproc_command **out,
@@ -1473,9 +1475,10 @@ void coreproc_daemon_free(struct coreproc_daemon *daemon);
 // An empty pipeline. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_new(struct coreproc_pipeline **out, struct coreproc_error **err);
 
-// A pipeline from JSON, UTF-8, as docs/pipeline-json.md describes it; its graph is checked as well. `*out` is to
-// be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message says where and what was
-// meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+// A pipeline from JSON, UTF-8, as docs/pipeline-json.md (installed below share/doc/coreproc) describes it; its graph is
+// checked as well. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose
+// message says where and what was meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean
+// "build"?`.
 coreproc_result coreproc_pipeline_from_json(const char *json,
                                             size_t json_len,
                                             struct coreproc_pipeline **out,

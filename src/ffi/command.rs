@@ -117,8 +117,9 @@ pub unsafe extern "C" fn coreproc_command_new(
 }
 
 /// A command from JSON, UTF-8: `{"version": 1, "program": "make", "args": ["all"], …}`, as docs/pipeline-json.md
-/// describes it. `*out` is to be freed with coreproc_command_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message
-/// says where and what was meant: `parse command: stdout: unknown value "pip", did you mean "pipe"?`.
+/// (installed below share/doc/coreproc) describes it. `*out` is to be freed with coreproc_command_free. Errors:
+/// INVALID_ARGUMENT, MALFORMED, whose message says where and what was meant: `parse command: stdout: unknown value
+/// "pip", did you mean "pipe"?`.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
