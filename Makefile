@@ -101,7 +101,7 @@ lint-shell:
 	for script in $(SHELL_SCRIPTS); do bash -n "$$script"; done
 	if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); fi
 
-##   make bench       ours against its peers (ONLY=spawn: a part)
+##   make bench       ours against its peers (ONLY=spawn: a part; COREPROC_SCALE=0.01: less)
 .PHONY: bench
 bench:
 	@tools/setup bench
@@ -127,16 +127,16 @@ build:
 go-vendor: $(if $(BUILT_DIR),,build)
 	@tools/go-vendor '$(or $(BUILT_DIR),$(RELEASE))'
 
-##   make install     header, libraries, pkg-config and CMake package (PREFIX, LIBDIR, INCLUDEDIR,
+##   make install     header, libraries, pkg-config and CMake package (PREFIX, LIBDIR, INCLUDEDIR, DOCDIR,
 ##                    DESTDIR; BUILT_DIR=target/release installs what is built and builds nothing)
 ##   make uninstall   removes them
 .PHONY: install uninstall
 install: $(if $(BUILT_DIR),,build)
-	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DESTDIR='$(DESTDIR)' \
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
 	  tools/install install '$(or $(BUILT_DIR),$(RELEASE))'
 
 uninstall:
-	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DESTDIR='$(DESTDIR)' \
+	@PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
 	  tools/install uninstall
 
 ##   make doc         the Rust reference, and the C reference where doxygen is installed
@@ -149,7 +149,8 @@ doc: test-doc
 .PHONY: clean
 clean:
 	rm -rf target bindings/python/.pytest_cache .pytest_cache .ruff_cache bindings/python/.ruff_cache
-	rm -rf bindings/python/.mypy_cache bindings/python/*.egg-info
+	rm -rf bindings/python/.mypy_cache bindings/python/build bindings/python/src/*.egg-info
+	rm -rf bindings/go/internal/capi/vendored
 	find bindings/python -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help

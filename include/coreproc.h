@@ -85,6 +85,10 @@
 // For sizes and durations: none, or without limit, as the field says. 0 is the default.
 #define COREPROC_UNLIMITED 18446744073709551615ull
 
+// For a capture, whose limit is never none: nothing is kept. To keep everything, ask for INT64_MAX bytes; memory is
+// taken as output comes.
+#define COREPROC_CAPTURE_NONE 18446744073709551615ull
+
 // For coreproc_service_close: leaves the children alone.
 #define COREPROC_CLOSE_LEAVE 1
 
@@ -229,7 +233,8 @@
 // A run began; the first event of each run.
 #define COREPROC_EVENT_RUN_STARTED 6
 
-// An attempt of a spec of a run was started; the data are the spec's name.
+// An attempt of a spec of a run was started; the data are the spec's name. Its process, if it could be started, has
+// its STARTED from just before; batches hold the events of a run or of one process, so either may be taken first.
 #define COREPROC_EVENT_SPEC_STARTED 7
 
 // An attempt of a spec failed, the data say why, and another one follows.
@@ -329,7 +334,8 @@
 // whoever took it; one thread at a time.
 typedef struct coreproc_batch coreproc_batch;
 
-// Bytes that the library made. Immutable; owned by whoever got them; any thread may read them.
+// Bytes that the library made. Immutable; owned by whoever got them; any thread may read them. A NUL follows the
+// last one and is not counted: text without a NUL of its own can be used as a C string.
 typedef struct coreproc_bytes coreproc_bytes;
 
 // The answer of a check that is running: valid during the callback, on its thread.
@@ -423,11 +429,12 @@ typedef struct coreproc_service_options {
   uint32_t struct_size;
   // Must be 0.
   uint32_t reserved;
-  // How much output is kept of processes whose command does not say (0: 1 MiB; UNLIMITED: nothing).
+  // How much output is kept of processes whose command does not say (0: 1 MiB; COREPROC_CAPTURE_NONE: nothing;
+  // INT64_MAX: everything).
   uint64_t capture_bytes;
-  // After the exit, while somebody else holds the output pipes: the longest silence (0: 500).
+  // After the exit, while somebody else holds the output pipes: the longest silence (0: 500; UNLIMITED: any).
   uint64_t drain_silence_ms;
-  // The longest time in all (0: 5000).
+  // The longest time in all (0: 5000; UNLIMITED: any).
   uint64_t drain_total_ms;
 } coreproc_service_options;
 
@@ -523,8 +530,8 @@ typedef struct coreproc_event {
   int32_t signal;
   // EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
   uint32_t cause;
-  // The bytes of an output event, or a text; never NULL; valid until the batch is freed, or during the
-  // callback.
+  // The bytes of an output event, or a text; no NUL follows them; never NULL; valid until the batch is freed, or
+  // during the callback.
   const uint8_t *data;
   // How many they are.
   size_t len;
@@ -782,10 +789,10 @@ uint32_t coreproc_abi_version(void);
 // The version of the loaded library, such as "0.1.0". Static. Thread-safe.
 const char *coreproc_version(void);
 
-// The first byte; never NULL but for NULL. Lives as long as the bytes. Thread-safe.
+// The first byte, or the NUL when there is none; never NULL but for NULL. Lives as long as the bytes. Thread-safe.
 const uint8_t *coreproc_bytes_data(const struct coreproc_bytes *bytes);
 
-// How many they are; 0 for NULL. Thread-safe.
+// How many they are, without the NUL at the end; 0 for NULL. Thread-safe.
 size_t coreproc_bytes_len(const struct coreproc_bytes *bytes);
 
 // Frees bytes; NULL is fine.
@@ -875,8 +882,9 @@ coreproc_result coreproc_command_new(const char *program,
                                      struct coreproc_error **err);
 
 // A command from JSON, UTF-8: `{"version": 1, "program": "make", "args": ["all"], …}`, as docs/pipeline-json.md
-// describes it. `*out` is to be freed with coreproc_command_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message
-// says where and what was meant: `parse command: stdout: unknown value "pip", did you mean "pipe"?`.
+// (installed below share/doc/coreproc) describes it. `*out` is to be freed with coreproc_command_free. Errors:
+// INVALID_ARGUMENT, MALFORMED, whose message says where and what was meant: `parse command: stdout: unknown value
+// "pip", did you mean "pipe"?`.
 coreproc_result coreproc_command_from_json(const char *json,
                                            size_t json_len,
                                            struct coreproc_command **out,
@@ -947,7 +955,8 @@ coreproc_result coreproc_command_stdio_file(struct coreproc_command *command,
                                             uint32_t mode,
                                             struct coreproc_error **err);
 
-// How much of its output is kept (0: what the service says; UNLIMITED: nothing). Errors: INVALID_ARGUMENT.
+// How much of its output is kept, the newest (0: what the service says; COREPROC_CAPTURE_NONE: nothing; INT64_MAX:
+// everything). Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_capture(struct coreproc_command *command,
                                          uint64_t bytes,
                                          struct coreproc_error **err);
@@ -1477,9 +1486,10 @@ void coreproc_daemon_free(struct coreproc_daemon *daemon);
 // An empty pipeline. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_new(struct coreproc_pipeline **out, struct coreproc_error **err);
 
-// A pipeline from JSON, UTF-8, as docs/pipeline-json.md describes it; its graph is checked as well. `*out` is to
-// be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message says where and what was
-// meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+// A pipeline from JSON, UTF-8, as docs/pipeline-json.md (installed below share/doc/coreproc) describes it; its graph is
+// checked as well. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose
+// message says where and what was meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean
+// "build"?`.
 coreproc_result coreproc_pipeline_from_json(const char *json,
                                             size_t json_len,
                                             struct coreproc_pipeline **out,

@@ -11,6 +11,8 @@ pub(crate) enum Goal {
     /// Zero means zero.
     Exactly(f64),
     AtMost(f64),
+    /// Told, not judged: with this few counts it would say nothing.
+    None,
 }
 
 impl Goal {
@@ -18,6 +20,7 @@ impl Goal {
         match self {
             Goal::Exactly(goal) => value == goal,
             Goal::AtMost(goal) => value <= goal,
+            Goal::None => true,
         }
     }
 }
@@ -27,6 +30,7 @@ impl fmt::Display for Goal {
         match self {
             Goal::Exactly(goal) => write!(f, "{goal}"),
             Goal::AtMost(goal) => write!(f, "≤ {goal}"),
+            Goal::None => write!(f, "none"),
         }
     }
 }

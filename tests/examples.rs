@@ -41,7 +41,7 @@ fn the_example_pipeline_ends_as_it_says_and_writes_its_chart() {
             last,
             [
                 "fetch: passed at attempt 2",
-                "line-length: exit code 1 (allowed)",
+                "lint-c89: exit code 1 (allowed)",
                 "sign: exit code 3",
                 "publish: skipped: \"sign\" failed"
             ]

@@ -117,8 +117,9 @@ pub unsafe extern "C" fn coreproc_command_new(
 }
 
 /// A command from JSON, UTF-8: `{"version": 1, "program": "make", "args": ["all"], …}`, as docs/pipeline-json.md
-/// describes it. `*out` is to be freed with coreproc_command_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message
-/// says where and what was meant: `parse command: stdout: unknown value "pip", did you mean "pipe"?`.
+/// (installed below share/doc/coreproc) describes it. `*out` is to be freed with coreproc_command_free. Errors:
+/// INVALID_ARGUMENT, MALFORMED, whose message says where and what was meant: `parse command: stdout: unknown value
+/// "pip", did you mean "pipe"?`.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -398,7 +399,8 @@ pub unsafe extern "C" fn coreproc_command_stdio_file(
     }
 }
 
-/// How much of its output is kept (0: what the service says; UNLIMITED: nothing). Errors: INVALID_ARGUMENT.
+/// How much of its output is kept, the newest (0: what the service says; COREPROC_CAPTURE_NONE: nothing; INT64_MAX:
+/// everything). Errors: INVALID_ARGUMENT.
 ///
 /// # Safety
 /// Pointers are NULL or valid.

@@ -76,9 +76,10 @@ pub unsafe extern "C" fn coreproc_pipeline_new(
     }
 }
 
-/// A pipeline from JSON, UTF-8, as docs/pipeline-json.md describes it; its graph is checked as well. `*out` is to
-/// be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose message says where and what was
-/// meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+/// A pipeline from JSON, UTF-8, as docs/pipeline-json.md (installed below share/doc/coreproc) describes it; its graph is
+/// checked as well. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose
+/// message says where and what was meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean
+/// "build"?`.
 ///
 /// # Safety
 /// Pointers are NULL or valid.

@@ -10,6 +10,9 @@ use crate::{CloseMode, Drain, Scope, Service, ServiceOptions, Size, StopOptions}
 
 /// For sizes and durations: none, or without limit, as the field says. 0 is the default.
 pub const COREPROC_UNLIMITED: u64 = 0xFFFF_FFFF_FFFF_FFFF;
+/// For a capture, whose limit is never none: nothing is kept. To keep everything, ask for INT64_MAX bytes; memory is
+/// taken as output comes.
+pub const COREPROC_CAPTURE_NONE: u64 = 0xFFFF_FFFF_FFFF_FFFF;
 
 /// For coreproc_service_close: leaves the children alone.
 pub const COREPROC_CLOSE_LEAVE: u32 = 1;
@@ -37,11 +40,12 @@ pub struct coreproc_service_options {
     pub struct_size: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// How much output is kept of processes whose command does not say (0: 1 MiB; UNLIMITED: nothing).
+    /// How much output is kept of processes whose command does not say (0: 1 MiB; COREPROC_CAPTURE_NONE: nothing;
+    /// INT64_MAX: everything).
     pub capture_bytes: u64,
-    /// After the exit, while somebody else holds the output pipes: the longest silence (0: 500).
+    /// After the exit, while somebody else holds the output pipes: the longest silence (0: 500; UNLIMITED: any).
     pub drain_silence_ms: u64,
-    /// The longest time in all (0: 5000).
+    /// The longest time in all (0: 5000; UNLIMITED: any).
     pub drain_total_ms: u64,
 }
 
@@ -64,7 +68,7 @@ pub struct coreproc_stop_options {
 pub(super) fn size(bytes: u64) -> Size {
     match bytes {
         0 => Size::Default,
-        COREPROC_UNLIMITED => Size::None,
+        COREPROC_CAPTURE_NONE => Size::None,
         bytes => Size::Bytes(bytes),
     }
 }

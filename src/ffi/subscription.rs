@@ -46,7 +46,8 @@ pub const COREPROC_EVENT_EXITED: u32 = 4;
 pub const COREPROC_EVENT_CLOSED: u32 = 5;
 /// A run began; the first event of each run.
 pub const COREPROC_EVENT_RUN_STARTED: u32 = 6;
-/// An attempt of a spec of a run was started; the data are the spec's name.
+/// An attempt of a spec of a run was started; the data are the spec's name. Its process, if it could be started, has
+/// its STARTED from just before; batches hold the events of a run or of one process, so either may be taken first.
 pub const COREPROC_EVENT_SPEC_STARTED: u32 = 7;
 /// An attempt of a spec failed, the data say why, and another one follows.
 pub const COREPROC_EVENT_SPEC_RETRYING: u32 = 8;
@@ -118,8 +119,8 @@ pub struct coreproc_event {
     pub signal: i32,
     /// EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
     pub cause: u32,
-    /// The bytes of an output event, or a text; never NULL; valid until the batch is freed, or during the
-    /// callback.
+    /// The bytes of an output event, or a text; no NUL follows them; never NULL; valid until the batch is freed, or
+    /// during the callback.
     pub data: *const u8,
     /// How many they are.
     pub len: usize,

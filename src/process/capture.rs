@@ -90,10 +90,10 @@ impl Capture {
         [older, newer]
     }
 
-    /// What it holds, oldest first; None when memory is short.
+    /// What it holds, oldest first, with room for the NUL that C gets behind it; None when memory is short.
     pub(crate) fn to_vec(&self) -> Option<Vec<u8>> {
         let mut copy = Vec::new();
-        copy.try_reserve_exact(self.bytes.len()).ok()?;
+        copy.try_reserve_exact(self.bytes.len() + 1).ok()?;
         self.pieces().into_iter().for_each(|piece| copy.extend_from_slice(piece));
         Some(copy)
     }

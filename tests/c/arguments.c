@@ -378,7 +378,7 @@ static void *read_to_the_end(void *argument)
 
 static void the_largest_sizes_and_times_are_like_any_other(void)
 {
-    const uint64_t most = UINT64_MAX - 1, most_bytes = INT64_MAX; /* UINT64_MAX itself is COREPROC_UNLIMITED */
+    const uint64_t most = UINT64_MAX - 1, most_bytes = INT64_MAX; /* UINT64_MAX itself is COREPROC_UNLIMITED, or COREPROC_CAPTURE_NONE */
     const coreproc_service_options options = {
         .struct_size = sizeof options, .capture_bytes = most_bytes, .drain_silence_ms = most, .drain_total_ms = most};
     const coreproc_subscription_options events = {

@@ -141,7 +141,8 @@ static inline bool output_is(coreproc_process *process, const void *data, size_t
     coreproc_bytes *bytes = NULL;
     OK(coreproc_process_output(process, &bytes, &err));
     MUST(bytes != NULL);
-    bool same = coreproc_bytes_len(bytes) == len && (len == 0 || memcmp(coreproc_bytes_data(bytes), data, len) == 0);
+    bool same = coreproc_bytes_len(bytes) == len && (len == 0 || memcmp(coreproc_bytes_data(bytes), data, len) == 0) &&
+                coreproc_bytes_data(bytes)[len] == '\0';
     if (!same)
         fprintf(check_out, "# output has %zu bytes, should have %zu: \"%.*s\"\n", coreproc_bytes_len(bytes), len,
                 (int)(coreproc_bytes_len(bytes) < 200 ? coreproc_bytes_len(bytes) : 200),

@@ -230,6 +230,7 @@ static void numbers_are_frozen(void)
         CHECK_INT(from_six[i], 6 + i);
     CHECK(COREPROC_NO_SPEC == UINT32_MAX);
     CHECK(COREPROC_UNLIMITED == UINT64_MAX);
+    CHECK(COREPROC_CAPTURE_NONE == UINT64_MAX);
 }
 
 int main(void)

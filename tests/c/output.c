@@ -155,7 +155,7 @@ static void capture_keeps_the_newest_and_counts_the_rest(void)
     coreproc_process_free(process);
 
     command = new_command("cat", fixture.path, NULL);
-    OK(coreproc_command_capture(command, COREPROC_UNLIMITED, &err));
+    OK(coreproc_command_capture(command, COREPROC_CAPTURE_NONE, &err));
     process = spawn(service, command);
     info = wait_closed(process);
     CHECK_INT(info.stdout_bytes, fixture.len);
@@ -163,6 +163,48 @@ static void capture_keeps_the_newest_and_counts_the_rest(void)
     coreproc_process_free(process);
     end_service(service);
     free_fixture(&fixture);
+}
+
+static void capture_of_the_largest_size_keeps_everything(void)
+{
+    struct fixture fixture = new_fixture(3000001); /* more than the default */
+    coreproc_service *service = new_service();
+    coreproc_command *command = new_command("cat", fixture.path, NULL);
+    OK(coreproc_command_capture(command, INT64_MAX, &err));
+    coreproc_process *process = spawn(service, command);
+    CHECK_INT(wait_closed(process).dropped_bytes, 0);
+    CHECK(output_is(process, fixture.bytes, fixture.len));
+    coreproc_process_free(process);
+    end_service(service);
+    free_fixture(&fixture);
+}
+
+static void output_ends_with_a_nul_that_is_not_counted(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_sh(service, "printf 'text'");
+    coreproc_bytes *bytes = NULL;
+    wait_closed(process);
+    OK(coreproc_process_output(process, &bytes, &err));
+    CHECK_INT(coreproc_bytes_len(bytes), 4);
+    CHECK(strcmp((const char *)coreproc_bytes_data(bytes), "text") == 0);
+    coreproc_bytes_free(bytes);
+
+    /* No holders: empty, and still a string. */
+    OK(coreproc_process_holders(process, &bytes, &err));
+    CHECK_INT(coreproc_bytes_len(bytes), 0);
+    CHECK(strcmp((const char *)coreproc_bytes_data(bytes), "") == 0);
+    coreproc_bytes_free(bytes);
+    coreproc_process_free(process);
+
+    process = spawn_sh(service, ":");
+    wait_closed(process);
+    OK(coreproc_process_output(process, &bytes, &err));
+    CHECK_INT(coreproc_bytes_len(bytes), 0);
+    CHECK(strcmp((const char *)coreproc_bytes_data(bytes), "") == 0);
+    coreproc_bytes_free(bytes);
+    coreproc_process_free(process);
+    end_service(service);
 }
 
 static void capture_default_is_the_services(void)
@@ -430,6 +472,8 @@ int main(void)
     check_begin();
     RUN(capture_is_byte_exact);
     RUN(capture_keeps_the_newest_and_counts_the_rest);
+    RUN(capture_of_the_largest_size_keeps_everything);
+    RUN(output_ends_with_a_nul_that_is_not_counted);
     RUN(capture_default_is_the_services);
     RUN(nothing_is_lost_by_an_exit_right_after_the_last_write);
     RUN(chunks_arrive_as_written);

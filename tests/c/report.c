@@ -28,10 +28,9 @@ static char *report(coreproc_run *run, uint32_t format)
     OK(coreproc_run_report(run, format, &bytes, &err));
     MUST(bytes != NULL);
     size_t len = coreproc_bytes_len(bytes);
-    char *text = malloc(len + 1);
+    char *text = strdup((const char *)coreproc_bytes_data(bytes));
     MUST(text != NULL);
-    memcpy(text, coreproc_bytes_data(bytes), len);
-    text[len] = '\0';
+    CHECK_INT(strlen(text), len);
     coreproc_bytes_free(bytes);
     return text;
 }

@@ -69,7 +69,8 @@ static int wait_until_well(const coreproc_daemon_entry *entry) {
   printf("daemonctl: %s/%s, PID %" PRId32 ", at %s: %.*s\n", entry->code, entry->daemon, entry->pid,
          entry->health, (int)coreproc_bytes_len(reason), (const char *)coreproc_bytes_data(reason));
   coreproc_bytes_free(reason);
-  return well == 1 ? 0 : -1;
+  /* Before the daemon says that it stops: both may write to one file. */
+  return well == 1 && fflush(stdout) == 0 ? 0 : -1;
 }
 
 /* ---- stopping ---- */

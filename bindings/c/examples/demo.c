@@ -17,6 +17,7 @@
 
 struct job {
   const char *name;
+  const char *about;
   const char *script; /* for sh -c */
   uint64_t timeout_ms; /* 0: none */
   const char *expected_status;
@@ -151,10 +152,19 @@ static int print_table(const struct job *jobs, size_t count, bool *as_expected) 
         strcmp(code, jobs[i].expected_code) != 0)
       *as_expected = false;
   }
+  printf("%s\n", *as_expected ? "All ended as they were meant to." : "Not all ended as they were meant to.");
   return 0;
 }
 
 /* ---- the whole ---- */
+
+static void print_legend(const struct job *jobs, size_t count) {
+  printf("coreproc %s from C\n\n", coreproc_version());
+  printf("Four commands at once. \"|\" marks a line of standard output, \"!\" one of standard error:\n");
+  for (size_t i = 0; i < count; i++)
+    printf("  %-8s %s\n", jobs[i].name, jobs[i].about);
+  putchar('\n');
+}
 
 /* NO_COLOR, where it is set and not empty, means no colour: https://no-color.org */
 static bool colour_wanted(void) {
@@ -197,22 +207,26 @@ int main(int argc, char **argv) {
   const char *root = argc > 1 ? argv[1] : ".";
   struct job jobs[] = {
       {.name = "compile",
-       .script = "cc --version | head -n 1\n"
-                 "cc -std=c11 -Wall -Wextra -fsyntax-only -I include bindings/c/examples/demo.c",
+       .about = "compiles the C version of this demo",
+       .script = "cc -Wall -Wextra -Werror -I include -c -o /dev/null bindings/c/examples/demo.c &&\n"
+                 "echo 'compiled demo.c, without a warning'",
        .expected_status = "passed",
        .expected_code = "0",
        .colour = 36},
       {.name = "fails",
+       .about = "complains, and exits with 3",
        .script = "echo 'no such configuration: site.conf' >&2; exit 3",
        .expected_status = "failed",
        .expected_code = "3",
        .colour = 31},
       {.name = "streams",
+       .about = "writes to both: each stream keeps its order; the order across needs a merge",
        .script = "for step in 1 2 3; do echo \"step $step\"; echo \"note on step $step\" >&2; done",
        .expected_status = "passed",
        .expected_code = "0",
        .colour = 32},
       {.name = "slow",
+       .about = "would sleep for 30 seconds, and is stopped after one",
        .script = "echo 'this would take 30 seconds'; exec sleep 30",
        .timeout_ms = 1000,
        .expected_status = "timed out",
@@ -221,7 +235,7 @@ int main(int argc, char **argv) {
   };
   size_t count = sizeof jobs / sizeof jobs[0];
 
-  printf("coreproc %s from C\n\n", coreproc_version());
+  print_legend(jobs, count);
   coreproc_service *service = NULL;
   coreproc_error *error = NULL;
   if (coreproc_service_new(NULL, &service, &error) != COREPROC_OK) {

@@ -6,6 +6,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include <coreproc.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,19 +27,23 @@ static char *read_file(const char *path, size_t *len) {
   char *text = NULL;
   size_t size = 0;
   *len = 0;
+  bool whole = false;
   do {
-    size += 16384;
-    char *larger = realloc(text, size);
+    char *larger = realloc(text, size + 16384);
     if (larger == NULL)
       break;
     text = larger;
+    size += 16384;
     *len += fread(text + *len, 1, size - *len, file);
+    whole = *len < size && ferror(file) == 0;
   } while (*len == size);
-  if (ferror(file) != 0 || *len == size) {
+  int reason = errno;
+  if (!whole) {
     free(text);
     text = NULL;
   }
   fclose(file);
+  errno = reason;
   return text;
 }
 

@@ -23,6 +23,7 @@ class Job:
     """A shell script, and how it is expected to end."""
 
     name: str
+    about: str
     script: str
     status: str
     code: str
@@ -33,14 +34,16 @@ class Job:
 JOBS = [
     Job(
         "compile",
-        "cc --version | head -n 1\n"
-        "cc -std=c11 -Wall -Wextra -fsyntax-only -I include bindings/c/examples/demo.c",
+        "compiles the C version of this demo",
+        "cc -Wall -Wextra -Werror -I include -c -o /dev/null bindings/c/examples/demo.c &&\n"
+        "echo 'compiled demo.c, without a warning'",
         status="passed",
         code="0",
         colour=36,
     ),
     Job(
         "fails",
+        "complains, and exits with 3",
         "echo 'no such configuration: site.conf' >&2; exit 3",
         status="failed",
         code="3",
@@ -48,6 +51,7 @@ JOBS = [
     ),
     Job(
         "streams",
+        "writes to both: each stream keeps its order; the order across needs a merge",
         'for step in 1 2 3; do echo "step $step"; echo "note on step $step" >&2; done',
         status="passed",
         code="0",
@@ -55,6 +59,7 @@ JOBS = [
     ),
     Job(
         "slow",
+        "would sleep for 30 seconds, and is stopped after one",
         "echo 'this would take 30 seconds'; exec sleep 30",
         status="timed out",
         code="SIGTERM",
@@ -70,6 +75,14 @@ def find_root() -> Path:
         if (folder / "Cargo.toml").is_file():
             return folder
     raise SystemExit("demo: no Cargo.toml above this file; give the repository's root")
+
+
+def print_legend() -> None:
+    print(f"coreproc {coreproc.library_version()} from Python\n")
+    print('Four commands at once. "|" marks a line of standard output, "!" one of standard error:')
+    for job in JOBS:
+        print(f"  {job.name:<8} {job.about}")
+    print(flush=True)
 
 
 def print_line(job: Job, event: coreproc.Event, coloured: bool) -> None:
@@ -118,12 +131,17 @@ def print_table(jobs: list[tuple[Job, coreproc.Info]]) -> bool:
         size = info.stdout_bytes + info.stderr_bytes
         print(f"{job.name:<8}  {status:<9}  {code:<9}  {info.duration or 0:8.3f} s  {size:>6}")
         as_expected = as_expected and (status, code) == (job.status, job.code)
+    print(
+        "All ended as they were meant to."
+        if as_expected
+        else "Not all ended as they were meant to."
+    )
     return as_expected
 
 
 def main() -> int:
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else find_root()
-    print(f"coreproc {coreproc.library_version()} from Python\n", flush=True)
+    print_legend()
     # The block leaves no process behind, however it ends.
     with coreproc.Service() as service:
         # Before the first spawn: a subscription sees the processes spawned after it was opened.

@@ -1,5 +1,6 @@
 """What a command says is what the program gets, and its output is what we get."""
 
+import math
 import os
 import signal
 import sys
@@ -160,6 +161,25 @@ def test_capture_of_nothing(service):
     assert info.stdout_bytes == 10
 
 
+def test_capture_without_a_limit_keeps_everything(service):
+    script = "print('x' * 3_000_000, end='')"
+    info, output = run(python(script, capture=math.inf), service)
+    assert output == b"x" * 3_000_000
+    assert info.dropped_bytes == 0
+
+
+def test_service_whose_capture_has_no_limit_keeps_everything():
+    with coreproc.Service(capture=math.inf) as large:
+        assert run(python("print('x' * 3_000_000, end='')"), large)[1] == b"x" * 3_000_000
+
+
+def test_service_that_captures_nothing():
+    with coreproc.Service(capture=0) as none:
+        info, output = run(shell("printf 0123456789"), none)
+    assert output == b""
+    assert info.stdout_bytes == 10
+
+
 def test_capture_default_of_the_service():
     with coreproc.Service(capture=3) as small:
         assert run(shell("printf 0123456789"), small)[1] == b"789"
@@ -232,6 +252,6 @@ def test_no_limit_is_infinity(service):
         timeout=float("inf"),
         stop=coreproc.Stop(grace=float("inf")),
         drain_total=float("inf"),
-        capture=4_000_000,
+        capture=math.inf,
     )
     assert run(command, service)[1] == b"x" * 3_000_000

@@ -88,9 +88,10 @@ def test_other_constants(evaluate):
         getattr(_abi, name) for name in names
     ]
     assert evaluate(["COREPROC_UNLIMITED == UINT64_MAX"]) == [1]
+    assert evaluate(["COREPROC_CAPTURE_NONE == UINT64_MAX"]) == [1]
     assert evaluate(["COREPROC_NO_SPEC"]) == [_abi.NO_SPEC]
     assert evaluate(["COREPROC_KEEP_GOING", "COREPROC_FAIL_FAST"]) == list(constants.OnFailure)
-    assert _abi.UNLIMITED == 2**64 - 1
+    assert _abi.UNLIMITED == _abi.CAPTURE_NONE == 2**64 - 1
 
 
 @pytest.mark.parametrize("name", STRUCTURES)

@@ -19,31 +19,35 @@ import (
 
 // job is a shell script, and how it is expected to end.
 type job struct {
-	name, script string
-	timeout      time.Duration
-	status, code string
-	colour       int
+	name, about, script string
+	timeout             time.Duration
+	status, code        string
+	colour              int
 }
 
 var jobs = []job{
 	{
-		name: "compile",
-		script: "cc --version | head -n 1\n" +
-			"cc -std=c11 -Wall -Wextra -fsyntax-only -I include bindings/c/examples/demo.c",
+		name:  "compile",
+		about: "compiles the C version of this demo",
+		script: "cc -Wall -Wextra -Werror -I include -c -o /dev/null bindings/c/examples/demo.c &&\n" +
+			"echo 'compiled demo.c, without a warning'",
 		status: "passed", code: "0", colour: 36,
 	},
 	{
 		name:   "fails",
+		about:  "complains, and exits with 3",
 		script: "echo 'no such configuration: site.conf' >&2; exit 3",
 		status: "failed", code: "3", colour: 31,
 	},
 	{
 		name:   "streams",
+		about:  "writes to both: each stream keeps its order; the order across needs a merge",
 		script: `for step in 1 2 3; do echo "step $step"; echo "note on step $step" >&2; done`,
 		status: "passed", code: "0", colour: 32,
 	},
 	{
 		name:    "slow",
+		about:   "would sleep for 30 seconds, and is stopped after one",
 		script:  "echo 'this would take 30 seconds'; exec sleep 30",
 		timeout: time.Second,
 		status:  "timed out", code: "SIGTERM", colour: 33,
@@ -67,7 +71,7 @@ func run(ctx context.Context, args []string, stdout *os.File) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "coreproc %s from Go\n\n", process.Version())
+	printLegend(stdout)
 
 	out := newPrinter(stdout)
 	c := core.New()

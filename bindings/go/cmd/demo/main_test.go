@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -44,13 +45,17 @@ func TestDemo_runs_the_real_commands_and_tells_how_each_ended(t *testing.T) {
 
 	assert.True(t, strings.HasPrefix(printed, "coreproc "+process.Version()+" from Go\n\n"), printed)
 	assert.NotContains(t, printed, "\x1b", "no colours where there is no terminal")
-	assert.Len(t, linesOf(printed, "compile  | "), 1, "the compiler's version, and no complaint")
+	assert.Equal(t, []string{"compiled demo.c, without a warning"}, linesOf(printed, "compile  | "))
 	assert.Empty(t, linesOf(printed, "compile  ! "))
 	assert.Equal(t, []string{"no such configuration: site.conf"}, linesOf(printed, "fails    ! "))
 	assert.Equal(t, []string{"step 1", "step 2", "step 3"}, linesOf(printed, "streams  | "))
 	assert.Equal(t, []string{"note on step 1", "note on step 2", "note on step 3"}, linesOf(printed, "streams  ! "))
 	assert.Equal(t, []string{"this would take 30 seconds"}, linesOf(printed, "slow     | "))
 
+	for _, job := range jobs {
+		assert.Equal(t, []string{job.about}, linesOf(printed, fmt.Sprintf("  %-8s ", job.name)), "in the legend")
+	}
+	assert.True(t, strings.HasSuffix(printed, "\nAll ended as they were meant to.\n"), printed)
 	for _, row := range []string{
 		`COMMAND   STATUS     CODE         DURATION   BYTES`,
 		`compile   passed     0          +\d+\.\d{3} s +\d+`,
@@ -66,6 +71,7 @@ func TestDemo_fails_when_a_command_does_not_end_as_it_should(t *testing.T) {
 	printed, err := runDemo(t, t.Context(), t.TempDir())
 	assert.ErrorIs(t, err, errUnexpected, "there is no bindings/c to compile in an empty folder")
 	assert.Regexp(t, regexp.MustCompile(`(?m)^compile   failed     1 `), printed)
+	assert.True(t, strings.HasSuffix(printed, "\nNot all ended as they were meant to.\n"), printed)
 }
 
 func TestDemo_cancelled_kills_its_commands(t *testing.T) {

@@ -11,6 +11,16 @@ import (
 	process "dappco.re/go/core/process"
 )
 
+// printLegend says what is going to be seen.
+func printLegend(out io.Writer) {
+	fmt.Fprintf(out, "coreproc %s from Go\n\n", process.Version())
+	fmt.Fprintln(out, `Four commands at once. "|" marks a line of standard output, "!" one of standard error:`)
+	for _, job := range jobs {
+		fmt.Fprintf(out, "  %-8s %s\n", job.name, job.about)
+	}
+	fmt.Fprintln(out)
+}
+
 // printer prints the lines of all jobs, each whole and with the name of its job in front.
 type printer struct {
 	mu       sync.Mutex

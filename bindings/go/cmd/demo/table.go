@@ -21,6 +21,11 @@ func printTable(out *printer, ended []*process.Process) bool {
 			job.name, status, code, process.Duration.Seconds(), stdout+stderr)
 		asExpected = asExpected && status == job.status && code == job.code
 	}
+	if asExpected {
+		fmt.Fprintln(out.out, "All ended as they were meant to.")
+	} else {
+		fmt.Fprintln(out.out, "Not all ended as they were meant to.")
+	}
 	return asExpected
 }
 

@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"dappco.re/go/core/process/internal/capi"
@@ -22,6 +23,20 @@ func main() {
 		os.Exit(2)
 	case !success:
 		os.Exit(1)
+	}
+}
+
+// printEnds prints a line for each spec that did not simply pass: "sign: exit code 3".
+func printEnds(out io.Writer, ends []capi.SpecEnd) {
+	for _, end := range ends {
+		switch {
+		case !end.Passed && end.AllowFailure:
+			fmt.Fprintf(out, "%s: %s (allowed)\n", end.Name, end.Error)
+		case !end.Passed:
+			fmt.Fprintf(out, "%s: %s\n", end.Name, end.Error)
+		case end.Attempts > 1:
+			fmt.Fprintf(out, "%s: passed at attempt %d\n", end.Name, end.Attempts)
+		}
 	}
 }
 
@@ -56,6 +71,11 @@ func run(file, chart, history string) (bool, error) {
 	if err := remembered.Record(started); err != nil {
 		return false, err
 	}
+	ends, err := started.Ends()
+	if err != nil {
+		return false, err
+	}
+	printEnds(os.Stdout, ends)
 	svg, err := started.Chart()
 	if err != nil {
 		return false, err

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"dappco.re/go/core/process/internal/capi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -32,6 +34,17 @@ func TestAFailedSpecFailsTheRun(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, success)
 	assert.Contains(t, chart, "</svg>")
+}
+
+func TestTheClosingListNamesTheSpecsThatDidNotSimplyPass(t *testing.T) {
+	var out bytes.Buffer
+	printEnds(&out, []capi.SpecEnd{
+		{Name: "build", Passed: true, Attempts: 1},
+		{Name: "fetch", Passed: true, Attempts: 2},
+		{Name: "lint", Error: "exit code 1", AllowFailure: true, Attempts: 1},
+		{Name: "sign", Error: "exit code 3", Attempts: 1},
+	})
+	assert.Equal(t, "fetch: passed at attempt 2\nlint: exit code 1 (allowed)\nsign: exit code 3\n", out.String())
 }
 
 func TestAFileThatIsWrongIsAnErrorThatSaysWhere(t *testing.T) {

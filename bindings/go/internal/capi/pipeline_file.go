@@ -123,6 +123,40 @@ func (p *Pipeline) StartShown(service *Service, history *History, progress *Prog
 	return p.start(service, C.coreproc_run_options{history: historyPointer, progress: progressPointer})
 }
 
+// SpecEnd is what a closing list says of a spec.
+type SpecEnd struct {
+	Name         string
+	Error        string // why it did not pass; "" when it did
+	Passed       bool
+	AllowFailure bool
+	Attempts     int
+}
+
+// Ends are those of all specs, in order, of a run that has ended.
+func (r *Run) Ends() ([]SpecEnd, error) {
+	pointer, err := r.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer r.release()
+	ends := make([]SpecEnd, C.coreproc_run_spec_count(pointer))
+	for spec := range ends {
+		result := C.coreproc_spec_result{struct_size: C.uint32_t(unsafe.Sizeof(C.coreproc_spec_result{}))}
+		var cerr *C.coreproc_error
+		if err := check(C.coreproc_run_spec_get(pointer, C.size_t(spec), &result, &cerr), cerr); err != nil {
+			return nil, err
+		}
+		ends[spec] = SpecEnd{
+			Name:         C.GoStringN(result.name, C.int(result.name_len)),
+			Error:        C.GoStringN(result.error, C.int(result.error_len)),
+			Passed:       result.state == C.COREPROC_SPEC_PASSED,
+			AllowFailure: result.allow_failure != 0,
+			Attempts:     int(result.attempts),
+		}
+	}
+	return ends, nil
+}
+
 // Chart is a Gantt chart, in SVG, of a run that has ended.
 func (r *Run) Chart() ([]byte, error) {
 	pointer, err := r.acquire()

@@ -11,6 +11,10 @@ ABI_VERSION = 1
 
 #: COREPROC_UNLIMITED: "none or unlimited" for sizes and durations, where 0 is "default".
 UNLIMITED = 2**64 - 1
+#: COREPROC_CAPTURE_NONE: the same number, which a capture takes for "nothing".
+CAPTURE_NONE = 2**64 - 1
+#: INT64_MAX: the largest capture, for one without a limit.
+CAPTURE_ALL = 2**63 - 1
 
 STREAM_STDIN = 0
 STREAM_STDOUT = 1

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Callable, TypeVar, Union
 
-from ._abi import UNLIMITED
+from ._abi import CAPTURE_ALL, CAPTURE_NONE, UNLIMITED
 from ._errors import TimedOut, invalid
 
 #: What names a program, an argument or a file: text is encoded as the file system's names are.
@@ -60,8 +60,10 @@ def size(operation: str, field: str, count: float | None) -> int:
 
 
 def capture_size(operation: str, count: float | None) -> int:
-    """An option where 0 has a meaning of its own: capture nothing."""
-    return UNLIMITED if count == 0 else size(operation, "capture", count)
+    """An option where 0 has a meaning of its own, nothing, as the greatest number has in C."""
+    if count == 0:
+        return CAPTURE_NONE
+    return CAPTURE_ALL if count == math.inf else size(operation, "capture", count)
 
 
 def wait_ms(seconds: float | None) -> int:

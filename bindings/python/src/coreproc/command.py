@@ -103,7 +103,8 @@ class Command(Owner):
             stdin: Null unless told.
             stdout: A pipe unless told; a spool for a detached command.
             stderr: The same.
-            capture: Bytes of output kept, the newest; None is the service's, 0 keeps nothing.
+            capture: Bytes of output kept, the newest; None is the service's, 0 keeps nothing,
+                `math.inf` everything.
             group: Its own process group unless told.
             detach: It survives us, in a session of its own.
             spool_max: What a spool may hold; None is 64 MiB.

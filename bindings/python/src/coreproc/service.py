@@ -39,7 +39,7 @@ class Service(Owner):
 
         Args:
             capture: Bytes of output kept for each command that does not say itself; None is
-                1 MiB, 0 keeps nothing.
+                1 MiB, 0 keeps nothing, `math.inf` everything.
             drain_silence: Seconds of silence after which an ended process is closed although
                 somebody still holds its output; None is 0.5.
             drain_total: The same, counted from its end; None is 5.
