@@ -204,7 +204,8 @@
 // Every lifecycle event. The default.
 #define COREPROC_LIFECYCLE_ALL 1
 
-// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone: for who waits for ends.
+// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone, for who waits for ends; of a run's
+// processes also the first (STARTED), because nobody else tells of them.
 #define COREPROC_LIFECYCLE_ENDS 2
 
 // Every process of the service that is spawned, and every run that is started, after the subscription opened.

@@ -7,8 +7,8 @@ use common::fifo::Talk;
 use common::os::{self, EdgeTriggered};
 use common::*;
 use coreproc::{
-    Batch, Cause, CloseMode, Delivery, ErrorKind, Lifecycle, Pipeline, RunOptions, Service, Spec, SpecState, State,
-    Stream, Subscription, SubscriptionOptions,
+    Batch, Cause, CloseMode, Delivery, ErrorKind, EventKind, Lifecycle, Pipeline, RunOptions, Service, Spec, SpecState,
+    State, Stream, Subscription, SubscriptionOptions,
 };
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -251,6 +251,30 @@ fn ends_alone_are_the_last_event_of_each_process_and_its_output() {
     assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(bytes_of(events, Stream::Stdout), b"line");
     assert!(events[1].is_closed());
+}
+
+#[test]
+fn ends_of_a_run_begin_with_the_start_of_its_processes() {
+    let service = service();
+    let subscription = service
+        .subscribe(SubscriptionOptions { lifecycle: Lifecycle::Ends, ..SubscriptionOptions::default() })
+        .expect("subscribe");
+    let mut pipeline = Pipeline::new();
+    pipeline.add(Spec::new("one", script("exit 0")));
+    let run = pipeline.start(&service, RunOptions::default()).expect("start");
+    run.wait(GUARDED).expect("the run ends");
+    let mut log = Log::new();
+    while let Ok(batch) = subscription.take(0, LOOK) {
+        batch.events().for_each(|event| log.entry(event.process_id).or_default().push(Kept::of(&event)));
+    }
+    let kinds: Vec<Vec<EventKind>> =
+        log.values().map(|events| events.iter().map(|event| event.kind).collect()).collect();
+    assert!(
+        matches!(kinds[..], [ref run, ref process]
+        if matches!(run[..], [EventKind::RunEnded { success: true }])
+            && matches!(process[..], [EventKind::Started, EventKind::Closed { .. }])),
+        "{kinds:?}"
+    );
 }
 
 #[test]

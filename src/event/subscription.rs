@@ -46,7 +46,9 @@ pub enum Lifecycle {
     #[default]
     All,
     /// The last of each process, [`EventKind::Closed`](crate::EventKind::Closed), and the last of each run,
-    /// [`EventKind::RunEnded`](crate::EventKind::RunEnded): for who waits for ends, a third of the batches.
+    /// [`EventKind::RunEnded`](crate::EventKind::RunEnded): for who waits for ends, a third of the batches. Of a
+    /// run's processes also the first, [`EventKind::Started`](crate::EventKind::Started), because nobody else tells
+    /// of them.
     Ends,
 }
 
@@ -195,7 +197,8 @@ impl Core {
             return false;
         }
         let mut mailbox = Mailbox::new(origin, source);
-        if self.lifecycle == Lifecycle::All {
+        let of_run = origin.part.is_some() && matches!(first, RecordKind::Started);
+        if of_run || self.lifecycle == Lifecycle::All {
             mailbox.push_lifecycle(first, time, &[]);
         }
         state.boxes.insert(id, Box::new(mailbox));

@@ -24,7 +24,8 @@ pub const COREPROC_DELIVERY_NONE: u32 = 3;
 
 /// Every lifecycle event. The default.
 pub const COREPROC_LIFECYCLE_ALL: u32 = 1;
-/// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone: for who waits for ends.
+/// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone, for who waits for ends; of a run's
+/// processes also the first (STARTED), because nobody else tells of them.
 pub const COREPROC_LIFECYCLE_ENDS: u32 = 2;
 
 /// Every process of the service that is spawned, and every run that is started, after the subscription opened.

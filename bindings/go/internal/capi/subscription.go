@@ -71,7 +71,7 @@ const (
 type SubscriptionOptions struct {
 	Named        bool     // only processes whose command named it, see [Command.Subscribe]
 	Drive        bool     // Next does the work of the service, unless another subscription does: nothing happens without it
-	EndsOnly     bool     // of the lifecycle events, EventClosed and the end of a run alone
+	EndsOnly     bool     // of the lifecycle events EventClosed alone, and EventStarted of the processes of a run
 	Delivery     Delivery // 0: lines
 	QueueBytes   uint64   // for each process; 0: 1 MiB
 	MaxLineBytes uint64   // 0: 1 MiB
