@@ -564,7 +564,8 @@ typedef void (*coreproc_destroy)(void *user_data);
 typedef struct coreproc_daemon_entry {
   // sizeof(coreproc_daemon_entry).
   uint32_t struct_size;
-  // Its process. In a daemon's options it must be 0: it is filled in.
+  // Its process. In a daemon's options it must be 0: it is filled in. coreproc_registry_register writes what it is
+  // given: 0, or a PID that does not run, makes an entry that is dead at the next reading.
   int32_t pid;
   // When it started, on CLOCK_REALTIME (in: 0 is now).
   uint64_t started_ns;

@@ -25,7 +25,8 @@ pub struct coreproc_registry {
 pub struct coreproc_daemon_entry {
     /// sizeof(coreproc_daemon_entry).
     pub struct_size: u32,
-    /// Its process. In a daemon's options it must be 0: it is filled in.
+    /// Its process. In a daemon's options it must be 0: it is filled in. coreproc_registry_register writes what it is
+    /// given: 0, or a PID that does not run, makes an entry that is dead at the next reading.
     pub pid: i32,
     /// When it started, on CLOCK_REALTIME (in: 0 is now).
     pub started_ns: u64,

@@ -38,6 +38,7 @@ impl Capture {
 
     pub(crate) fn write(&mut self, mut data: &[u8]) {
         if self.size == 0 {
+            self.dropped += data.len() as u64;
             return;
         }
         if data.len() >= self.size {
@@ -52,11 +53,7 @@ impl Capture {
             // What memory there is becomes the size.
             self.size = self.bytes.len();
             self.dropped += fits.len() as u64;
-            if self.size == 0 {
-                self.dropped += wraps.len() as u64;
-                return;
-            }
-            return self.overwrite(wraps);
+            return if self.size == 0 { self.write(wraps) } else { self.overwrite(wraps) };
         }
         self.bytes.extend_from_slice(fits);
         self.overwrite(wraps);
@@ -119,9 +116,7 @@ mod tests {
             }
             let kept = all.len().min(size);
             prop_assert_eq!(capture.to_vec().unwrap(), &all[all.len() - kept..]);
-            if size > 0 {
-                prop_assert_eq!(capture.dropped(), (all.len() - kept) as u64);
-            }
+            prop_assert_eq!(capture.dropped(), (all.len() - kept) as u64);
         }
     }
 }

@@ -159,6 +159,7 @@ static void capture_keeps_the_newest_and_counts_the_rest(void)
     process = spawn(service, command);
     info = wait_closed(process);
     CHECK_INT(info.stdout_bytes, fixture.len);
+    CHECK_INT(info.dropped_bytes, fixture.len);
     CHECK(output_is(process, "", 0));
     coreproc_process_free(process);
     end_service(service);

@@ -159,6 +159,7 @@ def test_capture_of_nothing(service):
     info, output = run(shell("printf 0123456789", capture=0), service)
     assert output == b""
     assert info.stdout_bytes == 10
+    assert info.dropped_bytes == 10
 
 
 def test_capture_without_a_limit_keeps_everything(service):
