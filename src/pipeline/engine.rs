@@ -23,7 +23,7 @@ use crate::event::subscription::{Core, RunRecord};
 use crate::event::wait::{self, Deadline, Gate, lock};
 use crate::process::member::{Member, Observer};
 use crate::process::{Process, Service, Supervisor};
-use crate::sys::clock::{Stamp, monotonic_ns};
+use crate::sys::clock::{Stamp, exact, monotonic_ns};
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::{signal, thread};
 
@@ -553,7 +553,7 @@ impl Observer for Engine {
             _ if closing => Outcome::Stopped,
             Cause::Timeout => {
                 let limit = self.specs[index].command.time_limit().unwrap_or_default();
-                Outcome::TimedOut(format!("timed out after {limit:?}"))
+                Outcome::TimedOut(format!("timed out after {}", exact(limit)))
             }
             Cause::Natural if ending.status == ExitStatus::Code(0) => Outcome::Passed,
             Cause::Natural => Outcome::Failed(describe(ending.status)),
