@@ -5,6 +5,7 @@
 //! turns on a terminal, no wake-ups.
 
 mod controls;
+mod order;
 mod renderer;
 mod screen;
 
@@ -144,7 +145,8 @@ impl ProgressView {
         let ticks = self.renderer.is_terminal();
         while !self.renderer.has_ended() {
             let left = deadline.left();
-            let patience = if ticks { Some(left.map_or(TICK, |left| left.min(TICK))) } else { left };
+            let due = Deadline::at(self.renderer.due()).left();
+            let patience = [left, ticks.then_some(TICK), due].into_iter().flatten().min();
             match self.subscription.take_whole(patience) {
                 Ok(batch) => {
                     batch.events().for_each(|event| self.renderer.event(&event, run));
