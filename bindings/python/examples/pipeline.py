@@ -26,7 +26,8 @@ def run(file: str, chart: str | None = None, history_file: str | None = None) ->
     for result in done.results():
         if not result.ok:
             failed = result.state in (SpecState.FAILED, SpecState.TIMED_OUT)
-            print(f"{result.name}: {result.error}{' (allowed)' if failed and result.allow_failure else ''}")
+            allowed = " (allowed)" if failed and result.allow_failure else ""
+            print(f"{result.name}: {result.error}{allowed}")
         elif result.attempts > 1:
             print(f"{result.name}: passed at attempt {result.attempts}")
     if chart:
