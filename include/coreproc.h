@@ -297,7 +297,8 @@
 // Output line by line, as it comes: `name | line`. The default.
 #define COREPROC_PROGRESS_OUTPUT_PREFIXED 1
 
-// The output of each attempt at once, when it has ended; the last mebibyte.
+// The output of each attempt at once, when it has ended; the last mebibyte. What follows more than ten seconds after
+// the end, as something holds the output open, comes below a line of its own.
 #define COREPROC_PROGRESS_OUTPUT_GROUPED 2
 
 // No output.

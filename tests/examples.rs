@@ -55,6 +55,21 @@ fn the_example_pipeline_ends_as_it_says_and_writes_its_chart() {
 }
 
 #[test]
+fn what_was_skipped_or_cancelled_is_no_failure_that_was_allowed() {
+    let scratch = Scratch::new("example-allowed");
+    let file = scratch.path().join("pipeline.json");
+    let specs = r#"{"version": 1, "specs": [
+        {"name": "fails", "command": ["false"]},
+        {"name": "lint", "command": ["false"], "allow_failure": true},
+        {"name": "skipped", "command": ["true"], "after": ["fails"], "allow_failure": true}]}"#;
+    fs::write(&file, specs).expect("write");
+    let ended = run(&mut example(&scratch), &file, &[]);
+    let said = text(&ended.stdout);
+    let list = ["fails: exit code 1", "lint: exit code 1 (allowed)", "skipped: skipped: \"fails\" failed"];
+    assert_eq!(said.lines().skip_while(|line| !line.starts_with("FAILED")).skip(1).collect::<Vec<_>>(), list);
+}
+
+#[test]
 fn the_example_says_what_it_cannot_run() {
     let scratch = Scratch::new("example-bad");
     let file = scratch.path().join("pipeline.json");

@@ -129,7 +129,7 @@ fn a_server_that_never_answers_takes_no_longer_than_the_timeout() {
         |stream| held.lock().expect("lock").push(stream),
         |address, _| {
             for probe in [probe_health(address, SHORT), wait_for_health(address, SHORT)] {
-                assert_eq!((probe.ok, probe.reason.as_str()), (false, "no answer within 50ms"));
+                assert_eq!((probe.ok, probe.reason.as_str()), (false, "no answer within 50 ms"));
             }
             assert!(!probe_health(address, Duration::ZERO).ok);
         },

@@ -433,7 +433,7 @@ fn a_start_that_fails_a_signal_and_a_timeout_say_what_happened() {
     assert_eq!((missing.status, missing.attempts, missing.started.is_some()), (None, 1, true));
     assert_eq!(error_of(&report, "killed"), "signal 9 (SIGKILL)");
     assert_eq!(report.specs[1].status, Some(ExitStatus::Signal { signal: 9, core_dumped: false }));
-    assert_eq!(error_of(&report, "slow"), "timed out after 20ms");
+    assert_eq!(error_of(&report, "slow"), "timed out after 20 ms");
     assert_eq!(report.specs[3].status, Some(ExitStatus::Code(0)));
     assert_eq!(error_of(&report, "next"), "skipped: \"slow\" timed out");
 }

@@ -112,22 +112,24 @@ fn a_log_says_what_started_what_was_written_and_how_it_ended() {
         sh("deploy", "true", &["test"]),
         missing,
     ]);
-    let (mut lines, report) = logged(&pipeline, ProgressOutput::Prefixed);
+    let (lines, report) = logged(&pipeline, ProgressOutput::Prefixed);
     assert!(!report.success());
-    // Output comes apart from what the run says: compared as two lists, each in order.
-    let output: Vec<String> = lines.extract_if(.., |line| line.contains(" | ")).collect();
-    assert_eq!(output, ["flaky   | no", "flaky   | again", "lint    | warning", "test    | one", "test    | two"]);
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     assert_eq!(
         lines,
         [
             "start flaky",
+            "flaky   | no",
             "retry flaky T: exit code 7, another attempt follows",
             "start flaky, attempt 2",
+            "flaky   | again",
             "pass  flaky T (1 of 5)",
             "start lint",
+            "lint    | warning",
             "FAIL  lint T: exit code 3 (2 of 5)",
             "start test",
+            "test    | one",
+            "test    | two",
             "FAIL  test T: exit code 1 (3 of 5)",
             "skip  deploy: \"test\" failed (4 of 5)",
             "start missing",
@@ -156,6 +158,79 @@ fn a_spec_that_ended_is_told_behind_its_last_line_and_counted_in_the_order_shown
         lines.iter().filter_map(|line| Some(line.strip_prefix("pass")?.split_once('(')?.1)).collect();
     let expected: Vec<String> = (1..=40).map(|count| format!("{count} of 40)")).collect();
     assert_eq!(counts, expected);
+}
+
+/// As times are shown.
+fn shown(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1e3;
+    match ms {
+        _ if ms < 1.0 => format!("{} µs", time.as_micros()),
+        _ if ms < 99.5 => format!("{ms:.1} ms"),
+        _ if ms < 999.5 => format!("{ms:.0} ms"),
+        _ => format!("{:.2} s", ms / 1e3),
+    }
+}
+
+const OUTPUTS: [ProgressOutput; 3] = [ProgressOutput::Prefixed, ProgressOutput::Grouped, ProgressOutput::None];
+
+/// Runs it with all at a time, and gives the lines and the report.
+fn told(pipeline: &Pipeline, output: ProgressOutput) -> (Vec<String>, Arc<RunReport>) {
+    let (service, log) = (service(), Log::default());
+    let mut view = ProgressView::to_writer(&service, log.clone(), options(ProgressStyle::Auto, output)).expect("view");
+    let mut options = watching(&view);
+    options.limit = coreproc::Limit::None;
+    let run = pipeline.start(&service, options).expect("start");
+    let report = view.watch(&run, GUARDED).expect("watch");
+    (log.text().lines().map(str::to_owned).collect(), report)
+}
+
+#[test]
+fn the_times_shown_are_those_of_the_report() {
+    for output in OUTPUTS {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut hangs = common::sh("exec sleep 1000");
+        hangs.timeout(Duration::from_millis(20));
+        let slow = Spec::new("slow", hangs);
+        let short = (0..20).map(|i| sh(&format!("short{i}"), "echo out", &[]));
+        let specs = [flaky("flaky", folder.path()), slow, Spec::new("missing", Command::new("/no/such/program"))];
+        let (lines, report) = told(&pipeline(specs.into_iter().chain(short)), output);
+        for spec in &report.specs {
+            let begins =
+                ["pass ", "FAIL ", "TIME "].map(|word| format!("{word} {} {}", spec.name, shown(spec.duration)));
+            let ends = |line: &String| begins.iter().any(|begin| line.starts_with(begin));
+            assert!(lines.iter().any(ends), "{} {:?}: {lines:#?}", spec.name, spec.duration);
+        }
+        let slow = lines.iter().find(|line| line.starts_with("TIME  slow")).expect("shown");
+        assert!(slow.contains(": timed out after 20 ms ("), "{slow}");
+    }
+}
+
+#[test]
+fn nothing_is_told_before_what_it_comes_after_and_counts_only_grow() {
+    let mut specs = Vec::new();
+    for chain in 0..10 {
+        let name = |step: &str| format!("{step}{chain}");
+        specs.push(sh(&name("a"), "echo a", &[]));
+        specs.push(sh(&name("b"), "echo b; exit 3", &[&name("a")]));
+        specs.push(sh(&name("skipped"), "true", &[&name("b")]));
+        let mut last = sh(&name("clean"), "echo c", &[&name("skipped")]);
+        last.always_run(true);
+        specs.push(last);
+    }
+    let pipeline = pipeline(specs);
+    for output in OUTPUTS {
+        let (lines, _) = told(&pipeline, output);
+        let at = |begin: String| lines.iter().position(|line| line.starts_with(&begin)).expect("shown");
+        for chain in 0..10 {
+            let mut order = vec![format!("start a{chain}"), format!("pass  a{chain} "), format!("start b{chain}")];
+            order.extend([format!("FAIL  b{chain} "), format!("skip  skipped{chain}")]);
+            order.extend([format!("start clean{chain}"), format!("pass  clean{chain} ")]);
+            assert!(order.iter().cloned().map(at).is_sorted(), "{order:?}: {lines:#?}");
+        }
+        let counts = lines.iter().filter_map(|line| line.rsplit_once(" (")?.1.strip_suffix(" of 40)"));
+        let expected: Vec<String> = (1..=40).map(|count| count.to_string()).collect();
+        assert_eq!(counts.collect::<Vec<_>>(), expected, "{lines:#?}");
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ use super::address::{Address, literal, look_up};
 use super::client::Probe;
 use super::health::one_line;
 use crate::error::describe_errno;
+use crate::sys::clock::exact;
 use crate::sys::{socket, thread};
 
 /// How long one answer is awaited, where there is time to ask again.
@@ -171,7 +172,7 @@ impl Client {
 }
 
 fn cut(timeout: Duration) -> Probe {
-    Probe { ok: false, reason: format!("no answer within {timeout:?}") }
+    Probe { ok: false, reason: format!("no answer within {}", exact(timeout)) }
 }
 
 /// Connects, asks, reads the answer.

@@ -353,7 +353,8 @@ impl Registry {
                     return Ok(FolderLock(file));
                 }
             } else if Instant::now() >= deadline {
-                let reason = format!("the lock of {} is held for longer than {patience:?}", self.quoted());
+                let reason =
+                    format!("the lock of {} is held for longer than {}", self.quoted(), clock::exact(patience));
                 return Err(Error::new(ErrorKind::Busy, operation, reason));
             } else {
                 thread::sleep(Duration::from_millis(1));

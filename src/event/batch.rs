@@ -123,6 +123,7 @@ impl<'a> Iterator for Events<'a> {
         let lost = record.lost && self.at.offset == 0;
         let mut data = bytes;
         let mut part = self.batch.origin.part;
+        let mut took_ns = 0;
         let mut next = Cursor { record: self.at.record + 1, offset: 0 };
         let kind = match record.kind {
             RecordKind::Started => EventKind::Started,
@@ -147,8 +148,14 @@ impl<'a> Iterator for Events<'a> {
                 match what {
                     RunRecord::Started => EventKind::RunStarted,
                     RunRecord::SpecStarted => EventKind::SpecStarted,
-                    RunRecord::SpecRetrying { status } => EventKind::SpecRetrying { status },
-                    RunRecord::SpecEnded { state, status } => EventKind::SpecEnded { state, status },
+                    RunRecord::SpecRetrying { status, took_ns: took } => {
+                        took_ns = took;
+                        EventKind::SpecRetrying { status }
+                    }
+                    RunRecord::SpecEnded { state, status, took_ns: took } => {
+                        took_ns = took;
+                        EventKind::SpecEnded { state, status }
+                    }
                     RunRecord::Ended { success } => EventKind::RunEnded { success },
                 }
             }
@@ -164,6 +171,7 @@ impl<'a> Iterator for Events<'a> {
             time: record.time,
             lost,
             data,
+            took_ns,
         })
     }
 }

@@ -131,6 +131,8 @@ pub struct Event<'a> {
     pub lost: bool,
     /// Output, or the holders' names; empty otherwise.
     pub data: &'a [u8],
+    /// Of an attempt of a spec that is repeated, and of a spec that ended: how long it took, as its run knows; else 0.
+    pub(crate) took_ns: u64,
 }
 
 /// Holders as events and the C ABI show them: `PID COMMAND`, a line each; an unknown one is `?`.

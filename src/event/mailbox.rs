@@ -39,9 +39,20 @@ pub(super) enum RecordKind {
 pub(crate) enum RunRecord {
     Started,
     SpecStarted,
-    SpecRetrying { status: Option<ExitStatus> },
-    SpecEnded { state: SpecState, status: Option<ExitStatus> },
-    Ended { success: bool },
+    /// `took_ns`: how long this attempt took.
+    SpecRetrying {
+        status: Option<ExitStatus>,
+        took_ns: u64,
+    },
+    /// `took_ns`: how long the spec took, as the report has it.
+    SpecEnded {
+        state: SpecState,
+        status: Option<ExitStatus>,
+        took_ns: u64,
+    },
+    Ended {
+        success: bool,
+    },
 }
 
 /// Whose events a mailbox holds, as they show it.

@@ -21,7 +21,8 @@ pub const COREPROC_PROGRESS_STYLE_PLAIN: u32 = 3;
 
 /// Output line by line, as it comes: `name | line`. The default.
 pub const COREPROC_PROGRESS_OUTPUT_PREFIXED: u32 = 1;
-/// The output of each attempt at once, when it has ended; the last mebibyte.
+/// The output of each attempt at once, when it has ended; the last mebibyte. What follows more than ten seconds after
+/// the end, as something holds the output open, comes below a line of its own.
 pub const COREPROC_PROGRESS_OUTPUT_GROUPED: u32 = 2;
 /// No output.
 pub const COREPROC_PROGRESS_OUTPUT_NONE: u32 = 3;

@@ -23,7 +23,7 @@ use crate::event::subscription::{Core, RunRecord};
 use crate::event::wait::{self, Deadline, Gate, lock};
 use crate::process::member::{Member, Observer};
 use crate::process::{Process, Service, Supervisor};
-use crate::sys::clock::{Stamp, monotonic_ns};
+use crate::sys::clock::{Stamp, exact, monotonic_ns};
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::{signal, thread};
 
@@ -89,6 +89,18 @@ struct Slot {
     exited: u32,
     /// Stops that came while its process was being started.
     stops: u32,
+}
+
+impl Slot {
+    /// From the start of the first attempt to the end of the last.
+    fn took(&self) -> u64 {
+        self.first.zip(self.ended).map_or(0, |(first, ended)| ended.saturating_sub(first.monotonic_ns))
+    }
+
+    /// How long the last attempt took.
+    fn attempt_took(&self) -> u64 {
+        self.ended.map_or(0, |ended| ended.saturating_sub(self.started.monotonic_ns))
+    }
 }
 
 /// What a worker does next.
@@ -315,6 +327,7 @@ impl Engine {
         };
         let mut specs = Vec::with_capacity(slots.len());
         for (index, slot) in slots.into_iter().enumerate() {
+            let took = Duration::from_nanos(slot.took());
             let (output, dropped_bytes) = slot.process.as_ref().map_or((Vec::new(), 0), output_of);
             let state = lock(&self.state);
             let scheduler = &state.scheduler;
@@ -324,7 +337,7 @@ impl Engine {
                 status: slot.status,
                 attempts: scheduler.attempts(index),
                 started: slot.first,
-                duration: between(slot.first.map(|first| first.monotonic_ns), slot.ended),
+                duration: took,
                 output,
                 dropped_bytes,
                 error: scheduler.error(index).map(|error| (**error).to_owned()),
@@ -336,7 +349,7 @@ impl Engine {
             name: self.name.clone(),
             specs,
             started: self.started,
-            duration: between(Some(self.started.monotonic_ns), Some(last_end)),
+            duration: Duration::from_nanos(last_end.saturating_sub(self.started.monotonic_ns)),
             limit: if self.limit == usize::MAX { 0 } else { self.limit },
         };
         let success = report.success();
@@ -382,10 +395,11 @@ impl Engine {
                 Change::Retrying(index) => (index, None),
                 Change::Ended(index, state) => (index, Some(state)),
             };
-            let status = state.slots[index].status;
+            let slot = &state.slots[index];
+            let status = slot.status;
             let record = match ended {
-                None => RunRecord::SpecRetrying { status },
-                Some(state) => RunRecord::SpecEnded { state, status },
+                None => RunRecord::SpecRetrying { status, took_ns: slot.attempt_took() },
+                Some(state) => RunRecord::SpecEnded { state, status, took_ns: slot.took() },
             };
             let spec = Some((index, state.scheduler.attempts(index)));
             let error = state.scheduler.error(index).map_or("", |error| error);
@@ -553,7 +567,7 @@ impl Observer for Engine {
             _ if closing => Outcome::Stopped,
             Cause::Timeout => {
                 let limit = self.specs[index].command.time_limit().unwrap_or_default();
-                Outcome::TimedOut(format!("timed out after {limit:?}"))
+                Outcome::TimedOut(format!("timed out after {}", exact(limit)))
             }
             Cause::Natural if ending.status == ExitStatus::Code(0) => Outcome::Passed,
             Cause::Natural => Outcome::Failed(describe(ending.status)),
@@ -629,10 +643,6 @@ fn describe(status: ExitStatus) -> String {
         },
         ExitStatus::Unknown => "exit status unknown: the host reaped it".to_owned(),
     }
-}
-
-fn between(from: Option<u64>, to: Option<u64>) -> Duration {
-    Duration::from_nanos(from.zip(to).map_or(0, |(from, to)| to.saturating_sub(from)))
 }
 
 fn nanoseconds(time: Duration) -> u64 {

@@ -1,5 +1,7 @@
 //! The two clocks that events carry.
 
+use std::time::Duration;
+
 use nix::time::{ClockId, clock_gettime};
 
 /// One moment on both clocks, in nanoseconds.
@@ -35,4 +37,26 @@ pub(crate) fn realtime_ns() -> i128 {
 /// The moment of the boot on CLOCK_REALTIME, as that clock is set now.
 pub(crate) fn boot_realtime_ns() -> i128 {
     realtime_ns() - i128::from(read(ClockId::CLOCK_BOOTTIME))
+}
+
+/// A time that was asked for, as messages repeat it: whole, and with the space that all times have. `200 ms`, `1.5 s`.
+pub(crate) fn exact(time: Duration) -> String {
+    let text = format!("{time:?}");
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len()));
+    format!("{number} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_were_asked_for_are_repeated_whole() {
+        let shown = |ns| exact(Duration::from_nanos(ns));
+        assert_eq!(shown(0), "0 ns");
+        assert_eq!(shown(20_000), "20 µs");
+        assert_eq!(shown(200_000_000), "200 ms");
+        assert_eq!(shown(1_500_000_000), "1.5 s");
+        assert_eq!(shown(3_600_000_000_000), "3600 s");
+    }
 }

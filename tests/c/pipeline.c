@@ -292,7 +292,7 @@ static void attempts_timeouts_deadlines_and_modes_are_as_told(void)
     wait_for(run);
     CHECK_INT(result_of(run, 0).attempts, 3);
     CHECK_INT(result_of(run, 1).state, COREPROC_SPEC_TIMED_OUT);
-    CHECK_TEXT(result_of(run, 1).error, "timed out after 20ms");
+    CHECK_TEXT(result_of(run, 1).error, "timed out after 20 ms");
     CHECK_INT(info_of_run(run).timed_out, 1);
     coreproc_run_free(run);
     /* In a sequence the first failure ends it. */

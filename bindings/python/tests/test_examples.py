@@ -133,3 +133,18 @@ README = (PACKAGE / "README.md").read_text()
 def test_readme(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
+
+
+def test_pipeline_calls_no_failure_allowed_where_there_was_none(tmp_path):
+    file = tmp_path / "pipeline.json"
+    file.write_text(
+        """{"version": 1, "specs": [
+            {"name": "fails", "command": ["false"]},
+            {"name": "lint", "command": ["false"], "allow_failure": true},
+            {"name": "skipped", "command": ["true"], "after": ["fails"], "allow_failure": true}]}"""
+    )
+    assert run_pipeline(file).stdout.splitlines()[-3:] == [
+        "fails: exit code 1",
+        "lint: exit code 1 (allowed)",
+        'skipped: skipped: "fails" failed',
+    ]

@@ -5,6 +5,7 @@
 //! turns on a terminal, no wake-ups.
 
 mod controls;
+mod order;
 mod renderer;
 mod screen;
 
@@ -42,7 +43,8 @@ pub enum ProgressOutput {
     /// Line by line, as it comes: `name | line`.
     #[default]
     Prefixed,
-    /// Of each attempt at once, when it has ended; the last mebibyte.
+    /// Of each attempt at once, when it has ended; the last mebibyte. What follows more than ten seconds after the end,
+    /// as something holds the output open, comes below a line of its own.
     Grouped,
     /// Not at all.
     None,
@@ -62,6 +64,10 @@ pub struct ProgressOptions {
 ///
 /// A run that has a view, and output that nobody watches, waits for the view once its queue is full, as every
 /// subscription's; dropping the view lifts that.
+///
+/// Lines come in the order in which things happened, and times are those of the report. The end of an attempt is shown
+/// behind its last line of output, and what happened after it behind that, output too; where something holds the
+/// output open, at most two seconds later (grouped: ten), and what comes then follows.
 ///
 /// Names are shown with control characters escaped. Output lines lose their control sequences, so that a child can
 /// neither move the cursor nor talk to the terminal; colours are kept on a terminal. Reports have what was written.
@@ -144,7 +150,8 @@ impl ProgressView {
         let ticks = self.renderer.is_terminal();
         while !self.renderer.has_ended() {
             let left = deadline.left();
-            let patience = if ticks { Some(left.map_or(TICK, |left| left.min(TICK))) } else { left };
+            let due = Deadline::at(self.renderer.due()).left();
+            let patience = [left, ticks.then_some(TICK), due].into_iter().flatten().min();
             match self.subscription.take_whole(patience) {
                 Ok(batch) => {
                     batch.events().for_each(|event| self.renderer.event(&event, run));

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::ProgressOutput;
 use super::controls::{Colours, line};
+use super::order::{AttemptId, Order, Verdict};
 use super::screen::{Kind, Paint, Screen};
-use crate::event::{Event, EventKind, RunPart, SpecState};
+use crate::event::{Event, EventKind, SpecState};
 use crate::pipeline::result::RunReport;
 use crate::pipeline::run::{Progress, Run};
 use crate::pipeline::text;
@@ -22,43 +23,19 @@ pub(super) struct Place {
 
 /// Columns of a prefix.
 const PREFIX: usize = 24;
-/// Bytes of an attempt's output that are kept until it is shown.
-const GROUP: usize = 1024 * 1024;
 /// Lines for running specs on a terminal.
 const RUNNING: usize = 8;
-
-/// What is to be shown of an attempt once all of its output is there: how it ended, and, grouped, its output.
-#[derive(Default)]
-struct Group {
-    lines: String,
-    dropped: usize,
-    /// How it ended, once that is known.
-    verdict: Option<Verdict>,
-    /// There is, or was, a process; it is not closed.
-    open: bool,
-}
-
-/// The line about an attempt's end.
-struct Verdict {
-    line: String,
-    /// Was it the spec's last one?
-    is_last: bool,
-}
 
 pub(super) struct Renderer {
     screen: Screen,
     output: ProgressOutput,
+    order: Order,
     total: usize,
-    /// Specs whose end was shown.
-    done: usize,
     /// Of the specs that something was told of, as they are shown.
     names: HashMap<usize, Arc<str>>,
     /// Columns to which prefixes are filled.
     prefix: usize,
     started: u64,
-    /// The last attempt of a spec that was announced, and when it was started.
-    starts: HashMap<usize, (u32, u64)>,
-    groups: HashMap<(usize, u32), Group>,
     /// Lines since the last frame.
     fresh: usize,
     ended: bool,
@@ -73,13 +50,11 @@ impl Renderer {
         Renderer {
             screen,
             output,
+            order: Order::new(output),
             total: 0,
-            done: 0,
             names: HashMap::new(),
             prefix: 0,
             started: 0,
-            starts: HashMap::new(),
-            groups: HashMap::new(),
             fresh: 0,
             ended: false,
             run: None,
@@ -118,7 +93,7 @@ impl Renderer {
                 let known = self.names.entry(spec);
                 let name = known.or_insert_with(|| text::short(run.spec_name(spec).unwrap_or_default()).into());
                 let name = Arc::clone(name);
-                self.spec_event(kind, event, part, spec, &name);
+                self.spec_event(kind, event, (spec, part.attempt), &name);
             }
             _ => {}
         }
@@ -126,62 +101,54 @@ impl Renderer {
 
     fn begin(&mut self, event: &Event<'_>, run: &Run) {
         self.total = run.spec_count();
+        self.order.begin(self.total);
         self.started = event.time.monotonic_ns;
         let names = (0..self.total).filter_map(|index| run.spec_name(index));
         self.prefix = names.map(|name| text::columns(&text::short(name))).max().unwrap_or(0).min(PREFIX);
     }
 
-    fn spec_event(&mut self, kind: EventKind, event: &Event<'_>, part: RunPart, spec: usize, name: &str) {
-        let attempt = (spec, part.attempt);
+    fn spec_event(&mut self, kind: EventKind, event: &Event<'_>, id: AttemptId, name: &str) {
         match kind {
-            EventKind::Started => {
-                self.announce(event, attempt, name);
-                if self.output != ProgressOutput::None {
-                    self.groups.entry(attempt).or_default().open = true;
-                }
+            EventKind::SpecStarted => {
+                let line = self.start_line(id.1, name);
+                self.order.started(id, line);
             }
-            EventKind::Output { .. } => self.show_output(attempt, name, event.data),
-            EventKind::Closed { .. } => {
-                if let Some(group) = self.groups.get_mut(&attempt) {
-                    group.open = false;
-                    self.show_group(attempt);
-                }
-            }
-            EventKind::SpecStarted => self.announce(event, attempt, name),
             EventKind::SpecRetrying { status } => {
                 let reason = text::clean(&String::from_utf8_lossy(event.data));
-                let what = format!("{}: {reason}, another attempt follows", self.took(spec, event));
+                let what = format!("{}: {reason}, another attempt follows", took(event));
                 let line = self.verdict_line("retry", Paint::Colour(33), name, &what);
-                self.end_attempt(attempt, status.is_some(), Verdict { line, is_last: false });
+                let verdict = Verdict { line, is_last: false, had_process: status.is_some() };
+                self.order.ended(id, verdict, monotonic_ns());
             }
             EventKind::SpecEnded { state, status } => {
-                let line = self.ended_line(state, spec, name, event);
-                self.end_attempt(attempt, status.is_some(), Verdict { line, is_last: true });
+                let line = self.ended_line(state, name, event);
+                let verdict = Verdict { line, is_last: true, had_process: status.is_some() };
+                self.order.ended(id, verdict, monotonic_ns());
             }
-            _ => {}
+            EventKind::Started => self.order.opened(id),
+            EventKind::Output { .. } => {
+                let line = self.output_line(id.0, name, event.data);
+                self.order.wrote(id, &line);
+            }
+            EventKind::Closed { .. } => {
+                let more = self.verdict_line("more", Paint::Dim, name, "");
+                self.order.closed(id, &more);
+            }
+            _ => return,
         }
+        self.put_ready();
     }
 
-    /// An attempt was started, as its process or its run says, whose events come apart: the first one counts.
-    fn announce(&mut self, event: &Event<'_>, (spec, attempt): (usize, u32), name: &str) {
-        let known = self.starts.get(&spec).is_some_and(|(announced, _)| *announced >= attempt);
-        if known {
-            return;
+    /// Empty on a terminal, which shows below what runs.
+    fn start_line(&self, attempt: u32, name: &str) -> String {
+        if self.is_terminal() {
+            return String::new();
         }
-        self.starts.insert(spec, (attempt, event.time.monotonic_ns));
-        if !self.is_terminal() {
-            let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-            let line = self.verdict_line("start", Paint::None, name, &again);
-            self.put(&line);
-        }
+        let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+        self.verdict_line("start", Paint::None, name, &again)
     }
 
-    fn took(&self, spec: usize, event: &Event<'_>) -> String {
-        let start = self.starts.get(&spec).map_or(event.time.monotonic_ns, |(_, start)| *start);
-        format!(" {}", text::duration(Duration::from_nanos(event.time.monotonic_ns.saturating_sub(start))))
-    }
-
-    fn ended_line(&self, state: SpecState, spec: usize, name: &str, event: &Event<'_>) -> String {
+    fn ended_line(&self, state: SpecState, name: &str, event: &Event<'_>) -> String {
         let (word, paint) = match state {
             SpecState::Passed => ("pass", Paint::Colour(32)),
             SpecState::Failed => ("FAIL", Paint::Colour(31)),
@@ -191,7 +158,7 @@ impl Renderer {
         };
         let mut what = String::new();
         if state != SpecState::Skipped {
-            what = self.took(spec, event);
+            what = took(event);
         }
         let reason = text::clean(&String::from_utf8_lossy(event.data));
         // The line says already that it was skipped.
@@ -217,25 +184,13 @@ impl Renderer {
         if self.is_terminal() { Colours::Kept } else { Colours::Cut }
     }
 
-    /// A line of output: at once behind its name, or kept with the others of its attempt.
-    fn show_output(&mut self, attempt: (usize, u32), name: &str, bytes: &[u8]) {
+    /// A line of output: behind its name, or below the line of its attempt.
+    fn output_line(&self, spec: usize, name: &str, bytes: &[u8]) -> String {
         let shown = line(bytes, self.colours());
         if self.output == ProgressOutput::Prefixed {
-            let prefix = self.prefixed(attempt.0, name);
-            self.put(&format!("{prefix} {shown}"));
-            return;
-        }
-        let group = self.groups.entry(attempt).or_default();
-        group.lines.push_str("    ");
-        group.lines.push_str(&shown);
-        group.lines.push('\n');
-        if group.lines.len() > GROUP {
-            // A whole line, and half of the room at once: it is not moved for every line.
-            let from = group.lines.len() - GROUP / 2;
-            let end =
-                memchr::memchr(b'\n', &group.lines.as_bytes()[from..]).map_or(group.lines.len(), |at| from + at + 1);
-            group.dropped += end;
-            group.lines.drain(..end);
+            format!("{} {shown}", self.prefixed(spec, name))
+        } else {
+            format!("    {shown}")
         }
     }
 
@@ -248,52 +203,21 @@ impl Renderer {
         if self.is_terminal() { Paint::Colour(COLOURS[spec % COLOURS.len()]).on(&prefix) } else { prefix }
     }
 
-    /// An attempt ended: its line is written once its output is complete, which in the stream of its process mostly
-    /// comes later.
-    fn end_attempt(&mut self, attempt: (usize, u32), had_process: bool, verdict: Verdict) {
-        if self.output == ProgressOutput::None {
-            self.put_verdict(&verdict);
-            return;
-        }
-        // The events of a process come apart from those of the run: it may have begun, and even be closed.
-        let known = self.groups.contains_key(&attempt);
-        let group = self.groups.entry(attempt).or_default();
-        group.verdict = Some(verdict);
-        group.open |= had_process && !known;
-        self.show_group(attempt);
-    }
-
-    fn show_group(&mut self, attempt: (usize, u32)) {
-        let complete = |group: &&mut Group| !group.open && group.verdict.is_some();
-        if self.groups.get_mut(&attempt).filter(complete).is_some()
-            && let Some(group) = self.groups.remove(&attempt)
-        {
-            self.put_group(group);
+    fn put_ready(&mut self) {
+        for line in self.order.take_lines() {
+            self.put(&line);
         }
     }
 
-    fn put_verdict(&mut self, Verdict { line, is_last }: &Verdict) {
-        if !is_last {
-            return self.put(line);
-        }
-        self.done += 1;
-        self.put(&format!("{line} ({} of {})", self.done, self.total));
-    }
-
-    fn put_group(&mut self, group: Group) {
-        if let Some(verdict) = &group.verdict {
-            self.put_verdict(verdict);
-        }
-        if group.dropped > 0 {
-            self.put(&format!("    … {} bytes before this are not shown", group.dropped));
-        }
-        for line in group.lines.lines() {
-            self.put(line);
-        }
+    /// When there is something to show though nothing comes.
+    pub(super) fn due(&self) -> Option<u64> {
+        self.order.due()
     }
 
     /// Writes what came, and on a terminal what is going on.
     pub(super) fn draw(&mut self, place: &Place) {
+        self.order.pass_time(monotonic_ns());
+        self.put_ready();
         self.fresh = 0;
         let status = if self.is_terminal() && !self.ended { self.status(place) } else { Vec::new() };
         self.screen.draw(&status);
@@ -323,9 +247,8 @@ impl Renderer {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
-        let mut left: Vec<((usize, u32), Group)> = self.groups.drain().collect();
-        left.sort_by_key(|(attempt, _)| *attempt);
-        left.into_iter().for_each(|(_, group)| self.put_group(group));
+        self.order.finish();
+        self.put_ready();
         let counts = [
             (SpecState::Passed, "passed"),
             (SpecState::Failed, "failed"),
@@ -349,6 +272,11 @@ impl Renderer {
         self.put(&format!("{} in {}: {what}", paint.on(word), text::duration(report.duration)));
         self.screen.draw(&[]);
     }
+}
+
+/// How long it took: what its run says, and its report.
+fn took(event: &Event<'_>) -> String {
+    format!(" {}", text::duration(Duration::from_nanos(event.took_ns)))
 }
 
 /// `[=====>    ] 3 of 12 done, 1 failed, 2 running, 12 s, about 30 s left`; narrow terminals get no bar.

@@ -41,7 +41,7 @@ func TestTheClosingListNamesTheSpecsThatDidNotSimplyPass(t *testing.T) {
 	printEnds(&out, []capi.SpecEnd{
 		{Name: "build", Passed: true, Attempts: 1},
 		{Name: "fetch", Passed: true, Attempts: 2},
-		{Name: "lint", Error: "exit code 1", AllowFailure: true, Attempts: 1},
+		{Name: "lint", Error: "exit code 1", Allowed: true, Attempts: 1},
 		{Name: "sign", Error: "exit code 3", Attempts: 1},
 	})
 	assert.Equal(t, "fetch: passed at attempt 2\nlint: exit code 1 (allowed)\nsign: exit code 3\n", out.String())

@@ -125,11 +125,11 @@ func (p *Pipeline) StartShown(service *Service, history *History, progress *Prog
 
 // SpecEnd is what a closing list says of a spec.
 type SpecEnd struct {
-	Name         string
-	Error        string // why it did not pass; "" when it did
-	Passed       bool
-	AllowFailure bool
-	Attempts     int
+	Name     string
+	Error    string // why it did not pass; "" when it did
+	Passed   bool
+	Allowed  bool // it failed, which is allowed
+	Attempts int
 }
 
 // Ends are those of all specs, in order, of a run that has ended.
@@ -146,12 +146,13 @@ func (r *Run) Ends() ([]SpecEnd, error) {
 		if err := check(C.coreproc_run_spec_get(pointer, C.size_t(spec), &result, &cerr), cerr); err != nil {
 			return nil, err
 		}
+		failed := result.state == C.COREPROC_SPEC_FAILED || result.state == C.COREPROC_SPEC_TIMED_OUT
 		ends[spec] = SpecEnd{
-			Name:         C.GoStringN(result.name, C.int(result.name_len)),
-			Error:        C.GoStringN(result.error, C.int(result.error_len)),
-			Passed:       result.state == C.COREPROC_SPEC_PASSED,
-			AllowFailure: result.allow_failure != 0,
-			Attempts:     int(result.attempts),
+			Name:     C.GoStringN(result.name, C.int(result.name_len)),
+			Error:    C.GoStringN(result.error, C.int(result.error_len)),
+			Passed:   result.state == C.COREPROC_SPEC_PASSED,
+			Allowed:  failed && result.allow_failure != 0,
+			Attempts: int(result.attempts),
 		}
 	}
 	return ends, nil
