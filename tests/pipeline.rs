@@ -712,17 +712,20 @@ fn closing_the_service_ends_a_run_and_each_spec_says_why() {
         (CloseMode::Kill, SpecState::Cancelled),
         (CloseMode::Leave, SpecState::Passed),
     ] {
-        let mut talk = Talk::new();
+        let talk = Talk::new();
         let service = service();
+        let subscription = service.subscribe(quiet()).expect("subscribe");
         let mut clean = spec("clean", "exit 0", &["next"]);
         clean.always_run(true);
-        let pipeline = pipeline([
-            of("running", talk.tool("notify INBOX up await GATE exit 0"), &[]),
-            spec("next", "exit 0", &["running"]),
-            clean,
-        ]);
+        let pipeline =
+            pipeline([of("running", talk.tool("await GATE exit 0"), &[]), spec("next", "exit 0", &["running"]), clean]);
         let run = start(&service, &pipeline, RunOptions::default());
-        talk.inbox.expect("up");
+        // A child can be up before its spawn has returned; a close then ends it only afterwards.
+        let mut started = false;
+        while !started {
+            let batch = subscription.take(0, GUARDED).expect("events");
+            started = batch.events().any(|event| matches!(event.kind, EventKind::SpecStarted));
+        }
         service.close(mode).expect("close");
         talk.gate.open(1);
         let report = end_of(&run);
