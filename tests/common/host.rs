@@ -1,7 +1,7 @@
 //! Hosts of their own: a test that changes or counts what belongs to the whole process runs this test binary again,
 //! for that test alone.
 
-use super::{GUARD, lossy, os};
+use super::{guard_for_counts, lossy, os};
 use std::env;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -98,7 +98,7 @@ pub fn run_command(mut command: Command) -> String {
     let same = |file: &File| file.try_clone().expect("dup");
     let mut host = command.stdout(same(&output)).stderr(same(&output)).spawn().expect("host");
     let watch = os::pidfd(host.id() as i32).expect("pidfd");
-    let in_time = os::readable(&watch, 2 * GUARD);
+    let in_time = os::readable(&watch, 2 * guard_for_counts());
     if !in_time {
         host.kill().expect("kill");
     }
