@@ -573,7 +573,8 @@ impl Subscription {
     /// brought what they wait for.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] while another subscription drives, or another thread waits for something of the service;
+    /// [`ErrorKind::Busy`] while another subscription drives, or another thread waits for something of the service
+    /// (that of an earlier callback does, for as long as it lives): then [`Subscription::fd`] is left;
     /// [`ErrorKind::Closed`]; [`ErrorKind::System`].
     pub fn drive(&self) -> Result<RawFd> {
         const OPERATION: &str = "subscription drive";

@@ -400,7 +400,8 @@ pub unsafe extern "C" fn coreproc_subscription_fd(
 /// waits of the service end when a take has brought what they wait for.
 ///
 /// Thread-safe. Errors: INVALID_ARGUMENT (also for a listener, and after coreproc_subscription_fd), BUSY while another
-/// subscription drives or a thread waits for something of the service, CLOSED, SYSTEM (epoll_create1(2)).
+/// subscription drives or a thread waits for something of the service (an earlier listener's does, for as long as it
+/// lives): then coreproc_subscription_fd is left; CLOSED, SYSTEM (epoll_create1(2)).
 ///
 /// # Safety
 /// Pointers are NULL or valid.
