@@ -1131,16 +1131,18 @@ coreproc_result coreproc_subscription_fd(struct coreproc_subscription *subscript
                                          struct coreproc_error **err);
 
 // Has the caller's own event loop do the service's work, in coreproc_subscription_take, without a hand-off between
-// threads. `*out` is the service's poller, an epoll(7) descriptor owned by the service, for a loop that accepts one,
-// level- or edge-triggered: duplicate it for a loop that closes what it wraps; never read or change it.
+// threads. `*out` is an epoll(7) descriptor owned by the subscription, readable while there is work, and when the
+// stream has ended, for a loop that accepts one, level- or edge-triggered: duplicate it for a loop that closes what
+// it wraps; never read or change it.
 //
-// Until the subscription is closed or freed, nothing happens to the processes of the service but in takes: no output
-// is read, no exit is seen, no timeout ends anything. So whenever the descriptor is readable, take until TIMED_OUT or
-// CLOSED, and soon. Those takes only look: another timeout than 0 is INVALID_ARGUMENT. Other waits of the service
-// end when a take has brought what they wait for.
+// Until the subscription is closed or freed, or a take says CLOSED, nothing happens to the processes of the service
+// but in takes: no output is read, no exit is seen, no timeout ends anything. So whenever the descriptor is readable,
+// take until TIMED_OUT or CLOSED, and soon. Those takes only look: another timeout than 0 is INVALID_ARGUMENT. Other
+// waits of the service end when a take has brought what they wait for.
 //
 // Thread-safe. Errors: INVALID_ARGUMENT (also for a listener, and after coreproc_subscription_fd), BUSY while another
-// subscription drives or a thread waits for something of the service, CLOSED.
+// subscription drives or a thread waits for something of the service (an earlier listener's does, for as long as it
+// lives): then coreproc_subscription_fd is left; CLOSED, SYSTEM (epoll_create1(2)).
 coreproc_result coreproc_subscription_drive(struct coreproc_subscription *subscription,
                                             int32_t *out,
                                             struct coreproc_error **err);

@@ -312,3 +312,54 @@ fn a_taker_that_keeps_a_batch_leaves_the_others_to_the_loop() {
         });
     }
 }
+
+#[test]
+fn a_loop_learns_of_a_close_by_another_thread() {
+    for round in 0..count("rounds", 3_000) {
+        let service = service();
+        let host = Loop::new(&service, SubscriptionOptions::default());
+        let asleep = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !asleep.load(Ordering::SeqCst) {
+                    thread::yield_now();
+                }
+                host.subscription.close().expect("close");
+            });
+            asleep.store(true, Ordering::SeqCst);
+            assert!(host.poll.wait(Duration::from_secs(5)), "round {round}");
+            assert_eq!(kind_of(host.subscription.take(0, LOOK)), ErrorKind::Closed);
+        });
+    }
+}
+
+#[test]
+fn after_the_end_of_its_events_the_library_goes_on_with_those_of_others() {
+    let service = service();
+    let process = sh("sleep 0.3; exit 6").spawn(&service).expect("spawn");
+    let mut host = Loop::new(&service, SubscriptionOptions::default());
+    service.close(CloseMode::Leave).expect("close");
+    while host.take_all() {
+        assert!(host.poll.wait(GUARD));
+    }
+    assert_eq!(finish(&process).code(), 6);
+}
+
+hosted! {
+    fn a_forked_child_that_drops_it_leaves_the_loop_to_the_parent() {
+        let service = service();
+        let host = Loop::new(&service, SubscriptionOptions::default());
+        let talk = Talk::new();
+        let held = std::cell::Cell::new(Some(host));
+        assert_eq!(os::in_fork(|| { drop(held.take()); 0 }), 0);
+        let mut host = held.take().expect("the parent's");
+        let process = talk.tool("await GATE exit 3").spawn(&service).expect("spawn");
+        host.take_all();
+        talk.gate.open(1);
+        os::await_zombie(process.pid());
+        // Long enough for a supervisor that has been switched on to see it.
+        thread::sleep(Duration::from_millis(200));
+        assert_eq!(process.info().expect("info").state, State::Running);
+        host.until_closed(1);
+    }
+}

@@ -223,3 +223,32 @@ fn clients_work_inside_a_runtime_of_the_host() {
         drop(server);
     });
 }
+
+hosted! {
+    /// A runtime interrupts its threads with signals, as Go's does.
+    fn a_signal_while_the_answer_is_awaited_does_not_lose_it() {
+        extern "C" fn nothing(_: i32) {}
+        let mut action = os::swap_action(libc::SIGUSR1, None);
+        action.sa_sigaction = nothing as extern "C" fn(i32) as usize;
+        os::swap_action(libc::SIGUSR1, Some(action));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("address").to_string();
+        let asking = os::own_thread();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = listener.accept().expect("accept");
+                let mut question = [0; 1024];
+                assert!(stream.read(&mut question).expect("the question") > 0);
+                for _ in 0..5 {
+                    // Long enough for the client to wait.
+                    thread::sleep(SHORT);
+                    os::kill_thread(asking, libc::SIGUSR1);
+                }
+                thread::sleep(SHORT);
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").expect("answer");
+            });
+            let probe = probe_health(&address, Duration::from_secs(20));
+            assert!(probe.ok, "{probe:?}");
+        });
+    }
+}

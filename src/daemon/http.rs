@@ -269,7 +269,10 @@ impl Socket {
             if is_over(self.deadline) {
                 return Err(Failure::Cut);
             }
-            if socket::wait(&self.fd, self.reads.take(), self.writes.take(), left(self.deadline)) {
+            // A wait may be interrupted, or be shorter than asked: what the future waits for stays until it is polled.
+            if socket::wait(&self.fd, self.reads.get(), self.writes.get(), left(self.deadline)) {
+                self.reads.set(false);
+                self.writes.set(false);
                 woken.0.store(true, Ordering::Relaxed);
             }
         }

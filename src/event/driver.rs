@@ -17,6 +17,7 @@ use crossbeam::queue::ArrayQueue;
 use super::wait::lock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::buffer::ReadBuffer;
+use crate::sys::fork;
 use crate::sys::poller::{Events, Poller};
 
 /// The token of the poller's waker; all others belong to the host.
@@ -171,6 +172,10 @@ impl<'a, H: Deref<Target = dyn Host + 'a>> Seat<'a, H> {
 
 impl<'a, H: Deref<Target = dyn Host + 'a>> Drop for Seat<'a, H> {
     fn drop(&mut self) {
+        if fork::happened() {
+            // Descriptors are shared with the parent, whose loop this would disturb.
+            return;
+        }
         let driver = self.host.driver();
         // In this order: whoever sits down next switches it off again.
         driver.poller.switch_supervisor(true);

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
+use crate::sys::poller::Window;
 
 /// Whose events a subscription gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -326,8 +327,18 @@ impl Core {
         }
     }
 
-    /// A take of who drives: turns the loop until there is a batch, or nothing more to handle.
+    /// A take of who drives; the one that finds the end gives the seat back, for there may be processes that this
+    /// subscription has never seen.
     fn take_driving(self: &Arc<Self>, seat: &DrivingSeat, deadline: Deadline) -> Result<Option<Next>> {
+        let next = self.turn_for_next(seat, deadline)?;
+        if matches!(next, Some(Next::Ended)) {
+            *lock(seat) = None;
+        }
+        Ok(next)
+    }
+
+    /// Turns the loop until there is a batch, or nothing more to handle.
+    fn turn_for_next(self: &Arc<Self>, seat: &DrivingSeat, deadline: Deadline) -> Result<Option<Next>> {
         if !deadline.only_looks() {
             return Err(Error::invalid(TAKE, "timeout: must be 0 where the subscription drives the service"));
         }
@@ -341,7 +352,7 @@ impl Core {
                 }
                 // Not armed: what the turn itself brings needs no ring.
                 if let Some(next) = self.next(state) {
-                    if turned.woken && (matches!(next, Next::Ended) || !state.ready.is_empty()) {
+                    if turned.woken && !state.ready.is_empty() {
                         // For the host's loop, where this is a taker beside it.
                         state.watch.ring(self.host.driver());
                     }
@@ -552,18 +563,19 @@ impl Subscription {
     }
 
     /// Has the host's own event loop do the service's work, in [`take`](Subscription::take), without a hand-off
-    /// between threads: the descriptor is the poller of the service, for an event loop that takes an epoll
-    /// descriptor, level- or edge-triggered. It is owned by the service.
+    /// between threads: the descriptor, an epoll's, is readable while there is work, and when the stream has ended,
+    /// for an event loop that accepts one, level- or edge-triggered. It is owned by the subscription.
     ///
-    /// Until the subscription is closed, nothing happens to the processes of the service but in takes: no output
-    /// is read, no exit is seen, no timeout ends anything. So whenever the descriptor is readable, take until
-    /// [`ErrorKind::TimedOut`] or [`ErrorKind::Closed`], and soon. Those takes only look; another timeout is
-    /// [`ErrorKind::InvalidArgument`]. Other waits of the service go on, and end when a take has brought what they
-    /// wait for.
+    /// Until the subscription is closed, or a take says [`ErrorKind::Closed`], nothing happens to the processes of the
+    /// service but in takes: no output is read, no exit is seen, no timeout ends anything. So whenever the descriptor
+    /// is readable, take until [`ErrorKind::TimedOut`] or [`ErrorKind::Closed`], and soon. Those takes only look;
+    /// another timeout is [`ErrorKind::InvalidArgument`]. Other waits of the service go on, and end when a take has
+    /// brought what they wait for.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] while another subscription drives, or another thread waits for something of the service;
-    /// [`ErrorKind::Closed`].
+    /// [`ErrorKind::Busy`] while another subscription drives, or another thread waits for something of the service
+    /// (that of an earlier callback does, for as long as it lives): then [`Subscription::fd`] is left;
+    /// [`ErrorKind::Closed`]; [`ErrorKind::System`].
     pub fn drive(&self) -> Result<RawFd> {
         const OPERATION: &str = "subscription drive";
         fork::check(OPERATION)?;
@@ -576,16 +588,18 @@ impl Subscription {
         if state.watch.has_pipe() {
             return Err(Error::invalid(OPERATION, "subscription: gave the descriptor of a pipe to be watched"));
         }
-        if core.seat.get().is_none() {
-            let seat = Seat::take(Arc::clone(&core.host)).ok_or_else(|| {
-                Error::new(ErrorKind::Busy, OPERATION, "another subscription drives the service, or a thread waits")
-            })?;
-            // The lock of the state keeps others from coming first.
-            let _ = core.seat.set(Mutex::new(Some(seat)));
-            let ready = !state.ready.is_empty() || state.is_over();
-            state.watch.poller(ready, core.host.driver());
+        if let Some(fd) = state.watch.window() {
+            return Ok(fd);
         }
-        Ok(core.host.driver().poller.fd().as_raw_fd())
+        let window =
+            Window::on(&core.host.driver().poller).map_err(|errno| Error::system(OPERATION, "epoll", errno))?;
+        let seat = Seat::take(Arc::clone(&core.host)).ok_or_else(|| {
+            Error::new(ErrorKind::Busy, OPERATION, "another subscription drives the service, or a thread waits")
+        })?;
+        // The lock of the state keeps others from coming first.
+        let _ = core.seat.set(Mutex::new(Some(seat)));
+        let (ready, over) = (!state.ready.is_empty(), state.is_over());
+        Ok(state.watch.poller(window, ready, over, core.host.driver()))
     }
 
     /// Ends the subscription: discards what waits, lifts its backpressure, and wakes every taker. Idempotent.

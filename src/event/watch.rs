@@ -1,10 +1,11 @@
-//! What a host's event loop watches for a subscription: nothing, a pipe of the subscription's own, or the poller of
-//! the service, where the host turns the loop itself.
+//! What a host's event loop watches for a subscription: nothing, a pipe of the subscription's own, or a window on the
+//! poller of the service, where the host turns the loop itself.
 
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::driver::Driver;
 use crate::sys::pipe::Bell;
+use crate::sys::poller::Window;
 
 #[derive(Default)]
 pub(super) struct Watch {
@@ -18,7 +19,7 @@ enum What {
     #[default]
     Nothing,
     Bell(Bell),
-    Poller,
+    Window(Window),
 }
 
 impl Watch {
@@ -43,11 +44,24 @@ impl Watch {
         matches!(self.what, What::Bell(_))
     }
 
-    /// From now on the poller is watched; `ready` as for the pipe.
-    pub(super) fn poller(&mut self, ready: bool, driver: &Driver) {
-        *self = Watch { what: What::Poller, rung: false };
+    /// From now on the poller is watched, through `window`; `ready` and `over` as for the pipe.
+    pub(super) fn poller(&mut self, window: Window, ready: bool, over: bool, driver: &Driver) -> RawFd {
+        let fd = window.fd().as_raw_fd();
+        *self = Watch { what: What::Window(window), rung: false };
         if ready {
             self.ring(driver);
+        }
+        if over {
+            self.end(driver);
+        }
+        fd
+    }
+
+    /// The window, once there is one.
+    pub(super) fn window(&self) -> Option<RawFd> {
+        match &self.what {
+            What::Window(window) => Some(window.fd().as_raw_fd()),
+            _ => None,
         }
     }
 
@@ -59,7 +73,7 @@ impl Watch {
         match &self.what {
             What::Nothing => self.rung = false,
             What::Bell(bell) => bell.ring(),
-            What::Poller => driver.poller.wake(),
+            What::Window(_) => driver.poller.wake(),
         }
     }
 
@@ -82,7 +96,7 @@ impl Watch {
         match &mut self.what {
             What::Nothing => {}
             What::Bell(bell) => bell.end(),
-            What::Poller => self.ring(driver),
+            What::Window(window) => window.end(&driver.poller),
         }
     }
 }

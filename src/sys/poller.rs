@@ -119,14 +119,44 @@ impl Poller {
         self.wait(events, 0);
     }
 
-    /// What a host's event loop may watch in place of a [`Poller::wait`] that waits.
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
-    }
-
     /// Waits up to `timeout_ms` (-1: for ever).
     pub(crate) fn wait(&self, events: &mut Events, timeout_ms: i32) {
         wait(&self.epoll, events, timeout_ms);
+    }
+}
+
+/// What a host's event loop watches in place of a [`Poller::wait`] that waits: readable while that would bring
+/// something, and for ever after [`Window::end`]. An epoll of its own around the poller's: an end reported by the
+/// poller itself could be taken by the supervisor before the host's loop has seen it.
+pub(crate) struct Window {
+    epoll: OwnedFd,
+    end: OwnedFd,
+}
+
+impl Window {
+    pub(crate) fn on(poller: &Poller) -> std::result::Result<Window, i32> {
+        // SAFETY: no pointers; new descriptors.
+        let window = unsafe {
+            Window {
+                epoll: checked(libc::epoll_create1(libc::EPOLL_CLOEXEC))?,
+                end: checked(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?,
+            }
+        };
+        let readable = libc::EPOLLIN as u32;
+        control(&window.epoll, libc::EPOLL_CTL_ADD, &poller.epoll, 0, readable)?;
+        control(&window.epoll, libc::EPOLL_CTL_ADD, &window.end, 1, readable)?;
+        Ok(window)
+    }
+
+    /// What comes to the poller from now on is not for the host.
+    pub(crate) fn end(&self, poller: &Poller) {
+        raise(&self.end);
+        // It is watched, or was ended before.
+        let _ = control(&self.epoll, libc::EPOLL_CTL_DEL, &poller.epoll, 0, 0);
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 }
 
