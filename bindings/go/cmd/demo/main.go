@@ -79,10 +79,11 @@ func run(ctx context.Context, args []string, stdout *os.File) (err error) {
 		out.handle(message)
 		return core.Result{OK: true}
 	})
-	if err := process.Init(c); err != nil {
-		return err
+	registered := process.Register(c)
+	if !registered.OK {
+		return registered.Value.(error)
 	}
-	service := process.Default()
+	service := registered.Value.(*process.Service)
 	// Leaves no process behind, however this ends.
 	defer func() { err = errors.Join(err, service.OnShutdown(context.Background())) }()
 
