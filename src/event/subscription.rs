@@ -330,18 +330,23 @@ impl Core {
     /// A take of who drives; the one that finds the end gives the seat back, for there may be processes that this
     /// subscription has never seen.
     fn take_driving(self: &Arc<Self>, seat: &DrivingSeat, deadline: Deadline) -> Result<Option<Next>> {
-        let next = self.turn_for_next(seat, deadline)?;
-        if matches!(next, Some(Next::Ended)) {
-            *lock(seat) = None;
-        }
-        Ok(next)
-    }
-
-    /// Turns the loop until there is a batch, or nothing more to handle.
-    fn turn_for_next(self: &Arc<Self>, seat: &DrivingSeat, deadline: Deadline) -> Result<Option<Next>> {
         if !deadline.only_looks() {
             return Err(Error::invalid(TAKE, "timeout: must be 0 where the subscription drives the service"));
         }
+        lock(&self.state).watch.enter();
+        let next = self.turn_for_next(seat);
+        let mut guard = lock(&self.state);
+        let State { watch, ready, .. } = &mut *guard;
+        watch.leave(!ready.is_empty(), self.host.driver());
+        drop(guard);
+        if matches!(next, Ok(Some(Next::Ended))) {
+            *lock(seat) = None;
+        }
+        next
+    }
+
+    /// Turns the loop until there is a batch, or nothing more to handle.
+    fn turn_for_next(self: &Arc<Self>, seat: &DrivingSeat) -> Result<Option<Next>> {
         let mut turned = Turned::default();
         for _ in 0..TURNS {
             {
@@ -350,12 +355,7 @@ impl Core {
                 if turned.woken {
                     state.watch.taken();
                 }
-                // Not armed: what the turn itself brings needs no ring.
                 if let Some(next) = self.next(state) {
-                    if turned.woken && !state.ready.is_empty() {
-                        // For the host's loop, where this is a taker beside it.
-                        state.watch.ring(self.host.driver());
-                    }
                     return Ok(Some(next));
                 }
             }

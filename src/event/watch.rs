@@ -12,6 +12,8 @@ pub(super) struct Watch {
     what: What,
     /// The loop has been told, and has not looked since.
     rung: bool,
+    /// Takers who will look once more, so that nobody needs to be told meanwhile.
+    looking: usize,
 }
 
 #[derive(Default)]
@@ -36,7 +38,7 @@ impl Watch {
             bell.end();
         }
         let fd = bell.reader().as_raw_fd();
-        *self = Watch { what: What::Bell(bell), rung: ready };
+        *self = Watch { what: What::Bell(bell), rung: ready, looking: 0 };
         Ok(fd)
     }
 
@@ -47,7 +49,7 @@ impl Watch {
     /// From now on the poller is watched, through `window`; `ready` and `over` as for the pipe.
     pub(super) fn poller(&mut self, window: Window, ready: bool, over: bool, driver: &Driver) -> RawFd {
         let fd = window.fd().as_raw_fd();
-        *self = Watch { what: What::Window(window), rung: false };
+        *self = Watch { what: What::Window(window), rung: false, looking: 0 };
         if ready {
             self.ring(driver);
         }
@@ -67,13 +69,26 @@ impl Watch {
 
     /// Something is to be looked at.
     pub(super) fn ring(&mut self, driver: &Driver) {
-        if std::mem::replace(&mut self.rung, true) {
+        if self.looking > 0 || std::mem::replace(&mut self.rung, true) {
             return;
         }
         match &self.what {
             What::Nothing => self.rung = false,
             What::Bell(bell) => bell.ring(),
             What::Window(_) => driver.poller.wake(),
+        }
+    }
+
+    /// A taker turns the loop, and will look at what that brings: [`Watch::leave`] follows.
+    pub(super) fn enter(&mut self) {
+        self.looking += 1;
+    }
+
+    /// It has looked; `ready` says whether it leaves something to others, such as the host's loop beside it.
+    pub(super) fn leave(&mut self, ready: bool, driver: &Driver) {
+        self.looking -= 1;
+        if ready {
+            self.ring(driver);
         }
     }
 
