@@ -162,7 +162,7 @@ func TestEvents_of_a_start_that_failed_hold_nothing(t *testing.T) {
 		engine := service.engine.Load()
 		for _, underWay := range []bool{false, true} {
 			if underWay {
-				engine.hub.begin()
+				engine.hub.Begin()
 			}
 			command, err := capi.NewCommand("/bin/echo")
 			require.NoError(t, err)
@@ -173,7 +173,7 @@ func TestEvents_of_a_start_that_failed_hold_nothing(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, wait(t, process))
 			if underWay {
-				engine.hub.giveUp()
+				engine.hub.End()
 			}
 			unknown.Close()
 			command.Close()

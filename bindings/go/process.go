@@ -236,13 +236,14 @@ func (p *ManagedProcess) failed(cause error) {
 	})
 }
 
-// lost makes it a process of which nothing will be heard any more.
-func (p *ManagedProcess) lost(cause error) {
+// lose makes it a process of which nothing will be heard any more, and says so.
+func (p *ManagedProcess) lose(cause error) {
 	p.end(func(info *Info) error {
 		p.gone = true
 		info.Status, info.ExitCode, info.Duration = StatusFailed, -1, time.Since(info.StartedAt)
 		return ServiceError("process was lost", cause)
 	})
+	p.announceEnd()
 }
 
 // closed makes it a process that has ended, its output read.

@@ -169,16 +169,16 @@ func optionsOf(spec RunSpec) RunOptions {
 }
 
 func (p *pipeline) run(ctx context.Context, engine *engine, live *liveRun, mode capi.RunMode) (*RunAllResult, error) {
-	engine.hub.begin()
+	engine.hub.Begin()
 	run, err := engine.runs.start(func() (*capi.Run, error) { return p.Start(engine.service, mode) })
 	if err != nil {
-		engine.hub.giveUp()
+		engine.hub.End()
 		return nil, err
 	}
 	defer run.Close()
 	defer engine.runs.remove(run)
-	engine.hub.join(run.ID(), live)
-	defer engine.hub.leave(run.ID())
+	engine.hub.know(run.ID(), live)
+	defer engine.hub.Remove(run.ID())
 	forget := context.AfterFunc(ctx, func() { _ = run.Cancel() })
 	defer forget()
 	if err := run.Wait(); err != nil {

@@ -242,9 +242,9 @@ func (s *Service) start(ctx context.Context, options RunOptions, stdin capi.Stdi
 		scope = capi.ScopeGroup
 	}
 	process := newProcess(s.lastID.Add(1), options, scope, s.listeners())
-	engine.hub.begin()
+	engine.hub.Begin()
 	if err := process.spawn(ctx, engine.service, options, stdin); err != nil {
-		engine.hub.giveUp()
+		engine.hub.End()
 		process.failed(err)
 		s.add(process)
 		process.announceEnd()
@@ -252,7 +252,7 @@ func (s *Service) start(ctx context.Context, options RunOptions, stdin capi.Stdi
 	}
 	s.add(process)
 	// Also when a handler panics.
-	defer engine.hub.know(process)
+	defer engine.hub.know(process.handle.ID(), process)
 	if s.shutdowns.Load() != shutdowns {
 		_ = process.kill(capi.ScopeGroup)
 	}

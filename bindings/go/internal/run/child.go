@@ -57,9 +57,9 @@ func (c *Child) start(spec *Spec) error {
 	if err := command.Subscribe(feed.events); err != nil {
 		return err
 	}
-	feed.begin()
+	feed.Begin()
 	if c.core, err = command.Spawn(service); err != nil {
-		feed.giveUp()
+		feed.End()
 		return err
 	}
 	if c.ctx.Done() != nil {

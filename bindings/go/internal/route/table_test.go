@@ -1,0 +1,90 @@
+package route
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"dappco.re/go/core/process/internal/capi"
+)
+
+// newBatch gives the events of a process that has ended.
+func newBatch(t *testing.T) *capi.Batch {
+	t.Helper()
+	service, err := capi.NewService(capi.ServiceOptions{})
+	require.NoError(t, err)
+	t.Cleanup(service.Close)
+	events, err := service.Subscribe(capi.SubscriptionOptions{EndsOnly: true, Delivery: capi.DeliveryNone})
+	require.NoError(t, err)
+	t.Cleanup(events.Close)
+	command, err := capi.NewCommand("/bin/true")
+	require.NoError(t, err)
+	defer command.Close()
+	process, err := command.Spawn(service)
+	require.NoError(t, err)
+	t.Cleanup(process.Close)
+	batch, err := events.Next()
+	require.NoError(t, err)
+	t.Cleanup(batch.Close)
+	require.Positive(t, batch.Left())
+	return batch
+}
+
+func TestTable_keeps_a_batch_while_a_start_is_under_way(t *testing.T) {
+	table := NewTable[string]()
+	batch := newBatch(t)
+	table.Begin()
+	table.Begin()
+	assert.Empty(t, table.Route(batch))
+
+	// The start that ends is another's.
+	table.End()
+	assert.Positive(t, batch.Left())
+
+	early, err := table.Add(batch.ProcessID(), "receiver")
+	table.End()
+	assert.NoError(t, err)
+	assert.Equal(t, []*capi.Batch{batch}, early)
+	assert.Positive(t, batch.Left())
+	assert.Equal(t, "receiver", table.Route(batch))
+}
+
+func TestTable_closes_a_batch_that_nobody_can_receive(t *testing.T) {
+	failed, unknown, lost := newBatch(t), newBatch(t), newBatch(t)
+	table := NewTable[string]()
+	table.Begin()
+	assert.Empty(t, table.Route(failed))
+	table.End()
+	assert.Zero(t, failed.Left())
+
+	assert.Empty(t, table.Route(unknown))
+	assert.Zero(t, unknown.Left())
+
+	table.Begin()
+	assert.Empty(t, table.Route(lost))
+	table.Break(errors.New("no more"))
+	assert.Zero(t, lost.Left())
+}
+
+func TestTable_lets_one_end_alone_come_to_pass(t *testing.T) {
+	table := NewTable[string]()
+	for id, receiver := range map[uint64]string{1: "ended", 2: "left"} {
+		_, err := table.Add(id, receiver)
+		require.NoError(t, err)
+	}
+	assert.True(t, table.Remove(1))
+	assert.False(t, table.Remove(1))
+
+	cause := errors.New("no more")
+	assert.NoError(t, table.Broken())
+	assert.Equal(t, []string{"left"}, table.Break(cause))
+	assert.False(t, table.Remove(2))
+	assert.Equal(t, cause, table.Broken())
+
+	// Whoever comes late is told.
+	_, err := table.Add(3, "late")
+	assert.Equal(t, cause, err)
+	assert.Empty(t, table.Break(cause))
+}
