@@ -148,9 +148,9 @@ func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 				process.announceStart()
 			}
 		case capi.EventStdout:
-			process.broadcast(ActionProcessOutput{ID: process.info.ID, Line: line(event), Stream: StreamStdout})
+			process.broadcast(ActionProcessOutput{ID: process.facts.id, Line: line(event), Stream: StreamStdout})
 		case capi.EventStderr:
-			process.broadcast(ActionProcessOutput{ID: process.info.ID, Line: line(event), Stream: StreamStderr})
+			process.broadcast(ActionProcessOutput{ID: process.facts.id, Line: line(event), Stream: StreamStderr})
 		case capi.EventClosed:
 			if h.Remove(event.ProcessID) {
 				process.closed(event)

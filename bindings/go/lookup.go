@@ -46,7 +46,7 @@ func (s *Service) list(wanted func(*Process) bool) []*Process {
 	}
 	s.mu.RUnlock()
 	slices.SortFunc(found, func(a, b *Process) int {
-		return cmp.Or(a.info.StartedAt.Compare(b.info.StartedAt), cmp.Compare(a.number, b.number))
+		return cmp.Or(a.facts.startedAt.Compare(b.facts.startedAt), cmp.Compare(a.number, b.number))
 	})
 	return found
 }
@@ -107,7 +107,7 @@ func (s *Service) withPID(pid int) (*Process, error) {
 		return nil, fmt.Errorf("pid must be above 0: %d", pid)
 	}
 	for _, process := range s.Running() {
-		if process.info.PID == pid {
+		if int(process.pid) == pid {
 			return process, nil
 		}
 	}

@@ -41,12 +41,12 @@ func TestList_is_in_the_order_of_starts_then_of_ids(t *testing.T) {
 	}
 	assert.Equal(t, want, service.List())
 
-	same := want[0].info.StartedAt
+	same := want[0].facts.startedAt
 	for _, process := range want {
-		process.info.StartedAt = same
+		process.facts.startedAt = same
 	}
 	assert.Equal(t, want, service.List(), "proc-2 comes before proc-10")
-	want[11].info.StartedAt = same.Add(-time.Second)
+	want[11].facts.startedAt = same.Add(-time.Second)
 	assert.Same(t, want[11], service.List()[0])
 }
 

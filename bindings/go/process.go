@@ -41,21 +41,50 @@ type ManagedProcess struct {
 	ExitCode  int // -1 if a signal ended it, it was not started, or the kernel would not tell
 	Duration  time.Duration
 
-	handle      *capi.Process // nil: could not be started
-	scope       capi.Scope    // whom Kill, Shutdown and Signal reach
-	core        *core.Core    // nil: nobody listens
-	number      uint64        // that of the ID
-	unannounced bool          // its start is broadcast with its events
-	done        chan struct{}
-	forget      func() bool // stops watching the context; nil: there is nothing to watch
+	handle *capi.Process // nil: could not be started
+	core   *core.Core    // nil: nobody listens
+	number uint64        // that of the ID; 0: no service made it
+	forget func() bool   // stops watching the context; nil: there is nothing to watch
+
+	pid         int32
+	scope       capi.Scope // whom Kill, Shutdown and Signal reach
+	unannounced bool       // its start is broadcast with its events
 
 	turn  sync.Mutex // held while its events are handled
 	input sync.Mutex // held while it is sent input
 
-	mu   sync.Mutex
-	info Info
-	err  error
-	gone bool // no event of it will come, and it may run on
+	mu    sync.Mutex
+	facts facts
+	done  chan struct{} // made for who asks first
+	err   error
+}
+
+// facts are what the service keeps of a process for itself. A service may have many that do nothing, so it is small.
+type facts struct {
+	id        string
+	command   string
+	args      []string
+	dir       string
+	startedAt time.Time
+	duration  time.Duration
+	exitCode  int32
+	phase     phase
+	gone      bool // no event of it will come, and it may run on
+}
+
+// phase is a Status in a byte.
+type phase uint8
+
+const (
+	pending phase = iota
+	running
+	exited
+	failed
+	killed
+)
+
+func (p phase) status() Status {
+	return [...]Status{StatusPending, StatusRunning, StatusExited, StatusFailed, StatusKilled}[p]
 }
 
 // Info is a snapshot of a process.
@@ -86,14 +115,8 @@ func newProcess(number uint64, options RunOptions, scope capi.Scope, listeners *
 		scope:     scope,
 		core:      listeners,
 		number:    number,
-		done:      make(chan struct{}),
-		info: Info{
-			ID:        id,
-			Command:   options.Command,
-			Args:      slices.Clone(options.Args),
-			Dir:       options.Dir,
-			StartedAt: now,
-			Status:    StatusPending,
+		facts: facts{
+			id: id, command: options.Command, args: slices.Clone(options.Args), dir: options.Dir, startedAt: now,
 		},
 	}
 }
@@ -101,15 +124,19 @@ func newProcess(number uint64, options RunOptions, scope capi.Scope, listeners *
 // Info tells how the process is doing. Duration runs until the process has ended, which may be a moment before
 // all its output was read.
 func (p *ManagedProcess) Info() Info {
-	if p.done == nil {
+	if p.number == 0 {
 		return p.fields()
 	}
 	p.mu.Lock()
-	info := p.info
+	facts := p.facts
 	p.mu.Unlock()
-	info.Args = slices.Clone(info.Args)
+	info := Info{
+		ID: facts.id, Command: facts.command, Args: slices.Clone(facts.args), Dir: facts.dir, StartedAt: facts.startedAt,
+		Running: facts.phase == running, Status: facts.phase.status(), ExitCode: int(facts.exitCode), Duration: facts.duration,
+		PID: int(p.pid),
+	}
 	if info.Running {
-		info.Duration = p.soFar(info.StartedAt)
+		info.Duration = p.soFar(facts.startedAt)
 	}
 	return info
 }
@@ -138,20 +165,25 @@ func lifetime(info capi.Info) time.Duration {
 func (p *ManagedProcess) IsRunning() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.info.Running
+	return p.facts.phase == running
 }
 
 // mayLive says whether there may be somebody to kill.
 func (p *ManagedProcess) mayLive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.info.Running || p.gone
+	return p.facts.phase == running || p.facts.gone
 }
 
 // Done is closed when the process has ended and its output was read and broadcast.
 func (p *ManagedProcess) Done() <-chan struct{} {
-	if p.done == nil {
+	if p.number == 0 {
 		return ended
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done == nil {
+		p.done = make(chan struct{})
 	}
 	return p.done
 }
@@ -166,10 +198,10 @@ var ended = func() chan struct{} {
 // Wait waits until Done is closed. It returns nil if the process exited with code 0, else an error: an
 // [*ExitError], or what Start returned of a process that could not be started.
 func (p *ManagedProcess) Wait() error {
-	if p.done == nil {
+	if p.number == 0 {
 		return ErrProcessNotRunning
 	}
-	<-p.done
+	<-p.Done()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.err
@@ -215,10 +247,9 @@ func (p *ManagedProcess) BytesRead() (stdout, stderr uint64) {
 // started makes it a process that runs.
 func (p *ManagedProcess) started(handle *capi.Process) {
 	p.handle = handle
+	p.pid = int32(handle.PID())
 	p.Status = StatusRunning
-	p.info.Status = StatusRunning
-	p.info.Running = true
-	p.info.PID = handle.PID()
+	p.facts.phase = running
 }
 
 // killWhenDone kills the process when the context is done.
@@ -230,17 +261,16 @@ func (p *ManagedProcess) killWhenDone(ctx context.Context) {
 
 // failed makes it a process that could not be started.
 func (p *ManagedProcess) failed(cause error) {
-	p.end(func(info *Info) error {
-		info.Status, info.ExitCode = StatusFailed, -1
+	p.end(func(facts *facts) error {
+		facts.phase, facts.exitCode = failed, -1
 		return &startError{cause}
 	})
 }
 
 // lose makes it a process of which nothing will be heard any more, and says so.
 func (p *ManagedProcess) lose(cause error) {
-	p.end(func(info *Info) error {
-		p.gone = true
-		info.Status, info.ExitCode, info.Duration = StatusFailed, -1, time.Since(info.StartedAt)
+	p.end(func(facts *facts) error {
+		facts.phase, facts.exitCode, facts.duration, facts.gone = failed, -1, time.Since(facts.startedAt), true
 		return ServiceError("process was lost", cause)
 	})
 	p.announceEnd()
@@ -249,14 +279,14 @@ func (p *ManagedProcess) lose(cause error) {
 // closed makes it a process that has ended, its output read.
 func (p *ManagedProcess) closed(event *capi.Event) {
 	core, err := p.handle.Info()
-	p.end(func(info *Info) error {
-		info.Status, info.ExitCode = StatusExited, event.ExitCode
+	p.end(func(facts *facts) error {
+		facts.phase, facts.exitCode = exited, int32(event.ExitCode)
 		if event.Signal != 0 {
-			info.Status = StatusKilled
+			facts.phase = killed
 		}
-		info.Duration = time.Since(info.StartedAt)
+		facts.duration = time.Since(facts.startedAt)
 		if err == nil {
-			info.Duration = lifetime(core)
+			facts.duration = lifetime(core)
 		}
 		if event.ExitCode == 0 && event.Signal == 0 {
 			return nil
@@ -266,16 +296,19 @@ func (p *ManagedProcess) closed(event *capi.Event) {
 }
 
 // end writes the final state, also to the fields, and closes Done.
-func (p *ManagedProcess) end(write func(*Info) error) {
+func (p *ManagedProcess) end(write func(*facts) error) {
 	if p.forget != nil {
 		p.forget()
 	}
 	p.mu.Lock()
-	p.info.Running = false
-	p.err = write(&p.info)
+	defer p.mu.Unlock()
+	p.err = write(&p.facts)
 	// Done has not been closed, so nobody may look at these yet.
-	p.Status, p.ExitCode, p.Duration = p.info.Status, p.info.ExitCode, p.info.Duration
-	p.mu.Unlock()
+	p.Status, p.ExitCode, p.Duration = p.facts.phase.status(), int(p.facts.exitCode), p.facts.duration
+	if p.done == nil {
+		p.done = ended
+		return
+	}
 	close(p.done)
 }
 
@@ -292,7 +325,7 @@ func (p *ManagedProcess) announceStart() {
 		return
 	}
 	p.broadcast(ActionProcessStarted{
-		ID: p.info.ID, Command: p.info.Command, Args: slices.Clone(p.info.Args), Dir: p.info.Dir, PID: p.info.PID,
+		ID: p.facts.id, Command: p.facts.command, Args: slices.Clone(p.facts.args), Dir: p.facts.dir, PID: int(p.pid),
 	})
 }
 
@@ -303,9 +336,11 @@ func (p *ManagedProcess) announceEnd() {
 	}
 	err := p.Wait()
 	// Deferred, because the handler of Killed may end its goroutine.
-	defer p.broadcast(ActionProcessExited{ID: p.info.ID, ExitCode: p.info.ExitCode, Duration: p.info.Duration, Error: err})
+	defer p.broadcast(ActionProcessExited{
+		ID: p.facts.id, ExitCode: int(p.facts.exitCode), Duration: p.facts.duration, Error: err,
+	})
 	var exit *ExitError
 	if errors.As(err, &exit) && exit.signal != 0 {
-		p.broadcast(ActionProcessKilled{ID: p.info.ID, Signal: signalName(exit.signal)})
+		p.broadcast(ActionProcessKilled{ID: p.facts.id, Signal: signalName(exit.signal)})
 	}
 }

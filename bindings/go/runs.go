@@ -72,7 +72,7 @@ func (r *liveRun) adopt(batch *capi.Batch) *ManagedProcess {
 	}
 	process := r.newProcess(batch.Spec())
 	process.StartedAt = batch.Started()
-	process.info.StartedAt = process.StartedAt
+	process.facts.startedAt = process.StartedAt
 	process.unannounced = true
 	process.started(handle)
 	r.service.add(process)
@@ -121,7 +121,7 @@ func (r *liveRun) wait(spec int) error {
 	if process == nil {
 		return lost
 	}
-	<-process.done
+	<-process.Done()
 	return nil
 }
 

@@ -187,7 +187,7 @@ func (s *Service) OnShutdown(ctx context.Context) error {
 	defer cancel()
 	for _, process := range running {
 		select {
-		case <-process.done:
+		case <-process.Done():
 		case <-settle.Done():
 		}
 	}
@@ -273,5 +273,5 @@ func (s *Service) add(process *ManagedProcess) {
 	if s.processes == nil {
 		s.processes = make(map[string]*ManagedProcess)
 	}
-	s.processes[process.info.ID] = process
+	s.processes[process.facts.id] = process
 }

@@ -97,6 +97,13 @@ pub(crate) trait Source: Any + Send + Sync {
     fn resume(&self);
 }
 
+/// Whose events are pushed.
+pub(crate) struct Sender {
+    pub(crate) id: u64,
+    pub(crate) origin: Origin,
+    pub(crate) source: Arc<dyn Source>,
+}
+
 /// A run: its events are too few to be held back.
 struct Unpaused;
 
@@ -124,7 +131,8 @@ pub(crate) struct Core {
 
 #[derive(Default)]
 struct State {
-    /// Boxed, because up to half of a map is empty.
+    /// Of those that have had an event: most of many idle processes cost nothing here. Boxed, because up to half of
+    /// a map is empty.
     boxes: HashMap<u64, Box<Mailbox>>,
     ready: VecDeque<u64>,
     spare: Vec<Buffer>,
@@ -181,30 +189,33 @@ impl Core {
     }
 
     /// Adds a process; its first event is `started`. False when the subscription is closed.
-    pub(crate) fn attach(&self, id: u64, origin: Origin, source: Arc<dyn Source>, time: Stamp) -> bool {
-        self.add(id, origin, source, RecordKind::Started, time)
-    }
-
-    /// Adds a run; its first event is `started`. False when the subscription is closed.
-    pub(crate) fn attach_run(&self, run_id: u64, time: Stamp) -> bool {
-        let part = RunPart { run_id, spec: None, attempt: 0 };
-        let origin = Origin { pid: 0, part: Some(part) };
-        self.add(run_id, origin, Arc::new(Unpaused), RecordKind::Run(RunRecord::Started, None), time)
-    }
-
-    fn add(&self, id: u64, origin: Origin, source: Arc<dyn Source>, first: RecordKind, time: Stamp) -> bool {
+    pub(crate) fn attach(&self, sender: &Sender, time: Stamp) -> bool {
         let mut state = lock(&self.state);
         if state.closed {
             return false;
         }
-        let mut mailbox = Mailbox::new(origin, source);
-        let of_run = origin.part.is_some() && matches!(first, RecordKind::Started);
-        if of_run || self.lifecycle == Lifecycle::All {
-            mailbox.push_lifecycle(first, time, &[]);
-        }
-        state.boxes.insert(id, Box::new(mailbox));
         state.attached += 1;
-        self.announce(&mut state, id);
+        if sender.origin.part.is_some() || self.lifecycle == Lifecycle::All {
+            state.mailbox(sender).push_lifecycle(RecordKind::Started, time, &[]);
+            self.announce(&mut state, sender.id);
+        }
+        true
+    }
+
+    /// Adds a run; its first event is `started`. False when the subscription is closed.
+    pub(crate) fn attach_run(&self, run_id: u64, time: Stamp) -> bool {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return false;
+        }
+        state.attached += 1;
+        let part = RunPart { run_id, spec: None, attempt: 0 };
+        let origin = Origin { pid: 0, part: Some(part) };
+        let mailbox = state.mailbox(&Sender { id: run_id, origin, source: Arc::new(Unpaused) });
+        if self.lifecycle == Lifecycle::All {
+            mailbox.push_lifecycle(RecordKind::Run(RunRecord::Started, None), time, &[]);
+            self.announce(&mut state, run_id);
+        }
         true
     }
 
@@ -212,53 +223,59 @@ impl Core {
     /// end.
     pub(crate) fn detach(&self, id: u64) -> bool {
         let mut state = lock(&self.state);
+        if state.closed {
+            return true;
+        }
         if state.boxes.get(&id).is_some_and(|mailbox| mailbox.is_seen()) {
             return false;
         }
-        if state.boxes.remove(&id).is_some() {
-            state.attached -= 1;
-            self.end_if_over(&mut state);
-        }
+        state.boxes.remove(&id);
+        state.attached -= 1;
+        self.end_if_over(&mut state);
         true
     }
 
     /// Output of a process. True: its queue is full, stop reading.
-    pub(crate) fn push_output(&self, id: u64, stream: Stream, bytes: &[u8], time: Stamp) -> bool {
+    pub(crate) fn push_output(&self, sender: &Sender, stream: Stream, bytes: &[u8], time: Stamp) -> bool {
         if self.delivery == Delivery::None {
             return false;
         }
         let mut state = lock(&self.state);
-        let Some(mailbox) = state.boxes.get_mut(&id) else { return false };
+        if state.closed {
+            return false;
+        }
+        let mailbox = state.mailbox(sender);
         match self.delivery {
             Delivery::Lines => mailbox.push_lines(stream, bytes, time, self.limits),
             _ => mailbox.push_chunk(stream, bytes, time, self.limits),
         }
         let full = mailbox.is_full();
-        self.announce(&mut state, id);
+        self.announce(&mut state, sender.id);
         full
     }
 
-    pub(crate) fn push_exited(&self, id: u64, ending: Ending, time: Stamp) {
-        if self.lifecycle == Lifecycle::Ends {
+    pub(crate) fn push_exited(&self, sender: &Sender, ending: Ending, time: Stamp) {
+        let mut state = lock(&self.state);
+        if state.closed || self.lifecycle == Lifecycle::Ends {
             return;
         }
-        let mut state = lock(&self.state);
-        if let Some(mailbox) = state.boxes.get_mut(&id) {
-            mailbox.push_lifecycle(RecordKind::Exited(ending), time, &[]);
-            self.announce(&mut state, id);
-        }
+        state.mailbox(sender).push_lifecycle(RecordKind::Exited(ending), time, &[]);
+        self.announce(&mut state, sender.id);
     }
 
     /// The last event of a process. `holders` is the text of a close at the drain bound.
-    pub(crate) fn push_closed(&self, id: u64, ending: Ending, holders: Option<&str>, time: Stamp) {
+    pub(crate) fn push_closed(&self, sender: &Sender, ending: Ending, holders: Option<&str>, time: Stamp) {
         let mut state = lock(&self.state);
-        let Some(mailbox) = state.boxes.get_mut(&id) else { return };
+        if state.closed {
+            return;
+        }
+        let mailbox = state.mailbox(sender);
         mailbox.flush_partial(time);
         let kind = RecordKind::Closed { ending, drain_bound: holders.is_some() };
         mailbox.push_lifecycle(kind, time, holders.unwrap_or_default().as_bytes());
         mailbox.finished = true;
         state.attached -= 1;
-        self.announce(&mut state, id);
+        self.announce(&mut state, sender.id);
         self.end_if_over(&mut state);
     }
 
@@ -493,6 +510,11 @@ impl Core {
 }
 
 impl State {
+    /// A sender's, made when it has none.
+    fn mailbox(&mut self, sender: &Sender) -> &mut Mailbox {
+        self.boxes.entry(sender.id).or_insert_with(|| Box::new(Mailbox::new(sender.origin, Arc::clone(&sender.source))))
+    }
+
     fn is_over(&self) -> bool {
         self.source_ended && self.attached == 0 && self.boxes.values().all(|mailbox| mailbox.is_empty())
     }

@@ -20,7 +20,7 @@ use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::driver::Host;
 use crate::event::event::{Cause, Ending, Stream, holders_text};
-use crate::event::subscription::{Core, Origin, Source};
+use crate::event::subscription::{Core, Origin, Sender, Source};
 use crate::event::wait::{self, Deadline, Gate, lock};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
@@ -156,11 +156,11 @@ struct Inner {
     capture: Capture,
     feeds: Vec<Arc<Core>>,
     /// The run that it is part of; until closed.
-    member: Option<Member>,
+    member: Option<Box<Member>>,
     /// Since when a full queue has kept us from reading.
     paused_since: Option<u64>,
     timeout_at: Option<u64>,
-    stopping: Option<Stopping>,
+    stopping: Option<Box<Stopping>>,
     draining: Draining,
     holders: Vec<Holder>,
     /// What the supervisor's timers know.
@@ -243,7 +243,7 @@ impl Child {
                 outputs: seed.outputs,
                 capture: Capture::new(seed.capture_bytes),
                 feeds: Vec::new(),
-                member: seed.member,
+                member: seed.member.map(Box::new),
                 paused_since: None,
                 timeout_at,
                 stopping: None,
@@ -261,10 +261,17 @@ impl Child {
     /// Gives its events to a subscription: before [`Child::begin`].
     pub(crate) fn attach(self: &Arc<Self>, subscription: Arc<Core>) {
         let mut inner = lock(&self.inner);
-        let origin = Origin { pid: self.pid, part: inner.member.as_ref().map(|member| member.part) };
-        if subscription.attach(self.id, origin, Arc::clone(self) as Arc<dyn Source>, self.started) {
+        if subscription.attach(&self.sender(&inner), self.started) {
+            // Mostly the only one.
+            inner.feeds.reserve_exact(1);
             inner.feeds.push(subscription);
         }
+    }
+
+    /// As whom it speaks to subscriptions.
+    fn sender(self: &Arc<Self>, inner: &Inner) -> Sender {
+        let origin = Origin { pid: self.pid, part: inner.member.as_ref().map(|member| member.part) };
+        Sender { id: self.id, origin, source: Arc::clone(self) as Arc<dyn Source> }
     }
 
     /// Tells its run of it: before [`Child::begin`].
@@ -291,7 +298,7 @@ impl Child {
     }
 
     /// One look at each descriptor before the poller has them.
-    fn look_early(&self, inner: &mut Inner, buffer: &mut ReadBuffer) {
+    fn look_early(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
         for index in 0..inner.outputs.len() {
             if let Some(Output::Pipe(_)) = &inner.outputs[index] {
                 self.read_once(inner, index, buffer);
@@ -301,7 +308,7 @@ impl Child {
     }
 
     /// It cannot be watched: ends it, and takes everything back.
-    fn withdraw(&self, inner: &mut Inner) {
+    fn withdraw(self: &Arc<Self>, inner: &mut Inner) {
         let target = if self.leads_group { Target::Group } else { Target::Process };
         if inner.ending.is_none()
             && let Some(pidfd) = &inner.pidfd
@@ -319,7 +326,8 @@ impl Child {
             inner.feeds.retain(|feed| !feed.detach(self.id));
         }
         if let (None, Some(ending)) = (inner.exited, inner.ending) {
-            inner.feeds.iter().for_each(|feed| feed.push_exited(self.id, ending, Stamp::now()));
+            let sender = self.sender(inner);
+            inner.feeds.iter().for_each(|feed| feed.push_exited(&sender, ending, Stamp::now()));
         }
         self.forget_all(inner);
         self.close(inner, None);
@@ -440,7 +448,7 @@ impl Child {
     }
 
     /// Decides what follows from the state as it is now.
-    fn advance(&self, inner: &mut Inner) {
+    fn advance(self: &Arc<Self>, inner: &mut Inner) {
         let open = inner.outputs.iter().any(Option::is_some);
         if inner.closed.is_some() {
             return;
@@ -460,7 +468,7 @@ impl Child {
     }
 
     /// Reaps and marks an exit under the lock, under which signals are sent too: none can follow the reaping.
-    fn look_for_exit(&self, inner: &mut Inner, hang_up: bool, buffer: &mut ReadBuffer) {
+    fn look_for_exit(self: &Arc<Self>, inner: &mut Inner, hang_up: bool, buffer: &mut ReadBuffer) {
         let Some(pidfd) = inner.pidfd.as_ref().filter(|_| inner.ending.is_none()) else { return };
         let keep = self.leads_group && !pidfd::group_signals_work();
         let looked = if keep { pidfd::peek(pidfd) } else { pidfd::reap(pidfd) };
@@ -484,8 +492,9 @@ impl Child {
             self.supervisor.driver().poller.forget(pidfd);
         }
         self.end_stdin(inner);
+        let sender = self.sender(inner);
         for feed in &inner.feeds {
-            feed.push_exited(self.id, ending, now);
+            feed.push_exited(&sender, ending, now);
         }
         if let Some(member) = &inner.member {
             member.observer.exited(member.part, ending, now);
@@ -498,7 +507,7 @@ impl Child {
     }
 
     /// One read of what is there.
-    fn read_once(&self, inner: &mut Inner, index: usize, buffer: &mut ReadBuffer) {
+    fn read_once(self: &Arc<Self>, inner: &mut Inner, index: usize, buffer: &mut ReadBuffer) {
         let Some(output) = &mut inner.outputs[index] else { return };
         match output.read(false, buffer) {
             Next::Data { bytes, .. } => self.accept(inner, index, bytes, 0),
@@ -508,8 +517,9 @@ impl Child {
     }
 
     /// Reads an output until it is empty, ends, or is to be paused. With `hang_up` also past a short read,
-    /// because no further edge will tell of the end.
-    fn read(&self, inner: &mut Inner, index: usize, hang_up: bool, buffer: &mut ReadBuffer) {
+    /// because no further edge will tell of the end. A hang-up without input is no end yet: the kernel looks at a
+    /// pipe's bytes first and at its writers then, without a lock, so a last write may have come in between.
+    fn read(self: &Arc<Self>, inner: &mut Inner, index: usize, hang_up: bool, buffer: &mut ReadBuffer) {
         for _ in 0..READS_AT_ONCE {
             if inner.paused_since.is_some() {
                 self.trim_spool(inner, index);
@@ -534,7 +544,7 @@ impl Child {
     }
 
     /// At the drain bound: what the pipes hold now, and not what comes meanwhile.
-    fn read_what_is_held(&self, inner: &mut Inner, buffer: &mut ReadBuffer) {
+    fn read_what_is_held(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
         for index in 0..inner.outputs.len() {
             let mut left = inner.outputs[index].as_ref().map_or(0, Output::holds);
             while let Some(output) = &mut inner.outputs[index] {
@@ -574,7 +584,7 @@ impl Child {
         }
     }
 
-    fn accept(&self, inner: &mut Inner, index: usize, bytes: &[u8], lost: u64) {
+    fn accept(self: &Arc<Self>, inner: &mut Inner, index: usize, bytes: &[u8], lost: u64) {
         inner.discarded += lost;
         if inner.closed.is_some() {
             inner.discarded += bytes.len() as u64;
@@ -587,9 +597,10 @@ impl Child {
         }
         inner.capture.write(bytes);
         let stream = if index == 0 { Stream::Stdout } else { Stream::Stderr };
+        let sender = self.sender(inner);
         let mut full = false;
         for feed in &inner.feeds {
-            full |= feed.push_output(self.id, stream, bytes, now);
+            full |= feed.push_output(&sender, stream, bytes, now);
         }
         if full && inner.paused_since.is_none() {
             inner.paused_since = Some(now.monotonic_ns);
@@ -622,7 +633,7 @@ impl Child {
         }
     }
 
-    fn close(&self, inner: &mut Inner, holders: Option<Vec<Holder>>) {
+    fn close(self: &Arc<Self>, inner: &mut Inner, holders: Option<Vec<Holder>>) {
         let Some(ending) = inner.ending else { return };
         let now = Stamp::now();
         inner.closed = Some(now);
@@ -636,8 +647,9 @@ impl Child {
         inner.paused_since = None;
         let text = holders.as_deref().map(holders_text);
         inner.holders = holders.unwrap_or_default();
+        let sender = self.sender(inner);
         for feed in std::mem::take(&mut inner.feeds) {
-            feed.push_closed(self.id, ending, text.as_deref(), now);
+            feed.push_closed(&sender, ending, text.as_deref(), now);
         }
         self.gate.notify_all(self.supervisor.driver());
         self.supervisor.child_closed(self.id, inner.outputs.iter().all(Option::is_none));
@@ -766,14 +778,14 @@ impl Child {
             inner.intent.get_or_insert(cause);
         }
         let now = monotonic_ns();
-        inner.stopping = Some(Stopping {
+        inner.stopping = Some(Box::new(Stopping {
             target,
             kill_at: options.grace.map(|grace| now.saturating_add(nanoseconds(grace))),
             killed: options.signal == libc::SIGKILL,
             look_at: now,
             interval: FIRST_LOOK,
             gone: None,
-        });
+        }));
         Ok(())
     }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use memchr::memchr;
+
 use super::launch;
 use super::member::Member;
 use super::process::Process;
@@ -14,6 +16,7 @@ use super::service::{Drain, Service, Size};
 use super::stop::{Scope, StopOptions};
 use crate::error::{Error, Result, quoted};
 use crate::event::subscription::{Core, Subscription};
+use crate::sys::strings::Strings;
 use crate::sys::{fork, pipe};
 
 /// A child's standard input.
@@ -74,10 +77,11 @@ pub enum Group {
 }
 
 /// The environment that a child starts from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) enum EnvBase {
     Inherited,
-    Empty,
+    /// `KEY=VALUE` entries, as they are; none in an empty one.
+    Given(Strings),
 }
 
 /// A command to spawn, once or often. A builder: setters return it. What a setter refuses changes nothing,
@@ -87,7 +91,7 @@ pub struct Command {
     pub(super) program: OsString,
     pub(super) argv: Vec<CString>,
     pub(super) env_base: EnvBase,
-    /// `KEY=VALUE`; a later one replaces an earlier or inherited one, unless given whole.
+    /// `KEY=VALUE`, added; a later one replaces an earlier one, and that of the base.
     pub(super) env: Vec<CString>,
     pub(super) cwd: Option<CString>,
     pub(super) search_path: Option<OsString>,
@@ -198,7 +202,7 @@ impl Command {
 
     /// Starts from an empty environment: neither inherited, nor what was added so far.
     pub fn env_clear(&mut self) -> &mut Self {
-        self.env_base = EnvBase::Empty;
+        self.env_base = EnvBase::Given(Strings::default());
         self.env.clear();
         self
     }
@@ -206,11 +210,16 @@ impl Command {
     /// The whole environment as `KEY=VALUE` entries, taken as they are. Replaces what was said before.
     /// Reading the host's own is a race with its setenv; a host that changes its environment gives it so.
     pub fn env_whole<E: AsRef<OsStr>>(&mut self, entries: impl IntoIterator<Item = E>) -> &mut Self {
-        let entries: Option<Vec<CString>> = entries.into_iter().map(|entry| self.entry(entry.as_ref())).collect();
-        if let Some(entries) = entries {
-            self.env_base = EnvBase::Empty;
-            self.env = entries;
+        let mut whole = Strings::default();
+        for entry in entries {
+            let entry = entry.as_ref();
+            if !self.is_entry(entry) {
+                return self;
+            }
+            whole.push(&[entry.as_bytes()]);
         }
+        self.env_base = EnvBase::Given(whole);
+        self.env.clear();
         self
     }
 
@@ -399,11 +408,20 @@ impl Command {
     }
 
     fn entry(&mut self, entry: &OsStr) -> Option<CString> {
-        if !entry.as_bytes().contains(&b'=') || entry.as_bytes().first() == Some(&b'=') {
-            self.mistake("environment", &format!("{} is not KEY=VALUE", quoted(entry.as_bytes())));
-            return None;
+        if self.is_entry(entry) { CString::new(entry.as_bytes()).ok() } else { None }
+    }
+
+    fn is_entry(&mut self, entry: &OsStr) -> bool {
+        let bytes = entry.as_bytes();
+        if memchr(b'=', bytes).is_none_or(|at| at == 0) {
+            self.mistake("environment", &format!("{} is not KEY=VALUE", quoted(bytes)));
+            return false;
         }
-        self.text("environment", entry)
+        if memchr(0, bytes).is_some() {
+            self.mistake("environment", "has a NUL byte");
+            return false;
+        }
+        true
     }
 
     fn is_usable(&mut self, field: &str, output: &Output) -> bool {

@@ -1,6 +1,7 @@
 //! From a [`Command`] to a running child: its descriptors, environment and candidate paths, all made before
 //! the clone; and what a failure was, said in full.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -196,17 +197,20 @@ fn strings(list: &[CString]) -> Strings {
     strings
 }
 
-fn environment(command: &Command) -> Strings {
+fn environment(command: &Command) -> Cow<'_, Strings> {
     let mut environment = Strings::default();
-    if command.env_base == EnvBase::Inherited {
-        for_each_variable(|entry| {
-            if !command.env.iter().any(|added| key_of(added.as_bytes()) == key_of(entry)) {
-                environment.push(&[entry]);
-            }
-        });
+    let mut add = |entry: &[u8]| {
+        if !command.env.iter().any(|added| key_of(added.as_bytes()) == key_of(entry)) {
+            environment.push(&[entry]);
+        }
+    };
+    match &command.env_base {
+        EnvBase::Given(whole) if command.env.is_empty() => return Cow::Borrowed(whole),
+        EnvBase::Given(base) => base.iter().for_each(add),
+        EnvBase::Inherited => for_each_variable(&mut add),
     }
     command.env.iter().for_each(|entry| environment.push(&[entry.as_bytes()]));
-    environment
+    Cow::Owned(environment)
 }
 
 /// The paths to try, in order: the program as it is if it has a slash, else in each folder of the search

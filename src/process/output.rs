@@ -8,7 +8,8 @@ use crate::sys::spool;
 
 pub(crate) enum Output {
     Pipe(Pipe),
-    Spool(Spool),
+    /// Rare, so not part of what every process costs.
+    Spool(Box<Spool>),
 }
 
 pub(crate) struct Pipe {
@@ -48,7 +49,7 @@ impl Output {
     }
 
     pub(crate) fn spool(file: OwnedFd, max: u64) -> Output {
-        Output::Spool(Spool { file, watch: None, offset: 0, punched: 0, max, lost: 0 })
+        Output::Spool(Box::new(Spool { file, watch: None, offset: 0, punched: 0, max, lost: 0 }))
     }
 
     /// One read without waiting. A spool has no end of its own: it ends with the leader.

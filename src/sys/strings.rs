@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 /// NUL-terminated strings, one after the other.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Strings {
     bytes: Vec<u8>,
     starts: Vec<usize>,

@@ -67,7 +67,7 @@ const (
 )
 
 // Scope says whom a signal reaches.
-type Scope uint32
+type Scope uint8
 
 // Whom a signal reaches. The default depends on the verb, see coreproc.h.
 const (

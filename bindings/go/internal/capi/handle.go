@@ -13,7 +13,7 @@ import (
 type handle[P any] struct {
 	pointer P
 	free    func(P)
-	refs    atomic.Int64 // the owner's, until Close, and one for each call under way
+	refs    atomic.Int32 // the owner's, until Close, and one for each call under way
 	closed  atomic.Bool
 	cleanup runtime.Cleanup
 }

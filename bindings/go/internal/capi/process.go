@@ -37,8 +37,7 @@ import (
 // Process is one child.
 type Process struct {
 	handle[*C.coreproc_process]
-	id  uint64
-	pid int
+	id uint64
 }
 
 // State is where a process is in its life.
@@ -96,10 +95,7 @@ type Info struct {
 }
 
 func newProcess(pointer *C.coreproc_process) *Process {
-	process := &Process{
-		id:  uint64(C.coreproc_process_id(pointer)),
-		pid: int(C.coreproc_process_pid(pointer)),
-	}
+	process := &Process{id: uint64(C.coreproc_process_id(pointer))}
 	process.own(pointer, func(p *C.coreproc_process) { C.coreproc_process_free(p) })
 	return process
 }
@@ -107,8 +103,15 @@ func newProcess(pointer *C.coreproc_process) *Process {
 // ID is the number of the process in its service, never reused.
 func (p *Process) ID() uint64 { return p.id }
 
-// PID is the number the kernel gave it, which is reused.
-func (p *Process) PID() int { return p.pid }
+// PID is the number the kernel gave it, which is reused; 0 once the handle is closed.
+func (p *Process) PID() int {
+	pointer, err := p.acquire()
+	if err != nil {
+		return 0
+	}
+	defer p.release()
+	return int(C.coreproc_process_pid(pointer))
+}
 
 // Info tells how the process is doing.
 func (p *Process) Info() (Info, error) {

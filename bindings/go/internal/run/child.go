@@ -75,9 +75,6 @@ func (c *Child) start(spec *Spec) error {
 // loud says whether output comes through Go.
 func (c *Child) loud() bool { return c.outputs != [2]*output{} }
 
-// PID is the number the kernel gave the process.
-func (c *Child) PID() int { return c.core.PID() }
-
 // Wait waits until the command has ended, its output was read and its input is not read any more. The error
 // is nil if it exited with code 0 and all was copied, an *Error otherwise.
 func (c *Child) Wait() error {
