@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"dappco.re/go/core"
 )
 
 // manager stands in for the pure Go manager that this binding replaces: what one writes first, on os/exec, with
@@ -97,8 +99,20 @@ func (by manager) run(child string, args ...string) ([]byte, int, error) {
 	return m.ring.bytes(), end.code, err
 }
 
+// lineMessage is what it broadcasts for a line.
+type lineMessage struct{ id, line, stream string }
+
+// lines broadcasts each line as an action of a Core, which is how its users get them.
 func (by manager) lines(handle func(string), child string, args ...string) error {
-	m, err := by.spawn(0, handle, child, args...)
+	c := core.New()
+	c.RegisterAction(func(_ *core.Core, message core.Message) core.Result {
+		if output, ok := message.(lineMessage); ok {
+			handle(output.line)
+		}
+		return core.Result{OK: true}
+	})
+	broadcast := func(line string) { c.ACTION(lineMessage{"proc-1", line, "stdout"}) }
+	m, err := by.spawn(0, broadcast, child, args...)
 	if err != nil {
 		return err
 	}
