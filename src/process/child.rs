@@ -143,9 +143,8 @@ pub(crate) struct Child {
 struct Inner {
     /// Until closed.
     pidfd: Option<OwnedFd>,
-    ending: Option<Ending>,
-    exited: Option<Stamp>,
-    closed: Option<Stamp>,
+    /// Once its leader has ended. Most of many run, and what they do not need costs them nothing.
+    ended: Option<Box<Ended>>,
     /// Known to have ended, but left unreaped until closed, so that its group's number stays taken (before
     /// Linux 6.9).
     unreaped: bool,
@@ -161,8 +160,6 @@ struct Inner {
     paused_since: Option<u64>,
     timeout_at: Option<u64>,
     stopping: Option<Box<Stopping>>,
-    draining: Draining,
-    holders: Vec<Holder>,
     /// What the supervisor's timers know.
     armed: Option<u64>,
     /// Bytes read, of each output.
@@ -197,16 +194,47 @@ struct Stopping {
     gone: Option<u64>,
 }
 
-/// From exit to closed. Times shift while a full queue keeps us from reading.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Draining {
-    No,
-    Yes {
+/// How and when its leader ended, and what became of the rest.
+struct Ended {
+    ending: Ending,
+    at: Stamp,
+    rest: Rest,
+}
+
+/// From exit to closed.
+enum Rest {
+    /// Nothing has been decided.
+    Fresh,
+    /// Its output is read to the end. Times shift while a full queue keeps us from reading.
+    Draining {
         quiet_since: u64,
         started: u64,
     },
     /// The bound was reached; the holders are being looked up.
     Scanning,
+    Closed {
+        at: Stamp,
+        holders: Vec<Holder>,
+    },
+}
+
+impl Inner {
+    fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// From its end on.
+    fn rest(&self) -> Option<&Rest> {
+        self.ended.as_ref().map(|ended| &ended.rest)
+    }
+
+    fn rest_mut(&mut self) -> Option<&mut Rest> {
+        self.ended.as_mut().map(|ended| &mut ended.rest)
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.rest(), Some(Rest::Closed { .. }))
+    }
 }
 
 /// Reads of one output before others get their turn.
@@ -234,9 +262,7 @@ impl Child {
             gate: Gate::default(),
             inner: Mutex::new(Inner {
                 pidfd: Some(seed.pidfd),
-                ending: None,
-                exited: None,
-                closed: None,
+                ended: None,
                 unreaped: false,
                 intent: None,
                 stdin: Stdin { fd: seed.stdin, ..Stdin::default() },
@@ -247,8 +273,6 @@ impl Child {
                 paused_since: None,
                 timeout_at,
                 stopping: None,
-                draining: Draining::No,
-                holders: Vec::new(),
                 armed: None,
                 counts: [0; 2],
                 discarded: 0,
@@ -310,24 +334,24 @@ impl Child {
     /// It cannot be watched: ends it, and takes everything back.
     fn withdraw(self: &Arc<Self>, inner: &mut Inner) {
         let target = if self.leads_group { Target::Group } else { Target::Process };
-        if inner.ending.is_none()
-            && let Some(pidfd) = &inner.pidfd
-        {
+        let known = inner.has_ended();
+        if !known && let Some(pidfd) = &inner.pidfd {
             let _ = pidfd::send(pidfd, self.pid, libc::SIGKILL, target);
             pidfd::reap_blocking(pidfd);
             let status = ExitStatus::Signal { signal: libc::SIGKILL, core_dumped: false };
-            inner.ending = Some(Ending { status, cause: Cause::Killed });
+            let ending = Ending { status, cause: Cause::Killed };
+            inner.ended = Some(Box::new(Ended { ending, at: Stamp::now(), rest: Rest::Fresh }));
         }
         // Its run learns from the spawn that failed, unless it knows of an end already: then so do all.
-        if inner.exited.is_none() {
+        if !known {
             inner.member = None;
         }
         if inner.member.is_none() {
             inner.feeds.retain(|feed| !feed.detach(self.id));
         }
-        if let (None, Some(ending)) = (inner.exited, inner.ending) {
+        if !known && let Some(Ended { ending, at, .. }) = inner.ended.as_deref() {
             let sender = self.sender(inner);
-            inner.feeds.iter().for_each(|feed| feed.push_exited(&sender, ending, Stamp::now()));
+            inner.feeds.iter().for_each(|feed| feed.push_exited(&sender, *ending, *at));
         }
         self.forget_all(inner);
         self.close(inner, None);
@@ -348,7 +372,7 @@ impl Child {
                 None => {}
             }
         }
-        match inner.pidfd.as_ref().filter(|_| inner.ending.is_none()) {
+        match inner.pidfd.as_ref().filter(|_| !inner.has_ended()) {
             Some(pidfd) => poller.watch(pidfd, Slot::Pidfd.token(self.id), Interest::Readable),
             None => Ok(()),
         }
@@ -390,7 +414,7 @@ impl Child {
                 self.read(&mut inner, index, true, buffer);
             }
         }
-        if inner.ending.is_none() && inner.timeout_at.is_some_and(|at| at <= now) {
+        if !inner.has_ended() && inner.timeout_at.is_some_and(|at| at <= now) {
             inner.timeout_at = None;
             // It may have ended just now: then there is nothing to stop.
             let _ = self.begin_stop(&mut inner, &self.stop, Cause::Timeout);
@@ -403,8 +427,11 @@ impl Child {
         }
         if self.drain_deadline(&inner).is_some_and(|at| at <= now) {
             self.read_what_is_held(&mut inner, buffer);
-            if inner.outputs.iter().any(Option::is_some) && inner.paused_since.is_none() {
-                inner.draining = Draining::Scanning;
+            if inner.outputs.iter().any(Option::is_some)
+                && inner.paused_since.is_none()
+                && let Some(rest) = inner.rest_mut()
+            {
+                *rest = Rest::Scanning;
                 return self.finish_with(inner, After::Scan);
             }
         }
@@ -414,7 +441,7 @@ impl Child {
     /// The holders of its pipes at the drain bound.
     pub(crate) fn on_holders(self: &Arc<Self>, holders: Vec<Holder>) {
         let mut inner = lock(&self.inner);
-        if inner.closed.is_none() && inner.draining == Draining::Scanning {
+        if matches!(inner.rest(), Some(Rest::Scanning)) {
             self.close(&mut inner, Some(holders));
         }
         self.finish(inner);
@@ -449,18 +476,14 @@ impl Child {
 
     /// Decides what follows from the state as it is now.
     fn advance(self: &Arc<Self>, inner: &mut Inner) {
-        let open = inner.outputs.iter().any(Option::is_some);
-        if inner.closed.is_some() {
-            return;
-        }
-        if inner.ending.is_none() {
+        if !inner.has_ended() || inner.is_closed() {
             return;
         }
         let stopped = self.stop_is_settled(inner);
-        if open {
-            if inner.draining == Draining::No {
+        if inner.outputs.iter().any(Option::is_some) {
+            if let Some(rest @ Rest::Fresh) = inner.rest_mut() {
                 let now = monotonic_ns();
-                inner.draining = Draining::Yes { quiet_since: now, started: now };
+                *rest = Rest::Draining { quiet_since: now, started: now };
             }
         } else if stopped {
             self.close(inner, None);
@@ -469,7 +492,7 @@ impl Child {
 
     /// Reaps and marks an exit under the lock, under which signals are sent too: none can follow the reaping.
     fn look_for_exit(self: &Arc<Self>, inner: &mut Inner, hang_up: bool, buffer: &mut ReadBuffer) {
-        let Some(pidfd) = inner.pidfd.as_ref().filter(|_| inner.ending.is_none()) else { return };
+        let Some(pidfd) = inner.pidfd.as_ref().filter(|_| !inner.has_ended()) else { return };
         let keep = self.leads_group && !pidfd::group_signals_work();
         let looked = if keep { pidfd::peek(pidfd) } else { pidfd::reap(pidfd) };
         let status = match looked {
@@ -484,13 +507,12 @@ impl Child {
         };
         let ending = Ending { status, cause: inner.intent.unwrap_or(Cause::Natural) };
         let now = Stamp::now();
-        inner.ending = Some(ending);
-        inner.exited = Some(now);
-        inner.timeout_at = None;
-        inner.unreaped = keep;
         if inner.watched {
             self.supervisor.driver().poller.forget(pidfd);
         }
+        inner.ended = Some(Box::new(Ended { ending, at: now, rest: Rest::Fresh }));
+        inner.timeout_at = None;
+        inner.unreaped = keep;
         self.end_stdin(inner);
         let sender = self.sender(inner);
         for feed in &inner.feeds {
@@ -525,7 +547,7 @@ impl Child {
                 self.trim_spool(inner, index);
                 return;
             }
-            let leader_ended = inner.ending.is_some();
+            let leader_ended = inner.has_ended();
             let Some(output) = &mut inner.outputs[index] else { return };
             match output.read(leader_ended, buffer) {
                 Next::Data { bytes, more } => {
@@ -586,13 +608,13 @@ impl Child {
 
     fn accept(self: &Arc<Self>, inner: &mut Inner, index: usize, bytes: &[u8], lost: u64) {
         inner.discarded += lost;
-        if inner.closed.is_some() {
+        if inner.is_closed() {
             inner.discarded += bytes.len() as u64;
             return;
         }
         inner.counts[index] += bytes.len() as u64;
         let now = Stamp::now();
-        if let Draining::Yes { quiet_since, .. } = &mut inner.draining {
+        if let Some(Rest::Draining { quiet_since, .. }) = inner.rest_mut() {
             *quiet_since = now.monotonic_ns;
         }
         inner.capture.write(bytes);
@@ -619,7 +641,7 @@ impl Child {
             None => return,
         }
         let _ended = inner.outputs[index].take();
-        if inner.closed.is_some() && inner.outputs.iter().all(Option::is_none) {
+        if inner.is_closed() && inner.outputs.iter().all(Option::is_none) {
             self.supervisor.child_drained(self.id);
         }
     }
@@ -634,9 +656,11 @@ impl Child {
     }
 
     fn close(self: &Arc<Self>, inner: &mut Inner, holders: Option<Vec<Holder>>) {
-        let Some(ending) = inner.ending else { return };
         let now = Stamp::now();
-        inner.closed = Some(now);
+        let text = holders.as_deref().map(holders_text);
+        let Some(ended) = &mut inner.ended else { return };
+        ended.rest = Rest::Closed { at: now, holders: holders.unwrap_or_default() };
+        let ending = ended.ending;
         if let Some(pidfd) = inner.pidfd.take()
             && inner.unreaped
         {
@@ -645,8 +669,6 @@ impl Child {
         }
         inner.stopping = None;
         inner.paused_since = None;
-        let text = holders.as_deref().map(holders_text);
-        inner.holders = holders.unwrap_or_default();
         let sender = self.sender(inner);
         for feed in std::mem::take(&mut inner.feeds) {
             feed.push_closed(&sender, ending, text.as_deref(), now);
@@ -665,8 +687,8 @@ impl Child {
     // Deadlines.
 
     fn drain_deadline(&self, inner: &Inner) -> Option<u64> {
-        match inner.draining {
-            Draining::Yes { quiet_since, started } if inner.paused_since.is_none() && inner.closed.is_none() => {
+        match inner.rest() {
+            Some(Rest::Draining { quiet_since, started }) if inner.paused_since.is_none() => {
                 let silence = quiet_since.saturating_add(nanoseconds(self.drain.silence));
                 Some(silence.min(started.saturating_add(nanoseconds(self.drain.total))))
             }
@@ -677,13 +699,13 @@ impl Child {
     fn arm(&self, inner: &mut Inner) {
         let stop = inner.stopping.as_ref().map(|stopping| {
             let kill = stopping.kill_at.filter(|_| !stopping.killed).unwrap_or(u64::MAX);
-            if inner.ending.is_some() { kill.min(stopping.look_at) } else { kill }
+            if inner.has_ended() { kill.min(stopping.look_at) } else { kill }
         });
         let spool = inner.spool_due.then_some(0);
         let next = [inner.timeout_at, stop, self.drain_deadline(inner), spool]
             .into_iter()
             .flatten()
-            .filter(|at| *at != u64::MAX && inner.closed.is_none())
+            .filter(|at| *at != u64::MAX && !inner.is_closed())
             .min();
         if next != inner.armed {
             self.supervisor.timers.set(self.id, inner.armed, next);
@@ -709,15 +731,15 @@ impl Child {
     /// Sends a signal if the target can still be named without doubt.
     fn send(&self, inner: &Inner, operation: &'static str, signal: i32, target: Target) -> Result<()> {
         let reachable = match target {
-            Target::Process => inner.ending.is_none(),
-            Target::Group => inner.ending.is_none() || inner.unreaped || pidfd::group_signals_work(),
+            Target::Process => !inner.has_ended(),
+            Target::Group => !inner.has_ended() || inner.unreaped || pidfd::group_signals_work(),
         };
         let Some(pidfd) = inner.pidfd.as_ref().filter(|_| reachable) else {
             return Err(self.not_running(operation));
         };
         let sent = match pidfd::send(pidfd, self.pid, signal, target) {
             // It left its group, which is empty now: it is still the one to be reached.
-            Err(libc::ESRCH) if inner.ending.is_none() => pidfd::send(pidfd, self.pid, signal, Target::Process),
+            Err(libc::ESRCH) if !inner.has_ended() => pidfd::send(pidfd, self.pid, signal, Target::Process),
             other => other,
         };
         sent.map_err(|errno| match errno {
@@ -740,7 +762,7 @@ impl Child {
         let target = self.target(OPERATION, scope, Target::Group)?;
         let mut inner = lock(&self.inner);
         self.send(&inner, OPERATION, libc::SIGKILL, target)?;
-        if inner.ending.is_none() {
+        if !inner.has_ended() {
             inner.intent.get_or_insert(Cause::Killed);
         }
         Ok(())
@@ -774,7 +796,7 @@ impl Child {
             return Ok(());
         }
         self.send(inner, "stop", options.signal, target)?;
-        if inner.ending.is_none() {
+        if !inner.has_ended() {
             inner.intent.get_or_insert(cause);
         }
         let now = monotonic_ns();
@@ -846,23 +868,24 @@ impl Child {
     }
 
     fn info_of(&self, inner: &Inner) -> Info {
+        let (state, closed, drain_bound) = match inner.rest() {
+            None => (State::Running, None, false),
+            Some(Rest::Closed { at, holders }) => (State::Closed, Some(*at), !holders.is_empty()),
+            Some(_) => (State::Exited, None, false),
+        };
         Info {
             id: self.id,
             pid: self.pid,
-            state: match (inner.ending, inner.closed) {
-                (None, _) => State::Running,
-                (Some(_), None) => State::Exited,
-                (Some(_), Some(_)) => State::Closed,
-            },
-            ending: inner.ending,
+            state,
+            ending: inner.ended.as_ref().map(|ended| ended.ending),
             started: self.started,
-            exited: inner.exited,
-            closed: inner.closed,
+            exited: inner.ended.as_ref().map(|ended| ended.at),
+            closed,
             stdout_bytes: inner.counts[0],
             stderr_bytes: inner.counts[1],
             dropped_bytes: inner.capture.dropped(),
             discarded_bytes: inner.discarded,
-            drain_bound: !inner.holders.is_empty(),
+            drain_bound,
         }
     }
 
@@ -871,8 +894,8 @@ impl Child {
         wait::wait(&*self.supervisor, OPERATION, (&self.inner, &self.gate), deadline, |inner| {
             let reached = match until {
                 State::Running => true,
-                State::Exited => inner.ending.is_some(),
-                State::Closed => inner.closed.is_some(),
+                State::Exited => inner.has_ended(),
+                State::Closed => inner.is_closed(),
             };
             reached.then(|| self.info_of(inner))
         })?
@@ -882,7 +905,7 @@ impl Child {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        lock(&self.inner).closed.is_none()
+        !lock(&self.inner).is_closed()
     }
 
     pub(crate) fn captured(&self) -> Result<Vec<u8>> {
@@ -893,7 +916,10 @@ impl Child {
     }
 
     pub(crate) fn holders(&self) -> Vec<Holder> {
-        lock(&self.inner).holders.clone()
+        match lock(&self.inner).rest() {
+            Some(Rest::Closed { holders, .. }) => holders.clone(),
+            _ => Vec::new(),
+        }
     }
 
     /// Writes at least one byte, as many as fit until the deadline. Writers take turns.
@@ -936,7 +962,7 @@ impl Child {
     }
 
     fn check_stdin(&self, inner: &Inner) -> Result<()> {
-        if inner.ending.is_some() {
+        if inner.has_ended() {
             return Err(self.not_running("write stdin"));
         }
         if inner.stdin.fd.is_none() {
@@ -997,7 +1023,7 @@ impl Source for Child {
             return;
         }
         inner.paused_since = None;
-        if let Draining::Yes { quiet_since, started } = &mut inner.draining {
+        if let Some(Rest::Draining { quiet_since, started }) = inner.rest_mut() {
             let stood_still = monotonic_ns().saturating_sub(since.max(*started));
             *quiet_since += stood_still;
             *started += stood_still;
