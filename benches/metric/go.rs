@@ -28,9 +28,10 @@ pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
     ring::measure_with(session, contenders, 0.8)
 }
 
+const IN_GO: [(&str, &str); 3] = [("Go", "go-ours"), ("os-exec", "os-exec"), ("go-manager", "go-manager")];
+
 fn all(session: &Session, workload: &str, arguments: &[String]) -> Vec<Contender> {
-    let named = [("Go", "go-ours"), ("os-exec", "os-exec"), ("go-manager", "go-manager")];
-    named.iter().filter_map(|(name, implementation)| session.one(name, implementation, workload, arguments)).collect()
+    IN_GO.iter().filter_map(|(name, implementation)| session.one(name, implementation, workload, arguments)).collect()
 }
 
 fn with_limit(
@@ -60,9 +61,14 @@ fn spawn(session: &mut Session, name: &str, count: usize, in_flight: usize, fact
     let arguments = [session.child("hello"), count.to_string(), in_flight.to_string()];
     let (bytes, checksum) = check::hello_total(count);
     let title = format!("spawn → exit, {name}");
+    // The limit is bare C, with the threads that serve it best, as for layer 1: what a goal may ask for at most.
+    let threads = (4 * std::thread::available_parallelism()?.get()).min(in_flight);
+    let of_limit = [session.child("hello"), count.to_string(), threads.to_string(), (in_flight / threads).to_string()];
+    let mut contenders = all(session, "spawn", &arguments);
+    contenders.extend(session.one("limit", "limit", "spawn", &of_limit));
     let samples = session.run(&Workload {
         title: &format!("{title}, from Go"),
-        contenders: all(session, "spawn", &arguments),
+        contenders,
         rounds: session.rounds(9),
         stamps: 0,
         check: &|figures| {
@@ -126,7 +132,7 @@ fn latency(session: &mut Session) -> Fallible<()> {
     let arguments = [session.child("stamp"), PAGE.to_owned(), count.to_string(), "1000".to_owned()];
     let samples = session.run(&Workload {
         title: "exit → known, from Go",
-        contenders: all(session, "latency", &arguments),
+        contenders: with_limit(session, "latency", &arguments, &IN_GO),
         rounds: session.rounds(5),
         stamps: count,
         check: &|_| Ok(()),
@@ -177,7 +183,7 @@ fn stop(session: &mut Session, count: usize, stubborn: usize) -> Fallible<()> {
     }
     let samples = session.run(&Workload {
         title: &format!("{title}, from Go"),
-        contenders: all(session, "stop", &arguments),
+        contenders: with_limit(session, "stop", &arguments, &IN_GO),
         rounds: session.rounds(if stubborn > 0 { 3 } else { 5 }),
         stamps: 0,
         check: &|figures| figures.expect("by_kill", stubborn),
