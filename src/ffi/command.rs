@@ -1,6 +1,6 @@
 //! `coreproc_command`.
 
-use std::ffi::{OsStr, c_char};
+use std::ffi::c_char;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
@@ -244,7 +244,7 @@ pub unsafe extern "C" fn coreproc_command_env_whole(
             if *last != 0 {
                 return Err(Error::invalid(SET, "block: does not end with a NUL"));
             }
-            command.env_whole(entries.split(|byte| *byte == 0).map(OsStr::from_bytes));
+            command.env_block(entries);
             Ok(())
         })
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::launch;
 use super::member::Member;
@@ -210,7 +210,17 @@ impl Command {
     /// The whole environment as `KEY=VALUE` entries, taken as they are. Replaces what was said before.
     /// Reading the host's own is a race with its setenv; a host that changes its environment gives it so.
     pub fn env_whole<E: AsRef<OsStr>>(&mut self, entries: impl IntoIterator<Item = E>) -> &mut Self {
-        let mut whole = Strings::default();
+        self.env_given(Strings::default(), entries)
+    }
+
+    /// As [`Command::env_whole`], from entries with a NUL between them.
+    pub(crate) fn env_block(&mut self, block: &[u8]) -> &mut Self {
+        // At its size at once: what is left behind by growing would lie between what processes keep.
+        let whole = Strings::with_capacity(memchr_iter(0, block).count() + 1, block.len() + 1);
+        self.env_given(whole, block.split(|byte| *byte == 0).map(OsStr::from_bytes))
+    }
+
+    fn env_given<E: AsRef<OsStr>>(&mut self, mut whole: Strings, entries: impl IntoIterator<Item = E>) -> &mut Self {
         for entry in entries {
             let entry = entry.as_ref();
             if !self.is_entry(entry) {

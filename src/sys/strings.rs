@@ -10,6 +10,11 @@ pub(crate) struct Strings {
 }
 
 impl Strings {
+    /// With room for so many strings of so many bytes, their NULs included.
+    pub(crate) fn with_capacity(count: usize, bytes: usize) -> Strings {
+        Strings { bytes: Vec::with_capacity(bytes), starts: Vec::with_capacity(count) }
+    }
+
     /// Adds one string, made of parts that have no NUL.
     pub(crate) fn push(&mut self, parts: &[&[u8]]) {
         self.starts.push(self.bytes.len());

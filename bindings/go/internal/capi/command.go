@@ -35,6 +35,7 @@ import "C"
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -134,9 +135,14 @@ func (c *Command) Arg0(name string) error {
 	return check(C.coreproc_command_arg0(pointer, data, size, &cerr), cerr)
 }
 
+// blocks are for environments on their way to the library, which copies them: several KiB for each spawn.
+var blocks = sync.Pool{New: func() any { return new([]byte) }}
+
 // Env is the child's whole environment, each entry "KEY=VALUE"; nothing is inherited.
 func (c *Command) Env(entries []string) error {
-	size := 0
+	shared := blocks.Get().(*[]byte)
+	defer blocks.Put(shared)
+	block := (*shared)[:0]
 	for i, entry := range entries {
 		// The block separates entries by NUL, so the library would see two.
 		if strings.IndexByte(entry, 0) >= 0 {
@@ -144,20 +150,15 @@ func (c *Command) Env(entries []string) error {
 			return &Error{Result: ErrInvalidArgument, Op: op,
 				Message: fmt.Sprintf("%s: entry %d: %q contains a NUL byte", op, i, entry)}
 		}
-		size += len(entry) + 1
+		block = append(append(block, entry...), 0)
 	}
-	var block strings.Builder
-	block.Grow(size)
-	for _, entry := range entries {
-		block.WriteString(entry)
-		block.WriteByte(0)
-	}
+	*shared = block
 	pointer, err := c.acquire()
 	if err != nil {
 		return err
 	}
 	defer c.release()
-	data, length := text(block.String())
+	data, length := text(unsafe.String(unsafe.SliceData(block), len(block)))
 	var cerr *C.coreproc_error
 	return check(C.coreproc_command_env_whole(pointer, data, length, &cerr), cerr)
 }
