@@ -195,11 +195,12 @@ func linesOf(messages []any, stream Stream) []string {
 
 // usage is what this program holds of things that can leak.
 type usage struct {
-	goroutines, libraryThreads, fds int
+	goroutines, fds, threads int    // threads of the library
+	names                    string // of these
 }
 
 func (u usage) String() string {
-	return fmt.Sprintf("%d goroutines, %d threads of the library, %d fds", u.goroutines, u.libraryThreads, u.fds)
+	return fmt.Sprintf("%d goroutines, %d fds, %d threads of the library:%s", u.goroutines, u.fds, u.threads, u.names)
 }
 
 func measure(t *testing.T) usage {
@@ -208,15 +209,16 @@ func measure(t *testing.T) usage {
 	require.NoError(t, err)
 	names, err := filepath.Glob("/proc/self/task/*/comm")
 	require.NoError(t, err)
-	threads := 0
+	now := usage{goroutines: runtime.NumGoroutine(), fds: len(fds)}
 	for _, name := range names {
 		// A thread may end between the listing and the reading.
 		comm, err := os.ReadFile(name)
 		if err == nil && strings.HasPrefix(string(comm), "coreproc-") {
-			threads++
+			now.threads++
+			now.names += " " + strings.TrimSpace(string(comm))
 		}
 	}
-	return usage{goroutines: runtime.NumGoroutine(), libraryThreads: threads, fds: len(fds)}
+	return now
 }
 
 // returnsTo waits until this program holds no more than before: goroutines and threads end a moment after
@@ -226,7 +228,7 @@ func returnsTo(t *testing.T, before usage) {
 	var now usage
 	met := func() bool {
 		now = measure(t)
-		return now.goroutines <= before.goroutines && now.libraryThreads <= before.libraryThreads && now.fds <= before.fds
+		return now.goroutines <= before.goroutines && now.threads <= before.threads && now.fds <= before.fds
 	}
 	deadline := time.Now().Add(hang)
 	for !met() {
