@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -203,19 +204,23 @@ func (u usage) String() string {
 	return fmt.Sprintf("%d goroutines, %d fds, %d threads of the library:%s", u.goroutines, u.fds, u.threads, u.names)
 }
 
+// ownThread finds the name of a thread of the library, which blocks signals. One of Go's blocks none, and has such a name
+// when it was made where the library had called Go, for a health check.
+var ownThread = regexp.MustCompile(`(?s)^Name:\t(coreproc-\w+).*\nSigBlk:\t[0-9a-f]*[1-9a-f]`)
+
 func measure(t *testing.T) usage {
 	t.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
 	require.NoError(t, err)
-	names, err := filepath.Glob("/proc/self/task/*/comm")
+	tasks, err := filepath.Glob("/proc/self/task/*/status")
 	require.NoError(t, err)
 	now := usage{goroutines: runtime.NumGoroutine(), fds: len(fds)}
-	for _, name := range names {
+	for _, task := range tasks {
 		// A thread may end between the listing and the reading.
-		comm, err := os.ReadFile(name)
-		if err == nil && strings.HasPrefix(string(comm), "coreproc-") {
+		status, err := os.ReadFile(task)
+		if name := ownThread.FindSubmatch(status); err == nil && name != nil {
 			now.threads++
-			now.names += " " + strings.TrimSpace(string(comm))
+			now.names += " " + string(name[1])
 		}
 	}
 	return now
