@@ -150,7 +150,7 @@ doc: test-doc
 clean:
 	rm -rf target bindings/python/.pytest_cache .pytest_cache .ruff_cache bindings/python/.ruff_cache
 	rm -rf bindings/python/.mypy_cache bindings/python/build bindings/python/src/*.egg-info
-	rm -rf bindings/go/internal/capi/vendored
+	rm -f bindings/go/internal/capi/vendored/libcoreproc.a bindings/go/internal/capi/vendored/coreproc.h
 	find bindings/python -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help

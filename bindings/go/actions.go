@@ -11,14 +11,6 @@ const (
 	StreamStderr Stream = "stderr"
 )
 
-// What follows is broadcast with Core.ACTION, for each process in this order: Started, before Start returns;
-// Output for each line; then, Done being closed, Killed if a signal ended the process; Exited at last.
-//
-// The messages of one process come one after another, on a goroutine; those of different processes at the
-// same time. A handler may block, use the service, start a process and wait for it: that holds up its own
-// process alone, which is not read from once its queue is full. A handler that waits for the process whose
-// message it handles waits for ever.
-
 // ActionProcessStarted says that a process runs.
 type ActionProcessStarted struct {
 	ID      string

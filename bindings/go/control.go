@@ -47,7 +47,7 @@ func (p *ManagedProcess) Signal(signal os.Signal) error {
 	if p.handle == nil || p.scope == capi.ScopeGroup && !p.lives() {
 		return ErrProcessNotRunning
 	}
-	return translate(p.handle.Signal(number, p.scope))
+	return p.translate(p.handle.Signal(number, p.scope))
 }
 
 // SendInput writes to the process's stdin, and waits while the process does not read. Inputs that are sent at the
@@ -73,7 +73,7 @@ func (p *ManagedProcess) SendInput(input string) error {
 		case errors.Is(err, capi.ErrStdinClosed) && !p.lives():
 			return fmt.Errorf("%w: %w", ErrProcessNotRunning, err)
 		default:
-			return translate(err)
+			return p.translate(err)
 		}
 	}
 }

@@ -12,10 +12,10 @@ import (
 
 // DaemonOptions say what a daemon has; what is empty, it has not.
 type DaemonOptions struct {
-	PIDFile         string        // the path of its PID file
+	PIDFile         string        // the path of its PID file; missing folders are made
 	ShutdownTimeout time.Duration // how long Stop may take; 0 means 30 s
 	HealthAddr      string        // where its health server listens, see NewHealthServer
-	HealthChecks    []HealthCheck // of the health server
+	HealthChecks    []HealthCheck // of the health server, if there is one
 	Registry        *Registry     // in which it is found
 	// RegistryEntry is what the registry says of it: Code and Daemon are needed. Start fills in PID, Started and,
 	// where there is a health server, Health; Project (the current folder) and Binary if they are empty.

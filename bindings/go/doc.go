@@ -19,6 +19,26 @@
 //	}
 //	return compiler.Wait()
 //
+// # Actions
+//
+// What happens to a process is broadcast with Core.ACTION, in this order: [ActionProcessStarted], before Start returns;
+// [ActionProcessOutput] for each line; then, Done being closed, [ActionProcessKilled] if a signal ended the process, and
+// [ActionProcessExited] at last. So these two may come after Wait has returned.
+//
+// The messages of one process come one after another, on a goroutine; those of different processes at the
+// same time. A handler may block, use the service, start a process and wait for it: that holds up its own
+// process alone, which is not read from once its queue is full. A handler that waits for the process whose
+// message it handles waits for ever.
+//
+// # Tasks
+//
+// The types whose names begin with Task are for Core.PERFORM, answered once [Service.OnStartup] ran. The Result of one that
+// failed is not OK and its Value is the error; but PERFORM goes on to the next handler then, and in the end gives a
+// zero Result. To learn why something failed, do it in steps that succeed: [TaskProcessStart], [TaskProcessWait], whose
+// Value is a [*TaskProcessWaitError] for a process that failed, [TaskProcessOutput].
+//
+// # Costs
+//
 // A process costs no goroutine and no thread while it runs quietly. Its exit is known for sure: an
 // exit code and a signal are different things here, and [ExitError] has both.
 package process

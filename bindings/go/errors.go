@@ -50,6 +50,7 @@ type ExitError struct {
 	code     int
 	signal   syscall.Signal
 	timedOut bool
+	cause    error
 }
 
 // ExitCode is the exit code, or -1 if a signal ended the process or the kernel would not tell.
@@ -60,6 +61,9 @@ func (e *ExitError) Signal() syscall.Signal { return e.signal }
 
 // TimedOut says whether the process was ended by its timeout.
 func (e *ExitError) TimedOut() bool { return e.timedOut }
+
+// Unwrap is the error of the context that killed the process, or nil.
+func (e *ExitError) Unwrap() error { return e.cause }
 
 func (e *ExitError) Error() string {
 	switch {
@@ -92,13 +96,13 @@ func isUnknownProgram(err error) bool {
 		(failure.Stage == "exec" || failure.Stage == "lookup")
 }
 
-// translate adds the words of this package to an error of the library.
-func translate(err error) error {
+// translate says in the words of this package what the library, which has numbers of its own for processes, says.
+func (p *ManagedProcess) translate(err error) error {
 	switch {
 	case errors.Is(err, capi.ErrNotRunning):
-		return fmt.Errorf("%w: %w", ErrProcessNotRunning, err)
+		return fmt.Errorf("%s: %w", p.facts.id, ErrProcessNotRunning)
 	case errors.Is(err, capi.ErrStdinClosed):
-		return fmt.Errorf("%w: %w", ErrStdinNotAvailable, err)
+		return fmt.Errorf("%s: %w", p.facts.id, ErrStdinNotAvailable)
 	default:
 		return err
 	}

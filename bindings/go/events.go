@@ -10,9 +10,11 @@ import (
 // hub brings the events of a service's processes to them.
 //
 // The way of an event: one goroutine, the pump, takes batches, and in doing so reads pipes, reaps children and runs
-// timeouts, so nothing moves without it: it calls nobody who may block. A goroutine for each batch hands it to the
-// handlers. The library gives out one batch of a process at a time and goes on when that is closed: that
-// keeps the messages of a process in order, holds up a process whose handler is slow, and nobody else.
+// timeouts: it calls nobody who may block. With a Core, a goroutine hands a batch to the handlers and looks for the
+// next one, which does the same work; it goes on with that if it is of the same process, else gives it a goroutine of
+// its own. Without a Core there are no handlers. The library gives out one batch of a process at a time and goes on when
+// that is closed: that keeps the messages of a process in order, holds up a process whose handler is slow, and
+// nobody else.
 //
 // A hub knows the processes that run and nothing of its service: so a service that nobody reaches any more
 // can be freed, which ends the stream of events after those of its last process, and the pump with it.

@@ -6,7 +6,8 @@ import (
 	"dappco.re/go/core/process/internal/run"
 )
 
-// Package exec tells how a command ended in this package's words, and the other way round it would be a cycle.
+// The errors of package exec have an ExitError of this package in them. internal/run makes them, which this package
+// imports: so it is given what makes one.
 func init() {
 	run.ExitError = func(code int, signal syscall.Signal) error { return &ExitError{code: code, signal: signal} }
 }

@@ -29,6 +29,8 @@ type RunOptions struct {
 	// GracePeriod is how long a process that is shut down has between SIGTERM and SIGKILL.
 	// 0 means SIGKILL at once.
 	GracePeriod time.Duration
-	// KillGroup has Kill, Shutdown and Signal reach all of the process's group. It needs Detach.
+	// KillGroup has Kill, Shutdown and Signal reach all of the process's group. It needs Detach, with which the context
+	// ends nothing: context.AfterFunc(ctx, func() { _ = process.Shutdown() }) does. Without it a Kill or a timeout
+	// reaches the process alone, and what that has started goes on.
 	KillGroup bool
 }

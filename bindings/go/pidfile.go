@@ -23,7 +23,7 @@ func NewPIDFile(path string) *PIDFile {
 
 var errNoPIDFile = errors.New("PID file: NewPIDFile makes one")
 
-// Acquire takes the file for this program, until Release or its end: makes it, or takes over one whose daemon is
+// Acquire takes the file for this program, until Release or its end: makes it, with the folders above it, or takes over one whose daemon is
 // dead. While a daemon that lives has it, that is an error.
 func (f *PIDFile) Acquire() error {
 	if f.core == nil {

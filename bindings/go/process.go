@@ -56,7 +56,7 @@ type ManagedProcess struct {
 	mu    sync.Mutex
 	facts facts
 	done  chan struct{} // made for who asks first
-	err   error
+	err   error         // what Wait returns; until the end, that of the context that has killed it
 }
 
 // facts are what the service keeps of a process for itself. A service may have many that do nothing, so it is small.
@@ -255,8 +255,17 @@ func (p *ManagedProcess) started(handle *capi.Process) {
 // killWhenDone kills the process when the context is done.
 func (p *ManagedProcess) killWhenDone(ctx context.Context) {
 	if ctx.Done() != nil {
-		p.forget = context.AfterFunc(ctx, func() { _ = p.Kill() })
+		p.forget = context.AfterFunc(ctx, func() { p.cancel(ctx.Err()) })
 	}
+}
+
+func (p *ManagedProcess) cancel(cause error) {
+	p.mu.Lock()
+	if p.facts.phase == running {
+		p.err = cause
+	}
+	p.mu.Unlock()
+	_ = p.Kill()
 }
 
 // failed makes it a process that could not be started.
@@ -291,7 +300,11 @@ func (p *ManagedProcess) closed(event *capi.Event) {
 		if event.ExitCode == 0 && event.Signal == 0 {
 			return nil
 		}
-		return &ExitError{code: event.ExitCode, signal: event.Signal, timedOut: event.Cause == capi.CauseTimeout}
+		failure := &ExitError{code: event.ExitCode, signal: event.Signal, timedOut: event.Cause == capi.CauseTimeout}
+		if event.Cause == capi.CauseKilled {
+			failure.cause = p.err
+		}
+		return failure
 	})
 }
 

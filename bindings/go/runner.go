@@ -139,11 +139,15 @@ func newPipeline(specs []RunSpec) (*pipeline, error) {
 	return made, nil
 }
 
-func (p *pipeline) add(index int, spec RunSpec) error {
-	command, err := newCommand(optionsOf(spec), capi.ScopeGroup, capi.StdioNull)
-	if err == nil && spec.Command == "" {
-		err = errCommandRequired
+func commandOf(spec RunSpec) (*capi.Command, error) {
+	if spec.Command == "" {
+		return nil, errCommandRequired
 	}
+	return newCommand(optionsOf(spec), capi.ScopeGroup, capi.StdioNull)
+}
+
+func (p *pipeline) add(index int, spec RunSpec) error {
+	command, err := commandOf(spec)
 	if err != nil {
 		// It fails when its turn comes, and this error tells more than that of the library then.
 		p.failures[index] = err

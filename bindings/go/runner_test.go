@@ -177,6 +177,7 @@ func TestAFailedStartHasAnError(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.ErrorIs(t, all.Results[0].Error, exec.ErrNotFound)
+	assert.ErrorIs(t, all.Results[1].Error, errCommandRequired)
 	for _, result := range all.Results[:3] {
 		assert.Error(t, result.Error, result.Name)
 		assert.False(t, result.Skipped)

@@ -83,7 +83,8 @@ func NewService(options Options) func(*core.Core) (any, error) {
 }
 
 // Register makes a service with the default options and adds it to the Core as "process", which starts and stops
-// it from then on. Value is the *Service.
+// it from then on: once for a Core, which has one service of a name. Value is the *Service. It does not become the
+// default service.
 func Register(c *core.Core) core.Result {
 	made, err := NewService(Options{})(c)
 	if err != nil {
@@ -200,7 +201,8 @@ func (s *Service) Start(ctx context.Context, command string, args ...string) (*P
 }
 
 // StartWithOptions starts a process, with a pipe for its stdin, and returns once it runs. When ctx is
-// done, the process is killed. A process that cannot be started is returned with the error, as a
+// done, the process is killed. It leads a process group of its own, so a Ctrl-C at the terminal does not reach it, and
+// it goes on when this program ends, with broken pipes. A process that cannot be started is returned with the error, as a
 // process with StatusFailed; an unknown program is exec.ErrNotFound of os/exec.
 func (s *Service) StartWithOptions(ctx context.Context, options RunOptions) (*Process, error) {
 	return s.start(ctx, options, capi.StdioPipe)

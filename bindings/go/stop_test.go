@@ -84,6 +84,7 @@ func TestSignal_reaches_a_running_process_alone(t *testing.T) {
 	assert.Equal(t, "ready\ngot it\n", process.Output())
 
 	assert.ErrorIs(t, process.Signal(syscall.SIGUSR1), ErrProcessNotRunning)
+	assert.EqualError(t, process.Signal(syscall.SIGUSR1), process.ID+": process is not running")
 	assert.ErrorIs(t, process.Signal(syscall.Signal(0)), ErrProcessNotRunning)
 	assert.NoError(t, process.Kill(), "killing what has ended is fine")
 	assert.NoError(t, process.Shutdown())
@@ -108,15 +109,27 @@ func TestContext_kills_when_it_is_cancelled(t *testing.T) {
 	process, err := newQuietService(t).Start(ctx, "sleep", "1000")
 	require.NoError(t, err)
 	cancel()
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, cause: context.Canceled}, exitOf(t, process))
 	assert.Equal(t, StatusKilled, process.Status)
+	assert.ErrorIs(t, process.Wait(), context.Canceled)
+	assert.EqualError(t, process.Wait(), "process was killed")
 }
 
 func TestContext_with_a_deadline_kills(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err := newQuietService(t).Run(ctx, "sleep", "1000")
-	assert.Error(t, err)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestContext_that_is_done_is_not_why_a_process_ended_that_was_killed_before(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	process, err := newQuietService(t).Start(ctx, "sleep", "1000")
+	require.NoError(t, err)
+	require.NoError(t, process.Kill())
+	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	cancel()
+	assert.NotErrorIs(t, process.Wait(), context.Canceled)
 }
 
 func TestContext_cancelled_as_the_process_ends_gives_one_end(t *testing.T) {
@@ -127,7 +140,7 @@ func TestContext_cancelled_as_the_process_ends_gives_one_end(t *testing.T) {
 		require.NoError(t, err)
 		go cancel()
 		if err := wait(t, process); err != nil {
-			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, cause: context.Canceled}, exitOf(t, process))
 		}
 		exits := 0
 		for _, message := range recorder.untilExited(t, process.ID) {

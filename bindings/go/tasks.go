@@ -8,9 +8,6 @@ import (
 	"dappco.re/go/core"
 )
 
-// Tasks for Core.PERFORM, answered once OnStartup ran. The Result of one that failed is not OK, and its Value is
-// the error.
-
 // TaskProcessStart starts a process; Value is its Info. The process is killed when the Core's context is done.
 type TaskProcessStart struct {
 	Command        string

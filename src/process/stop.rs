@@ -46,5 +46,5 @@ pub(crate) fn check_signal(operation: &'static str, number: i32) -> Result<()> {
     if signal::is_valid(number) {
         return Ok(());
     }
-    Err(Error::invalid(operation, format!("signal: {number} is not a signal number (1 to {})", signal::MAX)))
+    Err(Error::invalid(operation, format!("{number} is not a signal number (1 to {})", signal::MAX)))
 }

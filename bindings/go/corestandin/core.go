@@ -2,8 +2,8 @@
 // built. It has what package process uses of it and nothing else: messages, tasks, and the life cycle of
 // services. It was written from that contract, not from Core's sources.
 //
-// Only this repository builds against it: a replace in the go.mod of a dependency is ignored, so programs
-// that import dappco.re/go/core/process get the real Core.
+// This repository builds against it, and who cannot download the real Core and says so by a replace of his own: one in
+// the go.mod of a dependency is ignored, so programs that import dappco.re/go/core/process get the real Core.
 package core
 
 import (

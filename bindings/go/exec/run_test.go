@@ -199,7 +199,9 @@ func TestBad_input_is_an_error(t *testing.T) {
 	closed, err := os.Open(os.DevNull)
 	require.NoError(t, err)
 	require.NoError(t, closed.Close())
-	assert.ErrorIs(t, exec.Command(ctx, "true").WithStdin(closed).Run(), os.ErrClosed)
+	err = exec.Command(ctx, "true").WithStdin(closed).Run()
+	assert.ErrorIs(t, err, os.ErrClosed)
+	assert.ErrorContains(t, err, `stdin: "/dev/null"`)
 }
 
 func TestCmd_runs_once(t *testing.T) {

@@ -102,7 +102,7 @@ impl HealthServer {
     fn begin_start(&self) -> std::result::Result<Start<'_>, &'static str> {
         let mut state = lock(&self.0.state);
         match *state {
-            State::Running(_) => Err("has been started"),
+            State::Running(_) => Err("is started already"),
             State::Starting => Err("is being started"),
             State::Stopped => {
                 *state = State::Starting;

@@ -143,12 +143,12 @@ func (c *Command) Env(entries []string) error {
 	shared := blocks.Get().(*[]byte)
 	defer blocks.Put(shared)
 	block := (*shared)[:0]
-	for i, entry := range entries {
+	for _, entry := range entries {
 		// The block separates entries by NUL, so the library would see two.
 		if strings.IndexByte(entry, 0) >= 0 {
-			const op = "command_env_whole"
+			const op = "set command"
 			return &Error{Result: ErrInvalidArgument, Op: op,
-				Message: fmt.Sprintf("%s: entry %d: %q contains a NUL byte", op, i, entry)}
+				Message: fmt.Sprintf("%s: environment: %q has a NUL byte", op, entry)}
 		}
 		block = append(append(block, entry...), 0)
 	}

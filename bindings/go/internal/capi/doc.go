@@ -6,8 +6,9 @@
 //   - A handle is freed by its Close or, when that is forgotten, by the garbage collector.
 //     Close may race with any call: the handle is freed when the last call under way has
 //     returned, and later calls give [ErrClosed].
-//   - [Service], [Process] and [Subscription] may be used by several goroutines at once,
-//     [Command] and [Batch] by one at a time.
-//   - Nothing here waits for a process in C, where each wait would hold an operating system
-//     thread. [Subscription.Next] waits in Go's own poller.
+//   - [Command], [Pipeline] and [Batch] are for one goroutine at a time, all others for several at
+//     once, but [Subscription.Next] for one.
+//   - A wait in C holds an operating system thread. Waits for processes are none of these
+//     ([Subscription.Next] waits in Go's own poller); [Run.Wait], and [Process.Write] with a
+//     timeout, are.
 package capi

@@ -10,3 +10,8 @@ package capi
 // #cgo CFLAGS: -I${SRCDIR}/vendored -I${SRCDIR}/unvendored
 // #cgo LDFLAGS: ${SRCDIR}/vendored/libcoreproc.a -static-libgcc -lutil -lrt -lpthread -lm -ldl
 import "C"
+
+import (
+	_ "dappco.re/go/core/process/internal/capi/unvendored"
+	_ "dappco.re/go/core/process/internal/capi/vendored"
+)

@@ -84,7 +84,7 @@ func (t *Table[R]) Route(batch *capi.Batch) R {
 	case t.starting > 0:
 		t.early[first] = append(t.early[first], batch)
 	default:
-		// Of a process whose start has failed.
+		// Of a start that failed, or of a receiver that was removed.
 		batch.Close()
 	}
 	return to

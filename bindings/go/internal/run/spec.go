@@ -2,6 +2,7 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -142,16 +143,18 @@ func (c *Child) output(command *capi.Command, index int, writer io.Writer) error
 
 var outputStreams = [2]capi.Stream{capi.Stdout, capi.Stderr}
 
+var streamNames = map[capi.Stream]string{capi.Stdin: "stdin", capi.Stdout: "stdout", capi.Stderr: "stderr"}
+
 // lend gives the child a file of the user's. As in os/exec, Fd puts it into blocking mode, which the child
 // shares and expects.
 func lend(command *capi.Command, stream capi.Stream, file *os.File) error {
 	if file == nil {
-		return os.ErrInvalid
+		return fmt.Errorf("%s: a nil *os.File: %w", streamNames[stream], os.ErrInvalid)
 	}
 	defer runtime.KeepAlive(file)
 	fd := file.Fd()
 	if int(fd) < 0 {
-		return os.ErrClosed
+		return fmt.Errorf("%s: %q: %w", streamNames[stream], file.Name(), os.ErrClosed)
 	}
 	return command.StdioFd(stream, fd)
 }
