@@ -251,6 +251,24 @@ hosted! {
         drop(before);
     }
 
+    /// It was left unreaped, because before Linux 6.9 its number is that of its group.
+    fn a_child_that_ends_before_it_cannot_be_watched_is_reaped() {
+        use libc::*;
+        install(&[refuse_if(SYS_pidfd_send_signal, 3, Test::NotZero, EINVAL)]);
+        let service = warm();
+        // Its full queue keeps its output from being read to the end, which is to be watched.
+        let options = SubscriptionOptions { queue_bytes: 1, ..SubscriptionOptions::default() };
+        let _subscription = service.subscribe(options).expect("subscribe");
+        // Then the child runs first, once it is there.
+        os::run_after_children();
+        install(&[refuse_if(SYS_epoll_ctl, 1, Test::Equals { mask: u32::MAX, value: EPOLL_CTL_ADD as u32 }, ENOSPC)]);
+        for _ in 0..50 {
+            let error = script("text 1 x exit 7").spawn(&service).err().expect("it cannot be watched");
+            assert_eq!(error.errno(), Some(ENOSPC), "{error}");
+        }
+        assert!(os::has_no_child());
+    }
+
     /// Between the start of a child and its watching somebody may have taken its first event.
     fn whoever_saw_a_child_start_that_cannot_be_watched_sees_its_end() {
         use libc::*;

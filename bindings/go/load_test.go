@@ -3,12 +3,16 @@ package process
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"dappco.re/go/core"
 	"dappco.re/go/core/process/internal/capi"
@@ -83,6 +87,35 @@ func TestLoad_quiet_processes_cost_no_goroutine_and_no_thread(t *testing.T) {
 		require.NoError(t, process.Kill())
 		assert.Error(t, wait(t, process))
 	}
+}
+
+func TestMeasure_does_not_take_a_thread_of_Go_for_one_of_the_library_by_its_name(t *testing.T) {
+	before := warmUp(t)
+	server := NewHealthServer("127.0.0.1:0")
+	server.AddCheck(func() error { return nil })
+	require.NoError(t, server.Start())
+	// Each keeps a thread of Go busy, so that it needs another one, and the check's thread is there to make it.
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	var readers sync.WaitGroup
+	gos := func() bool {
+		return slices.ContainsFunc(threadsCalled(t, "coreproc-check"), func(thread thread) bool { return thread.isGos })
+	}
+	for deadline := time.Now().Add(hang); !gos() && time.Now().Before(deadline); {
+		readers.Go(func() { _, _ = syscall.Read(int(reader.Fd()), make([]byte, 1)) })
+		healthy, _ := ProbeHealth(server.Addr(), 10_000)
+		require.True(t, healthy)
+	}
+	assert.True(t, gos())
+	assert.Greater(t, measure(t).threads, before.threads, "the server's")
+
+	require.NoError(t, writer.Close())
+	readers.Wait()
+	require.NoError(t, reader.Close())
+	require.NoError(t, server.Stop(t.Context()))
+	server = nil
+	returnsTo(t, before)
+	assert.True(t, gos(), "it stays")
 }
 
 func allThreads(t *testing.T) int {

@@ -352,9 +352,12 @@ impl Core {
         }
         lock(&self.state).watch.enter();
         let next = self.turn_for_next(seat);
+        let driver = self.host.driver();
+        // A panic is for everybody, and its wake-up may have been taken here, with a batch.
+        let broken = driver.check(TAKE).is_err();
         let mut guard = lock(&self.state);
         let State { watch, ready, .. } = &mut *guard;
-        watch.leave(!ready.is_empty(), self.host.driver());
+        watch.leave(broken || !ready.is_empty(), driver);
         drop(guard);
         if matches!(next, Ok(Some(Next::Ended))) {
             *lock(seat) = None;
@@ -376,10 +379,7 @@ impl Core {
                     return Ok(Some(next));
                 }
             }
-            if let Err(broken) = self.host.driver().check(TAKE) {
-                self.host.driver().poller.wake();
-                return Err(broken);
-            }
+            self.host.driver().check(TAKE)?;
             // Behind another taker too, and not in its place: what it leaves when it has its batch may have had its
             // edge already, with this one.
             turned = lock(seat).as_mut().map(|seat| seat.turn(0)).unwrap_or_default();
@@ -640,5 +640,95 @@ impl Subscription {
             return Err(Error::invalid(operation, "subscription: its callback takes the events"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::super::driver::Driver;
+    use super::*;
+    use crate::sys::buffer::ReadBuffer;
+    use crate::sys::pipe::{self, Bell};
+    use crate::sys::poller::{Events, Interest, Poller};
+
+    const FIRST: u64 = 1;
+    const SECOND: u64 = 2;
+
+    /// Its events bring a process each, and the first a panic.
+    struct Stage {
+        driver: Driver,
+        core: OnceLock<Arc<Core>>,
+        second: Bell,
+        /// At the first event, this tells where in /proc the taker is who waits behind it.
+        handling: mpsc::Sender<mpsc::Sender<String>>,
+    }
+
+    impl Host for Stage {
+        fn driver(&self) -> &Driver {
+            &self.driver
+        }
+
+        fn handle(&self, token: u64, _hang_up: bool, _buffer: &mut ReadBuffer) {
+            if token == FIRST {
+                let (sender, receiver) = mpsc::channel();
+                self.handling.send(sender).expect("test");
+                let taker = format!("{}/stat", receiver.recv().expect("taker"));
+                while !fs::read_to_string(&taker).expect("stat").contains(") S ") {
+                    thread::yield_now();
+                }
+                self.second.ring();
+            }
+            let origin = Origin { pid: 0, part: None };
+            let sender = Sender { id: token, origin, source: Arc::new(Unpaused) };
+            self.core.get().expect("core").attach(&sender, Stamp::now());
+            assert!(token != FIRST, "injected");
+        }
+
+        fn broken(&self) {
+            self.core.get().expect("core").wake_all();
+        }
+    }
+
+    #[test]
+    fn a_loop_learns_of_a_panic_though_takers_beside_it_took_what_came_with_it_and_left() {
+        let (handling, handled) = mpsc::channel();
+        let driver = Driver::new().expect("driver");
+        let (first, second) = (Bell::new().expect("bell"), Bell::new().expect("bell"));
+        for (bell, token) in [(&first, FIRST), (&second, SECOND)] {
+            driver.poller.watch(&bell.reader(), token, Interest::Readable).expect("watch");
+        }
+        let stage = Arc::new(Stage { driver, core: OnceLock::new(), second, handling });
+        let host = Arc::clone(&stage) as Arc<dyn Host>;
+        let core = Arc::new(Core::new(Arc::clone(&host), SubscriptionOptions::default()));
+        assert!(stage.core.set(Arc::clone(&core)).is_ok());
+        let subscription = Subscription::new(core, false);
+        let watched = pipe::duplicate_raw(subscription.drive().expect("drive")).expect("duplicate");
+        let host_loop = Poller::new(0).expect("loop");
+        host_loop.watch(&watched, 1, Interest::Readable).expect("watch");
+
+        first.ring();
+        let take = || subscription.take(0, Some(Duration::ZERO));
+        let batches = thread::scope(|scope| {
+            let taker = scope.spawn(take);
+            let place = handled.recv().expect("handled");
+            let behind = scope.spawn(move || {
+                let thread = fs::read_link("/proc/thread-self").expect("thread-self");
+                place.send(format!("/proc/{}", thread.display())).expect("place");
+                take()
+            });
+            [taker, behind].map(|taker| taker.join().expect("taker").expect("a batch each"))
+        });
+        let mut ids = batches.each_ref().map(Batch::process_id);
+        ids.sort_unstable();
+        assert_eq!(ids, [FIRST, SECOND]);
+
+        let mut events = Events::new();
+        host_loop.wait(&mut events, 10_000);
+        assert_eq!(events.count(), 1);
+        assert_eq!(take().err().expect("it is broken").kind(), ErrorKind::Panic);
     }
 }

@@ -84,10 +84,10 @@ impl Watch {
         self.looking += 1;
     }
 
-    /// It has looked; `ready` says whether it leaves something to others, such as the host's loop beside it.
-    pub(super) fn leave(&mut self, ready: bool, driver: &Driver) {
+    /// It has looked; `more` says whether it leaves something to others, such as the host's loop beside it.
+    pub(super) fn leave(&mut self, more: bool, driver: &Driver) {
         self.looking -= 1;
-        if ready {
+        if more {
             self.ring(driver);
         }
     }

@@ -379,8 +379,8 @@ impl Child {
     }
 
     fn forget_all(&self, inner: &mut Inner) {
-        if let Some(pidfd) = inner.pidfd.take() {
-            self.supervisor.driver().poller.forget(&pidfd);
+        if let Some(pidfd) = &inner.pidfd {
+            self.supervisor.driver().poller.forget(pidfd);
         }
         self.end_stdin(inner);
         for index in 0..inner.outputs.len() {

@@ -178,6 +178,21 @@ pub fn call_handler(handler: libc::sighandler_t, signal: i32) {
     handler(signal);
 }
 
+/// From now on the calling thread runs on one processor, and there only while no child of its own, started from now
+/// on, wants to.
+pub fn run_after_children() {
+    const SCHED_RESET_ON_FORK: libc::c_int = 0x4000_0000;
+    // SAFETY: plain data that the kernel copies.
+    unsafe {
+        let mut processors: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(check(libc::sched_getcpu()).expect("sched_getcpu") as usize, &mut processors);
+        check(libc::sched_setaffinity(0, size_of_val(&processors), &raw const processors)).expect("sched_setaffinity");
+        let parameters = libc::sched_param { sched_priority: 0 };
+        check(libc::sched_setscheduler(0, libc::SCHED_IDLE | SCHED_RESET_ON_FORK, &raw const parameters))
+            .expect("sched_setscheduler");
+    }
+}
+
 /// No child at all, neither alive nor a zombie.
 pub fn has_no_child() -> bool {
     // SAFETY: all zeros is a valid siginfo_t.
