@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -204,26 +203,45 @@ func (u usage) String() string {
 	return fmt.Sprintf("%d goroutines, %d fds, %d threads of the library:%s", u.goroutines, u.fds, u.threads, u.names)
 }
 
-// ownThread finds the name of a thread of the library, which blocks signals. One of Go's blocks none, and has such a name
-// when it was made where the library had called Go, for a health check.
-var ownThread = regexp.MustCompile(`(?s)^Name:\t(coreproc-\w+).*\nSigBlk:\t[0-9a-f]*[1-9a-f]`)
-
 func measure(t *testing.T) usage {
 	t.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
 	require.NoError(t, err)
-	tasks, err := filepath.Glob("/proc/self/task/*/status")
-	require.NoError(t, err)
 	now := usage{goroutines: runtime.NumGoroutine(), fds: len(fds)}
-	for _, task := range tasks {
-		// A thread may end between the listing and the reading.
-		status, err := os.ReadFile(task)
-		if name := ownThread.FindSubmatch(status); err == nil && name != nil {
+	for _, thread := range threadsCalled(t, "coreproc-") {
+		if !thread.isGos {
 			now.threads++
-			now.names += " " + string(name[1])
+			now.names += " " + thread.name
 		}
 	}
 	return now
+}
+
+type thread struct {
+	name string
+	// Go has made it, on the library's thread for a check, whose name it has got, or on another one that is called so;
+	// it stays. It blocks no signal; the library's do.
+	isGos bool
+}
+
+func threadsCalled(t *testing.T, prefix string) []thread {
+	t.Helper()
+	statuses, err := filepath.Glob("/proc/self/task/*/status")
+	require.NoError(t, err)
+	var found []thread
+	for _, path := range statuses {
+		// It may end between the listing and the reading; then this is empty.
+		status, _ := os.ReadFile(path)
+		fields := make(map[string]string)
+		for line := range strings.Lines(string(status)) {
+			key, value, _ := strings.Cut(line, ":")
+			fields[key] = strings.TrimSpace(value)
+		}
+		if strings.HasPrefix(fields["Name"], prefix) {
+			found = append(found, thread{fields["Name"], strings.Trim(fields["SigBlk"], "0") == ""})
+		}
+	}
+	return found
 }
 
 // returnsTo waits until this program holds no more than before: goroutines and threads end a moment after
