@@ -5,29 +5,34 @@
 //! decides what follows. All of it runs under the child's mutex; signals are sent under it too, so that none
 //! can follow the reaping.
 
+mod calls;
+mod control;
+mod info;
+mod reading;
+
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+pub use info::{Info, State};
+
 use super::capture::Capture;
 use super::member::Member;
-use super::output::{Next, Output};
+use super::output::Output;
 use super::process::Process;
 use super::scan::Scanner;
 use super::service::Drain;
-use super::stop::{Scope, StopOptions};
+use super::stop::StopOptions;
 use super::supervisor::Supervisor;
-use crate::error::{Error, ErrorKind, Result};
 use crate::event::driver::Host;
-use crate::event::event::{Cause, Ending, Stream, holders_text};
+use crate::event::event::{Cause, Ending, holders_text};
 use crate::event::subscription::{Core, Origin, Sender, Source};
-use crate::event::wait::{self, Deadline, Gate, lock};
+use crate::event::wait::{Gate, lock};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen, Target};
-use crate::sys::pipe;
 use crate::sys::poller::Interest;
-use crate::sys::procfs::{self, Holder};
+use crate::sys::procfs::Holder;
 
 /// Which descriptor of a child an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,59 +61,6 @@ impl Slot {
 
     fn of_stream(index: usize) -> Slot {
         if index == 0 { Slot::Stdout } else { Slot::Stderr }
-    }
-}
-
-/// Where a process is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// It runs.
-    Running,
-    /// Its leader ended and was reaped; its output is being read to the end.
-    Exited,
-    /// Nothing follows.
-    Closed,
-}
-
-/// What is known of a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Info {
-    /// Its number in its service, from 1, never reused.
-    pub id: u64,
-    /// Its PID; may be another process's once this one has ended.
-    pub pid: i32,
-    /// Where it is in its life.
-    pub state: State,
-    /// How and why it ended.
-    pub ending: Option<Ending>,
-    /// When it was started.
-    pub started: Stamp,
-    /// When its end was seen.
-    pub exited: Option<Stamp>,
-    /// When it was closed.
-    pub closed: Option<Stamp>,
-    /// Bytes read from its standard output so far.
-    pub stdout_bytes: u64,
-    /// Bytes read from its standard error so far.
-    pub stderr_bytes: u64,
-    /// Bytes that its capture does not hold any more, or never did.
-    pub dropped_bytes: u64,
-    /// Bytes read after it was closed, and discarded; or lost from a spool.
-    pub discarded_bytes: u64,
-    /// It was closed while somebody still held its output pipes.
-    pub drain_bound: bool,
-}
-
-impl Info {
-    /// How it ended, once it has.
-    pub fn status(&self) -> Option<ExitStatus> {
-        self.ending.map(|ending| ending.status)
-    }
-
-    /// From start to exit; None while it runs.
-    pub fn duration(&self) -> Option<Duration> {
-        let exited = self.exited?;
-        Some(Duration::from_nanos(exited.monotonic_ns - self.started.monotonic_ns))
     }
 }
 
@@ -236,9 +188,6 @@ impl Inner {
         matches!(self.rest(), Some(Rest::Closed { .. }))
     }
 }
-
-/// Reads of one output before others get their turn.
-const READS_AT_ONCE: usize = 16;
 
 /// What has to happen once the lock is gone.
 #[must_use]
@@ -528,124 +477,6 @@ impl Child {
         }
     }
 
-    /// One read of what is there.
-    fn read_once(self: &Arc<Self>, inner: &mut Inner, index: usize, buffer: &mut ReadBuffer) {
-        let Some(output) = &mut inner.outputs[index] else { return };
-        match output.read(false, buffer) {
-            Next::Data { bytes, .. } => self.accept(inner, index, bytes, 0),
-            Next::Empty => {}
-            Next::End => self.end_output(inner, index),
-        }
-    }
-
-    /// Reads an output until it is empty, ends, or is to be paused. With `hang_up` also past a short read,
-    /// because no further edge will tell of the end. A hang-up without input is no end yet: the kernel looks at a
-    /// pipe's bytes first and at its writers then, without a lock, so a last write may have come in between.
-    fn read(self: &Arc<Self>, inner: &mut Inner, index: usize, hang_up: bool, buffer: &mut ReadBuffer) {
-        for _ in 0..READS_AT_ONCE {
-            if inner.paused_since.is_some() {
-                self.trim_spool(inner, index);
-                return;
-            }
-            let leader_ended = inner.has_ended();
-            let Some(output) = &mut inner.outputs[index] else { return };
-            match output.read(leader_ended, buffer) {
-                Next::Data { bytes, more } => {
-                    let lost = output.take_lost();
-                    self.accept(inner, index, bytes, lost);
-                    if !more && !hang_up {
-                        return;
-                    }
-                }
-                Next::Empty => return,
-                Next::End => return self.end_output(inner, index),
-            }
-        }
-        // Others get their turn; what is left reports itself again.
-        self.reread(inner, index);
-    }
-
-    /// At the drain bound: what the pipes hold now, and not what comes meanwhile.
-    fn read_what_is_held(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
-        for index in 0..inner.outputs.len() {
-            let mut left = inner.outputs[index].as_ref().map_or(0, Output::holds);
-            while let Some(output) = &mut inner.outputs[index] {
-                match output.read(true, buffer) {
-                    Next::Data { bytes, .. } => {
-                        left = left.saturating_sub(bytes.len());
-                        self.accept(inner, index, bytes, 0);
-                        if left == 0 {
-                            break;
-                        }
-                    }
-                    Next::Empty => break,
-                    Next::End => {
-                        self.end_output(inner, index);
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Has an output report again that was not read to its end.
-    fn reread(&self, inner: &mut Inner, index: usize) {
-        match &inner.outputs[index] {
-            Some(Output::Pipe(pipe)) => {
-                let token = Slot::of_stream(index).token(self.id);
-                self.supervisor.driver().poller.rearm(&pipe.fd, token, Interest::Readable);
-            }
-            Some(Output::Spool(_)) => inner.spool_due = true,
-            None => {}
-        }
-    }
-
-    fn trim_spool(&self, inner: &mut Inner, index: usize) {
-        if let Some(output) = &mut inner.outputs[index] {
-            output.trim();
-        }
-    }
-
-    fn accept(self: &Arc<Self>, inner: &mut Inner, index: usize, bytes: &[u8], lost: u64) {
-        inner.discarded += lost;
-        if inner.is_closed() {
-            inner.discarded += bytes.len() as u64;
-            return;
-        }
-        inner.counts[index] += bytes.len() as u64;
-        let now = Stamp::now();
-        if let Some(Rest::Draining { quiet_since, .. }) = inner.rest_mut() {
-            *quiet_since = now.monotonic_ns;
-        }
-        inner.capture.write(bytes);
-        let stream = if index == 0 { Stream::Stdout } else { Stream::Stderr };
-        let sender = self.sender(inner);
-        let mut full = false;
-        for feed in &inner.feeds {
-            full |= feed.push_output(&sender, stream, bytes, now);
-        }
-        if full && inner.paused_since.is_none() {
-            inner.paused_since = Some(now.monotonic_ns);
-        }
-    }
-
-    fn end_output(&self, inner: &mut Inner, index: usize) {
-        match &inner.outputs[index] {
-            Some(Output::Pipe(pipe)) if inner.watched => self.supervisor.driver().poller.forget(&pipe.fd),
-            Some(Output::Pipe(_)) => {}
-            Some(Output::Spool(spool)) => {
-                if let Some(watch) = spool.watch {
-                    self.supervisor.unfollow(watch);
-                }
-            }
-            None => return,
-        }
-        let _ended = inner.outputs[index].take();
-        if inner.is_closed() && inner.outputs.iter().all(Option::is_none) {
-            self.supervisor.child_drained(self.id);
-        }
-    }
-
     fn end_stdin(&self, inner: &mut Inner) {
         if let Some(fd) = inner.stdin.fd.take() {
             if inner.stdin.watched {
@@ -711,307 +542,6 @@ impl Child {
             self.supervisor.timers.set(self.id, inner.armed, next);
             inner.armed = next;
         }
-    }
-
-    // Control.
-
-    fn target(&self, operation: &'static str, scope: Scope, default: Target) -> Result<Target> {
-        match scope {
-            Scope::Default if default == Target::Group && self.leads_group => Ok(Target::Group),
-            Scope::Default | Scope::Process => Ok(Target::Process),
-            Scope::Group if self.leads_group => Ok(Target::Group),
-            Scope::Group => Err(Error::invalid(operation, "scope: the process does not lead a group of its own")),
-        }
-    }
-
-    fn not_running(&self, operation: &'static str) -> Error {
-        Error::new(ErrorKind::NotRunning, operation, "it has ended").on(format!("process {}", self.id))
-    }
-
-    /// Sends a signal if the target can still be named without doubt.
-    fn send(&self, inner: &Inner, operation: &'static str, signal: i32, target: Target) -> Result<()> {
-        let reachable = match target {
-            Target::Process => !inner.has_ended(),
-            Target::Group => !inner.has_ended() || inner.unreaped || pidfd::group_signals_work(),
-        };
-        let Some(pidfd) = inner.pidfd.as_ref().filter(|_| reachable) else {
-            return Err(self.not_running(operation));
-        };
-        let sent = match pidfd::send(pidfd, self.pid, signal, target) {
-            // It left its group, which is empty now: it is still the one to be reached.
-            Err(libc::ESRCH) if !inner.has_ended() => pidfd::send(pidfd, self.pid, signal, Target::Process),
-            other => other,
-        };
-        sent.map_err(|errno| match errno {
-            libc::ESRCH => self.not_running(operation),
-            errno => Error::system(operation, "", errno).on(format!("process {}", self.id)),
-        })
-    }
-
-    pub(crate) fn signal(&self, signal: i32, scope: Scope) -> Result<()> {
-        const OPERATION: &str = "signal";
-        if signal != 0 {
-            super::stop::check_signal(OPERATION, signal)?;
-        }
-        let target = self.target(OPERATION, scope, Target::Process)?;
-        self.send(&lock(&self.inner), OPERATION, signal, target)
-    }
-
-    pub(crate) fn kill(&self, scope: Scope) -> Result<()> {
-        const OPERATION: &str = "kill";
-        let target = self.target(OPERATION, scope, Target::Group)?;
-        let mut inner = lock(&self.inner);
-        self.send(&inner, OPERATION, libc::SIGKILL, target)?;
-        if !inner.has_ended() {
-            inner.intent.get_or_insert(Cause::Killed);
-        }
-        Ok(())
-    }
-
-    /// Starts a stop, or moves a running one to its last step. Fine when the process has ended.
-    pub(crate) fn stop(self: &Arc<Self>, options: Option<&StopOptions>, cause: Cause) -> Result<()> {
-        let options = options.unwrap_or(&self.stop);
-        options.check("stop")?;
-        self.target("stop", options.scope, Target::Group)?;
-        let mut inner = lock(&self.inner);
-        let result = match &inner.stopping {
-            Some(stopping) if !stopping.killed => {
-                self.kill_now(&mut inner);
-                Ok(())
-            }
-            Some(_) => Ok(()),
-            None => self.begin_stop(&mut inner, options, cause),
-        };
-        self.finish(inner);
-        match result {
-            Err(error) if error.kind() == ErrorKind::NotRunning => Ok(()),
-            other => other,
-        }
-    }
-
-    fn begin_stop(&self, inner: &mut Inner, options: &StopOptions, cause: Cause) -> Result<()> {
-        const FIRST_LOOK: u64 = 5_000_000;
-        let target = self.target("stop", options.scope, Target::Group)?;
-        if inner.stopping.is_some() {
-            return Ok(());
-        }
-        self.send(inner, "stop", options.signal, target)?;
-        if !inner.has_ended() {
-            inner.intent.get_or_insert(cause);
-        }
-        let now = monotonic_ns();
-        inner.stopping = Some(Box::new(Stopping {
-            target,
-            kill_at: options.grace.map(|grace| now.saturating_add(nanoseconds(grace))),
-            killed: options.signal == libc::SIGKILL,
-            look_at: now,
-            interval: FIRST_LOOK,
-            gone: None,
-        }));
-        Ok(())
-    }
-
-    fn kill_now(&self, inner: &mut Inner) {
-        if let Some(target) = inner.stopping.as_ref().map(|stopping| stopping.target) {
-            // Nobody left to kill is what a stop wants.
-            let _ = self.send(inner, "stop", libc::SIGKILL, target);
-        }
-        if let Some(stopping) = &mut inner.stopping {
-            stopping.killed = true;
-        }
-    }
-
-    /// After the leader's exit: does a stop still have something to do? A group is stopped when it is empty
-    /// or was killed; that it is empty nothing reports, so it is looked at, ever less often.
-    fn stop_is_settled(&self, inner: &mut Inner) -> bool {
-        const LONGEST: u64 = 200_000_000;
-        let Some(stopping) = &inner.stopping else { return true };
-        let waits_for_group = stopping.target == Target::Group && !stopping.killed && stopping.kill_at.is_some();
-        let now = monotonic_ns();
-        if waits_for_group && (stopping.look_at > now || self.group_lives(inner)) {
-            if let Some(stopping) = &mut inner.stopping
-                && stopping.look_at <= now
-            {
-                stopping.look_at = now + stopping.interval;
-                stopping.interval = (stopping.interval * 2).min(LONGEST);
-            }
-            return false;
-        }
-        inner.stopping = None;
-        true
-    }
-
-    /// Has the group of an ended leader any member left that has not ended?
-    fn group_lives(&self, inner: &mut Inner) -> bool {
-        /// Zombies answer a signal, too, and where nobody reaps orphans (a container whose first process does not) they
-        /// stay. Before /proc is asked, whoever reaps has had so long.
-        const PATIENCE: u64 = 160_000_000;
-        if inner.unreaped {
-            // The leader itself would answer a signal.
-            return procfs::group_has_others(self.pid);
-        }
-        if self.send(inner, "stop", 0, Target::Group).is_err() {
-            return false;
-        }
-        let Some(stopping) = inner.stopping.as_mut().filter(|stopping| stopping.interval >= PATIENCE) else {
-            return true;
-        };
-        // A single pass can miss one that was forked behind its back.
-        let before = std::mem::replace(&mut stopping.gone, self.supervisor.pass_without(self.pid));
-        stopping.gone.is_none() || before.is_none() || before == stopping.gone
-    }
-
-    // What callers ask.
-
-    pub(crate) fn info(&self) -> Info {
-        self.info_of(&lock(&self.inner))
-    }
-
-    fn info_of(&self, inner: &Inner) -> Info {
-        let (state, closed, drain_bound) = match inner.rest() {
-            None => (State::Running, None, false),
-            Some(Rest::Closed { at, holders }) => (State::Closed, Some(*at), !holders.is_empty()),
-            Some(_) => (State::Exited, None, false),
-        };
-        Info {
-            id: self.id,
-            pid: self.pid,
-            state,
-            ending: inner.ended.as_ref().map(|ended| ended.ending),
-            started: self.started,
-            exited: inner.ended.as_ref().map(|ended| ended.at),
-            closed,
-            stdout_bytes: inner.counts[0],
-            stderr_bytes: inner.counts[1],
-            dropped_bytes: inner.capture.dropped(),
-            discarded_bytes: inner.discarded,
-            drain_bound,
-        }
-    }
-
-    pub(crate) fn wait(&self, until: State, deadline: Deadline) -> Result<Info> {
-        const OPERATION: &str = "wait";
-        wait::wait(&*self.supervisor, OPERATION, (&self.inner, &self.gate), deadline, |inner| {
-            let reached = match until {
-                State::Running => true,
-                State::Exited => inner.has_ended(),
-                State::Closed => inner.is_closed(),
-            };
-            reached.then(|| self.info_of(inner))
-        })?
-        .ok_or_else(|| {
-            Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time").on(format!("process {}", self.id))
-        })
-    }
-
-    pub(crate) fn is_open(&self) -> bool {
-        !lock(&self.inner).is_closed()
-    }
-
-    pub(crate) fn captured(&self) -> Result<Vec<u8>> {
-        lock(&self.inner)
-            .capture
-            .to_vec()
-            .ok_or_else(|| Error::new(ErrorKind::OutOfMemory, "output", "no memory for a copy of the capture"))
-    }
-
-    pub(crate) fn holders(&self) -> Vec<Holder> {
-        match lock(&self.inner).rest() {
-            Some(Rest::Closed { holders, .. }) => holders.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Writes at least one byte, as many as fit until the deadline. Writers take turns.
-    pub(crate) fn write_stdin(&self, data: &[u8], deadline: Deadline) -> Result<usize> {
-        const OPERATION: &str = "write stdin";
-        const AT_ONCE: usize = 64 * 1024;
-        let gate = (&self.inner, &self.gate);
-        let turn = wait::wait(&*self.supervisor, OPERATION, gate, deadline, |inner| {
-            if inner.stdin.fd.is_none() || !inner.stdin.busy {
-                return Some(self.check_stdin(inner).map(|()| inner.stdin.busy = true));
-            }
-            None
-        })?;
-        turn.unwrap_or_else(|| Err(self.stdin_timed_out()))?;
-        let mut written = 0;
-        let result = loop {
-            if written == data.len() {
-                break Ok(());
-            }
-            let step = wait::wait(&*self.supervisor, OPERATION, gate, deadline, |inner| {
-                let rest = &data[written..data.len().min(written + AT_ONCE)];
-                self.write_some(inner, rest).transpose()
-            });
-            match step {
-                Ok(Some(Ok(count))) => written += count,
-                Ok(Some(Err(error))) | Err(error) => break Err(error),
-                Ok(None) => break Err(self.stdin_timed_out()),
-            }
-        };
-        lock(&self.inner).stdin.busy = false;
-        self.wake_all();
-        match result {
-            Err(error) if written == 0 => Err(error),
-            _ => Ok(written),
-        }
-    }
-
-    fn stdin_timed_out(&self) -> Error {
-        Error::new(ErrorKind::TimedOut, "write stdin", "it did not read in time").on(format!("process {}", self.id))
-    }
-
-    fn check_stdin(&self, inner: &Inner) -> Result<()> {
-        if inner.has_ended() {
-            return Err(self.not_running("write stdin"));
-        }
-        if inner.stdin.fd.is_none() {
-            return Err(Error::new(
-                ErrorKind::StdinClosed,
-                "write stdin",
-                "its standard input is not a pipe, or is closed",
-            )
-            .on(format!("process {}", self.id)));
-        }
-        Ok(())
-    }
-
-    /// One write without waiting; None when the pipe is full.
-    fn write_some(&self, inner: &mut Inner, data: &[u8]) -> Result<Option<usize>> {
-        self.check_stdin(inner)?;
-        let Some(fd) = inner.stdin.fd.as_ref().filter(|_| !inner.stdin.full) else { return Ok(None) };
-        match pipe::write(fd, data) {
-            Ok(count) => Ok(Some(count)),
-            Err(libc::EAGAIN) => {
-                inner.stdin.full = true;
-                if !inner.stdin.watched {
-                    self.supervisor
-                        .driver()
-                        .poller
-                        .watch(fd, Slot::Stdin.token(self.id), Interest::Writable)
-                        .map_err(|errno| Error::system("write stdin", "epoll", errno))?;
-                    inner.stdin.watched = true;
-                }
-                Ok(None)
-            }
-            Err(libc::EPIPE) => {
-                self.end_stdin(inner);
-                Err(Error::new(ErrorKind::StdinClosed, "write stdin", "nobody reads its standard input any more")
-                    .on(format!("process {}", self.id))
-                    .errno_is(libc::EPIPE))
-            }
-            Err(errno) => Err(Error::system("write stdin", "", errno).on(format!("process {}", self.id))),
-        }
-    }
-
-    pub(crate) fn close_stdin(&self) {
-        self.end_stdin(&mut lock(&self.inner));
-    }
-
-    pub(crate) fn close_output(self: &Arc<Self>, stream: Stream) {
-        let mut inner = lock(&self.inner);
-        self.end_output(&mut inner, if stream == Stream::Stdout { 0 } else { 1 });
-        self.finish(inner);
     }
 }
 

@@ -1,0 +1,165 @@
+//! What callers ask of a child: how it is, what it has written, and to take their input.
+
+use std::sync::Arc;
+
+use super::{Child, Info, Inner, Rest, Slot, State};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::driver::Host;
+use crate::event::event::Stream;
+use crate::event::wait::{self, Deadline, lock};
+use crate::sys::pipe;
+use crate::sys::poller::Interest;
+use crate::sys::procfs::Holder;
+
+impl Child {
+    pub(crate) fn info(&self) -> Info {
+        self.info_of(&lock(&self.inner))
+    }
+
+    fn info_of(&self, inner: &Inner) -> Info {
+        let (state, closed, drain_bound) = match inner.rest() {
+            None => (State::Running, None, false),
+            Some(Rest::Closed { at, holders }) => (State::Closed, Some(*at), !holders.is_empty()),
+            Some(_) => (State::Exited, None, false),
+        };
+        Info {
+            id: self.id,
+            pid: self.pid,
+            state,
+            ending: inner.ended.as_ref().map(|ended| ended.ending),
+            started: self.started,
+            exited: inner.ended.as_ref().map(|ended| ended.at),
+            closed,
+            stdout_bytes: inner.counts[0],
+            stderr_bytes: inner.counts[1],
+            dropped_bytes: inner.capture.dropped(),
+            discarded_bytes: inner.discarded,
+            drain_bound,
+        }
+    }
+
+    pub(crate) fn wait(&self, until: State, deadline: Deadline) -> Result<Info> {
+        const OPERATION: &str = "wait";
+        wait::wait(&*self.supervisor, OPERATION, (&self.inner, &self.gate), deadline, |inner| {
+            let reached = match until {
+                State::Running => true,
+                State::Exited => inner.has_ended(),
+                State::Closed => inner.is_closed(),
+            };
+            reached.then(|| self.info_of(inner))
+        })?
+        .ok_or_else(|| {
+            Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time").on(format!("process {}", self.id))
+        })
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !lock(&self.inner).is_closed()
+    }
+
+    pub(crate) fn captured(&self) -> Result<Vec<u8>> {
+        lock(&self.inner)
+            .capture
+            .to_vec()
+            .ok_or_else(|| Error::new(ErrorKind::OutOfMemory, "output", "no memory for a copy of the capture"))
+    }
+
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        match lock(&self.inner).rest() {
+            Some(Rest::Closed { holders, .. }) => holders.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Writes at least one byte, as many as fit until the deadline. Writers take turns.
+    pub(crate) fn write_stdin(&self, data: &[u8], deadline: Deadline) -> Result<usize> {
+        const OPERATION: &str = "write stdin";
+        const AT_ONCE: usize = 64 * 1024;
+        let gate = (&self.inner, &self.gate);
+        let turn = wait::wait(&*self.supervisor, OPERATION, gate, deadline, |inner| {
+            if inner.stdin.fd.is_none() || !inner.stdin.busy {
+                return Some(self.check_stdin(inner).map(|()| inner.stdin.busy = true));
+            }
+            None
+        })?;
+        turn.unwrap_or_else(|| Err(self.stdin_timed_out()))?;
+        let mut written = 0;
+        let result = loop {
+            if written == data.len() {
+                break Ok(());
+            }
+            let step = wait::wait(&*self.supervisor, OPERATION, gate, deadline, |inner| {
+                let rest = &data[written..data.len().min(written + AT_ONCE)];
+                self.write_some(inner, rest).transpose()
+            });
+            match step {
+                Ok(Some(Ok(count))) => written += count,
+                Ok(Some(Err(error))) | Err(error) => break Err(error),
+                Ok(None) => break Err(self.stdin_timed_out()),
+            }
+        };
+        lock(&self.inner).stdin.busy = false;
+        self.wake_all();
+        match result {
+            Err(error) if written == 0 => Err(error),
+            _ => Ok(written),
+        }
+    }
+
+    fn stdin_timed_out(&self) -> Error {
+        Error::new(ErrorKind::TimedOut, "write stdin", "it did not read in time").on(format!("process {}", self.id))
+    }
+
+    fn check_stdin(&self, inner: &Inner) -> Result<()> {
+        if inner.has_ended() {
+            return Err(self.not_running("write stdin"));
+        }
+        if inner.stdin.fd.is_none() {
+            return Err(Error::new(
+                ErrorKind::StdinClosed,
+                "write stdin",
+                "its standard input is not a pipe, or is closed",
+            )
+            .on(format!("process {}", self.id)));
+        }
+        Ok(())
+    }
+
+    /// One write without waiting; None when the pipe is full.
+    fn write_some(&self, inner: &mut Inner, data: &[u8]) -> Result<Option<usize>> {
+        self.check_stdin(inner)?;
+        let Some(fd) = inner.stdin.fd.as_ref().filter(|_| !inner.stdin.full) else { return Ok(None) };
+        match pipe::write(fd, data) {
+            Ok(count) => Ok(Some(count)),
+            Err(libc::EAGAIN) => {
+                inner.stdin.full = true;
+                if !inner.stdin.watched {
+                    self.supervisor
+                        .driver()
+                        .poller
+                        .watch(fd, Slot::Stdin.token(self.id), Interest::Writable)
+                        .map_err(|errno| Error::system("write stdin", "epoll", errno))?;
+                    inner.stdin.watched = true;
+                }
+                Ok(None)
+            }
+            Err(libc::EPIPE) => {
+                self.end_stdin(inner);
+                Err(Error::new(ErrorKind::StdinClosed, "write stdin", "nobody reads its standard input any more")
+                    .on(format!("process {}", self.id))
+                    .errno_is(libc::EPIPE))
+            }
+            Err(errno) => Err(Error::system("write stdin", "", errno).on(format!("process {}", self.id))),
+        }
+    }
+
+    pub(crate) fn close_stdin(&self) {
+        self.end_stdin(&mut lock(&self.inner));
+    }
+
+    pub(crate) fn close_output(self: &Arc<Self>, stream: Stream) {
+        let mut inner = lock(&self.inner);
+        self.end_output(&mut inner, if stream == Stream::Stdout { 0 } else { 1 });
+        self.finish(inner);
+    }
+}
