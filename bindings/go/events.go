@@ -143,6 +143,9 @@ func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 		}
 		batch.Close()
 	}()
+	if process.facts.gone {
+		batch.Close() // its end was broadcast
+	}
 	for event := batch.Next(); event != nil; event = batch.Next() {
 		switch event.Kind {
 		case capi.EventStarted:

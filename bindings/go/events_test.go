@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -115,6 +116,64 @@ func TestHandler_that_blocks_holds_up_its_own_process_alone(t *testing.T) {
 	close(release)
 	require.NoError(t, wait(t, slow))
 	assert.Equal(t, []int{last + 1, 0}, []int{next, wrong})
+}
+
+func TestProcess_that_is_lost_ends_after_the_events_that_are_being_handled(t *testing.T) {
+	// Given a handler that is at the first line of two,
+	recorder := newRecorder()
+	blocking, release := make(chan struct{}), make(chan struct{})
+	service := newListenedService(t, func(message any) {
+		recorder.record(message)
+		if output, ok := message.(ActionProcessOutput); ok && output.Line == "a" {
+			close(blocking)
+			<-release
+		}
+	})
+	process, err := service.Start(t.Context(), "printf", `a\nb\n`)
+	require.NoError(t, err)
+	await(t, blocking, "the first line")
+
+	// when nothing will come any more,
+	service.engine.Load().hub.events.Close()
+
+	// then the process waits for the handler.
+	waits := func() bool {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		return slices.ContainsFunc(strings.Split(string(stacks), "\n\n"), func(stack string) bool {
+			return strings.Contains(stack, "[sync.Mutex.Lock") && strings.Contains(stack, ").lose(")
+		})
+	}
+	for process.IsRunning() && !waits() {
+		runtime.Gosched()
+	}
+	assert.True(t, process.IsRunning())
+	close(release)
+	messages := recorder.untilExited(t, process.ID)
+	assert.Equal(t, []string{"a", "b"}, linesOf(messages, StreamStdout))
+	assert.IsType(t, ActionProcessExited{}, messages[len(messages)-1])
+	assert.ErrorContains(t, process.Wait(), "process was lost")
+}
+
+func TestProcess_that_is_lost_has_no_events_after_its_end(t *testing.T) {
+	service, recorder := newRecordedService(t)
+	engine := service.engine.Load()
+	events, err := engine.service.Subscribe(capi.SubscriptionOptions{EndsOnly: true})
+	require.NoError(t, err)
+	defer events.Close()
+	process, err := service.Start(t.Context(), "echo", "on its way to the handlers")
+	require.NoError(t, err)
+	batch, err := events.Next()
+	require.NoError(t, err)
+
+	lost := newProcess(99, RunOptions{}, capi.ScopeProcess, service.listeners())
+	lost.started(process.handle)
+	lost.lose(capi.ErrPanic)
+	engine.hub.deliver(lost, batch)
+
+	assert.Zero(t, batch.Left())
+	messages := recorder.untilExited(t, lost.ID)
+	assert.IsType(t, ActionProcessExited{}, messages[len(messages)-1])
 }
 
 func TestHandler_that_blocks_at_the_start_holds_up_that_start_alone(t *testing.T) {

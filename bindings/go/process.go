@@ -276,8 +276,11 @@ func (p *ManagedProcess) failed(cause error) {
 	})
 }
 
-// lose makes it a process of which nothing will be heard any more, and says so.
+// lose makes it a process of which nothing will be heard any more, and says so, after the events that are being
+// handled.
 func (p *ManagedProcess) lose(cause error) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	p.end(func(facts *facts) error {
 		facts.phase, facts.exitCode, facts.duration, facts.gone = failed, -1, time.Since(facts.startedAt), true
 		return ServiceError("process was lost", cause)

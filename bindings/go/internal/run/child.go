@@ -21,7 +21,8 @@ type Child struct {
 	buffer  bytes.Buffer // what is kept and comes through Go
 	lost    bool         // output was lost for want of memory
 	forget  func() bool  // stops watching the context
-	mu      sync.Mutex   // held while a batch is handled
+	mu      sync.Mutex   // held while a batch is handled, and at the end
+	ended   bool
 	done    chan struct{}
 	err     error
 }
@@ -166,10 +167,17 @@ func (c *Child) dropped() bool {
 	return err == nil && info.DroppedBytes > 0
 }
 
-// abandon is the end of a child of which nothing will be heard any more.
+// abandon is the end of a child of which nothing will be heard any more, once what was heard is written.
 func (c *Child) abandon(cause error) {
 	if c.input != nil {
 		_ = c.input.pipe.Close()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, output := range c.outputs {
+		if output != nil {
+			output.flush()
+		}
 	}
 	c.end(&Error{Line: c.line, Cause: fmt.Errorf("it was lost: %w", cause)})
 }
@@ -178,7 +186,7 @@ func (c *Child) end(err error) {
 	if c.forget != nil {
 		c.forget()
 	}
-	c.err = err
+	c.err, c.ended = err, true
 	if c.loud() || c.kept == [2]bool{} {
 		c.core.Close()
 	}

@@ -67,7 +67,7 @@ func (f *feed) pump() {
 		if err != nil {
 			// The stream has no end of its own: the library has failed.
 			for _, left := range f.Break(err) {
-				left.abandon(err)
+				go left.abandon(err)
 			}
 			f.events.Close()
 			return
@@ -105,6 +105,9 @@ func (f *feed) handle(child *Child, batch *capi.Batch) {
 	// does not see it.
 	child.mu.Lock()
 	defer child.mu.Unlock()
+	if child.ended {
+		return // abandoned
+	}
 	for event := batch.Next(); event != nil; event = batch.Next() {
 		if child.handle(event) && f.Remove(event.ProcessID) {
 			child.closed(event)
