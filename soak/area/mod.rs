@@ -1,5 +1,6 @@
 //! The areas. To add a row, call `rows.add` or `rows.none` in one; to add an area, write a function and name it here.
 
+mod go;
 pub(crate) mod health;
 mod idle;
 mod spawn;
@@ -17,4 +18,5 @@ pub(crate) const AREAS: &[(&str, Area)] = &[
     ("idle", idle::run),
     ("health", health::run),
     ("suites", suites::run),
+    ("go", go::run),
 ];

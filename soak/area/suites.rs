@@ -24,6 +24,12 @@ const SUITES: &[&str] = &[
     "health_host",
     "pid_file",
     "registry",
+    "daemon",
+    "drive",
+    "pipeline",
+    "pipeline_hosts",
+    "pipeline_json",
+    "pipeline_model",
 ];
 
 pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
