@@ -10,8 +10,9 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
     for way in WAYS {
         eprintln!("  {way}");
         let output = Command::new("make")
-            .args(["--no-print-directory", "soak-go"])
-            .env("ONLY", way)
+            .args(["--no-print-directory", "soak-go", &format!("ONLY={way}")])
+            // An ONLY of the make that we are run by would come before ours.
+            .env_remove("MAKEFLAGS")
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout);
