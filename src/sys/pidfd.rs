@@ -95,9 +95,17 @@ pub(crate) fn ask_stolen(pidfd: &OwnedFd) -> Stolen {
     }
     const { assert!(size_of::<PidfdInfo>() == 64) };
 
-    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
-    // SAFETY: the ioctl's number carries the size of the structure it fills.
-    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+    let ask = || {
+        let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+        // SAFETY: the ioctl's number carries the size of the structure it fills.
+        let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+        (result, info)
+    };
+    let (mut result, mut info) = ask();
+    if result != 0 && super::errno() == libc::ESRCH {
+        // Reaped while the kernel was looking, after it had looked for the exit: it is there now.
+        (result, info) = ask();
+    }
     if result != 0 {
         // ENOTTY before 6.13; ESRCH on kernels whose ioctl has nothing to tell of a reaped process.
         return Stolen::Untold;
