@@ -1,8 +1,8 @@
 //! The same work from Go: package process, os/exec, and a plain manager of a goroutine for each stream, which
 //! stands in for the pure Go module that the binding replaces.
 
-use super::ring;
 use super::session::{Metric, Session};
+use super::{ring, spawn};
 use crate::Fallible;
 use crate::harness::check;
 use crate::harness::figures::Figures;
@@ -61,11 +61,9 @@ fn spawn(session: &mut Session, name: &str, count: usize, in_flight: usize, fact
     let arguments = [session.child("hello"), count.to_string(), in_flight.to_string()];
     let (bytes, checksum) = check::hello_total(count);
     let title = format!("spawn → exit, {name}");
-    // The limit is bare C, with the threads that serve it best, as for layer 1: what a goal may ask for at most.
-    let threads = (4 * std::thread::available_parallelism()?.get()).min(in_flight);
-    let of_limit = [session.child("hello"), count.to_string(), threads.to_string(), (in_flight / threads).to_string()];
     let mut contenders = all(session, "spawn", &arguments);
-    contenders.extend(session.one("limit", "limit", "spawn", &of_limit));
+    // Bare C, as for layer 1: what a goal may ask for at most.
+    contenders.extend(session.one("limit", "limit", "spawn", &spawn::arguments(session, count, in_flight)?));
     let samples = session.run(&Workload {
         title: &format!("{title}, from Go"),
         contenders,

@@ -16,11 +16,15 @@ pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
     measure_in_flight(session, "64 at a time", session.count(1000, 200), IN_FLIGHT, goal)
 }
 
-fn measure_in_flight(session: &mut Session, name: &str, count: usize, in_flight: usize, goal: Goal) -> Fallible<()> {
-    // A spawn holds its thread until the exec, so every implementation is faster with a few threads a core than with
-    // one, or with one for each child.
+/// Of every host whose callers wait for a spawn on a thread: it holds that until the exec, so each is faster with a few
+/// threads a core than with one, or with one for each child.
+pub(super) fn arguments(session: &Session, count: usize, in_flight: usize) -> Fallible<[String; 4]> {
     let threads = (4 * std::thread::available_parallelism()?.get()).min(in_flight);
-    let arguments = [session.child("hello"), count.to_string(), threads.to_string(), (in_flight / threads).to_string()];
+    Ok([session.child("hello"), count.to_string(), threads.to_string(), (in_flight / threads).to_string()])
+}
+
+fn measure_in_flight(session: &mut Session, name: &str, count: usize, in_flight: usize, goal: Goal) -> Fallible<()> {
+    let arguments = arguments(session, count, in_flight)?;
     let (bytes, checksum) = check::hello_total(count);
     let title = format!("spawn → exit, {name}");
     let samples = session.run(&Workload {

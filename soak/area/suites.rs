@@ -37,29 +37,34 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
     let scale = std::env::var("COREPROC_SCALE").unwrap_or_default();
     for suite in SUITES {
         eprintln!("  {suite}");
-        let output = Command::new(&cargo)
-            .args(["test", "--no-fail-fast", "--test", suite])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let (passed, failed) = outcome(&text);
-        let named = format!("suite {suite} at scale {scale}: failed of {} tests", passed + failed);
-        if output.status.success() && passed > 0 {
-            rows.none(named, failed);
-        } else {
-            eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr));
-            // One that could not be run has failed too.
-            rows.none(named, failed.max(1));
-        }
+        let mut command = Command::new(&cargo);
+        command.args(["test", "--no-fail-fast", "--test", suite]);
+        count_failed(rows, &mut command, &format!("suite {suite} at scale {scale}"), "test result: ")?;
     }
     Ok(())
 }
 
-/// The last sums: hosts of their own print some, too, before it.
-fn outcome(text: &str) -> (u32, u32) {
-    let sums = text.lines().filter_map(|line| line.strip_prefix("test result: ")).next_back().unwrap_or_default();
+/// Runs tests at the root, and makes a row of how many failed. `prefix` begins the line with the counts.
+pub(super) fn count_failed(rows: &mut Rows, tests: &mut Command, what: &str, prefix: &str) -> Fallible<()> {
+    let output = tests.current_dir(env!("CARGO_MANIFEST_DIR")).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (passed, failed) = outcome(&text, prefix);
+    let named = format!("{what}: failed of {} tests", passed + failed);
+    if output.status.success() && passed > 0 {
+        rows.none(named, failed);
+    } else {
+        eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr));
+        // One that could not be run has failed too.
+        rows.none(named, failed.max(1));
+    }
+    Ok(())
+}
+
+/// The last counts: hosts of their own print some, too, before it.
+fn outcome(text: &str, prefix: &str) -> (u32, u32) {
+    let counts = text.lines().filter_map(|line| line.strip_prefix(prefix)).next_back().unwrap_or_default();
     let number = |what: &str| {
-        let part = sums.split([';', '.']).find_map(|part| part.trim().strip_suffix(what));
+        let part = counts.split([';', '.', ',']).find_map(|part| part.trim().strip_suffix(what));
         part.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
     };
     (number("passed"), number("failed"))
