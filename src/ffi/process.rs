@@ -41,6 +41,9 @@ pub const COREPROC_FLAG_NO_NEWLINE: u32 = 8;
 pub const COREPROC_FLAG_DRAIN_BOUND: u32 = 16;
 /// Output before this event was lost, because memory for it could not be had.
 pub const COREPROC_FLAG_LOST: u32 = 32;
+/// In an info: the kernel refuses the signal of a stop, a timeout or a close, mostly because the process has become
+/// another user's. It is tried again until it is taken or the process ends.
+pub const COREPROC_FLAG_STOP_REFUSED: u32 = 64;
 
 /// A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the
 /// process; while a reference is held, an ended process keeps its status and its captured output.
@@ -64,7 +67,7 @@ pub struct coreproc_process_info {
     pub signal: i32,
     /// A COREPROC_CAUSE value.
     pub cause: u32,
-    /// COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND.
+    /// COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
@@ -145,7 +148,9 @@ unsafe fn write_info(out: *mut coreproc_process_info, size: usize, info: &Info) 
         exit_code,
         signal,
         cause: info.ending.map_or(COREPROC_CAUSE_NONE, |ending| cause_value(ending.cause)),
-        flags: flags | if info.drain_bound { COREPROC_FLAG_DRAIN_BOUND } else { 0 },
+        flags: flags
+            | if info.drain_bound { COREPROC_FLAG_DRAIN_BOUND } else { 0 }
+            | if info.stop_refused.is_some() { COREPROC_FLAG_STOP_REFUSED } else { 0 },
         reserved: 0,
         started_monotonic_ns: info.started.monotonic_ns,
         started_realtime_ns: info.started.realtime_ns,

@@ -15,7 +15,7 @@ use super::command::{self, Command, EnvBase, FileMode, Group, Output, Stdin, key
 use super::member::Member;
 use super::output;
 use super::process::Process;
-use super::service::Size;
+use super::service::{self, Size};
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result, describe_errno, quoted};
 use crate::sys::clock::Stamp;
@@ -53,7 +53,7 @@ pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>, member: Opt
     child.begin().map_err(|errno| Error::system(OPERATION, "epoll", errno).on(subject(command)))?;
     if let Some(mode) = closing {
         // The service was closed while this one was on its way.
-        process.end(mode);
+        let _ = service::end(&child, mode);
     }
     Ok(process)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::child::Child;
 use super::process::Process;
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
@@ -120,11 +121,18 @@ impl Service {
     /// May be called again, with another mode too.
     pub fn close(&self, mode: CloseMode) -> Result<()> {
         fork::check("close service")?;
-        for child in self.0.supervisor.close(mode) {
-            let process = Process::new(child);
-            process.end(mode);
+        let children = self.0.supervisor.close(mode);
+        let refusals: Vec<Error> = children.iter().filter_map(|child| end(child, mode).err()).collect();
+        match refusals.first() {
+            None => Ok(()),
+            Some(first) => {
+                let (refused, all) = (refusals.len(), children.len());
+                Err(first.clone().during("close service").because(format!(
+                    "{refused} of {all} processes could not be signalled; the first: {}",
+                    first.cause()
+                )))
+            }
         }
-        Ok(())
     }
 
     /// Waits until no process is unclosed.
@@ -155,13 +163,15 @@ impl Service {
     }
 }
 
-impl Process {
-    /// Ends a process because its service closes; one that has ended is fine.
-    pub(super) fn end(&self, mode: CloseMode) {
-        let _ = match mode {
-            CloseMode::Leave => Ok(()),
-            CloseMode::Stop => self.child().stop(None, Cause::Stopped),
-            CloseMode::Kill => self.child().kill(super::stop::Scope::Default),
-        };
+/// Ends a process because its service closes; one that has ended is fine.
+pub(super) fn end(child: &Arc<Child>, mode: CloseMode) -> Result<()> {
+    let result = match mode {
+        CloseMode::Leave => Ok(()),
+        CloseMode::Stop => child.stop(None, Cause::Stopped),
+        CloseMode::Kill => child.kill_for_good(),
+    };
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotRunning => Ok(()),
+        other => other,
     }
 }

@@ -15,6 +15,7 @@ use crate::event::subscription::{Core, SubscriptionOptions, SubscriptionScope};
 use crate::event::wait::{self, Deadline, Gate, lock};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
+use crate::sys::deliver;
 use crate::sys::poller::Interest;
 use crate::sys::procfs;
 use crate::sys::spool::Watcher;
@@ -72,6 +73,7 @@ struct Groups {
 
 impl Supervisor {
     pub(crate) fn start(options: ServiceOptions) -> Result<Arc<Supervisor>> {
+        deliver::prepare().map_err(|errno| Error::system("open service", "pipe", errno))?;
         let supervisor = Arc::new(Supervisor {
             driver: Driver::new()?,
             options,

@@ -38,15 +38,18 @@ pub(crate) fn writers_of(inodes: &[u64]) -> HashMap<u64, Vec<Holder>> {
     found
 }
 
-/// The process groups that have a member which has not ended; None where /proc does not tell. A pass over /proc.
+/// The process groups that have a member which has not ended; None if /proc does not tell. A pass over /proc.
 pub(crate) fn living_groups() -> Option<HashSet<i32>> {
-    // None is mounted, or that of another namespace.
-    let me = fs::read_link("/proc/self").ok()?;
-    (me.to_str()?.parse() == Ok(std::process::id())).then(|| pids().filter_map(living_in).collect())
+    numbers_are_ours().then(|| pids().filter_map(group_of).collect())
+}
+
+/// The processes of a group that have not ended; None if /proc does not tell. A pass over /proc.
+pub(crate) fn members_of(group: i32) -> Option<Vec<i32>> {
+    numbers_are_ours().then(|| pids().filter(|pid| group_of(*pid) == Some(group)).collect())
 }
 
 /// The group of a process that has not ended.
-fn living_in(pid: i32) -> Option<i32> {
+pub(crate) fn group_of(pid: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // pid (comm) state ppid pgrp …; the name may hold anything.
     let mut fields = stat.rsplit(") ").next()?.split(' ');
@@ -55,9 +58,14 @@ fn living_in(pid: i32) -> Option<i32> {
 }
 
 /// Is there a process in the group `leader` besides its leader that has not ended? For kernels on which the
-/// leader has to stay unreaped. A pass over /proc.
+/// leader has to stay unreaped. Yes if /proc does not tell. A pass over /proc.
 pub(crate) fn group_has_others(leader: i32) -> bool {
-    pids().filter(|pid| *pid != leader).any(|pid| living_in(pid) == Some(leader))
+    !numbers_are_ours() || pids().filter(|pid| *pid != leader).any(|pid| group_of(pid) == Some(leader))
+}
+
+/// Is a /proc mounted, and does it show the numbers of our own namespace?
+fn numbers_are_ours() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|me| me.to_str().is_some_and(|me| me.parse() == Ok(std::process::id())))
 }
 
 fn pids() -> impl Iterator<Item = i32> {
