@@ -8,7 +8,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::address::Address;
 use super::pidfd::{self, Number};
@@ -117,44 +117,46 @@ fn raw_send(pidfd: i32, signal: i32, flags: libc::c_uint) -> Result<(), i32> {
     if result == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Made once and kept, so that a kill needs no new descriptor; used by one signal at a time.
-static SHARED: Mutex<Option<Address>> = Mutex::new(None);
+/// One for all services, so that a kill needs no new descriptor; used by one signal at a time.
+static SHARED: Mutex<Weak<Address>> = Mutex::new(Weak::new());
 
-/// Makes what [`send`] needs on this kernel while there are descriptors to be had.
-pub(crate) fn prepare() -> Result<(), i32> {
-    if !groups_have_pidfds() {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if shared.is_none() {
-            *shared = Some(Address::new()?);
-        }
+/// What [`send`] needs on this kernel, made while there are descriptors to be had: for as long as it is kept.
+pub(crate) fn prepare() -> Result<Option<Arc<Address>>, i32> {
+    if groups_have_pidfds() {
+        return Ok(None);
     }
-    Ok(())
+    shared(&mut SHARED.lock().unwrap_or_else(PoisonError::into_inner)).map(Some)
+}
+
+fn shared(kept: &mut Weak<Address>) -> Result<Arc<Address>, i32> {
+    // One that the host has closed, perhaps to open something else under its numbers, is useless.
+    if let Some(address) = kept.upgrade().filter(|address| address.is_intact()) {
+        return Ok(address);
+    }
+    let address = Arc::new(Address::new()?);
+    *kept = Arc::downgrade(&address);
+    Ok(address)
 }
 
 fn by_address(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    // One that the host has closed, perhaps to open something else under its numbers, is useless.
-    let shared = match shared.take().filter(Address::is_intact) {
-        Some(address) => shared.insert(address),
-        None => shared.insert(Address::new()?),
-    };
+    let mut kept = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let shared = shared(&mut kept)?;
     shared.set(to.target, to.pid)?;
     // It reaches nobody, and tells what kill(2) would: what it says is about the child if the child is unreaped.
     let answer = probe(to);
     let number = pidfd::number(to.pidfd);
-    if number != Number::Own {
-        shared.clear();
-        return match to.address {
-            Some(address) if signal != 0 => Ok(address.send(signal)?),
+    let sent = match number {
+        Number::Own => answer.map_err(Undelivered::from).and_then(|()| match signal {
+            0 => Ok(()),
+            FIRST_REAL_TIME.. => one_by_one(to, signal, &shared),
+            _ if !Address::reaches_all() => one_by_one(to, signal, &shared),
+            _ => Ok(shared.send(signal)?),
+        }),
+        _ => match to.address {
+            Some(address) if signal != 0 => address.send(signal).map_err(Undelivered::from),
             _ if to.target == Target::Process && number == Number::Free => Err(libc::ESRCH.into()),
             _ => Err(Undelivered::Unproven),
-        };
-    }
-    let sent = match answer {
-        Ok(()) if signal == 0 => Ok(()),
-        Ok(()) if signal >= FIRST_REAL_TIME || !Address::reaches_all() => one_by_one(to, signal, shared),
-        Ok(()) => shared.send(signal).map_err(Undelivered::from),
-        Err(errno) => Err(errno.into()),
+        },
     };
     shared.clear();
     sent
