@@ -192,6 +192,10 @@
 // Output before this event was lost, because memory for it could not be had.
 #define COREPROC_FLAG_LOST 32
 
+// In an info: the kernel refuses the signal of a stop, a timeout or a close, mostly because the process has become
+// another user's. It is tried again until it is taken or the process ends.
+#define COREPROC_FLAG_STOP_REFUSED 64
+
 // Output as it was read.
 #define COREPROC_DELIVERY_CHUNKS 1
 
@@ -470,7 +474,7 @@ typedef struct coreproc_process_info {
   int32_t signal;
   // A COREPROC_CAUSE value.
   uint32_t cause;
-  // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND.
+  // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
   uint32_t flags;
   // 0.
   uint32_t reserved;
@@ -861,7 +865,9 @@ coreproc_result coreproc_service_count(struct coreproc_service *service,
 
 // Refuses spawns from now on, and ends the processes that run as `mode`, a COREPROC_CLOSE value, says.
 // Does not wait; may be called again, with another mode too. Subscriptions end once every process is closed.
-// Thread-safe. Errors: INVALID_ARGUMENT.
+// Thread-safe. Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, of which the
+// message says how many processes could not be signalled: the service is closed all the same, and what the kernel
+// refused is tried again.
 coreproc_result coreproc_service_close(struct coreproc_service *service,
                                        uint32_t mode,
                                        struct coreproc_error **err);
@@ -1053,22 +1059,28 @@ coreproc_result coreproc_process_holders(struct coreproc_process *process,
                                          struct coreproc_bytes **out,
                                          struct coreproc_error **err);
 
-// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. Thread-safe.
-// Errors: INVALID_ARGUMENT, NOT_RUNNING, PERMISSION_DENIED.
+// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. It reaches this process
+// or its group, or nobody. Thread-safe. Errors: INVALID_ARGUMENT, NOT_RUNNING, PERMISSION_DENIED; UNSUPPORTED for a
+// group before Linux 6.9 if the host has reaped the process (it ignores SIGCHLD, or calls waitpid(-1)), because
+// nothing proves then whose the group's number is.
 coreproc_result coreproc_process_signal(struct coreproc_process *process,
                                         int32_t signal,
                                         uint32_t scope,
                                         struct coreproc_error **err);
 
-// Sends SIGKILL. A group can be killed after its leader ended, until the process is closed. Thread-safe.
-// Errors: INVALID_ARGUMENT, NOT_RUNNING when nobody is left to kill, PERMISSION_DENIED.
+// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed. Thread-safe.
+// Errors: INVALID_ARGUMENT, NOT_RUNNING when nobody is left to kill, PERMISSION_DENIED, UNSUPPORTED as for
+// coreproc_process_signal.
 coreproc_result coreproc_process_kill(struct coreproc_process *process,
                                       uint32_t scope,
                                       struct coreproc_error **err);
 
-// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait. A second
-// stop sends SIGKILL at once; stopping what has ended is fine. While a group's stop goes on, the process is
-// not closed. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED.
+// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait. SIGCONT follows the
+// first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once; stopping what has ended
+// is fine. While a group's stop goes on, the process is not closed. Thread-safe. Errors: INVALID_ARGUMENT;
+// PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, mostly because the process has become another user's:
+// the stop goes on, the signal is tried again until it is taken or the process ends, and COREPROC_FLAG_STOP_REFUSED is
+// set meanwhile; UNSUPPORTED as for coreproc_process_signal.
 coreproc_result coreproc_process_stop(struct coreproc_process *process,
                                       const struct coreproc_stop_options *options,
                                       struct coreproc_error **err);

@@ -289,8 +289,10 @@ pub unsafe extern "C" fn coreproc_process_holders(
     }
 }
 
-/// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. Thread-safe.
-/// Errors: INVALID_ARGUMENT, NOT_RUNNING, PERMISSION_DENIED.
+/// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. It reaches this process
+/// or its group, or nobody. Thread-safe. Errors: INVALID_ARGUMENT, NOT_RUNNING, PERMISSION_DENIED; UNSUPPORTED for a
+/// group before Linux 6.9 if the host has reaped the process (it ignores SIGCHLD, or calls waitpid(-1)), because
+/// nothing proves then whose the group's number is.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -311,8 +313,9 @@ pub unsafe extern "C" fn coreproc_process_signal(
     }
 }
 
-/// Sends SIGKILL. A group can be killed after its leader ended, until the process is closed. Thread-safe.
-/// Errors: INVALID_ARGUMENT, NOT_RUNNING when nobody is left to kill, PERMISSION_DENIED.
+/// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed. Thread-safe.
+/// Errors: INVALID_ARGUMENT, NOT_RUNNING when nobody is left to kill, PERMISSION_DENIED, UNSUPPORTED as for
+/// coreproc_process_signal.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -332,9 +335,12 @@ pub unsafe extern "C" fn coreproc_process_kill(
     }
 }
 
-/// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait. A second
-/// stop sends SIGKILL at once; stopping what has ended is fine. While a group's stop goes on, the process is
-/// not closed. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED.
+/// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait. SIGCONT follows the
+/// first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once; stopping what has ended
+/// is fine. While a group's stop goes on, the process is not closed. Thread-safe. Errors: INVALID_ARGUMENT;
+/// PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, mostly because the process has become another user's:
+/// the stop goes on, the signal is tried again until it is taken or the process ends, and COREPROC_FLAG_STOP_REFUSED is
+/// set meanwhile; UNSUPPORTED as for coreproc_process_signal.
 ///
 /// # Safety
 /// Pointers are NULL or valid.

@@ -119,6 +119,10 @@ impl Service {
 
     /// Refuses spawns from now on, and ends the processes that run as `mode` says, without waiting.
     /// May be called again, with another mode too.
+    ///
+    /// # Errors
+    /// Those of [`Process::stop`] and [`Process::kill`], of which the message says how many processes could not be
+    /// signalled: the service is closed all the same, and what the kernel refused is tried again.
     pub fn close(&self, mode: CloseMode) -> Result<()> {
         fork::check("close service")?;
         let children = self.0.supervisor.close(mode);

@@ -90,17 +90,19 @@ impl Address {
     pub(crate) fn reaches_all() -> bool {
         // SAFETY: no arguments; always succeeds.
         let is_root = unsafe { libc::geteuid() } == 0;
-        (is_root && in_first_user_namespace()) || !may_kill_others()
+        // In this order, so that the file is read while there are descriptors to be had.
+        (in_first_user_namespace() && is_root) || !may_kill_others()
     }
 }
 
-/// Are user numbers here those of the first user namespace?
+/// Are user numbers here those of the first user namespace? Yes if /proc does not tell: nothing else could be done then.
 fn in_first_user_namespace() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
-    *KNOWN.get_or_init(|| {
-        let map = super::file::read_text("/proc/self/uid_map").unwrap_or_default();
-        map.split_whitespace().eq(["0", "0", "4294967295"])
-    })
+    if let Some(known) = KNOWN.get() {
+        return *known;
+    }
+    let Ok(map) = super::file::read_text("/proc/self/uid_map") else { return true };
+    *KNOWN.get_or_init(|| map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 /// Has this thread CAP_KILL? By capget(2); "yes" if the kernel does not tell.

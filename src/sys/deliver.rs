@@ -125,6 +125,8 @@ pub(crate) fn prepare() -> Result<Option<Arc<Address>>, i32> {
     if groups_have_pidfds() {
         return Ok(None);
     }
+    // What it reads once is read now.
+    Address::reaches_all();
     shared(&mut SHARED.lock().unwrap_or_else(PoisonError::into_inner)).map(Some)
 }
 

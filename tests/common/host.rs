@@ -62,10 +62,14 @@ pub fn command(test: &str) -> Command {
 /// The same in a PID namespace of its own, with its own /proc: PIDs can be forced there without hurting anybody else. None
 /// where we may not make one.
 pub fn command_with_own_pids(test: &str) -> Option<Command> {
-    let options = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    command_in_namespaces(test, &["--pid", "--fork", "--kill-child", "--mount-proc"])
+}
+
+/// The same in the namespaces that these options of unshare(1) make; None where we may not make them.
+pub fn command_in_namespaces(test: &str, options: &[&str]) -> Option<Command> {
     let tried = Command::new("unshare").args(options).arg("true").stdin(Stdio::null()).output();
     if !tried.is_ok_and(|tried| tried.status.success()) {
-        println!("skipped: no PID namespace of its own can be made");
+        println!("not tried: namespaces by {options:?} cannot be made here");
         return None;
     }
     let plain = command(test);
