@@ -62,7 +62,15 @@ pub fn command(test: &str) -> Command {
 /// The same in a PID namespace of its own, with its own /proc: PIDs can be forced there without hurting anybody else. None
 /// where we may not make one.
 pub fn command_with_own_pids(test: &str) -> Option<Command> {
-    let options = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    command_unshared(test, &["--pid", "--fork", "--kill-child", "--mount-proc"])
+}
+
+/// The same, with the /proc of this namespace, as after unshare(CLONE_NEWPID) alone.
+pub fn command_with_own_pids_alone(test: &str) -> Option<Command> {
+    command_unshared(test, &["--pid", "--fork", "--kill-child"])
+}
+
+fn command_unshared(test: &str, options: &[&str]) -> Option<Command> {
     let tried = Command::new("unshare").args(options).arg("true").stdin(Stdio::null()).output();
     if !tried.is_ok_and(|tried| tried.status.success()) {
         println!("skipped: no PID namespace of its own can be made");
