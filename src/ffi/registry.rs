@@ -89,6 +89,7 @@ pub(super) unsafe fn entry_of(operation: &'static str, entry: *const coreproc_da
             binary: text("binary", entry.binary, entry.binary_len)?,
             started: started.map_err(|why| Error::invalid(operation, format!("started_ns: {why}")))?,
             process: None,
+            pid_namespace: None,
         })
     }
 }
