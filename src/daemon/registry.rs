@@ -81,7 +81,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] names the field; [`ErrorKind::Busy`] when another daemon's file, or the lock
-    /// of the folder, is in the way; the system's own. The earlier entry is as it was then, unless only the last
+    /// of the folder, is in the way; [`ErrorKind::PermissionDenied`] also for a folder that everybody may write and that is
+    /// not sticky, and for a lock of another user's; the system's own. The earlier entry is as it was then, unless only the last
     /// step failed, "sync folder": the new one is in place, but not safe from a crash of the system.
     pub fn register(&self, entry: &DaemonEntry) -> Result<DaemonEntry> {
         fork::check(REGISTER)?;
