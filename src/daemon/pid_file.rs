@@ -27,6 +27,7 @@ const LONGEST: usize = 64;
 const PATIENCE: u32 = 50;
 /// What is appended to the file's name, with a dot before it, for the new file that replaces one with a read lock.
 const DRAFT: &str = ".new";
+const REPLACE: &str = "put a new file in the place of one with a read lock";
 /// A start is known to a clock tick (10 ms), a file's time to a timer tick (10 ms at the most).
 const TICKS_NS: i128 = 20_000_000;
 /// Who loses the file to another's release starts over; each time somebody else has got somewhere.
@@ -211,7 +212,7 @@ fn replace(path: &Path) -> Result<Option<File>> {
     name.push(DRAFT);
     let draft_path = path.with_file_name(name);
     // Of several that replace, one has the lock of the draft, which nobody else may open until it is in place.
-    let draft = open(&draft_path, Open::Keep(0o600)).map_err(|error| error.at("new file beside it"))?;
+    let draft = open(&draft_path, Open::Keep(0o600)).map_err(|error| error.at(REPLACE))?;
     if !file::lock(&draft).map_err(failed("lock new file"))? {
         thread::sleep(Duration::from_millis(1));
         return Ok(None);

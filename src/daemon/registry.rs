@@ -303,7 +303,7 @@ impl Registry {
         let fail = |stage| move |errno| Error::system(operation, stage, errno);
         let path = self.folder.join(LOCK);
         let directory = file::look_through(&self.folder).map_err(fail("look at folder"))?;
-        // Who may open it could hold everybody up: that is for those alone who may write the directory.
+        // A lock of it could hold up everybody: only those may open it that may write the directory.
         let mode = if directory.mode & libc::S_IWGRP == 0 { 0o600 } else { 0o660 };
         let how = if how == LockFile::Made { Open::Keep(mode) } else { Open::Write };
         let deadline = Instant::now() + patience;
@@ -324,7 +324,7 @@ impl Registry {
         }
     }
 
-    /// A lock file of ours gets the mode that it should have, which an earlier version or the umask may have made another.
+    /// Refuses what a stranger has put there. A lock file of ours gets the mode that it should have, whatever the umask was.
     fn check_lock(&self, operation: &'static str, file: &File, mode: u32, directory: &Facts) -> Result<()> {
         let fail = |errno| Error::system(operation, "look at lock", errno);
         let facts = file::facts(file).map_err(fail)?;
@@ -340,12 +340,13 @@ impl Registry {
         if !may_be_shared && ![0, user, directory.owner].contains(&facts.owner) {
             return refused(format!("belongs to user {}, not to {user}", facts.owner));
         }
+        // Some file systems know neither modes nor owners.
         if facts.owner == user && facts.mode & 0o777 != mode {
-            file::set_mode(file, mode).map_err(fail)?;
+            let _ = file::set_mode(file, mode);
         }
         if facts.owner == user && user == 0 && directory.owner != 0 {
             // A program with more rights must not keep the directory's owner out.
-            file::give_to(file, directory.owner).map_err(fail)?;
+            let _ = file::give_to(file, directory.owner);
         }
         Ok(())
     }
