@@ -894,6 +894,33 @@ fn of_32_processes_that_come_and_go_none_is_lost_and_none_invented() {
     assert_eq!(files(&registry).len() as u64, stays);
 }
 
+/// A list reads names first and files then: what it read a name of may have another one by now.
+#[test]
+fn a_daemon_whose_entry_gets_another_name_is_in_every_list() {
+    use std::os::fd::AsRawFd;
+    let (_dir, registry) = scratch();
+    registry.register(&entry("a-b", "c")).expect("register");
+    let lock = fs::File::options().write(true).open(registry.dir().join(".lock")).expect("open");
+    let in_folder = |name: &str| registry.dir().join(name);
+    let lists = AtomicU64::new(0);
+    let list_on = || {
+        assert_eq!(names(&list(&registry)), ["a-b/c"]);
+        lists.fetch_add(1, Ordering::SeqCst);
+    };
+    beside(2, list_on, || {
+        for _ in 0..count("renamings of an entry under lists", 2_000) {
+            while !os::lock_file(lock.as_raw_fd()) {
+                thread::yield_now();
+            }
+            // To the name that the Go module gives it, and by the next registration back to ours.
+            fs::rename(in_folder("a%2Db-c.json"), in_folder("a-b-c.json")).expect("rename");
+            os::unlock_file(lock.as_raw_fd());
+            registry.register(&entry("a-b", "c")).expect("register");
+        }
+    });
+    println!("in {} lists", lists.load(Ordering::SeqCst));
+}
+
 #[test]
 fn kill_9_at_each_step_of_a_write_leaves_the_old_entry_or_the_new_one() {
     let (_dir, registry) = scratch();

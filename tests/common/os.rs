@@ -489,6 +489,12 @@ pub fn lock_file(fd: RawFd) -> bool {
     check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).is_ok()
 }
 
+pub fn unlock_file(fd: RawFd) {
+    let lock = whole(libc::F_UNLCK);
+    // SAFETY: a valid flock.
+    check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).expect("unlock");
+}
+
 /// Takes its read lock.
 pub fn lock_for_reading(file: &File) {
     assert!(try_lock_for_reading(file), "no read lock");
