@@ -447,7 +447,7 @@ fn a_strangers_entry_is_not_believed_and_stays() {
     let Listing { entries, problems } = registry.list().expect("list");
     assert_eq!(names(&entries), ["good/one"]);
     let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    assert!(said.len() == 2 && said[0].contains("belongs to user 65534, not to 0"), "{said:?}");
+    assert!(said.len() == 2 && said[0].contains("belongs to user 65534, and PID 1 does not"), "{said:?}");
     assert!(said[1].contains("may be written by everybody"), "{said:?}");
     for (code, why) in [("bad", "user 65534"), ("open", "everybody")] {
         let error = registry.get(code, "one").expect_err("not believed");
@@ -455,6 +455,16 @@ fn a_strangers_entry_is_not_believed_and_stays() {
         assert!(error.to_string().contains(why), "{error}");
     }
     assert_eq!(files(&registry), ["bad-one.json", "good-one.json", "open-one.json"]);
+
+    // In a directory where everybody can put something, not even about a process of theirs.
+    let theirs = start(host::command("a_host_of_another_user_that_runs").env("REGISTRY", registry.dir()), "runs");
+    put(&registry, "u-own.json", go_json("u", "own", theirs.0.id() as i32, "2126-01-01T00:00:00Z"));
+    std::os::unix::fs::chown(registry.dir().join("u-own.json"), Some(1234), None).expect("chown");
+    assert_eq!(names(&registry.list().expect("list").entries), ["good/one", "u/own"]);
+    fs::set_permissions(registry.dir(), Permissions(0o1777)).expect("chmod");
+    let Listing { entries, problems } = registry.list().expect("list");
+    assert_eq!(names(&entries), ["good/one"]);
+    assert!(problems[2].reason.contains("belongs to user 1234, not to 0"), "{problems:?}");
 }
 
 #[test]

@@ -102,8 +102,8 @@ func (r *Registry) Get(code, daemon string) (*DaemonEntry, bool) {
 }
 
 // List is every daemon that lives, by Started, Code and Daemon. Entries of dead ones are removed. Those of another PID
-// namespace, in which alone their PIDs mean something, are left out, and left alone; so are those of users that are not
-// believed: others than root, this program's and the folder's.
+// namespace, in which alone their PIDs mean something, are left out, and left alone; so are those of users other than
+// root and this program's, unless they are about processes of those users, in a folder that not everybody may write.
 func (r *Registry) List() ([]DaemonEntry, error) {
 	if err := r.usable(); err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<DaemonEntry, String> {
 pub(super) struct Judge {
     here: Here,
     user: u32,
-    directory_owner: u32,
+    directory: Facts,
 }
 
 /// What an entry is worth.
@@ -82,12 +82,12 @@ pub(super) enum Worth {
 
 impl Judge {
     pub(super) fn new(directory: &Facts) -> Judge {
-        Judge { here: Here::now(), user: file::effective_user(), directory_owner: directory.owner }
+        Judge { here: Here::now(), user: file::effective_user(), directory: *directory }
     }
 
     /// Is the directory this user's own?
     pub(super) fn is_at_home(&self) -> bool {
-        self.directory_owner == self.user
+        self.directory.owner == self.user
     }
 
     /// May the file be removed or set aside? Not another user's, in a directory that is another user's.
@@ -101,13 +101,14 @@ impl Judge {
         }
         let (owner, user) = (facts.owner, self.user);
         let is_believed = owner == 0 || owner == user;
-        if !is_believed && owner != self.directory_owner {
-            return Worth::Disbelieved(format!("belongs to user {owner}, not to {user}"));
+        if !is_believed && self.directory.is_everybodys() {
+            let reason = format!("belongs to user {owner}, not to {user}, in a directory that everybody may write");
+            return Worth::Disbelieved(reason);
         }
         match entry.life(&self.here) {
             Life::Dead => Worth::Dead,
             Life::Foreign => Worth::Unknown("is of another PID namespace, and was not checked".to_owned()),
-            // Whoever has a directory of daemons speaks for daemons of their own.
+            // Users who may write a directory of daemons speak for daemons of their own.
             Life::Alive if !is_believed && identity::runs_as(entry.pid, owner) != Some(true) => {
                 Worth::Disbelieved(format!("belongs to user {owner}, and PID {} does not", entry.pid))
             }

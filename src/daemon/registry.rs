@@ -284,9 +284,9 @@ impl Registry {
 
     /// All daemons that live. Entries of dead ones are removed; files that are no entries are set aside, under the same
     /// name with `.bad`, and reported; so are files that cannot be read, which stay, and entries that are left alone: of another PID
-    /// namespace, in which alone their PIDs count; of a user other than root, this process's and the directory's;
-    /// and those that everybody may write. Where the folder may not be written nothing is removed, nor what is another
-    /// user's in another user's folder. A missing folder is empty.
+    /// namespace, in which alone their PIDs count; of a user other than root and this process's, unless it is about that
+    /// user's own process, in a folder that not everybody may write; and those that everybody may write. If the folder may not be
+    /// written nothing is removed, nor what is another user's in another user's folder. A missing folder is empty.
     ///
     /// # Errors
     /// The system's own, when the folder cannot be read.

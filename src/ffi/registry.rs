@@ -275,10 +275,10 @@ pub unsafe extern "C" fn coreproc_registry_get(
 
 /// All daemons that live, by start, code and daemon. Entries of dead ones are removed; files that are no entries
 /// are set aside, under the same name with ".bad", and are among the problems. So are entries that are left alone: of
-/// another PID namespace, in which alone their PIDs count; of a user other than root, this process's and the folder's
-/// (whose entries count for that user's own processes); and those that everybody may write. In another user's folder
-/// nothing of other users is changed. A missing folder is empty. `*out` is to be freed with coreproc_entries_free.
-/// Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM,
+/// another PID namespace, in which alone their PIDs count; of a user other than root and this process's, unless it is
+/// about that user's own process, in a folder that not everybody may write; and those that everybody may write. In
+/// another user's folder nothing of other users is changed. A missing folder is empty. `*out` is to be freed with
+/// coreproc_entries_free. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM,
 /// when the folder cannot be read.
 ///
 /// # Safety
