@@ -62,15 +62,16 @@ pub fn command(test: &str) -> Command {
 /// The same in a PID namespace of its own, with its own /proc: PIDs can be forced there without hurting anybody else. None
 /// where we may not make one.
 pub fn command_with_own_pids(test: &str) -> Option<Command> {
-    command_unshared(test, &["--pid", "--fork", "--kill-child", "--mount-proc"])
+    command_in_namespaces(test, &["--pid", "--fork", "--kill-child", "--mount-proc"])
 }
 
 /// The same, with the /proc of this namespace, as after unshare(CLONE_NEWPID) alone.
 pub fn command_with_own_pids_alone(test: &str) -> Option<Command> {
-    command_unshared(test, &["--pid", "--fork", "--kill-child"])
+    command_in_namespaces(test, &["--pid", "--fork", "--kill-child"])
 }
 
-fn command_unshared(test: &str, options: &[&str]) -> Option<Command> {
+/// The same in the namespaces that these options of unshare(1) make; None where we may not make them.
+pub fn command_in_namespaces(test: &str, options: &[&str]) -> Option<Command> {
     // Not only root may make one: in a user namespace, where that is allowed, everybody may.
     let ways: [&[&str]; 2] = [&[], &["--user", "--map-root-user"]];
     let command = ways.iter().find_map(|way| {
@@ -83,7 +84,7 @@ fn command_unshared(test: &str, options: &[&str]) -> Option<Command> {
         tried.is_ok_and(|tried| tried.status.success()).then(unshare)
     });
     let Some(mut command) = command else {
-        println!("NOT TESTED: no PID namespace of its own can be made here, neither as root nor in a user namespace");
+        println!("NOT TESTED: namespaces by {options:?} cannot be made here, neither as root nor in a user namespace");
         return None;
     };
     let plain = self::command(test);
