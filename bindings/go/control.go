@@ -10,9 +10,60 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// Kill sends SIGKILL, to the group with KillGroup, and does not wait. Killing what has ended is fine.
+// Kill sends SIGKILL, to the group with KillGroup. Killing what has ended is fine. ActionProcessKilled has been broadcast,
+// on this goroutine, when it returns: for that it waits until the signal is known to have ended the process, a tenth of a
+// second at most. For the end of the output it does not wait. A handler of the process may call it.
 func (p *ManagedProcess) Kill() error {
-	return p.kill(p.scope)
+	return p.killAloud(func() error { return p.kill(p.scope) })
+}
+
+// killAloud kills, and says so before it returns.
+func (p *ManagedProcess) killAloud(kill func() error) error {
+	if p.core == nil || p.handle == nil || !p.IsRunning() || !p.mayTellKill() {
+		return kill()
+	}
+	defer p.ending.Unlock()
+	// Handlers of one process come one after another, if this is not one of them that would wait for itself.
+	if p.turn.TryLock() {
+		defer p.turn.Unlock()
+	}
+	if err := kill(); err != nil {
+		return err
+	}
+	if signal := p.killer(); signal != 0 {
+		p.announceKill(signal)
+	}
+	return nil
+}
+
+// mayTellKill takes ending, unless somebody kills the process already: a handler that is told so must not wait for
+// itself.
+func (p *ManagedProcess) mayTellKill() bool {
+	if p.announced.Load() {
+		return p.ending.TryLock()
+	}
+	// Whoever starts the process has it, and calls nobody before its start is announced.
+	p.ending.Lock()
+	return true
+}
+
+// longestDeath is how long it may take to see that a process has died of SIGKILL. One that the kernel holds back, in the
+// middle of a call to a disk or in a frozen group, dies of it later.
+const longestDeath = 100 * time.Millisecond
+
+// killer is the signal that has ended a process which was killed; 0 if it had exited by itself.
+func (p *ManagedProcess) killer() syscall.Signal {
+	deadline := time.Now().Add(longestDeath)
+	for pause := 20 * time.Microsecond; ; pause = min(2*pause, time.Millisecond) {
+		info, err := p.handle.Info()
+		if err == nil && info.State != capi.StateRunning {
+			return info.Signal
+		}
+		if err != nil || time.Now().After(deadline) {
+			return syscall.SIGKILL
+		}
+		time.Sleep(pause)
+	}
 }
 
 func (p *ManagedProcess) kill(scope capi.Scope) error {
@@ -27,11 +78,14 @@ func (p *ManagedProcess) kill(scope capi.Scope) error {
 }
 
 // Shutdown sends SIGTERM, and SIGKILL when the process has not ended within its GracePeriod; without
-// one it is Kill. It does not wait. A second Shutdown does not wait for the grace period. With KillGroup
+// one it is Kill, and waits for no more than that. A second Shutdown does not wait for the grace period. With KillGroup
 // both signals go to the group.
 func (p *ManagedProcess) Shutdown() error {
 	if p.handle == nil {
 		return nil
+	}
+	if p.abrupt {
+		return p.killAloud(p.handle.Stop)
 	}
 	return p.handle.Stop()
 }
