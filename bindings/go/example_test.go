@@ -158,7 +158,7 @@ func ExampleRunner() {
 	}
 	fmt.Println("success:", all.Success())
 	// Output:
-	// deploy passed false skipped true  code 1 ""
+	// deploy passed false skipped true  code 0 ""
 	// build  passed true  skipped false code 0 "built\n"
 	// test   passed false skipped false code 1 "1 failure\n"
 	// lint   passed false skipped false code 1 ""

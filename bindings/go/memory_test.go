@@ -136,8 +136,7 @@ func TestMemory_of_a_handler_is_seen_after_the_process(t *testing.T) {
 		},
 		"RunAll": func(s *process.Service) error {
 			_, err := process.NewRunner(s).RunAll(t.Context(), []process.RunSpec{
-				{Name: "a", Command: "echo", Args: []string{"a"}},
-				{Name: "b", Command: "echo", Args: []string{"b"}, After: []string{"a"}},
+				{Name: "both", Command: "sh", Args: []string{"-c", script}},
 			})
 			return err
 		},
