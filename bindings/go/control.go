@@ -17,16 +17,26 @@ func (p *ManagedProcess) Kill() error {
 	return p.killAloud(func() error { return p.kill(p.scope) })
 }
 
-// killAloud kills, and says so before it returns.
+// killAloud kills, and says so before it returns, unless somebody else is at it.
 func (p *ManagedProcess) killAloud(kill func() error) error {
-	if p.core == nil || p.handle == nil || !p.IsRunning() || !p.mayTellKill() {
+	switch {
+	case p.core == nil || p.handle == nil || !p.IsRunning():
+		return kill()
+	case !p.announced.Load():
+		return p.killAtStart(kill)
+	case !p.ending.TryLock():
+		// It may be a handler of Killed that kills again: it must not wait for itself.
 		return kill()
 	}
 	defer p.ending.Unlock()
-	// Handlers of one process come one after another, if this is not one of them that would wait for itself.
+	// Handlers of one process come one after another, if this is not one of them.
 	if p.turn.TryLock() {
 		defer p.turn.Unlock()
 	}
+	return p.killAndTell(kill)
+}
+
+func (p *ManagedProcess) killAndTell(kill func() error) error {
 	if err := kill(); err != nil {
 		return err
 	}
@@ -36,34 +46,44 @@ func (p *ManagedProcess) killAloud(kill func() error) error {
 	return nil
 }
 
-// mayTellKill takes ending, unless somebody kills the process already: a handler that is told so must not wait for
-// itself.
-func (p *ManagedProcess) mayTellKill() bool {
-	if p.announced.Load() {
-		return p.ending.TryLock()
+// killAtStart is killAloud while the start is broadcast: that is waited for, unless it is one of its handlers that kills,
+// which nobody can tell but by the time it takes. The end is told after it in any case.
+func (p *ManagedProcess) killAtStart(kill func() error) error {
+	if err := kill(); err != nil {
+		return err
 	}
-	// Whoever starts the process has it, and calls nobody before its start is announced.
-	p.ending.Lock()
-	return true
+	if poll(p.ending.TryLock) {
+		defer p.ending.Unlock()
+	}
+	return p.killAndTell(func() error { return nil })
 }
 
-// longestDeath is how long it may take to see that a process has died of SIGKILL. One that the kernel holds back, in the
-// middle of a call to a disk or in a frozen group, dies of it later.
-const longestDeath = 100 * time.Millisecond
-
-// killer is the signal that has ended a process which was killed; 0 if it had exited by itself.
+// killer is the signal that has ended a process which was killed; 0 if it had exited by itself. One that the kernel
+// holds back, in the middle of a call to a disk or in a frozen group, dies later, of this signal.
 func (p *ManagedProcess) killer() syscall.Signal {
-	deadline := time.Now().Add(longestDeath)
-	for pause := 20 * time.Microsecond; ; pause = min(2*pause, time.Millisecond) {
+	signal := syscall.SIGKILL
+	poll(func() bool {
 		info, err := p.handle.Info()
 		if err == nil && info.State != capi.StateRunning {
-			return info.Signal
+			signal = info.Signal
+			return true
 		}
-		if err != nil || time.Now().After(deadline) {
-			return syscall.SIGKILL
+		return err != nil
+	})
+	return signal
+}
+
+// poll looks again and again until something has come true, but not for long, and says whether it has.
+func poll(isTrue func() bool) bool {
+	const longest = 100 * time.Millisecond
+	deadline := time.Now().Add(longest)
+	for pause := 20 * time.Microsecond; !isTrue(); pause = min(2*pause, time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
 		}
 		time.Sleep(pause)
 	}
+	return true
 }
 
 func (p *ManagedProcess) kill(scope capi.Scope) error {

@@ -53,8 +53,8 @@ type ManagedProcess struct {
 	unannounced bool       // its start is broadcast with its events
 
 	abrupt    bool        // Shutdown is Kill
-	announced atomic.Bool // its start is broadcast, or will never be
-	killTold  bool        // Killed was broadcast; guarded by ending
+	announced atomic.Bool // its start was broadcast, or will never be
+	killTold  atomic.Bool // Killed is broadcast
 
 	turn   sync.Mutex // held while its events are handled
 	ending sync.Mutex // held until its start is announced, and while somebody kills it and says so
@@ -356,7 +356,7 @@ func (p *ManagedProcess) broadcast(message core.Message) {
 }
 
 func (p *ManagedProcess) announceStart() {
-	p.letEnd()
+	defer p.letEnd()
 	if p.core == nil {
 		return
 	}
@@ -391,10 +391,9 @@ func (p *ManagedProcess) announceEnd() {
 	}
 }
 
-// announceKill says which signal ended the process, once. The caller has ending.
+// announceKill says which signal ended the process, once.
 func (p *ManagedProcess) announceKill(signal syscall.Signal) {
-	if !p.killTold {
-		p.killTold = true
+	if p.killTold.CompareAndSwap(false, true) {
 		p.broadcast(ActionProcessKilled{ID: p.facts.id, Signal: signalName(signal)})
 	}
 }
