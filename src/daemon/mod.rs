@@ -26,6 +26,7 @@ pub use entry::DaemonEntry;
 pub(crate) use entry::{from_ns, to_ns};
 pub use health::{HealthOptions, HealthServer};
 pub use life::StopHandle;
+pub use names::RegistryNames;
 pub use pid_file::{PidFile, PidRead, PidState, read_pid};
 #[cfg(feature = "fuzzing")]
 pub(crate) use registry::parse as parse_entry;

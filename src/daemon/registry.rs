@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::entry::DaemonEntry;
-use super::names;
+use super::names::{self, RegistryNames};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::sys::file::{self, Kind, Open};
 use crate::sys::{clock, fork, identity};
@@ -38,6 +38,7 @@ const LOCK: &str = ".lock";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registry {
     folder: PathBuf,
+    names: RegistryNames,
 }
 
 /// What [`Registry::list`] found.
@@ -86,7 +87,14 @@ impl Registry {
         let folder = folder.into();
         // The same one after a change of directory. Empty: the first use says so.
         let folder = std::path::absolute(&folder).unwrap_or(folder);
-        Registry { folder }
+        Registry { folder, names: RegistryNames::default() }
+    }
+
+    /// The same folder, in which it names the files that it writes in this way.
+    #[must_use]
+    pub fn with_names(mut self, names: RegistryNames) -> Registry {
+        self.names = names;
+        self
     }
 
     /// The user's: `$HOME/.core/daemons`.
@@ -120,8 +128,8 @@ impl Registry {
     pub fn register(&self, entry: &DaemonEntry) -> Result<DaemonEntry> {
         fork::check(REGISTER)?;
         let subject = |error: Error| error.on(subject_of(&entry.code, &entry.daemon));
-        let name =
-            names::file_name(&entry.code, &entry.daemon).map_err(|reason| subject(Error::invalid(REGISTER, reason)))?;
+        let name = self.names.first(&entry.code, &entry.daemon);
+        let name = name.map_err(|reason| subject(Error::invalid(REGISTER, reason)))?;
         let mut entry = entry.clone();
         entry.started.get_or_insert_with(SystemTime::now);
         entry.process = identity::start_of(entry.pid);
@@ -136,10 +144,12 @@ impl Registry {
 
     fn replace(&self, entry: &DaemonEntry, name: &str, text: &[u8]) -> Result<()> {
         file::make_folders(&self.folder).map_err(|errno| Error::system(REGISTER, "make folder", errno))?;
-        let path = self.folder.join(name);
+        let encoded = names::file_name(&entry.code, &entry.daemon).unwrap_or_default();
         loop {
             let draft = Draft::write(&self.folder, text)?;
             let _lock = self.lock(REGISTER, PATIENCE)?;
+            let name = if name != encoded && self.is_of_another(name, entry) { &encoded } else { name };
+            let path = self.folder.join(name);
             match self.read(&path) {
                 Found::Entry(other) if !other.is_namesake(&entry.code, &entry.daemon) => {
                     let other = subject_of(&other.code, &other.daemon);
@@ -155,13 +165,23 @@ impl Registry {
                 // A list took it for one that was left behind.
                 continue;
             }
-            if let Some(plain) = names::plain_file_name(&entry.code, &entry.daemon).filter(|plain| plain != name) {
-                self.remove_if(&self.folder.join(plain), |old| old.is_namesake(&entry.code, &entry.daemon))
+            let plain = names::plain_file_name(&entry.code, &entry.daemon);
+            for other in [Some(encoded.clone()), plain].into_iter().flatten().filter(|other| other != name) {
+                self.remove_if(&self.folder.join(other), |old| old.is_namesake(&entry.code, &entry.daemon))
                     .map_err(|errno| Error::system(REGISTER, "remove old entry", errno))?;
             }
             break;
         }
         file::sync_folder(&self.folder).map_err(|errno| Error::system(REGISTER, "sync folder", errno))
+    }
+
+    /// Is there an entry of another daemon under this name, or one that cannot be read?
+    fn is_of_another(&self, name: &str, entry: &DaemonEntry) -> bool {
+        match self.read(&self.folder.join(name)) {
+            Found::Entry(other) => !other.is_namesake(&entry.code, &entry.daemon),
+            Found::Unreadable(_) => true,
+            Found::Missing | Found::Malformed(_) => false,
+        }
     }
 
     /// Removes the entry of a daemon. A missing one is fine.
@@ -243,10 +263,11 @@ impl Registry {
         fork::check(GET)?;
         let subject = |error: Error| error.on(subject_of(code, daemon));
         let name = names::file_name(code, daemon).map_err(|reason| subject(Error::invalid(GET, reason)))?;
-        match self.read(&self.folder.join(&name)) {
-            Found::Entry(entry) if entry.is_namesake(code, daemon) => {
-                return Ok(Some(entry).filter(DaemonEntry::is_alive));
-            }
+        let first = self.names.first(code, daemon).unwrap_or_default();
+        match self.read(&self.folder.join(&first)) {
+            Found::Entry(entry) if entry.is_namesake(code, daemon) && entry.is_alive() => return Ok(Some(entry)),
+            // What is wrong with a plain name may be another daemon's.
+            Found::Malformed(_) | Found::Unreadable(_) if first != name => {}
             Found::Malformed(reason) => {
                 return Err(subject(Error::new(ErrorKind::Malformed, GET, format!("{name:?}: {reason}"))));
             }
