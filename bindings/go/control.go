@@ -47,13 +47,16 @@ func (p *ManagedProcess) killAndTell(kill func() error) error {
 }
 
 // killAtStart is killAloud while the start is broadcast: that is waited for, unless it is one of its handlers that kills,
-// which nobody can tell but by the time it takes. The end is told after it in any case.
+// which nobody can tell but by the time it takes. In a run the start may wait for what other processes have said: if that is
+// long, the kill is told with the end.
 func (p *ManagedProcess) killAtStart(kill func() error) error {
 	if err := kill(); err != nil {
 		return err
 	}
 	if poll(p.ending.TryLock) {
 		defer p.ending.Unlock()
+	} else if !p.begun.Load() {
+		return nil
 	}
 	return p.killAndTell(func() error { return nil })
 }

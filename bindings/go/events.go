@@ -149,7 +149,8 @@ func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 	for event := batch.Next(); event != nil; event = batch.Next() {
 		switch event.Kind {
 		case capi.EventStarted:
-			if process.unannounced {
+			if process.beforeStart != nil {
+				process.beforeStart()
 				process.announceStart()
 			}
 		case capi.EventStdout:

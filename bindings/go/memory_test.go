@@ -140,6 +140,20 @@ func TestMemory_of_a_handler_is_seen_after_the_process(t *testing.T) {
 			})
 			return err
 		},
+		"RunAll of one after the other": func(s *process.Service) error {
+			_, err := process.NewRunner(s).RunAll(t.Context(), []process.RunSpec{
+				{Name: "b", Command: "echo", Args: []string{"b"}, After: []string{"none"}},
+				{Name: "none", Command: "true", Dir: "/no/such/directory", After: []string{"a"}, AllowFailure: true},
+				{Name: "a", Command: "echo", Args: []string{"a"}},
+			})
+			return err
+		},
+		"RunSequential": func(s *process.Service) error {
+			_, err := process.NewRunner(s).RunSequential(t.Context(), []process.RunSpec{
+				{Name: "a", Command: "echo", Args: []string{"a"}}, {Name: "b", Command: "echo", Args: []string{"b"}},
+			})
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			service, lines, _ := linesOfService(t)

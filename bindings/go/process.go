@@ -50,10 +50,11 @@ type ManagedProcess struct {
 
 	pid         int32
 	scope       capi.Scope // whom Kill, Shutdown and Signal reach
-	unannounced bool       // its start is broadcast with its events
+	beforeStart func()     // of a run: what its start, which comes with its events, waits for
 
 	abrupt    bool        // Shutdown is Kill
 	announced atomic.Bool // its start was broadcast, or will never be
+	begun     atomic.Bool // its start is being broadcast, or was
 	killTold  atomic.Bool // Killed is broadcast
 
 	turn   sync.Mutex // held while its events are handled
@@ -356,6 +357,7 @@ func (p *ManagedProcess) broadcast(message core.Message) {
 }
 
 func (p *ManagedProcess) announceStart() {
+	p.begun.Store(true)
 	defer p.letEnd()
 	if p.core == nil {
 		return

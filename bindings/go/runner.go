@@ -143,7 +143,13 @@ func (r *Runner) runPipeline(ctx context.Context, p *pipeline, specs []RunSpec, 
 	if err != nil {
 		return nil, err
 	}
-	return p.run(ctx, engine, newLiveRun(r.service, specs), mode)
+	live := newLiveRun(r.service, specs, mode)
+	for i, failure := range p.failures {
+		if failure != nil {
+			live.lack(i)
+		}
+	}
+	return p.run(ctx, engine, live, mode)
 }
 
 // pipeline is a pipeline of the library, and what it could not be told.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -409,6 +411,58 @@ func TestProcessesOfARunAreListedWithoutACore(t *testing.T) {
 		ids[process.ID] = true
 	}
 	assert.Len(t, ids, 20)
+}
+
+func TestMessagesOfASpecComeAfterThoseOfWhatItComesAfter(t *testing.T) {
+	// Given a handler that is slow with the first of two,
+	recorder := newRecorder()
+	ended, release := make(chan string, 2), make(chan struct{})
+	var order []string
+	service := newListenedService(t, func(message any) {
+		switch message := message.(type) {
+		case ActionProcessOutput:
+			if message.Line == "first" {
+				<-release
+			}
+			order = append(order, message.Line)
+		case ActionProcessExited:
+			ended <- message.ID
+		}
+		recorder.record(message)
+	})
+	marker := t.TempDir() + "/second"
+	ran := make(chan *RunAllResult)
+	go func() {
+		all, err := NewRunner(service).RunAll(t.Context(), []RunSpec{
+			sh("b", "echo second; touch "+marker+"; exec sleep 1000", "a"), sh("a", "echo first"),
+		})
+		assert.NoError(t, err)
+		ran <- all
+	}()
+
+	// when the second runs and is killed meanwhile,
+	waitForFile(t, marker)
+	running := func() []*Process {
+		return slices.DeleteFunc(service.Running(), func(process *Process) bool { return !process.lives() })
+	}
+	for len(running()) != 1 {
+		runtime.Gosched()
+	}
+	second := running()[0]
+	require.NoError(t, second.Kill())
+	assert.Empty(t, recorder.soFar(second.ID), "it has not started yet, for who listens")
+
+	// then what is told of it comes after what is told of the first, in order.
+	close(release)
+	all := await(t, ran, "the end of the run")
+	assert.Equal(t, []int{1, 1, 0}, []int{all.Passed, all.Failed, all.Skipped})
+	messages := recorder.untilExited(t, second.ID)
+	assert.IsType(t, ActionProcessStarted{}, messages[0])
+	assert.Equal(t, 1, killsOf(messages))
+	for range 2 {
+		await(t, ended, "the end of both")
+	}
+	assert.Equal(t, []string{"first", "second"}, order)
 }
 
 func TestAHandlerMayRunAPipeline(t *testing.T) {
