@@ -90,6 +90,8 @@ lint-go: build
 	cd bindings/go && go vet -tags $(GO_TAGS) ./...
 	cd bindings/go && $(STATICCHECK) -tags $(GO_TAGS) ./...
 	cd benches/go && go vet -tags $(GO_TAGS) . && $(STATICCHECK) -tags $(GO_TAGS) .
+	for callers in tests/go-callers/*/; do \
+	  (cd "$$callers" && go vet -tags $(GO_TAGS) ./... && $(STATICCHECK) -tags $(GO_TAGS) ./...); done
 
 lint-python:
 	@grep -qx "version = \"$$(tools/version)\"" bindings/python/pyproject.toml || \
