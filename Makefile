@@ -56,13 +56,14 @@ test-rust:
 test-doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 
-# Each way to run the Go tests once; make soak-go runs them all at full counts, and again and again.
+# Each way to run the Go tests once, and the way of users against each Core; make soak-go runs all of them against each, at
+# full counts, and again and again.
 test-go: build
 	@tools/test-go 1 $(GO_TAGS)
 	@tools/test-go-linking $(RELEASE)
 	@tools/go-core-matrix $(GO_TAGS)
 
-##   make soak-go     the Go tests with full counts, 20 times each way (COUNT=N: N times)
+##   make soak-go     the Go tests with full counts, 20 times each way against each Core (COUNT=N: N times)
 .PHONY: soak-go
 soak-go: build
 	@tools/test-go $(or $(COUNT),20) $(GO_TAGS)
@@ -94,11 +95,13 @@ lint-rust:
 
 # cgo links, so build comes first.
 lint-go: build
-	@unformatted=$$(gofmt -l bindings/go benches/go); \
+	@unformatted=$$(gofmt -l bindings/go benches/go tests/go-callers); \
 	  if [ -n "$$unformatted" ]; then printf 'gofmt: not formatted:\n%s\n' "$$unformatted" >&2; exit 1; fi
 	cd bindings/go && go vet -tags $(GO_TAGS) ./...
 	cd bindings/go && $(STATICCHECK) -tags $(GO_TAGS) ./...
 	cd benches/go && go vet -tags $(GO_TAGS) . && $(STATICCHECK) -tags $(GO_TAGS) .
+	for callers in tests/go-callers/*/; do \
+	  (cd "$$callers" && go vet -tags $(GO_TAGS) ./... && $(STATICCHECK) -tags $(GO_TAGS) ./...); done
 
 lint-python:
 	@grep -qx "version = \"$$(tools/version)\"" bindings/python/pyproject.toml || \

@@ -1261,6 +1261,14 @@ coreproc_result coreproc_registry_new(const char *dir,
                                       struct coreproc_registry **out,
                                       struct coreproc_error **err);
 
+// As coreproc_registry_new, but what is registered is found by programs, too, that look for "CODE-DAEMON.json" with
+// each "/" as "-": it is in the file of that name, unless that one is another daemon's, or the name is not safe. Which
+// of two such daemons has it is then a matter of who came first. Reading knows every name in both kinds of registries.
+coreproc_result coreproc_registry_new_plain(const char *dir,
+                                            size_t dir_len,
+                                            struct coreproc_registry **out,
+                                            struct coreproc_error **err);
+
 // Its folder, from the root; "" for NULL. Lives as long as the handle. Thread-safe.
 const char *coreproc_registry_dir(const struct coreproc_registry *registry);
 

@@ -50,7 +50,8 @@ mod sys;
 
 pub use daemon::{
     Daemon, DaemonEntry, DaemonOptions, HealthOptions, HealthServer, Listing, PidFile, PidRead, PidState, Probe,
-    Registry, RegistryProblem, StopHandle, probe_health, probe_ready, read_pid, wait_for_health, wait_for_ready,
+    Registry, RegistryNames, RegistryProblem, StopHandle, probe_health, probe_ready, read_pid, wait_for_health,
+    wait_for_ready,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use event::batch::Events;

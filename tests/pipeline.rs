@@ -131,6 +131,23 @@ fn each_mistake_in_a_graph_is_named_with_its_place() {
 }
 
 #[test]
+fn a_dependency_that_is_named_twice_is_refused_as_such_known_or_not() {
+    let pipeline = pipeline([spec("a", "exit 0", &[]), spec("b", "exit 0", &["nobody", "a", "nobody", "a", "nobody"])]);
+    let found: Vec<_> = pipeline.problems().into_iter().map(|p| (p.kind, p.place, p.message)).collect();
+    let place = |number: usize| format!("specs[1].after[{number}]");
+    let twice = |name: &str| format!("{name:?} is named twice");
+    assert_eq!(
+        found,
+        [
+            (ProblemKind::UnknownDependency, place(0), "unknown spec \"nobody\"".to_owned()),
+            (ProblemKind::DuplicateDependency, place(2), twice("nobody")),
+            (ProblemKind::DuplicateDependency, place(3), twice("a")),
+            (ProblemKind::DuplicateDependency, place(4), twice("nobody")),
+        ]
+    );
+}
+
+#[test]
 fn a_cycle_is_named_spec_by_spec() {
     let pipeline = pipeline([
         spec("lone", "exit 0", &[]),

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use coreproc::{DaemonEntry, ErrorKind, Listing, ProcessStart, Registry};
+use coreproc::{DaemonEntry, ErrorKind, Listing, ProcessStart, Registry, RegistryNames};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -241,6 +241,67 @@ fn entries_of_the_go_module_are_found_pruned_and_unregistered() {
     registry.unregister("p/q", "r").expect("unregister");
     registry.unregister("a", "b-c").expect("unregister");
     assert_eq!(names(&list(&registry)), ["unset/u", "a-b/c", "x/y"]);
+}
+
+#[test]
+fn plain_names_are_found_by_programs_that_do_not_encode_them() {
+    let (_dir, encoded) = scratch();
+    let plain = encoded.clone().with_names(RegistryNames::Plain);
+    plain.register(&entry("a-b", "c")).expect("register");
+    plain.register(&entry("github.com/x/y", "w/1")).expect("register");
+    assert_eq!(files(&plain), ["a-b-c.json", "github.com-x-y-w-1.json"]);
+
+    // One whose name is another's, by the fields in it, and those whose names are not safe.
+    plain.register(&entry("a", "b-c")).expect("register");
+    plain.register(&entry("a/b", "c")).expect("register");
+    plain.register(&entry(".a", "b")).expect("register");
+    plain.register(&entry("a%2Db", "c")).expect("register");
+    assert_eq!(
+        files(&plain),
+        ["%2Ea-b.json", "a%252Db-c.json", "a%2Fb-c.json", "a-b%2Dc.json", "a-b-c.json", "github.com-x-y-w-1.json"]
+    );
+    for registry in [&plain, &encoded] {
+        assert_eq!(list(registry).len(), 6);
+        for (code, daemon) in
+            [("a-b", "c"), ("a", "b-c"), ("a/b", "c"), (".a", "b"), ("a%2Db", "c"), ("github.com/x/y", "w/1")]
+        {
+            assert_eq!(get(registry, code, daemon).expect("found").code, code);
+        }
+    }
+
+    // Free again, the name is the next one's who registers, and the file of before goes.
+    plain.unregister("a-b", "c").expect("unregister");
+    plain.register(&entry("a", "b-c")).expect("register");
+    assert!(!files(&plain).contains(&"a-b%2Dc.json".to_owned()) && files(&plain).contains(&"a-b-c.json".to_owned()));
+    encoded.register(&entry("a", "b-c")).expect("register");
+    assert!(files(&plain).contains(&"a-b%2Dc.json".to_owned()) && !files(&plain).contains(&"a-b-c.json".to_owned()));
+    for (code, daemon) in [("a", "b-c"), ("a/b", "c"), (".a", "b"), ("a%2Db", "c"), ("github.com/x/y", "w/1")] {
+        plain.unregister(code, daemon).expect("unregister");
+    }
+    assert_eq!(files(&plain), [""; 0]);
+}
+
+#[test]
+fn a_plain_name_takes_the_place_of_junk_but_not_of_what_is_not_ours_to_read() {
+    let (_dir, registry) = scratch();
+    let registry = registry.with_names(RegistryNames::Plain);
+    put(&registry, "a-b-c.json", "junk");
+    fs::create_dir(registry.dir().join("x-y-z.json")).expect("mkdir");
+    registry.register(&entry("a-b", "c")).expect("register");
+    registry.register(&entry("x-y", "z")).expect("register");
+    assert_eq!(files(&registry), ["a-b-c.json", "a-b-c.json.bad", "x-y-z.json", "x-y-z.json.bad"]);
+
+    put(&registry, "p-q-r.json", "junk");
+    put(&registry, "p-q%2Dr.json", go_json("p", "q-r", own_pid(), "2126-01-01T00:00:00Z"));
+    assert_eq!(get(&registry, "p", "q-r").expect("found behind the junk").daemon, "q-r");
+}
+
+#[test]
+fn an_entry_that_died_hides_none_that_lives_under_another_name() {
+    let (_dir, registry) = scratch();
+    put(&registry, "a%2Db-c.json", go_json("a-b", "c", NOBODY, "2126-01-01T00:00:00Z"));
+    put(&registry, "a-b-c.json", go_json("a-b", "c", own_pid(), "2126-01-01T00:00:00Z"));
+    assert_eq!(get(&registry, "a-b", "c").expect("found").pid, own_pid());
 }
 
 #[test]

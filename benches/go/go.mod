@@ -8,6 +8,6 @@ require (
 )
 
 replace (
-	dappco.re/go/core => ../../bindings/go/corestandin
+	dappco.re/go/core => ../../bindings/go/corestandin/v0.4.7
 	dappco.re/go/core/process => ../../bindings/go
 )

@@ -28,7 +28,7 @@ type ActionProcessOutput struct {
 	Stream Stream
 }
 
-// ActionProcessKilled says that a signal ended the process, whoever sent it.
+// ActionProcessKilled says that a signal ended the process, whoever sent it. Where Kill did, it comes before Kill returns.
 type ActionProcessKilled struct {
 	ID     string
 	Signal string // its name, such as "SIGTERM"

@@ -58,6 +58,7 @@ var (
 		Options() process.Options
 		OnStartup(context.Context) error
 		OnShutdown(context.Context) error
+		HandleIPCEvents(*core.Core, core.Message) core.Result
 		Start(context.Context, string, ...string) (*process.Process, error)
 		StartWithOptions(context.Context, process.RunOptions) (*process.Process, error)
 		Run(context.Context, string, ...string) (string, error)
@@ -184,7 +185,7 @@ var (
 	_ = process.ActionProcessKilled{ID: "", Signal: ""}
 	_ = process.ActionProcessExited{ID: "", ExitCode: int(0), Duration: time.Duration(0), Error: error(nil)}
 
-	_ = []core.Task{
+	_ = []core.Message{
 		process.TaskProcessStart{
 			Command: "", Args: []string{}, Dir: "", Env: []string{}, DisableCapture: false, Detach: false,
 			Timeout: time.Duration(0), GracePeriod: time.Duration(0), KillGroup: false,

@@ -10,9 +10,83 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// Kill sends SIGKILL, to the group with KillGroup, and does not wait. Killing what has ended is fine.
+// Kill sends SIGKILL, to the group with KillGroup. Killing what has ended is fine. ActionProcessKilled has been broadcast,
+// on this goroutine, when it returns: for that it waits until the signal is known to have ended the process, a tenth of a
+// second at most. For the end of the output it does not wait. A handler of the process may call it.
 func (p *ManagedProcess) Kill() error {
-	return p.kill(p.scope)
+	return p.killAloud(func() error { return p.kill(p.scope) })
+}
+
+// killAloud kills, and says so before it returns, unless somebody else is at it.
+func (p *ManagedProcess) killAloud(kill func() error) error {
+	switch {
+	case p.core == nil || p.handle == nil || !p.IsRunning():
+		return kill()
+	case !p.announced.Load():
+		return p.killAtStart(kill)
+	case !p.ending.TryLock():
+		// It may be a handler of Killed that kills again: it must not wait for itself.
+		return kill()
+	}
+	defer p.ending.Unlock()
+	// Handlers of one process come one after another, if this is not one of them.
+	if p.turn.TryLock() {
+		defer p.turn.Unlock()
+	}
+	return p.killAndTell(kill)
+}
+
+func (p *ManagedProcess) killAndTell(kill func() error) error {
+	if err := kill(); err != nil {
+		return err
+	}
+	if signal := p.killer(); signal != 0 {
+		p.announceKill(signal)
+	}
+	return nil
+}
+
+// killAtStart is killAloud while the start is broadcast: that is waited for, unless it is one of its handlers that kills,
+// which nobody can tell but by the time it takes. In a run the start may wait for what other processes have said: if that is
+// long, the kill is told with the end.
+func (p *ManagedProcess) killAtStart(kill func() error) error {
+	if err := kill(); err != nil {
+		return err
+	}
+	if poll(p.ending.TryLock) {
+		defer p.ending.Unlock()
+	} else if !p.begun.Load() {
+		return nil
+	}
+	return p.killAndTell(func() error { return nil })
+}
+
+// killer is the signal that has ended a process which was killed; 0 if it had exited by itself. One that the kernel
+// holds back, in the middle of a call to a disk or in a frozen group, dies later, of this signal.
+func (p *ManagedProcess) killer() syscall.Signal {
+	signal := syscall.SIGKILL
+	poll(func() bool {
+		info, err := p.handle.Info()
+		if err == nil && info.State != capi.StateRunning {
+			signal = info.Signal
+			return true
+		}
+		return err != nil
+	})
+	return signal
+}
+
+// poll looks again and again until something has come true, but not for long, and says whether it has.
+func poll(isTrue func() bool) bool {
+	const longest = 100 * time.Millisecond
+	deadline := time.Now().Add(longest)
+	for pause := 20 * time.Microsecond; !isTrue(); pause = min(2*pause, time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(pause)
+	}
+	return true
 }
 
 func (p *ManagedProcess) kill(scope capi.Scope) error {
@@ -27,11 +101,14 @@ func (p *ManagedProcess) kill(scope capi.Scope) error {
 }
 
 // Shutdown sends SIGTERM, and SIGKILL when the process has not ended within its GracePeriod; without
-// one it is Kill. It does not wait. A second Shutdown does not wait for the grace period. With KillGroup
+// one it is Kill, and waits for no more than that. A second Shutdown does not wait for the grace period. With KillGroup
 // both signals go to the group.
 func (p *ManagedProcess) Shutdown() error {
 	if p.handle == nil {
 		return nil
+	}
+	if p.abrupt {
+		return p.killAloud(p.handle.Stop)
 	}
 	return p.handle.Stop()
 }

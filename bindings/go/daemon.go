@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dappco.re/go/core/process/internal/capi"
@@ -27,6 +29,8 @@ type DaemonOptions struct {
 type Daemon struct {
 	core   *capi.Daemon
 	broken error // why there is no core
+
+	bound atomic.Pointer[string] // where its health server listens, or did last
 
 	mu   sync.Mutex
 	life *daemonLife // nil: not started
@@ -89,7 +93,13 @@ func (d *Daemon) Start() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.core.Start(); err != nil {
-		return err
+		if errors.Is(err, capi.ErrInvalidState) {
+			return fmt.Errorf("daemon is already running: %w", err)
+		}
+		return named(err)
+	}
+	if address, err := d.core.HealthAddress(); err == nil {
+		d.bound.Store(&address)
 	}
 	d.life = &daemonLife{over: make(chan struct{})}
 	keep(d)
@@ -152,16 +162,19 @@ func (d *Daemon) SetReady(ready bool) {
 // Ready says whether the daemon runs and is ready.
 func (d *Daemon) Ready() bool { return d.core != nil && d.core.Ready() }
 
-// HealthAddr is the address at which the health server listens; "" where there is none.
+// HealthAddr is the address at which the health server listens, or did before Stop; "" where there is none.
 func (d *Daemon) HealthAddr() string {
 	if d.core == nil {
 		return ""
 	}
-	address, err := d.core.HealthAddress()
+	if bound := d.bound.Load(); bound != nil {
+		return *bound
+	}
+	given, err := d.core.HealthAddress()
 	if err != nil {
 		return ""
 	}
-	return address
+	return given
 }
 
 // What is kept lives on although the program has dropped it: the lock of a PID file, a server, a daemon. The library

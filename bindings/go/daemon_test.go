@@ -434,6 +434,54 @@ func TestRegistry_keeps_those_that_live(t *testing.T) {
 	assert.False(t, found)
 }
 
+func TestRegistry_shares_its_files_with_programs_that_do_not_encode_names(t *testing.T) {
+	folder := t.TempDir()
+	registry := NewRegistry(folder)
+	// Given what such a program has written,
+	theirs, err := json.Marshal(DaemonEntry{Code: "my/code", Daemon: "one", PID: os.Getpid(), Started: time.Now()})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "my-code-one.json"), theirs, 0o644))
+
+	// it is found,
+	found, ok := registry.Get("my/code", "one")
+	require.True(t, ok)
+	assert.Equal(t, "my/code", found.Code)
+
+	// and so is ours by the same rule, unless the file is another's.
+	for name, entry := range map[string]DaemonEntry{
+		"core-go-agent.json":      {Code: "core-go", Daemon: "agent"},
+		"github.com-x-y-w-1.json": {Code: "github.com/x/y", Daemon: "w/1"},
+		"my-code%2Done.json":      {Code: "my", Daemon: "code-one"},
+		"%2Ehidden-x.json":        {Code: ".hidden", Daemon: "x"},
+	} {
+		entry.PID = os.Getpid()
+		require.NoError(t, registry.Register(entry))
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		require.NoError(t, err)
+		var written DaemonEntry
+		require.NoError(t, json.Unmarshal(text, &written))
+		assert.Equal(t, []any{entry.Code, entry.Daemon, entry.PID}, []any{written.Code, written.Daemon, written.PID})
+		_, ok := registry.Get(entry.Code, entry.Daemon)
+		assert.True(t, ok, name)
+	}
+	entries, err := registry.List()
+	require.NoError(t, err)
+	assert.Len(t, entries, 5)
+	require.NoError(t, registry.Unregister("my/code", "one"))
+	require.NoError(t, registry.Register(DaemonEntry{Code: "my", Daemon: "code-one", PID: os.Getpid()}))
+	assert.FileExists(t, filepath.Join(folder, "my-code-one.json"), "free again, it is the next one's")
+	assert.NoFileExists(t, filepath.Join(folder, "my-code%2Done.json"))
+}
+
+func TestDaemon_registers_by_a_name_that_others_find(t *testing.T) {
+	folder := t.TempDir()
+	daemon := newDaemonOf(t, DaemonOptions{Registry: NewRegistry(folder), RegistryEntry: DaemonEntry{Code: "a/b", Daemon: "c-d"}})
+	require.NoError(t, daemon.Start())
+	assert.FileExists(t, filepath.Join(folder, "a-b-c-d.json"))
+	require.NoError(t, daemon.Stop())
+	assert.NoFileExists(t, filepath.Join(folder, "a-b-c-d.json"))
+}
+
 func TestRegistry_refuses_what_is_no_entry(t *testing.T) {
 	registry := NewRegistry(t.TempDir())
 	for name, entry := range map[string]DaemonEntry{

@@ -23,19 +23,21 @@
 //
 // What happens to a process is broadcast with Core.ACTION, in this order: [ActionProcessStarted], before Start returns;
 // [ActionProcessOutput] for each line; then, Done being closed, [ActionProcessKilled] if a signal ended the process, and
-// [ActionProcessExited] at last. So these two may come after Wait has returned.
+// [ActionProcessExited] at last. So these two may come after Wait has returned. Where Kill, KillPID or [TaskProcessKill]
+// ended it, ActionProcessKilled comes earlier: before they return, on their goroutine.
 //
 // The messages of one process come one after another, on a goroutine; those of different processes at the
-// same time. A handler may block, use the service, start a process and wait for it: that holds up its own
+// same time. A handler may block, use the service, kill its process, start another and wait for that: it holds up its own
 // process alone, which is not read from once its queue is full. A handler that waits for the process whose
 // message it handles waits for ever.
 //
 // # Tasks
 //
-// The types whose names begin with Task are for Core.PERFORM, answered once [Service.OnStartup] ran. The Result of one that
-// failed is not OK and its Value is the error; but PERFORM goes on to the next handler then, and in the end gives a
-// zero Result. To learn why something failed, do it in steps that succeed: [TaskProcessStart], [TaskProcessWait], whose
-// Value is a [*TaskProcessWaitError] for a process that failed, [TaskProcessOutput].
+// The types whose names begin with Task are answered once [Service.OnStartup] ran, or the Core has started the service. Up
+// to v0.7 of Core they are for Core.PERFORM. The Result of one that failed is not OK and its Value is the error; but
+// PERFORM goes on to the next handler then, and in the end gives a zero Result. To learn why something failed, do it in
+// steps that succeed: [TaskProcessStart], [TaskProcessWait], whose Value is a [*TaskProcessWaitError] for a process that
+// failed, [TaskProcessOutput]. Since v0.8 they are for Core.ACTION, as any message: that of one that failed is its Result.
 //
 // # Costs
 //

@@ -32,9 +32,10 @@ var (
 
 var (
 	errCommandRequired = errors.New("command is required")
-	errKillGroup       = errors.New("KillGroup needs Detach")
+	errKillGroup       = errors.New("KillGroup requires Detach")
 	errStillRunning    = errors.New("process is running")
-	errNotStarted      = errors.New("process failed to start")
+	// Callers look for either half of this.
+	errNotStarted = errors.New("process failed to start: failed to start process")
 )
 
 // ServiceError is an error that prints as "message: err" and unwraps to err, which may be nil.
@@ -67,6 +68,8 @@ func (e *ExitError) Unwrap() error { return e.cause }
 
 func (e *ExitError) Error() string {
 	switch {
+	case e.signal != 0 && e.cause != nil:
+		return "process was killed: " + e.cause.Error()
 	case e.signal != 0:
 		return "process was killed"
 	case e.code < 0:

@@ -149,7 +149,9 @@ func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 	for event := batch.Next(); event != nil; event = batch.Next() {
 		switch event.Kind {
 		case capi.EventStarted:
-			if process.unannounced {
+			if before := process.beforeStart; before != nil {
+				process.beforeStart = nil // it holds the whole run
+				before()
 				process.announceStart()
 			}
 		case capi.EventStdout:

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"dappco.re/go/core"
@@ -41,7 +42,7 @@ func TestMessages_tell_the_streams_apart(t *testing.T) {
 	assert.Equal(t, []string{"err1", "err2", "err3"}, linesOf(messages, StreamStderr))
 }
 
-func TestMessages_of_a_kill_come_after_Done(t *testing.T) {
+func TestMessages_of_a_signal_that_kills_come_after_Done(t *testing.T) {
 	var process atomic.Pointer[Process]
 	recorder := newRecorder()
 	service := newListenedService(t, func(message any) {
@@ -58,7 +59,7 @@ func TestMessages_of_a_kill_come_after_Done(t *testing.T) {
 	started, err := service.Start(t.Context(), "cat")
 	require.NoError(t, err)
 	process.Store(started)
-	require.NoError(t, started.Kill())
+	require.NoError(t, started.Signal(syscall.SIGKILL))
 	assert.Equal(t, []any{
 		ActionProcessStarted{ID: "proc-1", Command: "cat", PID: started.Info().PID},
 		ActionProcessKilled{ID: "proc-1", Signal: "SIGKILL"},

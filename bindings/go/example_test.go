@@ -46,16 +46,21 @@ func Example() {
 	// exit code 3
 }
 
-// A Core can do everything by tasks, and need not know the service.
+// A Core starts the service, and ends its processes with itself. Since v0.8 of Core it is made by
+// core.New(core.WithService(process.Register)), and core.ServiceFor finds the service.
 func ExampleRegister() {
 	c := core.New()
-	process.Register(c)
+	service := process.Register(c).Value.(*process.Service)
 	c.ServiceStartup(context.Background(), nil)
-	defer c.ServiceShutdown(context.Background())
 
-	output := c.PERFORM(process.TaskProcessRun{Command: "echo", Args: []string{"hello"}})
-	fmt.Printf("%q %v\n", output.Value, output.OK)
-	// Output: "hello\n" true
+	sleeper, err := service.Start(context.Background(), "sleep", "1000")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c.ServiceShutdown(context.Background())
+	fmt.Println(sleeper.Wait())
+	// Output: process was killed
 }
 
 func ExampleService_Run() {
@@ -153,7 +158,7 @@ func ExampleRunner() {
 	}
 	fmt.Println("success:", all.Success())
 	// Output:
-	// deploy passed false skipped true  code 1 ""
+	// deploy passed false skipped true  code 0 ""
 	// build  passed true  skipped false code 0 "built\n"
 	// test   passed false skipped false code 1 "1 failure\n"
 	// lint   passed false skipped false code 1 ""

@@ -9,4 +9,4 @@ require (
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 )
 
-replace dappco.re/go/core => ./corestandin
+replace dappco.re/go/core => ./corestandin/v0.4.7

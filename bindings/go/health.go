@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"dappco.re/go/core/process/internal/capi"
@@ -20,6 +21,9 @@ type HealthServer struct {
 	core    *capi.Health
 	broken  error // why there is no core
 	address string
+
+	bound   atomic.Pointer[string] // where it listens, or did last
+	stopped atomic.Bool            // and was not started since
 }
 
 // NewHealthServer is a server that will listen at an address such as "127.0.0.1:8080", ":8080" (every interface of the
@@ -46,8 +50,8 @@ func (h *HealthServer) SetReady(ready bool) {
 	}
 }
 
-// Ready says what /ready answers.
-func (h *HealthServer) Ready() bool { return h.core != nil && h.core.Ready() }
+// Ready says what /ready answers; false once the server was stopped.
+func (h *HealthServer) Ready() bool { return h.core != nil && !h.stopped.Load() && h.core.Ready() }
 
 var errNoHealthServer = errors.New("health server: NewHealthServer makes one")
 
@@ -59,6 +63,10 @@ func (h *HealthServer) Start() error {
 	if err := h.core.Start(); err != nil {
 		return err
 	}
+	if address, err := h.core.Address(); err == nil {
+		h.bound.Store(&address)
+	}
+	h.stopped.Store(false)
 	keep(h)
 	return nil
 }
@@ -79,21 +87,18 @@ func (h *HealthServer) Stop(ctx context.Context) error {
 		err = fmt.Errorf("%w: %w", err, ctx.Err())
 	}
 	if running := err != nil && ctx.Err() == nil; !running {
+		h.stopped.Store(true)
 		letGo(h)
 	}
 	return err
 }
 
-// Addr is the bound address, once the server runs; else the given one.
+// Addr is the bound address, once the server has run, also after Stop; else the given one.
 func (h *HealthServer) Addr() string {
-	if h.core == nil {
-		return h.address
+	if bound := h.bound.Load(); bound != nil {
+		return *bound
 	}
-	address, err := h.core.Address()
-	if err != nil {
-		return h.address
-	}
-	return address
+	return h.address
 }
 
 // WaitForHealth asks the health server at an address until /health answers 200, for so many milliseconds.

@@ -146,6 +146,13 @@ func (r *recorder) until(t *testing.T, id string, wanted func(any) bool) []any {
 	}
 }
 
+// soFar gives the messages of a process up to now.
+func (r *recorder) soFar(id string) []any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]any(nil), r.messages[id]...)
+}
+
 // untilExited waits for the last message of a process, and returns all.
 func (r *recorder) untilExited(t *testing.T, id string) []any {
 	t.Helper()

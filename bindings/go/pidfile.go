@@ -3,6 +3,7 @@ package process
 import (
 	"cmp"
 	"errors"
+	"fmt"
 
 	"dappco.re/go/core/process/internal/capi"
 )
@@ -30,10 +31,20 @@ func (f *PIDFile) Acquire() error {
 		return cmp.Or(f.broken, errNoPIDFile)
 	}
 	if err := f.core.Acquire(); err != nil {
-		return err
+		return named(err)
 	}
 	keep(f)
 	return nil
+}
+
+// named says in the words that callers look for that somebody has a PID file.
+func named(err error) error {
+	var failure *capi.Error
+	if errors.As(err, &failure) && failure.Op == "acquire PID file" &&
+		(failure.Result == capi.ErrBusy || failure.Result == capi.ErrInvalidState) {
+		return fmt.Errorf("another instance is running: %w", err)
+	}
+	return err
 }
 
 // Release removes the file. Releasing one that is not held is fine.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"dappco.re/go/core"
@@ -48,10 +50,16 @@ type ManagedProcess struct {
 
 	pid         int32
 	scope       capi.Scope // whom Kill, Shutdown and Signal reach
-	unannounced bool       // its start is broadcast with its events
+	beforeStart func()     // of a run: what its start, which comes with its events, waits for
 
-	turn  sync.Mutex // held while its events are handled
-	input sync.Mutex // held while it is sent input
+	abrupt    bool        // Shutdown is Kill
+	announced atomic.Bool // its start was broadcast, or will never be
+	begun     atomic.Bool // its start is being broadcast, or was
+	killTold  atomic.Bool // Killed is broadcast
+
+	turn   sync.Mutex // held while its events are handled
+	ending sync.Mutex // held until its start is announced, and while somebody kills it and says so
+	input  sync.Mutex // held while it is sent input
 
 	mu    sync.Mutex
 	facts facts
@@ -104,7 +112,7 @@ type Info struct {
 func newProcess(number uint64, options RunOptions, scope capi.Scope, listeners *core.Core) *ManagedProcess {
 	id := processID(number)
 	now := time.Now()
-	return &ManagedProcess{
+	process := &ManagedProcess{
 		ID:        id,
 		Command:   options.Command,
 		Args:      slices.Clone(options.Args),
@@ -113,12 +121,15 @@ func newProcess(number uint64, options RunOptions, scope capi.Scope, listeners *
 		StartedAt: now,
 		Status:    StatusPending,
 		scope:     scope,
+		abrupt:    options.GracePeriod <= 0,
 		core:      listeners,
 		number:    number,
 		facts: facts{
 			id: id, command: options.Command, args: slices.Clone(options.Args), dir: options.Dir, startedAt: now,
 		},
 	}
+	process.ending.Lock()
+	return process
 }
 
 // Info tells how the process is doing. Duration runs until the process has ended, which may be a moment before
@@ -175,7 +186,8 @@ func (p *ManagedProcess) mayLive() bool {
 	return p.facts.phase == running || p.facts.gone
 }
 
-// Done is closed when the process has ended and its output was read and broadcast.
+// Done is closed when the process has ended and its output was read and broadcast. Whatever the handlers of that did
+// happens before it.
 func (p *ManagedProcess) Done() <-chan struct{} {
 	if p.number == 0 {
 		return ended
@@ -265,7 +277,7 @@ func (p *ManagedProcess) cancel(cause error) {
 		p.err = cause
 	}
 	p.mu.Unlock()
-	_ = p.Kill()
+	_ = p.kill(p.scope)
 }
 
 // failed makes it a process that could not be started.
@@ -281,7 +293,7 @@ func (p *ManagedProcess) failed(cause error) {
 func (p *ManagedProcess) lose(cause error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	p.end(func(facts *facts) error {
+	p.endAfterKill(func(facts *facts) error {
 		facts.phase, facts.exitCode, facts.duration, facts.gone = failed, -1, time.Since(facts.startedAt), true
 		return ServiceError("process was lost", cause)
 	})
@@ -291,7 +303,7 @@ func (p *ManagedProcess) lose(cause error) {
 // closed makes it a process that has ended, its output read.
 func (p *ManagedProcess) closed(event *capi.Event) {
 	core, err := p.handle.Info()
-	p.end(func(facts *facts) error {
+	p.endAfterKill(func(facts *facts) error {
 		facts.phase, facts.exitCode = exited, int32(event.ExitCode)
 		if event.Signal != 0 {
 			facts.phase = killed
@@ -309,6 +321,14 @@ func (p *ManagedProcess) closed(event *capi.Event) {
 		}
 		return failure
 	})
+}
+
+// endAfterKill is end, after a kill under way has been told: who waits for Done has heard of it.
+func (p *ManagedProcess) endAfterKill(write func(*facts) error) {
+	p.letEnd()
+	p.ending.Lock()
+	defer p.ending.Unlock()
+	p.end(write)
 }
 
 // end writes the final state, also to the fields, and closes Done.
@@ -337,12 +357,22 @@ func (p *ManagedProcess) broadcast(message core.Message) {
 }
 
 func (p *ManagedProcess) announceStart() {
+	p.begun.Store(true)
+	defer p.letEnd()
 	if p.core == nil {
 		return
 	}
 	p.broadcast(ActionProcessStarted{
 		ID: p.facts.id, Command: p.facts.command, Args: slices.Clone(p.facts.args), Dir: p.facts.dir, PID: int(p.pid),
 	})
+}
+
+// letEnd lets the end be told from now on. Until then it is locked, so that nobody hears that a process was killed
+// before it started.
+func (p *ManagedProcess) letEnd() {
+	if p.announced.CompareAndSwap(false, true) {
+		p.ending.Unlock()
+	}
 }
 
 // announceEnd says how the process ended, once it has.
@@ -357,6 +387,15 @@ func (p *ManagedProcess) announceEnd() {
 	})
 	var exit *ExitError
 	if errors.As(err, &exit) && exit.signal != 0 {
-		p.broadcast(ActionProcessKilled{ID: p.facts.id, Signal: signalName(exit.signal)})
+		p.ending.Lock()
+		defer p.ending.Unlock()
+		p.announceKill(exit.signal)
+	}
+}
+
+// announceKill says which signal ended the process, once.
+func (p *ManagedProcess) announceKill(signal syscall.Signal) {
+	if p.killTold.CompareAndSwap(false, true) {
+		p.broadcast(ActionProcessKilled{ID: p.facts.id, Signal: signalName(signal)})
 	}
 }

@@ -21,8 +21,9 @@ type DaemonEntry struct {
 	Started time.Time `json:"started"`
 }
 
-// Registry says which daemons of a user run: a folder with a file for each. It may be used by several goroutines
-// and programs at once.
+// Registry says which daemons of a user run: a folder with a file for each, called CODE-DAEMON.json with each "/" as
+// "-", unless that is the file of another daemon or not safe as a name. It may be used by several goroutines and programs
+// at once.
 type Registry struct {
 	core   *capi.Registry
 	broken error // why there is no core

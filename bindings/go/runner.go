@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"dappco.re/go/core/process/internal/capi"
@@ -24,9 +25,11 @@ type RunSpec struct {
 
 // RunResult is what became of a spec.
 type RunResult struct {
-	Name     string
-	Spec     RunSpec
-	ExitCode int // -1 if a signal ended it or it could not be started; 1 if it was not even tried
+	Name string
+	Spec RunSpec
+	// ExitCode is -1 if a signal ended it or it could not be started; of one that was not even tried 0 if that is because
+	// of what it comes after, and 1 if it is because the run was cancelled, or of a mistake of its own.
+	ExitCode int
 	Duration time.Duration
 	Output   string // both streams as they came, the newest if it was more than the service's BufferSize
 	Error    error  // nil for a process that exited by itself, whatever its code
@@ -62,8 +65,9 @@ func NewRunner(service *Service) *Runner { return &Runner{service} }
 // RunAll starts each spec the moment the last one that it comes after has ended, as many at a time as there are. A
 // failure skips what comes after it. When ctx is done, what runs is killed with its group, and the rest skipped.
 //
-// A spec that comes after an unknown one, or after itself by way of others, fails, the rest is skipped, and nothing
-// starts. A spec with an empty or a second name is an error, and so are empty, doubled and own names in After.
+// A spec that comes after an unknown one, or after itself by way of others, fails once the rest has run, with what comes
+// after it skipped. A spec with an empty or a second name is an error, and so are empty, doubled and own names in After:
+// then nothing starts.
 func (r *Runner) RunAll(ctx context.Context, specs []RunSpec) (*RunAllResult, error) {
 	return r.run(ctx, specs, capi.RunAll)
 }
@@ -86,36 +90,66 @@ func (r *Runner) run(ctx context.Context, specs []RunSpec, mode capi.RunMode) (*
 	if ctx == nil {
 		return nil, ErrRunnerContextRequired
 	}
-	pipeline, err := newPipeline(specs)
+	whole, err := newPipeline(specs)
 	if err != nil {
 		return nil, err
 	}
-	defer pipeline.Close()
-	problems, err := pipeline.Problems()
+	defer whole.Close()
+	problems, err := whole.Problems()
 	if err != nil {
 		return nil, err
 	}
 	if err := invalidNames(problems); err != nil {
 		return nil, err
 	}
-	if len(problems) > 0 && mode != capi.RunParallel {
-		return cannotRun(specs, problems), nil
-	}
 	if mode == capi.RunParallel {
-		// What it ignores may be wrong, too.
-		if pipeline, err = newPipeline(withoutAfter(specs)); err != nil {
-			return nil, err
-		}
-		defer pipeline.Close()
+		problems = nil // it ignores what may be wrong
 	}
-	if err := ctx.Err(); err != nil {
-		return neverRan(specs, err), nil
+	plan := newPlan(specs, problems)
+	some := plan.runnable(specs)
+	var all *RunAllResult
+	switch cancelled := ctx.Err(); {
+	case cancelled != nil:
+		all = neverRan(some, cancelled)
+	case len(some) == len(specs) && mode != capi.RunParallel:
+		all, err = r.runPipeline(ctx, whole, some, mode)
+	default:
+		all, err = r.runSome(ctx, some, mode)
 	}
+	if err != nil {
+		return nil, err
+	}
+	all.Results = plan.complete(specs, all.Results, ctx.Err())
+	all.count()
+	return all, nil
+}
+
+// runSome runs the specs that can run, of which mode may ignore what they come after.
+func (r *Runner) runSome(ctx context.Context, specs []RunSpec, mode capi.RunMode) (*RunAllResult, error) {
+	runs := specs
+	if mode == capi.RunParallel {
+		runs = withoutAfter(specs)
+	}
+	pipeline, err := newPipeline(runs)
+	if err != nil {
+		return nil, err
+	}
+	defer pipeline.Close()
+	return r.runPipeline(ctx, pipeline, specs, mode)
+}
+
+func (r *Runner) runPipeline(ctx context.Context, p *pipeline, specs []RunSpec, mode capi.RunMode) (*RunAllResult, error) {
 	engine, err := r.service.open()
 	if err != nil {
 		return nil, err
 	}
-	return pipeline.run(ctx, engine, newLiveRun(r.service, specs), mode)
+	live := newLiveRun(r.service, specs, mode)
+	for i, failure := range p.failures {
+		if failure != nil {
+			live.lack(i)
+		}
+	}
+	return p.run(ctx, engine, live, mode)
 }
 
 // pipeline is a pipeline of the library, and what it could not be told.
@@ -206,7 +240,6 @@ func (p *pipeline) run(ctx context.Context, engine *engine, live *liveRun, mode 
 		}
 		all.Results[i] = result
 	}
-	all.count()
 	return all, nil
 }
 
@@ -217,6 +250,9 @@ func resultOfSpec(spec RunSpec, core capi.SpecResult, failure error) RunResult {
 	case capi.SpecPassed:
 	case capi.SpecSkipped:
 		result.Skipped, result.ExitCode = true, 1
+		if byDependency(core) {
+			result.ExitCode = 0
+		}
 		result.Error = errors.New(core.Error)
 	case capi.SpecCancelled, capi.SpecTimedOut:
 		result.Error = fmt.Errorf("%s: %w", core.Error, exit)
@@ -247,37 +283,17 @@ func invalidNames(problems []capi.Problem) error {
 	return errors.Join(found...)
 }
 
-// cannotRun is what becomes of a pipeline with problems: those concerned fail, the others are skipped.
-func cannotRun(specs []RunSpec, problems []capi.Problem) *RunAllResult {
-	failures := make(map[int]error)
-	for _, problem := range problems {
-		for _, index := range problem.Specs {
-			if failures[index] == nil {
-				failures[index] = errors.New(problem.Message)
-			}
-		}
-	}
-	all := &RunAllResult{Results: make([]RunResult, len(specs))}
-	for i, spec := range specs {
-		err := failures[i]
-		skipped := err == nil
-		if skipped {
-			err = fmt.Errorf("skipped: the pipeline cannot run: %w", problems[0])
-		}
-		all.Results[i] = RunResult{Name: spec.Name, Spec: spec, ExitCode: 1, Error: err, Skipped: skipped}
-	}
-	all.count()
-	return all
+// byDependency tells a spec that was skipped for what came before it from one that a cancelled run did not come to.
+func byDependency(skipped capi.SpecResult) bool {
+	return strings.HasSuffix(skipped.Error, " failed") || strings.HasSuffix(skipped.Error, " timed out")
 }
 
 // neverRan is what becomes of a pipeline whose context was done before it began.
 func neverRan(specs []RunSpec, cause error) *RunAllResult {
 	all := &RunAllResult{Results: make([]RunResult, len(specs))}
 	for i, spec := range specs {
-		err := fmt.Errorf("skipped: the run was cancelled: %w", cause)
-		all.Results[i] = RunResult{Name: spec.Name, Spec: spec, ExitCode: 1, Error: err, Skipped: true}
+		all.Results[i] = RunResult{Name: spec.Name, Spec: spec, ExitCode: 1, Error: skippedBy(cause), Skipped: true}
 	}
-	all.count()
 	return all
 }
 

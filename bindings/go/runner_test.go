@@ -1,13 +1,18 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"dappco.re/go/core"
+	"dappco.re/go/core/process/internal/capi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -44,6 +49,7 @@ func TestRunAllKeepsTheOrderOfTheSpecsInItsResults(t *testing.T) {
 	assert.True(t, c.Skipped)
 	assert.False(t, c.Passed())
 	assert.ErrorContains(t, c.Error, `"b"`)
+	assert.Zero(t, c.ExitCode)
 	assert.Equal(t, "c", c.Name)
 	assert.Equal(t, []string{"b"}, c.Spec.After)
 
@@ -60,6 +66,17 @@ func TestAnAllowedFailureLetsDependentsRunAndCountsAsFailed(t *testing.T) {
 	assert.True(t, all.Results[1].Passed())
 	assert.Equal(t, 1, all.Failed)
 	assert.False(t, all.Success())
+}
+
+func TestTheExitCodeOfASkippedSpecTellsAFailureFromACancel(t *testing.T) {
+	for text, code := range map[string]int{
+		`skipped: "was cancelled" failed`: 0, `skipped: "a" timed out`: 0, `skipped: "it failed" was cancelled`: 1,
+		"skipped: the run was cancelled": 1, "skipped: the service was closed": 1,
+	} {
+		result := resultOfSpec(RunSpec{}, capi.SpecResult{State: capi.SpecSkipped, ExitCode: -1, Error: text}, nil)
+		assert.Equal(t, []any{true, code}, []any{result.Skipped, result.ExitCode}, text)
+		assert.EqualError(t, result.Error, text)
+	}
 }
 
 func TestSkippedIsTransitive(t *testing.T) {
@@ -92,42 +109,117 @@ func TestRunParallelIgnoresDependencies(t *testing.T) {
 	assert.Equal(t, []int{3, 1, 0}, []int{all.Passed, all.Failed, all.Skipped})
 }
 
-func TestACycleFailsItsSpecsAndNothingStarts(t *testing.T) {
-	for name, run := range map[string]func(*Runner, []RunSpec) (*RunAllResult, error){
-		"all": func(r *Runner, specs []RunSpec) (*RunAllResult, error) { return r.RunAll(context.Background(), specs) },
-		"sequential": func(r *Runner, specs []RunSpec) (*RunAllResult, error) {
-			return r.RunSequential(context.Background(), specs)
-		},
-	} {
+// checked are the ways to run specs that look at what comes after what.
+func checked(r *Runner) map[string]func(context.Context, []RunSpec) (*RunAllResult, error) {
+	return map[string]func(context.Context, []RunSpec) (*RunAllResult, error){"all": r.RunAll, "sequential": r.RunSequential}
+}
+
+// outcome is the state, the exit code and the error of a result in a line.
+func outcome(result RunResult) string {
+	state := "failed"
+	switch {
+	case result.Skipped:
+		state = "skipped"
+	case result.Passed():
+		state = "passed"
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s %d %v", result.Name, state, result.ExitCode, cmp.Or(result.Error, errors.New(""))))
+}
+
+func outcomes(all *RunAllResult) []string {
+	var lines []string
+	for _, result := range all.Results {
+		lines = append(lines, outcome(result))
+	}
+	return lines
+}
+
+func TestACycleFailsItsSpecsOnceTheRestHasRun(t *testing.T) {
+	for name, run := range checked(newTestRunner(t)) {
 		t.Run(name, func(t *testing.T) {
-			started := t.TempDir() + "/started"
-			all, err := run(newTestRunner(t), []RunSpec{
-				sh("free", "touch "+started), sh("a", "true", "b"), sh("b", "true", "a"),
-			})
-			require.NoError(t, err)
-			assert.NoFileExists(t, started)
-			assert.True(t, all.Results[0].Skipped)
-			assert.Error(t, all.Results[0].Error)
-			for _, result := range all.Results[1:] {
-				assert.False(t, result.Skipped)
-				assert.Equal(t, 1, result.ExitCode)
-				assert.ErrorContains(t, result.Error, "cycle")
-				assert.ErrorContains(t, result.Error, `"a"`)
+			never := t.TempDir() + "/never"
+			specs := []RunSpec{
+				sh("behind", "touch "+never, "free", "b"), sh("a", "touch "+never, "b"), sh("b", "touch "+never, "a", "free"),
+				sh("free", "echo ran"), sh("further", "touch "+never, "behind"), sh("other", "true", "free"),
 			}
-			assert.Equal(t, []int{0, 2, 1}, []int{all.Passed, all.Failed, all.Skipped})
+			all, err := run(t.Context(), specs)
+			require.NoError(t, err)
+			const cycle = `cycle: "a" -> "b" -> "a", each after the next`
+			assert.Equal(t, []string{
+				`behind skipped 0 skipped: "b" cannot run`, "a failed 1 " + cycle, "b failed 1 " + cycle, "free passed 0",
+				`further skipped 0 skipped: "behind" cannot run`, "other passed 0",
+			}, outcomes(all))
+			assert.NoFileExists(t, never)
+			assert.Equal(t, "ran\n", all.Results[3].Output)
+			assert.Equal(t, specs[2], all.Results[2].Spec)
+			assert.Equal(t, []int{2, 2, 2}, []int{all.Passed, all.Failed, all.Skipped})
 			assert.False(t, all.Success())
 		})
 	}
 }
 
-func TestAnUnknownDependencyFailsItsSpec(t *testing.T) {
-	all, err := newTestRunner(t).RunAll(context.Background(), []RunSpec{sh("build", "true"), sh("test", "true", "biuld")})
+func TestAnUnknownDependencyFailsItsSpecOnceTheRestHasRun(t *testing.T) {
+	for name, run := range checked(newTestRunner(t)) {
+		t.Run(name, func(t *testing.T) {
+			allowed := sh("allowed", "true", "nobody")
+			allowed.AllowFailure = true
+			all, err := run(t.Context(), []RunSpec{
+				sh("build", "true"), sh("test", "true", "build", "biuld"), allowed, sh("after allowed", "true", "allowed"),
+			})
+			require.NoError(t, err)
+			assert.Equal(t, []string{
+				"build passed 0", `test failed 1 unknown spec "biuld", did you mean "build"?`, `allowed failed 1 unknown spec "nobody"`,
+				`after allowed skipped 0 skipped: "allowed" cannot run`,
+			}, outcomes(all))
+			assert.False(t, all.Success())
+		})
+	}
+}
+
+func TestSpecsThatAllCannotRunFail(t *testing.T) {
+	for name, run := range checked(newTestRunner(t)) {
+		t.Run(name, func(t *testing.T) {
+			all, err := run(t.Context(), []RunSpec{sh("a", "true", "nobody")})
+			require.NoError(t, err)
+			assert.Equal(t, []string{`a failed 1 unknown spec "nobody"`}, outcomes(all))
+		})
+	}
+}
+
+func TestAFailureDoesNotHideThatOtherSpecsCannotRun(t *testing.T) {
+	all, err := newTestRunner(t).RunSequential(t.Context(), []RunSpec{
+		sh("a", "exit 3"), sh("b", "true"), sh("c", "true", "nobody"), sh("d", "true", "c"),
+	})
 	require.NoError(t, err)
-	assert.True(t, all.Results[0].Skipped)
-	assert.Equal(t, 1, all.Results[1].ExitCode)
-	assert.ErrorContains(t, all.Results[1].Error, `"biuld"`)
-	assert.ErrorContains(t, all.Results[1].Error, `"build"`)
-	assert.False(t, all.Success())
+	assert.Equal(t, []string{
+		"a failed 3", `b skipped 0 skipped: "a" failed`, `c failed 1 unknown spec "nobody"`, `d skipped 0 skipped: "c" cannot run`,
+	}, outcomes(all))
+}
+
+func TestACancelledRunSkipsAlsoWhatCannotRun(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		waitForFile(t, dir+"/started")
+		cancel()
+	}()
+	specs := []RunSpec{
+		sh("long", "touch "+dir+"/started; sleep 1000"), sh("later", "true", "long"), sh("unknown", "true", "nobody"),
+		sh("after", "true", "unknown"),
+	}
+	all, err := newTestRunner(t).RunAll(ctx, specs)
+	require.NoError(t, err)
+	const cancelled = "skipped 1 skipped: the run was cancelled: context canceled"
+	assert.ErrorIs(t, all.Results[0].Error, context.Canceled)
+	assert.Equal(t, []any{1, true}, []any{all.Results[1].ExitCode, all.Results[1].Skipped})
+	assert.Equal(t, []string{"unknown " + cancelled, "after " + cancelled}, outcomes(all)[2:])
+
+	all, err = newTestRunner(t).RunAll(ctx, specs)
+	require.NoError(t, err)
+	for _, result := range all.Results {
+		assert.Equal(t, result.Name+" "+cancelled, outcome(result))
+	}
 }
 
 func TestBadSpecsAreErrors(t *testing.T) {
@@ -136,12 +228,13 @@ func TestBadSpecsAreErrors(t *testing.T) {
 		specs []RunSpec
 		want  error
 	}{
-		"empty name":            {[]RunSpec{sh("", "true")}, ErrRunnerInvalidSpecName},
-		"duplicate name":        {[]RunSpec{sh("a", "true"), sh("a", "true")}, ErrRunnerInvalidSpecName},
-		"name that is no UTF-8": {[]RunSpec{sh("\xff", "true")}, ErrRunnerInvalidSpecName},
-		"empty dependency":      {[]RunSpec{sh("a", "true", "")}, ErrRunnerInvalidDependencyName},
-		"duplicate dependency":  {[]RunSpec{sh("a", "true"), sh("b", "true", "a", "a")}, ErrRunnerInvalidDependencyName},
-		"self dependency":       {[]RunSpec{sh("a", "true", "a")}, ErrRunnerInvalidDependencyName},
+		"empty name":                             {[]RunSpec{sh("", "true")}, ErrRunnerInvalidSpecName},
+		"duplicate name":                         {[]RunSpec{sh("a", "true"), sh("a", "true")}, ErrRunnerInvalidSpecName},
+		"name that is no UTF-8":                  {[]RunSpec{sh("\xff", "true")}, ErrRunnerInvalidSpecName},
+		"empty dependency":                       {[]RunSpec{sh("a", "true", "")}, ErrRunnerInvalidDependencyName},
+		"duplicate dependency":                   {[]RunSpec{sh("a", "true"), sh("b", "true", "a", "a")}, ErrRunnerInvalidDependencyName},
+		"unknown dependency that is named twice": {[]RunSpec{sh("a", "true", "x", "x")}, ErrRunnerInvalidDependencyName},
+		"self dependency":                        {[]RunSpec{sh("a", "true", "a")}, ErrRunnerInvalidDependencyName},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
@@ -318,6 +411,58 @@ func TestProcessesOfARunAreListedWithoutACore(t *testing.T) {
 		ids[process.ID] = true
 	}
 	assert.Len(t, ids, 20)
+}
+
+func TestMessagesOfASpecComeAfterThoseOfWhatItComesAfter(t *testing.T) {
+	// Given a handler that is slow with the first of two,
+	recorder := newRecorder()
+	ended, release := make(chan string, 2), make(chan struct{})
+	var order []string
+	service := newListenedService(t, func(message any) {
+		switch message := message.(type) {
+		case ActionProcessOutput:
+			if message.Line == "first" {
+				<-release
+			}
+			order = append(order, message.Line)
+		case ActionProcessExited:
+			ended <- message.ID
+		}
+		recorder.record(message)
+	})
+	marker := t.TempDir() + "/second"
+	ran := make(chan *RunAllResult)
+	go func() {
+		all, err := NewRunner(service).RunAll(t.Context(), []RunSpec{
+			sh("b", "echo second; touch "+marker+"; exec sleep 1000", "a"), sh("a", "echo first"),
+		})
+		assert.NoError(t, err)
+		ran <- all
+	}()
+
+	// when the second runs and is killed meanwhile,
+	waitForFile(t, marker)
+	running := func() []*Process {
+		return slices.DeleteFunc(service.Running(), func(process *Process) bool { return !process.lives() })
+	}
+	for len(running()) != 1 {
+		runtime.Gosched()
+	}
+	second := running()[0]
+	require.NoError(t, second.Kill())
+	assert.Empty(t, recorder.soFar(second.ID), "it has not started yet, for who listens")
+
+	// then what is told of it comes after what is told of the first, in order.
+	close(release)
+	all := await(t, ran, "the end of the run")
+	assert.Equal(t, []int{1, 1, 0}, []int{all.Passed, all.Failed, all.Skipped})
+	messages := recorder.untilExited(t, second.ID)
+	assert.IsType(t, ActionProcessStarted{}, messages[0])
+	assert.Equal(t, 1, killsOf(messages))
+	for range 2 {
+		await(t, ended, "the end of both")
+	}
+	assert.Equal(t, []string{"first", "second"}, order)
 }
 
 func TestAHandlerMayRunAPipeline(t *testing.T) {

@@ -50,16 +50,28 @@ func (r *runs) cancel() error {
 type liveRun struct {
 	service *Service
 	specs   []RunSpec
+	mode    capi.RunMode
+	indices map[string]int // of the specs by their names
 
 	mu        sync.Mutex
 	changed   sync.Cond // L is &mu
 	processes map[int]*ManagedProcess
-	lost      error // no more will come
+	latest    *ManagedProcess // of these
+	absent    map[int]bool    // specs that could not be started
+	lost      error           // no more will come
 }
 
-func newLiveRun(service *Service, specs []RunSpec) *liveRun {
-	run := &liveRun{service: service, specs: specs, processes: make(map[int]*ManagedProcess, len(specs))}
+func newLiveRun(service *Service, specs []RunSpec, mode capi.RunMode) *liveRun {
+	run := &liveRun{
+		service: service, specs: specs, mode: mode, processes: make(map[int]*ManagedProcess, len(specs)), absent: make(map[int]bool),
+	}
 	run.changed.L = &run.mu
+	if mode == capi.RunAll {
+		run.indices = make(map[string]int, len(specs))
+		for index, spec := range specs {
+			run.indices[spec.Name] = index
+		}
+	}
 	return run
 }
 
@@ -73,14 +85,71 @@ func (r *liveRun) adopt(batch *capi.Batch) *ManagedProcess {
 	process := r.newProcess(batch.Spec())
 	process.StartedAt = batch.Started()
 	process.facts.startedAt = process.StartedAt
-	process.unannounced = true
 	process.started(handle)
-	r.service.add(process)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	process.beforeStart = r.predecessors(process, batch.Spec())
+	r.service.add(process)
 	r.processes[batch.Spec()] = process
+	r.latest = process
 	r.changed.Broadcast()
 	return process
+}
+
+// predecessors gives what waits, before the start of a process is broadcast, until all is handled that those have said
+// which had to end before it: the library has not waited for the handlers. r is locked.
+func (r *liveRun) predecessors(process *ManagedProcess, spec int) func() {
+	latest := r.latest
+	switch {
+	case process.core == nil || r.mode == capi.RunParallel:
+		return func() {}
+	case r.mode == capi.RunSequential:
+		return func() {
+			if latest != nil {
+				<-latest.Done()
+			}
+		}
+	default:
+		return func() { r.awaitDependencies(spec, make(map[int]bool)) }
+	}
+}
+
+func (r *liveRun) awaitDependencies(spec int, seen map[int]bool) {
+	for _, name := range r.specs[spec].After {
+		before := r.indices[name]
+		if seen[before] {
+			continue
+		}
+		seen[before] = true
+		if process := r.started(before); process != nil {
+			<-process.Done()
+		} else {
+			r.awaitDependencies(before, seen)
+		}
+	}
+}
+
+// started gives the process of a spec that has ended, nil for one that could not be started. Its first events are taken
+// before those of its followers, but by a goroutine that may just be about to adopt it.
+func (r *liveRun) started(spec int) *ManagedProcess {
+	var process *ManagedProcess
+	known := poll(func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		process = r.processes[spec]
+		return process != nil || r.absent[spec]
+	})
+	if !known {
+		r.lack(spec)
+	}
+	return process
+}
+
+// lack says that a spec has no process.
+func (r *liveRun) lack(spec int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.absent[spec] = true
 }
 
 func (r *liveRun) newProcess(spec int) *ManagedProcess {

@@ -23,7 +23,8 @@ type Service struct {
 
 	lastID    atomic.Uint64
 	shutdowns atomic.Uint64
-	tasks     sync.Once
+	tasks     sync.Once   // decides how they reach the service
+	hears     atomic.Bool // by HandleIPCEvents
 	engine    atomic.Pointer[engine]
 	opening   sync.Mutex // guards the making of the engine
 
@@ -82,39 +83,6 @@ func NewService(options Options) func(*core.Core) (any, error) {
 	}
 }
 
-// Register makes a service with the default options and adds it to the Core as "process", which starts and stops
-// it from then on: once for a Core, which has one service of a name. Value is the *Service. It does not become the
-// default service.
-func Register(c *core.Core) core.Result {
-	made, err := NewService(Options{})(c)
-	if err != nil {
-		return core.Result{Value: err}
-	}
-	service := made.(*Service)
-	if c != nil {
-		c.Service("process", core.Service{
-			OnStart: func() core.Result { return resultOf(service.OnStartup(contextOf(c))) },
-			OnStop:  func() core.Result { return resultOf(service.OnShutdown(contextOf(c))) },
-		})
-	}
-	return core.Result{Value: service, OK: true}
-}
-
-func resultOf(err error) core.Result {
-	if err != nil {
-		return core.Result{Value: err}
-	}
-	return core.Result{OK: true}
-}
-
-// contextOf is the Core's context.
-func contextOf(c *core.Core) context.Context {
-	if ctx := c.Context(); ctx != nil {
-		return ctx
-	}
-	return context.Background()
-}
-
 // listeners is who hears of the processes, or nil.
 func (s *Service) listeners() *core.Core {
 	if s.ServiceRuntime == nil {
@@ -145,20 +113,6 @@ func (s *Service) open() (*engine, error) {
 		s.engine.Store(engine)
 	}
 	return engine, err
-}
-
-// OnStartup has the service answer the tasks of this package from now on. It may be called again.
-func (s *Service) OnStartup(ctx context.Context) error {
-	if s == nil {
-		return ErrServiceNotInitialized
-	}
-	if ctx == nil {
-		return ErrContextRequired
-	}
-	if c := s.listeners(); c != nil {
-		s.tasks.Do(func() { c.RegisterTask(s.perform) })
-	}
-	return nil
 }
 
 // How long OnShutdown waits for what it killed. A handler may have called it, and then its own process does not

@@ -56,6 +56,7 @@ func TestStart_that_fails_says_stage_and_cause_and_keeps_a_failed_process(t *tes
 				assert.ErrorIs(t, err, is)
 			}
 			assert.Contains(t, err.Error(), "process failed to start")
+			assert.Contains(t, err.Error(), "failed to start process")
 			for _, part := range c.says {
 				assert.Contains(t, err.Error(), part)
 			}
@@ -156,7 +157,7 @@ func TestStart_refuses_what_it_cannot_mean(t *testing.T) {
 		})
 	}
 	process, err := service.StartWithOptions(t.Context(), RunOptions{Command: "true", KillGroup: true})
-	assert.ErrorContains(t, err, "KillGroup needs Detach")
+	assert.ErrorContains(t, err, "KillGroup requires Detach")
 	assert.Nil(t, process)
 
 	assert.Empty(t, service.List(), "nothing was meant to start")

@@ -112,7 +112,7 @@ func TestContext_kills_when_it_is_cancelled(t *testing.T) {
 	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, cause: context.Canceled}, exitOf(t, process))
 	assert.Equal(t, StatusKilled, process.Status)
 	assert.ErrorIs(t, process.Wait(), context.Canceled)
-	assert.EqualError(t, process.Wait(), "process was killed")
+	assert.EqualError(t, process.Wait(), "process was killed: context canceled")
 }
 
 func TestContext_with_a_deadline_kills(t *testing.T) {

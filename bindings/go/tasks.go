@@ -92,8 +92,8 @@ func (e *TaskProcessWaitError) Unwrap() error { return e.Err }
 
 var errNeitherIDNorPID = errors.New("task: ID or PID is required")
 
-// perform answers the tasks of this package, and no others.
-func (s *Service) perform(c *core.Core, task core.Task) core.Result {
+// perform answers the tasks of this package, and no others: of these the Result is zero.
+func (s *Service) perform(c *core.Core, task any) core.Result {
 	switch task := task.(type) {
 	case TaskProcessStart:
 		process, err := s.StartWithOptions(contextOf(c), RunOptions(task))

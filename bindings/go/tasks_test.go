@@ -19,10 +19,31 @@ func newTaskService(t *testing.T) (*Service, *core.Core) {
 	return service, c
 }
 
-// perform has the Core do a task that must be done, and gives its value.
-func perform[T any](t *testing.T, c *core.Core, task core.Task) T {
+// hasTasks says whether a Core has tasks, as those up to v0.7 do. To the others they are messages.
+func hasTasks(c *core.Core) bool {
+	_, ok := any(c).(performer)
+	return ok
+}
+
+// request hands a task to a Core in the way that it has. That of messages gives no value.
+func request(c *core.Core, task any) core.Result {
+	old, ok := any(c).(interface{ PERFORM(core.Task) core.Result })
+	if !ok {
+		return c.ACTION(task)
+	}
+	own, _ := task.(core.Task)
+	return old.PERFORM(own)
+}
+
+// perform has a task done that must be done, and gives its value: by the Core, or by the service where that gives none.
+func perform[T any](t *testing.T, service *Service, c *core.Core, task any) T {
 	t.Helper()
-	result := c.PERFORM(task)
+	var result core.Result
+	if hasTasks(c) {
+		result = request(c, task)
+	} else {
+		result = service.perform(c, task)
+	}
 	require.True(t, result.OK, "%#v: %v", task, result.Value)
 	value, ok := result.Value.(T)
 	require.True(t, ok, "%#v: value %#v", task, result.Value)
@@ -30,60 +51,65 @@ func perform[T any](t *testing.T, c *core.Core, task core.Task) T {
 }
 
 // performNothing has the Core do a task that has no value.
-func performNothing(t *testing.T, c *core.Core, task core.Task) {
+func performNothing(t *testing.T, c *core.Core, task any) {
 	t.Helper()
-	assert.Equal(t, core.Result{OK: true}, c.PERFORM(task), "%#v", task)
+	assert.Equal(t, core.Result{OK: true}, request(c, task), "%#v", task)
 }
+
+// unanswered is what a Core says to what nobody answers.
+func unanswered(c *core.Core) core.Result { return core.Result{OK: !hasTasks(c)} }
 
 func TestTasks_are_answered_once_OnStartup_ran(t *testing.T) {
 	service, c := newTestService(t)
-	assert.Equal(t, core.Result{}, c.PERFORM(TaskProcessRun{Command: "true"}))
+	assert.Equal(t, unanswered(c), request(c, TaskProcessRun{Command: "true"}))
+	assert.Empty(t, service.List())
 	require.NoError(t, service.OnStartup(t.Context()))
 	require.NoError(t, service.OnStartup(t.Context()), "again")
-	assert.Equal(t, "hello\n", perform[string](t, c, TaskProcessRun{Command: "echo", Args: []string{"hello"}}))
+	require.True(t, request(c, TaskProcessRun{Command: "true"}).OK)
 	assert.Len(t, service.List(), 1, "one handler answered")
-	require.False(t, c.PERFORM(TaskProcessRun{Command: "false"}).OK)
+	require.False(t, request(c, TaskProcessRun{Command: "false"}).OK)
 	assert.Len(t, service.List(), 2, "there is no second one")
-	assert.Equal(t, core.Result{}, c.PERFORM("somebody else's task"))
-	assert.Equal(t, core.Result{}, c.PERFORM(nil))
+	assert.Equal(t, "hello\n", perform[string](t, service, c, TaskProcessRun{Command: "echo", Args: []string{"hello"}}))
+	assert.Equal(t, unanswered(c), request(c, "somebody else's task"))
+	assert.Equal(t, unanswered(c), request(c, nil))
 }
 
 func TestTasks_through_the_life_of_a_process(t *testing.T) {
 	service, c := newTaskService(t)
-	info := perform[Info](t, c, TaskProcessStart{Command: "cat", Args: []string{"-"}, Dir: "/", Env: []string{"A=1"}})
+	info := perform[Info](t, service, c, TaskProcessStart{Command: "cat", Args: []string{"-"}, Dir: "/", Env: []string{"A=1"}})
 	process, err := service.Get(info.ID)
 	require.NoError(t, err)
 	assert.Equal(t, []any{"cat", []string{"-"}, "/", true, StatusRunning}, []any{info.Command, info.Args, info.Dir, info.Running, info.Status})
-	assert.Equal(t, info.PID, perform[Info](t, c, TaskProcessGet{ID: info.ID}).PID)
-	assert.Len(t, perform[[]Info](t, c, TaskProcessList{RunningOnly: true}), 1)
+	assert.Equal(t, info.PID, perform[Info](t, service, c, TaskProcessGet{ID: info.ID}).PID)
+	assert.Len(t, perform[[]Info](t, service, c, TaskProcessList{RunningOnly: true}), 1)
 	performNothing(t, c, TaskProcessSignal{ID: info.ID, Signal: syscall.Signal(0)})
 	performNothing(t, c, TaskProcessSignal{PID: info.PID, Signal: syscall.Signal(0)})
 	performNothing(t, c, TaskProcessInput{ID: info.ID, Input: "hello"})
-	assert.False(t, c.PERFORM(TaskProcessRemove{ID: info.ID}).OK, "it runs")
+	assert.False(t, request(c, TaskProcessRemove{ID: info.ID}).OK, "it runs")
 	performNothing(t, c, TaskProcessCloseStdin{ID: info.ID})
-	assert.Equal(t, StatusExited, perform[Info](t, c, TaskProcessWait{ID: info.ID}).Status)
-	assert.Equal(t, process.Info(), perform[Info](t, c, TaskProcessGet{ID: info.ID}))
-	assert.Equal(t, "hello", perform[string](t, c, TaskProcessOutput{ID: info.ID}))
-	assert.Equal(t, []Info{}, perform[[]Info](t, c, TaskProcessList{RunningOnly: true}))
-	assert.Equal(t, []Info{process.Info()}, perform[[]Info](t, c, TaskProcessList{}))
+	assert.Equal(t, StatusExited, perform[Info](t, service, c, TaskProcessWait{ID: info.ID}).Status)
+	assert.Equal(t, process.Info(), perform[Info](t, service, c, TaskProcessGet{ID: info.ID}))
+	assert.Equal(t, "hello", perform[string](t, service, c, TaskProcessOutput{ID: info.ID}))
+	assert.Equal(t, []Info{}, perform[[]Info](t, service, c, TaskProcessList{RunningOnly: true}))
+	assert.Equal(t, []Info{process.Info()}, perform[[]Info](t, service, c, TaskProcessList{}))
 	performNothing(t, c, TaskProcessRemove{ID: info.ID})
-	perform[string](t, c, TaskProcessRun{Command: "true"})
+	perform[string](t, service, c, TaskProcessRun{Command: "true"})
 	performNothing(t, c, TaskProcessClear{})
-	assert.Equal(t, []Info{}, perform[[]Info](t, c, TaskProcessList{}))
+	assert.Equal(t, []Info{}, perform[[]Info](t, service, c, TaskProcessList{}))
 }
 
 func TestTaskProcessKill_and_Signal_by_id_or_pid(t *testing.T) {
-	_, c := newTaskService(t)
-	for name, end := range map[string]func(Info) core.Task{
-		"kill id":    func(info Info) core.Task { return TaskProcessKill{ID: info.ID} },
-		"kill pid":   func(info Info) core.Task { return TaskProcessKill{PID: info.PID} },
-		"signal id":  func(info Info) core.Task { return TaskProcessSignal{ID: info.ID, Signal: syscall.SIGKILL} },
-		"signal pid": func(info Info) core.Task { return TaskProcessSignal{PID: info.PID, Signal: syscall.SIGKILL} },
+	service, c := newTaskService(t)
+	for name, end := range map[string]func(Info) any{
+		"kill id":    func(info Info) any { return TaskProcessKill{ID: info.ID} },
+		"kill pid":   func(info Info) any { return TaskProcessKill{PID: info.PID} },
+		"signal id":  func(info Info) any { return TaskProcessSignal{ID: info.ID, Signal: syscall.SIGKILL} },
+		"signal pid": func(info Info) any { return TaskProcessSignal{PID: info.PID, Signal: syscall.SIGKILL} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			info := perform[Info](t, c, TaskProcessStart{Command: "sleep", Args: []string{"1000"}})
+			info := perform[Info](t, service, c, TaskProcessStart{Command: "sleep", Args: []string{"1000"}})
 			performNothing(t, c, end(info))
-			failure := perform[*TaskProcessWaitError](t, c, TaskProcessWait{ID: info.ID})
+			failure := perform[*TaskProcessWaitError](t, service, c, TaskProcessWait{ID: info.ID})
 			assert.Equal(t, []any{StatusKilled, -1}, []any{failure.Info.Status, failure.Info.ExitCode})
 			var exit *ExitError
 			require.ErrorAs(t, failure, &exit)
@@ -97,7 +123,7 @@ func TestTaskProcessKill_and_Signal_by_id_or_pid(t *testing.T) {
 func TestTasks_that_fail_have_the_error_as_their_value(t *testing.T) {
 	service, c := newTaskService(t)
 	for name, expected := range map[string]struct {
-		task core.Task
+		task any
 		is   error
 		says string
 	}{
@@ -126,7 +152,13 @@ func TestTasks_that_fail_have_the_error_as_their_value(t *testing.T) {
 				assert.ErrorIs(t, err, expected.is)
 			}
 			assert.ErrorContains(t, err, expected.says)
-			assert.Equal(t, core.Result{}, c.PERFORM(expected.task), "PERFORM gives what is OK alone")
+			result = request(c, expected.task)
+			if hasTasks(c) {
+				assert.Equal(t, core.Result{}, result, "PERFORM gives what is OK alone")
+				return
+			}
+			assert.False(t, result.OK)
+			assert.ErrorContains(t, result.Value.(error), expected.says, "ACTION gives the first that is not OK")
 		})
 	}
 }
@@ -140,11 +172,11 @@ func TestTaskProcessWaitError_says_and_unwraps_its_error(t *testing.T) {
 
 func TestTasks_hand_every_option_on(t *testing.T) {
 	service, c := newTaskService(t)
-	info := perform[Info](t, c, TaskProcessStart{Command: "sh", Args: []string{"-c", "trap '' TERM; echo; sleep 1000 & wait"},
+	info := perform[Info](t, service, c, TaskProcessStart{Command: "sh", Args: []string{"-c", "trap '' TERM; echo; sleep 1000 & wait"},
 		Detach: true, KillGroup: true, Timeout: 300 * time.Millisecond, GracePeriod: 50 * time.Millisecond, DisableCapture: true})
-	failure := perform[*TaskProcessWaitError](t, c, TaskProcessWait{ID: info.ID})
+	failure := perform[*TaskProcessWaitError](t, service, c, TaskProcessWait{ID: info.ID})
 	assert.Equal(t, StatusKilled, failure.Info.Status)
-	assert.Equal(t, "", perform[string](t, c, TaskProcessOutput{ID: info.ID}))
+	assert.Equal(t, "", perform[string](t, service, c, TaskProcessOutput{ID: info.ID}))
 	process, err := service.Get(info.ID)
 	require.NoError(t, err)
 	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, timedOut: true}, exitOf(t, process))
@@ -154,10 +186,10 @@ func TestTasks_end_with_the_context_of_the_Core(t *testing.T) {
 	c := core.New()
 	service := newService(t, Options{}, c)
 	require.NoError(t, service.OnStartup(t.Context()))
-	info := perform[Info](t, c, TaskProcessStart{Command: "sleep", Args: []string{"1000"}})
+	info := perform[Info](t, service, c, TaskProcessStart{Command: "sleep", Args: []string{"1000"}})
 	c.ServiceShutdown(t.Context())
 	_, err := service.Wait(info.ID)
-	assert.EqualError(t, err, "process was killed")
+	assert.EqualError(t, err, "process was killed: context canceled")
 }
 
 func TestRegister_adds_the_service_to_the_life_of_the_Core(t *testing.T) {
@@ -167,10 +199,10 @@ func TestRegister_adds_the_service_to_the_life_of_the_Core(t *testing.T) {
 	service := result.Value.(*Service)
 	t.Cleanup(func() { end(t, service) })
 	assert.Same(t, c, service.Core())
-	assert.Equal(t, core.Result{}, c.PERFORM(TaskProcessClear{}))
+	assert.Equal(t, unanswered(c), request(c, TaskProcessClear{}))
 
 	require.True(t, c.ServiceStartup(t.Context(), nil).OK)
-	info := perform[Info](t, c, TaskProcessStart{Command: "sleep", Args: []string{"1000"}, Detach: true})
+	info := perform[Info](t, service, c, TaskProcessStart{Command: "sleep", Args: []string{"1000"}, Detach: true})
 	require.True(t, c.ServiceShutdown(t.Context()).OK)
 	_, err := service.Wait(info.ID)
 	assert.EqualError(t, err, "process was killed")

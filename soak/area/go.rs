@@ -1,20 +1,25 @@
-//! The Go tests, in each way `tools/test-go` knows, with full counts and again and again: a row for each way.
+//! The Go tests, in each way `tools/test-go` knows and against each Core, with full counts and again and again: a row for
+//! each.
 
 use super::suites::count_failed;
 use crate::Fallible;
 use crate::row::Rows;
 use std::process::Command;
 
+const CORES: [&str; 2] = ["v0.4.7", "v0.8.0-alpha.1"];
 const WAYS: [&str; 4] = ["plain", "race", "cgocheck2", "gcstress"];
 
 pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
-    for way in WAYS {
-        eprintln!("  {way}");
-        let mut command = Command::new("make");
-        command.args(["--no-print-directory", "soak-go", &format!("ONLY={way}")]);
-        // An ONLY of the make that we are run by would come before ours.
-        command.env_remove("MAKEFLAGS");
-        count_failed(rows, &mut command, &format!("Go tests, {way}"), &format!("go, {way}: "))?;
+    for core in CORES {
+        for way in WAYS {
+            eprintln!("  {way}, Core {core}");
+            let mut command = Command::new("make");
+            command.args(["--no-print-directory", "soak-go", &format!("ONLY={way}"), &format!("CORE={core}")]);
+            // An ONLY of the make that we are run by would come before ours.
+            command.env_remove("MAKEFLAGS");
+            let what = format!("Go tests, {way}, Core {core}");
+            count_failed(rows, &mut command, &what, &format!("go, {way}, Core {core}: "))?;
+        }
     }
     Ok(())
 }

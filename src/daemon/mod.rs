@@ -31,6 +31,7 @@ pub(crate) use entry_file::parse as parse_entry;
 pub use health::{HealthOptions, HealthServer};
 pub use life::StopHandle;
 pub use listing::{Listing, Problem as RegistryProblem};
+pub use names::RegistryNames;
 pub use pid_file::{PidFile, PidRead, PidState, read_pid};
 pub use registry::Registry;
 

@@ -27,11 +27,38 @@ pub(super) fn file_name(code: &str, daemon: &str) -> Result<String, String> {
     Ok(format!("%~{:032x}-{}.json", hash(stem.as_bytes()), &stem[..kept]))
 }
 
-/// The name that programs which do not encode give it, if that is a name in the folder.
+/// How a registry names the files that it writes. It reads them by any name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegistryNames {
+    /// So that no two daemons share a file, whatever they are called.
+    #[default]
+    Encoded,
+    /// As programs do that do not encode names, so that they find it, where that is safe and no other daemon has that
+    /// file; else as `Encoded`.
+    Plain,
+}
+
+impl RegistryNames {
+    /// The name to begin with; the other one is [`file_name`].
+    pub(super) fn first(self, code: &str, daemon: &str) -> Result<String, String> {
+        let encoded = file_name(code, daemon)?;
+        match self {
+            RegistryNames::Encoded => Ok(encoded),
+            RegistryNames::Plain => Ok(plain_file_name(code, daemon).filter(|plain| is_safe(plain)).unwrap_or(encoded)),
+        }
+    }
+}
+
+/// The name that programs which do not encode give it, if that is a name in the folder: each `/` becomes `-`.
 pub(super) fn plain_file_name(code: &str, daemon: &str) -> Option<String> {
-    let name = format!("{code}-{daemon}.json");
-    let usable = name.len() <= NAME_MAX && !name.contains(['/', '\0']) && !name.starts_with('.');
+    let name = format!("{code}-{daemon}.json").replace('/', "-");
+    let usable = name.len() <= NAME_MAX && !name.contains('\0') && !name.starts_with('.');
     usable.then_some(name)
+}
+
+/// May a plain name be written? With a `%` it could be the encoded one of another daemon.
+fn is_safe(plain: &str) -> bool {
+    plain.len() <= LONGEST && !plain.contains(|c: char| c == '%' || c.is_control())
 }
 
 fn encode(text: &str) -> String {
@@ -73,6 +100,25 @@ mod tests {
         assert_eq!(name("%2D", "\n\0"), "%252D-%0A%00.json");
         assert_eq!(file_name("", "x"), Err("code: is empty".to_owned()));
         assert_eq!(file_name("x", ""), Err("daemon: is empty".to_owned()));
+    }
+
+    #[test]
+    fn plain_names_are_written_where_they_are_safe() {
+        let first = |code: &str, daemon: &str| RegistryNames::Plain.first(code, daemon).expect("a name");
+        assert_eq!(first("core", "agent"), "core-agent.json");
+        assert_eq!(first("a-b", "c"), "a-b-c.json");
+        assert_eq!(first("github.com/x/y", "worker/1"), "github.com-x-y-worker-1.json");
+        assert_eq!(first("größe", "☃ 1"), "größe-☃ 1.json");
+        for (code, daemon) in
+            [(".hidden", "x"), ("..", "/"), ("a%2Db", "c"), ("x", "\n"), ("x\0", "y"), ("x", "\u{85}")]
+        {
+            assert_eq!(first(code, daemon), name(code, daemon));
+        }
+        let long = "x".repeat(LONGEST - "-a.json".len());
+        assert_eq!(first(&long, "a"), format!("{long}-a.json"));
+        assert_eq!(first(&long, "aa"), name(&long, "aa"));
+        assert_eq!(RegistryNames::Encoded.first("a-b", "c"), Ok(name("a-b", "c")));
+        assert_eq!(RegistryNames::Plain.first("", "c"), Err("code: is empty".to_owned()));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::entry::DaemonEntry;
 use super::entry_file::{self, EntryFile, Judge, Worth};
 use super::listing::{self, Listing, set_aside};
-use super::names;
+use super::names::{self, RegistryNames};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::sys::file::{self, Facts, Kind, Obstacle, Open};
 use crate::sys::{clock, fork, identity};
@@ -36,6 +36,7 @@ const LOCK: &str = ".lock";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registry {
     folder: PathBuf,
+    names: RegistryNames,
 }
 
 /// May the file of the lock be made?
@@ -52,7 +53,14 @@ impl Registry {
         let folder = folder.into();
         // The same one after a change of directory. Empty: the first use says so.
         let folder = std::path::absolute(&folder).unwrap_or(folder);
-        Registry { folder }
+        Registry { folder, names: RegistryNames::default() }
+    }
+
+    /// The same folder, in which it names the files that it writes in this way.
+    #[must_use]
+    pub fn with_names(mut self, names: RegistryNames) -> Registry {
+        self.names = names;
+        self
     }
 
     /// The user's: `$HOME/.core/daemons`.
@@ -87,8 +95,8 @@ impl Registry {
     pub fn register(&self, entry: &DaemonEntry) -> Result<DaemonEntry> {
         fork::check(REGISTER)?;
         let subject = |error: Error| error.on(subject_of(&entry.code, &entry.daemon));
-        let name =
-            names::file_name(&entry.code, &entry.daemon).map_err(|reason| subject(Error::invalid(REGISTER, reason)))?;
+        let name = self.names.first(&entry.code, &entry.daemon);
+        let name = name.map_err(|reason| subject(Error::invalid(REGISTER, reason)))?;
         let mut entry = entry.clone();
         entry.started.get_or_insert_with(SystemTime::now);
         entry.process = identity::start_of(entry.pid);
@@ -109,10 +117,12 @@ impl Registry {
             let reason = format!("the directory {} may be written by everybody and is not sticky", self.quoted());
             return Err(Error::new(ErrorKind::PermissionDenied, REGISTER, reason));
         }
-        let path = self.folder.join(name);
+        let encoded = names::file_name(&entry.code, &entry.daemon).unwrap_or_default();
         loop {
             let draft = Draft::write(&self.folder, text)?;
             let _lock = self.lock(REGISTER, PATIENCE, LockFile::Made)?;
+            let name = if name != encoded && self.is_of_another(name, entry) { &encoded } else { name };
+            let path = self.folder.join(name);
             match entry_file::read_patiently(&path).map(|read| read.entry) {
                 Ok(Ok(other)) if !other.is_namesake(&entry.code, &entry.daemon) => {
                     let other = subject_of(&other.code, &other.daemon);
@@ -128,13 +138,23 @@ impl Registry {
                 // A list took it for one that was left behind.
                 continue;
             }
-            if let Some(plain) = names::plain_file_name(&entry.code, &entry.daemon).filter(|plain| plain != name) {
-                self.remove_if(&self.folder.join(plain), |old| old.is_namesake(&entry.code, &entry.daemon))
+            let plain = names::plain_file_name(&entry.code, &entry.daemon);
+            for other in [Some(encoded.clone()), plain].into_iter().flatten().filter(|other| other != name) {
+                self.remove_if(&self.folder.join(other), |old| old.is_namesake(&entry.code, &entry.daemon))
                     .map_err(|errno| Error::system(REGISTER, "remove old entry", errno))?;
             }
             break;
         }
         file::sync_folder(&self.folder).map_err(|errno| Error::system(REGISTER, "sync folder", errno))
+    }
+
+    /// Is there an entry of another daemon under this name, or one that cannot be read?
+    fn is_of_another(&self, name: &str, entry: &DaemonEntry) -> bool {
+        match entry_file::read(&self.folder.join(name)) {
+            Ok(EntryFile { entry: Ok(other), .. }) => !other.is_namesake(&entry.code, &entry.daemon),
+            Ok(_) | Err(libc::ENOENT | libc::ENOTDIR) => false,
+            Err(_) => true,
+        }
     }
 
     /// Removes the entry of a daemon. A missing one is fine.
@@ -232,13 +252,16 @@ impl Registry {
                 None
             }
         };
-        let path = self.folder.join(&name);
+        let first = self.names.first(code, daemon).unwrap_or_default();
+        let path = self.folder.join(&first);
         match entry_file::read_patiently(&path) {
             Ok(EntryFile { entry: Ok(entry), facts, .. }) if entry.is_namesake(code, daemon) => {
                 if let Some(entry) = known(&path, &facts, entry) {
                     return Ok(Some(entry));
                 }
             }
+            // What is wrong with a plain name may be another daemon's.
+            Ok(EntryFile { entry: Err(_), .. }) | Err(_) if first != name => {}
             Ok(EntryFile { entry: Err(reason), .. }) => {
                 return Err(subject(Error::new(ErrorKind::Malformed, GET, format!("{name:?}: {reason}"))));
             }

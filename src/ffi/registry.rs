@@ -9,7 +9,7 @@ use super::health::utf8;
 use super::pid_file::path;
 use crate::daemon::{from_ns, to_ns};
 use crate::error::{Error, ErrorKind, Result};
-use crate::{DaemonEntry, Listing, Registry};
+use crate::{DaemonEntry, Listing, Registry, RegistryNames};
 
 /// Which daemons of a user run: a folder with one JSON file for each. Shared: reference-counted, thread-safe; any
 /// number of processes may use one folder.
@@ -162,6 +162,36 @@ pub unsafe extern "C" fn coreproc_registry_new(
     out: *mut *mut coreproc_registry,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
+    // SAFETY: the caller's promises.
+    unsafe { open(dir, dir_len, RegistryNames::Encoded, out, err) }
+}
+
+/// As coreproc_registry_new, but what is registered is found by programs, too, that look for "CODE-DAEMON.json" with
+/// each "/" as "-": it is in the file of that name, unless that one is another daemon's, or the name is not safe. Which
+/// of two such daemons has it is then a matter of who came first. Reading knows every name in both kinds of registries.
+///
+/// # Safety
+/// Pointers are NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coreproc_registry_new_plain(
+    dir: *const c_char,
+    dir_len: usize,
+    out: *mut *mut coreproc_registry,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
+    // SAFETY: the caller's promises.
+    unsafe { open(dir, dir_len, RegistryNames::Plain, out, err) }
+}
+
+/// # Safety
+/// As for [`coreproc_registry_new`].
+unsafe fn open(
+    dir: *const c_char,
+    dir_len: usize,
+    names: RegistryNames,
+    out: *mut *mut coreproc_registry,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
     const OPERATION: &str = "open registry";
     // SAFETY: the caller's promises.
     unsafe {
@@ -172,6 +202,7 @@ pub unsafe extern "C" fn coreproc_registry_new(
                 b"" => Registry::new(Registry::default_dir()?),
                 given => Registry::new(OsStr::from_bytes(given)),
             };
+            let registry = registry.with_names(names);
             let dir = CString::new(registry.dir().as_os_str().as_bytes()).unwrap_or_default();
             out.write(Box::into_raw(Box::new(coreproc_registry { registry, dir })));
             Ok(())

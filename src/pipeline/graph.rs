@@ -1,7 +1,7 @@
 //! The graph of a pipeline: checked whole, in time linear in specs and dependencies, and without recursion, so
 //! that a chain may be as long as memory holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -188,6 +188,7 @@ fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Proble
     let mut named_by = vec![usize::MAX; specs.len()];
     let mut after = Edges { targets: Vec::new(), ends: Vec::with_capacity(specs.len()) };
     for (index, spec) in specs.iter().enumerate() {
+        let mut unknown = HashSet::new();
         for (place, name) in spec.after.iter().enumerate() {
             let mut problem = |kind, specs, message| {
                 problems.push(Problem { kind, specs, place: format!("specs[{index}].after[{place}]"), message });
@@ -195,6 +196,10 @@ fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Proble
             let text = || quoted(name);
             match names.get(name.as_str()).copied() {
                 None if name.is_empty() => problem(ProblemKind::EmptyDependency, vec![index], "is empty".to_owned()),
+                None if !unknown.insert(name.as_str()) => {
+                    let message = format!("{} is named twice", text());
+                    problem(ProblemKind::DuplicateDependency, vec![index], message);
+                }
                 None => {
                     let mut message = format!("unknown spec {}", text());
                     if suggestions > 0 {

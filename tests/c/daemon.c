@@ -276,6 +276,30 @@ static void a_list_is_of_the_living_in_order_and_tells_problems(void)
     remove_folder();
 }
 
+static void plain_names_are_found_by_programs_that_do_not_encode_them(void)
+{
+    make_folder();
+    coreproc_registry *encoded = new_registry(), *plain = NULL;
+    coreproc_entries *entries = NULL;
+    OK(coreproc_registry_new_plain(TEXT(in_folder("daemons")), &plain, &err));
+    CHECK(strcmp(coreproc_registry_dir(plain), coreproc_registry_dir(encoded)) == 0);
+    coreproc_daemon_entry entry = entry_of("a/b", "c-d", getpid());
+    OK(coreproc_registry_register(plain, &entry, &err));
+    CHECK(exists(in_folder("daemons/a-b-c-d.json")));
+    OK(coreproc_registry_get(encoded, TEXT("a/b"), TEXT("c-d"), &entries, &err));
+    coreproc_entries_free(entries);
+    OK(coreproc_registry_register(encoded, &entry, &err));
+    CHECK(!exists(in_folder("daemons/a-b-c-d.json")) && exists(in_folder("daemons/a%2Fb-c%2Dd.json")));
+    OK(coreproc_registry_unregister(plain, TEXT("a/b"), TEXT("c-d"), &err));
+    CHECK(!exists(in_folder("daemons/a%2Fb-c%2Dd.json")));
+    coreproc_registry *out = NULL;
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "dir", coreproc_registry_new_plain(NULL, 3, &out, &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "out", coreproc_registry_new_plain("a", 1, NULL, &err));
+    coreproc_registry_free(plain);
+    coreproc_registry_free(encoded);
+    remove_folder();
+}
+
 static void registry_arguments_are_checked(void)
 {
     make_folder();
@@ -808,6 +832,7 @@ int main(void)
     RUN(pid_file_arguments_are_checked);
     RUN(a_registered_daemon_is_found_with_all_that_was_said_of_it);
     RUN(a_list_is_of_the_living_in_order_and_tells_problems);
+    RUN(plain_names_are_found_by_programs_that_do_not_encode_them);
     RUN(registry_arguments_are_checked);
     RUN(the_users_registry_is_below_home);
     RUN(a_daemon_that_runs_has_everything_and_gives_it_back);

@@ -27,6 +27,16 @@ var (
 	errStderrSet      = errors.New("stderr is set already")
 )
 
+// Options are what a command can be given beside its name and arguments, in one value. A Cmd takes them one by one: WithDir
+// and its like.
+type Options struct {
+	Dir    string    // the working directory; "" is that of this program
+	Env    []string  // "KEY=VALUE", added to the inherited environment
+	Stdin  io.Reader // nil: nothing to read
+	Stdout io.Writer // nil: thrown away
+	Stderr io.Writer // nil: thrown away
+}
+
 // Cmd is a command, to be run once. The With methods belong before that, and return the Cmd itself.
 type Cmd struct {
 	ctx        context.Context

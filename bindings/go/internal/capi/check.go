@@ -60,11 +60,13 @@ var errCheckEnded = errors.New("the check ended its goroutine")
 func (c Check) run() error {
 	result := make(chan error, 1)
 	go func() {
+		received()
 		err := errCheckEnded
 		defer func() {
 			if panicked := recover(); panicked != nil {
 				err = fmt.Errorf("panicked: %v", panicked)
 			}
+			sent()
 			result <- err
 		}()
 		err = c()

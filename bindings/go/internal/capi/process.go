@@ -173,6 +173,7 @@ func (p *Process) captured() (*C.coreproc_bytes, error) {
 	if err := check(C.coreproc_process_output(pointer, &bytes, &cerr), cerr); err != nil {
 		return nil, err
 	}
+	received()
 	return bytes, nil
 }
 
@@ -218,6 +219,7 @@ func (p *Process) Write(data string, timeout time.Duration) (int, error) {
 		return 0, err
 	}
 	defer p.release()
+	sent()
 	bytes, size := (*C.uint8_t)(unsafe.StringData(data)), C.size_t(len(data))
 	var written C.size_t
 	var cerr *C.coreproc_error
@@ -234,6 +236,7 @@ func (p *Process) CloseStdin() error {
 		return err
 	}
 	defer p.release()
+	sent()
 	var cerr *C.coreproc_error
 	return check(C.coreproc_process_close_stdin(pointer, &cerr), cerr)
 }

@@ -3,8 +3,8 @@ package capi
 /*
 #include <coreproc.h>
 
-#cgo noescape coreproc_registry_new
-#cgo nocallback coreproc_registry_new
+#cgo noescape coreproc_registry_new_plain
+#cgo nocallback coreproc_registry_new_plain
 #cgo noescape coreproc_registry_register
 #cgo nocallback coreproc_registry_register
 #cgo noescape coreproc_registry_unregister
@@ -77,7 +77,8 @@ func newEntry(entry *C.coreproc_daemon_entry) Entry {
 	}
 }
 
-// NewRegistry is the registry in a folder; "" is the user's.
+// NewRegistry is the registry in a folder; "" is the user's. Programs that do not encode the names of files find its
+// entries, too.
 func NewRegistry(dir string) (*Registry, error) {
 	data, size := text(dir)
 	if dir == "" {
@@ -85,7 +86,7 @@ func NewRegistry(dir string) (*Registry, error) {
 	}
 	var pointer *C.coreproc_registry
 	var cerr *C.coreproc_error
-	if err := check(C.coreproc_registry_new(data, size, &pointer, &cerr), cerr); err != nil {
+	if err := check(C.coreproc_registry_new_plain(data, size, &pointer, &cerr), cerr); err != nil {
 		return nil, err
 	}
 	registry := new(Registry)

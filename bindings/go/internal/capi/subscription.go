@@ -184,6 +184,7 @@ func (s *Subscription) take() (*Batch, error) {
 	if taken.result != C.COREPROC_OK {
 		return nil, check(taken.result, taken.error)
 	}
+	received()
 	return newBatch(taken.batch, taken.events, int(taken.count), int(taken.stride)), nil
 }
 

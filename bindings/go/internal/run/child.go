@@ -147,15 +147,16 @@ func (c *Child) closed(event *capi.Event) {
 	if event.ExitCode != 0 || event.Signal != 0 {
 		// How it ended says more than what failed on the way.
 		failures = append([]error{ExitError(event.ExitCode, event.Signal)}, failures...)
-		if err := c.ctx.Err(); err != nil && event.Cause == capi.CauseKilled {
-			failures = append(failures, err)
-		}
 	}
 	if len(failures) == 0 {
 		c.end(nil)
 		return
 	}
-	c.end(&Error{Line: c.line, Code: event.ExitCode, Signal: event.Signal, Cause: errors.Join(failures...)})
+	failure := &Error{Line: c.line, Code: event.ExitCode, Signal: event.Signal, Cause: errors.Join(failures...)}
+	if event.Cause == capi.CauseKilled && (event.ExitCode != 0 || event.Signal != 0) {
+		failure.Done = c.ctx.Err()
+	}
+	c.end(failure)
 }
 
 // dropped says whether something is missing in what the library keeps.

@@ -18,11 +18,14 @@ type Error struct {
 	Line   string
 	Code   int            // -1 unless it exited by itself
 	Signal syscall.Signal // 0 unless a signal ended it
+	Done   error          // of the context that had it killed, or nil
 	Cause  error          // joined: how it ended, what else failed
 }
 
 func (e *Error) Error() string {
 	switch {
+	case e.Signal != 0 && e.Done != nil:
+		return fmt.Sprintf("command %q was killed by %s: %v", e.Line, signals.Name(e.Signal), e.Done)
 	case e.Signal != 0:
 		return fmt.Sprintf("command %q was killed by %s", e.Line, signals.Name(e.Signal))
 	case e.Code > 0:
@@ -33,7 +36,12 @@ func (e *Error) Error() string {
 }
 
 // Unwrap gives the causes.
-func (e *Error) Unwrap() error { return e.Cause }
+func (e *Error) Unwrap() []error {
+	if e.Done == nil {
+		return []error{e.Cause}
+	}
+	return []error{e.Cause, e.Done}
+}
 
 // StartError is a command that could not be started.
 type StartError struct {

@@ -1,9 +1,7 @@
-// Package core is a stand-in for dappco.re/go/core, which cannot be downloaded where this repository is
-// built. It has what package process uses of it and nothing else: messages, tasks, and the life cycle of
-// services. It was written from that contract, not from Core's sources.
+// Package core is a stand-in for dappco.re/go/core at v0.8.0-alpha.1, which cannot be downloaded where this repository is
+// built. It has what package process and its tests use of it and nothing else: messages, and the life cycle of services. It was written from that contract, not from Core's sources.
 //
-// This repository builds against it, and who cannot download the real Core and says so by a replace of his own: one in
-// the go.mod of a dependency is ignored, so programs that import dappco.re/go/core/process get the real Core.
+// Every Go test of this repository runs against it as well as against that of v0.4.7: tools/test-go puts it in its place.
 package core
 
 import (
@@ -15,8 +13,18 @@ import (
 // Message is something to be broadcast by [Core.ACTION].
 type Message any
 
-// Task is something to be done by [Core.PERFORM].
-type Task any
+// Task is a plan of named steps. It has nothing to do with messages: no Core of this version answers one.
+type Task struct {
+	Name        string
+	Description string
+	Steps       []Step
+}
+
+// Step is a part of a Task.
+type Step struct {
+	Action string
+	With   Options
+}
 
 // Result is what a handler answers.
 type Result struct {
@@ -37,16 +45,21 @@ type Options []Option
 type Core struct {
 	mu       sync.RWMutex
 	actions  []func(*Core, Message) Result
-	tasks    []func(*Core, Task) Result
 	services []namedService
 	ctx      context.Context
 	cancel   context.CancelFunc
 }
 
-// New makes a Core. The settings mean nothing to the stand-in.
-func New(...Options) *Core {
+// CoreOption is something that New does to a Core.
+type CoreOption func(*Core) Result
+
+// New makes a Core and does the options to it, in their order, whatever becomes of each.
+func New(options ...CoreOption) *Core {
 	c := new(Core)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	for _, option := range options {
+		option(c)
+	}
 	return c
 }
 
@@ -55,13 +68,6 @@ func (c *Core) RegisterAction(handler func(*Core, Message) Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.actions = append(slices.Clip(c.actions), handler)
-}
-
-// RegisterTask adds a handler for tasks.
-func (c *Core) RegisterTask(handler func(*Core, Task) Result) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tasks = append(slices.Clip(c.tasks), handler)
 }
 
 // ACTION hands a message to the handlers in the order of their registration, and stops at the first whose
@@ -76,19 +82,6 @@ func (c *Core) ACTION(message Message) Result {
 		}
 	}
 	return Result{OK: true}
-}
-
-// PERFORM returns the first Result that is OK, or a zero Result.
-func (c *Core) PERFORM(task Task) Result {
-	c.mu.RLock()
-	handlers := c.tasks
-	c.mu.RUnlock()
-	for _, handler := range handlers {
-		if result := handler(c, task); result.OK {
-			return result
-		}
-	}
-	return Result{}
 }
 
 // Context lives until [Core.ServiceShutdown].

@@ -3,7 +3,10 @@ package core
 import (
 	"context"
 	"errors"
+	"path"
+	"reflect"
 	"slices"
+	"strings"
 )
 
 // Service is the life cycle of a service; each function may be nil.
@@ -11,6 +14,7 @@ type Service struct {
 	OnStart  func() Result
 	OnStop   func() Result
 	OnReload func() Result
+	Instance any // what ServiceFor gives
 }
 
 type namedService struct {
@@ -32,7 +36,63 @@ func (c *Core) Service(name string, service Service) Result {
 	return Result{OK: true}
 }
 
-// ServiceStartup starts the services in the order of their registration, up to the first that fails.
+// RegisterService adds an instance under a name that is not taken. Of its methods OnStartup and OnShutdown, each with a
+// context and a Result, start and stop it, and HandleIPCEvents hears every message.
+func (c *Core) RegisterService(name string, instance any) Result {
+	service := Service{Instance: instance}
+	if starting, ok := instance.(interface{ OnStartup(context.Context) Result }); ok {
+		service.OnStart = func() Result { return starting.OnStartup(c.Context()) }
+	}
+	if stopping, ok := instance.(interface{ OnShutdown(context.Context) Result }); ok {
+		service.OnStop = func() Result { return stopping.OnShutdown(c.Context()) }
+	}
+	if result := c.Service(name, service); !result.OK {
+		return result
+	}
+	if hearing, ok := instance.(interface{ HandleIPCEvents(*Core, Message) Result }); ok {
+		c.RegisterAction(hearing.HandleIPCEvents)
+	}
+	return Result{OK: true}
+}
+
+// WithService has New call a factory and register the instance that it gives, if it gives one, under the last element
+// of its package path in lower case.
+func WithService(factory func(*Core) Result) CoreOption {
+	return func(c *Core) Result {
+		result := factory(c)
+		if !result.OK || result.Value == nil {
+			return result
+		}
+		kind := reflect.TypeOf(result.Value)
+		if kind.Kind() == reflect.Pointer {
+			kind = kind.Elem()
+		}
+		return c.RegisterService(strings.ToLower(path.Base(kind.PkgPath())), result.Value)
+	}
+}
+
+// ServiceFor gives the instance of a service, if there is one of this name and type.
+func ServiceFor[T any](c *Core, name string) (T, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, service := range c.services {
+		if service.name == name {
+			instance, ok := service.Instance.(T)
+			return instance, ok
+		}
+	}
+	var none T
+	return none, false
+}
+
+// ActionServiceStartup is broadcast once the services have started.
+type ActionServiceStartup struct{}
+
+// ActionServiceShutdown is broadcast before the services stop.
+type ActionServiceShutdown struct{}
+
+// ServiceStartup starts the services in the order of their registration, up to the first that fails. Then it broadcasts
+// ActionServiceStartup.
 func (c *Core) ServiceStartup(ctx context.Context, _ any) Result {
 	c.mu.Lock()
 	c.cancel()
@@ -47,11 +107,12 @@ func (c *Core) ServiceStartup(ctx context.Context, _ any) Result {
 			return result
 		}
 	}
-	return Result{OK: true}
+	return c.ACTION(ActionServiceStartup{})
 }
 
-// ServiceShutdown stops the services, the last first, all of them.
+// ServiceShutdown broadcasts ActionServiceShutdown and stops the services, the last first, all of them.
 func (c *Core) ServiceShutdown(context.Context) Result {
+	c.ACTION(ActionServiceShutdown{})
 	c.mu.Lock()
 	services, cancel := c.services, c.cancel
 	c.mu.Unlock()

@@ -1,3 +1,0 @@
-module dappco.re/go/core
-
-go 1.26
