@@ -237,7 +237,7 @@ fn candidates(command: &Command, environment: &Strings) -> Strings {
 
 /// Says what a failure means; looks at the file system only for that.
 fn explain(command: &Command, candidates: &Strings, failure: Failure) -> Error {
-    let Failure { stage, errno } = failure;
+    let Failure { stage, errno, .. } = failure;
     let error = failed(command, stage.name(), errno);
     match (stage, errno) {
         (Stage::Clone, libc::ENOSYS | libc::EINVAL | libc::EPERM) => {
