@@ -20,8 +20,9 @@ use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result, describe_errno, quoted};
 use crate::sys::clock::Stamp;
 use crate::sys::pipe;
+use crate::sys::redirect::{self, Refusal};
 use crate::sys::spawn::{self, Failure, Grouping, Plan, Stage};
-use crate::sys::spool::Spool;
+use crate::sys::spool::{self, Spool};
 use crate::sys::strings::{Strings, for_each_variable};
 
 const OPERATION: &str = "spawn";
@@ -119,27 +120,29 @@ struct Stdio {
 impl Stdio {
     fn open(command: &Command) -> Result<Stdio> {
         let mut stdio = Stdio::default();
-        stdio.open_stdin(command).map_err(|errno| {
-            let error = failed(command, "stdin", errno);
-            if let Stdin::File(path) = &command.stdin { error.in_file(path) } else { error }
-        })?;
+        stdio.open_stdin(command)?;
         stdio.open_output(command, 0)?;
         stdio.open_output(command, 1)?;
         Ok(stdio)
     }
 
-    fn open_stdin(&mut self, command: &Command) -> pipe::Result<()> {
+    fn open_stdin(&mut self, command: &Command) -> Result<()> {
+        const STAGE: &str = "stdin";
+        let failed = |errno| failed(command, STAGE, errno);
         self.theirs[0] = match &command.stdin {
-            Stdin::Null => Some(Arc::new(pipe::open(Path::new("/dev/null"), OFlag::O_RDONLY)?)),
+            Stdin::Null => Some(Arc::new(pipe::open(Path::new("/dev/null"), OFlag::O_RDONLY).map_err(failed)?)),
             Stdin::Pipe => {
-                let (theirs, ours) = pipe::pipe()?;
-                pipe::set_nonblocking(&ours)?;
+                let (theirs, ours) = pipe::pipe().map_err(failed)?;
+                pipe::set_nonblocking(&ours).map_err(failed)?;
                 self.stdin = Some(ours);
                 Some(Arc::new(theirs))
             }
             Stdin::Inherit => None,
-            Stdin::Fd(fd) => Some(command::above_stdio(fd)?),
-            Stdin::File(path) => Some(Arc::new(pipe::open(path, OFlag::O_RDONLY)?)),
+            Stdin::Fd(fd) => Some(command::above_stdio(fd).map_err(failed)?),
+            Stdin::File(path) => {
+                let opened = redirect::to_read(path);
+                Some(Arc::new(opened.map_err(|refusal| not_opened(command, STAGE, path, &refusal))?))
+            }
         };
         Ok(())
     }
@@ -148,8 +151,8 @@ impl Stdio {
         let (stage, wanted) = [("stdout", &command.stdout), ("stderr", &command.stderr)][index];
         let failed = |errno| failed(command, stage, errno);
         let theirs = match wanted {
-            Output::Default if command.detached => Some(self.open_spool(command, index).map_err(failed)?),
-            Output::Spool => Some(self.open_spool(command, index).map_err(failed)?),
+            Output::Default if command.detached => Some(self.open_spool(command, stage, index)?),
+            Output::Spool => Some(self.open_spool(command, stage, index)?),
             Output::Default | Output::Pipe => {
                 let (ours, theirs) = pipe::pipe().map_err(failed)?;
                 pipe::set_nonblocking(&ours).map_err(failed)?;
@@ -164,8 +167,8 @@ impl Stdio {
                     FileMode::Truncate => OFlag::O_TRUNC,
                     FileMode::Append => OFlag::O_APPEND,
                 };
-                let flags = OFlag::O_WRONLY | OFlag::O_CREAT | how;
-                Some(Arc::new(pipe::open(path, flags).map_err(|errno| failed(errno).in_file(path))?))
+                let opened = redirect::to_write(path, how);
+                Some(Arc::new(opened.map_err(|refusal| not_opened(command, stage, path, &refusal))?))
             }
             Output::Merge => match &self.theirs[1] {
                 Some(stdout) => Some(Arc::clone(stdout)),
@@ -177,10 +180,24 @@ impl Stdio {
         Ok(())
     }
 
-    fn open_spool(&mut self, command: &Command, index: usize) -> pipe::Result<Arc<OwnedFd>> {
-        let Spool { ours, theirs } = Spool::create()?;
+    fn open_spool(&mut self, command: &Command, stage: &'static str, index: usize) -> Result<Arc<OwnedFd>> {
+        let place = spool::Place::now();
+        let Spool { ours, theirs } = Spool::create(&place).map_err(|errno| {
+            let told = if place.is_told { "TMPDIR " } else { "" };
+            let directory = quoted(place.directory.as_os_str().as_bytes());
+            failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
+        })?;
         self.outputs[index] = Some(output::Output::spool(ours, command.spool_max));
         Ok(Arc::new(theirs))
+    }
+}
+
+/// What kept a file of the command's from being opened, which is named.
+fn not_opened(command: &Command, stage: &'static str, path: &Path, refusal: &Refusal) -> Error {
+    let error = failed(command, stage, refusal.errno);
+    match refusal.why {
+        Some(why) => error.because(format!("{} {why}", quoted(path.as_os_str().as_bytes()))),
+        None => error.in_file(path),
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{FcntlArg, RenameFlags, fcntl};
 
 use super::pipe::{Result, above_stdio};
+use super::retried;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub(crate) enum Kind {
     Regular,
     Other(&'static str),
 }
+
+pub(crate) const DIRECTORY: &str = "a directory";
+pub(crate) const FIFO: &str = "a FIFO";
+pub(crate) const SOCKET: &str = "a socket";
 
 /// What the kernel says of a file.
 #[derive(Clone, Copy, Debug)]
@@ -37,9 +42,9 @@ impl Facts {
         let kind = match () {
             () if of.is_file() => Kind::Regular,
             () if of.is_symlink() => Kind::Other("a symbolic link"),
-            () if of.is_dir() => Kind::Other("a directory"),
-            () if of.is_fifo() => Kind::Other("a FIFO"),
-            () if of.is_socket() => Kind::Other("a socket"),
+            () if of.is_dir() => Kind::Other(DIRECTORY),
+            () if of.is_fifo() => Kind::Other(FIFO),
+            () if of.is_socket() => Kind::Other(SOCKET),
             () => Kind::Other("a device"),
         };
         Facts {
@@ -60,17 +65,17 @@ impl Facts {
 
 /// The file of this name itself: a symbolic link is not followed.
 pub(crate) fn look(path: &Path) -> Result<Facts> {
-    fs::symlink_metadata(path).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
+    retried(|| fs::symlink_metadata(path)).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
 }
 
 /// What the name stands for, links followed.
 pub(crate) fn look_through(path: &Path) -> Result<Facts> {
-    fs::metadata(path).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
+    retried(|| fs::metadata(path)).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
 }
 
 /// The open file.
 pub(crate) fn facts(file: &File) -> Result<Facts> {
-    file.metadata().map(|metadata| Facts::new(&metadata)).map_err(errno_of)
+    retried(|| file.metadata()).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
 }
 
 /// Does `path` still name this open file?
@@ -113,7 +118,7 @@ pub(crate) fn open(path: &Path, how: Open) -> Result<File> {
 /// Takes the whole file's open-file-description write lock (Linux 3.15), without waiting; false: somebody has one. It lives
 /// until [`unlock`], or until every copy of the descriptor is closed, those in children of fork included.
 pub(crate) fn lock(file: &File) -> Result<bool> {
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {
+    match retried(|| fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK)))) {
         Ok(_) => Ok(true),
         Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
         Err(errno) => Err(errno as i32),
@@ -122,7 +127,7 @@ pub(crate) fn lock(file: &File) -> Result<bool> {
 
 /// Gives the lock back at once, whoever has copies of the descriptor.
 pub(crate) fn unlock(file: &File) -> Result<()> {
-    fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK))).map(drop).map_err(|errno| errno as i32)
+    retried(|| fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK)))).map(drop).map_err(|errno| errno as i32)
 }
 
 /// What is in the way of a write lock.
@@ -138,7 +143,7 @@ pub(crate) enum Obstacle {
 pub(crate) fn obstacle(file: &File) -> Result<Obstacle> {
     let is_in_the_way_of = |kind| -> Result<bool> {
         let mut answer = whole(kind);
-        fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer)).map_err(|errno| errno as i32)?;
+        retried(|| fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer))).map_err(|errno| errno as i32)?;
         Ok(i32::from(answer.l_type) != libc::F_UNLCK)
     };
     // Readers do not disturb each other.
@@ -160,13 +165,12 @@ pub(crate) fn read_start(file: &File, most: usize) -> Result<Vec<u8>> {
     let mut buffer = [0; 4096];
     while bytes.len() <= most {
         let room = buffer.len().min(most + 1 - bytes.len());
-        match file.read_at(&mut buffer[..room], offset) {
+        match retried(|| file.read_at(&mut buffer[..room], offset)) {
             Ok(0) => break,
             Ok(n) => {
                 bytes.extend_from_slice(&buffer[..n]);
                 offset += n as u64;
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(errno_of(error)),
         }
     }
@@ -206,32 +210,32 @@ fn folder(path: &Path) -> Result<File> {
 
 /// The folder and those above it, made where they are missing: nobody else may write them, whatever the umask.
 pub(crate) fn make_folders(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(errno_of)
+    retried(|| DirBuilder::new().recursive(true).mode(0o755).create(path)).map_err(errno_of)
 }
 
 /// The folder from the root, without a link in it.
 pub(crate) fn real_path(path: &Path) -> Result<PathBuf> {
-    fs::canonicalize(path).map_err(errno_of)
+    retried(|| fs::canonicalize(path)).map_err(errno_of)
 }
 
 /// The names in a folder, in the order of their bytes.
 pub(crate) fn names(path: &Path) -> Result<Vec<std::ffi::OsString>> {
-    let names = fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
-    let mut names: Vec<_> = names.map_err(errno_of)?;
+    let read = || fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+    let mut names: Vec<_> = retried(read).map_err(errno_of)?;
     names.sort();
     Ok(names)
 }
 
 /// rename(2): replaces what `to` named, in one step.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(errno_of)
+    retried(|| fs::rename(from, to)).map_err(errno_of)
 }
 
 /// renameat2(2) with RENAME_NOREPLACE: EEXIST where `to` names something. On file systems without it a look goes
 /// before.
 pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<()> {
     let at = nix::fcntl::AT_FDCWD;
-    match nix::fcntl::renameat2(at, from, at, to, RenameFlags::RENAME_NOREPLACE) {
+    match retried(|| nix::fcntl::renameat2(at, from, at, to, RenameFlags::RENAME_NOREPLACE)) {
         Ok(()) => Ok(()),
         Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOSYS) => match look(to) {
             Ok(_) => Err(libc::EEXIST),
@@ -243,7 +247,7 @@ pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<()> {
 }
 
 pub(crate) fn unlink(path: &Path) -> Result<()> {
-    fs::remove_file(path).map_err(errno_of)
+    retried(|| fs::remove_file(path)).map_err(errno_of)
 }
 
 pub(crate) fn effective_user() -> u32 {
