@@ -1,8 +1,8 @@
 //! From a [`Command`] to a running child: its descriptors, environment and candidate paths, all made before
-//! the clone; and what a failure was, said in full.
+//! the clone.
 
 use std::borrow::Cow;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -12,16 +12,17 @@ use nix::fcntl::OFlag;
 
 use super::child::Seed;
 use super::command::{self, Command, EnvBase, FileMode, Group, Output, Stdin, key_of};
+use super::explain::{self, Attempt};
 use super::member::Member;
 use super::output;
 use super::process::Process;
 use super::service::Size;
 use super::supervisor::Supervisor;
-use crate::error::{Error, ErrorKind, Result, describe_errno, quoted};
+use crate::error::{Error, Result, describe_errno, quoted};
 use crate::sys::clock::Stamp;
 use crate::sys::pipe;
 use crate::sys::redirect::{self, Refusal};
-use crate::sys::spawn::{self, Failure, Grouping, Plan, Stage};
+use crate::sys::spawn::{self, Grouping, Plan};
 use crate::sys::spool::{self, Spool};
 use crate::sys::strings::{Strings, for_each_variable};
 
@@ -63,7 +64,7 @@ fn subject(command: &Command) -> String {
     quoted(command.program.as_bytes())
 }
 
-fn failed(command: &Command, stage: &'static str, errno: i32) -> Error {
+pub(super) fn failed(command: &Command, stage: &'static str, errno: i32) -> Error {
     Error::system(OPERATION, stage, errno).on(subject(command))
 }
 
@@ -85,7 +86,9 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         },
     };
     let time = Stamp::now();
-    let started = spawn::spawn(&plan).map_err(|failure| explain(command, &candidates, failure))?;
+    let started = spawn::spawn(&plan).map_err(|failure| {
+        explain::failure(&Attempt { command, candidates: &candidates, environment: &environment }, failure)
+    })?;
     let capture = match (command.capture, supervisor.options.capture) {
         (Size::Default, Size::Default) => Size::Bytes(1024 * 1024),
         (Size::Default, size) => size,
@@ -197,14 +200,7 @@ fn not_opened(command: &Command, stage: &'static str, path: &Path, refusal: &Ref
     let error = failed(command, stage, refusal.errno);
     match refusal.why {
         Some(why) => error.because(format!("{} {why}", quoted(path.as_os_str().as_bytes()))),
-        None => error.in_file(path),
-    }
-}
-
-impl Error {
-    fn in_file(self, path: &Path) -> Error {
-        let cause = describe_errno(self.errno().unwrap_or(0));
-        self.because(format!("{}: {cause}", quoted(path.as_os_str().as_bytes())))
+        None => error.because(format!("{}: {}", quoted(path.as_os_str().as_bytes()), describe_errno(refusal.errno))),
     }
 }
 
@@ -250,38 +246,4 @@ fn candidates(command: &Command, environment: &Strings) -> Strings {
         }
     }
     candidates
-}
-
-/// Says what a failure means; looks at the file system only for that.
-fn explain(command: &Command, candidates: &Strings, failure: Failure) -> Error {
-    let Failure { stage, errno, .. } = failure;
-    let error = failed(command, stage.name(), errno);
-    match (stage, errno) {
-        (Stage::Clone, libc::ENOSYS | libc::EINVAL | libc::EPERM) => {
-            let error =
-                error.because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)");
-            if errno == libc::EPERM { error } else { error.kind_is(ErrorKind::Unsupported) }
-        }
-        (Stage::Chdir, _) => {
-            let cwd = command.cwd.as_deref().map(CStr::to_bytes).unwrap_or_default();
-            error.in_file(Path::new(OsStr::from_bytes(cwd)))
-        }
-        (Stage::Exec, libc::ENOENT | libc::ENOTDIR) => match existing(command, candidates) {
-            Some(path) => interpreter_missing(error, path),
-            None if command.program.as_bytes().contains(&b'/') => error.kind_is(ErrorKind::NotFound),
-            None => error.at("lookup").kind_is(ErrorKind::NotFound).because("no such program in PATH"),
-        },
-        _ => error,
-    }
-}
-
-fn interpreter_missing(error: Error, path: &[u8]) -> Error {
-    let cause = format!("{} names an interpreter or loader that does not exist", quoted(path));
-    error.at("interpreter").kind_is(ErrorKind::NotFound).because(cause)
-}
-
-/// A candidate that is there although exec said ENOENT: then its interpreter is not.
-fn existing<'a>(command: &Command, candidates: &'a Strings) -> Option<&'a [u8]> {
-    let cwd = command.cwd.as_deref().map_or(Path::new("."), |cwd| Path::new(OsStr::from_bytes(cwd.to_bytes())));
-    candidates.iter().find(|candidate| cwd.join(OsStr::from_bytes(candidate)).is_file())
 }

@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, RenameFlags, fcntl};
+use nix::fcntl::{AtFlags, FcntlArg, RenameFlags, fcntl};
+use nix::unistd::{AccessFlags, faccessat};
 
 use super::pipe::{Result, above_stdio};
 use super::retried;
@@ -175,6 +176,18 @@ pub(crate) fn read_start(file: &File, most: usize) -> Result<Vec<u8>> {
         }
     }
     Ok(bytes)
+}
+
+/// The first bytes of what the name stands for, links followed, without waiting.
+pub(crate) fn head(path: &Path, most: usize) -> Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(errno_of)?;
+    read_start(&file, most)
+}
+
+/// May we run it, by its mode and the mount's?
+pub(crate) fn may_be_run(path: &Path) -> bool {
+    retried(|| faccessat(nix::fcntl::AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS)).is_ok()
 }
 
 /// A small file of /proc; a process's name in it may be no UTF-8.
