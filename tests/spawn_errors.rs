@@ -216,7 +216,7 @@ fn mistakes() -> Vec<(Command, &'static str)> {
     add("environment", &|c| c.env("", "1"));
     add("environment", &|c| c.env("A=B", "1"));
     add("environment", &|c| c.env_whole(["A=1", "KEY"]));
-    add("environment", &|c| c.env_whole(["=1"]));
+    add("environment", &|c| c.env_entry("=1"));
     add("environment", &|c| c.env_whole(["A=\0"]));
     add("cwd", &|c| c.cwd("a\0b"));
     add("cwd", &|c| c.cwd(""));

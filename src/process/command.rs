@@ -207,7 +207,8 @@ impl Command {
         self
     }
 
-    /// The whole environment as `KEY=VALUE` entries, taken as they are. Replaces what was said before.
+    /// The whole environment as `KEY=VALUE` entries, taken as they are, also with an empty key, as launchers of other
+    /// systems leave them (`=::=::\`). Replaces what was said before.
     /// Reading the host's own is a race with its setenv; a host that changes its environment gives it so.
     pub fn env_whole<E: AsRef<OsStr>>(&mut self, entries: impl IntoIterator<Item = E>) -> &mut Self {
         self.env_given(Strings::default(), entries)
@@ -223,7 +224,8 @@ impl Command {
     fn env_given<E: AsRef<OsStr>>(&mut self, mut whole: Strings, entries: impl IntoIterator<Item = E>) -> &mut Self {
         for entry in entries {
             let entry = entry.as_ref();
-            if !self.is_entry(entry) {
+            // What the host has is for its children, whatever we think of it.
+            if !self.is_entry(entry, 0) {
                 return self;
             }
             whole.push(&[entry.as_bytes()]);
@@ -418,12 +420,13 @@ impl Command {
     }
 
     fn entry(&mut self, entry: &OsStr) -> Option<CString> {
-        if self.is_entry(entry) { CString::new(entry.as_bytes()).ok() } else { None }
+        if self.is_entry(entry, 1) { CString::new(entry.as_bytes()).ok() } else { None }
     }
 
-    fn is_entry(&mut self, entry: &OsStr) -> bool {
+    /// A `KEY=VALUE` whose key has so many bytes or more.
+    fn is_entry(&mut self, entry: &OsStr, shortest_key: usize) -> bool {
         let bytes = entry.as_bytes();
-        if memchr(b'=', bytes).is_none_or(|at| at == 0) {
+        if memchr(b'=', bytes).is_none_or(|at| at < shortest_key) {
             self.mistake("environment", &format!("{} is not KEY=VALUE", quoted(bytes)));
             return false;
         }

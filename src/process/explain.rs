@@ -6,11 +6,38 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::command::{Command, key_of};
-use super::launch::failed;
 use crate::error::{Error, ErrorKind, describe_errno, quoted};
 use crate::sys::file::{self, Kind};
+use crate::sys::redirect::Refusal;
 use crate::sys::spawn::{Failure, Stage};
+use crate::sys::spool::Place;
 use crate::sys::strings::{self, Strings};
+
+pub(super) const OPERATION: &str = "spawn";
+
+pub(super) fn subject(command: &Command) -> String {
+    quoted(command.program.as_bytes())
+}
+
+pub(super) fn failed(command: &Command, stage: &'static str, errno: i32) -> Error {
+    Error::system(OPERATION, stage, errno).on(subject(command))
+}
+
+/// What kept the file of a stream from being opened.
+pub(super) fn not_opened(command: &Command, stage: &'static str, path: &Path, refusal: &Refusal) -> Error {
+    let path = quoted(path.as_os_str().as_bytes());
+    failed(command, stage, refusal.errno).because(match refusal.why {
+        Some(why) => format!("{path} {why}"),
+        None => format!("{path}: {}", describe_errno(refusal.errno)),
+    })
+}
+
+/// What kept a spool from being made.
+pub(super) fn no_spool(command: &Command, stage: &'static str, place: &Place, errno: i32) -> Error {
+    let told = if place.is_told { "TMPDIR " } else { "" };
+    let directory = quoted(place.directory.as_os_str().as_bytes());
+    failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
+}
 
 /// What was tried.
 pub(super) struct Attempt<'a> {

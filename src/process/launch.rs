@@ -12,21 +12,20 @@ use nix::fcntl::OFlag;
 
 use super::child::Seed;
 use super::command::{self, Command, EnvBase, FileMode, Group, Output, Stdin, key_of};
-use super::explain::{self, Attempt};
+use super::explain::{self, Attempt, OPERATION, failed, no_spool, not_opened, subject};
 use super::member::Member;
 use super::output;
 use super::process::Process;
 use super::service::Size;
 use super::supervisor::Supervisor;
-use crate::error::{Error, Result, describe_errno, quoted};
+use crate::error::{Error, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::pipe;
-use crate::sys::redirect::{self, Refusal};
+use crate::sys::redirect;
 use crate::sys::spawn::{self, Grouping, Plan};
 use crate::sys::spool::{self, Spool};
 use crate::sys::strings::{Strings, for_each_variable};
 
-const OPERATION: &str = "spawn";
 /// The kernel's limit for one path.
 const PATH_MAX: usize = 4096;
 /// Where programs are looked up without a PATH, as by execvp of libc.
@@ -58,14 +57,6 @@ pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>, member: Opt
         process.end(mode);
     }
     Ok(process)
-}
-
-fn subject(command: &Command) -> String {
-    quoted(command.program.as_bytes())
-}
-
-pub(super) fn failed(command: &Command, stage: &'static str, errno: i32) -> Error {
-    Error::system(OPERATION, stage, errno).on(subject(command))
 }
 
 fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) -> Result<Seed> {
@@ -185,22 +176,10 @@ impl Stdio {
 
     fn open_spool(&mut self, command: &Command, stage: &'static str, index: usize) -> Result<Arc<OwnedFd>> {
         let place = spool::Place::now();
-        let Spool { ours, theirs } = Spool::create(&place).map_err(|errno| {
-            let told = if place.is_told { "TMPDIR " } else { "" };
-            let directory = quoted(place.directory.as_os_str().as_bytes());
-            failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
-        })?;
+        let created = Spool::create(&place);
+        let Spool { ours, theirs } = created.map_err(|errno| no_spool(command, stage, &place, errno))?;
         self.outputs[index] = Some(output::Output::spool(ours, command.spool_max));
         Ok(Arc::new(theirs))
-    }
-}
-
-/// What kept a file of the command's from being opened, which is named.
-fn not_opened(command: &Command, stage: &'static str, path: &Path, refusal: &Refusal) -> Error {
-    let error = failed(command, stage, refusal.errno);
-    match refusal.why {
-        Some(why) => error.because(format!("{} {why}", quoted(path.as_os_str().as_bytes()))),
-        None => error.because(format!("{}: {}", quoted(path.as_os_str().as_bytes()), describe_errno(refusal.errno))),
     }
 }
 

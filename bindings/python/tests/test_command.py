@@ -76,12 +76,39 @@ def test_environment_can_be_empty(service):
     assert output == b""
 
 
-@pytest.mark.parametrize("env", [{"": "x"}, {"A=B": "x"}, {"A\0B": "x"}, {"A": "x\0B=y"}], ids=repr)
+@pytest.mark.parametrize("env", [{"A=B": "x"}, {"A\0B": "x"}, {"A": "x\0B=y"}], ids=repr)
 def test_environment_that_cannot_be_is_refused(env):
     with pytest.raises(InvalidArgument, match="env"):
         Command("true", env=env)
     with pytest.raises(InvalidArgument, match="env"):
         Command("true", env_add=env)
+
+
+def test_a_variable_with_an_empty_name_cannot_be_added():
+    with pytest.raises(InvalidArgument, match="env_add"):
+        Command("true", env_add={"": "x"})
+
+
+SPAWN_WITH_WHAT_THERE_IS = """
+import os, sys
+from coreproc import Command, Service
+assert os.environb[b""] == b"::=::\\\\", os.environb
+with Service() as service:
+    for options in ({}, {"env_add": {"A": "1"}}, {"env": {**os.environ}}):
+        process = Command("/usr/bin/env", "-0", **options).spawn(service)
+        process.wait()
+        entries = process.output().split(b"\\0")
+        assert b"=::=::\\\\" in entries, (options, entries)
+print("done")
+"""
+
+
+def test_a_host_whose_environment_has_an_empty_name_spawns(service):
+    # As launchers of other systems leave it. Python itself cannot make such a variable.
+    env = {**os.environb, b"PYTHONPATH": os.fsencode(os.pathsep.join(sys.path)), b"": b"::=::\\"}
+    process = Command(sys.executable, "-c", SPAWN_WITH_WHAT_THERE_IS, env=env).spawn(service)
+    info = process.wait(GUARD)
+    assert (info.exit_code, process.output()) == (0, b"done\n")
 
 
 def test_search_path(service, tmp_path):

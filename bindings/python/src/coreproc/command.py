@@ -207,13 +207,21 @@ def _environment(
     """One block of "KEY=VALUE" entries, each ended by a NUL.
 
     The block cannot express a NUL inside an entry or a "=" inside a key, so they are refused here.
+    A whole environment may have an empty key: it may be a copy of `os.environ`, where other
+    systems' launchers leave one.
     """
-    given = {os.fsencode(key): os.fsencode(value) for key, value in (env or {}).items()}
-    given.update((os.fsencode(key), os.fsencode(value)) for key, value in (added or {}).items())
-    for key, value in given.items():
-        if not key or b"=" in key or b"\0" in key:
+    whole = {**os.environb} if env is None else _encoded(env)
+    more = _encoded(added or {})
+    if b"" in more:
+        raise invalid("command", "env_add", "b'' is no name of a variable")
+    return b"".join(b"%b=%b\0" % entry for entry in {**whole, **more}.items())
+
+
+def _encoded(variables: Mapping[str, str] | Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    encoded = {os.fsencode(key): os.fsencode(value) for key, value in variables.items()}
+    for key, value in encoded.items():
+        if b"=" in key or b"\0" in key:
             raise invalid("command", "env", f"{key!r} is no name of a variable")
         if b"\0" in value:
             raise invalid("command", "env", f"the value of {key!r} contains a NUL")
-    variables = given if env is not None else {**os.environb, **given}
-    return b"".join(b"%b=%b\0" % entry for entry in variables.items())
+    return encoded
