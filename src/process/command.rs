@@ -27,11 +27,14 @@ pub enum Stdin {
     Null,
     /// A pipe: [`Process::write_stdin`].
     Pipe,
-    /// The host's.
+    /// The host's. If that is a terminal, the child has to be in the host's group to read from it: see
+    /// [`Command::group`].
     Inherit,
     /// This descriptor.
     Fd(Arc<OwnedFd>),
-    /// This file, opened for reading at each spawn, from the host's directory.
+    /// This file, opened for reading at each spawn, from the host's directory, and never waited for: a FIFO that
+    /// nobody has opened for writing (where a shell would wait) is an error with ENXIO, a file whose lease somebody
+    /// keeps for longer than a second one with EAGAIN. To wait for a writer, open the FIFO and give the descriptor.
     File(PathBuf),
 }
 
@@ -58,7 +61,8 @@ pub enum Output {
     Inherit,
     /// This descriptor.
     Fd(Arc<OwnedFd>),
-    /// This file, opened at each spawn, from the host's directory.
+    /// This file, opened at each spawn, from the host's directory, and never waited for: a FIFO that nobody has opened
+    /// for reading is an error with ENXIO, a file whose lease somebody keeps for longer than a second one with EAGAIN.
     File(PathBuf, FileMode),
     /// Standard error alone: wherever standard output goes, in the exact order of writing.
     Merge,
@@ -66,13 +70,14 @@ pub enum Output {
     Spool,
 }
 
-/// A child's process group.
+/// A child's process group; [`Command::group`] says what comes of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Group {
-    /// Its own, which it leads.
+    /// Its own, which it leads: it can be stopped with all that it starts, and a Ctrl-C or Ctrl-Z at the host is not
+    /// for it. The kernel stops it when it reads from the terminal.
     #[default]
     Own,
-    /// The host's.
+    /// The host's: it can use the terminal as the host can.
     Inherit,
 }
 
@@ -293,6 +298,15 @@ impl Command {
     }
 
     /// Its process group.
+    ///
+    /// A child that may ask at the terminal (a password, an editor, `stty`) needs [`Group::Inherit`]. In a group of its
+    /// own it is in the background there: the kernel stops it as soon as it reads from the terminal or changes its
+    /// settings (SIGTTIN, SIGTTOU). It counts as running then, no event tells, and a wait without a timeout does not
+    /// come back.
+    ///
+    /// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and SIGHUP, SIGINT
+    /// and SIGQUIT stay ignored in it if the host ignores them, as `nohup` and a shell's `&` have it. Every other
+    /// signal, and in a group of its own every one, starts at its default. A stop of a group is not possible.
     pub fn group(&mut self, group: Group) -> &mut Self {
         self.group = group;
         self
@@ -346,7 +360,11 @@ impl Command {
     /// parallel: `clone3(2)` with vfork semantics, whose cost does not depend on the host's size.
     ///
     /// # Errors
-    /// An error names the stage: `lookup`, `chdir`, `exec`, `interpreter`, `stdin`, …; nothing was started.
+    /// An error names the stage: `lookup`, `chdir`, `exec`, `interpreter`, `stdin`, …; nothing was started. There is no
+    /// `/bin/sh` for a script without a `#!` line: that is ENOEXEC.
+    ///
+    /// A spawn waits for nobody at the other end of a file, but for a file system that does not answer (NFS, FUSE,
+    /// autofs) it waits as every program does; timeouts and deadlines do not count yet then.
     pub fn spawn(&self, service: &Service) -> Result<Process> {
         fork::check("spawn")?;
         if let Some(mistake) = &self.mistake {
