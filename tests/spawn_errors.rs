@@ -426,7 +426,7 @@ fn a_file_that_the_kernel_cannot_run_says_why() {
         ("damaged", "it is damaged, or for another machine"),
         ("nameless", "its #! line names nothing"),
     ] {
-        let want = format!("is no program that the kernel can run: {why}");
+        let want = format!("exec format error: no program that the kernel can run: {why}");
         let path = broken.path(name);
         assert_eq!(cause(&Command::new(&path), ErrorKind::System, "exec", libc::ENOEXEC), want);
         // Which of PATH's it was is told.

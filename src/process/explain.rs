@@ -132,7 +132,10 @@ impl Attempt<'_> {
 
     /// Another refusal, of this candidate.
     fn refused(&self, error: Error, candidate: &[u8], errno: i32) -> Error {
-        let what = if errno == libc::ENOEXEC { unknown_format(&self.path(candidate)) } else { describe_errno(errno) };
+        let mut what = describe_errno(errno);
+        if errno == libc::ENOEXEC {
+            what += &format!(": no program that the kernel can run{}", unknown_format(&self.path(candidate)));
+        }
         // One that was not looked up is the subject.
         error.because(if self.is_path() { what } else { format!("{}: {what}", quoted(candidate)) })
     }
@@ -179,15 +182,14 @@ fn interpreter_missing(error: Error, candidate: &[u8]) -> Error {
     error.at("interpreter").kind_is(ErrorKind::NotFound).because(cause)
 }
 
-/// A file that may be run but that the kernel knows no way to run.
-fn unknown_format(path: &Path) -> String {
-    // What may be run need not be readable.
-    let Ok(start) = file::head(path, 4) else { return "is no program that the kernel can run".to_owned() };
-    let why = match start.as_slice() {
-        [0x7f, b'E', b'L', b'F', ..] => "it is damaged, or for another machine",
-        [b'#', b'!', ..] => "its #! line names nothing",
-        [] => "it is empty",
-        _ => "it has no #! line",
-    };
-    format!("is no program that the kernel can run: {why}")
+/// Why the kernel knows no way to run a file that may be run.
+fn unknown_format(path: &Path) -> &'static str {
+    match file::head(path, 4).as_deref() {
+        Ok([0x7f, b'E', b'L', b'F', ..]) => ": it is damaged, or for another machine",
+        Ok([b'#', b'!', ..]) => ": its #! line names nothing",
+        Ok([]) => ": it is empty",
+        Ok(_) => ": it has no #! line",
+        // What may be run need not be readable.
+        Err(_) => "",
+    }
 }
