@@ -43,10 +43,10 @@ demo:
 
 ##   make test        every test: Rust, C, Go, Python (COREPROC_SCALE=N: N times the counts)
 # A binding joins with a target of its own, here and in lint.
-.PHONY: test test-rust test-doc test-go test-python
+.PHONY: test test-rust test-doc test-go test-python test-kernels-short
 test:
 	@tools/setup test
-	@$(MAKE) --no-print-directory --keep-going test-rust test-doc test-go test-python
+	@$(MAKE) --no-print-directory --keep-going test-rust test-doc test-go test-python test-kernels-short
 
 # The C tests run from here too, plain, under valgrind and with ASan. No features: the library is
 # tested as it is shipped, and tests that need faults injected build one for themselves.
@@ -69,6 +69,16 @@ soak-go: build
 
 test-python: build
 	cd bindings/python && COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so $(PYTHON) -m pytest
+
+test-kernels-short: build
+	@tools/test-kernels short
+
+##   make test-kernels  the C tests and the search for strangers that are hit, on this kernel, Linux 6.1 and 6.12
+.PHONY: test-kernels
+test-kernels:
+	@tools/setup soak
+	@$(MAKE) --no-print-directory build
+	@tools/test-kernels full
 
 ##   make lint        formatters and linters of every language
 .PHONY: lint lint-rust lint-go lint-python lint-shell

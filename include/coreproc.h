@@ -192,6 +192,10 @@
 // Output before this event was lost, because memory for it could not be had.
 #define COREPROC_FLAG_LOST 32
 
+// In an info: the kernel refuses the signal of a stop, a timeout or a close, mostly because the process has become
+// another user's. It is tried again until it is taken or the process ends.
+#define COREPROC_FLAG_STOP_REFUSED 64
+
 // Output as it was read.
 #define COREPROC_DELIVERY_CHUNKS 1
 
@@ -272,7 +276,7 @@
 // Its daemon has ended and left its file.
 #define COREPROC_PID_DEAD 2
 
-// There is something else in its place: no PID, or no file of its own.
+// There is something else in its place: no PID, no file of its own, or one that anybody could have put there.
 #define COREPROC_PID_INVALID 3
 
 // There is no such file.
@@ -367,7 +371,7 @@ typedef struct coreproc_error coreproc_error;
 // An HTTP server that says whether its program is well. Shared: reference-counted, thread-safe. Freeing the
 // last reference stops it at once, without waiting.
 //
-// GET and HEAD of /health run the checks side by side and answer "ok\n" (200) or "unhealthy: WHY\n" (503); of
+// GET and HEAD of /health, also with a "/" at the end, run the checks side by side and answer "ok\n" (200) or "unhealthy: WHY\n" (503); of
 // /ready, "ready\n" (200) or "not ready\n" (503). With "Accept: application/json" the answer is an object with
 // a status and each check's name, state ("passed", "failed", "panicked", "timed out", "still running", "not
 // run"), duration_ms and error. It runs on one thread, coreproc-http, and checks on their own, coreproc-check.
@@ -470,7 +474,7 @@ typedef struct coreproc_process_info {
   int32_t signal;
   // A COREPROC_CAUSE value.
   uint32_t cause;
-  // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND.
+  // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
   uint32_t flags;
   // 0.
   uint32_t reserved;
@@ -861,7 +865,9 @@ coreproc_result coreproc_service_count(struct coreproc_service *service,
 
 // Refuses spawns from now on, and ends the processes that run as `mode`, a COREPROC_CLOSE value, says.
 // Does not wait; may be called again, with another mode too. Subscriptions end once every process is closed.
-// Thread-safe. Errors: INVALID_ARGUMENT.
+// Thread-safe. Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, of which the
+// message says how many processes could not be signalled: the service is closed all the same, and what the kernel
+// refused is tried again.
 coreproc_result coreproc_service_close(struct coreproc_service *service,
                                        uint32_t mode,
                                        struct coreproc_error **err);
@@ -1068,22 +1074,28 @@ coreproc_result coreproc_process_holders(struct coreproc_process *process,
                                          struct coreproc_bytes **out,
                                          struct coreproc_error **err);
 
-// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. Thread-safe.
-// Errors: INVALID_ARGUMENT, NOT_RUNNING, PERMISSION_DENIED.
+// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. It reaches this process
+// or its group, or nobody. Thread-safe. Errors: INVALID_ARGUMENT, NOT_RUNNING, PERMISSION_DENIED; UNSUPPORTED for a
+// group before Linux 6.9 if the host has reaped the process (it ignores SIGCHLD, or calls waitpid(-1)), because
+// nothing proves then whose the group's number is.
 coreproc_result coreproc_process_signal(struct coreproc_process *process,
                                         int32_t signal,
                                         uint32_t scope,
                                         struct coreproc_error **err);
 
-// Sends SIGKILL. A group can be killed after its leader ended, until the process is closed. Thread-safe.
-// Errors: INVALID_ARGUMENT, NOT_RUNNING when nobody is left to kill, PERMISSION_DENIED.
+// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed. Thread-safe.
+// Errors: INVALID_ARGUMENT, NOT_RUNNING when nobody is left to kill, PERMISSION_DENIED, UNSUPPORTED as for
+// coreproc_process_signal.
 coreproc_result coreproc_process_kill(struct coreproc_process *process,
                                       uint32_t scope,
                                       struct coreproc_error **err);
 
-// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait. A second
-// stop sends SIGKILL at once; stopping what has ended is fine. While a group's stop goes on, the process is
-// not closed. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED.
+// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait. SIGCONT follows the
+// first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once; stopping what has ended
+// is fine. While a group's stop goes on, the process is not closed. Thread-safe. Errors: INVALID_ARGUMENT;
+// PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, mostly because the process has become another user's:
+// the stop goes on, the signal is tried again until it is taken or the process ends, and COREPROC_FLAG_STOP_REFUSED is
+// set meanwhile; UNSUPPORTED as for coreproc_process_signal.
 coreproc_result coreproc_process_stop(struct coreproc_process *process,
                                       const struct coreproc_stop_options *options,
                                       struct coreproc_error **err);
@@ -1211,11 +1223,13 @@ coreproc_result coreproc_pid_file_new(const char *path,
                                       struct coreproc_error **err);
 
 // Takes the file for this process: makes it, with the folders above, or takes over a stale one, and writes the
-// PID. Of many that start at once exactly one gets it. Thread-safe. Errors: BUSY, with the PID, while a daemon
-// that lives has it; INVALID_STATE while this handle has; INVALID_ARGUMENT for a symbolic link, a directory, or
-// anything else that is no plain file; PERMISSION_DENIED also for another user's file, and for a folder on the way
-// to it that everybody may write and that is not sticky; MALFORMED for a file that holds something else than a PID, which
-// is left as it is; NOT_FOUND, SYSTEM (open(2), fcntl(2), write(2)).
+// PID. Of many that start at once exactly one gets it. A read lock, which anybody who may read the file can take,
+// is in nobody's way: the file is replaced by a new one then. Thread-safe. Errors: BUSY, with the PID if it is known
+// for sure, while a daemon that lives has it; INVALID_STATE while this handle has; INVALID_ARGUMENT for a symbolic
+// link, a directory, or anything else that is no plain file; PERMISSION_DENIED also for another user's file, for one
+// that everybody may write, and for a folder on the way to it that everybody may write and that is not sticky;
+// MALFORMED for a file that holds something else than a PID, which is left as it is; NOT_FOUND, SYSTEM (open(2),
+// fcntl(2), write(2)).
 coreproc_result coreproc_pid_file_acquire(struct coreproc_pid_file *pid_file,
                                           struct coreproc_error **err);
 
@@ -1239,9 +1253,13 @@ void coreproc_pid_file_free(struct coreproc_pid_file *pid_file);
 
 // Reads a PID file, of this library or one without a lock, and tells in `*state`, a COREPROC_PID value, whether
 // its daemon lives: it does while the file is locked, and, without a lock, if its PID names a process that
-// started before the file was written. `*pid` is the daemon's PID, or that of the one that was; 0 where none is
-// known for sure. `*reason` says why, for people; it is empty for a daemon that lives, and to be freed with
-// coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe. Errors: INVALID_ARGUMENT,
+// started before the file was written, at a time that is not ahead of the clock. `*pid` is the daemon's PID, or that
+// of the one that was; 0 where none is known for sure: that of a locked file is told if /proc/PID/fdinfo shows that
+// the process has the lock, because it may be a number of another PID namespace. INVALID is also what anybody could
+// have put there: a file that everybody may write, that has several names, or that is in a folder as
+// coreproc_pid_file_acquire refuses it; and, if its owner is neither root nor this process's user, one in a sticky
+// folder that everybody may write. Elsewhere such a user's file counts for that user's processes alone. `*reason`
+// says why, for people; it is empty for a daemon that lives and its PID, and to be freed with coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe. Errors: INVALID_ARGUMENT,
 // PERMISSION_DENIED, SYSTEM (open(2), read(2)).
 coreproc_result coreproc_pid_file_read(const char *path,
                                        size_t path_len,
@@ -1264,8 +1282,8 @@ const char *coreproc_registry_dir(const struct coreproc_registry *registry);
 // Writes the entry of a daemon, in the place of an earlier one of the same code and name: to a temporary file,
 // fsync(2), rename(2), fsync(2) of the folder, so that a crash leaves the old entry or the new one. A PID that
 // does not run is written too; the next reader finds it dead. Thread-safe. Errors: INVALID_ARGUMENT names the
-// field; BUSY when another daemon's file, or the lock of the folder, is in the way; PERMISSION_DENIED,
-// SYSTEM: the earlier entry is as it was, unless only the last step failed, "sync folder".
+// field; BUSY when another daemon's file, or the lock of the folder, is in the way; PERMISSION_DENIED (also for a
+// folder that everybody may write and that is not sticky), SYSTEM: the earlier entry is as it was, unless only the last step failed, "sync folder".
 coreproc_result coreproc_registry_register(struct coreproc_registry *registry,
                                            const struct coreproc_daemon_entry *entry,
                                            struct coreproc_error **err);
@@ -1280,8 +1298,9 @@ coreproc_result coreproc_registry_unregister(struct coreproc_registry *registry,
                                              struct coreproc_error **err);
 
 // The entry of a daemon that lives. `*out`, with this one, is to be freed with coreproc_entries_free.
-// Thread-safe. Errors: INVALID_ARGUMENT names the field; NOT_FOUND when there is none, or it is dead; MALFORMED
-// when its file is no entry; PERMISSION_DENIED, SYSTEM.
+// Thread-safe. Errors: INVALID_ARGUMENT names the field; NOT_FOUND when there is none, or it is dead, or of another
+// PID namespace, where that cannot be told; MALFORMED when its file is no entry; PERMISSION_DENIED also for an entry
+// that is not believed, as coreproc_registry_list has it; SYSTEM.
 coreproc_result coreproc_registry_get(struct coreproc_registry *registry,
                                       const char *code,
                                       size_t code_len,
@@ -1291,8 +1310,11 @@ coreproc_result coreproc_registry_get(struct coreproc_registry *registry,
                                       struct coreproc_error **err);
 
 // All daemons that live, by start, code and daemon. Entries of dead ones are removed; files that are no entries
-// are set aside, under the same name with ".bad", and are among the problems. A missing folder is empty. `*out`
-// is to be freed with coreproc_entries_free. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM,
+// are set aside, under the same name with ".bad", and are among the problems. So are entries that are left alone: of
+// another PID namespace, in which alone their PIDs count; of a user other than root and this process's, unless it is
+// about that user's own process, in a folder that not everybody may write; and those that everybody may write. In
+// another user's folder nothing of other users is changed. A missing folder is empty. `*out` is to be freed with
+// coreproc_entries_free. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM,
 // when the folder cannot be read.
 coreproc_result coreproc_registry_list(struct coreproc_registry *registry,
                                        struct coreproc_entries **out,
@@ -1304,7 +1326,8 @@ const struct coreproc_daemon_entry *coreproc_entries_first(const struct coreproc
                                                            size_t *count,
                                                            size_t *stride);
 
-// The problem at `index`, from 0, to be shown as it is: which file, what is wrong, where it was set aside to.
+// The problem at `index`, from 0, to be shown as it is: which file, what is wrong or could not be checked, where it
+// was set aside to.
 // NULL beyond the last, and for NULL. Valid until the entries are freed. Thread-safe.
 const char *coreproc_entries_problem(const struct coreproc_entries *entries,
                                      size_t index);
@@ -1319,8 +1342,10 @@ struct coreproc_registry *coreproc_registry_ref(struct coreproc_registry *regist
 void coreproc_registry_free(struct coreproc_registry *registry);
 
 // A server that will listen at `address`: `127.0.0.1:0`, `[::1]:0`, `localhost:0` (its first address that can
-// be had), `:8080` (every address), `unix:/run/it.sock`. Port 0 lets the kernel choose. Nothing is opened, and
-// the address is not looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
+// be had), `:8080` (every interface of the machine: whoever can reach it can ask), `unix:/run/it.sock` (a socket file,
+// for its owner and, as the umask has it, its group), `unix:@it` (a name that is no file: unix(7), "abstract"; for
+// everybody in the network namespace). Port 0 lets the kernel choose. Nothing is opened, and the address is not
+// looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
 // coreproc_health_free. Thread-safe. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_health_new(const char *address,
                                     size_t address_len,
@@ -1359,7 +1384,9 @@ coreproc_result coreproc_health_set_ready(struct coreproc_health *health,
 uint32_t coreproc_health_ready(const struct coreproc_health *health);
 
 // Binds, listens and serves; once this has returned, connections are accepted. A socket file that a server left
-// behind is replaced; the umask decides who may connect. A name is looked up by getaddrinfo(3), on this thread.
+// behind is replaced, under the lock of a file PATH.lock that is there for this moment. Its mode is 0660, less what
+// the umask takes; a program that wants others to connect changes it afterwards. A name is looked up by
+// getaddrinfo(3), on this thread.
 // After a stop it can be started again. Thread-safe. Errors: INVALID_ARGUMENT for an address that cannot be
 // read, BUSY where somebody listens there, INVALID_STATE while it runs, NOT_FOUND for a name without addresses,
 // PERMISSION_DENIED, SYSTEM, UNSUPPORTED.
@@ -1391,8 +1418,8 @@ void coreproc_health_free(struct coreproc_health *health);
 
 // Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once, then after
 // 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value. An address is
-// `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine) or `unix:/path`, also with `http://`
-// before it. `*ok` becomes 1 or 0. `*reason`, where `reason` is not NULL, becomes the body of the answer, such as
+// `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine), `unix:/path` or `unix:@name`, also with
+// `http://` before it. `*ok` becomes 1 or 0. `*reason`, where `reason` is not NULL, becomes the body of the answer, such as
 // "ok", or the last thing that was in its way, such as "connection refused" or "503: unhealthy: no database";
 // it is to be freed with coreproc_bytes_free. Names are looked up on a thread of the library, coreproc-lookup.
 // Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK inside an event callback, UNSUPPORTED.

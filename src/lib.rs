@@ -69,7 +69,7 @@ pub use process::{
     State, Stdin, StopOptions,
 };
 pub use sys::clock::Stamp;
-pub use sys::identity::ProcessStart;
+pub use sys::identity::{PidNamespace, ProcessStart};
 pub use sys::pidfd::ExitStatus;
 pub use sys::procfs::Holder;
 

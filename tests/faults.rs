@@ -251,6 +251,24 @@ hosted! {
         drop(before);
     }
 
+    /// On the last rung there is a child before there is a pidfd: it ends by itself, and is reaped.
+    fn a_child_whose_pidfd_cannot_be_opened_is_not_left_behind() {
+        use libc::*;
+        let service = warm();
+        let before = Census::take();
+        install(&[
+            refuse(SYS_clone3, ENOSYS),
+            refuse_if(SYS_clone, 0, Test::Bits(CLONE_VFORK as u32), EPERM),
+            refuse_if(SYS_clone, 0, Test::Bits(CLONE_PIDFD as u32), EINVAL),
+            refuse_if(SYS_pidfd_open, 0, Test::Differs(std::process::id()), EMFILE),
+        ]);
+        for _ in 0..count("spawns without a pidfd", 200) {
+            assert_eq!(refused(&service, &plain()).errno(), Some(EMFILE));
+        }
+        assert!(os::has_no_child());
+        before.assert_restored("spawns without a pidfd");
+    }
+
     /// It was left unreaped, because before Linux 6.9 its number is that of its group.
     fn a_child_that_ends_before_it_cannot_be_watched_is_reaped() {
         use libc::*;

@@ -53,15 +53,63 @@ fn head_has_the_headers_of_get_and_no_body() {
 #[test]
 fn other_paths_are_404_and_other_methods_405() {
     let server = serve();
-    for path in ["/", "/healthz", "/health/", "//health", "/ready/x"] {
+    for path in ["/", "//", "/healthz", "/health//", "//health", "/ready/x", "*"] {
         assert_eq!(get(&server, path).status, 404, "{path}");
     }
-    for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"] {
-        for path in ["/health", "/ready"] {
+    for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
+        for path in ["/health", "/ready", "/health/", "/ready/"] {
             let answer = ask(&server, &format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
-            assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method} {path}");
+            assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, OPTIONS")), "{method} {path}");
         }
     }
+    server.stop(GUARD).expect("stop");
+}
+
+#[test]
+fn a_slash_at_the_end_of_a_path_changes_nothing() {
+    let server = serve();
+    for (path, body) in [("/health/", "ok\n"), ("/ready/", "ready\n"), ("/health/?x=1", "ok\n")] {
+        let answer = get(&server, path);
+        assert_eq!((answer.status, answer.body.as_str()), (200, body), "{path}");
+    }
+    server.stop(GUARD).expect("stop");
+}
+
+#[test]
+fn options_tells_the_methods() {
+    let server = serve();
+    let mut connection = Tcp::to(&server);
+    for path in ["*", "/health", "/ready"] {
+        connection.send(&format!("OPTIONS {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
+        let answer = connection.next();
+        assert_eq!((answer.status, answer.header("allow")), (204, Some("GET, HEAD, OPTIONS")), "{path}");
+        assert_eq!(answer.header("content-length"), None, "RFC 9110, 8.6");
+    }
+    drop(connection);
+    assert_eq!(ask(&server, "OPTIONS /x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").status, 404);
+    server.stop(GUARD).expect("stop");
+}
+
+/// RFC 9112, 3.2.
+#[test]
+fn a_missing_or_doubled_or_impossible_host_is_a_bad_request() {
+    let server = serve();
+    for path in ["/health", "/ready", "/nothing"] {
+        for host in ["", "host: x\r\nhost: x\r\n", "host: x\r\nHost: y\r\n", "host: x/y\r\n", "host: x y\r\n"] {
+            let answer = ask(&server, &format!("GET {path} HTTP/1.1\r\n{host}\r\n"));
+            assert_eq!(answer.status, 400, "{path} {host:?}");
+        }
+    }
+    for request in [
+        "GET /health HTTP/1.0\r\n\r\n",
+        "GET /health HTTP/1.0\r\nhost: x\r\n\r\n",
+        "GET /health HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n",
+        "GET /health HTTP/1.1\r\nhost: [::1]:80\r\nconnection: close\r\n\r\n",
+        "GET http://x/health HTTP/1.1\r\nhost: x:80\r\nconnection: close\r\n\r\n",
+    ] {
+        assert_eq!(ask(&server, request).status, 200, "{request:?}");
+    }
+    assert_eq!(ask(&server, "GET /health HTTP/1.0\r\nhost: x\r\nhost: y\r\n\r\n").status, 400);
     server.stop(GUARD).expect("stop");
 }
 
@@ -336,7 +384,7 @@ fn bytes_of_any_kind_are_answered_by_a_client_error_or_not_at_all() {
         connection.end_writing();
         let answer = connection.rest_bytes();
         let status = answer.get(9..12).map(lossy).unwrap_or_default();
-        let known = ["", "200", "400", "404", "405", "414", "431"].contains(&status.as_str());
+        let known = ["", "200", "204", "400", "404", "405", "414", "431"].contains(&status.as_str());
         assert!(known, "{:?} gave {:?}", lossy(&bytes), lossy(&answer));
     });
     assert_eq!(get(&server, "/health").body, "ok\n");
@@ -361,7 +409,8 @@ fn huge_headers_get_431_which_arrives() {
     connection.send("\r\n");
     assert_eq!(connection.rest().status, 431, "too many");
     let mut connection = Tcp::to(&server);
-    connection.send(&format!("GET /health HTTP/1.1\r\nx-fits: {}\r\nconnection: close\r\n\r\n", "y".repeat(3900)));
+    connection
+        .send(&format!("GET /health HTTP/1.1\r\nhost: x\r\nx-fits: {}\r\nconnection: close\r\n\r\n", "y".repeat(3900)));
     assert_eq!(connection.rest().status, 200);
     server.stop(GUARD).expect("stop");
 }
@@ -660,6 +709,7 @@ fn bad_addresses_say_what_is_wrong() {
         ("a b:80", "' '"),
         ("a\0b:80", "NUL"),
         ("unix:", "no path"),
+        ("unix:@", "no name"),
         (&long, "108 bytes"),
         (&host, "256 bytes"),
     ] {
@@ -696,6 +746,81 @@ fn a_socket_file_is_replaced_only_when_nobody_lives_behind_it() {
     let error = HealthServer::new(&address, HealthOptions::default()).start().expect_err("no socket");
     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
     assert_eq!(std::fs::read(&path).expect("read"), b"mine");
+}
+
+#[test]
+fn a_name_that_is_no_file_is_served_and_makes_none() {
+    let name = format!("@coreproc-{}", std::process::id());
+    let address = format!("unix:{name}");
+    let server = serve_at(&address);
+    assert_eq!(server.address(), address);
+    assert!(!std::path::Path::new(&name).exists());
+    let probe = probe_health(&address, GUARD);
+    assert!(probe.ok && probe.reason == "ok", "{probe:?}");
+    assert_eq!(kind_of(HealthServer::new(&address, HealthOptions::default()).start()), ErrorKind::Busy);
+    server.stop(GUARD).expect("stop");
+    assert!(!probe_health(&address, GUARD).ok);
+    // The kernel forgets it with the server.
+    let again = serve_at(&address);
+    again.stop(GUARD).expect("stop");
+}
+
+hosted! {
+    fn others_cannot_connect_to_a_socket_file_whatever_the_umask() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("s.sock");
+        for (umask, mode) in [(0, 0o660), (0o002, 0o660), (0o022, 0o640), (0o077, 0o600)] {
+            os::set_umask(umask);
+            let server = serve_at(&format!("unix:{}", path.display()));
+            assert_eq!(path.metadata().expect("metadata").permissions().mode() & 0o7777, mode, "umask {umask:o}");
+            assert!(probe_health(&server.address(), GUARD).ok);
+            server.stop(GUARD).expect("stop");
+        }
+    }
+}
+
+/// Whoever may read the directory can have it, for ever.
+#[test]
+fn a_lock_of_the_directory_blocks_no_start() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let locked = std::fs::File::open(dir.path()).expect("open");
+    locked.lock().expect("flock");
+    let server = serve_at(&format!("unix:{}/s.sock", dir.path().display()));
+    assert!(probe_health(&server.address(), GUARD).ok);
+    server.stop(GUARD).expect("stop");
+}
+
+#[test]
+fn the_lock_of_a_socket_goes_with_the_start() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let path = dir.path().join("s.sock");
+    let lock = dir.path().join("s.sock.lock");
+    let names = || {
+        let entries = std::fs::read_dir(dir.path()).expect("directory").map(|entry| entry.expect("entry").file_name());
+        let mut names: Vec<_> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    // Also one that a start which was killed has left.
+    for left in [false, true] {
+        if left {
+            std::fs::write(&lock, "").expect("write");
+        }
+        let server = serve_at(&format!("unix:{}", path.display()));
+        assert_eq!(names(), ["s.sock"]);
+        server.stop(GUARD).expect("stop");
+    }
+    if !os::is_root() {
+        println!("NOT TESTED: needs root to make a file another user's");
+        return;
+    }
+    std::fs::write(&lock, "").expect("write");
+    std::os::unix::fs::chown(&lock, Some(1234), None).expect("chown");
+    let address = format!("unix:{}", path.display());
+    let error = HealthServer::new(address, HealthOptions::default()).start().expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("s.sock.lock\" is no file of this user"), "{error}");
 }
 
 #[test]

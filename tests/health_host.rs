@@ -7,6 +7,7 @@ use common::census::{Census, fds, memory_kb, of_library_threads, switches};
 use common::net::{Tcp, get, serve, serve_at, with};
 use common::*;
 use coreproc::{ErrorKind, HealthOptions, HealthServer, probe_health, wait_for_health};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -197,21 +198,22 @@ hosted! {
 
     fn a_start_that_takes_long_holds_up_no_other_call() {
         let dir = tempfile::tempdir().expect("tempdir");
-        let folder = std::fs::File::open(dir.path()).expect("open");
-        folder.lock().expect("lock");
+        let lock = dir.path().join("s.lock");
+        let held = std::fs::File::create(&lock).expect("create");
+        assert!(os::lock_file(held.as_raw_fd()));
         let address = format!("unix:{}/s", dir.path().display());
         let server = HealthServer::new(&address, HealthOptions::default());
         thread::scope(|scope| {
-            // It waits for the folder, as for somebody else's start.
+            // It waits for the lock, as for somebody else's start.
             let start = scope.spawn(|| server.start());
-            eventually("it has the folder open", || {
-                fds().values().filter(|path| path.as_str() == dir.path().to_str().expect("UTF-8")).count() > 1
+            eventually("it has the lock open", || {
+                fds().values().filter(|path| path.as_str() == lock.to_str().expect("UTF-8")).count() > 1
             });
             assert_eq!(server.address(), address);
             assert_eq!(kind_of(server.start()), ErrorKind::InvalidState);
             assert_eq!(kind_of(server.stop(Duration::ZERO)), ErrorKind::TimedOut);
             assert!(!start.is_finished());
-            folder.unlock().expect("unlock");
+            drop(held);
             start.join().expect("thread").expect("start");
         });
         assert!(probe_health(&address, GUARD).ok);

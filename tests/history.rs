@@ -172,3 +172,29 @@ fn a_link_stays_a_link_and_permissions_stay_as_they_are() {
     assert_eq!(known(&History::open(&file, "p").expect("open"), "build"), Some(10));
     assert_eq!(files(folder.path()), ["file", "link"]);
 }
+
+/// By a clock that was ahead when they were recorded, and was set back, they would be the newest for ever.
+#[test]
+fn what_was_recorded_ahead_of_the_clock_does_not_keep_out_what_runs_now() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("h");
+    let ahead: Vec<String> = (0..20_000).map(|n| format!(r#""s{n}":{{"ns":1000000,"seen":9999999999}}"#)).collect();
+    fs::write(&path, format!(r#"{{"version":1,"pipelines":{{"p":{{{}}}}}}}"#, ahead.join(","))).expect("write");
+    let mut history = History::open(&path, "p").expect("open");
+    assert_eq!(history.durations().len(), 20_000);
+    history.record(&report(vec![spec("zz", SpecState::Passed, 10)])).expect("record");
+    let history = History::open(&path, "p").expect("open");
+    assert_eq!(known(&history, "zz"), Some(10));
+    assert_eq!(history.durations().len(), 20_000);
+}
+
+hosted! {
+    fn a_history_is_not_for_everybody_to_write_without_a_umask() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("h");
+        common::os::set_umask(0);
+        let mut history = History::open(&path, "p").expect("open");
+        history.record(&report(vec![spec("build", SpecState::Passed, 10)])).expect("record");
+        assert_eq!(path.metadata().expect("metadata").permissions().mode() & 0o7777, 0o644);
+    }
+}

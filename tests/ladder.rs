@@ -174,6 +174,63 @@ hosted! {
         works_as_ever(&service());
     }
 
+    /// Signals that are queued, too.
+    fn real_time_signals_reach_a_group_without_group_signals_through_a_pidfd() {
+        install(&[no_group_signal()]);
+        let (mut talk, service) = (Talk::new(), service());
+        let process =
+            talk.tool("on 40 3 fork plain notify INBOX up await GATE end notify INBOX up await GATE").spawn(&service).expect("spawn");
+        let members = talk.inbox.expect_many("up", 2);
+        process.signal(40, Scope::Group).expect("signal");
+        members.iter().for_each(os::assert_ends);
+        assert_eq!(finish(&process).code(), 3);
+    }
+
+    /// Signals by number would need none; what they need instead is there from the start.
+    fn a_group_can_be_killed_without_a_descriptor_left() {
+        for refusal in [no_group_signal(), refuse(libc::SYS_pidfd_send_signal, libc::ENOSYS)] {
+            install(&[refusal]);
+            let (mut talk, service) = (Talk::new(), service());
+            let family = "fork plain ignore 15 notify INBOX up await GATE end notify INBOX up await GATE";
+            let killed = talk.tool(family).spawn(&service).expect("spawn");
+            let stopped = talk.tool(family).spawn(&service).expect("spawn");
+            let members = talk.inbox.expect_many("up", 4);
+            let limit = os::limit(libc::RLIMIT_NOFILE);
+            os::set_limit(libc::RLIMIT_NOFILE, 0, limit.rlim_max).expect("limit");
+            killed.kill(Scope::Group).expect("kill");
+            stopped.stop(Some(&StopOptions { grace: Some(Duration::from_millis(50)), ..Default::default() })).expect("stop");
+            os::set_limit(libc::RLIMIT_NOFILE, limit.rlim_cur, limit.rlim_max).expect("limit");
+            members.iter().for_each(os::assert_ends);
+            assert_eq!(finish(&killed).signal(), libc::SIGKILL);
+            assert_eq!(finish(&stopped).signal(), libc::SIGTERM);
+        }
+    }
+
+    fn works_without_any_signal_through_a_pidfd() {
+        install(&[refuse(libc::SYS_pidfd_send_signal, libc::ENOSYS)]);
+        works_as_ever(&service());
+    }
+
+    /// Some filters say EPERM for what they do not know.
+    fn works_where_signals_through_a_pidfd_are_not_permitted() {
+        install(&[refuse(libc::SYS_pidfd_send_signal, libc::EPERM)]);
+        works_as_ever(&service());
+    }
+
+    fn ends_are_seen_where_waitid_is_refused() {
+        // Of pidfds alone: the tests themselves ask by number.
+        let by_pidfd = Test::Equals { mask: u32::MAX, value: libc::P_PIDFD };
+        install(&[refuse_if(libc::SYS_waitid, 0, by_pidfd, libc::EPERM)]);
+        works_as_ever(&service());
+    }
+
+    fn ends_are_seen_where_nobody_may_ask_for_them() {
+        install(&[refuse(libc::SYS_waitid, libc::EPERM), refuse(libc::SYS_wait4, libc::EPERM)]);
+        let service = service();
+        let ended = run(&service, &script("text 1 word exit 3"));
+        assert_eq!((ended.info.status(), ended.text().as_str()), (Some(ExitStatus::Unknown), "word"));
+    }
+
     fn works_on_what_linux_5_4_had() {
         let get_info = Test::Equals { mask: 0xffff, value: 0xff0b };
         install(&[
@@ -227,4 +284,18 @@ hosted! {
         assert_eq!((error.kind(), error.errno()), (ErrorKind::PermissionDenied, Some(libc::EPERM)));
         before.assert_restored("a refusal");
     }
+}
+
+/// There a capability allows signals that a descriptor's owner would not get.
+#[test]
+fn works_without_group_signals_as_root_of_a_user_namespace() {
+    let name = "works_without_group_signals_as_root_of_a_user_namespace";
+    if host::inside(name) {
+        install(&[no_group_signal()]);
+        works_as_ever(&service());
+        return host::done();
+    }
+    let user = ["--user", "--map-root-user"];
+    let Some(command) = host::command_in_namespaces(name, &user) else { return };
+    host::run_command(command);
 }

@@ -490,13 +490,16 @@ hosted_part! {
 }
 
 fn start_holder(path: &Path) -> host::Running {
-    let mut command = host::command("a_host_that_holds");
-    let host = command.env("PID_FILE", path).stdout(Stdio::piped()).spawn().expect("host");
-    let mut host = host::Running(host);
+    start(host::command("a_host_that_holds").env("PID_FILE", path), "held")
+}
+
+/// A host that has said this line.
+fn start(command: &mut std::process::Command, line: &str) -> host::Running {
+    let mut host = host::Running(command.stdout(Stdio::piped()).spawn().expect("host"));
     let mut said = String::new();
     let mut stdout = host.0.stdout.take().expect("stdout");
     let mut buffer = [0; 256];
-    while !said.contains("held\n") {
+    while !said.contains(&format!("{line}\n")) {
         let n = stdout.read(&mut buffer).expect("read");
         assert!(n > 0, "{said}");
         said.push_str(&String::from_utf8_lossy(&buffer[..n]));
@@ -662,16 +665,287 @@ fn a_file_that_was_given_another_name_is_nobodys_after_the_release() {
 }
 
 #[test]
-fn a_read_lock_is_no_daemon_and_is_said_to_be_in_the_way() {
-    let (_dir, path) = scratch();
-    fs::write(&path, NOBODY.to_string()).expect("write");
+fn a_read_lock_is_no_daemon_and_in_nobodys_way() {
+    let (dir, path) = scratch();
+    for text in [NOBODY.to_string(), String::new()] {
+        fs::write(&path, text).expect("write");
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("chmod");
+        let reader = File::open(&path).expect("open");
+        os::lock_for_reading(&reader);
+        assert_ne!(state(&path).0, PidState::Alive);
+        let file = held(&path);
+        assert_eq!(state(&path), (PidState::Alive, Some(own_pid())));
+        assert_eq!(path.metadata().expect("stat").mode() & 0o7777, 0o640, "as the umask had it");
+        assert_eq!(refused(&path).0, ErrorKind::Busy);
+        file.release().expect("release");
+        assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 0);
+    }
+}
+
+#[test]
+fn a_read_lock_does_not_make_a_daemon_without_a_lock_a_dead_one() {
+    let (dir, path) = scratch();
+    let other = Other::start();
+    go_file(&path, &other.pid().to_string(), SystemTime::now());
     let reader = File::open(&path).expect("open");
     os::lock_for_reading(&reader);
     let (kind, text) = refused(&path);
-    assert!(kind == ErrorKind::Busy && text.contains("another process has a read lock"), "{text}");
-    assert_eq!(state(&path), (PidState::Dead, Some(NOBODY)));
-    drop(reader);
+    assert!(kind == ErrorKind::Busy && text.contains(&format!("PID {}", other.pid())), "{text}");
+    go_file(&path, "notes", SystemTime::now());
+    assert_eq!(refused(&path).0, ErrorKind::Malformed);
+    assert_eq!(fs::read_to_string(&path).expect("read"), "notes");
+    assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 1);
+}
+
+/// Anybody may take it, who may read the file, and keep it for ever.
+#[test]
+fn another_users_read_lock_does_not_block_a_restart() {
+    if !os::is_root() {
+        println!("NOT TESTED: needs root to be another user");
+        return;
+    }
+    let (dir, path) = scratch();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("chmod");
+    fs::write(&path, NOBODY.to_string()).expect("write");
+    let reader = start(host::command("a_host_of_another_user_with_a_read_lock").env("PID_FILE", &path), "locked");
     held(&path).release().expect("release");
+    drop(reader);
+}
+
+#[test]
+fn of_many_that_replace_a_file_with_a_read_lock_exactly_one_wins() {
+    let (dir, path) = scratch();
+    let rounds = count("starts of 32 at once on a file with a read lock", 50);
+    for _ in 0..rounds {
+        fs::write(&path, NOBODY.to_string()).expect("write");
+        let reader = File::open(&path).expect("open");
+        os::lock_for_reading(&reader);
+        let start = Barrier::new(33);
+        let results: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..32)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let file = PidFile::new(&path);
+                        start.wait();
+                        let result = file.acquire();
+                        (file, result)
+                    })
+                })
+                .collect();
+            start.wait();
+            // At any moment of it.
+            drop(reader);
+            threads.into_iter().map(|thread| thread.join().expect("thread")).collect()
+        });
+        assert_eq!(results.iter().filter(|(_, result)| result.is_ok()).count(), 1);
+        for error in results.iter().filter_map(|(_, result)| result.as_ref().err()) {
+            assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+        }
+        drop(results);
+        assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 0);
+    }
+}
+
+#[test]
+fn of_many_processes_that_replace_each_others_files_exactly_one_holds_it() {
+    let (dir, path) = scratch();
+    let rounds = count("acquisitions each by 8 processes, with read locks by another", 200);
+    let witness = dir.path().join("witness");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // A lock on each file that comes by, until the next one has come.
+            let mut reader = None;
+            while !done.load(Ordering::SeqCst) {
+                if let Ok(file) = File::open(&path)
+                    && os::try_lock_for_reading(&file)
+                {
+                    reader = Some(file);
+                }
+            }
+            drop(reader);
+        });
+        let hosts: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut host = host::command("a_host_that_acquires_and_releases");
+                    host.env("PID_FILE", &path).env("WITNESS", &witness).env("ROUNDS", rounds.to_string());
+                    host::run_command(host)
+                })
+            })
+            .collect();
+        let said: Vec<_> = hosts.into_iter().map(|host| host.join()).collect();
+        done.store(true, Ordering::SeqCst);
+        assert!(said.iter().all(|said| said.is_ok()));
+    });
+    assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 0);
+}
+
+#[test]
+fn a_strangers_file_in_a_sticky_directory_is_not_believed() {
+    if !os::is_root() {
+        println!("NOT TESTED: needs root to make a file another user's");
+        return;
+    }
+    let (dir, path) = scratch();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o1777)).expect("chmod");
+    go_file(&path, "1", SystemTime::now());
+    std::os::unix::fs::chown(&path, Some(65534), None).expect("chown");
+    let read = read_pid(&path).expect("read");
+    assert_eq!((read.state, read.pid), (PidState::Invalid, None));
+    assert!(read.reason.contains("belongs to user 65534, not to 0"), "{}", read.reason);
+    // Nor if it has a lock.
+    let stranger = File::options().write(true).open(&path).expect("open");
+    assert!(os::lock_file(std::os::fd::AsRawFd::as_raw_fd(&stranger)));
+    assert_eq!(state(&path), (PidState::Invalid, None));
+}
+
+#[test]
+fn another_users_file_counts_for_that_users_processes_alone() {
+    if !os::is_root() {
+        println!("NOT TESTED: needs root to be another user");
+        return;
+    }
+    let (dir, path) = scratch();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("chmod");
+    let theirs = start(&mut host::command("a_host_of_another_user_that_runs"), "runs");
+    for (pid, expected) in [(1, PidState::Dead), (theirs.0.id() as i32, PidState::Alive)] {
+        go_file(&path, &pid.to_string(), SystemTime::now());
+        std::os::unix::fs::chown(&path, Some(1234), None).expect("chown");
+        assert_eq!(state(&path), (expected, Some(pid)));
+    }
+}
+
+#[test]
+fn a_file_that_anybody_could_have_put_there_is_not_believed() {
+    let (dir, path) = scratch();
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("chmod");
+    let invalid = |why: &str| {
+        let read = read_pid(&path).expect("read");
+        assert_eq!((read.state, read.pid), (PidState::Invalid, None));
+        assert!(read.reason.contains(why), "{}", read.reason);
+    };
+    go_file(&path, &own_pid().to_string(), SystemTime::now());
+    assert_eq!(state(&path), (PidState::Alive, Some(own_pid())));
+
+    mode(dir.path(), 0o777);
+    invalid("not sticky");
+    mode(dir.path(), 0o755);
+
+    mode(&path, 0o666);
+    invalid("may be written by everybody");
+    let (kind, text) = refused(&path);
+    assert!(kind == ErrorKind::PermissionDenied && text.contains("may be written by everybody"), "{text}");
+    mode(&path, 0o644);
+
+    let other = dir.path().join("other");
+    fs::hard_link(&path, &other).expect("link");
+    invalid("2 names");
+    fs::remove_file(other).expect("remove");
+    assert_eq!(state(&path), (PidState::Alive, Some(own_pid())));
+}
+
+#[test]
+fn a_number_of_another_pid_namespace_is_not_told() {
+    let Some(mut host) = host::command_with_own_pids("a_host_that_holds") else { return };
+    let (_dir, path) = scratch();
+    let holder = start(host.env("PID_FILE", &path), "held");
+    // It is a stranger here.
+    assert_eq!(fs::read_to_string(&path).expect("read"), "1");
+    let read = read_pid(&path).expect("read");
+    assert_eq!((read.state, read.pid), (PidState::Alive, None));
+    assert!(read.reason.contains("another PID namespace"), "{}", read.reason);
+    let (kind, text) = refused(&path);
+    assert!(kind == ErrorKind::Busy && text.contains("another PID namespace"), "{text}");
+    drop(holder);
+    eventually("its lock is gone", || state(&path).0 != PidState::Alive || state(&path).1.is_some());
+}
+
+/// As after unshare(CLONE_NEWPID) alone: what it says of a number is about another process.
+#[test]
+fn a_proc_of_another_namespace_proves_nothing() {
+    let Some(mut host) = host::command_with_own_pids_alone("a_host_without_its_own_proc") else { return };
+    let (_dir, path) = scratch();
+    host.env("PID_FILE", path);
+    host::run_command(host);
+}
+
+/// The number runs, and the file is locked; and yet the one has nothing to do with the other.
+#[test]
+fn a_number_whose_process_has_no_lock_is_not_told() {
+    let (_dir, path) = scratch();
+    let (_holder, other) = (start_holder(&path), Other::start());
+    fs::write(&path, other.pid().to_string()).expect("write");
+    let read = read_pid(&path).expect("read");
+    assert_eq!((read.state, read.pid), (PidState::Alive, None));
+    assert!(read.reason.contains("not by PID"), "{}", read.reason);
+}
+
+#[test]
+fn what_cannot_be_seen_to_have_the_lock_is_not_told() {
+    if !os::is_root() {
+        println!("NOT TESTED: needs root to be another user");
+        return;
+    }
+    let (dir, path) = scratch();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("chmod");
+    let _file = held(&path);
+    let mut host = host::command("a_host_of_another_user_that_reads");
+    host.env("PID_FILE", &path).env("PID", own_pid().to_string());
+    host::run_command(host);
+}
+
+/// As after a boot with a clock that is behind: what runs now started before the file was written, by the clock.
+#[test]
+fn a_stale_file_from_ahead_of_the_clock_is_taken_over() {
+    let (_dir, path) = scratch();
+    let other = Other::start();
+    for ahead in [60, 86_400 * 365] {
+        go_file(&path, &other.pid().to_string(), SystemTime::now() + Duration::from_secs(ahead));
+        let read = read_pid(&path).expect("read");
+        assert_eq!((read.state, read.pid), (PidState::Dead, Some(other.pid())));
+        assert!(read.reason.contains("ahead of the clock"), "{}", read.reason);
+        held(&path).release().expect("taken over");
+    }
+    // A lock is a proof whatever the time.
+    let holder = start_holder(&path);
+    go_file(&path, &holder.0.id().to_string(), SystemTime::now() + Duration::from_secs(86_400));
+    assert_eq!(state(&path), (PidState::Alive, Some(holder.0.id() as i32)));
+    assert_eq!(refused(&path).0, ErrorKind::Busy);
+}
+
+hosted_part! {
+    fn a_host_without_its_own_proc() {
+        let path = PathBuf::from(std::env::var_os("PID_FILE").expect("set"));
+        let file = held(&path);
+        assert_eq!(fs::read_to_string(&path).expect("read"), "1");
+        assert_eq!(state(&path), (PidState::Alive, None));
+        file.release().expect("release");
+    }
+
+    fn a_host_of_another_user_with_a_read_lock() {
+        let path = PathBuf::from(std::env::var_os("PID_FILE").expect("set"));
+        os::set_real_user_for_good(1234);
+        let file = File::open(path).expect("open");
+        os::lock_for_reading(&file);
+        println!("locked");
+        thread::park();
+    }
+
+    fn a_host_of_another_user_that_runs() {
+        os::set_real_user_for_good(1234);
+        println!("runs");
+        thread::park();
+    }
+
+    fn a_host_of_another_user_that_reads() {
+        let path = PathBuf::from(std::env::var_os("PID_FILE").expect("set"));
+        os::set_real_user_for_good(1234);
+        let read = read_pid(path).expect("read");
+        assert_eq!((read.state, read.pid), (PidState::Alive, None));
+        let pid = std::env::var("PID").expect("set");
+        assert!(read.reason.contains(&pid) && read.reason.contains("cannot be seen"), "{}", read.reason);
+    }
 }
 
 #[test]

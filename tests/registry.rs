@@ -5,10 +5,11 @@ mod common;
 use common::*;
 use coreproc::{DaemonEntry, ErrorKind, Listing, ProcessStart, Registry};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -89,7 +90,9 @@ fn a_registered_daemon_is_found_with_all_that_was_said_of_it() {
     };
     let written = registry.register(&full).expect("register");
     let process = written.process.clone().expect("known to the kernel");
-    assert_eq!(written, DaemonEntry { process: Some(process.clone()), ..full });
+    let namespace = written.pid_namespace.clone().expect("known to the kernel");
+    let filled_in = DaemonEntry { process: Some(process.clone()), pid_namespace: Some(namespace.clone()), ..full };
+    assert_eq!(written, filled_in);
     assert_eq!(get(&registry, "core", "agent").as_ref(), Some(&written));
     assert_eq!(list(&registry), [written]);
     assert_eq!(files(&registry), ["core-agent.json"]);
@@ -103,6 +106,8 @@ fn a_registered_daemon_is_found_with_all_that_was_said_of_it() {
     assert_eq!(json["started"], "2026-03-01T08:20:30.123456789Z");
     assert_eq!(json["start_ticks"], process.ticks);
     assert_eq!(json["boot_id"], process.boot_id);
+    assert_eq!(json["pid_namespace"], namespace.inode);
+    assert_eq!(namespace.boot_id, process.boot_id);
 
     registry.unregister("core", "agent").expect("unregister");
     registry.unregister("core", "agent").expect("again");
@@ -120,7 +125,7 @@ fn what_is_empty_is_left_out_and_the_start_is_now_unless_told() {
     let text = fs::read_to_string(registry.dir().join("a-b.json")).expect("read");
     let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let keys: Vec<&String> = json.as_object().expect("object").keys().collect();
-    assert_eq!(keys, ["boot_id", "code", "daemon", "pid", "start_ticks", "started"]);
+    assert_eq!(keys, ["boot_id", "code", "daemon", "pid", "pid_namespace", "start_ticks", "started"]);
 }
 
 #[test]
@@ -378,6 +383,152 @@ fn files_that_have_long_been_empty_hold_up_nobody() {
     assert_eq!(problems.len(), FILES);
 }
 
+/// By a clock that was set back, they would be new for a long time.
+#[test]
+fn empty_files_from_ahead_of_the_clock_hold_up_nobody() {
+    let (_dir, registry) = scratch();
+    registry.register(&entry("a", "b")).expect("register");
+    const FILES: usize = 400;
+    for (kind, ahead) in [("new", 0), ("ahead", 3600)] {
+        for number in 0..FILES {
+            let file = fs::File::create(registry.dir().join(format!("{kind}-{number}.json"))).expect("create");
+            file.set_modified(SystemTime::now() + Duration::from_secs(ahead)).expect("utimes");
+        }
+    }
+    let lock = fs::File::open(registry.dir().join(".lock")).expect("open");
+    let problems = thread::scope(|scope| {
+        let listing = scope.spawn(|| registry.list().expect("list").problems);
+        while !listing.is_finished() && !os::is_locked(&lock) {
+            thread::yield_now();
+        }
+        registry.register(&entry("c", "d")).expect("register");
+        listing.join().expect("join")
+    });
+    assert_eq!(problems.len(), 2 * FILES);
+    assert!(problems.iter().all(|problem| problem.moved_to.is_some() && problem.reason == "is empty"));
+}
+
+#[test]
+fn many_files_are_listed_without_keeping_anybody_from_registering() {
+    let (_dir, registry) = scratch();
+    registry.register(&entry("a", "b")).expect("register");
+    let number = count("files of dead daemons in a directory", 100_000);
+    for number in 0..number {
+        put(&registry, &format!("dead-{number}.json"), go_json("dead", &number.to_string(), NOBODY, ""));
+    }
+    let (done, registered) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                registry.register(&entry("c", "d")).expect("register");
+                registered.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        assert!(names(&list(&registry)).contains(&"a/b".to_owned()));
+        done.store(true, Ordering::SeqCst);
+    });
+    println!("registered {} times during a list of {number} files", registered.load(Ordering::SeqCst));
+    assert_eq!(files(&registry), ["a-b.json", "c-d.json"]);
+}
+
+#[test]
+fn a_strangers_entry_is_not_believed_and_stays() {
+    if !os::is_root() {
+        println!("NOT TESTED: needs root to make a file another user's");
+        return;
+    }
+    let (_dir, registry) = scratch();
+    registry.register(&entry("good", "one")).expect("register");
+    put(&registry, "bad-one.json", go_json("bad", "one", 1, "2126-01-01T00:00:00Z"));
+    std::os::unix::fs::chown(registry.dir().join("bad-one.json"), Some(65534), None).expect("chown");
+    put(&registry, "open-one.json", go_json("open", "one", 1, "2126-01-01T00:00:00Z"));
+    fs::set_permissions(registry.dir().join("open-one.json"), Permissions(0o666)).expect("chmod");
+
+    let Listing { entries, problems } = registry.list().expect("list");
+    assert_eq!(names(&entries), ["good/one"]);
+    let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert!(said.len() == 2 && said[0].contains("belongs to user 65534, and PID 1 does not"), "{said:?}");
+    assert!(said[1].contains("may be written by everybody"), "{said:?}");
+    for (code, why) in [("bad", "user 65534"), ("open", "everybody")] {
+        let error = registry.get(code, "one").expect_err("not believed");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    assert_eq!(files(&registry), ["bad-one.json", "good-one.json", "open-one.json"]);
+
+    // In a directory where everybody can put something, not even about a process of theirs.
+    let theirs = start(host::command("a_host_of_another_user_that_runs").env("REGISTRY", registry.dir()), "runs");
+    put(&registry, "u-own.json", go_json("u", "own", theirs.0.id() as i32, "2126-01-01T00:00:00Z"));
+    std::os::unix::fs::chown(registry.dir().join("u-own.json"), Some(1234), None).expect("chown");
+    assert_eq!(names(&registry.list().expect("list").entries), ["good/one", "u/own"]);
+    fs::set_permissions(registry.dir(), Permissions(0o1777)).expect("chmod");
+    let Listing { entries, problems } = registry.list().expect("list");
+    assert_eq!(names(&entries), ["good/one"]);
+    assert!(problems[2].reason.contains("belongs to user 1234, not to 0"), "{problems:?}");
+}
+
+#[test]
+fn a_users_registry_speaks_for_that_users_processes_alone_and_root_leaves_it_usable() {
+    if !os::is_root() {
+        println!("NOT TESTED: needs root to be another user");
+        return;
+    }
+    let (dir, registry) = scratch();
+    fs::set_permissions(dir.path(), Permissions(0o755)).expect("chmod");
+    fs::create_dir(registry.dir()).expect("mkdir");
+    std::os::unix::fs::chown(registry.dir(), Some(1234), None).expect("chown");
+    let theirs = start(host::command("a_host_of_another_user_that_runs").env("REGISTRY", registry.dir()), "runs");
+    for (daemon, pid) in [("theirs", theirs.0.id() as i32), ("roots", 1), ("dead", NOBODY)] {
+        let name = format!("u-{daemon}.json");
+        put(&registry, &name, go_json("u", daemon, pid, "2126-01-01T00:00:00Z"));
+        std::os::unix::fs::chown(registry.dir().join(name), Some(1234), None).expect("chown");
+    }
+    let Listing { entries, problems } = registry.list().expect("list");
+    assert_eq!(names(&entries), ["u/theirs"]);
+    assert!(problems.len() == 1 && problems[0].reason.contains("PID 1 does not"), "{problems:?}");
+    // Nothing of theirs was changed, nor was anything made.
+    assert_eq!(files(&registry), ["u-dead.json", "u-roots.json", "u-theirs.json"]);
+    assert!(!registry.dir().join(".lock").exists());
+
+    registry.register(&entry("root", "r")).expect("register");
+    let mut host = host::command("a_host_of_another_user_at_home");
+    host.env("REGISTRY", registry.dir());
+    host::run_command(host);
+}
+
+#[test]
+fn another_user_cannot_have_the_lock() {
+    if !os::is_root() {
+        println!("NOT TESTED: needs root to be another user");
+        return;
+    }
+    let (dir, registry) = scratch();
+    fs::set_permissions(dir.path(), Permissions(0o755)).expect("chmod");
+    registry.register(&entry("a", "b")).expect("register");
+    // As an earlier version, or another umask, has left it.
+    fs::set_permissions(registry.dir().join(".lock"), Permissions(0o664)).expect("chmod");
+    registry.register(&entry("a", "b")).expect("register");
+    let mut host = host::command("a_host_of_another_user_that_wants_the_lock");
+    host.env("REGISTRY", registry.dir());
+    host::run_command(host);
+}
+
+#[test]
+fn a_directory_that_everybody_may_write_takes_no_entry() {
+    let (_dir, registry) = scratch();
+    registry.register(&entry("a", "b")).expect("register");
+    fs::set_permissions(registry.dir(), Permissions(0o777)).expect("chmod");
+    let error = registry.register(&entry("c", "d")).expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("may be written by everybody"), "{error}");
+    let Listing { entries, problems } = registry.list().expect("list");
+    assert_eq!(names(&entries), ["a/b"]);
+    assert!(problems.len() == 1 && problems[0].file == registry.dir(), "{problems:?}");
+    fs::set_permissions(registry.dir(), Permissions(0o1777)).expect("chmod");
+    registry.register(&entry("c", "d")).expect("register");
+    assert_eq!(names(&list(&registry)), ["a/b", "c/d"]);
+}
+
 #[test]
 fn fields_of_others_are_nobodys_business_however_deep() {
     let (_dir, registry) = scratch();
@@ -417,6 +568,85 @@ fn an_entry_counts_for_its_own_process_alone() {
     assert!(!path.exists());
     put(&registry, "a-b.json", text);
     assert_eq!(list(&registry), [written]);
+}
+
+#[test]
+fn a_daemon_of_another_pid_namespace_is_neither_told_nor_removed() {
+    let Some(mut host) = host::command_with_own_pids("a_host_that_registers") else { return };
+    let (_dir, registry) = scratch();
+    let outer = registry.register(&entry("outer", "o")).expect("register");
+    let inner = start(host.env("REGISTRY", registry.dir()), "registered");
+    let before = files(&registry);
+    assert_eq!(before, ["inner-child.json", "inner-i.json", "outer-o.json"]);
+
+    for _ in 0..2 {
+        let Listing { entries, problems } = registry.list().expect("list");
+        assert_eq!(entries, std::slice::from_ref(&outer));
+        let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("inner-child.json") && said[0].contains("of another PID namespace"), "{said:?}");
+        assert_eq!(get(&registry, "inner", "i"), None);
+        assert_eq!(files(&registry), before);
+    }
+
+    // A later boot has none of its processes.
+    let path = registry.dir().join("inner-i.json");
+    let text = fs::read_to_string(&path).expect("read");
+    let boot_id = &outer.process.as_ref().expect("known").boot_id;
+    put(&registry, "inner-i.json", text.replace(boot_id, "00000000-0000-0000-0000-000000000000"));
+    assert_eq!(registry.list().expect("list").problems.len(), 1);
+    assert!(!path.exists());
+
+    // Whoever names it may replace and remove it.
+    registry.register(&entry("inner", "child")).expect("register");
+    assert_eq!(names(&list(&registry)), ["outer/o", "inner/child"]);
+    drop(inner);
+}
+
+#[test]
+fn a_proc_of_another_pid_namespace_is_not_asked() {
+    let Some(mut host) = host::command_with_own_pids_alone("a_host_without_its_own_proc") else { return };
+    let (_dir, registry) = scratch();
+    host::run_command({
+        host.env("REGISTRY", registry.dir());
+        host
+    });
+}
+
+hosted_part! {
+    /// Registers itself and a child, and knows them and nobody from outside.
+    fn a_host_that_registers() {
+        let registry = registry_of_host();
+        let child = std::process::Command::new("cat").stdin(Stdio::piped()).spawn().expect("spawn");
+        let child = host::Running(child);
+        registry.register(&entry("inner", "i")).expect("register");
+        registry.register(&of("inner", "child", child.0.id() as i32)).expect("register");
+        let Listing { entries, problems } = registry.list().expect("list");
+        assert_eq!(names(&entries), ["inner/i", "inner/child"]);
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].reason.contains("another PID namespace"), "{}", problems[0]);
+        println!("registered");
+        thread::park();
+    }
+
+    fn a_host_without_its_own_proc() {
+        let registry = registry_of_host();
+        // Here it is 1, in /proc it is not.
+        assert_eq!(own_pid(), 1);
+        let written = registry.register(&entry("a", "b")).expect("register");
+        assert_eq!(written.process, None, "that of another process");
+        assert_eq!(list(&registry), [written]);
+        registry.register(&of("a", "b", NOBODY)).expect("register");
+        assert_eq!(list(&registry), []);
+    }
+}
+
+/// A host that has said this line.
+fn start(command: &mut std::process::Command, line: &str) -> host::Running {
+    let mut host = host::Running(command.stdout(Stdio::piped()).spawn().expect("host"));
+    let mut said = BufReader::new(host.0.stdout.take().expect("stdout")).lines();
+    assert!(said.any(|said| said.expect("read").ends_with(line)), "the host ended");
+    host
 }
 
 #[test]
@@ -481,6 +711,9 @@ fn drafts_of_the_dead_are_cleaned_and_those_of_the_living_are_not() {
     assert_eq!(list(&registry), []);
     assert_eq!(files(&registry), [".entry-2-2"]);
     drop(writer);
+    // A read lock, which anybody can take, is no writer.
+    let reader = fs::File::open(registry.dir().join(".entry-2-2")).expect("open");
+    os::lock_for_reading(&reader);
     assert_eq!(list(&registry), []);
     assert_eq!(files(&registry), [""; 0]);
 }
@@ -588,6 +821,30 @@ hosted_part! {
         assert_eq!(kind_of(registry.get("secret", "s")), ErrorKind::PermissionDenied);
     }
 
+    fn a_host_of_another_user_that_runs() {
+        os::set_real_user_for_good(1234);
+        println!("runs");
+        thread::park();
+    }
+
+    fn a_host_of_another_user_at_home() {
+        let registry = registry_of_host();
+        os::set_real_user_for_good(1234);
+        registry.register(&entry("mine", "m")).expect("register");
+        let Listing { entries, problems } = registry.list().expect("list");
+        // What it says itself it believes, and it believes root.
+        assert_eq!(names(&entries), ["root/r", "mine/m", "u/roots", "u/theirs"]);
+        assert_eq!(problems, []);
+        assert_eq!(files(&registry), ["mine-m.json", "root-r.json", "u-roots.json", "u-theirs.json"]);
+    }
+
+    fn a_host_of_another_user_that_wants_the_lock() {
+        let registry = registry_of_host();
+        os::set_real_user_for_good(1234);
+        let error = fs::File::open(registry.dir().join(".lock")).expect_err("opened");
+        assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+    }
+
     /// Registers, looks, unregisters; and goes from dead to alive under everybody's lists.
     fn a_host_that_comes_and_goes() {
         let registry = registry_of_host();
@@ -645,6 +902,33 @@ fn of_32_processes_that_come_and_go_none_is_lost_and_none_invented() {
     });
     assert_eq!(list(&registry).len() as u64, stays);
     assert_eq!(files(&registry).len() as u64, stays);
+}
+
+/// A list reads names first and files then: what it read a name of may have another one by now.
+#[test]
+fn a_daemon_whose_entry_gets_another_name_is_in_every_list() {
+    use std::os::fd::AsRawFd;
+    let (_dir, registry) = scratch();
+    registry.register(&entry("a-b", "c")).expect("register");
+    let lock = fs::File::options().write(true).open(registry.dir().join(".lock")).expect("open");
+    let in_folder = |name: &str| registry.dir().join(name);
+    let lists = AtomicU64::new(0);
+    let list_on = || {
+        assert_eq!(names(&list(&registry)), ["a-b/c"]);
+        lists.fetch_add(1, Ordering::SeqCst);
+    };
+    beside(2, list_on, || {
+        for _ in 0..count("renamings of an entry under lists", 2_000) {
+            while !os::lock_file(lock.as_raw_fd()) {
+                thread::yield_now();
+            }
+            // To the name that the Go module gives it, and by the next registration back to ours.
+            fs::rename(in_folder("a%2Db-c.json"), in_folder("a-b-c.json")).expect("rename");
+            os::unlock_file(lock.as_raw_fd());
+            registry.register(&entry("a-b", "c")).expect("register");
+        }
+    });
+    println!("in {} lists", lists.load(Ordering::SeqCst));
 }
 
 #[test]
@@ -760,7 +1044,7 @@ hosted! {
             ("core/daemons", 0o755),
             ("core/daemons/a-b.json", 0o644),
             // Nor for others to lock, who could keep it.
-            ("core/daemons/.lock", 0o660),
+            ("core/daemons/.lock", 0o600),
         ];
         for (made, mode) in made {
             let metadata = dir.path().join(made).metadata().expect("metadata");

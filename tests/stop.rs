@@ -5,7 +5,7 @@ mod common;
 use common::fifo::Talk;
 use common::os::Fd;
 use common::*;
-use coreproc::{Cause, Drain, ErrorKind, Group, Process, Scope, Service, State, StopOptions};
+use coreproc::{Cause, CloseMode, Drain, ErrorKind, Group, Process, Scope, Service, State, StopOptions};
 use std::time::Duration;
 
 const SHORT: Option<Duration> = Some(Duration::from_millis(100));
@@ -282,6 +282,41 @@ fn a_process_that_ends_before_its_timeout_ends_naturally() {
     assert_eq!((ended.code(), ended.info.cause()), (2, Some(Cause::Natural)));
 }
 
+/// Suspended by Ctrl-Z, by a terminal it may not read, by a SIGSTOP: the signal would be pending until the grace is over.
+#[test]
+fn a_suspended_process_acts_on_the_first_signal_of_its_stop() {
+    let way_of = |service: &Service, process: &Process, way: usize| match way {
+        0 => process.stop(Some(&policy(LONG, Scope::Default))),
+        1 => process.stop(Some(&policy(LONG, Scope::Process))),
+        2 => service.close(CloseMode::Stop),
+        _ => Ok(()),
+    };
+    for way in 0..4 {
+        let (mut talk, service) = (Talk::new(), service());
+        let mut command = talk.tool("on 15 3 notify INBOX up stop await GATE");
+        command.stop_options(policy(LONG, Scope::Default));
+        if way == 3 {
+            command.timeout(Duration::from_millis(300));
+        }
+        let process = command.spawn(&service).expect("spawn");
+        talk.inbox.expect("up");
+        eventually("the child is suspended", || os::state_of(process.pid()) == Some('T'));
+        way_of(&service, &process, way).expect("stop");
+        assert_eq!(finish(&process).code(), 3, "way {way}");
+    }
+}
+
+/// A policy whose first step is to suspend has that step, and the last.
+#[test]
+fn a_stop_that_suspends_does_not_continue_what_it_suspended() {
+    let (mut talk, service) = (Talk::new(), service());
+    let (process, _) = up(&mut talk, &service, "on 18 3 notify INBOX up await GATE", 1);
+    process.stop(Some(&StopOptions { signal: libc::SIGTSTP, ..policy(None, Scope::Default) })).expect("stop");
+    eventually("the child is suspended", || os::state_of(process.pid()) == Some('T'));
+    process.stop(None).expect("stop");
+    assert_eq!(finish(&process).signal(), libc::SIGKILL);
+}
+
 #[test]
 fn a_group_that_is_the_hosts_own_is_never_signalled() {
     let name = "a_group_that_is_the_hosts_own_is_never_signalled";
@@ -311,6 +346,62 @@ fn a_group_that_is_the_hosts_own_is_never_signalled() {
 }
 
 hosted! {
+    fn a_stop_that_the_kernel_refuses_is_told_kept_and_tried_again() {
+        const NOBODY: u32 = 65_534;
+        if !os::is_root() {
+            println!("not tried: only root can make a program that becomes another user's");
+            return host::done();
+        }
+        let dir = tempfile::tempdir().expect("tempdir");
+        let program = child_of_root(dir.path());
+        os::set_real_user_for_good(NOBODY);
+        let grace = policy(LONG, Scope::Default);
+        type Way = fn(&Service, &Process) -> Option<coreproc::Error>;
+        let ways: [(&str, Cause, Way); 4] = [
+            ("stop", Cause::Stopped, |_, process| process.stop(None).err()),
+            ("close stop", Cause::Stopped, |service, _| service.close(CloseMode::Stop).err()),
+            ("close kill", Cause::Killed, |service, _| service.close(CloseMode::Kill).err()),
+            ("timeout", Cause::Timeout, |_, process| {
+                eventually("the timeout is refused", || process.info().expect("info").stop_refused.is_some());
+                None
+            }),
+        ];
+        for (name, cause, way) in ways {
+            let (mut talk, service) = (Talk::new(), service());
+            let mut command = coreproc::Command::new(&program);
+            command.args(talk.verbs("user 0 notify INBOX up await GATE user 65534 await GATE"));
+            command.stop_options(grace);
+            if cause == Cause::Timeout {
+                command.timeout(Duration::from_millis(300));
+            }
+            let process = command.spawn(&service).expect("spawn");
+            talk.inbox.expect("up");
+            let error = way(&service, &process);
+            assert_eq!(error.map(|error| error.kind()), (cause != Cause::Timeout).then_some(ErrorKind::PermissionDenied), "{name}");
+            let info = process.info().expect("info");
+            assert_eq!((info.state, info.stop_refused), (State::Running, Some(libc::EPERM)), "{name}");
+            talk.gate.open(1);
+            let ended = finish(&process);
+            let signal = if cause == Cause::Killed { libc::SIGKILL } else { libc::SIGTERM };
+            assert_eq!((ended.signal(), ended.info.cause()), (signal, Some(cause)), "{name}");
+            assert_eq!(ended.info.stop_refused, None, "{name}");
+        }
+
+        // A second stop goes on to SIGKILL, and says that it is refused, too; a kill is a single try.
+        let (mut talk, service) = (Talk::new(), service());
+        let mut command = coreproc::Command::new(&program);
+        command.args(talk.verbs("user 0 ignore 15 notify INBOX up await GATE user 65534 await GATE"));
+        let process = command.spawn(&service).expect("spawn");
+        talk.inbox.expect("up");
+        assert_eq!(kind_of(process.kill(Scope::Default)), ErrorKind::PermissionDenied);
+        assert_eq!(process.info().expect("info").stop_refused, None);
+        for _ in 0..3 {
+            assert_eq!(kind_of(process.stop(Some(&grace))), ErrorKind::PermissionDenied);
+        }
+        talk.gate.open(1);
+        assert_eq!(finish(&process).signal(), libc::SIGKILL);
+    }
+
     fn the_hosts_signals_stay_as_they_are_through_all_of_it() {
         os::set_action(libc::SIGUSR1, libc::SIG_IGN);
         let (table, mask) = (os::signal_table(), os::signal_mask());

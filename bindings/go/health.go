@@ -22,8 +22,10 @@ type HealthServer struct {
 	address string
 }
 
-// NewHealthServer is a server that will listen at an address such as "127.0.0.1:8080", ":8080" (every address),
-// "127.0.0.1:0" (the kernel chooses the port) or "unix:/run/it.sock". A mistake in it is reported by Start.
+// NewHealthServer is a server that will listen at an address such as "127.0.0.1:8080", ":8080" (every interface of the
+// machine: whoever can reach it can ask), "127.0.0.1:0" (the kernel chooses the port), "unix:/run/it.sock" (a socket
+// file, for its owner and, as the umask has it, its group) or "unix:@it" (a name that is no file, for everybody in the
+// network namespace). A mistake in it is reported by Start.
 func NewHealthServer(addr string) *HealthServer {
 	core, err := capi.NewHealth(addr)
 	return &HealthServer{core: core, broken: err, address: addr}

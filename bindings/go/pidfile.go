@@ -24,7 +24,7 @@ func NewPIDFile(path string) *PIDFile {
 var errNoPIDFile = errors.New("PID file: NewPIDFile makes one")
 
 // Acquire takes the file for this program, until Release or its end: makes it, with the folders above it, or takes over one whose daemon is
-// dead. While a daemon that lives has it, that is an error.
+// dead. While a daemon that lives has it, that is an error; so is a file of another user, and one that everybody may write.
 func (f *PIDFile) Acquire() error {
 	if f.core == nil {
 		return cmp.Or(f.broken, errNoPIDFile)
@@ -48,7 +48,9 @@ func (f *PIDFile) Release() error {
 // Path is the path as it was given.
 func (f *PIDFile) Path() string { return f.path }
 
-// ReadPID gives the PID in a PID file, and whether its daemon lives; 0 and false where there is no file.
+// ReadPID gives the PID in a PID file, and whether its daemon lives; 0 and false if there is no file, or one that anybody
+// could have put there. 0 and true is a daemon that lives and whose PID is not known for sure, such as one of another
+// PID namespace, or of another user whose processes this program may not look at.
 func ReadPID(path string) (pid int, alive bool) {
 	pid, alive, err := capi.ReadPIDFile(path)
 	if err != nil {

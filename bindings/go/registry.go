@@ -88,7 +88,7 @@ func (r *Registry) Unregister(code, daemon string) error {
 	return r.core.Unregister(code, daemon)
 }
 
-// Get is the entry of a daemon that lives; false where there is none.
+// Get is the entry of a daemon that lives; false where there is none. A daemon of another PID namespace is not known to live.
 func (r *Registry) Get(code, daemon string) (*DaemonEntry, bool) {
 	if r.usable() != nil {
 		return nil, false
@@ -101,7 +101,9 @@ func (r *Registry) Get(code, daemon string) (*DaemonEntry, bool) {
 	return &entry, true
 }
 
-// List is every daemon that lives, by Started, Code and Daemon. Entries of dead ones are removed.
+// List is every daemon that lives, by Started, Code and Daemon. Entries of dead ones are removed. Those of another PID
+// namespace, in which alone their PIDs mean something, are left out, and left alone; so are those of users other than
+// root and this program's, unless they are about processes of those users, in a folder that not everybody may write.
 func (r *Registry) List() ([]DaemonEntry, error) {
 	if err := r.usable(); err != nil {
 		return nil, err

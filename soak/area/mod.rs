@@ -3,6 +3,7 @@
 mod go;
 pub(crate) mod health;
 mod idle;
+mod kernels;
 mod spawn;
 mod suites;
 
@@ -17,6 +18,7 @@ pub(crate) const AREAS: &[(&str, Area)] = &[
     ("exits", spawn::exits_at_once),
     ("idle", idle::run),
     ("health", health::run),
+    ("kernels", kernels::run),
     ("suites", suites::run),
     ("go", go::run),
 ];

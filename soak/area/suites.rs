@@ -61,7 +61,7 @@ pub(super) fn count_failed(rows: &mut Rows, tests: &mut Command, what: &str, pre
 }
 
 /// The last counts: hosts of their own print some, too, before it.
-fn outcome(text: &str, prefix: &str) -> (u32, u32) {
+pub(super) fn outcome(text: &str, prefix: &str) -> (u32, u32) {
     let counts = text.lines().filter_map(|line| line.strip_prefix(prefix)).next_back().unwrap_or_default();
     let number = |what: &str| {
         let part = counts.split([';', '.', ',']).find_map(|part| part.trim().strip_suffix(what));

@@ -1,4 +1,4 @@
-//! Addresses of health servers: `HOST:PORT`, `[IPV6]:PORT`, `:PORT`, `unix:PATH`.
+//! Addresses of health servers: `HOST:PORT`, `[IPV6]:PORT`, `:PORT`, `unix:PATH`, `unix:@NAME`.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -13,6 +13,8 @@ pub(super) enum Address {
     Tcp(String, u16),
     /// A socket file.
     Unix(PathBuf),
+    /// A socket whose name is no file, without the `@`: unix(7), "abstract".
+    Abstract(String),
 }
 
 /// The longest name that DNS knows is 253 bytes; a number with its zone is shorter.
@@ -57,6 +59,13 @@ fn read(text: &str) -> std::result::Result<Address, String> {
     if text.contains('\0') {
         return Err("contains a NUL byte".to_owned());
     }
+    if let Some(name) = text.strip_prefix("unix:@") {
+        return match name.len() {
+            0 => Err("no name after \"unix:@\"".to_owned()),
+            1..=PATH_MAX => Ok(Address::Abstract(name.to_owned())),
+            long => Err(format!("the name has {long} bytes, the kernel allows {PATH_MAX}")),
+        };
+    }
     if let Some(path) = text.strip_prefix("unix:") {
         return match path.len() {
             0 => Err("no path after \"unix:\"".to_owned()),
@@ -65,7 +74,7 @@ fn read(text: &str) -> std::result::Result<Address, String> {
         };
     }
     let Some((host, port)) = text.rsplit_once(':').filter(|_| has_port(text)) else {
-        return Err("no port; an address is HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH".to_owned());
+        return Err("no port; an address is HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or unix:@NAME".to_owned());
     };
     if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!("the port {} is no number", quoted(port.as_bytes())));
@@ -97,6 +106,7 @@ impl fmt::Display for Address {
             Address::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             Address::Tcp(host, port) => write!(f, "{host}:{port}"),
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Address::Abstract(name) => write!(f, "unix:@{name}"),
         }
     }
 }

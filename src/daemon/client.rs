@@ -41,8 +41,8 @@ impl Endpoint {
 /// Asks `/health` at `address` until the answer is 200, or `timeout` ([`Duration::MAX`]: never) has passed: at once,
 /// then after 1 ms, and at growing intervals up to 50 ms.
 ///
-/// An address is `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine) or `unix:/path`, also with
-/// `http://` before it. The answer may take the whole timeout, but one that does not come within 10 s is asked for
+/// An address is `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine), `unix:/path` or `unix:@name`, also
+/// with `http://` before it. The answer may take the whole timeout, but one that does not come within 10 s is asked for
 /// again. What makes asking pointless (an address that cannot be read, a call inside a callback, in a child of fork,
 /// without the feature `health`) is a reason at once. On the caller's thread; names are looked up on one of their own,
 /// `coreproc-lookup`, because that has no time limit.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::rfc3339;
-use crate::sys::identity::{self, Presence, ProcessStart};
+use crate::sys::identity::{self, PidNamespace, Presence, ProcessStart};
 
 /// A daemon in the registry: `daemon` of the program `code`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,26 +27,61 @@ pub struct DaemonEntry {
     /// When its process started, by the kernel's count; filled in when it is registered, and missing in entries of
     /// programs that do not write it.
     pub process: Option<ProcessStart>,
+    /// Where its PID counts; filled in when it is registered, and missing in entries of programs that do not write it.
+    pub pid_namespace: Option<PidNamespace>,
 }
 
 /// A process that has started later than its entry says, by more than this, is another.
 const SLACK_NS: i128 = 2_000_000_000;
 
+/// Whether an entry's process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Alive,
+    Dead,
+    /// It is of another PID namespace: that cannot be told here.
+    Foreign,
+}
+
+/// What entries are compared with, looked at once for many.
+pub(super) struct Here {
+    boot_id: Option<String>,
+    pid_namespace: Option<PidNamespace>,
+}
+
+impl Here {
+    pub(super) fn now() -> Here {
+        Here { boot_id: identity::boot_id(), pid_namespace: identity::pid_namespace() }
+    }
+}
+
 impl DaemonEntry {
-    /// Does the process that it was written for live? A PID that another process has now does not count.
+    /// Does the process that it was written for live? A PID that another process has now does not count, nor does one of
+    /// another PID namespace, which says nothing here.
     pub fn is_alive(&self) -> bool {
-        let ticks = match identity::presence(self.pid) {
-            Presence::Gone => return false,
-            Presence::Here(ticks) => ticks,
-        };
-        match (&self.process, ticks, self.started) {
-            (Some(process), Some(ticks), _) => {
-                process.ticks == ticks && identity::boot_id().is_none_or(|boot| boot == process.boot_id)
-            }
-            (Some(process), None, _) => identity::boot_id().is_none_or(|boot| boot == process.boot_id),
-            (None, Some(ticks), Some(started)) => identity::realtime_ns(ticks) <= to_ns(started) + SLACK_NS,
-            (None, ..) => true,
+        matches!(self.life(&Here::now()), Life::Alive)
+    }
+
+    pub(super) fn life(&self, here: &Here) -> Life {
+        let boot_id = self.process.as_ref().map(|process| &process.boot_id);
+        let boot_id = boot_id.or(self.pid_namespace.as_ref().map(|namespace| &namespace.boot_id));
+        if let (Some(then), Some(now)) = (boot_id, &here.boot_id)
+            && then != now
+        {
+            return Life::Dead;
         }
+        if self.pid_namespace.is_some() && self.pid_namespace != here.pid_namespace {
+            return Life::Foreign;
+        }
+        let lives = match (identity::presence(self.pid), &self.process, self.started) {
+            (Presence::Gone, ..) => false,
+            (Presence::Here(Some(ticks)), Some(process), _) => process.ticks == ticks,
+            (Presence::Here(Some(ticks)), None, Some(started)) => {
+                identity::realtime_ns(ticks) <= to_ns(started) + SLACK_NS
+            }
+            (Presence::Here(_), ..) => true,
+        };
+        if lives { Life::Alive } else { Life::Dead }
     }
 
     /// Are both of the same daemon?
@@ -56,7 +91,7 @@ impl DaemonEntry {
 
     /// Were both written for the same process?
     pub(super) fn is_of_same_process(&self, other: &DaemonEntry) -> bool {
-        self.pid == other.pid && self.process == other.process
+        self.pid == other.pid && self.process == other.process && self.pid_namespace == other.pid_namespace
     }
 
     /// The file's text; or which field does not fit.
@@ -73,7 +108,13 @@ impl DaemonEntry {
             binary: self.binary.clone(),
             started: started.transpose()?.unwrap_or_default(),
             start_ticks: self.process.as_ref().map(|process| process.ticks),
-            boot_id: self.process.as_ref().map(|process| process.boot_id.clone()),
+            boot_id: match (&self.process, &self.pid_namespace) {
+                (Some(ProcessStart { boot_id, .. }), _) | (None, Some(PidNamespace { boot_id, .. })) => {
+                    Some(boot_id.clone())
+                }
+                (None, None) => None,
+            },
+            pid_namespace: self.pid_namespace.as_ref().map(|namespace| namespace.inode),
         };
         let mut text = serde_json::to_vec_pretty(&record).map_err(|error| error.to_string())?;
         text.push(b'\n');
@@ -96,10 +137,11 @@ impl DaemonEntry {
                 if ns == NO_TIME_NS { None } else { Some(from_ns(ns).map_err(wrong)?) }
             }
         };
-        let process = match (record.start_ticks, record.boot_id) {
-            (Some(ticks), Some(boot_id)) => Some(ProcessStart { ticks, boot_id }),
-            _ => None,
-        };
+        let boot_id = record.boot_id.as_ref();
+        let process =
+            record.start_ticks.zip(boot_id).map(|(ticks, boot)| ProcessStart { ticks, boot_id: boot.clone() });
+        let namespace = record.pid_namespace.zip(boot_id);
+        let pid_namespace = namespace.map(|(inode, boot)| PidNamespace { inode, boot_id: boot.clone() });
         Ok(DaemonEntry {
             code: record.code,
             daemon: record.daemon,
@@ -109,6 +151,7 @@ impl DaemonEntry {
             binary: record.binary,
             started,
             process,
+            pid_namespace,
         })
     }
 }
@@ -134,6 +177,8 @@ struct Record {
     start_ticks: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     boot_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pid_namespace: Option<u64>,
 }
 
 /// Nanoseconds since the epoch.

@@ -109,9 +109,10 @@ impl Client {
 
     /// One question, at the first of the addresses that answers.
     fn ask(&mut self, path: &str, deadline: Deadline) -> Result<Probe, Failure> {
-        let Address::Tcp(host, port) = &self.address else {
-            let Address::Unix(file) = &self.address else { return Err(Failure::Cut) };
-            return exchange(socket::Peer::Unix(file), "localhost", path, deadline);
+        let (host, port) = match &self.address {
+            Address::Tcp(host, port) => (host, port),
+            Address::Unix(file) => return exchange(socket::Peer::Unix(file), "localhost", path, deadline),
+            Address::Abstract(name) => return exchange(socket::Peer::Abstract(name), "localhost", path, deadline),
         };
         let name = self.address.to_string();
         let name = if host.is_empty() { format!("localhost{name}") } else { name };

@@ -9,10 +9,12 @@ mod client;
 #[allow(clippy::module_inception)]
 mod daemon;
 mod entry;
+mod entry_file;
 mod health;
 #[cfg(feature = "health")]
 mod http;
 mod life;
+mod listing;
 mod names;
 mod pid_file;
 mod registry;
@@ -24,12 +26,13 @@ pub use client::{Probe, probe_health, probe_ready, wait_for_health, wait_for_rea
 pub use daemon::{Daemon, DaemonOptions};
 pub use entry::DaemonEntry;
 pub(crate) use entry::{from_ns, to_ns};
+#[cfg(feature = "fuzzing")]
+pub(crate) use entry_file::parse as parse_entry;
 pub use health::{HealthOptions, HealthServer};
 pub use life::StopHandle;
+pub use listing::{Listing, Problem as RegistryProblem};
 pub use pid_file::{PidFile, PidRead, PidState, read_pid};
-#[cfg(feature = "fuzzing")]
-pub(crate) use registry::parse as parse_entry;
-pub use registry::{Listing, Problem as RegistryProblem, Registry};
+pub use registry::Registry;
 
 /// The text of an entry's file.
 #[cfg(feature = "fuzzing")]

@@ -1,37 +1,35 @@
 //! [`Registry`]: which daemons of a user run.
 //!
 //! A folder with one JSON file for each daemon. A file is replaced whole: written under another name, synced,
-//! renamed, and the folder synced, so that a crash at any point leaves the old entry or the new one. Reading one
-//! needs no lock. Who changes which names there are, and who reads them all, holds the lock of `.lock` for that
+//! renamed, and the folder synced, so that a crash at any point leaves the old entry or the new one. Reading
+//! needs no lock. Whoever changes which names there are, or reads the names, holds the lock of `.lock` for that
 //! moment: a list that has found an entry dead never removes the one that its successor has just written.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::entry::DaemonEntry;
+use super::entry_file::{self, EntryFile, Judge, Worth};
+use super::listing::{self, Listing, set_aside};
 use super::names;
 use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::sys::file::{self, Kind, Open};
+use crate::sys::file::{self, Facts, Kind, Obstacle, Open};
 use crate::sys::{clock, fork, identity};
 
 const OPEN: &str = "open registry";
 const REGISTER: &str = "register daemon";
 const UNREGISTER: &str = "unregister daemon";
 const GET: &str = "get daemon";
-const LIST: &str = "list daemons";
+pub(super) const LIST: &str = "list daemons";
 
 /// An entry is small; what is larger is none.
 pub(super) const LARGEST: usize = 64 * 1024;
 /// The lock is held for moments; somebody who was stopped within one must not stop everybody.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// A file that is empty may be just about to be written, by a program that does not replace it whole: it is looked at
-/// again until it has been so for this long. Those that a full disk has left behind, perhaps many, hold up nobody.
-const EMPTY_MS: u32 = 50;
 const LOCK: &str = ".lock";
 
 /// A folder of entries. Cheap to clone; thread-safe; any number of processes may use one folder.
@@ -40,44 +38,12 @@ pub struct Registry {
     folder: PathBuf,
 }
 
-/// What [`Registry::list`] found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// The daemons that live, by start, code and daemon.
-    pub entries: Vec<DaemonEntry>,
-    /// Files that are no entries.
-    pub problems: Vec<Problem>,
-}
-
-/// A file in the registry that could not be read as an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Its path.
-    pub file: PathBuf,
-    /// Where it was set aside to; None: it is where it was.
-    pub moved_to: Option<PathBuf>,
-    /// What is wrong, to be shown as it is.
-    pub reason: String,
-}
-
-impl std::fmt::Display for Problem {
-    /// `"FILE": REASON; set aside as "FILE.bad"`
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = |path: &Path| quoted(path.as_os_str().as_encoded_bytes());
-        write!(f, "{}: {}", name(&self.file), self.reason)?;
-        match &self.moved_to {
-            Some(to) => write!(f, "; set aside as {}", name(to)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What a name in the folder turned out to be.
-enum Found {
-    Entry(DaemonEntry),
-    Missing,
-    Malformed(String),
-    Unreadable(i32),
+/// May the file of the lock be made?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum LockFile {
+    Made,
+    /// If there is none, nobody has it, and it cannot be had.
+    Found,
 }
 
 impl Registry {
@@ -115,7 +81,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] names the field; [`ErrorKind::Busy`] when another daemon's file, or the lock
-    /// of the folder, is in the way; the system's own. The earlier entry is as it was then, unless only the last
+    /// of the folder, is in the way; [`ErrorKind::PermissionDenied`] also for a folder that everybody may write and that is
+    /// not sticky, and for a lock of another user's; the system's own. The earlier entry is as it was then, unless only the last
     /// step failed, "sync folder": the new one is in place, but not safe from a crash of the system.
     pub fn register(&self, entry: &DaemonEntry) -> Result<DaemonEntry> {
         fork::check(REGISTER)?;
@@ -125,6 +92,7 @@ impl Registry {
         let mut entry = entry.clone();
         entry.started.get_or_insert_with(SystemTime::now);
         entry.process = identity::start_of(entry.pid);
+        entry.pid_namespace = identity::pid_namespace();
         let text = entry.to_json().map_err(|reason| subject(Error::invalid(REGISTER, reason)))?;
         if text.len() > LARGEST {
             let reason = format!("is {} bytes of JSON, more than {LARGEST}", text.len());
@@ -136,16 +104,21 @@ impl Registry {
 
     fn replace(&self, entry: &DaemonEntry, name: &str, text: &[u8]) -> Result<()> {
         file::make_folders(&self.folder).map_err(|errno| Error::system(REGISTER, "make folder", errno))?;
+        let directory = file::look_through(&self.folder);
+        if directory.map_err(|errno| Error::system(REGISTER, "look at folder", errno))?.lets_everybody_replace() {
+            let reason = format!("the directory {} may be written by everybody and is not sticky", self.quoted());
+            return Err(Error::new(ErrorKind::PermissionDenied, REGISTER, reason));
+        }
         let path = self.folder.join(name);
         loop {
             let draft = Draft::write(&self.folder, text)?;
-            let _lock = self.lock(REGISTER, PATIENCE)?;
-            match self.read(&path) {
-                Found::Entry(other) if !other.is_namesake(&entry.code, &entry.daemon) => {
+            let _lock = self.lock(REGISTER, PATIENCE, LockFile::Made)?;
+            match entry_file::read_patiently(&path).map(|read| read.entry) {
+                Ok(Ok(other)) if !other.is_namesake(&entry.code, &entry.daemon) => {
                     let other = subject_of(&other.code, &other.daemon);
                     return Err(Error::new(ErrorKind::Busy, REGISTER, format!("{name:?} is the file of {other}")));
                 }
-                Found::Malformed(_) if set_aside(&path).is_none() => {
+                Ok(Err(_)) if set_aside(&path).is_none() => {
                     let reason = format!("{name:?} is no entry, and could not be set aside");
                     return Err(Error::new(ErrorKind::Busy, REGISTER, reason));
                 }
@@ -209,7 +182,7 @@ impl Registry {
             return Ok(());
         }
         {
-            let _lock = self.lock(UNREGISTER, patience).map_err(subject)?;
+            let _lock = self.lock(UNREGISTER, patience, LockFile::Made).map_err(subject)?;
             for path in paths {
                 self.remove_if(&path, |entry| entry.is_namesake(code, daemon) && is_meant(entry))
                     .map_err(fail("remove"))?;
@@ -224,54 +197,77 @@ impl Registry {
 
     /// The caller holds the lock.
     fn remove_if(&self, path: &Path, is_meant: impl Fn(&DaemonEntry) -> bool) -> std::result::Result<(), i32> {
-        match self.read(path) {
-            Found::Entry(entry) if is_meant(&entry) => match file::unlink(path) {
+        match entry_file::read(path).map(|read| read.entry) {
+            Ok(Ok(entry)) if is_meant(&entry) => match file::unlink(path) {
                 Err(libc::ENOENT) => Ok(()),
                 result => result,
             },
-            Found::Unreadable(errno) => Err(errno),
-            _ => Ok(()),
+            Ok(_) | Err(libc::ENOENT | libc::ENOTDIR) => Ok(()),
+            Err(errno) => Err(errno),
         }
     }
 
-    /// The entry of a daemon that lives; None when there is none, or it is dead.
+    /// The entry of a daemon that lives; None when there is none, or it is dead, or of another PID namespace.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] names the field; [`ErrorKind::Malformed`] when its file is no entry; the
-    /// system's own.
+    /// [`ErrorKind::InvalidArgument`] names the field; [`ErrorKind::Malformed`] when its file is no entry;
+    /// [`ErrorKind::PermissionDenied`] also for an entry that is not believed, because of who owns it or may write it; the system's own.
     pub fn get(&self, code: &str, daemon: &str) -> Result<Option<DaemonEntry>> {
         fork::check(GET)?;
         let subject = |error: Error| error.on(subject_of(code, daemon));
+        let fail = |stage| move |errno| subject(Error::system(GET, stage, errno));
         let name = names::file_name(code, daemon).map_err(|reason| subject(Error::invalid(GET, reason)))?;
-        match self.read(&self.folder.join(&name)) {
-            Found::Entry(entry) if entry.is_namesake(code, daemon) => {
-                return Ok(Some(entry).filter(DaemonEntry::is_alive));
+        let judge = match file::look_through(&self.folder) {
+            Ok(directory) => Judge::new(&directory),
+            Err(libc::ENOENT | libc::ENOTDIR) => return Ok(None),
+            Err(errno) => return Err(fail("look at folder")(errno)),
+        };
+        let mut disbelieved = None;
+        let mut known = |path: &Path, facts: &Facts, entry: DaemonEntry| match judge.worth(facts, &entry) {
+            Worth::Alive => Some(entry),
+            Worth::Dead | Worth::Unknown(_) => None,
+            Worth::Disbelieved(reason) => {
+                let path = quoted(path.file_name().unwrap_or_default().as_encoded_bytes());
+                disbelieved = Some(format!("{path}: {reason}"));
+                None
             }
-            Found::Malformed(reason) => {
+        };
+        let path = self.folder.join(&name);
+        match entry_file::read_patiently(&path) {
+            Ok(EntryFile { entry: Ok(entry), facts, .. }) if entry.is_namesake(code, daemon) => {
+                if let Some(entry) = known(&path, &facts, entry) {
+                    return Ok(Some(entry));
+                }
+            }
+            Ok(EntryFile { entry: Err(reason), .. }) => {
                 return Err(subject(Error::new(ErrorKind::Malformed, GET, format!("{name:?}: {reason}"))));
             }
-            Found::Unreadable(errno) => return Err(subject(Error::system(GET, "read", errno))),
-            Found::Entry(_) | Found::Missing => {}
+            Ok(_) | Err(libc::ENOENT | libc::ENOTDIR) => {}
+            Err(errno) => return Err(fail("read")(errno)),
         }
         // Under another name, for a program that names its files in its own way.
         let paths = match self.paths_of(&name, code, daemon) {
             Ok(paths) => paths,
             Err(libc::ENOENT | libc::ENOTDIR) => return Ok(None),
-            Err(errno) => return Err(subject(Error::system(GET, "read folder", errno))),
+            Err(errno) => return Err(fail("read folder")(errno)),
         };
-        let found = paths.iter().filter_map(|path| match self.read(path) {
-            Found::Entry(entry) if entry.is_namesake(code, daemon) && entry.is_alive() => Some(entry),
+        let found = paths.iter().filter_map(|path| match entry_file::read(path) {
+            Ok(EntryFile { entry: Ok(entry), facts, .. }) if entry.is_namesake(code, daemon) => {
+                known(path, &facts, entry)
+            }
             _ => None,
         });
-        Ok(found.max_by_key(|entry| entry.started))
+        match (found.max_by_key(|entry| entry.started), disbelieved) {
+            (None, Some(reason)) => Err(subject(Error::new(ErrorKind::PermissionDenied, GET, reason))),
+            (found, _) => Ok(found),
+        }
     }
 
     /// Every file that may hold this daemon's entry: those of its names or, when it is in neither, any.
     fn paths_of(&self, name: &str, code: &str, daemon: &str) -> std::result::Result<Vec<PathBuf>, i32> {
-        let holds_it = |path: &PathBuf| match self.read(path) {
-            Found::Entry(entry) => entry.is_namesake(code, daemon),
-            Found::Unreadable(_) => true,
-            Found::Malformed(_) | Found::Missing => false,
+        let holds_it = |path: &PathBuf| match entry_file::read(path).map(|read| read.entry) {
+            Ok(entry) => entry.is_ok_and(|entry| entry.is_namesake(code, daemon)),
+            Err(errno) => ![libc::ENOENT, libc::ENOTDIR].contains(&errno),
         };
         let plain = names::plain_file_name(code, daemon).filter(|plain| plain != name);
         let usual = [Some(name.to_owned()), plain].into_iter().flatten().map(|name| self.folder.join(name));
@@ -280,74 +276,40 @@ impl Registry {
             return Ok(usual);
         }
         let names = file::names(&self.folder)?.into_iter().filter(|name| is_entry_name(name));
-        let is_it = |path: &PathBuf| matches!(self.read(path), Found::Entry(entry) if entry.is_namesake(code, daemon));
+        let is_it = |path: &PathBuf| {
+            entry_file::read(path).is_ok_and(|read| read.entry.is_ok_and(|entry| entry.is_namesake(code, daemon)))
+        };
         Ok(names.map(|name| self.folder.join(name)).filter(is_it).collect())
     }
 
     /// All daemons that live. Entries of dead ones are removed; files that are no entries are set aside, under the same
-    /// name with `.bad`, and reported; so are files that cannot be read, which stay. Where the folder may not be
-    /// written nothing is removed. A missing folder is empty.
+    /// name with `.bad`, and reported; so are files that cannot be read, which stay, and entries that are left alone: of another PID
+    /// namespace, in which alone their PIDs count; of a user other than root and this process's, unless it is about that
+    /// user's own process, in a folder that not everybody may write; and those that everybody may write. If the folder may not be
+    /// written nothing is removed, nor what is another user's in another user's folder. A missing folder is empty.
     ///
     /// # Errors
     /// The system's own, when the folder cannot be read.
     pub fn list(&self) -> Result<Listing> {
         fork::check(LIST)?;
-        let fail = |errno| Error::system(LIST, "read folder", errno).on(self.quoted());
         match file::look_through(&self.folder) {
-            Err(libc::ENOENT) => return Ok(Listing::default()),
-            Err(errno) => return Err(fail(errno)),
-            Ok(_) => {}
-        }
-        // Others' folders, and file systems that cannot be written, can be read.
-        let lock = self.lock(LIST, PATIENCE).ok();
-        let may_write = lock.is_some();
-        let mut listing = Listing::default();
-        for name in file::names(&self.folder).map_err(fail)? {
-            let path = self.folder.join(&name);
-            if is_entry_name(&name) {
-                self.list_one(path, may_write, &mut listing);
-            } else if may_write && Draft::is_name(&name) {
-                Draft::clean(&path);
-            }
-        }
-        drop(lock);
-        listing.arrange();
-        Ok(listing)
-    }
-
-    fn list_one(&self, path: PathBuf, may_write: bool, listing: &mut Listing) {
-        let problem = |moved_to, reason, file| Problem { file, moved_to, reason };
-        match self.read(&path) {
-            Found::Entry(entry) if entry.is_alive() => listing.entries.push(entry),
-            // Another list may have been faster; an entry that cannot be removed is dead all the same.
-            Found::Entry(_) if may_write => _ = file::unlink(&path),
-            Found::Entry(_) | Found::Missing => {}
-            Found::Malformed(reason) => {
-                let moved_to = if may_write { set_aside(&path) } else { None };
-                listing.problems.push(problem(moved_to, reason, path));
-            }
-            Found::Unreadable(errno) => {
-                listing.problems.push(problem(None, crate::error::describe_errno(errno), path));
-            }
+            Err(libc::ENOENT) => Ok(Listing::default()),
+            Err(errno) => Err(Error::system(LIST, "read folder", errno).on(self.quoted())),
+            Ok(directory) => listing::list(self, &directory),
         }
     }
 
-    fn read(&self, path: &Path) -> Found {
-        match read(path) {
-            Ok(Ok(entry)) => Found::Entry(entry),
-            Ok(Err(reason)) => Found::Malformed(reason),
-            Err(libc::ENOENT | libc::ENOTDIR) => Found::Missing,
-            Err(errno) => Found::Unreadable(errno),
-        }
-    }
-
-    fn lock(&self, operation: &'static str, patience: Duration) -> Result<FolderLock> {
+    pub(super) fn lock(&self, operation: &'static str, patience: Duration, how: LockFile) -> Result<FolderLock> {
         let fail = |stage| move |errno| Error::system(operation, stage, errno);
         let path = self.folder.join(LOCK);
+        let directory = file::look_through(&self.folder).map_err(fail("look at folder"))?;
+        // A lock of it could hold up everybody: only those may open it that may write the directory.
+        let mode = if directory.mode & libc::S_IWGRP == 0 { 0o600 } else { 0o660 };
+        let how = if how == LockFile::Made { Open::Keep(mode) } else { Open::Write };
         let deadline = Instant::now() + patience;
         loop {
-            // Who may read it could hold everybody up with a read lock.
-            let file = file::open(&path, Open::Keep(0o660)).map_err(fail("open lock"))?;
+            let file = file::open(&path, how).map_err(fail("open lock"))?;
+            self.check_lock(operation, &file, mode, &directory)?;
             if file::lock(&file).map_err(fail("lock"))? {
                 if file::is_named(&file, &path).map_err(fail("lock"))? {
                     return Ok(FolderLock(file));
@@ -362,73 +324,39 @@ impl Registry {
         }
     }
 
-    fn quoted(&self) -> String {
+    /// Refuses what a stranger has put there. A lock file of ours gets the mode that it should have, whatever the umask was.
+    fn check_lock(&self, operation: &'static str, file: &File, mode: u32, directory: &Facts) -> Result<()> {
+        let fail = |errno| Error::system(operation, "look at lock", errno);
+        let facts = file::facts(file).map_err(fail)?;
+        let user = file::effective_user();
+        let refused = |why: String| {
+            let reason = format!("the lock {LOCK:?} of {} {why}", self.quoted());
+            Err(Error::new(ErrorKind::PermissionDenied, operation, reason))
+        };
+        if let Kind::Other(what) = facts.kind {
+            return refused(format!("is {what}, not a plain file"));
+        }
+        let may_be_shared = directory.mode & libc::S_IWGRP != 0;
+        if !may_be_shared && ![0, user, directory.owner].contains(&facts.owner) {
+            return refused(format!("belongs to user {}, not to {user}", facts.owner));
+        }
+        // Some file systems know neither modes nor owners.
+        if facts.owner == user && facts.mode & 0o777 != mode {
+            let _ = file::set_mode(file, mode);
+        }
+        if facts.owner == user && user == 0 && directory.owner != 0 {
+            // A program with more rights must not keep the directory's owner out.
+            let _ = file::give_to(file, directory.owner);
+        }
+        Ok(())
+    }
+
+    pub(super) fn quoted(&self) -> String {
         quoted(self.folder.as_os_str().as_encoded_bytes())
     }
 }
 
-impl Listing {
-    /// In order, and of one daemon only the latest entry: it may have two under different names.
-    fn arrange(&mut self) {
-        self.entries.sort_by(|a, b| {
-            let key = |e: &DaemonEntry| (e.code.clone(), e.daemon.clone());
-            key(a).cmp(&key(b)).then(b.started.cmp(&a.started))
-        });
-        self.entries.dedup_by(|later, kept| kept.is_namesake(&later.code, &later.daemon));
-        // Stable: by code and daemon where the start is the same.
-        self.entries.sort_by_key(|entry| entry.started);
-    }
-}
-
-/// An entry, or why it is none; the errno when it could not be read.
-fn read(path: &Path) -> std::result::Result<std::result::Result<DaemonEntry, String>, i32> {
-    if let Kind::Other(what) = file::look(path)?.kind {
-        return Ok(Err(format!("is {what}, not a plain file")));
-    }
-    let mut text = Vec::new();
-    // A file from the future, by a clock that was set, would be new for ever.
-    for look in 0..EMPTY_MS {
-        if look > 0 {
-            thread::sleep(Duration::from_millis(1));
-        }
-        let file = file::open(path, Open::Read)?;
-        text = file::read_start(&file, LARGEST)?;
-        let age_ns = clock::realtime_ns() - file::facts(&file)?.modified_ns;
-        if !text.is_empty() || age_ns > i128::from(EMPTY_MS) * 1_000_000 {
-            break;
-        }
-    }
-    Ok(parse(&text))
-}
-
-/// An entry from a file's text, or why it is none.
-pub(crate) fn parse(text: &[u8]) -> std::result::Result<DaemonEntry, String> {
-    match text.len() {
-        0 => Err("is empty".to_owned()),
-        LARGEST.. if text.len() > LARGEST => Err(format!("is larger than {LARGEST} bytes")),
-        _ => DaemonEntry::from_json(text),
-    }
-}
-
-/// Renames a file that is no entry to its name, cut where it would be too long, and `.bad`, `.bad2` and so on; where
-/// to, if that worked.
-fn set_aside(path: &Path) -> Option<PathBuf> {
-    const MOST: u32 = 999;
-    let name = path.file_name()?.as_bytes();
-    let mut number = 1;
-    loop {
-        let end = if number == 1 { ".bad".to_owned() } else { format!(".bad{number}") };
-        let kept = &name[..name.len().min(names::NAME_MAX - end.len())];
-        let to = path.with_file_name(OsStr::from_bytes(&[kept, end.as_bytes()].concat()));
-        match file::rename_to_new(path, &to) {
-            Ok(()) => return Some(to),
-            Err(libc::EEXIST) if number < MOST => number += 1,
-            Err(_) => return None,
-        }
-    }
-}
-
-fn is_entry_name(name: &OsStr) -> bool {
+pub(super) fn is_entry_name(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.ends_with(b".json") && !name.starts_with(b".")
 }
@@ -438,7 +366,7 @@ fn subject_of(code: &str, daemon: &str) -> String {
 }
 
 /// The folder's lock, which is given back when it is dropped.
-struct FolderLock(File);
+pub(super) struct FolderLock(File);
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
@@ -449,7 +377,7 @@ impl Drop for FolderLock {
 
 /// A file on its way to become an entry. Its writer holds its lock, so that one that a crash has left behind is
 /// told from one that is being written.
-struct Draft {
+pub(super) struct Draft {
     path: PathBuf,
     file: File,
     is_published: bool,
@@ -458,7 +386,7 @@ struct Draft {
 impl Draft {
     const PREFIX: &str = ".entry-";
 
-    fn is_name(name: &OsString) -> bool {
+    pub(super) fn is_name(name: &OsStr) -> bool {
         name.as_encoded_bytes().starts_with(Draft::PREFIX.as_bytes())
     }
 
@@ -498,10 +426,11 @@ impl Draft {
         }
     }
 
-    /// Removes one whose writer is gone. The caller holds the folder's lock.
-    fn clean(path: &Path) {
+    /// Removes one whose writer is gone: a read lock, which anybody can take, says nothing of one. The caller holds the
+    /// folder's lock.
+    pub(super) fn clean(path: &Path) {
         if let Ok(file) = file::open(path, Open::Write)
-            && file::lock(&file) == Ok(true)
+            && matches!(file::obstacle(&file), Ok(Obstacle::Nothing | Obstacle::Reader))
         {
             let _ = file::unlink(path);
         }

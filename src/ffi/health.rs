@@ -20,7 +20,7 @@ pub const COREPROC_ENDPOINT_READY: u32 = 2;
 /// An HTTP server that says whether its program is well. Shared: reference-counted, thread-safe. Freeing the
 /// last reference stops it at once, without waiting.
 ///
-/// GET and HEAD of /health run the checks side by side and answer "ok\n" (200) or "unhealthy: WHY\n" (503); of
+/// GET and HEAD of /health, also with a "/" at the end, run the checks side by side and answer "ok\n" (200) or "unhealthy: WHY\n" (503); of
 /// /ready, "ready\n" (200) or "not ready\n" (503). With "Accept: application/json" the answer is an object with
 /// a status and each check's name, state ("passed", "failed", "panicked", "timed out", "still running", "not
 /// run"), duration_ms and error. It runs on one thread, coreproc-http, and checks on their own, coreproc-check.
@@ -134,8 +134,10 @@ pub(super) unsafe fn utf8<'a>(
 }
 
 /// A server that will listen at `address`: `127.0.0.1:0`, `[::1]:0`, `localhost:0` (its first address that can
-/// be had), `:8080` (every address), `unix:/run/it.sock`. Port 0 lets the kernel choose. Nothing is opened, and
-/// the address is not looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
+/// be had), `:8080` (every interface of the machine: whoever can reach it can ask), `unix:/run/it.sock` (a socket file,
+/// for its owner and, as the umask has it, its group), `unix:@it` (a name that is no file: unix(7), "abstract"; for
+/// everybody in the network namespace). Port 0 lets the kernel choose. Nothing is opened, and the address is not
+/// looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
 /// coreproc_health_free. Thread-safe. Errors: INVALID_ARGUMENT.
 ///
 /// # Safety
@@ -252,7 +254,9 @@ pub unsafe extern "C" fn coreproc_health_ready(health: *const coreproc_health) -
 }
 
 /// Binds, listens and serves; once this has returned, connections are accepted. A socket file that a server left
-/// behind is replaced; the umask decides who may connect. A name is looked up by getaddrinfo(3), on this thread.
+/// behind is replaced, under the lock of a file PATH.lock that is there for this moment. Its mode is 0660, less what
+/// the umask takes; a program that wants others to connect changes it afterwards. A name is looked up by
+/// getaddrinfo(3), on this thread.
 /// After a stop it can be started again. Thread-safe. Errors: INVALID_ARGUMENT for an address that cannot be
 /// read, BUSY where somebody listens there, INVALID_STATE while it runs, NOT_FOUND for a name without addresses,
 /// PERMISSION_DENIED, SYSTEM, UNSUPPORTED.
@@ -344,8 +348,8 @@ pub unsafe extern "C" fn coreproc_health_free(health: *mut coreproc_health) {
 
 /// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once, then after
 /// 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value. An address is
-/// `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine) or `unix:/path`, also with `http://`
-/// before it. `*ok` becomes 1 or 0. `*reason`, where `reason` is not NULL, becomes the body of the answer, such as
+/// `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine), `unix:/path` or `unix:@name`, also with
+/// `http://` before it. `*ok` becomes 1 or 0. `*reason`, where `reason` is not NULL, becomes the body of the answer, such as
 /// "ok", or the last thing that was in its way, such as "connection refused" or "503: unhealthy: no database";
 /// it is to be freed with coreproc_bytes_free. Names are looked up on a thread of the library, coreproc-lookup.
 /// Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK inside an event callback, UNSUPPORTED.

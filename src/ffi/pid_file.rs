@@ -13,7 +13,7 @@ use crate::{PidFile, PidState};
 pub const COREPROC_PID_ALIVE: u32 = 1;
 /// Its daemon has ended and left its file.
 pub const COREPROC_PID_DEAD: u32 = 2;
-/// There is something else in its place: no PID, or no file of its own.
+/// There is something else in its place: no PID, no file of its own, or one that anybody could have put there.
 pub const COREPROC_PID_INVALID: u32 = 3;
 /// There is no such file.
 pub const COREPROC_PID_MISSING: u32 = 4;
@@ -68,11 +68,13 @@ pub unsafe extern "C" fn coreproc_pid_file_new(
 }
 
 /// Takes the file for this process: makes it, with the folders above, or takes over a stale one, and writes the
-/// PID. Of many that start at once exactly one gets it. Thread-safe. Errors: BUSY, with the PID, while a daemon
-/// that lives has it; INVALID_STATE while this handle has; INVALID_ARGUMENT for a symbolic link, a directory, or
-/// anything else that is no plain file; PERMISSION_DENIED also for another user's file, and for a folder on the way
-/// to it that everybody may write and that is not sticky; MALFORMED for a file that holds something else than a PID, which
-/// is left as it is; NOT_FOUND, SYSTEM (open(2), fcntl(2), write(2)).
+/// PID. Of many that start at once exactly one gets it. A read lock, which anybody who may read the file can take,
+/// is in nobody's way: the file is replaced by a new one then. Thread-safe. Errors: BUSY, with the PID if it is known
+/// for sure, while a daemon that lives has it; INVALID_STATE while this handle has; INVALID_ARGUMENT for a symbolic
+/// link, a directory, or anything else that is no plain file; PERMISSION_DENIED also for another user's file, for one
+/// that everybody may write, and for a folder on the way to it that everybody may write and that is not sticky;
+/// MALFORMED for a file that holds something else than a PID, which is left as it is; NOT_FOUND, SYSTEM (open(2),
+/// fcntl(2), write(2)).
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -150,9 +152,13 @@ pub unsafe extern "C" fn coreproc_pid_file_free(pid_file: *mut coreproc_pid_file
 
 /// Reads a PID file, of this library or one without a lock, and tells in `*state`, a COREPROC_PID value, whether
 /// its daemon lives: it does while the file is locked, and, without a lock, if its PID names a process that
-/// started before the file was written. `*pid` is the daemon's PID, or that of the one that was; 0 where none is
-/// known for sure. `*reason` says why, for people; it is empty for a daemon that lives, and to be freed with
-/// coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe. Errors: INVALID_ARGUMENT,
+/// started before the file was written, at a time that is not ahead of the clock. `*pid` is the daemon's PID, or that
+/// of the one that was; 0 where none is known for sure: that of a locked file is told if /proc/PID/fdinfo shows that
+/// the process has the lock, because it may be a number of another PID namespace. INVALID is also what anybody could
+/// have put there: a file that everybody may write, that has several names, or that is in a folder as
+/// coreproc_pid_file_acquire refuses it; and, if its owner is neither root nor this process's user, one in a sticky
+/// folder that everybody may write. Elsewhere such a user's file counts for that user's processes alone. `*reason`
+/// says why, for people; it is empty for a daemon that lives and its PID, and to be freed with coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe. Errors: INVALID_ARGUMENT,
 /// PERMISSION_DENIED, SYSTEM (open(2), read(2)).
 ///
 /// # Safety

@@ -41,6 +41,9 @@ pub const COREPROC_FLAG_NO_NEWLINE: u32 = 8;
 pub const COREPROC_FLAG_DRAIN_BOUND: u32 = 16;
 /// Output before this event was lost, because memory for it could not be had.
 pub const COREPROC_FLAG_LOST: u32 = 32;
+/// In an info: the kernel refuses the signal of a stop, a timeout or a close, mostly because the process has become
+/// another user's. It is tried again until it is taken or the process ends.
+pub const COREPROC_FLAG_STOP_REFUSED: u32 = 64;
 
 /// A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the
 /// process; while a reference is held, an ended process keeps its status and its captured output.
@@ -64,7 +67,7 @@ pub struct coreproc_process_info {
     pub signal: i32,
     /// A COREPROC_CAUSE value.
     pub cause: u32,
-    /// COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND.
+    /// COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
@@ -145,7 +148,9 @@ unsafe fn write_info(out: *mut coreproc_process_info, size: usize, info: &Info) 
         exit_code,
         signal,
         cause: info.ending.map_or(COREPROC_CAUSE_NONE, |ending| cause_value(ending.cause)),
-        flags: flags | if info.drain_bound { COREPROC_FLAG_DRAIN_BOUND } else { 0 },
+        flags: flags
+            | if info.drain_bound { COREPROC_FLAG_DRAIN_BOUND } else { 0 }
+            | if info.stop_refused.is_some() { COREPROC_FLAG_STOP_REFUSED } else { 0 },
         reserved: 0,
         started_monotonic_ns: info.started.monotonic_ns,
         started_realtime_ns: info.started.realtime_ns,
@@ -284,8 +289,10 @@ pub unsafe extern "C" fn coreproc_process_holders(
     }
 }
 
-/// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. Thread-safe.
-/// Errors: INVALID_ARGUMENT, NOT_RUNNING, PERMISSION_DENIED.
+/// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. It reaches this process
+/// or its group, or nobody. Thread-safe. Errors: INVALID_ARGUMENT, NOT_RUNNING, PERMISSION_DENIED; UNSUPPORTED for a
+/// group before Linux 6.9 if the host has reaped the process (it ignores SIGCHLD, or calls waitpid(-1)), because
+/// nothing proves then whose the group's number is.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -306,8 +313,9 @@ pub unsafe extern "C" fn coreproc_process_signal(
     }
 }
 
-/// Sends SIGKILL. A group can be killed after its leader ended, until the process is closed. Thread-safe.
-/// Errors: INVALID_ARGUMENT, NOT_RUNNING when nobody is left to kill, PERMISSION_DENIED.
+/// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed. Thread-safe.
+/// Errors: INVALID_ARGUMENT, NOT_RUNNING when nobody is left to kill, PERMISSION_DENIED, UNSUPPORTED as for
+/// coreproc_process_signal.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -327,9 +335,12 @@ pub unsafe extern "C" fn coreproc_process_kill(
     }
 }
 
-/// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait. A second
-/// stop sends SIGKILL at once; stopping what has ended is fine. While a group's stop goes on, the process is
-/// not closed. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED.
+/// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait. SIGCONT follows the
+/// first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once; stopping what has ended
+/// is fine. While a group's stop goes on, the process is not closed. Thread-safe. Errors: INVALID_ARGUMENT;
+/// PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, mostly because the process has become another user's:
+/// the stop goes on, the signal is tried again until it is taken or the process ends, and COREPROC_FLAG_STOP_REFUSED is
+/// set meanwhile; UNSUPPORTED as for coreproc_process_signal.
 ///
 /// # Safety
 /// Pointers are NULL or valid.

@@ -89,6 +89,7 @@ pub(super) unsafe fn entry_of(operation: &'static str, entry: *const coreproc_da
             binary: text("binary", entry.binary, entry.binary_len)?,
             started: started.map_err(|why| Error::invalid(operation, format!("started_ns: {why}")))?,
             process: None,
+            pid_namespace: None,
         })
     }
 }
@@ -191,8 +192,8 @@ pub unsafe extern "C" fn coreproc_registry_dir(registry: *const coreproc_registr
 /// Writes the entry of a daemon, in the place of an earlier one of the same code and name: to a temporary file,
 /// fsync(2), rename(2), fsync(2) of the folder, so that a crash leaves the old entry or the new one. A PID that
 /// does not run is written too; the next reader finds it dead. Thread-safe. Errors: INVALID_ARGUMENT names the
-/// field; BUSY when another daemon's file, or the lock of the folder, is in the way; PERMISSION_DENIED,
-/// SYSTEM: the earlier entry is as it was, unless only the last step failed, "sync folder".
+/// field; BUSY when another daemon's file, or the lock of the folder, is in the way; PERMISSION_DENIED (also for a
+/// folder that everybody may write and that is not sticky), SYSTEM: the earlier entry is as it was, unless only the last step failed, "sync folder".
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -239,8 +240,9 @@ pub unsafe extern "C" fn coreproc_registry_unregister(
 }
 
 /// The entry of a daemon that lives. `*out`, with this one, is to be freed with coreproc_entries_free.
-/// Thread-safe. Errors: INVALID_ARGUMENT names the field; NOT_FOUND when there is none, or it is dead; MALFORMED
-/// when its file is no entry; PERMISSION_DENIED, SYSTEM.
+/// Thread-safe. Errors: INVALID_ARGUMENT names the field; NOT_FOUND when there is none, or it is dead, or of another
+/// PID namespace, where that cannot be told; MALFORMED when its file is no entry; PERMISSION_DENIED also for an entry
+/// that is not believed, as coreproc_registry_list has it; SYSTEM.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -272,8 +274,11 @@ pub unsafe extern "C" fn coreproc_registry_get(
 }
 
 /// All daemons that live, by start, code and daemon. Entries of dead ones are removed; files that are no entries
-/// are set aside, under the same name with ".bad", and are among the problems. A missing folder is empty. `*out`
-/// is to be freed with coreproc_entries_free. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM,
+/// are set aside, under the same name with ".bad", and are among the problems. So are entries that are left alone: of
+/// another PID namespace, in which alone their PIDs count; of a user other than root and this process's, unless it is
+/// about that user's own process, in a folder that not everybody may write; and those that everybody may write. In
+/// another user's folder nothing of other users is changed. A missing folder is empty. `*out` is to be freed with
+/// coreproc_entries_free. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM,
 /// when the folder cannot be read.
 ///
 /// # Safety
@@ -322,7 +327,8 @@ pub unsafe extern "C" fn coreproc_entries_first(
     })
 }
 
-/// The problem at `index`, from 0, to be shown as it is: which file, what is wrong, where it was set aside to.
+/// The problem at `index`, from 0, to be shown as it is: which file, what is wrong or could not be checked, where it
+/// was set aside to.
 /// NULL beyond the last, and for NULL. Valid until the entries are freed. Thread-safe.
 ///
 /// # Safety

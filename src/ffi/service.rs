@@ -214,7 +214,9 @@ pub unsafe extern "C" fn coreproc_service_count(
 
 /// Refuses spawns from now on, and ends the processes that run as `mode`, a COREPROC_CLOSE value, says.
 /// Does not wait; may be called again, with another mode too. Subscriptions end once every process is closed.
-/// Thread-safe. Errors: INVALID_ARGUMENT.
+/// Thread-safe. Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, of which the
+/// message says how many processes could not be signalled: the service is closed all the same, and what the kernel
+/// refused is tried again.
 ///
 /// # Safety
 /// Pointers are NULL or valid.

@@ -101,8 +101,9 @@ impl History {
     pub fn record(&mut self, report: &RunReport) -> Result<()> {
         fork::check(RECORD)?;
         let mut document = self.read(RECORD)?;
-        let specs = document.pipelines.entry(self.pipeline.clone()).or_default();
         let now = Stamp::now().realtime_ns / 1_000_000_000;
+        not_ahead(&mut document, now);
+        let specs = document.pipelines.entry(self.pipeline.clone()).or_default();
         for spec in report.specs.iter().filter(|spec| spec.name.len() <= LONGEST_NAME) {
             learn(specs, spec, now);
         }
@@ -139,7 +140,8 @@ impl History {
     /// None: there is no file.
     fn text(&self) -> io::Result<Option<Vec<u8>>> {
         // Without waiting for the writer of a FIFO.
-        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&self.path) {
+        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&self.path)
+        {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
@@ -159,14 +161,16 @@ impl History {
         let permissions = retried(|| fs::metadata(&path)).ok().map(|known| known.permissions());
         let own = format!(".{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let temporary = beside(&path, &own);
-        let written = OpenOptions::new().write(true).create_new(true).open(&temporary).and_then(|mut file| {
-            if let Some(permissions) = permissions {
-                file.set_permissions(permissions)?;
-            }
-            file.write_all(text)?;
-            file.sync_all()?;
-            retried(|| fs::rename(&temporary, &path))
-        });
+        // Not for everybody to write, whatever the umask.
+        let written =
+            OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary).and_then(|mut file| {
+                if let Some(permissions) = permissions {
+                    file.set_permissions(permissions)?;
+                }
+                file.write_all(text)?;
+                file.sync_all()?;
+                retried(|| fs::rename(&temporary, &path))
+            });
         if let Err(error) = written {
             let _ = fs::remove_file(&temporary);
             return Err(error);
@@ -219,6 +223,13 @@ fn learn(specs: &mut BTreeMap<String, Entry>, spec: &SpecResult, now: u64) {
         }
         (_, Some(known)) => known.seen = now,
         _ => {}
+    }
+}
+
+/// What ran at a time that is ahead of the clock, which was set back, would be the last to be forgotten: it ran before this run.
+fn not_ahead(document: &mut Document, now: u64) {
+    for entry in document.pipelines.values_mut().flat_map(BTreeMap::values_mut).filter(|entry| entry.seen > now) {
+        entry.seen = now.saturating_sub(1);
     }
 }
 

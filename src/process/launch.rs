@@ -16,7 +16,7 @@ use super::explain::{self, Attempt, OPERATION, failed, no_spool, not_opened, sub
 use super::member::Member;
 use super::output;
 use super::process::Process;
-use super::service::Size;
+use super::service::{self, Size};
 use super::supervisor::Supervisor;
 use crate::error::{Error, Result};
 use crate::sys::clock::Stamp;
@@ -54,7 +54,7 @@ pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>, member: Opt
     child.begin().map_err(|errno| Error::system(OPERATION, "epoll", errno).on(subject(command)))?;
     if let Some(mode) = closing {
         // The service was closed while this one was on its way.
-        process.end(mode);
+        let _ = service::end(&child, mode);
     }
     Ok(process)
 }

@@ -93,27 +93,39 @@ impl Process {
         Ok(self.0.holders())
     }
 
-    /// Sends a signal (`pidfd_send_signal(2)`); 0 only probes. [`Scope::Default`] is the process.
+    /// Sends a signal (`pidfd_send_signal(2)`); 0 only probes. [`Scope::Default`] is the process. It reaches this
+    /// process or its group, or nobody.
     ///
     /// # Errors
-    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) once it has ended.
+    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) once it has ended;
+    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied);
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a group before Linux 6.9 if the host has reaped the
+    /// process (it ignores SIGCHLD, or calls `waitpid(-1)`), because nothing proves then whose the group's number is.
     pub fn signal(&self, signal: i32, scope: Scope) -> Result<()> {
         fork::check("signal")?;
         self.0.signal(signal, scope)
     }
 
-    /// Sends SIGKILL. A group can be killed after its leader ended, until the process is closed.
+    /// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed.
     ///
     /// # Errors
-    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) when nobody is left to kill.
+    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) when nobody is left to kill; else as for
+    /// [`Process::signal`].
     pub fn kill(&self, scope: Scope) -> Result<()> {
         fork::check("kill")?;
         self.0.kill(scope)
     }
 
-    /// Stops it: a signal, a grace period, SIGKILL; by its command's options, or these. Does not wait. A
-    /// second stop sends SIGKILL at once; stopping what has ended is fine. While a group's stop goes on, the
-    /// process is not closed.
+    /// Stops it: a signal, a grace period, SIGKILL; by its command's options, or these. Does not wait. SIGCONT
+    /// follows the first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once;
+    /// stopping what has ended is fine. While a group's stop goes on, the process is not closed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) or
+    /// [`ErrorKind::System`](crate::ErrorKind::System) if the kernel refuses the signal, mostly because the process has
+    /// become another user's: the stop goes on, and the signal is tried again until it is taken or the process
+    /// ends ([`Info::stop_refused`]). [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) as for
+    /// [`Process::signal`].
     pub fn stop(&self, options: Option<&StopOptions>) -> Result<()> {
         fork::check("stop")?;
         self.0.stop(options, Cause::Stopped)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::child::Child;
 use super::process::Process;
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
@@ -118,13 +119,24 @@ impl Service {
 
     /// Refuses spawns from now on, and ends the processes that run as `mode` says, without waiting.
     /// May be called again, with another mode too.
+    ///
+    /// # Errors
+    /// Those of [`Process::stop`] and [`Process::kill`], of which the message says how many processes could not be
+    /// signalled: the service is closed all the same, and what the kernel refused is tried again.
     pub fn close(&self, mode: CloseMode) -> Result<()> {
         fork::check("close service")?;
-        for child in self.0.supervisor.close(mode) {
-            let process = Process::new(child);
-            process.end(mode);
+        let children = self.0.supervisor.close(mode);
+        let refusals: Vec<Error> = children.iter().filter_map(|child| end(child, mode).err()).collect();
+        match refusals.first() {
+            None => Ok(()),
+            Some(first) => {
+                let (refused, all) = (refusals.len(), children.len());
+                Err(first.clone().during("close service").because(format!(
+                    "{refused} of {all} processes could not be signalled; the first: {}",
+                    first.cause()
+                )))
+            }
         }
-        Ok(())
     }
 
     /// Waits until no process is unclosed.
@@ -155,13 +167,15 @@ impl Service {
     }
 }
 
-impl Process {
-    /// Ends a process because its service closes; one that has ended is fine.
-    pub(super) fn end(&self, mode: CloseMode) {
-        let _ = match mode {
-            CloseMode::Leave => Ok(()),
-            CloseMode::Stop => self.child().stop(None, Cause::Stopped),
-            CloseMode::Kill => self.child().kill(super::stop::Scope::Default),
-        };
+/// Ends a process because its service closes; one that has ended is fine.
+pub(super) fn end(child: &Arc<Child>, mode: CloseMode) -> Result<()> {
+    let result = match mode {
+        CloseMode::Leave => Ok(()),
+        CloseMode::Stop => child.stop(None, Cause::Stopped),
+        CloseMode::Kill => child.kill_for_good(),
+    };
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotRunning => Ok(()),
+        other => other,
     }
 }

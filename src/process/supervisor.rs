@@ -13,8 +13,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::driver::{Driver, Host, Turn};
 use crate::event::subscription::{Core, SubscriptionOptions, SubscriptionScope};
 use crate::event::wait::{self, Deadline, Gate, lock};
+use crate::sys::address::Address;
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
+use crate::sys::deliver;
 use crate::sys::poller::Interest;
 use crate::sys::procfs;
 use crate::sys::spool::Watcher;
@@ -26,6 +28,8 @@ const SPOOLS: u64 = 2;
 
 pub(crate) struct Supervisor {
     driver: Driver,
+    /// Kept for the signals to its children.
+    _address: Option<Arc<Address>>,
     pub(crate) options: ServiceOptions,
     pub(crate) timers: Timers,
     pub(crate) scanner: Scanner,
@@ -74,6 +78,7 @@ impl Supervisor {
     pub(crate) fn start(options: ServiceOptions) -> Result<Arc<Supervisor>> {
         let supervisor = Arc::new(Supervisor {
             driver: Driver::new()?,
+            _address: deliver::prepare().map_err(|errno| Error::system("open service", "pipe", errno))?,
             options,
             timers: Timers::new()?,
             scanner: Scanner::default(),

@@ -39,6 +39,13 @@ pub(crate) fn boot_realtime_ns() -> i128 {
     realtime_ns() - i128::from(read(ClockId::CLOCK_BOOTTIME))
 }
 
+/// Does this time lie ahead of the clock, by more than a small correction of it? Then it says nothing: the clock has been
+/// set back, or the machine has started again with another time.
+pub(crate) fn is_ahead(realtime_ns: i128) -> bool {
+    const CORRECTION_NS: i128 = 2_000_000_000;
+    realtime_ns > self::realtime_ns() + CORRECTION_NS
+}
+
 /// A time that was asked for, as messages repeat it: whole, and with the space that all times have. `200 ms`, `1.5 s`.
 pub(crate) fn exact(time: Duration) -> String {
     let text = format!("{time:?}");

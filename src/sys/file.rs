@@ -1,9 +1,9 @@
 //! Small files that several processes share: opened without surprises, locked, looked at, replaced whole.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, FcntlArg, RenameFlags, fcntl};
@@ -19,7 +19,6 @@ pub(crate) enum Kind {
     Other(&'static str),
 }
 
-pub(crate) const DIRECTORY: &str = "a directory";
 pub(crate) const FIFO: &str = "a FIFO";
 pub(crate) const SOCKET: &str = "a socket";
 
@@ -43,7 +42,7 @@ impl Facts {
         let kind = match () {
             () if of.is_file() => Kind::Regular,
             () if of.is_symlink() => Kind::Other("a symbolic link"),
-            () if of.is_dir() => Kind::Other(DIRECTORY),
+            () if of.is_dir() => Kind::Other("a directory"),
             () if of.is_fifo() => Kind::Other(FIFO),
             () if of.is_socket() => Kind::Other(SOCKET),
             () => Kind::Other("a device"),
@@ -61,6 +60,20 @@ impl Facts {
 
     pub(crate) fn is_same_file(&self, other: &Facts) -> bool {
         self.identity == other.identity
+    }
+
+    /// May everybody write it?
+    pub(crate) fn is_everybodys(&self) -> bool {
+        self.mode & libc::S_IWOTH != 0
+    }
+
+    /// Can everybody put something of theirs in the place of what is in this directory? Not in a sticky one.
+    pub(crate) fn lets_everybody_replace(&self) -> bool {
+        self.is_everybodys() && self.mode & libc::S_ISVTX == 0
+    }
+
+    pub(crate) fn inode(&self) -> u64 {
+        self.identity.1
     }
 }
 
@@ -119,7 +132,16 @@ pub(crate) fn open(path: &Path, how: Open) -> Result<File> {
 /// Takes the whole file's open-file-description write lock (Linux 3.15), without waiting; false: somebody has one. It lives
 /// until [`unlock`], or until every copy of the descriptor is closed, those in children of fork included.
 pub(crate) fn lock(file: &File) -> Result<bool> {
-    match retried(|| fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK)))) {
+    set_lock(file, libc::F_WRLCK)
+}
+
+/// Takes its read lock, which others may have as well, in the same way: nobody gets a write lock meanwhile.
+pub(crate) fn lock_for_reading(file: &File) -> Result<bool> {
+    set_lock(file, libc::F_RDLCK)
+}
+
+fn set_lock(file: &File, kind: i32) -> Result<bool> {
+    match retried(|| fcntl(file, FcntlArg::F_OFD_SETLK(&whole(kind)))) {
         Ok(_) => Ok(true),
         Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
         Err(errno) => Err(errno as i32),
@@ -203,6 +225,15 @@ pub(crate) fn write_start(file: &File, bytes: &[u8]) -> Result<()> {
 
 pub(crate) fn cut(file: &File, length: u64) -> Result<()> {
     file.set_len(length).map_err(errno_of)
+}
+
+pub(crate) fn set_mode(file: &File, mode: u32) -> Result<()> {
+    file.set_permissions(Permissions::from_mode(mode)).map_err(errno_of)
+}
+
+/// chown(2) of an open file.
+pub(crate) fn give_to(file: &File, user: u32) -> Result<()> {
+    std::os::unix::fs::fchown(file, Some(user), None).map_err(errno_of)
 }
 
 /// fsync(2).

@@ -1,5 +1,8 @@
 //! Which process a PID names: numbers are reused, a start time in one boot is not.
 
+use std::fs;
+use std::path::Path;
+
 use super::{clock, file};
 
 /// When a process started, as the kernel counts: with its PID, which process it is. Exact and unaffected by clocks
@@ -8,6 +11,15 @@ use super::{clock, file};
 pub struct ProcessStart {
     /// Clock ticks from the boot to its start: field 22 of `/proc/PID/stat`.
     pub ticks: u64,
+    /// The boot: `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+}
+
+/// Where a PID counts: in another PID namespace the same number is another process, and in another boot nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PidNamespace {
+    /// The inode of `/proc/PID/ns/pid`.
+    pub inode: u64,
     /// The boot: `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
 }
@@ -25,6 +37,9 @@ pub(crate) enum Presence {
 pub(crate) fn presence(pid: i32) -> Presence {
     if pid <= 0 {
         return Presence::Gone;
+    }
+    if !proc_is_ours() {
+        return if exists(pid) { Presence::Here(None) } else { Presence::Gone };
     }
     match file::read_text(&format!("/proc/{pid}/stat")) {
         Ok(stat) => {
@@ -50,6 +65,66 @@ pub(crate) fn start_of(pid: i32) -> Option<ProcessStart> {
         Presence::Here(Some(ticks)) => Some(ProcessStart { ticks, boot_id: boot_id()? }),
         _ => None,
     }
+}
+
+/// Does `/proc` show the PIDs of this process's namespace? After unshare(CLONE_NEWPID) it may still be that of another,
+/// and its numbers are strangers here.
+fn proc_is_ours() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|me| me.to_str().is_some_and(|me| me.parse() == Ok(std::process::id())))
+}
+
+/// The PID namespace of this process.
+pub(crate) fn pid_namespace() -> Option<PidNamespace> {
+    let link = fs::read_link("/proc/self/ns/pid").ok()?;
+    let inode = link.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()?;
+    Some(PidNamespace { inode, boot_id: boot_id()? })
+}
+
+/// Is this one of the users that a process runs as? None: that cannot be seen.
+pub(crate) fn runs_as(pid: i32, user: u32) -> Option<bool> {
+    if !proc_is_ours() {
+        return None;
+    }
+    let status = file::read_text(&format!("/proc/{pid}/status")).ok()?;
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    Some(users.split_ascii_whitespace().any(|one| one.parse() == Ok(user)))
+}
+
+/// Does the process that this PID names here have a write lock on this file? A number in a file may be one of another PID
+/// namespace, or of a process that has ended, but a lock in `/proc/PID/fdinfo` is its own. None: that cannot be seen.
+pub(crate) fn has_locked(pid: i32, facts: &file::Facts) -> Option<bool> {
+    if !proc_is_ours() {
+        return None;
+    }
+    let names = fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?;
+    let mut all_seen = true;
+    for name in names {
+        let Ok(name) = name else { return None };
+        let fd = name.file_name().to_string_lossy().into_owned();
+        match file::read_text(&format!("/proc/{pid}/fdinfo/{fd}")) {
+            // lock: 1: OFDLCK ADVISORY WRITE -1 08:01:1234 0 EOF
+            Ok(text) if has_write_lock(&text, facts.inode()) => {
+                // The device there need not be that of stat(2): only what is a lock on this inode is asked.
+                match file::look_through(Path::new(&format!("/proc/{pid}/fd/{fd}"))) {
+                    Ok(open) if open.is_same_file(facts) => return Some(true),
+                    Ok(_) => {}
+                    Err(_) => all_seen = false,
+                }
+            }
+            // Closed meanwhile.
+            Ok(_) | Err(libc::ENOENT) => {}
+            Err(_) => all_seen = false,
+        }
+    }
+    all_seen.then_some(false)
+}
+
+fn has_write_lock(fdinfo: &str, inode: u64) -> bool {
+    let suffix = format!(":{inode}");
+    fdinfo.lines().filter_map(|line| line.strip_prefix("lock:")).any(|lock| {
+        let mut words = lock.split_ascii_whitespace().skip_while(|word| *word != "WRITE");
+        words.next().is_some() && words.nth(1).is_some_and(|place| place.ends_with(&suffix))
+    })
 }
 
 /// This boot's id.

@@ -3,8 +3,10 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod address;
 pub(crate) mod buffer;
 pub(crate) mod clock;
+pub(crate) mod deliver;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod handler;

@@ -1,4 +1,4 @@
-//! The pidfd: a child's identity. Waiting, signalling, and asking for an exit that somebody else reaped.
+//! The pidfd: a child's identity. Waiting, and asking for an exit that somebody else reaped.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -20,6 +20,7 @@ pub enum ExitStatus {
 }
 
 /// What a look at a child that should have ended found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peek {
     /// It runs.
     Running,
@@ -27,24 +28,83 @@ pub(crate) enum Peek {
     Ended(ExitStatus),
     /// Somebody else reaped it, or the kernel did because the host ignores SIGCHLD.
     Stolen,
+    /// It has ended, and a filter lets nobody ask how.
+    Denied,
 }
 
 /// Looks without reaping: `waitid(P_PIDFD, WEXITED | WNOWAIT | WNOHANG)`.
 pub(crate) fn peek(pidfd: &OwnedFd) -> Peek {
-    wait(pidfd, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)
+    wait(pidfd, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG).unwrap_or_else(|_| unaskable(pidfd))
 }
 
-/// Looks, and reaps what has ended.
-pub(crate) fn reap(pidfd: &OwnedFd) -> Peek {
-    wait(pidfd, libc::WEXITED | libc::WNOHANG)
+/// Looks, and reaps what has ended. `pid` serves where a filter allows wait4(2) alone.
+pub(crate) fn reap(pidfd: &OwnedFd, pid: i32) -> Peek {
+    wait(pidfd, libc::WEXITED | libc::WNOHANG).unwrap_or_else(|_| match unaskable(pidfd) {
+        Peek::Denied if number(pidfd) == Number::Own => wait_by_number(pid, libc::WNOHANG),
+        other => other,
+    })
 }
 
 /// Waits for and reaps a child that is about to end.
-pub(crate) fn reap_blocking(pidfd: &OwnedFd) {
-    wait(pidfd, libc::WEXITED);
+pub(crate) fn reap_blocking(pidfd: &OwnedFd, pid: i32) {
+    if wait(pidfd, libc::WEXITED).is_err() && number(pidfd) == Number::Own {
+        wait_by_number(pid, 0);
+    }
 }
 
-fn wait(pidfd: &OwnedFd, options: libc::c_int) -> Peek {
+/// Whose is the child's number now?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Number {
+    /// Its own: it is alive, or waits to be reaped.
+    Own,
+    /// Anybody's: it has been reaped.
+    Free,
+    /// Nobody may ask, or the host has closed the descriptor.
+    Unknown,
+}
+
+/// Asks whether the child is unreaped.
+pub(crate) fn number(pidfd: &OwnedFd) -> Number {
+    match wait(pidfd, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG) {
+        Ok(Peek::Running | Peek::Ended(_)) => Number::Own,
+        Ok(_) => Number::Free,
+        Err(libc::EBADF | libc::EINVAL) => Number::Unknown,
+        Err(_) => {
+            // SAFETY: no siginfo; signal 0 reaches nobody.
+            let result = unsafe {
+                libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), 0, std::ptr::null::<u8>(), 0u32)
+            };
+            match super::errno() {
+                _ if result == 0 => Number::Own,
+                libc::ESRCH => Number::Free,
+                _ => Number::Unknown,
+            }
+        }
+    }
+}
+
+/// Is the pidfd readable? So it is from the end of the last thread on; a descriptor that the host has closed is not.
+pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
+    let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    loop {
+        // SAFETY: one live structure. The raw call, because poll of libc is a cancellation point.
+        let result = unsafe { libc::syscall(libc::SYS_poll, &raw mut poll, 1usize, 0i32) };
+        if result >= 0 {
+            return poll.revents & libc::POLLIN != 0;
+        }
+        if super::errno() != libc::EINTR {
+            return false;
+        }
+    }
+}
+
+/// What is known of a child if waitid(2) is refused.
+fn unaskable(pidfd: &OwnedFd) -> Peek {
+    if has_ended(pidfd) { Peek::Denied } else { Peek::Running }
+}
+
+/// waitid(2); the errno if it is neither EINTR nor ECHILD.
+fn wait(pidfd: &OwnedFd, options: libc::c_int) -> Result<Peek, i32> {
     loop {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
         // SAFETY: the raw call (waitid of libc is a cancellation point) writes one siginfo_t; no rusage.
@@ -57,15 +117,34 @@ fn wait(pidfd: &OwnedFd, options: libc::c_int) -> Peek {
                 let info = info.assume_init();
                 (info, info.si_pid(), info.si_status())
             };
-            return match info.si_code {
+            return Ok(match info.si_code {
                 _ if pid == 0 => Peek::Running,
                 libc::CLD_EXITED => Peek::Ended(ExitStatus::Code(status)),
                 code => Peek::Ended(ExitStatus::Signal { signal: status, core_dumped: code == libc::CLD_DUMPED }),
-            };
+            });
         }
         match super::errno() {
             libc::EINTR => {}
-            _ => return Peek::Stolen,
+            libc::ECHILD => return Ok(Peek::Stolen),
+            errno => return Err(errno),
+        }
+    }
+}
+
+/// wait4(2) of a number that was just shown to be the child's.
+fn wait_by_number(pid: i32, options: libc::c_int) -> Peek {
+    loop {
+        let mut status: libc::c_int = 0;
+        // SAFETY: writes one int; no rusage.
+        let result = unsafe { libc::syscall(libc::SYS_wait4, pid, &raw mut status, options, 0usize) };
+        if result > 0 {
+            return Peek::Ended(decode(status));
+        }
+        match super::errno() {
+            _ if result == 0 => return Peek::Running,
+            libc::EINTR => {}
+            libc::ECHILD => return Peek::Stolen,
+            _ => return Peek::Denied,
         }
     }
 }
@@ -121,60 +200,8 @@ fn decode(wait_status: i32) -> ExitStatus {
     }
 }
 
-/// Who gets a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The process itself.
-    Process,
-    /// The process group that it leads.
-    Group,
-}
-
-/// Sends `signal` (0 only probes). The caller holds the child's lock and knows that `pid` is not reaped by us,
-/// unless the target is a group on a kernel with [`group_signals_work`].
-///
-/// Falls back to kill(2) only where the kernel has no `pidfd_send_signal` at all (a filter, an emulator).
-pub(crate) fn send(pidfd: &OwnedFd, pid: i32, signal: i32, target: Target) -> Result<(), i32> {
-    const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2; // Linux 6.9
-    let flags = if target == Target::Group { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
-    match raw_send(pidfd, signal, flags) {
-        Err(libc::EINVAL) if target == Target::Group && !group_signals_work() => kill(-pid, signal),
-        Err(libc::ENOSYS) => kill(if target == Target::Group { -pid } else { pid }, signal),
-        other => other,
-    }
-}
-
-/// Can a group be signalled through the pidfd of its leader, also after the leader was reaped?
-pub(crate) fn group_signals_work() -> bool {
-    use std::sync::atomic::{AtomicU8, Ordering};
-    static KNOWN: AtomicU8 = AtomicU8::new(0); // 1: no, 2: yes
-    match KNOWN.load(Ordering::Relaxed) {
-        0 => {
-            // An unknown flag is EINVAL before the descriptor is looked at; ours gives EBADF.
-            // SAFETY: no descriptor, no signal.
-            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, -1, 0, std::ptr::null::<u8>(), 1u32 << 2) };
-            let works = super::errno() == libc::EBADF;
-            KNOWN.store(1 + u8::from(works), Ordering::Relaxed);
-            works
-        }
-        known => known == 2,
-    }
-}
-
-fn raw_send(pidfd: &OwnedFd, signal: i32, flags: libc::c_uint) -> Result<(), i32> {
-    // SAFETY: no siginfo; the kernel checks the rest.
-    let result =
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), flags) };
-    if result == 0 { Ok(()) } else { Err(super::errno()) }
-}
-
-fn kill(pid: i32, signal: i32) -> Result<(), i32> {
-    // SAFETY: takes no pointers.
-    if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(super::errno()) }
-}
-
-/// `pidfd_open(2)` (Linux 5.3), for the last rung of the spawn ladder.
-pub(super) fn open(pid: i32) -> Result<OwnedFd, i32> {
+/// `pidfd_open(2)` (Linux 5.3).
+pub(crate) fn open(pid: i32) -> Result<OwnedFd, i32> {
     // SAFETY: takes no pointers; the result is a new descriptor.
     unsafe {
         let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);

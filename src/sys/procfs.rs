@@ -38,26 +38,61 @@ pub(crate) fn writers_of(inodes: &[u64]) -> HashMap<u64, Vec<Holder>> {
     found
 }
 
-/// The process groups that have a member which has not ended; None where /proc does not tell. A pass over /proc.
+/// The process groups that have a member which has not ended; None if /proc does not tell. A pass over /proc.
 pub(crate) fn living_groups() -> Option<HashSet<i32>> {
-    // None is mounted, or that of another namespace.
-    let me = fs::read_link("/proc/self").ok()?;
-    (me.to_str()?.parse() == Ok(std::process::id())).then(|| pids().filter_map(living_in).collect())
+    Some(living()?.into_iter().map(|(_, group)| group).collect())
 }
 
-/// The group of a process that has not ended.
-fn living_in(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // pid (comm) state ppid pgrp …; the name may hold anything.
-    let mut fields = stat.rsplit(") ").next()?.split(' ');
-    let (state, group) = (fields.next()?, fields.nth(1)?);
-    if matches!(state, "Z" | "X") { None } else { group.parse().ok() }
+/// The processes of a group that have not ended; None if /proc does not tell. A pass over /proc.
+pub(crate) fn members_of(group: i32) -> Option<Vec<i32>> {
+    Some(living()?.into_iter().filter(|(_, its)| *its == group).map(|(pid, _)| pid).collect())
 }
 
 /// Is there a process in the group `leader` besides its leader that has not ended? For kernels on which the
-/// leader has to stay unreaped. A pass over /proc.
+/// leader has to stay unreaped. Yes if /proc does not tell. A pass over /proc.
 pub(crate) fn group_has_others(leader: i32) -> bool {
-    pids().filter(|pid| *pid != leader).any(|pid| living_in(pid) == Some(leader))
+    members_of(leader).is_none_or(|members| members.iter().any(|pid| *pid != leader))
+}
+
+/// The group of a process; None if it has ended.
+pub(crate) fn group_of(pid: i32) -> Option<i32> {
+    living_in(pid).ok().flatten()
+}
+
+/// Processes that have not ended, and their groups; None if /proc does not tell: none is mounted, or that of another
+/// namespace, whose numbers mean others; or there is no descriptor left to read it with.
+fn living() -> Option<Vec<(i32, i32)>> {
+    let me = fs::read_link("/proc/self").ok()?;
+    if me.to_str()?.parse() != Ok(std::process::id()) {
+        return None;
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").ok()? {
+        let Some(pid) = entry.ok()?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if let Some(group) = living_in(pid).ok()? {
+            found.push((pid, group));
+        }
+    }
+    Some(found)
+}
+
+/// The group of a process; None if it has ended, or is hidden, as those of other users may be.
+fn living_in(pid: i32) -> std::io::Result<Option<i32>> {
+    use std::io::ErrorKind::{NotFound, PermissionDenied};
+    // The name in it may be no UTF-8.
+    let stat = match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // pid (comm) state ppid pgrp …; the name may hold anything.
+    let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    let (state, group) = (fields.next(), fields.nth(1));
+    Ok(match state {
+        None | Some("Z" | "X") => None,
+        Some(_) => group.and_then(|group| group.parse().ok()),
+    })
 }
 
 fn pids() -> impl Iterator<Item = i32> {

@@ -13,6 +13,12 @@ pub(crate) fn is_valid(signal: i32) -> bool {
     (1..=MAX).contains(&signal)
 }
 
+/// Does a stopped process stay so, with the signal pending, until it is continued?
+pub(crate) fn leaves_stopped_what_is_stopped(signal: i32) -> bool {
+    let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+    signal != 0 && signal != libc::SIGKILL && signal != libc::SIGCONT && !stops.contains(&signal)
+}
+
 /// `SIGTERM`, …; None for real-time signals.
 pub(crate) fn name(signal: i32) -> Option<&'static str> {
     nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str)

@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,9 +37,61 @@ pub(crate) fn listen_tcp(address: SocketAddr) -> Result<(OwnedFd, SocketAddr)> {
     Ok((fd, bound))
 }
 
-/// A listening socket at `path`, whose mode the umask decides.
+/// A listening socket at `path`. Whatever the umask is, others than its owner and group cannot connect: Linux takes the mode
+/// of the file from that of the socket, so it is never another.
 pub(crate) fn listen_unix(path: &Path) -> Result<OwnedFd> {
-    prepare(UnixListener::bind(path).map_err(|e| errno_of(&e))?.into())
+    const MODE: libc::mode_t = 0o660;
+    let fd = unix_socket()?;
+    // SAFETY: takes no pointers.
+    if unsafe { libc::fchmod(fd.as_raw_fd(), MODE) } != 0 {
+        return Err(super::errno());
+    }
+    let (address, size) = unix_address(&[], path.as_os_str().as_bytes(), &[0])?;
+    bind(&fd, &address, size)?;
+    prepare(fd)
+}
+
+/// A listening socket with a name that is no file, which anybody in this network namespace can connect to.
+pub(crate) fn listen_abstract(name: &str) -> Result<OwnedFd> {
+    let fd = unix_socket()?;
+    let (address, size) = unix_address(&[0], name.as_bytes(), &[])?;
+    bind(&fd, &address, size)?;
+    prepare(fd)
+}
+
+fn unix_socket() -> Result<OwnedFd> {
+    // SAFETY: no pointers; the result is a new descriptor.
+    let fd = unsafe {
+        let fd = libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
+        if fd < 0 {
+            return Err(super::errno());
+        }
+        OwnedFd::from_raw_fd(fd)
+    };
+    above_stdio(fd)
+}
+
+fn bind(fd: &OwnedFd, address: &libc::sockaddr_un, size: libc::socklen_t) -> Result<()> {
+    // SAFETY: an address structure, of which `size` bytes are used.
+    if unsafe { libc::bind(fd.as_raw_fd(), (&raw const *address).cast(), size) } == 0 {
+        Ok(())
+    } else {
+        Err(super::errno())
+    }
+}
+
+/// An address of these bytes, one part after the other, and how much of it counts.
+fn unix_address(before: &[u8], name: &[u8], after: &[u8]) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
+    if name.len() > PATH_MAX {
+        return Err(libc::ENAMETOOLONG);
+    }
+    let mut address = libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; PATH_MAX + 1] };
+    let bytes = before.iter().chain(name).chain(after);
+    for (to, from) in address.sun_path.iter_mut().zip(bytes) {
+        *to = from.cast_signed();
+    }
+    let size = std::mem::offset_of!(libc::sockaddr_un, sun_path) + before.len() + name.len() + after.len();
+    Ok((address, size as libc::socklen_t))
 }
 
 fn prepare(fd: OwnedFd) -> Result<OwnedFd> {
@@ -79,6 +130,8 @@ pub(crate) fn watch(fd: OwnedFd, interest: Interest) -> Result<AsyncFd<OwnedFd>>
 pub(crate) enum Peer<'a> {
     Tcp(SocketAddr),
     Unix(&'a Path),
+    /// A name that is no file.
+    Abstract(&'a str),
 }
 
 /// Starts a connection; it stands once it can be written to and [`connected`] says so.
@@ -91,7 +144,7 @@ pub(crate) fn connect(peer: Peer<'_>) -> Result<OwnedFd> {
                 sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
                 sin_zero: [0; 8],
             };
-            begin(libc::AF_INET, &address)
+            begin(libc::AF_INET, &address, size_of_val(&address) as libc::socklen_t)
         }
         Peer::Tcp(SocketAddr::V6(address)) => {
             let address = libc::sockaddr_in6 {
@@ -101,27 +154,23 @@ pub(crate) fn connect(peer: Peer<'_>) -> Result<OwnedFd> {
                 sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
                 sin6_scope_id: address.scope_id(),
             };
-            begin(libc::AF_INET6, &address)
+            begin(libc::AF_INET6, &address, size_of_val(&address) as libc::socklen_t)
         }
         Peer::Unix(path) => {
-            let path = path.as_os_str().as_bytes();
-            let mut address =
-                libc::sockaddr_un { sun_family: libc::AF_UNIX as libc::sa_family_t, sun_path: [0; PATH_MAX + 1] };
-            if path.len() > PATH_MAX {
-                return Err(libc::ENAMETOOLONG);
-            }
-            for (to, from) in address.sun_path.iter_mut().zip(path) {
-                *to = from.cast_signed();
-            }
-            begin(libc::AF_UNIX, &address)
+            let (address, size) = unix_address(&[], path.as_os_str().as_bytes(), &[0])?;
+            begin(libc::AF_UNIX, &address, size)
+        }
+        Peer::Abstract(name) => {
+            let (address, size) = unix_address(&[0], name.as_bytes(), &[])?;
+            begin(libc::AF_UNIX, &address, size)
         }
     }
 }
 
-/// The longest path of a socket.
+/// The longest path of a socket, and the longest name without a file.
 pub(crate) const PATH_MAX: usize = 107;
 
-fn begin<T>(family: libc::c_int, address: &T) -> Result<OwnedFd> {
+fn begin<T>(family: libc::c_int, address: &T, size: libc::socklen_t) -> Result<OwnedFd> {
     // SAFETY: no pointers; the result is a new descriptor.
     let fd = unsafe {
         let fd = libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0);
@@ -131,8 +180,7 @@ fn begin<T>(family: libc::c_int, address: &T) -> Result<OwnedFd> {
         OwnedFd::from_raw_fd(fd)
     };
     let fd = above_stdio(fd)?;
-    let size = size_of::<T>() as libc::socklen_t;
-    // SAFETY: `T` is the address structure of `family`, whole.
+    // SAFETY: `T` is the address structure of `family`, of which `size` bytes are used.
     if unsafe { libc::connect(fd.as_raw_fd(), (&raw const *address).cast(), size) } == 0 {
         return Ok(fd);
     }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use crossbeam::queue::ArrayQueue;
 use once_cell::sync::Lazy;
 
+use super::deliver::{self, Recipient, Target};
 use super::signal::AllBlocked;
 use super::strings::Strings;
 use super::{pidfd, pipe, raw};
@@ -121,6 +122,7 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
         cwd: plan.cwd.map_or(std::ptr::null(), CStr::as_ptr),
         stdio: plan.stdio.map(|fd| fd.map_or(-1, AsRawFd::as_raw_fd)),
         grouping: plan.grouping,
+        gate: [-1; 3],
         report: arena.report,
     };
     let outcome = run_ladder(&context, &arena);
@@ -132,7 +134,7 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
     match failure {
         None => Ok(started),
         Some(failure) => {
-            pidfd::reap_blocking(&started.pidfd);
+            pidfd::reap_blocking(&started.pidfd, started.pid);
             Err(failure)
         }
     }
@@ -147,6 +149,8 @@ struct Context {
     cwd: *const libc::c_char,
     stdio: [i32; 3],
     grouping: Grouping,
+    /// See [`pass_gate`]; -1 if there is none.
+    gate: [i32; 3],
     report: *const Report,
 }
 
@@ -298,9 +302,9 @@ fn started(pid: isize, pidfd: i32) -> Result<Started, i32> {
 }
 
 fn give_up(started: Started) {
-    // Ours, unreaped and without a user yet.
-    let _ = pidfd::send(&started.pidfd, started.pid, libc::SIGKILL, pidfd::Target::Process);
-    pidfd::reap_blocking(&started.pidfd);
+    let Started { pid, pidfd } = &started;
+    let _ = deliver::send(Recipient { pidfd, pid: *pid, target: Target::Process, address: None }, libc::SIGKILL);
+    pidfd::reap_blocking(pidfd, *pid);
 }
 
 fn by_clone3(context: &Context, arena: &Arena) -> Result<Started, i32> {
@@ -367,6 +371,13 @@ fn by_fork(context: &Context, pidfd_flag: i32) -> Result<Started, i32> {
         pidfd::open(std::process::id() as i32)?;
     }
     let (exec_done, held_by_child) = pipe::pipe()?;
+    let gate = if pidfd_flag == 0 { Some(pipe::pipe()?) } else { None };
+    let context = &Context {
+        gate: gate
+            .as_ref()
+            .map_or([-1; 3], |(wait, open)| [wait.as_raw_fd(), open.as_raw_fd(), held_by_child.as_raw_fd()]),
+        ..*context
+    };
     let mut pidfd: i32 = -1;
     let pid = {
         let _blocked = AllBlocked::new();
@@ -381,28 +392,67 @@ fn by_fork(context: &Context, pidfd_flag: i32) -> Result<Started, i32> {
         }
     };
     drop(held_by_child);
-    if pid > 0 && pidfd_flag == 0 {
-        // Not reaped by us; only a host that reaps everything could make this the wrong process.
-        pidfd = match pidfd::open(pid as i32) {
-            Ok(fd) => IntoRawFd::into_raw_fd(fd),
-            Err(errno) => {
-                // SAFETY: takes no pointers that matter; the child is unreaped, so the PID is its own.
-                unsafe {
-                    libc::kill(pid as i32, libc::SIGKILL);
-                    libc::waitpid(pid as i32, std::ptr::null_mut(), 0);
-                }
-                return Err(errno);
-            }
-        };
+    if pid > 0
+        && let Some((_, gate)) = gate
+    {
+        pidfd = open_at_gate(pid as i32, &gate, &exec_done)?.into_raw_fd();
     }
     let started = started(pid, pidfd)?;
-    let mut byte = 0u8;
-    // The child writes nothing: the end comes with exec, or with its death.
-    // SAFETY: one byte.
-    while unsafe { libc::syscall(libc::SYS_read, exec_done.as_raw_fd(), &raw mut byte, 1usize) } == -1
+    // The child writes no more: the end comes with exec, or with its death.
+    read_byte(&exec_done);
+    Ok(started)
+}
+
+/// The pidfd of a child that waits at its gate. The host may reap it at any moment, if it reaps everything, and the
+/// number is another's then: so the child, let through, says that it has been there all the time.
+fn open_at_gate(pid: i32, gate: &OwnedFd, answer: &OwnedFd) -> Result<OwnedFd, i32> {
+    let opened = pidfd::open(pid);
+    // Without a reader there is no child any more, which the missing answer tells.
+    let _ = pipe::write(gate, if opened.is_ok() { &[LET_THROUGH] } else { b"x" });
+    if read_byte(answer) && opened.is_ok() {
+        return opened;
+    }
+    reap_own(pid);
+    opened.and(Err(libc::ECHILD))
+}
+
+/// What the child at the gate waits for; at anything else it ends.
+const LET_THROUGH: u8 = b'>';
+
+/// Waits for a byte; false at the end.
+fn read_byte(fd: &OwnedFd) -> bool {
+    loop {
+        let mut byte = 0u8;
+        // SAFETY: one byte.
+        match unsafe { libc::syscall(libc::SYS_read, fd.as_raw_fd(), &raw mut byte, 1usize) } {
+            -1 if super::errno() == libc::EINTR => {}
+            count => return count == 1,
+        }
+    }
+}
+
+/// Reaps a child that has ended and that this very thread has started: another thread's may have its number by now.
+fn reap_own(pid: i32) {
+    let options = libc::WEXITED | libc::__WNOTHREAD;
+    let none = std::ptr::null_mut::<u8>();
+    // SAFETY: neither siginfo nor rusage is asked for.
+    while unsafe { libc::syscall(libc::SYS_waitid, libc::P_PID, pid, none, options, none) } == -1
         && super::errno() == libc::EINTR
     {}
-    Ok(started)
+}
+
+/// In the child: waits until the parent has the pidfd; false when it cannot have one.
+///
+/// # Safety
+/// As for [`child`].
+unsafe fn pass_gate([wait, open, answer]: [i32; 3]) -> bool {
+    let mut byte = 0u8;
+    // SAFETY: one byte each, of our copy of the stack; our copy of the other end would keep the pipe from ending.
+    unsafe {
+        raw::syscall3(libc::SYS_close, open as usize, 0, 0);
+        raw::syscall3(libc::SYS_read, wait as usize, &raw mut byte as usize, 1);
+        byte == LET_THROUGH && raw::syscall3(libc::SYS_write, answer as usize, &raw const byte as usize, 1) == 1
+    }
 }
 
 /// The child, from clone to exec. Nothing here may allocate, lock, panic, or touch thread-local storage; and
@@ -412,6 +462,9 @@ unsafe extern "C" fn child(context: *const u8) -> ! {
     let context = unsafe { &*context.cast::<Context>() };
     // SAFETY: all pointers were made by `spawn` and outlive us; the report page is mapped in parent and child.
     unsafe {
+        while context.gate[0] >= 0 && !pass_gate(context.gate) {
+            raw::syscall3(libc::SYS_exit_group, 127, 0, 0);
+        }
         let failure = match prepare(context) {
             Ok(()) => exec(context),
             Err(failure) => failure,

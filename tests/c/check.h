@@ -163,7 +163,6 @@ static inline void nothing_is_left_behind(void)
 
 static inline void check_begin(void)
 {
-    Dl_info library;
     alarm(900); /* SIGALRM's default action ends a program that hangs */
     int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 100);
     check_out = fd < 0 ? NULL : fdopen(fd, "w");
@@ -171,9 +170,14 @@ static inline void check_begin(void)
         abort();
     setvbuf(check_out, NULL, _IOLBF, 4096);
     check_name = "begin";
+#ifdef CHECK_STATIC
+    fprintf(check_out, "# library: linked statically\n");
+#else
+    Dl_info library;
     MUST(dlsym(RTLD_DEFAULT, "coreproc_version") != NULL);
     MUST(dladdr(dlsym(RTLD_DEFAULT, "coreproc_version"), &library) != 0);
     fprintf(check_out, "# library: %s\n", library.dli_fname);
+#endif
     check_fds_at_start = check_fds();
 }
 

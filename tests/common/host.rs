@@ -62,16 +62,33 @@ pub fn command(test: &str) -> Command {
 /// The same in a PID namespace of its own, with its own /proc: PIDs can be forced there without hurting anybody else. None
 /// where we may not make one.
 pub fn command_with_own_pids(test: &str) -> Option<Command> {
-    let options = ["--pid", "--fork", "--kill-child", "--mount-proc"];
-    let tried = Command::new("unshare").args(options).arg("true").stdin(Stdio::null()).output();
-    if !tried.is_ok_and(|tried| tried.status.success()) {
-        println!("skipped: no PID namespace of its own can be made");
+    command_in_namespaces(test, &["--pid", "--fork", "--kill-child", "--mount-proc"])
+}
+
+/// The same, with the /proc of this namespace, as after unshare(CLONE_NEWPID) alone.
+pub fn command_with_own_pids_alone(test: &str) -> Option<Command> {
+    command_in_namespaces(test, &["--pid", "--fork", "--kill-child"])
+}
+
+/// The same in the namespaces that these options of unshare(1) make; None where we may not make them.
+pub fn command_in_namespaces(test: &str, options: &[&str]) -> Option<Command> {
+    // Not only root may make one: in a user namespace, where that is allowed, everybody may.
+    let ways: [&[&str]; 2] = [&[], &["--user", "--map-root-user"]];
+    let command = ways.iter().find_map(|way| {
+        let unshare = || {
+            let mut command = Command::new("unshare");
+            command.args(*way).args(options).stdin(Stdio::null());
+            command
+        };
+        let tried = unshare().arg("true").output();
+        tried.is_ok_and(|tried| tried.status.success()).then(unshare)
+    });
+    let Some(mut command) = command else {
+        println!("NOT TESTED: namespaces by {options:?} cannot be made here, neither as root nor in a user namespace");
         return None;
-    }
-    let plain = command(test);
-    let mut command = Command::new("unshare");
-    command.args(options).arg(env::current_exe().expect("path")).args(plain.get_args()).env(NAME, test);
-    command.stdin(Stdio::null());
+    };
+    let plain = self::command(test);
+    command.arg(env::current_exe().expect("path")).args(plain.get_args()).env(NAME, test);
     Some(command)
 }
 

@@ -51,6 +51,16 @@ pub fn child() -> &'static Path {
     })
 }
 
+/// A copy of the child program in `dir` that runs as root, whoever starts it: its verb `user` makes it anybody's.
+pub fn child_of_root(dir: &Path) -> PathBuf {
+    let program = dir.join("child-of-root");
+    std::fs::copy(child(), &program).expect("copy");
+    for (path, mode) in [(dir, 0o755), (&program, 0o4755)] {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("chmod");
+    }
+    program
+}
+
 /// The child program with these verbs.
 pub fn tool<S: AsRef<OsStr>>(verbs: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(child());

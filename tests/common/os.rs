@@ -516,11 +516,22 @@ pub fn lock_file(fd: RawFd) -> bool {
     check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).is_ok()
 }
 
+pub fn unlock_file(fd: RawFd) {
+    let lock = whole(libc::F_UNLCK);
+    // SAFETY: a valid flock.
+    check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).expect("unlock");
+}
+
 /// Takes its read lock.
 pub fn lock_for_reading(file: &File) {
+    assert!(try_lock_for_reading(file), "no read lock");
+}
+
+/// The same, if nobody has a write lock.
+pub fn try_lock_for_reading(file: &File) -> bool {
     let lock = whole(libc::F_RDLCK);
     // SAFETY: a valid flock.
-    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }).expect("a read lock");
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }).is_ok()
 }
 
 /// Does somebody else have a lock on it?

@@ -21,6 +21,8 @@ pub enum Test {
     Bits(u32),
     /// The value under this mask.
     Equals { mask: u32, value: u32 },
+    /// Anything but this.
+    Differs(u32),
     /// Anything but zero.
     NotZero,
 }
@@ -60,6 +62,7 @@ fn program(refusals: &[Refusal]) -> Vec<libc::sock_filter> {
                 let (mask, value, wanted) = match test {
                     Test::Bits(bits) => (bits, bits, true),
                     Test::Equals { mask, value } => (mask, value, true),
+                    Test::Differs(value) => (u32::MAX, value, false),
                     Test::NotZero => (u32::MAX, 0, false),
                 };
                 filter.push(jump(EQUAL, refusal.call as u32, 0, 4));

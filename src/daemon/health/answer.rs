@@ -67,9 +67,23 @@ pub(super) fn no_such_path() -> Response<Full<Bytes>> {
 }
 
 pub(super) fn no_such_method() -> Response<Full<Bytes>> {
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    with_methods(text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"))
+}
+
+/// Of OPTIONS.
+pub(super) fn options() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    with_methods(response)
+}
+
+fn with_methods(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
     response
+}
+
+pub(super) fn bad_host() -> Response<Full<Bytes>> {
+    text(StatusCode::BAD_REQUEST, "bad request: there must be one Host header\n")
 }
 
 /// The connection ends with this answer.

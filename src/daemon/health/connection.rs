@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::HOST;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, Version};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
@@ -128,14 +129,17 @@ impl Connection {
         self.serves();
         let form = Form::asked_for(request.headers());
         let shared = self.server.shared();
-        let mut response = match (request.uri().path(), request.method()) {
+        let is_good = has_good_host(&request);
+        let mut response = match (endpoint(request.uri().path()), request.method()) {
+            _ if !is_good => answer::bad_host(),
             ("/health", &Method::GET | &Method::HEAD) => answer::health(&form, &shared.checks.ask().await),
             ("/ready", &Method::GET | &Method::HEAD) => answer::ready(&form, shared.ready.load(Ordering::SeqCst)),
+            ("/health" | "/ready" | "*", &Method::OPTIONS) => answer::options(),
             ("/health" | "/ready", _) => answer::no_such_method(),
             _ => answer::no_such_path(),
         };
         // A body is not read, and must not be taken for the next request.
-        if !request.body().is_end_stream() || self.server.is_stopping() {
+        if !is_good || !request.body().is_end_stream() || self.server.is_stopping() {
             answer::last(&mut response);
         }
         self.waits();
@@ -194,6 +198,23 @@ impl Drop for Listed {
         if let Some(ticket) = self.0.ticket.take() {
             self.0.server.unlist(ticket);
         }
+    }
+}
+
+/// The path, without one slash at its end.
+fn endpoint(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
+}
+
+/// RFC 9112, 3.2: one Host, no more, and none only before HTTP/1.1; with a value that a host can have.
+fn has_good_host(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(host), None) => {
+            host.as_bytes().iter().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\,\"<>".contains(byte))
+        }
+        (Some(_), Some(_)) => false,
     }
 }
 

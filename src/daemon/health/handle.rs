@@ -14,8 +14,8 @@ use crate::sys::fork;
 /// An HTTP server on one thread, `coreproc-http`, that says whether its program is well. Cheap to clone;
 /// thread-safe.
 ///
-/// `GET` and `HEAD` of `/health` run the checks side by side and answer `ok` (200) or `unhealthy: …` (503); of
-/// `/ready`, `ready` (200) or `not ready` (503). With `Accept: application/json` the answer tells each check's state.
+/// `GET` and `HEAD` of `/health`, also with a `/` at the end, run the checks side by side and answer `ok` (200) or
+/// `unhealthy: …` (503); of `/ready`, `ready` (200) or `not ready` (503). With `Accept: application/json` the answer tells each check's state.
 /// Dropping the last clone stops it at once, without waiting.
 #[derive(Clone)]
 pub struct HealthServer(Arc<Handle>);
@@ -44,8 +44,10 @@ pub(super) struct Shared {
 
 impl HealthServer {
     /// A server that will listen at `address`: `127.0.0.1:0`, `[::1]:0`, `localhost:0` (its first address that can be
-    /// had), `:8080` (every address), `unix:/run/it.sock`. Port 0 lets the kernel choose. Nothing is opened, and the
-    /// address is not looked at, before [`start`](HealthServer::start).
+    /// had), `:8080` (every interface of the machine: whoever can reach it can ask), `unix:/run/it.sock` (a socket file,
+    /// for its owner and, as the umask has it, its group), `unix:@it` (a name that is no file: unix(7), "abstract"; for
+    /// everybody in the network namespace). Port 0 lets the kernel choose. Nothing is opened, and the address is not
+    /// looked at, before [`start`](HealthServer::start).
     pub fn new(address: impl Into<String>, options: HealthOptions) -> HealthServer {
         let options = options.resolved();
         let shared = Shared { options, ready: AtomicBool::new(true), checks: Checks::new(options.check_timeout) };
@@ -85,7 +87,9 @@ impl HealthServer {
     }
 
     /// Binds, listens and serves. Once this has returned, connections are accepted. A socket file that a server left
-    /// behind is replaced; the umask decides who may connect. A name is looked up by getaddrinfo(3), on this thread.
+    /// behind is replaced, under the lock of a file `PATH.lock` that is there for this moment. Its mode is 0660, less
+    /// what the umask takes; a program that wants others to connect changes it afterwards. A name is looked up by
+    /// getaddrinfo(3), on this thread.
     ///
     /// Errors: [`ErrorKind::InvalidArgument`] for an address that cannot be read; [`ErrorKind::Busy`] where somebody
     /// listens there; [`ErrorKind::InvalidState`] while it runs; [`ErrorKind::NotFound`] for a name without addresses;

@@ -1,6 +1,6 @@
 //! What a server listens on.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -9,12 +9,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use nix::fcntl::{Flock, FlockArg, OFlag};
-use nix::sys::stat::Mode;
-
 use crate::daemon::address::{Address, literal, look_up};
-use crate::error::{Error, ErrorKind, Result, describe_errno};
-use crate::sys::{pipe, socket};
+use crate::error::{Error, ErrorKind, Result, describe_errno, quoted};
+use crate::sys::file::{self, Kind, Open};
+use crate::sys::socket;
 
 /// A listening socket; its file, if it has one, goes with it.
 pub(super) struct Listener {
@@ -28,6 +26,10 @@ pub(super) fn listen(operation: &'static str, given: &str) -> Result<Listener> {
     match Address::parse(operation, given)? {
         Address::Tcp(host, port) => listen_tcp(operation, given, &host, port),
         Address::Unix(path) => listen_unix(operation, given, &path),
+        Address::Abstract(name) => {
+            let fd = socket::listen_abstract(&name).map_err(|errno| failed(operation, given, errno))?;
+            Ok(Listener { fd, address: given.to_owned(), file: None })
+        }
     }
 }
 
@@ -65,8 +67,7 @@ fn listen_unix(operation: &'static str, given: &str, path: &Path) -> Result<List
     let refused = |errno| failed(operation, given, errno);
     // The working directory may change before the file is removed.
     let absolute = std::path::absolute(path).map_err(|e| refused(e.raw_os_error().unwrap_or(libc::EINVAL)))?;
-    let _lock = lock_folder(&absolute)
-        .map_err(|why| Error::new(ErrorKind::Busy, operation, why).at("lock the folder").on(given))?;
+    let _lock = lock_path(&absolute).map_err(|error| error.during(operation).on(given))?;
     let fd = match socket::listen_unix(path) {
         Err(libc::EADDRINUSE) => {
             remove_stale(path).map_err(|why| Error::new(ErrorKind::Busy, operation, why).at("listen").on(given))?;
@@ -81,25 +82,52 @@ fn listen_unix(operation: &'static str, given: &str, path: &Path) -> Result<List
 }
 
 /// Between finding a socket file stale and having made one's own, nobody else of us may do the same: the second
-/// would remove the first one's. A folder that may not be read is not locked.
-fn lock_folder(path: &Path) -> std::result::Result<Option<Flock<OwnedFd>>, String> {
+/// would remove the first one's. The lock is that of a file beside it, `PATH.lock`, which only its owner may open, and which goes with
+/// the lock; a lock of the directory could be had, and kept, by everybody who may read that.
+fn lock_path(path: &Path) -> Result<Option<PathLock>> {
+    const OPERATION: &str = "start health server";
     const PATIENCE: Duration = Duration::from_secs(2);
     const PAUSE: Duration = Duration::from_millis(2);
-    let Some(folder) = path.parent() else { return Ok(None) };
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let Ok(fd) = nix::fcntl::open(folder, flags, Mode::empty()) else { return Ok(None) };
-    let Ok(mut fd) = pipe::above_stdio(fd) else { return Ok(None) };
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let refused = |kind, why: &str| {
+        let path = quoted(path.as_os_str().as_encoded_bytes());
+        Err(Error::new(kind, OPERATION, format!("{path} {why}")).at("lock"))
+    };
     let mut waited = Duration::ZERO;
-    loop {
-        match Flock::lock(fd, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(Some(lock)),
-            Err((back, nix::errno::Errno::EWOULDBLOCK)) if waited < PATIENCE => fd = back,
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => return Err("another process holds it".to_owned()),
+    while waited < PATIENCE {
+        let file =
+            file::open(&path, Open::Keep(0o600)).map_err(|errno| Error::system(OPERATION, "open lock", errno))?;
+        let facts = file::facts(&file).map_err(|errno| Error::system(OPERATION, "look at lock", errno))?;
+        if facts.kind != Kind::Regular || facts.owner != file::effective_user() {
+            return refused(ErrorKind::PermissionDenied, "is no file of this user");
+        }
+        match file::lock(&file) {
+            // Its last holder may have removed it between our open and our lock.
+            Ok(true) if file::is_named(&file, &path) == Ok(true) => return Ok(Some(PathLock { file, path })),
+            Ok(true) => continue,
+            Ok(false) => {}
             // A file system without locks.
             Err(_) => return Ok(None),
         }
         thread::sleep(PAUSE);
         waited += PAUSE;
+    }
+    refused(ErrorKind::Busy, "is locked by another process")
+}
+
+/// Given back, and removed, when it is dropped.
+struct PathLock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Drop for PathLock {
+    fn drop(&mut self) {
+        let _ = file::unlink(&self.path);
+        // Not by the close alone: children of fork may have copies.
+        let _ = file::unlock(&self.file);
     }
 }
 

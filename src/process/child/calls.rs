@@ -35,6 +35,7 @@ impl Child {
             dropped_bytes: inner.capture.dropped(),
             discarded_bytes: inner.discarded,
             drain_bound,
+            stop_refused: inner.stopping.as_ref().and_then(|stopping| stopping.refused).map(|refused| refused.errno),
         }
     }
 

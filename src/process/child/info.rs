@@ -44,6 +44,9 @@ pub struct Info {
     pub discarded_bytes: u64,
     /// It was closed while somebody still held its output pipes.
     pub drain_bound: bool,
+    /// The kernel refuses the signal of a stop, a timeout or a close with this errno, mostly EPERM because the process
+    /// has become another user's; it is tried again until it is taken or the process ends.
+    pub stop_refused: Option<i32>,
 }
 
 impl Info {

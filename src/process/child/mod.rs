@@ -28,9 +28,11 @@ use crate::event::driver::Host;
 use crate::event::event::{Cause, Ending, holders_text};
 use crate::event::subscription::{Core, Origin, Sender, Source};
 use crate::event::wait::{Gate, lock};
+use crate::sys::address::Address;
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
-use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen, Target};
+use crate::sys::deliver::{self, Recipient, Target};
+use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen};
 use crate::sys::poller::Interest;
 use crate::sys::procfs::Holder;
 
@@ -136,14 +138,31 @@ struct Stdin {
 /// A stop that runs.
 struct Stopping {
     target: Target,
+    /// What the process ends of, once the kernel has taken a signal.
+    cause: Cause,
+    /// The first signal.
+    signal: i32,
     /// When SIGKILL follows; None: never.
     kill_at: Option<u64>,
+    /// SIGKILL is its signal now.
     killed: bool,
+    /// The kernel has not taken the signal.
+    refused: Option<Refused>,
+    /// Reaches the group when its leader has been reaped by the host (before Linux 6.9).
+    address: Option<Address>,
     /// When to look whether the group is gone, once its leader is.
     look_at: u64,
     interval: u64,
     /// Which pass over /proc found none but zombies in it.
     gone: Option<u64>,
+}
+
+/// A signal of a stop that is tried again.
+#[derive(Clone, Copy)]
+struct Refused {
+    errno: i32,
+    again_at: u64,
+    interval: u64,
 }
 
 /// How and when its leader ended, and what became of the rest.
@@ -285,9 +304,14 @@ impl Child {
         let target = if self.leads_group { Target::Group } else { Target::Process };
         let known = inner.has_ended();
         if !known && let Some(pidfd) = &inner.pidfd {
-            let _ = pidfd::send(pidfd, self.pid, libc::SIGKILL, target);
-            pidfd::reap_blocking(pidfd);
-            let status = ExitStatus::Signal { signal: libc::SIGKILL, core_dumped: false };
+            let killed = deliver::send(Recipient { pidfd, pid: self.pid, target, address: None }, libc::SIGKILL);
+            let status = if killed.is_ok() {
+                pidfd::reap_blocking(pidfd, self.pid);
+                ExitStatus::Signal { signal: libc::SIGKILL, core_dumped: false }
+            } else {
+                // It has become another user's, and is not waited for: that could take for ever.
+                ExitStatus::Unknown
+            };
             let ending = Ending { status, cause: Cause::Killed };
             inner.ended = Some(Box::new(Ended { ending, at: Stamp::now(), rest: Rest::Fresh }));
         }
@@ -368,11 +392,13 @@ impl Child {
             // It may have ended just now: then there is nothing to stop.
             let _ = self.begin_stop(&mut inner, &self.stop, Cause::Timeout);
         }
+        self.retry_refused(&mut inner, now);
         if let Some(stopping) = &inner.stopping
             && !stopping.killed
             && stopping.kill_at.is_some_and(|at| at <= now)
         {
-            self.kill_now(&mut inner);
+            // A refusal is kept and tried again.
+            let _ = self.kill_now(&mut inner);
         }
         if self.drain_deadline(&inner).is_some_and(|at| at <= now) {
             self.read_what_is_held(&mut inner, buffer);
@@ -442,11 +468,17 @@ impl Child {
     /// Reaps and marks an exit under the lock, under which signals are sent too: none can follow the reaping.
     fn look_for_exit(self: &Arc<Self>, inner: &mut Inner, hang_up: bool, buffer: &mut ReadBuffer) {
         let Some(pidfd) = inner.pidfd.as_ref().filter(|_| !inner.has_ended()) else { return };
-        let keep = self.leads_group && !pidfd::group_signals_work();
-        let looked = if keep { pidfd::peek(pidfd) } else { pidfd::reap(pidfd) };
+        let keep = self.leads_group && !deliver::groups_have_pidfds();
+        let mut looked = if keep { pidfd::peek(pidfd) } else { pidfd::reap(pidfd, self.pid) };
+        let unreaped = matches!(looked, Peek::Ended(_)) && keep;
+        if keep && looked == Peek::Denied {
+            looked = pidfd::reap(pidfd, self.pid);
+        }
         let status = match looked {
             Peek::Running => return,
             Peek::Ended(status) => status,
+            // It stays unreaped, because nobody may ask for it.
+            Peek::Denied => ExitStatus::Unknown,
             Peek::Stolen => match pidfd::ask_stolen(pidfd) {
                 Stolen::Ended(status) => status,
                 // Its hang-up comes when the other's reaping is done.
@@ -461,7 +493,7 @@ impl Child {
         }
         inner.ended = Some(Box::new(Ended { ending, at: now, rest: Rest::Fresh }));
         inner.timeout_at = None;
-        inner.unreaped = keep;
+        inner.unreaped = unreaped;
         self.end_stdin(inner);
         let sender = self.sender(inner);
         for feed in &inner.feeds {
@@ -495,7 +527,7 @@ impl Child {
         if let Some(pidfd) = inner.pidfd.take()
             && inner.unreaped
         {
-            pidfd::reap(&pidfd);
+            pidfd::reap(&pidfd, self.pid);
             inner.unreaped = false;
         }
         inner.stopping = None;
@@ -530,7 +562,9 @@ impl Child {
     fn arm(&self, inner: &mut Inner) {
         let stop = inner.stopping.as_ref().map(|stopping| {
             let kill = stopping.kill_at.filter(|_| !stopping.killed).unwrap_or(u64::MAX);
-            if inner.has_ended() { kill.min(stopping.look_at) } else { kill }
+            let again = stopping.refused.map_or(u64::MAX, |refused| refused.again_at);
+            let look = if inner.has_ended() { stopping.look_at } else { u64::MAX };
+            kill.min(again).min(look)
         });
         let spool = inner.spool_due.then_some(0);
         let next = [inner.timeout_at, stop, self.drain_deadline(inner), spool]

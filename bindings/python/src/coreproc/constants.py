@@ -83,6 +83,8 @@ class Flag(enum.IntFlag):
     DRAIN_BOUND = 16
     #: Bytes before these were lost, because there was no memory for them.
     LOST = 32
+    #: In an info: the kernel refuses the signal of a stop, a timeout or a close; it is tried again.
+    STOP_REFUSED = 64
 
 
 class Scope(enum.IntEnum):

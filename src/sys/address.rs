@@ -1,0 +1,118 @@
+//! An address: a process or a group to which the kernel sends signals, and that stays the same when its number is
+//! given to another. It is the owner of a descriptor (`F_SETOWN_EX`, Linux 2.6.32): the kernel resolves the number when
+//! the owner is set and keeps what it found, not the number. A byte written to the pipe then sends the owner the
+//! signal of our choice (`F_SETSIG`, `O_ASYNC`), before write(2) returns, to all members of a group in one step. See
+//! fcntl(2), "Managing signals".
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::OnceLock;
+
+use super::deliver::Target;
+use super::{errno, pipe};
+
+pub(crate) struct Address {
+    /// Has the owner.
+    read: OwnedFd,
+    write: OwnedFd,
+    /// Of the pipe: its numbers may name other files once the host has closed them.
+    inode: Option<u64>,
+}
+
+const F_SETSIG: libc::c_int = 10;
+const F_SETOWN_EX: libc::c_int = 15;
+const F_OWNER_PID: libc::c_int = 1;
+const F_OWNER_PGRP: libc::c_int = 2;
+
+/// `struct f_owner_ex` of fcntl.h.
+#[repr(C)]
+struct OwnerEx {
+    kind: libc::c_int,
+    number: libc::pid_t,
+}
+
+impl Address {
+    /// One without an owner.
+    pub(crate) fn new() -> Result<Address, i32> {
+        let (read, write) = pipe::pipe()?;
+        pipe::set_nonblocking(&read)?;
+        pipe::set_nonblocking(&write)?;
+        let inode = pipe::inode(&read);
+        Ok(Address { read, write, inode })
+    }
+
+    /// Are its descriptors still its own?
+    pub(crate) fn is_intact(&self) -> bool {
+        self.inode.is_some() && pipe::inode(&self.read) == self.inode && pipe::inode(&self.write) == self.inode
+    }
+
+    /// Makes it that of the process or group which has this number now. ESRCH if none has.
+    pub(crate) fn set(&self, target: Target, number: i32) -> Result<(), i32> {
+        let kind = if target == Target::Group { F_OWNER_PGRP } else { F_OWNER_PID };
+        self.own(&OwnerEx { kind, number })
+    }
+
+    /// Takes the owner away.
+    pub(crate) fn clear(&self) {
+        let _ = self.own(&OwnerEx { kind: F_OWNER_PID, number: 0 });
+    }
+
+    fn own(&self, owner: &OwnerEx) -> Result<(), i32> {
+        // SAFETY: a live structure, which the kernel reads.
+        let result = unsafe { libc::fcntl(self.read.as_raw_fd(), F_SETOWN_EX, &raw const *owner) };
+        if result == 0 { Ok(()) } else { Err(errno()) }
+    }
+
+    /// Sends the owner a signal other than 0. Nobody tells whether it was permitted: see [`Address::reaches_all`].
+    pub(crate) fn send(&self, signal: i32) -> Result<(), i32> {
+        if !self.is_intact() {
+            return Err(libc::EBADF);
+        }
+        self.control(F_SETSIG, signal)?;
+        self.control(libc::F_SETFL, libc::O_NONBLOCK | libc::O_ASYNC)?;
+        let written = pipe::write(&self.write, b"!");
+        // Whatever happens to the pipe from now on signals nobody.
+        self.control(libc::F_SETFL, libc::O_NONBLOCK)?;
+        let mut sink = [0u8; 1];
+        // SAFETY: one byte; the pipe does not block.
+        unsafe { libc::syscall(libc::SYS_read, self.read.as_raw_fd(), sink.as_mut_ptr(), sink.len()) };
+        written.map(drop)
+    }
+
+    fn control(&self, command: libc::c_int, argument: libc::c_int) -> Result<(), i32> {
+        // SAFETY: takes no pointers.
+        let result = unsafe { libc::fcntl(self.read.as_raw_fd(), command, argument) };
+        if result < 0 { Err(errno()) } else { Ok(()) }
+    }
+
+    /// Does [`Address::send`] reach all whom kill(2) would? Both compare user ids alike; but where kill(2) asks for
+    /// CAP_KILL, this asks for user 0 of the first user namespace: root in a container with a user namespace has the one
+    /// and is not the other.
+    pub(crate) fn reaches_all() -> bool {
+        // SAFETY: no arguments; always succeeds.
+        let is_root = unsafe { libc::geteuid() } == 0;
+        // In this order, so that the file is read while there are descriptors to be had.
+        (in_first_user_namespace() && is_root) || !may_kill_others()
+    }
+}
+
+/// Are user numbers here those of the first user namespace? Yes if /proc does not tell: nothing else could be done then.
+fn in_first_user_namespace() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return *known;
+    }
+    let Ok(map) = super::file::read_text("/proc/self/uid_map") else { return true };
+    *KNOWN.get_or_init(|| map.split_whitespace().eq(["0", "0", "4294967295"]))
+}
+
+/// Has this thread CAP_KILL? By capget(2); "yes" if the kernel does not tell.
+fn may_kill_others() -> bool {
+    const VERSION_3: u32 = 0x2008_0522;
+    const CAP_KILL: u32 = 5;
+    let mut header = [VERSION_3, 0];
+    // Effective, permitted, inheritable; twice 32.
+    let mut sets = [0u32; 6];
+    // SAFETY: the structures of version 3: a version and a thread (0: this one), and two times three words.
+    let result = unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
+    result != 0 || sets[0] & (1 << CAP_KILL) != 0
+}

@@ -1,0 +1,212 @@
+//! Signals to a child and to its group that can reach nobody else.
+//!
+//! A pidfd names one process for good, and from Linux 6.9 on the group that it leads as well. If the kernel offers
+//! numbers alone (for groups before 6.9; for everything if a filter refuses `pidfd_send_signal`), a number is never
+//! passed to kill(2): between any proof and the call its owner may be reaped by the host, and the number given to a
+//! stranger. Instead an [`Address`] is made from the number first, which the kernel resolves once, and the child is
+//! then shown to be unreaped: so the address is the child's, whatever becomes of the number.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::address::Address;
+use super::pidfd::{self, Number};
+use super::{errno, procfs};
+
+/// Which processes get a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The process itself.
+    Process,
+    /// The process group that it leads.
+    Group,
+}
+
+/// A child, as far as a signal needs to know it.
+#[derive(Clone, Copy)]
+pub(crate) struct Recipient<'a> {
+    pub(crate) pidfd: &'a OwnedFd,
+    pub(crate) pid: i32,
+    pub(crate) target: Target,
+    /// Made while the child was unreaped, from [`address`], for the same target.
+    pub(crate) address: Option<&'a Address>,
+}
+
+/// Why a signal was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    /// The host has reaped the child, and nothing else proves that the number is still its own.
+    Unproven,
+    /// The kernel's answer.
+    Errno(i32),
+}
+
+impl From<i32> for Undelivered {
+    fn from(errno: i32) -> Undelivered {
+        Undelivered::Errno(errno)
+    }
+}
+
+/// What `pidfd_send_signal` can do here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ByPidfd {
+    Nothing = 1,
+    /// Since Linux 5.1.
+    Processes,
+    /// Since Linux 6.9.
+    Groups,
+}
+
+const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+/// From here on a signal that cannot be queued is refused, and an [`Address`] would send SIGIO in its place.
+const FIRST_REAL_TIME: i32 = 32;
+
+/// Sends `signal`; 0 only probes.
+pub(crate) fn send(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
+    let flags = match (by_pidfd(), to.target) {
+        (ByPidfd::Groups, Target::Group) => PIDFD_SIGNAL_PROCESS_GROUP,
+        (ByPidfd::Groups | ByPidfd::Processes, Target::Process) => 0,
+        _ => return by_address(to, signal),
+    };
+    match raw_send(to.pidfd.as_raw_fd(), signal, flags) {
+        // A filter came later.
+        Err(libc::ENOSYS) => by_address(to, signal),
+        other => Ok(other?),
+    }
+}
+
+/// Can a group be signalled through the pidfd of its leader, also after the leader was reaped?
+pub(crate) fn groups_have_pidfds() -> bool {
+    by_pidfd() == ByPidfd::Groups
+}
+
+/// The address of an unreaped child's group, for signals that follow when the child may have been reaped; None if
+/// none is needed, or none can be had.
+pub(crate) fn address(pidfd: &OwnedFd, pid: i32, target: Target) -> Option<Address> {
+    if groups_have_pidfds() || target == Target::Process {
+        return None;
+    }
+    let address = Address::new().ok()?;
+    address.set(target, pid).ok()?;
+    (pidfd::number(pidfd) == Number::Own).then_some(address)
+}
+
+fn by_pidfd() -> ByPidfd {
+    static KNOWN: AtomicU8 = AtomicU8::new(0);
+    match KNOWN.load(Ordering::Relaxed) {
+        1 => ByPidfd::Nothing,
+        2 => ByPidfd::Processes,
+        3 => ByPidfd::Groups,
+        _ => {
+            // An unknown flag is EINVAL before the descriptor is looked at; a known one gives EBADF.
+            let known = match raw_send(-1, 0, PIDFD_SIGNAL_PROCESS_GROUP) {
+                Err(libc::EBADF) => ByPidfd::Groups,
+                Err(libc::EINVAL) => ByPidfd::Processes,
+                _ => ByPidfd::Nothing,
+            };
+            KNOWN.store(known as u8, Ordering::Relaxed);
+            known
+        }
+    }
+}
+
+fn raw_send(pidfd: i32, signal: i32, flags: libc::c_uint) -> Result<(), i32> {
+    // SAFETY: no siginfo; the kernel checks the rest.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, std::ptr::null::<u8>(), flags) };
+    if result == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// One for all services, so that a kill needs no new descriptor; used by one signal at a time.
+static SHARED: Mutex<Weak<Address>> = Mutex::new(Weak::new());
+
+/// What [`send`] needs on this kernel, made while there are descriptors to be had: for as long as it is kept.
+pub(crate) fn prepare() -> Result<Option<Arc<Address>>, i32> {
+    if groups_have_pidfds() {
+        return Ok(None);
+    }
+    // What it reads once is read now.
+    Address::reaches_all();
+    shared(&mut SHARED.lock().unwrap_or_else(PoisonError::into_inner)).map(Some)
+}
+
+fn shared(kept: &mut Weak<Address>) -> Result<Arc<Address>, i32> {
+    // One that the host has closed, perhaps to open something else under its numbers, is useless.
+    if let Some(address) = kept.upgrade().filter(|address| address.is_intact()) {
+        return Ok(address);
+    }
+    let address = Arc::new(Address::new()?);
+    *kept = Arc::downgrade(&address);
+    Ok(address)
+}
+
+fn by_address(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
+    let mut kept = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let shared = shared(&mut kept)?;
+    shared.set(to.target, to.pid)?;
+    // It reaches nobody, and tells what kill(2) would: what it says is about the child if the child is unreaped.
+    let answer = probe(to);
+    let number = pidfd::number(to.pidfd);
+    let sent = match number {
+        Number::Own => answer.map_err(Undelivered::from).and_then(|()| match signal {
+            0 => Ok(()),
+            FIRST_REAL_TIME.. => one_by_one(to, signal, &shared),
+            _ if !Address::reaches_all() => one_by_one(to, signal, &shared),
+            _ => Ok(shared.send(signal)?),
+        }),
+        _ => match to.address {
+            Some(address) if signal != 0 => address.send(signal).map_err(Undelivered::from),
+            _ if to.target == Target::Process && number == Number::Free => Err(libc::ESRCH.into()),
+            _ => Err(Undelivered::Unproven),
+        },
+    };
+    shared.clear();
+    sent
+}
+
+fn probe(to: Recipient<'_>) -> Result<(), i32> {
+    let number = if to.target == Target::Group { -to.pid } else { to.pid };
+    // SAFETY: takes no pointers; signal 0 reaches nobody.
+    if unsafe { libc::kill(number, 0) } == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// Signals the members of the group through pidfds of their own. What was in the group before its leader was shown
+/// to be unreaped is in that leader's group. Members that are forked meanwhile are found by a further pass.
+fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), Undelivered> {
+    const PASSES: usize = 8;
+    if by_pidfd() == ByPidfd::Nothing {
+        return if signal >= FIRST_REAL_TIME { Err(libc::ENOSYS.into()) } else { Ok(address.send(signal)?) };
+    }
+    let mut reached: Vec<(i32, OwnedFd)> = Vec::new();
+    let mut result = Err(Undelivered::Errno(libc::ESRCH));
+    for _ in 0..PASSES {
+        let mut found = Vec::new();
+        for pid in procfs::members_of(to.pid).ok_or(Undelivered::Errno(libc::ENOSYS))? {
+            let is_known = |(known, pidfd): &(i32, OwnedFd)| *known == pid && !pidfd::has_ended(pidfd);
+            if reached.iter().any(is_known) {
+                continue;
+            }
+            // It may have ended since, or be another process: so it is looked at again.
+            match pidfd::open(pid) {
+                Ok(pidfd) if procfs::group_of(pid) == Some(to.pid) => found.push((pid, pidfd)),
+                Ok(_) | Err(libc::ESRCH | libc::EINVAL) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        if found.is_empty() {
+            return result;
+        }
+        if pidfd::number(to.pidfd) != Number::Own {
+            return if result.is_ok() { result } else { Err(Undelivered::Unproven) };
+        }
+        for (pid, pidfd) in found {
+            let sent = raw_send(pidfd.as_raw_fd(), signal, 0).map_err(Undelivered::from);
+            // As with kill(2), one that was reached is a success.
+            if result.is_err() && sent != Err(Undelivered::Errno(libc::ESRCH)) {
+                result = sent;
+            }
+            reached.push((pid, pidfd));
+        }
+    }
+    result
+}
