@@ -122,7 +122,7 @@
 // A pipe of ours; the default of outputs.
 #define COREPROC_STDIO_PIPE 2
 
-// The host's own.
+// The host's own. To read from the host's terminal a child has to be in its group: see coreproc_command_group.
 #define COREPROC_STDIO_INHERIT 3
 
 // Standard error alone: wherever standard output goes, in the exact order of writing.
@@ -141,10 +141,10 @@
 // Outputs alone: a file, created with 0666 less the umask, and added to.
 #define COREPROC_FILE_APPEND 3
 
-// A process group of its own, which it leads; the default.
+// A process group of its own, which it leads; the default. The kernel stops it when it reads from the terminal.
 #define COREPROC_GROUP_OWN 1
 
-// The host's process group.
+// The host's process group: it can use the terminal as the host can.
 #define COREPROC_GROUP_INHERIT 2
 
 // It runs.
@@ -921,8 +921,8 @@ coreproc_result coreproc_command_env(struct coreproc_command *command,
 coreproc_result coreproc_command_env_clear(struct coreproc_command *command,
                                            struct coreproc_error **err);
 
-// The whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are; nothing is inherited,
-// and what was said before is replaced. Without it the library reads `environ` at each spawn, which is a race
+// The whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are, also with an empty key;
+// nothing is inherited, and what was said before is replaced. Without it the library reads `environ` at each spawn, which is a race
 // with a setenv of the host. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_env_whole(struct coreproc_command *command,
                                            const char *block,
@@ -941,8 +941,9 @@ coreproc_result coreproc_command_search_path(struct coreproc_command *command,
                                              size_t path_len,
                                              struct coreproc_error **err);
 
-// Where a standard stream goes: `stream` is a COREPROC_STREAM value, `mode` a COREPROC_STDIO value. Errors:
-// INVALID_ARGUMENT, also for a mode that this stream cannot have.
+// Where a standard stream goes: `stream` is a COREPROC_STREAM value, `mode` a COREPROC_STDIO value. A child that
+// inherits a terminal and reads from it is stopped by the kernel, unseen, unless it is in the host's group: see
+// coreproc_command_group. Errors: INVALID_ARGUMENT, also for a mode that this stream cannot have.
 coreproc_result coreproc_command_stdio(struct coreproc_command *command,
                                        uint32_t stream,
                                        uint32_t mode,
@@ -956,7 +957,9 @@ coreproc_result coreproc_command_stdio_fd(struct coreproc_command *command,
                                           struct coreproc_error **err);
 
 // Gives a standard stream this file, opened at each spawn from the host's folder; `mode` is a COREPROC_FILE
-// value. Errors: INVALID_ARGUMENT.
+// value. The open waits for nobody: of a FIFO that has no other end (where a shell would wait) the spawn fails with
+// ENXIO, of a file whose lease somebody keeps for longer than a second with EAGAIN. To wait for the other end, open
+// the FIFO and use coreproc_command_stdio_fd. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_stdio_file(struct coreproc_command *command,
                                             uint32_t stream,
                                             const char *path,
@@ -970,7 +973,15 @@ coreproc_result coreproc_command_capture(struct coreproc_command *command,
                                          uint64_t bytes,
                                          struct coreproc_error **err);
 
-// Its process group: a COREPROC_GROUP value. Errors: INVALID_ARGUMENT.
+// Its process group: a COREPROC_GROUP value.
+//
+// A child that may ask at the terminal (a password, an editor, stty) needs COREPROC_GROUP_INHERIT. In a group of its own
+// the kernel stops it as soon as it reads from the terminal or changes its settings (SIGTTIN, SIGTTOU): it counts as
+// running then, no event tells, and a wait without a timeout does not come back.
+//
+// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and SIGHUP, SIGINT and
+// SIGQUIT stay ignored in it if the host ignores them, as nohup and a shell's "&" have it. Every other signal, and in a
+// group of its own every one, starts at its default. Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_group(struct coreproc_command *command,
                                        uint32_t mode,
                                        struct coreproc_error **err);
@@ -1016,8 +1027,12 @@ coreproc_result coreproc_command_subscribe(struct coreproc_command *command,
 // does not grow with the host's memory). `*out`
 // is to be freed with coreproc_process_free. The command can be spawned again.
 //
+// It waits for nobody at the other end of a file, but for a file system that does not answer (NFS, FUSE, autofs) as
+// every program does; timeouts and deadlines do not count yet then.
+//
 // Errors name the stage, and nothing was started: INVALID_ARGUMENT, NOT_FOUND ("lookup", "exec",
-// "interpreter", "chdir"), PERMISSION_DENIED, SYSTEM with errno, UNSUPPORTED, CLOSED, PANIC.
+// "interpreter", "chdir"), PERMISSION_DENIED, SYSTEM with errno (ENOEXEC: there is no /bin/sh for a script without a
+// "#!" line), UNSUPPORTED, CLOSED, PANIC.
 coreproc_result coreproc_command_spawn(const struct coreproc_command *command,
                                        struct coreproc_service *service,
                                        struct coreproc_process **out,

@@ -88,6 +88,16 @@ fn the_environment_can_be_cleared_and_given_whole() {
     assert_eq!(environment(&service, &mut command), BTreeSet::from(want));
 }
 
+/// As Wine and MSYS leave them to what they start.
+#[test]
+fn an_entry_with_an_empty_name_is_passed_on_as_it_is() {
+    let service = service();
+    let mut command = tool([""; 0]);
+    command.env_whole(["=::=::\\", "=C:=C:\\there", "=1", "A=1"]).env("A", "2").env("B", "3");
+    let want = ["=::=::\\", "=C:=C:\\there", "=1", "A=2", "B=3"].map(str::to_owned);
+    assert_eq!(environment(&service, &mut command), BTreeSet::from(want));
+}
+
 #[test]
 fn the_child_starts_in_its_directory_and_the_host_stays_in_its_own() {
     let dir = tempfile::tempdir().expect("tempdir");

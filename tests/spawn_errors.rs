@@ -123,7 +123,8 @@ fn a_failed_spawn_names_operation_subject_stage_and_errno() {
 
 #[test]
 fn an_unknown_program_is_told_in_one_plain_sentence() {
-    let error = refused(&service(), &Command::new("gti-is-no-program"));
+    // Not over a PATH with directories that may not be searched, which are told as well.
+    let error = refused(&service(), Command::new("gti-is-no-program").search_path("/usr/bin:/bin"));
     assert_eq!(error.to_string(), "spawn \"gti-is-no-program\": lookup: no such program in PATH");
 }
 
@@ -216,7 +217,7 @@ fn mistakes() -> Vec<(Command, &'static str)> {
     add("environment", &|c| c.env("", "1"));
     add("environment", &|c| c.env("A=B", "1"));
     add("environment", &|c| c.env_whole(["A=1", "KEY"]));
-    add("environment", &|c| c.env_whole(["=1"]));
+    add("environment", &|c| c.env_entry("=1"));
     add("environment", &|c| c.env_whole(["A=\0"]));
     add("cwd", &|c| c.cwd("a\0b"));
     add("cwd", &|c| c.cwd(""));
@@ -300,4 +301,154 @@ fn a_subscription_of_another_service_is_refused() {
 fn errors_are_ordinary_rust_errors() {
     fn check<T: std::error::Error + Send + Sync + 'static>(_: &T) {}
     check(&refused(&service(), &Command::new(Path::new("/no/such/program"))));
+}
+
+/// The cause in the message of a spawn that fails thus.
+#[track_caller]
+fn cause(command: &Command, kind: ErrorKind, stage: &'static str, errno: i32) -> String {
+    let error = assert_refused(&service(), command, "", &Want { kind, stage, errno });
+    let text = error.to_string();
+    text.split_once(&format!("\": {stage}: ")).expect("stage").1.to_owned()
+}
+
+fn looked_up(name: &str, path: &str) -> Command {
+    let mut command = Command::new(name);
+    command.search_path(path);
+    command
+}
+
+#[test]
+fn a_program_that_a_directory_of_path_may_hide_is_not_found_and_the_directory_is_named() {
+    let name = "a_program_that_a_directory_of_path_may_hide_is_not_found_and_the_directory_is_named";
+    if host::inside(name) {
+        let broken = Broken::new();
+        let (locked, dir) = (broken.path("locked"), broken.dir.path().display().to_string());
+        fs::create_dir(&locked).expect("mkdir");
+        fs::copy(child(), locked.join("hidden")).expect("copy");
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).expect("chmod");
+        fs::set_permissions(broken.dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+        // Root may search every directory.
+        let dropped = os::is_root();
+        if dropped {
+            os::set_effective_user(65_534);
+        }
+        let locked_text = locked.display().to_string();
+        let result = std::panic::catch_unwind(|| {
+            use ErrorKind::{NotFound, PermissionDenied};
+            let path = format!("{locked_text}:/usr/bin:/bin");
+            let want = format!("no such program in PATH; {locked:?} may not be searched");
+            assert_eq!(cause(&looked_up("gti", &path), NotFound, "lookup", libc::ENOENT), want);
+            assert_eq!(cause(&looked_up("hidden", &path), NotFound, "lookup", libc::ENOENT), want);
+
+            // What is there decides: it may not be run, or its interpreter is missing.
+            let path = format!("{locked_text}:{dir}");
+            let want = format!("permission denied: {:?} is not executable", broken.path("not-executable"));
+            assert_eq!(cause(&looked_up("not-executable", &path), PermissionDenied, "exec", libc::EACCES), want);
+            let text = cause(&looked_up("bad-interpreter", &path), NotFound, "interpreter", libc::ENOENT);
+            assert!(text.contains("bad-interpreter"), "{text}");
+
+            let text = cause(&Command::new(locked.join("hidden")), PermissionDenied, "exec", libc::EACCES);
+            assert_eq!(text, "permission denied: a directory on the way to it may not be searched");
+        });
+        if dropped {
+            os::set_effective_user(0);
+        }
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).expect("chmod");
+        result.expect("refused");
+        return host::done();
+    }
+    host::run(name);
+}
+
+#[test]
+fn a_directory_as_program_is_called_one() {
+    let broken = Broken::new();
+    let directory = broken.path("directory");
+    let path = broken.dir.path().to_str().expect("utf-8");
+    let want = format!("no such program in PATH; {directory:?} is a directory");
+    assert_eq!(cause(&looked_up("directory", path), ErrorKind::NotFound, "lookup", libc::ENOENT), want);
+    let want = format!("permission denied: {directory:?} is a directory");
+    assert_eq!(cause(&Command::new(&directory), ErrorKind::PermissionDenied, "exec", libc::EACCES), want);
+    let mut here = Command::new("./directory");
+    here.cwd(path);
+    let want = "permission denied: \"./directory\" is a directory";
+    assert_eq!(cause(&here, ErrorKind::PermissionDenied, "exec", libc::EACCES), want);
+}
+
+#[test]
+fn the_argument_or_variable_that_is_too_long_is_named() {
+    let too_long = |command: &Command| cause(command, ErrorKind::System, "exec", libc::E2BIG);
+    // The kernel's MAX_ARG_STRLEN, which counts the NUL.
+    let (fits, too_much) = ("x".repeat(131_071), "x".repeat(131_072));
+    let mut command = script("exit 5");
+    assert_eq!(run(&service(), command.arg(&fits).env("LONG", &fits[5..])).code(), 5);
+
+    let mut command = script("exit 0");
+    command.arg(&fits).arg(&too_much);
+    let want = "argument list too long: argument 4 has 131072 bytes, 131071 is the most";
+    assert_eq!(too_long(&command), want);
+    let mut command = script("exit 0");
+    command.arg0(&too_much);
+    assert_eq!(too_long(&command), "argument list too long: argv[0] has 131072 bytes, 131071 is the most");
+    let mut command = script("exit 0");
+    command.env("LONG", &fits[4..]);
+    let want = "argument list too long: the environment's \"LONG\" has 131072 bytes with its name, 131071 is the most";
+    assert_eq!(too_long(&command), want);
+}
+
+hosted! {
+    fn too_many_arguments_are_counted() {
+        // A quarter of it is the kernel's limit.
+        os::set_limit(libc::RLIMIT_STACK, 4 << 20, 4 << 20).expect("setrlimit");
+        let mut command = script("exit 0");
+        command.env_clear().env("A", "1").args((0..30).map(|_| "x".repeat(100_000)));
+        let arguments = child().as_os_str().len() + 4 + 1 + 30 * 100_000 + 33 * 9;
+        let want = format!(
+            "argument list too long: the arguments take {arguments} bytes, the environment 12; 1048576 is the most (a \
+             quarter of RLIMIT_STACK, at most 6 MiB)"
+        );
+        assert_eq!(cause(&command, ErrorKind::System, "exec", libc::E2BIG), want);
+    }
+}
+
+#[test]
+fn a_file_that_the_kernel_cannot_run_says_why() {
+    let broken = Broken::new();
+    let write = |name: &str, content: &[u8]| {
+        let path = broken.path(name);
+        fs::write(&path, content).expect("write");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
+    };
+    write("damaged", b"\x7fELF and nothing else");
+    write("nameless", b"#!\necho\n");
+    for (name, why) in [
+        ("no-format", "it has no #! line"),
+        ("empty", "it is empty"),
+        ("damaged", "it is damaged, or for another machine"),
+        ("nameless", "its #! line names nothing"),
+    ] {
+        let want = format!("exec format error: no program that the kernel can run: {why}");
+        let path = broken.path(name);
+        assert_eq!(cause(&Command::new(&path), ErrorKind::System, "exec", libc::ENOEXEC), want);
+        // Which of PATH's it was is told.
+        let command = looked_up(name, &format!("/nowhere:{}", broken.dir.path().display()));
+        assert_eq!(cause(&command, ErrorKind::System, "exec", libc::ENOEXEC), format!("{path:?}: {want}"));
+    }
+}
+
+#[test]
+fn a_spool_that_cannot_be_made_names_its_directory() {
+    let name = "a_spool_that_cannot_be_made_names_its_directory";
+    if host::inside(name) {
+        let mut command = script("exit 0");
+        command.detach();
+        let gone = std::env::var("TMPDIR").expect("TMPDIR");
+        let want = format!("spool in TMPDIR {gone:?}: no such file or directory");
+        assert_eq!(cause(&command, ErrorKind::NotFound, "stdout", libc::ENOENT), want);
+        return host::done();
+    }
+    let dir = tempfile::tempdir().expect("tempdir");
+    let mut command = host::command(name);
+    command.env("TMPDIR", dir.path().join("gone"));
+    host::run_command(command);
 }

@@ -24,7 +24,7 @@ pub const COREPROC_STREAM_STDERR: u32 = 2;
 pub const COREPROC_STDIO_NULL: u32 = 1;
 /// A pipe of ours; the default of outputs.
 pub const COREPROC_STDIO_PIPE: u32 = 2;
-/// The host's own.
+/// The host's own. To read from the host's terminal a child has to be in its group: see coreproc_command_group.
 pub const COREPROC_STDIO_INHERIT: u32 = 3;
 /// Standard error alone: wherever standard output goes, in the exact order of writing.
 pub const COREPROC_STDIO_MERGE: u32 = 4;
@@ -39,9 +39,9 @@ pub const COREPROC_FILE_TRUNCATE: u32 = 2;
 /// Outputs alone: a file, created with 0666 less the umask, and added to.
 pub const COREPROC_FILE_APPEND: u32 = 3;
 
-/// A process group of its own, which it leads; the default.
+/// A process group of its own, which it leads; the default. The kernel stops it when it reads from the terminal.
 pub const COREPROC_GROUP_OWN: u32 = 1;
-/// The host's process group.
+/// The host's process group: it can use the terminal as the host can.
 pub const COREPROC_GROUP_INHERIT: u32 = 2;
 
 /// What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything passed in is
@@ -220,8 +220,8 @@ pub unsafe extern "C" fn coreproc_command_env_clear(
     }
 }
 
-/// The whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are; nothing is inherited,
-/// and what was said before is replaced. Without it the library reads `environ` at each spawn, which is a race
+/// The whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are, also with an empty key;
+/// nothing is inherited, and what was said before is replaced. Without it the library reads `environ` at each spawn, which is a race
 /// with a setenv of the host. Errors: INVALID_ARGUMENT.
 ///
 /// # Safety
@@ -290,8 +290,9 @@ pub unsafe extern "C" fn coreproc_command_search_path(
     }
 }
 
-/// Where a standard stream goes: `stream` is a COREPROC_STREAM value, `mode` a COREPROC_STDIO value. Errors:
-/// INVALID_ARGUMENT, also for a mode that this stream cannot have.
+/// Where a standard stream goes: `stream` is a COREPROC_STREAM value, `mode` a COREPROC_STDIO value. A child that
+/// inherits a terminal and reads from it is stopped by the kernel, unseen, unless it is in the host's group: see
+/// coreproc_command_group. Errors: INVALID_ARGUMENT, also for a mode that this stream cannot have.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -360,7 +361,9 @@ pub unsafe extern "C" fn coreproc_command_stdio_fd(
 }
 
 /// Gives a standard stream this file, opened at each spawn from the host's folder; `mode` is a COREPROC_FILE
-/// value. Errors: INVALID_ARGUMENT.
+/// value. The open waits for nobody: of a FIFO that has no other end (where a shell would wait) the spawn fails with
+/// ENXIO, of a file whose lease somebody keeps for longer than a second with EAGAIN. To wait for the other end, open
+/// the FIFO and use coreproc_command_stdio_fd. Errors: INVALID_ARGUMENT.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -419,7 +422,15 @@ pub unsafe extern "C" fn coreproc_command_capture(
     }
 }
 
-/// Its process group: a COREPROC_GROUP value. Errors: INVALID_ARGUMENT.
+/// Its process group: a COREPROC_GROUP value.
+///
+/// A child that may ask at the terminal (a password, an editor, stty) needs COREPROC_GROUP_INHERIT. In a group of its own
+/// the kernel stops it as soon as it reads from the terminal or changes its settings (SIGTTIN, SIGTTOU): it counts as
+/// running then, no event tells, and a wait without a timeout does not come back.
+///
+/// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and SIGHUP, SIGINT and
+/// SIGQUIT stay ignored in it if the host ignores them, as nohup and a shell's "&" have it. Every other signal, and in a
+/// group of its own every one, starts at its default. Errors: INVALID_ARGUMENT.
 ///
 /// # Safety
 /// Pointers are NULL or valid.
@@ -570,8 +581,12 @@ pub unsafe extern "C" fn coreproc_command_subscribe(
 /// does not grow with the host's memory). `*out`
 /// is to be freed with coreproc_process_free. The command can be spawned again.
 ///
+/// It waits for nobody at the other end of a file, but for a file system that does not answer (NFS, FUSE, autofs) as
+/// every program does; timeouts and deadlines do not count yet then.
+///
 /// Errors name the stage, and nothing was started: INVALID_ARGUMENT, NOT_FOUND ("lookup", "exec",
-/// "interpreter", "chdir"), PERMISSION_DENIED, SYSTEM with errno, UNSUPPORTED, CLOSED, PANIC.
+/// "interpreter", "chdir"), PERMISSION_DENIED, SYSTEM with errno (ENOEXEC: there is no /bin/sh for a script without a
+/// "#!" line), UNSUPPORTED, CLOSED, PANIC.
 ///
 /// # Safety
 /// Pointers are NULL or valid.

@@ -1,7 +1,7 @@
 //! [`History`]: a file that remembers how long specs take.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::result::{RunReport, SpecResult};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::event::SpecState;
 use crate::sys::clock::Stamp;
-use crate::sys::fork;
+use crate::sys::{file, fork, retried};
 
 const VERSION: u32 = 1;
 /// What the last run counts against all before it.
@@ -129,7 +129,7 @@ impl History {
             Err(error) => error.to_string(),
         };
         let aside = beside(&self.path, ".bad");
-        let became = match fs::rename(&self.path, &aside) {
+        let became = match retried(|| fs::rename(&self.path, &aside)) {
             Ok(()) => format!("set aside as {}", quoted(aside.as_os_str().as_encoded_bytes())),
             Err(error) => format!("could not be set aside: {error}"),
         };
@@ -157,8 +157,8 @@ impl History {
     fn replace(&self, text: &[u8]) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         // Where a symbolic link leads to, so that it stays one.
-        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let permissions = fs::metadata(&path).ok().map(|known| known.permissions());
+        let path = retried(|| fs::canonicalize(&self.path)).unwrap_or_else(|_| self.path.clone());
+        let permissions = retried(|| fs::metadata(&path)).ok().map(|known| known.permissions());
         let own = format!(".{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let temporary = beside(&path, &own);
         // Not for everybody to write, whatever the umask.
@@ -169,14 +169,14 @@ impl History {
                 }
                 file.write_all(text)?;
                 file.sync_all()?;
-                fs::rename(&temporary, &path)
+                retried(|| fs::rename(&temporary, &path))
             });
         if let Err(error) = written {
             let _ = fs::remove_file(&temporary);
             return Err(error);
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        file::sync_folder(folder.unwrap_or(Path::new("."))).map_err(io::Error::from_raw_os_error)
     }
 
     fn subject(&self) -> String {

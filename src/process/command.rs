@@ -27,11 +27,14 @@ pub enum Stdin {
     Null,
     /// A pipe: [`Process::write_stdin`].
     Pipe,
-    /// The host's.
+    /// The host's. If that is a terminal, the child has to be in the host's group to read from it: see
+    /// [`Command::group`].
     Inherit,
     /// This descriptor.
     Fd(Arc<OwnedFd>),
-    /// This file, opened for reading at each spawn, from the host's directory.
+    /// This file, opened for reading at each spawn, from the host's directory, and never waited for: a FIFO that
+    /// nobody has opened for writing (where a shell would wait) is an error with ENXIO, a file whose lease somebody
+    /// keeps for longer than a second one with EAGAIN. To wait for a writer, open the FIFO and give the descriptor.
     File(PathBuf),
 }
 
@@ -58,7 +61,8 @@ pub enum Output {
     Inherit,
     /// This descriptor.
     Fd(Arc<OwnedFd>),
-    /// This file, opened at each spawn, from the host's directory.
+    /// This file, opened at each spawn, from the host's directory, and never waited for: a FIFO that nobody has opened
+    /// for reading is an error with ENXIO, a file whose lease somebody keeps for longer than a second one with EAGAIN.
     File(PathBuf, FileMode),
     /// Standard error alone: wherever standard output goes, in the exact order of writing.
     Merge,
@@ -66,13 +70,14 @@ pub enum Output {
     Spool,
 }
 
-/// A child's process group.
+/// A child's process group; [`Command::group`] says what comes of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Group {
-    /// Its own, which it leads.
+    /// Its own, which it leads: it can be stopped with all that it starts, and a Ctrl-C or Ctrl-Z at the host is not
+    /// for it. The kernel stops it when it reads from the terminal.
     #[default]
     Own,
-    /// The host's.
+    /// The host's: it can use the terminal as the host can.
     Inherit,
 }
 
@@ -207,7 +212,8 @@ impl Command {
         self
     }
 
-    /// The whole environment as `KEY=VALUE` entries, taken as they are. Replaces what was said before.
+    /// The whole environment as `KEY=VALUE` entries, taken as they are, also with an empty key, as launchers of other
+    /// systems leave them (`=::=::\`). Replaces what was said before.
     /// Reading the host's own is a race with its setenv; a host that changes its environment gives it so.
     pub fn env_whole<E: AsRef<OsStr>>(&mut self, entries: impl IntoIterator<Item = E>) -> &mut Self {
         self.env_given(Strings::default(), entries)
@@ -223,7 +229,8 @@ impl Command {
     fn env_given<E: AsRef<OsStr>>(&mut self, mut whole: Strings, entries: impl IntoIterator<Item = E>) -> &mut Self {
         for entry in entries {
             let entry = entry.as_ref();
-            if !self.is_entry(entry) {
+            // What the host has is for its children, whatever we think of it.
+            if !self.is_entry(entry, 0) {
                 return self;
             }
             whole.push(&[entry.as_bytes()]);
@@ -291,6 +298,15 @@ impl Command {
     }
 
     /// Its process group.
+    ///
+    /// A child that may ask at the terminal (a password, an editor, `stty`) needs [`Group::Inherit`]. In a group of its
+    /// own it is in the background there: the kernel stops it as soon as it reads from the terminal or changes its
+    /// settings (SIGTTIN, SIGTTOU). It counts as running then, no event tells, and a wait without a timeout does not
+    /// come back.
+    ///
+    /// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and SIGHUP, SIGINT
+    /// and SIGQUIT stay ignored in it if the host ignores them, as `nohup` and a shell's `&` have it. Every other
+    /// signal, and in a group of its own every one, starts at its default. A stop of a group is not possible.
     pub fn group(&mut self, group: Group) -> &mut Self {
         self.group = group;
         self
@@ -344,7 +360,11 @@ impl Command {
     /// parallel: `clone3(2)` with vfork semantics, whose cost does not depend on the host's size.
     ///
     /// # Errors
-    /// An error names the stage: `lookup`, `chdir`, `exec`, `interpreter`, `stdin`, …; nothing was started.
+    /// An error names the stage: `lookup`, `chdir`, `exec`, `interpreter`, `stdin`, …; nothing was started. There is no
+    /// `/bin/sh` for a script without a `#!` line: that is ENOEXEC.
+    ///
+    /// A spawn waits for nobody at the other end of a file, but for a file system that does not answer (NFS, FUSE,
+    /// autofs) it waits as every program does; timeouts and deadlines do not count yet then.
     pub fn spawn(&self, service: &Service) -> Result<Process> {
         fork::check("spawn")?;
         if let Some(mistake) = &self.mistake {
@@ -418,12 +438,13 @@ impl Command {
     }
 
     fn entry(&mut self, entry: &OsStr) -> Option<CString> {
-        if self.is_entry(entry) { CString::new(entry.as_bytes()).ok() } else { None }
+        if self.is_entry(entry, 1) { CString::new(entry.as_bytes()).ok() } else { None }
     }
 
-    fn is_entry(&mut self, entry: &OsStr) -> bool {
+    /// A `KEY=VALUE` whose key has so many bytes or more.
+    fn is_entry(&mut self, entry: &OsStr, shortest_key: usize) -> bool {
         let bytes = entry.as_bytes();
-        if memchr(b'=', bytes).is_none_or(|at| at == 0) {
+        if memchr(b'=', bytes).is_none_or(|at| at < shortest_key) {
             self.mistake("environment", &format!("{} is not KEY=VALUE", quoted(bytes)));
             return false;
         }

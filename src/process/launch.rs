@@ -1,8 +1,8 @@
 //! From a [`Command`] to a running child: its descriptors, environment and candidate paths, all made before
-//! the clone; and what a failure was, said in full.
+//! the clone.
 
 use std::borrow::Cow;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -12,19 +12,20 @@ use nix::fcntl::OFlag;
 
 use super::child::Seed;
 use super::command::{self, Command, EnvBase, FileMode, Group, Output, Stdin, key_of};
+use super::explain::{self, Attempt, OPERATION, failed, no_spool, not_opened, subject};
 use super::member::Member;
 use super::output;
 use super::process::Process;
 use super::service::{self, Size};
 use super::supervisor::Supervisor;
-use crate::error::{Error, ErrorKind, Result, describe_errno, quoted};
+use crate::error::{Error, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::pipe;
-use crate::sys::spawn::{self, Failure, Grouping, Plan, Stage};
-use crate::sys::spool::Spool;
+use crate::sys::redirect;
+use crate::sys::spawn::{self, Grouping, Plan};
+use crate::sys::spool::{self, Spool};
 use crate::sys::strings::{Strings, for_each_variable};
 
-const OPERATION: &str = "spawn";
 /// The kernel's limit for one path.
 const PATH_MAX: usize = 4096;
 /// Where programs are looked up without a PATH, as by execvp of libc.
@@ -58,14 +59,6 @@ pub(super) fn spawn(command: &Command, supervisor: &Arc<Supervisor>, member: Opt
     Ok(process)
 }
 
-fn subject(command: &Command) -> String {
-    quoted(command.program.as_bytes())
-}
-
-fn failed(command: &Command, stage: &'static str, errno: i32) -> Error {
-    Error::system(OPERATION, stage, errno).on(subject(command))
-}
-
 fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) -> Result<Seed> {
     let environment = environment(command);
     let candidates = candidates(command, &environment);
@@ -84,7 +77,9 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         },
     };
     let time = Stamp::now();
-    let started = spawn::spawn(&plan).map_err(|failure| explain(command, &candidates, failure))?;
+    let started = spawn::spawn(&plan).map_err(|failure| {
+        explain::failure(&Attempt { command, candidates: &candidates, environment: &environment }, failure)
+    })?;
     let capture = match (command.capture, supervisor.options.capture) {
         (Size::Default, Size::Default) => Size::Bytes(1024 * 1024),
         (Size::Default, size) => size,
@@ -119,27 +114,29 @@ struct Stdio {
 impl Stdio {
     fn open(command: &Command) -> Result<Stdio> {
         let mut stdio = Stdio::default();
-        stdio.open_stdin(command).map_err(|errno| {
-            let error = failed(command, "stdin", errno);
-            if let Stdin::File(path) = &command.stdin { error.in_file(path) } else { error }
-        })?;
+        stdio.open_stdin(command)?;
         stdio.open_output(command, 0)?;
         stdio.open_output(command, 1)?;
         Ok(stdio)
     }
 
-    fn open_stdin(&mut self, command: &Command) -> pipe::Result<()> {
+    fn open_stdin(&mut self, command: &Command) -> Result<()> {
+        const STAGE: &str = "stdin";
+        let failed = |errno| failed(command, STAGE, errno);
         self.theirs[0] = match &command.stdin {
-            Stdin::Null => Some(Arc::new(pipe::open(Path::new("/dev/null"), OFlag::O_RDONLY)?)),
+            Stdin::Null => Some(Arc::new(pipe::open(Path::new("/dev/null"), OFlag::O_RDONLY).map_err(failed)?)),
             Stdin::Pipe => {
-                let (theirs, ours) = pipe::pipe()?;
-                pipe::set_nonblocking(&ours)?;
+                let (theirs, ours) = pipe::pipe().map_err(failed)?;
+                pipe::set_nonblocking(&ours).map_err(failed)?;
                 self.stdin = Some(ours);
                 Some(Arc::new(theirs))
             }
             Stdin::Inherit => None,
-            Stdin::Fd(fd) => Some(command::above_stdio(fd)?),
-            Stdin::File(path) => Some(Arc::new(pipe::open(path, OFlag::O_RDONLY)?)),
+            Stdin::Fd(fd) => Some(command::above_stdio(fd).map_err(failed)?),
+            Stdin::File(path) => {
+                let opened = redirect::to_read(path);
+                Some(Arc::new(opened.map_err(|refusal| not_opened(command, STAGE, path, &refusal))?))
+            }
         };
         Ok(())
     }
@@ -148,8 +145,8 @@ impl Stdio {
         let (stage, wanted) = [("stdout", &command.stdout), ("stderr", &command.stderr)][index];
         let failed = |errno| failed(command, stage, errno);
         let theirs = match wanted {
-            Output::Default if command.detached => Some(self.open_spool(command, index).map_err(failed)?),
-            Output::Spool => Some(self.open_spool(command, index).map_err(failed)?),
+            Output::Default if command.detached => Some(self.open_spool(command, stage, index)?),
+            Output::Spool => Some(self.open_spool(command, stage, index)?),
             Output::Default | Output::Pipe => {
                 let (ours, theirs) = pipe::pipe().map_err(failed)?;
                 pipe::set_nonblocking(&ours).map_err(failed)?;
@@ -164,8 +161,8 @@ impl Stdio {
                     FileMode::Truncate => OFlag::O_TRUNC,
                     FileMode::Append => OFlag::O_APPEND,
                 };
-                let flags = OFlag::O_WRONLY | OFlag::O_CREAT | how;
-                Some(Arc::new(pipe::open(path, flags).map_err(|errno| failed(errno).in_file(path))?))
+                let opened = redirect::to_write(path, how);
+                Some(Arc::new(opened.map_err(|refusal| not_opened(command, stage, path, &refusal))?))
             }
             Output::Merge => match &self.theirs[1] {
                 Some(stdout) => Some(Arc::clone(stdout)),
@@ -177,17 +174,12 @@ impl Stdio {
         Ok(())
     }
 
-    fn open_spool(&mut self, command: &Command, index: usize) -> pipe::Result<Arc<OwnedFd>> {
-        let Spool { ours, theirs } = Spool::create()?;
+    fn open_spool(&mut self, command: &Command, stage: &'static str, index: usize) -> Result<Arc<OwnedFd>> {
+        let place = spool::Place::now();
+        let created = Spool::create(&place);
+        let Spool { ours, theirs } = created.map_err(|errno| no_spool(command, stage, &place, errno))?;
         self.outputs[index] = Some(output::Output::spool(ours, command.spool_max));
         Ok(Arc::new(theirs))
-    }
-}
-
-impl Error {
-    fn in_file(self, path: &Path) -> Error {
-        let cause = describe_errno(self.errno().unwrap_or(0));
-        self.because(format!("{}: {cause}", quoted(path.as_os_str().as_bytes())))
     }
 }
 
@@ -233,38 +225,4 @@ fn candidates(command: &Command, environment: &Strings) -> Strings {
         }
     }
     candidates
-}
-
-/// Says what a failure means; looks at the file system only for that.
-fn explain(command: &Command, candidates: &Strings, failure: Failure) -> Error {
-    let Failure { stage, errno } = failure;
-    let error = failed(command, stage.name(), errno);
-    match (stage, errno) {
-        (Stage::Clone, libc::ENOSYS | libc::EINVAL | libc::EPERM) => {
-            let error =
-                error.because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)");
-            if errno == libc::EPERM { error } else { error.kind_is(ErrorKind::Unsupported) }
-        }
-        (Stage::Chdir, _) => {
-            let cwd = command.cwd.as_deref().map(CStr::to_bytes).unwrap_or_default();
-            error.in_file(Path::new(OsStr::from_bytes(cwd)))
-        }
-        (Stage::Exec, libc::ENOENT | libc::ENOTDIR) => match existing(command, candidates) {
-            Some(path) => interpreter_missing(error, path),
-            None if command.program.as_bytes().contains(&b'/') => error.kind_is(ErrorKind::NotFound),
-            None => error.at("lookup").kind_is(ErrorKind::NotFound).because("no such program in PATH"),
-        },
-        _ => error,
-    }
-}
-
-fn interpreter_missing(error: Error, path: &[u8]) -> Error {
-    let cause = format!("{} names an interpreter or loader that does not exist", quoted(path));
-    error.at("interpreter").kind_is(ErrorKind::NotFound).because(cause)
-}
-
-/// A candidate that is there although exec said ENOENT: then its interpreter is not.
-fn existing<'a>(command: &Command, candidates: &'a Strings) -> Option<&'a [u8]> {
-    let cwd = command.cwd.as_deref().map_or(Path::new("."), |cwd| Path::new(OsStr::from_bytes(cwd.to_bytes())));
-    candidates.iter().find(|candidate| cwd.join(OsStr::from_bytes(candidate)).is_file())
 }

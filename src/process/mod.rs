@@ -3,6 +3,7 @@
 mod capture;
 mod child;
 mod command;
+mod explain;
 mod launch;
 pub(crate) mod member;
 mod output;

@@ -6,9 +6,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, RenameFlags, fcntl};
+use nix::fcntl::{AtFlags, FcntlArg, RenameFlags, fcntl};
+use nix::unistd::{AccessFlags, faccessat};
 
 use super::pipe::{Result, above_stdio};
+use super::retried;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,9 @@ pub(crate) enum Kind {
     Regular,
     Other(&'static str),
 }
+
+pub(crate) const FIFO: &str = "a FIFO";
+pub(crate) const SOCKET: &str = "a socket";
 
 /// What the kernel says of a file.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +43,8 @@ impl Facts {
             () if of.is_file() => Kind::Regular,
             () if of.is_symlink() => Kind::Other("a symbolic link"),
             () if of.is_dir() => Kind::Other("a directory"),
-            () if of.is_fifo() => Kind::Other("a FIFO"),
-            () if of.is_socket() => Kind::Other("a socket"),
+            () if of.is_fifo() => Kind::Other(FIFO),
+            () if of.is_socket() => Kind::Other(SOCKET),
             () => Kind::Other("a device"),
         };
         Facts {
@@ -74,17 +79,17 @@ impl Facts {
 
 /// The file of this name itself: a symbolic link is not followed.
 pub(crate) fn look(path: &Path) -> Result<Facts> {
-    fs::symlink_metadata(path).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
+    retried(|| fs::symlink_metadata(path)).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
 }
 
 /// What the name stands for, links followed.
 pub(crate) fn look_through(path: &Path) -> Result<Facts> {
-    fs::metadata(path).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
+    retried(|| fs::metadata(path)).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
 }
 
 /// The open file.
 pub(crate) fn facts(file: &File) -> Result<Facts> {
-    file.metadata().map(|metadata| Facts::new(&metadata)).map_err(errno_of)
+    retried(|| file.metadata()).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
 }
 
 /// Does `path` still name this open file?
@@ -136,7 +141,7 @@ pub(crate) fn lock_for_reading(file: &File) -> Result<bool> {
 }
 
 fn set_lock(file: &File, kind: i32) -> Result<bool> {
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&whole(kind))) {
+    match retried(|| fcntl(file, FcntlArg::F_OFD_SETLK(&whole(kind)))) {
         Ok(_) => Ok(true),
         Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
         Err(errno) => Err(errno as i32),
@@ -145,7 +150,7 @@ fn set_lock(file: &File, kind: i32) -> Result<bool> {
 
 /// Gives the lock back at once, whoever has copies of the descriptor.
 pub(crate) fn unlock(file: &File) -> Result<()> {
-    fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK))).map(drop).map_err(|errno| errno as i32)
+    retried(|| fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK)))).map(drop).map_err(|errno| errno as i32)
 }
 
 /// What is in the way of a write lock.
@@ -161,7 +166,7 @@ pub(crate) enum Obstacle {
 pub(crate) fn obstacle(file: &File) -> Result<Obstacle> {
     let is_in_the_way_of = |kind| -> Result<bool> {
         let mut answer = whole(kind);
-        fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer)).map_err(|errno| errno as i32)?;
+        retried(|| fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer))).map_err(|errno| errno as i32)?;
         Ok(i32::from(answer.l_type) != libc::F_UNLCK)
     };
     // Readers do not disturb each other.
@@ -183,17 +188,28 @@ pub(crate) fn read_start(file: &File, most: usize) -> Result<Vec<u8>> {
     let mut buffer = [0; 4096];
     while bytes.len() <= most {
         let room = buffer.len().min(most + 1 - bytes.len());
-        match file.read_at(&mut buffer[..room], offset) {
+        match retried(|| file.read_at(&mut buffer[..room], offset)) {
             Ok(0) => break,
             Ok(n) => {
                 bytes.extend_from_slice(&buffer[..n]);
                 offset += n as u64;
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(errno_of(error)),
         }
     }
     Ok(bytes)
+}
+
+/// The first bytes of what the name stands for, links followed, without waiting.
+pub(crate) fn head(path: &Path, most: usize) -> Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(errno_of)?;
+    read_start(&file, most)
+}
+
+/// May we run it, by its mode and the mount's?
+pub(crate) fn may_be_run(path: &Path) -> bool {
+    retried(|| faccessat(nix::fcntl::AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS)).is_ok()
 }
 
 /// A small file of /proc; a process's name in it may be no UTF-8.
@@ -238,32 +254,32 @@ fn folder(path: &Path) -> Result<File> {
 
 /// The folder and those above it, made where they are missing: nobody else may write them, whatever the umask.
 pub(crate) fn make_folders(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(errno_of)
+    retried(|| DirBuilder::new().recursive(true).mode(0o755).create(path)).map_err(errno_of)
 }
 
 /// The folder from the root, without a link in it.
 pub(crate) fn real_path(path: &Path) -> Result<PathBuf> {
-    fs::canonicalize(path).map_err(errno_of)
+    retried(|| fs::canonicalize(path)).map_err(errno_of)
 }
 
 /// The names in a folder, in the order of their bytes.
 pub(crate) fn names(path: &Path) -> Result<Vec<std::ffi::OsString>> {
-    let names = fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
-    let mut names: Vec<_> = names.map_err(errno_of)?;
+    let read = || fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+    let mut names: Vec<_> = retried(read).map_err(errno_of)?;
     names.sort();
     Ok(names)
 }
 
 /// rename(2): replaces what `to` named, in one step.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(errno_of)
+    retried(|| fs::rename(from, to)).map_err(errno_of)
 }
 
 /// renameat2(2) with RENAME_NOREPLACE: EEXIST where `to` names something. On file systems without it a look goes
 /// before.
 pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<()> {
     let at = nix::fcntl::AT_FDCWD;
-    match nix::fcntl::renameat2(at, from, at, to, RenameFlags::RENAME_NOREPLACE) {
+    match retried(|| nix::fcntl::renameat2(at, from, at, to, RenameFlags::RENAME_NOREPLACE)) {
         Ok(()) => Ok(()),
         Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOSYS) => match look(to) {
             Ok(_) => Err(libc::EEXIST),
@@ -275,7 +291,7 @@ pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<()> {
 }
 
 pub(crate) fn unlink(path: &Path) -> Result<()> {
-    fs::remove_file(path).map_err(errno_of)
+    retried(|| fs::remove_file(path)).map_err(errno_of)
 }
 
 pub(crate) fn effective_user() -> u32 {

@@ -7,6 +7,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 
 use super::buffer::{READ_SIZE, ReadBuffer};
+use super::{retried, retried_raw};
 
 /// A pipe grown for a child that writes much: three times the throughput of the default 64 KiB.
 pub(crate) const LARGE_PIPE: i32 = 256 * 1024;
@@ -59,7 +60,7 @@ impl StdioKept {
         loop {
             // O_PATH: whoever took it for a stream could neither read nor write it.
             let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
-            let fd = nix::fcntl::open("/", flags, Mode::empty()).map_err(|e| e as i32)?;
+            let fd = retried(|| nix::fcntl::open("/", flags, Mode::empty())).map_err(|e| e as i32)?;
             if fd.as_raw_fd() > 2 {
                 return Ok(StdioKept(kept));
             }
@@ -71,8 +72,8 @@ impl StdioKept {
 /// Opens a file for a child's stdio, above 2.
 pub(crate) fn open(path: &Path, flags: OFlag) -> Result<OwnedFd> {
     let mode = Mode::from_bits_truncate(0o666);
-    let fd = nix::fcntl::open(path, flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, mode).map_err(|e| e as i32)?;
-    above_stdio(fd)
+    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    above_stdio(retried(|| nix::fcntl::open(path, flags, mode)).map_err(|e| e as i32)?)
 }
 
 pub(crate) fn set_nonblocking(fd: &OwnedFd) -> Result<()> {
@@ -111,38 +112,25 @@ pub(crate) enum Read<'a> {
 
 /// One read of up to [`READ_SIZE`] bytes from a non-blocking descriptor.
 pub(crate) fn read<'a>(fd: &OwnedFd, buffer: &'a mut ReadBuffer) -> Read<'a> {
-    loop {
-        // SAFETY: the buffer is READ_SIZE long. The raw call, because libc's is a cancellation point and this
-        // may be the host's thread.
-        let n = unsafe { libc::syscall(libc::SYS_read, fd.as_raw_fd(), buffer.as_mut_ptr(), READ_SIZE) };
-        match n {
-            0 => return Read::End,
-            // SAFETY: the read filled n bytes.
-            1.. => return Read::Data(unsafe { buffer.filled(n as usize) }),
-            _ => match super::errno() {
-                libc::EINTR => {}
-                libc::EAGAIN => return Read::Empty,
-                // A pipe has no other error that more reading would cure.
-                _ => return Read::End,
-            },
-        }
+    // SAFETY: the buffer is READ_SIZE long. The raw call, because libc's is a cancellation point and this
+    // may be the host's thread.
+    let result =
+        retried_raw(|| unsafe { libc::syscall(libc::SYS_read, fd.as_raw_fd(), buffer.as_mut_ptr(), READ_SIZE) });
+    match result {
+        Ok(0) => Read::End,
+        // SAFETY: the read filled n bytes.
+        Ok(n) => Read::Data(unsafe { buffer.filled(n) }),
+        Err(libc::EAGAIN) => Read::Empty,
+        // A pipe has no other error that more reading would cure.
+        Err(_) => Read::End,
     }
 }
 
 /// One write without waiting, without SIGPIPE: bytes taken, or the errno (EAGAIN: full, EPIPE: no reader).
 pub(crate) fn write(fd: &OwnedFd, data: &[u8]) -> Result<usize> {
     super::signal::without_sigpipe(|| {
-        loop {
-            // SAFETY: the slice is valid for reads of its length.
-            let n = unsafe { libc::syscall(libc::SYS_write, fd.as_raw_fd(), data.as_ptr(), data.len()) };
-            if n >= 0 {
-                return Ok(n as usize);
-            }
-            match super::errno() {
-                libc::EINTR => {}
-                errno => return Err(errno),
-            }
-        }
+        // SAFETY: the slice is valid for reads of its length.
+        retried_raw(|| unsafe { libc::syscall(libc::SYS_write, fd.as_raw_fd(), data.as_ptr(), data.len()) })
     })
 }
 
@@ -164,17 +152,16 @@ impl Bell {
     pub(crate) fn ring(&self) {
         if let Some(write) = &self.write {
             // SAFETY: one byte from a live buffer.
-            unsafe { libc::syscall(libc::SYS_write, write.as_raw_fd(), b"!".as_ptr(), 1usize) };
+            let _ = retried_raw(|| unsafe { libc::syscall(libc::SYS_write, write.as_raw_fd(), b"!".as_ptr(), 1usize) });
         }
     }
 
     /// Takes what was rung.
     pub(crate) fn hush(&self) {
         let mut sink = [0u8; 64];
+        let (fd, length) = (self.read.as_raw_fd(), sink.len());
         // SAFETY: the sink is as long as said.
-        while unsafe { libc::syscall(libc::SYS_read, self.read.as_raw_fd(), sink.as_mut_ptr(), sink.len()) }
-            == sink.len() as i64
-        {}
+        while retried_raw(|| unsafe { libc::syscall(libc::SYS_read, fd, sink.as_mut_ptr(), length) }) == Ok(length) {}
     }
 
     /// Closes the write end: readable for ever from now on.

@@ -1,7 +1,7 @@
 //! System calls without libc, for the child between clone and exec: it shares the parent's memory, thread
 //! pointer and errno, so nothing may touch thread-local storage. They return a negative errno on failure.
 
-use std::arch::asm;
+use std::arch::{asm, naked_asm};
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!("coreproc supports Linux on x86-64");
@@ -84,4 +84,41 @@ pub(super) unsafe fn clone_onto_stack(
         );
     }
     result
+}
+
+/// What a signal does, as the kernel has it.
+#[repr(C)]
+pub(super) struct Action {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    mask: u64,
+}
+
+impl Action {
+    pub(super) const DEFAULT: Action = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+    pub(super) const IGNORE: Action = Action { handler: libc::SIG_IGN, flags: 0, restorer: 0, mask: 0 };
+
+    /// A handler that does nothing, which exec resets.
+    pub(super) fn swallow() -> Action {
+        /// `SA_RESTORER`: the kernel has nowhere else to return to.
+        const RESTORER: usize = 0x0400_0000;
+        let flags = libc::SA_RESTART as usize | RESTORER;
+        Action { handler: swallow as *const () as usize, flags, restorer: restore as *const () as usize, mask: 0 }
+    }
+
+    pub(super) fn is_ignore(&self) -> bool {
+        self.handler == libc::SIG_IGN
+    }
+}
+
+/// Without a frame, an instrumented one least of all: it runs in a child that has the parent's thread pointer.
+#[unsafe(naked)]
+extern "C" fn swallow() {
+    naked_asm!("ret")
+}
+
+#[unsafe(naked)]
+extern "C" fn restore() {
+    naked_asm!("mov eax, {rt_sigreturn}", "syscall", rt_sigreturn = const libc::SYS_rt_sigreturn)
 }

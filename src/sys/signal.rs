@@ -1,6 +1,6 @@
 //! Signals: blocking them around a clone, in our threads, and SIGPIPE around a write on a caller's thread.
 
-use super::raw;
+use super::{raw, retried_raw};
 
 /// The kernel's signal set on x86-64: bit n-1 is signal n.
 type KernelSet = u64;
@@ -103,19 +103,9 @@ pub(crate) fn without_sigpipe<T>(write: impl FnOnce() -> T) -> T {
 /// Takes a blocked signal from the queue, if it is there.
 fn take_pending(set: KernelSet) {
     let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    loop {
-        // SAFETY: a live set and time; no siginfo.
-        let result = unsafe {
-            raw::syscall4(
-                libc::SYS_rt_sigtimedwait,
-                &raw const set as usize,
-                0,
-                &raw const now as usize,
-                size_of::<KernelSet>(),
-            )
-        };
-        if result != -(libc::EINTR as isize) {
-            return;
-        }
-    }
+    let size = size_of::<KernelSet>();
+    // SAFETY: a live set and time; no siginfo. What is not there is EAGAIN.
+    let _ = retried_raw(|| unsafe {
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, 0usize, &raw const now, size)
+    });
 }

@@ -11,6 +11,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::pipe::{Result, above_stdio, set_nonblocking};
+use super::{retried, retried_raw};
 
 /// Connections that the kernel keeps until they are accepted; it takes `net.core.somaxconn` where that is less.
 const BACKLOG: i32 = 4096;
@@ -207,28 +208,16 @@ pub(crate) fn connected(fd: &OwnedFd) -> Result<()> {
 
 /// One read: how many bytes came, 0 at the end; EAGAIN when there is nothing now.
 pub(crate) fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize> {
-    loop {
-        // SAFETY: the buffer and its length.
-        let count = unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-        match count {
-            0.. => return Ok(count.unsigned_abs()),
-            _ if super::errno() == libc::EINTR => {}
-            _ => return Err(super::errno()),
-        }
-    }
+    let (raw, start, length) = (fd.as_raw_fd(), buffer.as_mut_ptr(), buffer.len());
+    // SAFETY: the buffer and its length.
+    retried_raw(|| unsafe { libc::recv(raw, start.cast(), length, 0) } as libc::c_long)
 }
 
 /// One write: how many bytes went; EAGAIN when there is no room now. Never a SIGPIPE.
 pub(crate) fn send(fd: &OwnedFd, bytes: &[u8]) -> Result<usize> {
-    loop {
-        // SAFETY: the bytes and their length.
-        let count = unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
-        match count {
-            0.. => return Ok(count.unsigned_abs()),
-            _ if super::errno() == libc::EINTR => {}
-            _ => return Err(super::errno()),
-        }
-    }
+    let (raw, start, length) = (fd.as_raw_fd(), bytes.as_ptr(), bytes.len());
+    // SAFETY: the bytes and their length.
+    retried_raw(|| unsafe { libc::send(raw, start.cast(), length, libc::MSG_NOSIGNAL) } as libc::c_long)
 }
 
 /// Says that nothing more will be written.
@@ -247,7 +236,7 @@ pub(crate) fn end(fd: &OwnedFd) {
 /// Has something arrived (bytes, the end, an error) that was not read?
 pub(crate) fn has_arrived(fd: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    retried(|| poll(&mut polled, PollTimeout::ZERO)).is_ok_and(|count| count > 0)
 }
 
 /// Waits until `fd` can be read or written, as asked, or has failed; false when the time is over. None: for ever.

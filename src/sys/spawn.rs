@@ -74,6 +74,14 @@ impl Stage {
 pub(crate) struct Failure {
     pub(crate) stage: Stage,
     pub(crate) errno: i32,
+    /// Of an exec: which candidate the errno is about, counted from 0.
+    pub(crate) candidate: u32,
+}
+
+impl Failure {
+    fn at(stage: Stage, errno: i32) -> Failure {
+        Failure { stage, errno, candidate: 0 }
+    }
 }
 
 /// The child's process group.
@@ -106,7 +114,7 @@ pub(crate) struct Started {
 /// Starts a child; returns once exec has succeeded or the child is gone again.
 pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
     let (candidates, argv, envp) = (plan.candidates.addresses(), plan.argv.addresses(), plan.envp.addresses());
-    let arena = Arena::take().map_err(|errno| Failure { stage: Stage::Memory, errno })?;
+    let arena = Arena::take().map_err(|errno| Failure::at(Stage::Memory, errno))?;
     let context = Context {
         candidates: candidates.as_ptr(),
         argv: argv.as_ptr(),
@@ -116,8 +124,6 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
         grouping: plan.grouping,
         gate: [-1; 3],
         report: arena.report,
-        null_action: [0; 4],
-        empty_set: 0,
     };
     let outcome = run_ladder(&context, &arena);
     let report = arena.report();
@@ -146,9 +152,6 @@ struct Context {
     /// See [`pass_gate`]; -1 if there is none.
     gate: [i32; 3],
     report: *const Report,
-    /// The kernel's sigaction of SIG_DFL.
-    null_action: [usize; 4],
-    empty_set: u64,
 }
 
 /// In a page shared with the child, also across a fork (and under emulators that make a vfork a fork).
@@ -156,13 +159,18 @@ struct Context {
 struct Report {
     stage: AtomicU32,
     errno: AtomicU32,
+    candidate: AtomicU32,
 }
 
 impl Report {
     fn failure(&self) -> Option<Failure> {
         match self.stage.load(Ordering::Acquire) {
             0 => None,
-            stage => Some(Failure { stage: Stage::from_raw(stage), errno: self.errno.load(Ordering::Relaxed) as i32 }),
+            stage => Some(Failure {
+                stage: Stage::from_raw(stage),
+                errno: self.errno.load(Ordering::Relaxed) as i32,
+                candidate: self.candidate.load(Ordering::Relaxed),
+            }),
         }
     }
 
@@ -248,7 +256,7 @@ const RUNGS: u8 = 4;
 fn run_ladder(context: &Context, arena: &Arena) -> Result<Started, Failure> {
     static LOWEST: AtomicU8 = AtomicU8::new(0);
     let first = LOWEST.load(Ordering::Relaxed);
-    let mut refused = Failure { stage: Stage::Clone, errno: libc::ENOSYS };
+    let mut refused = Failure::at(Stage::Clone, libc::ENOSYS);
     for rung in first..RUNGS {
         let outcome = match rung {
             0 => by_clone3(context, arena),
@@ -261,7 +269,7 @@ fn run_ladder(context: &Context, arena: &Arena) -> Result<Started, Failure> {
             Err(errno @ (libc::ENOSYS | libc::EINVAL | libc::EPERM)) => {
                 refused.errno = errno;
             }
-            Err(errno) => return Err(Failure { stage: Stage::Clone, errno }),
+            Err(errno) => return Err(Failure::at(Stage::Clone, errno)),
             Ok(started) => {
                 if rung > first {
                     LOWEST.fetch_max(rung, Ordering::Relaxed);
@@ -458,10 +466,11 @@ unsafe extern "C" fn child(context: *const u8) -> ! {
             raw::syscall3(libc::SYS_exit_group, 127, 0, 0);
         }
         let failure = match prepare(context) {
-            Ok(()) => Failure { stage: Stage::Exec, errno: exec(context) },
+            Ok(()) => exec(context),
             Err(failure) => failure,
         };
         (*context.report).errno.store(failure.errno as u32, Ordering::Relaxed);
+        (*context.report).candidate.store(failure.candidate, Ordering::Relaxed);
         (*context.report).stage.store(failure.stage as u32, Ordering::Release);
         loop {
             raw::syscall3(libc::SYS_exit_group, 127, 0, 0);
@@ -473,13 +482,17 @@ unsafe extern "C" fn child(context: *const u8) -> ! {
 unsafe fn prepare(context: &Context) -> Result<(), Failure> {
     // SAFETY: the pointers in the context; raw system calls only.
     unsafe {
-        reset_signals(context);
+        // First of all: until then what is sent to the host's group is sent to the child as well.
         let grouped = match context.grouping {
             Grouping::Inherit => 0,
             Grouping::Own => raw::syscall3(libc::SYS_setpgid, 0, 0, 0),
             Grouping::Session => raw::syscall3(libc::SYS_setsid, 0, 0, 0),
         };
         check(Stage::Group, grouped)?;
+        match context.grouping {
+            Grouping::Inherit => signals_in_the_hosts_group(),
+            Grouping::Own | Grouping::Session => signals_in_its_own_group(),
+        }
         check(Stage::Stdin, place(context.stdio[0], 0))?;
         check(Stage::Stdout, place(context.stdio[1], 1))?;
         check(Stage::Stderr, place(context.stdio[2], 2))?;
@@ -487,10 +500,11 @@ unsafe fn prepare(context: &Context) -> Result<(), Failure> {
         if !context.cwd.is_null() {
             check(Stage::Chdir, raw::syscall3(libc::SYS_chdir, context.cwd as usize, 0, 0))?;
         }
+        let none: u64 = 0;
         raw::syscall4(
             libc::SYS_rt_sigprocmask,
             libc::SIG_SETMASK as usize,
-            &raw const context.empty_set as usize,
+            &raw const none as usize,
             0,
             size_of::<u64>(),
         );
@@ -498,25 +512,63 @@ unsafe fn prepare(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Handlers and ignored signals alike go back to the default: a host that ignores SIGPIPE must not give that
-/// to its children. (CLONE_CLEAR_SIGHAND resets handlers alone.)
-unsafe fn reset_signals(context: &Context) {
+/// Every signal at its default: a host that ignores SIGPIPE must not give that to its children. (CLONE_CLEAR_SIGHAND
+/// resets handlers alone.) What came before the child had its group was meant for the host's, a Ctrl-Z or Ctrl-C most
+/// of all: it waits, blocked, and is dropped by ignoring the signal for a moment. A child that stopped here would hold
+/// the host in its clone for ever, as the SIGCONT of the host's group does not reach it.
+unsafe fn signals_in_its_own_group() {
+    let mut pending: u64 = 0;
+    // SAFETY: room for a set; whole actions.
+    unsafe {
+        raw::syscall3(libc::SYS_rt_sigpending, &raw mut pending as usize, size_of::<u64>(), 0);
+        let mut signal = 1;
+        while signal <= super::signal::MAX {
+            if pending & (1 << (signal - 1)) != 0 {
+                set_action(signal, &raw::Action::IGNORE);
+            }
+            set_action(signal, &raw::Action::DEFAULT);
+            signal += 1;
+        }
+    }
+}
+
+/// As in a group of its own, but what comes for the group is for the child as well, with two exceptions. What the host
+/// was told to ignore from the outside (SIGHUP by nohup, SIGINT and SIGQUIT by a shell's `&`) stays ignored. And a
+/// Ctrl-Z until exec is lost, by a handler that does nothing and that exec resets: a child that stopped would keep the
+/// host in its clone, so that the host could not stop, and its shell would wait for it.
+unsafe fn signals_in_the_hosts_group() {
     let mut signal = 1;
     while signal <= super::signal::MAX {
-        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
-            // SAFETY: a zeroed action of the kernel's size is SIG_DFL.
-            unsafe {
-                raw::syscall4(
-                    libc::SYS_rt_sigaction,
-                    signal as usize,
-                    &raw const context.null_action as usize,
-                    0,
-                    size_of::<u64>(),
-                );
+        // SAFETY: whole actions.
+        unsafe {
+            match signal {
+                libc::SIGHUP | libc::SIGINT | libc::SIGQUIT if is_ignored(signal) => {}
+                libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => set_action(signal, &raw::Action::swallow()),
+                _ => set_action(signal, &raw::Action::DEFAULT),
             }
         }
         signal += 1;
     }
+}
+
+unsafe fn set_action(signal: i32, action: &raw::Action) {
+    if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+        // SAFETY: a whole action of the kernel's size; the old one is not asked for.
+        unsafe {
+            let action = &raw const *action as usize;
+            raw::syscall4(libc::SYS_rt_sigaction, signal as usize, action, 0, size_of::<u64>());
+        }
+    }
+}
+
+unsafe fn is_ignored(signal: i32) -> bool {
+    let mut action = raw::Action::DEFAULT;
+    // SAFETY: room for an action of the kernel's size, which is not changed.
+    unsafe {
+        let action = &raw mut action as usize;
+        raw::syscall4(libc::SYS_rt_sigaction, signal as usize, 0, action, size_of::<u64>());
+    }
+    action.is_ignore()
 }
 
 unsafe fn place(source: i32, target: i32) -> isize {
@@ -586,35 +638,37 @@ unsafe fn hide_listed_descriptors() -> isize {
     }
 }
 
-/// Tries each candidate; returns the errno to report. A file that is being written (ETXTBSY) is tried again
-/// for 100 ms: a concurrent fork of the host may still hold the descriptor it was written through.
-unsafe fn exec(context: &Context) -> i32 {
-    let mut denied = false;
-    let mut last = libc::ENOENT;
+/// Tries each candidate; returns what to report. A file that is being written (ETXTBSY) is tried again for
+/// 100 ms: a concurrent fork of the host may still hold the descriptor it was written through.
+unsafe fn exec(context: &Context) -> Failure {
+    let mut denied = None;
+    let mut last = Failure::at(Stage::Exec, libc::ENOENT);
     let mut candidate = context.candidates;
     let mut patience_ms = 100i64;
     // SAFETY: null-terminated arrays of C strings.
     unsafe {
         while *candidate != 0 {
             let result = raw::syscall3(libc::SYS_execve, *candidate, context.argv as usize, context.envp as usize);
-            last = -result as i32;
-            match last {
+            last.errno = -result as i32;
+            match last.errno {
                 libc::ETXTBSY if patience_ms > 0 => {
                     patience_ms -= 2;
                     let pause = libc::timespec { tv_sec: 0, tv_nsec: 2_000_000 };
                     raw::syscall3(libc::SYS_nanosleep, &raw const pause as usize, 0, 0);
                     continue;
                 }
-                libc::EACCES => denied = true,
+                libc::EACCES if denied.is_none() => denied = Some(last),
+                libc::EACCES => {}
                 libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ESTALE | libc::ETIMEDOUT => {}
                 _ => return last,
             }
             candidate = candidate.add(1);
+            last.candidate = last.candidate.wrapping_add(1);
         }
     }
-    if denied { libc::EACCES } else { last }
+    denied.unwrap_or(last)
 }
 
 fn check(stage: Stage, result: isize) -> Result<(), Failure> {
-    if result < 0 { Err(Failure { stage, errno: -result as i32 }) } else { Ok(()) }
+    if result < 0 { Err(Failure::at(stage, -result as i32)) } else { Ok(()) }
 }

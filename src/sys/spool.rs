@@ -1,13 +1,17 @@
 //! A spool: an unlinked file that a detached child appends to and that we follow. It needs nobody's reading
 //! end to stay writable, so the child outlives us; inotify tells when there is more.
 
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 
 use super::buffer::{READ_SIZE, ReadBuffer};
 use super::pipe::{self, Result, above_stdio};
+use super::{retried, retried_raw};
 
 /// Both sides of a new spool.
 pub(crate) struct Spool {
@@ -17,30 +21,56 @@ pub(crate) struct Spool {
     pub(crate) theirs: OwnedFd,
 }
 
+/// Where spools are made, and where that is said.
+pub(crate) struct Place {
+    pub(crate) directory: PathBuf,
+    /// By TMPDIR, not by us.
+    pub(crate) is_told: bool,
+}
+
+impl Place {
+    /// `TMPDIR`, else /tmp.
+    pub(crate) fn now() -> Place {
+        match std::env::var_os("TMPDIR").filter(|told| !told.is_empty()) {
+            Some(told) => Place { directory: told.into(), is_told: true },
+            None => Place { directory: "/tmp".into(), is_told: false },
+        }
+    }
+}
+
 impl Spool {
-    /// In `TMPDIR`, else /tmp; `O_TMPFILE` where the file system has it, else a file unlinked at once.
-    pub(crate) fn create() -> Result<Spool> {
-        let folder =
-            std::env::var_os("TMPDIR").filter(|v| !v.is_empty()).map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+    /// `O_TMPFILE` where the file system has it, else a file unlinked at once.
+    pub(crate) fn create(place: &Place) -> Result<Spool> {
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let ours = match nix::fcntl::open(&folder, flags | OFlag::O_TMPFILE, mode) {
+        let unnamed = retried(|| nix::fcntl::open(&place.directory, flags | OFlag::O_TMPFILE, PRIVATE));
+        let ours = match unnamed {
             Ok(fd) => fd,
-            Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::EISDIR | nix::errno::Errno::ENOENT) => {
-                let template = folder.join("coreproc-spool-XXXXXX");
-                let (fd, path) = nix::unistd::mkstemp(&template).map_err(|e| e as i32)?;
-                let unlinked = nix::unistd::unlink(&path);
-                unlinked.map_err(|e| e as i32)?;
-                nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))
-                    .map_err(|e| e as i32)?;
-                fd
-            }
+            // What file systems and kernels without it say; of a directory that is not there, the next call as well.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT) => named(&place.directory).map_err(|e| e as i32)?,
             Err(errno) => return Err(errno as i32),
         };
         let ours = above_stdio(ours)?;
         let theirs = pipe::open(&own_path(&ours), OFlag::O_WRONLY | OFlag::O_APPEND)?;
         Ok(Spool { ours, theirs })
     }
+}
+
+const PRIVATE: Mode = Mode::from_bits_truncate(0o600);
+
+/// A file with a name of its own, which is taken away at once.
+fn named(directory: &Path) -> nix::Result<OwnedFd> {
+    let template = directory.join("coreproc-spool-XXXXXX").into_os_string().into_encoded_bytes();
+    let template = CString::new(template).map_err(|_| Errno::EINVAL)?;
+    let (fd, path) = retried(|| {
+        let mut path = template.clone().into_bytes_with_nul();
+        // SAFETY: ends with a NUL; the last letters before it are written over. The descriptor is new.
+        unsafe {
+            let fd = Errno::result(libc::mkostemp(path.as_mut_ptr().cast(), libc::O_CLOEXEC))?;
+            path.pop();
+            Ok::<_, Errno>((OwnedFd::from_raw_fd(fd), path))
+        }
+    })?;
+    retried(|| nix::unistd::unlink(path.as_slice())).map(|()| fd)
 }
 
 fn own_path(fd: &OwnedFd) -> PathBuf {
@@ -54,24 +84,23 @@ pub(crate) fn length(fd: &OwnedFd) -> u64 {
 
 /// Reads at `offset`; empty at the end.
 pub(crate) fn read_at<'a>(fd: &OwnedFd, offset: u64, buffer: &'a mut ReadBuffer) -> &'a [u8] {
-    loop {
-        // SAFETY: the buffer is READ_SIZE long.
-        let n = unsafe { libc::pread64(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), READ_SIZE, offset as i64) };
-        if n >= 0 {
-            // SAFETY: the read filled n bytes.
-            return unsafe { buffer.filled(n as usize) };
-        }
-        if super::errno() != libc::EINTR {
-            return &[];
-        }
+    let (raw, at) = (fd.as_raw_fd(), offset as i64);
+    // SAFETY: the buffer is READ_SIZE long.
+    let result =
+        retried_raw(|| unsafe { libc::pread64(raw, buffer.as_mut_ptr().cast(), READ_SIZE, at) } as libc::c_long);
+    match result {
+        // SAFETY: the read filled n bytes.
+        Ok(n) => unsafe { buffer.filled(n) },
+        Err(_) => &[],
     }
 }
 
 /// Gives the disk space of `[from, to)` back. A file system that cannot keeps it until the file ends.
 pub(crate) fn punch(fd: &OwnedFd, from: u64, to: u64) {
     let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    let (raw, at, length) = (fd.as_raw_fd(), from as i64, (to - from) as i64);
     // SAFETY: takes no pointers.
-    unsafe { libc::fallocate64(fd.as_raw_fd(), mode, from as i64, (to - from) as i64) };
+    let _ = retried_raw(|| unsafe { libc::fallocate64(raw, mode, at, length) }.into());
 }
 
 /// Tells which watched files were written: one inotify descriptor for all spools of a service.
@@ -92,11 +121,11 @@ impl Watcher {
 
     /// Watches a spool; returns its watch number.
     pub(crate) fn add(&self, spool: &OwnedFd) -> Result<i32> {
-        let path =
-            std::ffi::CString::new(own_path(spool).into_os_string().into_encoded_bytes()).map_err(|_| libc::EINVAL)?;
+        let path = CString::new(own_path(spool).into_os_string().into_encoded_bytes()).map_err(|_| libc::EINVAL)?;
+        let (fd, path) = (self.0.as_raw_fd(), path.as_ptr());
         // SAFETY: a C string that lives through the call.
-        let watch = unsafe { libc::inotify_add_watch(self.0.as_raw_fd(), path.as_ptr(), libc::IN_MODIFY) };
-        if watch < 0 { Err(super::errno()) } else { Ok(watch) }
+        let watch = retried_raw(|| unsafe { libc::inotify_add_watch(fd, path, libc::IN_MODIFY) }.into())?;
+        i32::try_from(watch).map_err(|_| libc::EOVERFLOW)
     }
 
     pub(crate) fn remove(&self, watch: i32) {
@@ -111,16 +140,11 @@ impl Watcher {
         struct Records([u8; 4096]);
         let mut records = Records([0; 4096]);
         loop {
+            let (fd, length) = (self.0.as_raw_fd(), records.0.len());
             // SAFETY: the buffer is as long as said.
-            let n =
-                unsafe { libc::syscall(libc::SYS_read, self.0.as_raw_fd(), records.0.as_mut_ptr(), records.0.len()) };
-            if n <= 0 {
-                if n < 0 && super::errno() == libc::EINTR {
-                    continue;
-                }
-                return;
-            }
-            let mut rest = &records.0[..n as usize];
+            let result = retried_raw(|| unsafe { libc::syscall(libc::SYS_read, fd, records.0.as_mut_ptr(), length) });
+            let Ok(n @ 1..) = result else { return };
+            let mut rest = &records.0[..n];
             while rest.len() >= size_of::<libc::inotify_event>() {
                 // SAFETY: the kernel writes whole records; the read is unaligned to be sure.
                 let event = unsafe { rest.as_ptr().cast::<libc::inotify_event>().read_unaligned() };

@@ -2,6 +2,8 @@
 
 use std::ffi::CStr;
 
+use nix::sys::resource::{Resource, getrlimit};
+
 /// NUL-terminated strings, one after the other.
 #[derive(Clone, Default)]
 pub(crate) struct Strings {
@@ -34,6 +36,22 @@ impl Strings {
         let base = self.bytes.as_ptr() as usize;
         self.starts.iter().map(|start| base + start).chain([0]).collect()
     }
+}
+
+/// The most bytes of one string that execve takes, without its NUL: MAX_ARG_STRLEN of the kernel.
+pub(crate) const LONGEST: usize = 32 * 4096 - 1;
+
+/// What a string counts against [`most_in_all`]: its NUL and its address as well.
+pub(crate) fn cost(string: &[u8]) -> usize {
+    string.len() + 1 + size_of::<usize>()
+}
+
+/// What arguments and environment may cost together: see execve(2), "Limits on size of arguments and environment".
+pub(crate) fn most_in_all() -> usize {
+    const LEAST: u64 = 128 * 1024;
+    const MOST: u64 = 6 * 1024 * 1024;
+    let stack = getrlimit(Resource::RLIMIT_STACK).map_or(u64::MAX, |(soft, _)| soft);
+    (stack / 4).clamp(LEAST, MOST) as usize
 }
 
 /// Calls `visit` for each `KEY=VALUE` of the host's environment. As everywhere, a setenv of the host at the

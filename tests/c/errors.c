@@ -121,6 +121,19 @@ static void files_that_cannot_be_opened_name_their_stream(void)
     spawn_fails(command, (struct failure){COREPROC_SYSTEM, EISDIR, "stderr", "spawn \"true\": stderr: \"/proc\": "});
 }
 
+static void a_fifo_without_another_end_fails_at_once(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/fifo", dir);
+    MUST(mkfifo(path, 0600) == 0);
+    coreproc_command *command = new_command("true", NULL);
+    OK(coreproc_command_stdio_file(command, COREPROC_STREAM_STDIN, TEXT(path), COREPROC_FILE_READ, &err));
+    spawn_fails(command, (struct failure){COREPROC_SYSTEM, ENXIO, "stdin", "/fifo\" is a FIFO that nobody has opened for writing"});
+    command = new_command("true", NULL);
+    OK(coreproc_command_stdio_file(command, COREPROC_STREAM_STDOUT, TEXT(path), COREPROC_FILE_TRUNCATE, &err));
+    spawn_fails(command, (struct failure){COREPROC_SYSTEM, ENXIO, "stdout", "/fifo\" is a FIFO that nobody has opened for reading"});
+}
+
 static void a_success_leaves_the_error_alone(void)
 {
     coreproc_error *untouched = (coreproc_error *)(uintptr_t)8;
@@ -195,10 +208,11 @@ int main(void)
         RUN(too_many_arguments_fail_in_exec);
     }
     RUN(files_that_cannot_be_opened_name_their_stream);
+    RUN(a_fifo_without_another_end_fails_at_once);
     RUN(a_success_leaves_the_error_alone);
     RUN(an_error_outlives_what_it_is_about);
     RUN(thousands_of_failures_leave_nothing);
-    static const char *const files[] = {"plain", "script", "text", "file"};
+    static const char *const files[] = {"plain", "script", "text", "file", "fifo"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[64];
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);

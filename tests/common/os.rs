@@ -160,6 +160,33 @@ pub fn set_action(signal: i32, action: libc::sighandler_t) {
     assert_ne!(old, libc::SIG_ERR);
 }
 
+/// From now on who opens this file for writing has to wait, or is told to, and SIGIO asks us.
+pub fn take_lease(file: &File) {
+    // SAFETY: no pointers.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) }).expect("lease");
+}
+
+/// Waits until somebody wants the file, and gives the lease up.
+pub fn give_lease_up_when_asked(file: &File) {
+    // SAFETY: no pointers.
+    let lease = || check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) }).expect("lease");
+    super::eventually("somebody wants the file", || lease() == libc::F_UNLCK);
+    // SAFETY: no pointers.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) }).expect("lease");
+}
+
+/// Gives a signal a handler that does nothing, and that system calls are not restarted after; for hosts of their own
+/// only.
+pub fn set_handler(signal: i32) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: a zeroed sigaction is valid, and so is the handler.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as *const () as libc::sighandler_t;
+        check(libc::sigaction(signal, &raw const action, std::ptr::null_mut())).expect("sigaction");
+    }
+}
+
 /// Puts an action, the default where none is given, in the place of what there is, which is returned.
 pub fn swap_action(signal: i32, action: Option<libc::sigaction>) -> libc::sigaction {
     // SAFETY: a zeroed sigaction is the default; both are valid.

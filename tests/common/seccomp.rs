@@ -2,6 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_ulong;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::mpsc;
+use std::thread;
 
 /// One refusal: this system call, when the argument's masked low half has this value.
 #[derive(Clone, Copy)]
@@ -92,5 +96,72 @@ fn load(refusals: &[Refusal], flags: c_ulong) {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as c_ulong, 0, 0, 0), 0);
         let mode = libc::SECCOMP_SET_MODE_FILTER;
         assert_eq!(libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program), 0, "seccomp");
+    }
+}
+
+/// Runs `work` on a thread of its own, on which each of these calls is interrupted by a signal (EINTR) the first time, and
+/// made when it is tried again. How many were interrupted.
+pub fn interrupt_each(call: libc::c_long, work: impl FnOnce() + Send) -> usize {
+    let (tell, told) = mpsc::channel::<OwnedFd>();
+    thread::scope(|scope| {
+        let worker = scope.spawn(move || {
+            // Gone with the thread: then the listener is at its end.
+            tell.send(listen(call)).expect("listener");
+            work();
+        });
+        let listener = told.recv().expect("listener");
+        let interrupted = answer_all(&listener);
+        worker.join().expect("worker");
+        interrupted
+    })
+}
+
+/// The calls of this thread, and of what it starts, ask there.
+fn listen(call: libc::c_long) -> OwnedFd {
+    let mut filter = vec![
+        statement(LOAD, 0),
+        jump(EQUAL, call as u32, 0, 1),
+        statement(RETURN, libc::SECCOMP_RET_USER_NOTIF),
+        statement(RETURN, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: the program outlives the call, the kernel copies it; the descriptor is new.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1 as c_ulong, 0, 0, 0), 0);
+        let (mode, flags) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER);
+        let fd = libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program);
+        assert!(fd >= 0, "seccomp: {}", io::Error::last_os_error());
+        OwnedFd::from_raw_fd(fd as i32)
+    }
+}
+
+/// Until nobody is left who could ask.
+fn answer_all(listener: &OwnedFd) -> usize {
+    const RECEIVE: c_ulong = 0xc050_2100;
+    const SEND: c_ulong = 0xc018_2101;
+    let (mut interrupted, mut last_was) = (0, false);
+    loop {
+        let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid pollfd; what the kernel fills and reads has its size.
+        unsafe {
+            assert!(libc::poll(&raw mut poll, 1, -1) == 1, "poll: {}", io::Error::last_os_error());
+            if poll.revents & libc::POLLIN == 0 {
+                return interrupted;
+            }
+            let mut asked: libc::seccomp_notif = std::mem::zeroed();
+            if libc::ioctl(listener.as_raw_fd(), RECEIVE, &raw mut asked) != 0 {
+                continue;
+            }
+            last_was = !last_was;
+            let mut answer: libc::seccomp_notif_resp = std::mem::zeroed();
+            answer.id = asked.id;
+            if last_was {
+                interrupted += 1;
+                answer.error = -libc::EINTR;
+            } else {
+                answer.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
+            }
+            libc::ioctl(listener.as_raw_fd(), SEND, &raw mut answer);
+        }
     }
 }

@@ -84,3 +84,75 @@ pub fn kill_at(mut command: Command, stop: u32) -> Met {
         trace(request, thread, pass_on);
     }
 }
+
+/// In a host: offers the next child of this thread to the process that started the host, before it runs.
+pub fn offer_newborn() {
+    // SAFETY: takes no pointers; stops until the tracer goes on.
+    unsafe {
+        assert_eq!(libc::ptrace(libc::PTRACE_TRACEME, 0, 0_usize, 0_usize), 0, "{}", io::Error::last_os_error());
+        libc::raise(libc::SIGSTOP);
+    }
+}
+
+/// A child that a host has just made and that has not run yet. Its parent waits as well.
+pub struct Newborn {
+    parent: i32,
+    child: i32,
+}
+
+impl Newborn {
+    /// The next one that a host of this thread offers.
+    #[track_caller]
+    pub fn await_one() -> Newborn {
+        let parent = await_stop(None, libc::SIGSTOP);
+        let options = libc::PTRACE_O_TRACEVFORK | libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_EXITKILL;
+        trace(libc::PTRACE_SETOPTIONS, parent, options as usize);
+        trace(libc::PTRACE_CONT, parent, 0);
+        let stopped = await_stop(Some(parent), libc::SIGTRAP);
+        let mut child: libc::c_ulong = 0;
+        // SAFETY: room for a number.
+        let result = unsafe { libc::ptrace(libc::PTRACE_GETEVENTMSG, stopped, 0_usize, &raw mut child) };
+        assert!(result >= 0, "ptrace: {}", io::Error::last_os_error());
+        let child = await_stop(Some(child as i32), libc::SIGSTOP);
+        Newborn { parent, child }
+    }
+
+    /// Both go on, untraced.
+    pub fn let_go(self) {
+        trace(libc::PTRACE_DETACH, self.child, 0);
+        trace(libc::PTRACE_DETACH, self.parent, 0);
+    }
+}
+
+/// Waits until a host, which is not traced, is stopped: what its shell would hear.
+#[track_caller]
+pub fn await_stopped(pid: i32) {
+    stopped(Some(pid));
+}
+
+/// Waits until this thread, or any of a host's, is stopped by this signal. What else it gets meanwhile is passed on.
+#[track_caller]
+fn await_stop(thread: Option<i32>, signal: i32) -> i32 {
+    loop {
+        let (met, by) = stopped(thread);
+        if by == signal {
+            return met;
+        }
+        trace(libc::PTRACE_CONT, met, by as usize);
+    }
+}
+
+/// The next stop of this thread, or of any of a host's, and the signal of it.
+#[track_caller]
+fn stopped(thread: Option<i32>) -> (i32, i32) {
+    let (mut met, mut status) = (0, 0);
+    super::eventually("a stop of a host", || {
+        let options = libc::__WALL | libc::__WNOTHREAD | libc::WUNTRACED | libc::WNOHANG;
+        // SAFETY: room for a status.
+        met = unsafe { libc::waitpid(thread.unwrap_or(-1), &raw mut status, options) };
+        assert!(met >= 0, "waitpid: {}", io::Error::last_os_error());
+        assert!(met == 0 || libc::WIFSTOPPED(status), "{met} ended with status {status:#x}");
+        met != 0
+    });
+    (met, libc::WSTOPSIG(status))
+}

@@ -1,5 +1,6 @@
 """What a command says is what the program gets, and its output is what we get."""
 
+import errno
 import math
 import os
 import signal
@@ -76,12 +77,61 @@ def test_environment_can_be_empty(service):
     assert output == b""
 
 
-@pytest.mark.parametrize("env", [{"": "x"}, {"A=B": "x"}, {"A\0B": "x"}, {"A": "x\0B=y"}], ids=repr)
+def test_a_script_without_an_interpreter_says_that_there_is_no_shell_for_it(service, tmp_path):
+    script = tmp_path / "script"
+    script.write_text("echo no\n")
+    script.chmod(0o755)
+    with pytest.raises(coreproc.SystemFailure, match="no #! line") as caught:
+        Command(script).spawn(service)
+    assert caught.value.errno == errno.ENOEXEC
+
+
+def test_a_fifo_without_another_end_does_not_block(service, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for options, end in (
+        ({"stdin": File(fifo)}, "writing"),
+        ({"stdout": File(fifo)}, "reading"),
+        ({"stderr": File(fifo, append=True)}, "reading"),
+    ):
+        with pytest.raises(coreproc.SystemFailure, match=f"nobody has opened for {end}") as caught:
+            Command("true", **options).spawn(service)
+        assert caught.value.errno == errno.ENXIO
+
+
+@pytest.mark.parametrize("env", [{"A=B": "x"}, {"A\0B": "x"}, {"A": "x\0B=y"}], ids=repr)
 def test_environment_that_cannot_be_is_refused(env):
     with pytest.raises(InvalidArgument, match="env"):
         Command("true", env=env)
     with pytest.raises(InvalidArgument, match="env"):
         Command("true", env_add=env)
+
+
+def test_a_variable_with_an_empty_name_cannot_be_added():
+    with pytest.raises(InvalidArgument, match="env_add"):
+        Command("true", env_add={"": "x"})
+
+
+SPAWN_WITH_WHAT_THERE_IS = """
+import os, sys
+from coreproc import Command, Service
+assert os.environb[b""] == b"::=::\\\\", os.environb
+with Service() as service:
+    for options in ({}, {"env_add": {"A": "1"}}, {"env": {**os.environ}}):
+        process = Command("/usr/bin/env", "-0", **options).spawn(service)
+        process.wait()
+        entries = process.output().split(b"\\0")
+        assert b"=::=::\\\\" in entries, (options, entries)
+print("done")
+"""
+
+
+def test_a_host_whose_environment_has_an_empty_name_spawns(service):
+    # As launchers of other systems leave it. Python itself cannot make such a variable.
+    env = {**os.environb, b"PYTHONPATH": os.fsencode(os.pathsep.join(sys.path)), b"": b"::=::\\"}
+    process = Command(sys.executable, "-c", SPAWN_WITH_WHAT_THERE_IS, env=env).spawn(service)
+    info = process.wait(GUARD)
+    assert (info.exit_code, process.output()) == (0, b"done\n")
 
 
 def test_search_path(service, tmp_path):
@@ -153,6 +203,24 @@ def test_capture_keeps_the_newest(service):
     info, output = run(shell("printf 0123456789", capture=4), service)
     assert output == b"6789"
     assert info.dropped_bytes == 6
+
+
+def test_output_that_lost_its_start_says_so(service):
+    process = python(WRITE_ALL_BYTES, str(4097)).spawn(service)
+    assert process.wait(GUARD).dropped_bytes == 256
+    with pytest.warns(coreproc.OutputDropped, match="capture="):
+        output = process.output()
+    assert output == ALL_BYTES * 4096
+
+
+def test_output_of_just_what_the_capture_keeps_is_whole_and_gives_no_warning(service):
+    info, output = run(python(WRITE_ALL_BYTES, str(4096)), service)
+    assert (info.dropped_bytes, len(output)) == (0, 1024 * 1024)
+
+
+def test_output_of_a_capture_whose_size_was_chosen_gives_no_warning(service):
+    info, output = run(python(WRITE_ALL_BYTES, "5", capture=1000), service)
+    assert (info.dropped_bytes, len(output)) == (280, 1000)
 
 
 def test_capture_of_nothing(service):

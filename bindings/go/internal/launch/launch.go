@@ -22,8 +22,9 @@ func Program(name string) (string, error) {
 // Environment is this program's environment, PWD if there is a dir, and what was added, of which the last of a
 // name wins. Empty entries, as strings.Split leaves them, are dropped, which os/exec does, too.
 func Environment(dir string, added []string) ([]string, error) {
-	// Entries that are not KEY=VALUE cannot be passed on, nor meant.
-	env := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.IndexByte(entry, '=') <= 0 })
+	// Entries that are not KEY=VALUE cannot be passed on, nor meant. A key may be empty: other systems' launchers leave
+	// such entries.
+	env := slices.DeleteFunc(os.Environ(), func(entry string) bool { return !strings.Contains(entry, "=") })
 	if dir == "" && len(added) == 0 {
 		return env, nil
 	}
@@ -42,7 +43,7 @@ func lastOfEachName(env []string) []string {
 	seen := make(map[string]bool, len(env))
 	kept := make([]string, 0, len(env))
 	for _, entry := range slices.Backward(env) {
-		name, _, found := strings.Cut(entry, "=")
+		name, found := nameOf(entry)
 		if entry == "" || found && seen[name] {
 			continue
 		}
@@ -51,6 +52,15 @@ func lastOfEachName(env []string) []string {
 	}
 	slices.Reverse(kept)
 	return kept
+}
+
+// nameOf is what os/exec takes for the name in an entry: in "=C:=C:\\dir" it is "=C:".
+func nameOf(entry string) (string, bool) {
+	end := strings.Index(entry, "=")
+	if end == 0 {
+		end = strings.Index(entry[1:], "=") + 1
+	}
+	return entry[:max(end, 0)], end >= 0
 }
 
 // Nowhere is a program that cannot be started.

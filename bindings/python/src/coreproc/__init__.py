@@ -59,7 +59,7 @@ from .constants import (
 )
 from .info import Info
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
-from .process import Holder, Process
+from .process import Holder, OutputDropped, Process
 from .service import Service
 from .stop import Stop
 from .subscription import Event, Subscription
@@ -92,6 +92,7 @@ __all__ = [
     "NotRunning",
     "OnFailure",
     "OutOfMemory",
+    "OutputDropped",
     "Panic",
     "PermissionDenied",
     "Pipeline",

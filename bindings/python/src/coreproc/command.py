@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class File:
-    """A file for a stream: read by standard input, else truncated or appended to."""
+    """A file for a stream: read by standard input, else truncated or appended to.
+
+    It is opened at each spawn, and nobody is waited for: a FIFO without another end is a
+    `SystemFailure` with ENXIO, a file whose lease somebody keeps for a second one with EAGAIN.
+    """
 
     path: Text
     append: bool = False
@@ -62,8 +66,13 @@ class Command(Owner):
 
     Any thread may use it; spawns of one command come one after another.
 
-    The program is looked up as execvp does: a name with a slash as it is, else in PATH. There is
-    no shell. Text is encoded with `os.fsencode`; None always is the default.
+    The program is looked up as by a shell: a name with a slash as it is, else in PATH. There is
+    no shell, also none for a script without a `#!` line, unlike with execvp: that is a
+    `SystemFailure` with ENOEXEC. Text is encoded with `os.fsencode`; None always is the default.
+
+    What asks at the terminal (a password, an editor) needs `group=Group.INHERIT`. In a group of
+    its own, which is the default, the kernel stops it as soon as it reads from the terminal or
+    changes its settings: it counts as running then, and `wait()` waits for ever.
     """
 
     __slots__ = ("_lock",)
@@ -97,15 +106,18 @@ class Command(Owner):
             *args: Its arguments.
             arg0: What it sees as its own name, instead of `program`.
             cwd: The directory it starts in.
-            env: Its whole environment; None is `os.environ` as it is now.
+            env: Its whole environment; None is `os.environ` as it is now. An empty name, as other
+                systems' launchers leave it there, is passed on.
             env_add: Added to that.
             search_path: Where to look for the program, instead of the PATH in its environment.
-            stdin: Null unless told.
+            stdin: Null unless told. A terminal needs `group=Group.INHERIT` as well.
             stdout: A pipe unless told; a spool for a detached command.
             stderr: The same.
             capture: Bytes of output kept, the newest; None is the service's, 0 keeps nothing,
-                `math.inf` everything.
-            group: Its own process group unless told.
+                `math.inf` everything. See `Process.output` for what happens to the rest.
+            group: Its own process group unless told. In that of this process SIGHUP, SIGINT and
+                SIGQUIT stay ignored if they are ignored here (`nohup`); every other signal starts
+                at its default.
             detach: It survives us, in a session of its own.
             spool_max: What a spool may hold; None is 64 MiB.
             timeout: Seconds until it is stopped; None never.
@@ -192,6 +204,8 @@ class Command(Owner):
             NotFound: The program, its interpreter or the directory does not exist; `stage` says
                 which.
             PermissionDenied: The program cannot be executed, or the directory not be entered.
+            SystemFailure: `errno` and the message say what; for example ENOEXEC, E2BIG, or ENXIO
+                of a FIFO that nobody has opened at its other end.
             Closed: The service is closed.
         """
         out = ctypes.c_void_p()
@@ -207,13 +221,21 @@ def _environment(
     """One block of "KEY=VALUE" entries, each ended by a NUL.
 
     The block cannot express a NUL inside an entry or a "=" inside a key, so they are refused here.
+    A whole environment may have an empty key: it may be a copy of `os.environ`, where other
+    systems' launchers leave one.
     """
-    given = {os.fsencode(key): os.fsencode(value) for key, value in (env or {}).items()}
-    given.update((os.fsencode(key), os.fsencode(value)) for key, value in (added or {}).items())
-    for key, value in given.items():
-        if not key or b"=" in key or b"\0" in key:
+    whole = {**os.environb} if env is None else _encoded(env)
+    more = _encoded(added or {})
+    if b"" in more:
+        raise invalid("command", "env_add", "b'' is no name of a variable")
+    return b"".join(b"%b=%b\0" % entry for entry in {**whole, **more}.items())
+
+
+def _encoded(variables: Mapping[str, str] | Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    encoded = {os.fsencode(key): os.fsencode(value) for key, value in variables.items()}
+    for key, value in encoded.items():
+        if b"=" in key or b"\0" in key:
             raise invalid("command", "env", f"{key!r} is no name of a variable")
         if b"\0" in value:
             raise invalid("command", "env", f"the value of {key!r} contains a NUL")
-    variables = given if env is not None else {**os.environb, **given}
-    return b"".join(b"%b=%b\0" % entry for entry in variables.items())
+    return encoded

@@ -98,7 +98,9 @@ class Scope(enum.IntEnum):
 class Group(enum.IntEnum):
     """The process group a command starts in."""
 
+    #: Its own. The kernel stops it when it reads from the terminal.
     OWN = 1
+    #: That of this process, with which it shares the terminal, its Ctrl-C and its Ctrl-Z.
     INHERIT = 2
 
 
@@ -133,6 +135,7 @@ class Stdio(enum.Enum):
 
     NULL = 1
     PIPE = 2
+    #: That of this process. To read from a terminal, `Group.INHERIT` is needed as well.
     INHERIT = 3
     #: Standard error only: into whatever standard output is.
     MERGE = 4

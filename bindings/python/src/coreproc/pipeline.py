@@ -233,7 +233,7 @@ class SpecResult:
         allow_failure: Its failure was allowed.
         error: Why it did not pass; "" when it did.
         output: What the capture of its last attempt holds.
-        dropped_bytes: Output that the capture does not hold.
+        dropped_bytes: Output that the capture does not hold: the start of it.
         started_monotonic_ns: When its first attempt was started; None if none was.
         started_realtime_ns: The same, on CLOCK_REALTIME.
         duration: Seconds from the start of its first attempt to the end of its last.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import _abi
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
     from .info import Info
     from .stop import Stop
+
+
+#: What the capture keeps unless told.
+_DEFAULT_CAPTURE = 1024 * 1024
+
+
+class OutputDropped(UserWarning):
+    """The process wrote more than the default capture keeps; `Process.output` lacks the start."""
 
 
 class Holder(NamedTuple):
@@ -107,10 +116,24 @@ class Process(Owner):
         return _info.from_library(raw)
 
     def output(self) -> bytes:
-        """What the capture holds now: both streams, in order of arrival."""
+        """What the capture holds now: both streams, in order of arrival.
+
+        That is the end of it when there was more than the capture keeps, 1 MiB unless told.
+        `Info.dropped_bytes` says how much of the start is gone, and where nobody has chosen a size
+        a warning says that something is: `OutputDropped`.
+        """
         out = ctypes.c_void_p()
         call(lib.coreproc_process_output, self._handle, ctypes.byref(out))
-        return take_bytes(out)
+        output = take_bytes(out)
+        # Another size was asked for, so what it means is known.
+        if len(output) == _DEFAULT_CAPTURE and self.info().dropped_bytes:
+            warnings.warn(
+                "output() lacks the start of what the process wrote: the capture keeps its last "
+                "1 MiB unless told (capture=)",
+                OutputDropped,
+                stacklevel=2,
+            )
+        return output
 
     def holders(self) -> list[Holder]:
         """Who still held its output when it closed at the drain bound."""

@@ -1,0 +1,195 @@
+//! What a failed start means, in words that name the file, argument or variable: the kernel says a number. Looks at the
+//! file system only for that, and as the child saw it: relative paths are those of its directory.
+
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::command::{Command, key_of};
+use crate::error::{Error, ErrorKind, describe_errno, quoted};
+use crate::sys::file::{self, Kind};
+use crate::sys::redirect::Refusal;
+use crate::sys::spawn::{Failure, Stage};
+use crate::sys::spool::Place;
+use crate::sys::strings::{self, Strings};
+
+pub(super) const OPERATION: &str = "spawn";
+
+pub(super) fn subject(command: &Command) -> String {
+    quoted(command.program.as_bytes())
+}
+
+pub(super) fn failed(command: &Command, stage: &'static str, errno: i32) -> Error {
+    Error::system(OPERATION, stage, errno).on(subject(command))
+}
+
+/// What kept the file of a stream from being opened.
+pub(super) fn not_opened(command: &Command, stage: &'static str, path: &Path, refusal: &Refusal) -> Error {
+    let path = quoted(path.as_os_str().as_bytes());
+    failed(command, stage, refusal.errno).because(match refusal.why {
+        Some(why) => format!("{path} {why}"),
+        None => format!("{path}: {}", describe_errno(refusal.errno)),
+    })
+}
+
+/// What kept a spool from being made.
+pub(super) fn no_spool(command: &Command, stage: &'static str, place: &Place, errno: i32) -> Error {
+    let told = if place.is_told { "TMPDIR " } else { "" };
+    let directory = quoted(place.directory.as_os_str().as_bytes());
+    failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
+}
+
+/// What was tried.
+pub(super) struct Attempt<'a> {
+    pub(super) command: &'a Command,
+    pub(super) candidates: &'a Strings,
+    pub(super) environment: &'a Strings,
+}
+
+pub(super) fn failure(attempt: &Attempt<'_>, failure: Failure) -> Error {
+    let Failure { stage, errno, candidate } = failure;
+    let error = failed(attempt.command, stage.name(), errno);
+    match (stage, errno) {
+        (Stage::Clone, libc::ENOSYS | libc::EINVAL | libc::EPERM) => {
+            let error =
+                error.because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)");
+            if errno == libc::EPERM { error } else { error.kind_is(ErrorKind::Unsupported) }
+        }
+        (Stage::Chdir, _) => {
+            let cwd = attempt.command.cwd.as_deref().map(CStr::to_bytes).unwrap_or_default();
+            error.because(format!("{}: {}", quoted(cwd), describe_errno(errno)))
+        }
+        (Stage::Exec, libc::ENOENT | libc::ENOTDIR) => attempt.missing(error),
+        (Stage::Exec, libc::EACCES) => attempt.denied(error, candidate as usize),
+        (Stage::Exec, libc::E2BIG) => match attempt.too_long() {
+            Some(what) => error.because(format!("{}: {what}", describe_errno(errno))),
+            None => error,
+        },
+        (Stage::Exec, _) => match attempt.candidates.iter().nth(candidate as usize) {
+            Some(path) => attempt.refused(error, path, errno),
+            None => error,
+        },
+        _ => error,
+    }
+}
+
+impl Attempt<'_> {
+    /// As the child would open it.
+    fn path(&self, candidate: &[u8]) -> PathBuf {
+        let cwd =
+            self.command.cwd.as_deref().map_or(Path::new("."), |cwd| Path::new(OsStr::from_bytes(cwd.to_bytes())));
+        cwd.join(OsStr::from_bytes(candidate))
+    }
+
+    fn is_path(&self) -> bool {
+        self.command.program.as_bytes().contains(&b'/')
+    }
+
+    /// No candidate could be run, and none was refused: there is none, or the interpreter of one is not there.
+    fn missing(&self, error: Error) -> Error {
+        let is_there =
+            |candidate: &&[u8]| file::look_through(&self.path(candidate)).is_ok_and(|f| f.kind == Kind::Regular);
+        match self.candidates.iter().find(is_there) {
+            Some(candidate) => interpreter_missing(error, candidate),
+            None if self.is_path() => error.kind_is(ErrorKind::NotFound),
+            None => not_found(error, &[]),
+        }
+    }
+
+    /// Candidates were refused, `at` the first of them. A directory that may not be searched hides whether the program
+    /// is in it: as with a shell, it does not count as found there; nor does what is no file.
+    fn denied(&self, error: Error, at: usize) -> Error {
+        let mut passed = Vec::new();
+        for (index, candidate) in self.candidates.iter().enumerate() {
+            let path = self.path(candidate);
+            match file::look_through(&path).map(|facts| (facts.kind, facts.mode)) {
+                Ok((Kind::Other(kind), _)) => passed.push(format!("{} is {kind}", quoted(candidate))),
+                // It may be run, and another was the first to be refused: then this one said ENOENT.
+                Ok(_) if index != at && file::may_be_run(&path) => {
+                    return interpreter_missing(error, candidate).errno_is(libc::ENOENT);
+                }
+                Ok((Kind::Regular, mode)) => {
+                    let why = if mode & 0o111 == 0 { "is not executable" } else { "may not be run" };
+                    return error.because(format!("permission denied: {} {why}", quoted(candidate)));
+                }
+                Err(libc::EACCES) if self.is_path() => {
+                    let what = "a directory on the way to it may not be searched";
+                    return error.because(format!("permission denied: {what}"));
+                }
+                Err(libc::EACCES) => {
+                    let directory = &candidate[..candidate.len() - self.command.program.len() - 1];
+                    passed.push(format!("{} may not be searched", quoted(directory)));
+                }
+                Err(_) => {}
+            }
+        }
+        match passed.first() {
+            Some(what) if self.is_path() => error.because(format!("permission denied: {what}")),
+            Some(_) => not_found(error, &passed),
+            None => error,
+        }
+    }
+
+    /// Another refusal, of this candidate.
+    fn refused(&self, error: Error, candidate: &[u8], errno: i32) -> Error {
+        let mut what = describe_errno(errno);
+        if errno == libc::ENOEXEC {
+            what += &format!(": no program that the kernel can run{}", unknown_format(&self.path(candidate)));
+        }
+        // One that was not looked up is the subject.
+        error.because(if self.is_path() { what } else { format!("{}: {what}", quoted(candidate)) })
+    }
+
+    /// What is too long for the kernel: one string, or all of them.
+    fn too_long(&self) -> Option<String> {
+        let longest = strings::LONGEST;
+        let mut arguments = self.command.argv.iter().map(|argument| argument.as_bytes()).enumerate();
+        if let Some((index, argument)) = arguments.find(|(_, argument)| argument.len() > longest) {
+            let name = if index == 0 { "argv[0]".to_owned() } else { format!("argument {index}") };
+            return Some(format!("{name} has {} bytes, {longest} is the most", argument.len()));
+        }
+        if let Some(entry) = self.environment.iter().find(|entry| entry.len() > longest) {
+            let name = quoted(key_of(entry));
+            return Some(format!(
+                "the environment's {name} has {} bytes with its name, {longest} is the most",
+                entry.len()
+            ));
+        }
+        let arguments: usize = self.command.argv.iter().map(|argument| strings::cost(argument.as_bytes())).sum();
+        let environment: usize = self.environment.iter().map(strings::cost).sum();
+        let most = strings::most_in_all();
+        (arguments + environment + self.command.program.len() > most).then(|| {
+            let limit = "a quarter of RLIMIT_STACK, at most 6 MiB";
+            format!("the arguments take {arguments} bytes, the environment {environment}; {most} is the most ({limit})")
+        })
+    }
+}
+
+fn not_found(error: Error, passed: &[String]) -> Error {
+    let mut cause = "no such program in PATH".to_owned();
+    for what in passed.iter().take(3) {
+        cause += "; ";
+        cause += what;
+    }
+    if passed.len() > 3 {
+        cause += &format!("; and {} more", passed.len() - 3);
+    }
+    error.at("lookup").kind_is(ErrorKind::NotFound).errno_is(libc::ENOENT).because(cause)
+}
+
+fn interpreter_missing(error: Error, candidate: &[u8]) -> Error {
+    let cause = format!("{} names an interpreter or loader that does not exist", quoted(candidate));
+    error.at("interpreter").kind_is(ErrorKind::NotFound).because(cause)
+}
+
+/// Why the kernel knows no way to run a file that may be run.
+fn unknown_format(path: &Path) -> &'static str {
+    match file::head(path, 4).as_deref() {
+        Ok([0x7f, b'E', b'L', b'F', ..]) => ": it is damaged, or for another machine",
+        Ok([b'#', b'!', ..]) => ": its #! line names nothing",
+        Ok([]) => ": it is empty",
+        Ok(_) => ": it has no #! line",
+        // What may be run need not be readable.
+        Err(_) => "",
+    }
+}
