@@ -9,6 +9,7 @@ pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod handler;
 pub(crate) mod identity;
+pub(crate) mod outlet;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;
