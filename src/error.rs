@@ -21,7 +21,7 @@ pub enum ErrorKind {
     OutOfMemory,
     /// The process has ended.
     NotRunning,
-    /// Standard input is not a pipe of ours, was closed, or has no reader left.
+    /// Standard input of a process that runs is not a pipe of ours, was closed, or has no reader left.
     StdinClosed,
     /// The time ran out first.
     TimedOut,

@@ -355,8 +355,10 @@ pub unsafe extern "C" fn coreproc_process_stop(
 /// Writes to its standard input: at least one byte, and as many as it takes within `timeout_ms` (-1: for
 /// ever; 0: what fits now). On success `*written`, which may be NULL, is at most `len`; it is less only when
 /// the time, or its reading, ended. Concurrent writes do not mix. Never a SIGPIPE. Thread-safe.
-/// Errors, when not one byte was written: INVALID_ARGUMENT, STDIN_CLOSED, NOT_RUNNING, TIMED_OUT, DEADLOCK,
-/// PANIC.
+/// Errors, when not one byte was written: INVALID_ARGUMENT; NOT_RUNNING when the process has ended, whatever became of
+/// its standard input before; STDIN_CLOSED while it runs, but its input is no pipe, was closed, or has no reader left
+/// (a reader mostly ends right after it has closed its input, so the end is waited for before this is said, up to 0.1 s
+/// and within `timeout_ms`); TIMED_OUT, DEADLOCK, PANIC.
 ///
 /// # Safety
 /// Pointers are NULL or valid; `data` for reads of `len` bytes.

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A process that holds an output pipe of a child that has exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +55,23 @@ fn living_in(pid: i32) -> Option<i32> {
     let mut fields = stat.rsplit(") ").next()?.split(' ');
     let (state, group) = (fields.next()?, fields.nth(1)?);
     if matches!(state, "Z" | "X") { None } else { group.parse().ok() }
+}
+
+/// Has `pid`, the process of this pidfd, ended, or begun to end: will nothing of it run any more? It closes its files before
+/// its pidfd tells.
+pub(crate) fn is_ending(pidfd: &OwnedFd, pid: i32) -> bool {
+    const PF_EXITING: u64 = 4;
+    let exits = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // pid (comm) state ppid pgrp session tty tpgid flags …; the name may hold anything.
+        let flags: u64 = stat.rsplit(") ").next()?.split(' ').nth(6)?.parse().ok()?;
+        Some(flags & PF_EXITING != 0)
+    };
+    let has_ended = || {
+        poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    };
+    // Asked before and after: in between the number may have become another's.
+    has_ended() || exits() == Some(true) || has_ended()
 }
 
 /// Is there a process in the group `leader` besides its leader that has not ended? For kernels on which the

@@ -131,6 +131,10 @@ struct Stdin {
     /// The pipe was full.
     full: bool,
     watched: bool,
+    /// Closed by a call.
+    closed: bool,
+    /// When nobody read it any more, on CLOCK_MONOTONIC; 0: somebody does.
+    deserted: u64,
 }
 
 /// A stop that runs.
