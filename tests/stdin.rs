@@ -7,7 +7,7 @@ use common::pattern::{assert_same, pattern};
 use common::*;
 use coreproc::{Command, ErrorKind, Process, Service, Size, Stdin};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
@@ -212,6 +212,25 @@ fn writers_on_many_threads_lose_nothing() {
 }
 
 hosted! {
+    /// Forks a process that lives until the end: in a host of its own, so that no other test's pipes are copied.
+    fn a_fork_of_the_host_keeps_no_end_of_a_childs_pipes() {
+        let service = service();
+        let cat = spawn_cat(&service, 100);
+        let yes = Command::new("yes").spawn(&service).expect("spawn");
+        let (end, hold) = os::pipe();
+        os::fork_off(|| {
+            let mut byte = [0];
+            let _ = (&end).read(&mut byte);
+        });
+        write_all(&cat, b"last words", GUARDED).expect("write");
+        cat.close_stdin().expect("close");
+        assert_eq!(finish(&cat).text(), "last words");
+        // Whoever writes on gets a SIGPIPE, as without the fork.
+        yes.close_output(coreproc::Stream::Stdout).expect("close");
+        assert_eq!(finish(&yes).signal(), libc::SIGPIPE);
+        (&hold).write_all(b"!").expect("let it go");
+    }
+
     /// With SIGPIPE at its default and unblocked one stray signal ends this host.
     fn writing_to_a_stdin_that_nobody_reads_is_an_error_and_no_sigpipe() {
         os::set_action(libc::SIGPIPE, libc::SIG_DFL);

@@ -20,6 +20,7 @@ use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result, describe_errno, quoted};
 use crate::sys::clock::Stamp;
 use crate::sys::pipe;
+use crate::sys::private::Private;
 use crate::sys::spawn::{self, Failure, Grouping, Plan, Stage};
 use crate::sys::spool::Spool;
 use crate::sys::strings::{Strings, for_each_variable};
@@ -112,7 +113,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
 #[derive(Default)]
 struct Stdio {
     theirs: [Option<Arc<OwnedFd>>; 3],
-    stdin: Option<OwnedFd>,
+    stdin: Option<Private>,
     outputs: [Option<output::Output>; 2],
 }
 
@@ -134,7 +135,7 @@ impl Stdio {
             Stdin::Pipe => {
                 let (theirs, ours) = pipe::pipe()?;
                 pipe::set_nonblocking(&ours)?;
-                self.stdin = Some(ours);
+                self.stdin = Some(Private::new(ours));
                 Some(Arc::new(theirs))
             }
             Stdin::Inherit => None,

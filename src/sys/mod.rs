@@ -13,6 +13,7 @@ pub(crate) mod outlet;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;
+pub(crate) mod private;
 pub(crate) mod procfs;
 mod raw;
 pub(crate) mod signal;

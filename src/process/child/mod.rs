@@ -32,6 +32,7 @@ use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen, Target};
 use crate::sys::poller::Interest;
+use crate::sys::private::Private;
 use crate::sys::procfs::Holder;
 
 /// Which descriptor of a child an event is about.
@@ -70,7 +71,7 @@ pub(crate) struct Seed {
     pub(crate) started: Stamp,
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
-    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) stdin: Option<Private>,
     pub(crate) outputs: [Option<Output>; 2],
     pub(crate) capture_bytes: usize,
     pub(crate) leads_group: bool,
@@ -125,7 +126,7 @@ struct Inner {
 
 #[derive(Default)]
 struct Stdin {
-    fd: Option<OwnedFd>,
+    fd: Option<Private>,
     /// Is somebody in the middle of a write?
     busy: bool,
     /// The pipe was full.
