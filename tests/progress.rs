@@ -293,6 +293,22 @@ fn names_and_output_cannot_steer_the_terminal() {
 }
 
 #[test]
+fn a_log_that_is_read_for_commands_gets_none_of_a_child() {
+    for output in [ProgressOutput::Prefixed, ProgressOutput::Grouped] {
+        let script = "echo '::error file=a::b'; echo '  ##[group]c'; echo '##vso[task.x]d'; printf 'e\\033[8mf\\033[0m\\n'; exit 1";
+        let (lines, report) = logged(&pipeline([sh("::warning::name", script, &[])]), output);
+        let text = lines.join("\n");
+        for text in ["error file=a::b", "# #[group]c", "# #vso[task.x]d", "ef"] {
+            assert!(lines.iter().any(|line| line.ends_with(text)), "{text}: {lines:#?}");
+        }
+        assert!(!text.contains("##") && lines.iter().all(|line| !line.trim_start().starts_with("::")), "{lines:#?}");
+        // What was captured is what was written.
+        let captured = common::lossy(&report.specs[0].output);
+        assert!(captured.starts_with("::error file=a::b\n  ##[group]c\n##vso[task.x]d\ne\x1b[8mf"), "{captured:?}");
+    }
+}
+
+#[test]
 fn a_watch_can_be_interrupted_and_taken_up_again() {
     let folder = tempfile::tempdir().expect("folder");
     let gate = Gate::new(folder.path(), "gate");

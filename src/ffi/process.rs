@@ -261,7 +261,8 @@ pub unsafe extern "C" fn coreproc_process_output(
 }
 
 /// Who held its output pipes when it was closed at the drain bound, "PID COMMAND\n" each, "?" for a PID that
-/// could not be seen; empty otherwise. `*out` is to be freed with coreproc_bytes_free. Thread-safe.
+/// could not be seen; empty otherwise. A process may call itself anything: in COMMAND control characters, and what nobody
+/// sees, are escaped, so that no name is a line of its own or talks to a terminal. `*out` is to be freed with coreproc_bytes_free. Thread-safe.
 /// Errors: INVALID_ARGUMENT.
 ///
 /// # Safety

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
+use crate::printable::clean;
+
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A process that holds an output pipe of a child that has exited.
@@ -12,7 +14,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 pub struct Holder {
     /// Its PID at the time of the look; None when nobody could be seen (another user's process, a hidden /proc).
     pub pid: Option<i32>,
-    /// Its command line, arguments separated by spaces, or its name in brackets.
+    /// Its command line, arguments separated by spaces, or its name in brackets. A process may call itself anything, so
+    /// it is one line of text without control characters, and without what nobody sees: those are escaped.
     pub command: String,
 }
 
@@ -96,11 +99,29 @@ fn write_ends(pid: i32) -> impl Iterator<Item = u64> {
 }
 
 fn command_line(pid: i32) -> String {
-    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&arguments).trim_end_matches('\0').replace(['\0', '\n'], " ");
+    let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    shown(&read("cmdline"), || read("comm"))
+}
+
+fn shown(arguments: &[u8], name: impl FnOnce() -> Vec<u8>) -> String {
+    let text = String::from_utf8_lossy(arguments).trim_end_matches('\0').replace('\0', " ");
     if !text.is_empty() {
-        return text;
+        return clean(&text);
     }
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    format!("[{}]", name.trim_end())
+    let name = name();
+    format!("[{}]", clean(&String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_calls_itself_is_one_line_of_text() {
+        let nothing = || unreachable!("it has arguments");
+        assert_eq!(shown(b"a\0b c\0\xff\0", nothing), "a b c \u{fffd}");
+        assert_eq!(shown("x\n1 init\x1b[8m\u{202e}\0".as_bytes(), nothing), "x\\n1 init\\u{1b}[8m\\u{202e}");
+        assert_eq!(shown(b"", || b"sleep\n".to_vec()), "[sleep]");
+        assert_eq!(shown(b"\0", || b"x\n1 init\x1b\n".to_vec()), "[x\\n1 init\\u{1b}]");
+    }
 }

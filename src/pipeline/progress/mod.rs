@@ -76,7 +76,9 @@ pub struct ProgressOptions {
 /// is shown.
 ///
 /// Names are shown with control characters escaped. Output lines lose their control sequences, so that a child can
-/// neither move the cursor nor talk to the terminal; colours are kept on a terminal. Reports have what was written.
+/// neither move the cursor nor hide what it says nor talk to the terminal; colours are kept on a terminal. In plain lines, which
+/// often become the log of a system that reads commands in it (`::error`, `##[group]`, `##vso[…]`), a space makes those
+/// text. Reports have what was written.
 pub struct ProgressView {
     subscription: Subscription,
     renderer: Renderer,

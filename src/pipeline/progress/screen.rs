@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::pipeline::text;
+use crate::printable::without_commands;
 use crate::sys::outlet::Outlet;
 use crate::sys::terminal;
 
@@ -95,7 +96,10 @@ impl Screen {
     /// As [`Screen::line`], with room for it always.
     pub(super) fn last_line(&mut self, line: &str) {
         self.note_omitted();
-        self.lines.push_str(line);
+        match self.kind {
+            Kind::Terminal => self.lines.push_str(line),
+            Kind::Plain => self.lines.push_str(&without_commands(line)),
+        }
         self.lines.push('\n');
     }
 
