@@ -609,10 +609,10 @@ fn read_on(
 }
 
 /// More lines than a queue and what a view keeps hold together, numbered, so that none can be missing unseen.
-const MANY: usize = 60_000;
+const MANY: usize = 100_000;
 
 fn many_lines() -> String {
-    format!("seq -f 'line %06.0f of the output that nobody reads' {MANY}")
+    format!("seq -f 'line %.0f of the output' {MANY}")
 }
 
 fn numbers(text: &str) -> Vec<usize> {
@@ -689,7 +689,8 @@ fn a_run_that_is_cancelled_ends_although_what_it_is_shown_on_takes_nothing() {
         if by_deadline {
             wanted.deadline = Some(Duration::from_millis(300));
         }
-        let script = format!("trap '{}; exit 3' TERM; while :; do {}; done", many_lines(), many_lines());
+        // What it writes on its way out is more than is kept.
+        let script = format!("many() {{ {}; }}; trap 'many; exit 3' TERM; while :; do many; done", many_lines());
         let run = pipeline([sh("a", &script, &[])]).start(&service, wanted).expect("start");
         let (back, result) = watch_in_time(view, &run, Some(Duration::from_millis(30)));
         view = back;

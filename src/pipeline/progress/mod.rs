@@ -163,7 +163,9 @@ impl ProgressView {
         while !self.renderer.has_ended() {
             let left = deadline.left();
             let stands_still = self.renderer.stands_still();
-            if stands_still && !run.is_halted() {
+            if run.is_halted() {
+                self.renderer.may_omit();
+            } else if stands_still {
                 // Nothing is taken meanwhile: queues fill, and children are slowed rather than lines lost.
                 self.renderer.wait_until_it_moves(left.map_or(TICK, |left| left.min(TICK)));
                 self.renderer.draw(&place(run)?);
@@ -197,20 +199,27 @@ impl ProgressView {
             self.renderer.draw(&place(run)?);
         }
         // All events were queued before the last one of the run.
-        while let Ok(batch) = self.subscription.take_whole(Some(Duration::ZERO)) {
-            batch.events().for_each(|event| self.renderer.event(&event, run));
+        let mut report = None;
+        loop {
+            if self.renderer.stands_still() && (report.is_some() || !run.is_halted()) {
+                let left = deadline.left();
+                if left == Some(Duration::ZERO) {
+                    let what = "it has ended, but what it is shown on takes nothing";
+                    return Err(timed_out(what).on(format!("run {}", run.id())));
+                }
+                self.renderer.wait_until_it_moves(left.unwrap_or(Duration::MAX));
+                self.renderer.write_on();
+            } else if let Ok(batch) = self.subscription.take_whole(Some(Duration::ZERO)) {
+                batch.events().for_each(|event| self.renderer.event(&event, run));
+            } else if report.is_none() {
+                self.renderer.finish(report.insert(run.wait(None)?));
+            } else if self.renderer.is_behind() {
+                self.renderer.write_on();
+            } else {
+                break;
+            }
         }
         let report = run.wait(None)?;
-        self.renderer.finish(&report);
-        while self.renderer.is_behind() {
-            let left = deadline.left();
-            if left == Some(Duration::ZERO) {
-                let what = "it has ended, but what it is shown on takes nothing";
-                return Err(timed_out(what).on(format!("run {}", run.id())));
-            }
-            self.renderer.wait_until_it_moves(left.unwrap_or(Duration::MAX));
-            self.renderer.write_on();
-        }
         match self.renderer.take_error() {
             Some(error) => Err(Error::system(OPERATION, "write", error.raw_os_error().unwrap_or(libc::EIO))),
             None => Ok(report),

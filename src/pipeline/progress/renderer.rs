@@ -85,6 +85,11 @@ impl Renderer {
         self.screen.stands_still()
     }
 
+    /// From now on lines may be omitted while the screen stands still.
+    pub(super) fn may_omit(&mut self) {
+        self.screen.may_omit = true;
+    }
+
     /// See [`Screen::is_behind`].
     pub(super) fn is_behind(&self) -> bool {
         self.screen.is_behind()

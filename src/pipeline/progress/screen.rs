@@ -49,6 +49,8 @@ pub(super) struct Screen {
     pub(super) kind: Kind,
     /// Lines that stay, and were not written yet.
     lines: String,
+    /// May lines be omitted? If not, whoever adds them waits for the target instead.
+    pub(super) may_omit: bool,
     /// Lines that had no room there.
     omitted: usize,
     /// What the target is to take before anything else.
@@ -70,6 +72,7 @@ impl Screen {
             target,
             kind,
             lines: String::new(),
+            may_omit: false,
             omitted: 0,
             unwritten: Vec::new(),
             drawn: Vec::new(),
@@ -81,9 +84,10 @@ impl Screen {
         self.target.size()
     }
 
-    /// Adds a line that stays. What a target that takes nothing has no room for is counted, and the count is shown.
+    /// Adds a line that stays. Where some may be omitted, what a target that takes nothing has no room for is counted,
+    /// and the count is shown.
     pub(super) fn line(&mut self, line: &str) {
-        if self.lines.len() + line.len() > KEPT && self.stands_still() {
+        if self.may_omit && self.lines.len() + line.len() > KEPT && self.stands_still() {
             self.omitted += 1;
             return;
         }

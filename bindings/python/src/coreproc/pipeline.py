@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from . import _abi
-from ._convert import Text, duration_ms, interruptible, json_text, text
+from ._convert import Text, duration_ms, insist, interruptible, json_text, text
 from ._errors import invalid
 from ._handle import Owner
 from ._lib import call, lib, take_bytes
@@ -206,16 +206,22 @@ class Pipeline(Owner):
     def run(self, service: Service, **options: Any) -> Run:  # noqa: ANN401 (those of `start`)
         """Starts it, and waits for its end; with `progress`, shows it meanwhile.
 
-        An exception while waiting, such as KeyboardInterrupt, cancels the run.
+        An exception while waiting, such as KeyboardInterrupt, cancels the run. It is raised once
+        what runs was stopped and the specs that always run have ended; a second one ends those,
+        too, and kills what has not stopped; a third one is not waited for.
         """
         run = self.start(service, **options)
         progress: Progress | None = options.get("progress")
-        try:
+
+        def wait() -> None:
             if progress is not None:
                 progress.watch(run)
             run.wait()
+
+        try:
+            wait()
         except BaseException:
-            run.cancel()
+            insist(run.cancel, wait)
             raise
         return run
 
@@ -283,7 +289,8 @@ class Run(Owner):
     """A pipeline under way, or what became of it; any thread may use it.
 
     Dropping it does not cancel the run. As a context manager it leaves nothing running: the end
-    of the block waits for the run, an exception cancels it first.
+    of the block waits for the run, an exception, also one while it waits, cancels it first, as
+    that of `Pipeline.run` does.
     """
 
     __slots__ = ()
@@ -304,8 +311,13 @@ class Run(Owner):
     ) -> None:
         """Waits for its end; cancels it first when the block failed."""
         if kind is not None:
-            self.cancel()
-        self.wait()
+            insist(self.cancel, self.wait)
+            return
+        try:
+            self.wait()
+        except BaseException:
+            insist(self.cancel, self.wait)
+            raise
 
     @property
     def id(self) -> int:

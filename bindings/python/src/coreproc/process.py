@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import _abi
 from . import info as _info
-from ._convert import Deadline, interruptible
+from ._convert import Deadline, insist, interruptible
 from ._errors import NotRunning, StdinClosed, TimedOut
 from ._handle import Owner
 from ._lib import call, lib, take_bytes
@@ -31,7 +31,8 @@ class Process(Owner):
     """A process; any thread may use it. `Command.spawn` and `Service.process` give one.
 
     Dropping it stops nothing. As a context manager it leaves nothing behind: the end of the block
-    closes standard input and waits until the process is closed, an exception stops it first.
+    closes standard input and waits until the process is closed, an exception, also one while it
+    waits, stops it first; a second one kills it, a third one is not waited for.
     """
 
     __slots__ = ()
@@ -53,8 +54,13 @@ class Process(Owner):
         """Waits until it is closed; stops it first when the block failed."""
         self.close_stdin()
         if kind is not None:
-            self.stop()
-        self.wait()
+            insist(self.stop, self.wait)
+            return
+        try:
+            self.wait()
+        except BaseException:
+            insist(self.stop, self.wait)
+            raise
 
     def __repr__(self) -> str:
         """Its id and PID."""
