@@ -129,7 +129,10 @@
 #define COREPROC_STDIO_MERGE 4
 
 // Outputs alone: an unlinked file (in TMPDIR, else /tmp) that the child appends to and that we follow; the
-// default of outputs of a detached command.
+// default of outputs of a detached command. A child that opens it again by name, as `echo > /dev/stdout` does, empties
+// it and writes from its start: it is followed from there. What was seen to wait unread then is counted in
+// `discarded_bytes`; what was written and emptied before it was looked at cannot be. A part that was never written, of
+// more than a mebibyte, counts as lost, too.
 #define COREPROC_STDIO_SPOOL 5
 
 // Standard input alone: a file to read.
@@ -1054,7 +1057,8 @@ coreproc_result coreproc_process_output(struct coreproc_process *process,
                                         struct coreproc_error **err);
 
 // Who held its output pipes when it was closed at the drain bound, "PID COMMAND\n" each, "?" for a PID that
-// could not be seen; empty otherwise. `*out` is to be freed with coreproc_bytes_free. Thread-safe.
+// could not be seen; empty otherwise. A process may call itself anything: in COMMAND control characters, and what nobody
+// sees, are escaped, so that no name is a line of its own or talks to a terminal. `*out` is to be freed with coreproc_bytes_free. Thread-safe.
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_process_holders(struct coreproc_process *process,
                                          struct coreproc_bytes **out,
@@ -1094,7 +1098,9 @@ coreproc_result coreproc_process_write(struct coreproc_process *process,
                                        size_t *written,
                                        struct coreproc_error **err);
 
-// Closes its standard input: its reader sees the end. Idempotent; a write that waits fails. Thread-safe.
+// Closes its standard input: its reader sees the end, also while a child that the host forked lives (libc's fork, which
+// runs pthread_atfork(3) handlers: a copy that a bare clone made keeps it open). Idempotent; a write that waits fails.
+// Thread-safe.
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_process_close_stdin(struct coreproc_process *process,
                                              struct coreproc_error **err);

@@ -388,7 +388,9 @@ pub unsafe extern "C" fn coreproc_process_write(
     }
 }
 
-/// Closes its standard input: its reader sees the end. Idempotent; a write that waits fails. Thread-safe.
+/// Closes its standard input: its reader sees the end, also while a child that the host forked lives (libc's fork, which
+/// runs pthread_atfork(3) handlers: a copy that a bare clone made keeps it open). Idempotent; a write that waits fails.
+/// Thread-safe.
 /// Errors: INVALID_ARGUMENT.
 ///
 /// # Safety

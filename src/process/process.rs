@@ -140,7 +140,9 @@ impl Process {
         self.0.write_stdin(data, Deadline::after(timeout))
     }
 
-    /// Closes its standard input: its reader sees the end. Idempotent; a write that waits fails.
+    /// Closes its standard input: its reader sees the end, also while a child that the host forked lives (libc's fork, which
+    /// runs `pthread_atfork(3)` handlers: a copy that a bare clone made keeps it open). Idempotent; a write that waits
+    /// fails.
     pub fn close_stdin(&self) -> Result<()> {
         fork::check("close stdin")?;
         self.0.close_stdin();

@@ -91,9 +91,13 @@ struct handles {
 /* How often the user has asked for the end. */
 static volatile sig_atomic_t interrupts = 0;
 
+/* The third one is this program's end, whatever its terminal does. */
 static void interrupted(int signal) {
-  (void)signal;
-  interrupts++;
+  if (++interrupts < 2)
+    return;
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  sigemptyset(&usual.sa_mask);
+  sigaction(signal, &usual, NULL);
 }
 
 /* Children have groups of their own, so that a Ctrl-C reaches this program alone. */
