@@ -60,8 +60,14 @@ mod tests {
 
     #[test]
     fn what_hides_or_steers_is_written_as_an_escape() {
-        assert_eq!(clean("a\nb\x1b[8mc\u{202e}d\u{2067}\u{200f}\u{61c}"), "a\\nb\\u{1b}[8mc\\u{202e}d\\u{2067}\\u{200f}\\u{61c}");
-        assert_eq!(clean("\u{200b}\u{ad}\u{feff}\u{e0041}\u{85}\u{2028}"), "\\u{200b}\\u{ad}\\u{feff}\\u{e0041}\\u{85}\\u{2028}");
+        assert_eq!(
+            clean("a\nb\x1b[8mc\u{202e}d\u{2067}\u{200f}\u{61c}"),
+            "a\\nb\\u{1b}[8mc\\u{202e}d\\u{2067}\\u{200f}\\u{61c}"
+        );
+        assert_eq!(
+            clean("\u{200b}\u{ad}\u{feff}\u{e0041}\u{85}\u{2028}"),
+            "\\u{200b}\\u{ad}\\u{feff}\\u{e0041}\\u{85}\\u{2028}"
+        );
         let kept = "naïve 建造 👩\u{200d}🔧 نمی\u{200c}خواهم";
         assert_eq!(clean(kept), kept);
     }

@@ -639,8 +639,8 @@ fn what_takes_nothing_keeps_watch_no_longer_than_its_timeout_and_loses_nothing()
     for (what, mut host, fd) in standing_still() {
         println!("{what}");
         let service = service();
-        let mut view = ProgressView::to_fd(&service, &fd, options(ProgressStyle::Plain, ProgressOutput::Prefixed))
-            .expect("view");
+        let mut view =
+            ProgressView::to_fd(&service, &fd, options(ProgressStyle::Plain, ProgressOutput::Prefixed)).expect("view");
         let run = pipeline([sh("a", &many_lines(), &[])]).start(&service, watching(&view)).expect("start");
         for _ in 0..3 {
             let (back, result) = watch_in_time(view, &run, Some(Duration::from_millis(30)));

@@ -36,7 +36,10 @@ impl Outlet {
         const SMALL: usize = 64;
         let Ok(stat) = fstat(&fd) else { return Outlet { fd, way: Way::LookedAt(SMALL) } };
         let kind = SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT);
+        let access = fcntl(&fd, FcntlArg::F_GETFL).map_or(libc::O_RDWR, |flags| flags & libc::O_ACCMODE);
         match kind {
+            // Opened again it could be written to, and poll would wait for ever: the first write says what is wrong.
+            _ if access == libc::O_RDONLY => Outlet { fd, way: Way::AtOnce },
             SFlag::S_IFSOCK => Outlet { fd, way: Way::Socket },
             SFlag::S_IFIFO | SFlag::S_IFCHR => match again(&fd, &stat) {
                 Some(ours) => Outlet { fd: ours, way: Way::AtOnce },
@@ -91,9 +94,7 @@ fn again(fd: &OwnedFd, stat: &FileStat) -> Option<OwnedFd> {
     let terminal = terminal_number(fd);
     // Opening /dev/ptmx again would make another terminal.
     let is_multiplexer = stat.st_rdev == libc::makedev(5, 2);
-    let access = fcntl(fd, FcntlArg::F_GETFL).ok()? & libc::O_ACCMODE;
-    // What may not be written to stays so.
-    if access == libc::O_RDONLY || !is_pipe && (terminal.is_none() || is_multiplexer) {
+    if !is_pipe && (terminal.is_none() || is_multiplexer) {
         return None;
     }
     let path = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
@@ -127,5 +128,66 @@ fn send(fd: &OwnedFd, data: &[u8]) -> Result<usize> {
             libc::EINTR => {}
             errno => return Err(errno),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::FromRawFd;
+
+    fn fill(outlet: &Outlet) -> usize {
+        let data = vec![b'x'; 1 << 20];
+        let taken = outlet.write(&data).expect("write");
+        assert!(taken > 0 && taken < data.len(), "{taken}");
+        assert_eq!(outlet.write(&data), Ok(0));
+        assert!(!outlet.takes_within(Duration::ZERO));
+        taken
+    }
+
+    fn empty(fd: &OwnedFd, mut count: usize) {
+        let mut sink = [0; 4096];
+        while count > 0 {
+            count -= nix::unistd::read(fd, &mut sink).expect("read");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_never_waited_for_whether_it_can_be_opened_again_or_not() {
+        let (reader, writer) = pipe::pipe().expect("pipe");
+        let again = Outlet::new(pipe::duplicate(writer.as_fd()).expect("dup"));
+        assert_eq!(again.way, Way::AtOnce);
+        empty(&reader, fill(&again));
+        let looked_at = Outlet { fd: writer, way: Way::LookedAt(libc::PIPE_BUF) };
+        let taken = fill(&looked_at);
+        empty(&reader, taken);
+        assert!(looked_at.takes_within(Duration::ZERO));
+        drop(reader);
+        assert_eq!((again.write(b"x"), looked_at.write(b"x")), (Err(libc::EPIPE), Err(libc::EPIPE)));
+    }
+
+    #[test]
+    fn the_end_that_may_not_be_written_to_stays_so() {
+        let (reader, _writer) = pipe::pipe().expect("pipe");
+        assert_eq!(Outlet::new(reader).write(b"x"), Err(libc::EBADF));
+    }
+
+    #[test]
+    fn the_upper_end_of_a_terminal_is_written_to_and_not_another_terminals() {
+        // SAFETY: a new descriptor.
+        let upper =
+            unsafe { OwnedFd::from_raw_fd(libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC)) };
+        assert!(matches!(Outlet::new(upper).way, Way::LookedAt(_)));
+    }
+
+    #[test]
+    fn a_file_is_written_where_it_was() {
+        let file = tempfile::NamedTempFile::new().expect("file");
+        let fd = OwnedFd::from(file.reopen().expect("open"));
+        let outlet = Outlet::new(pipe::duplicate(fd.as_fd()).expect("dup"));
+        assert_eq!(outlet.write(b"one "), Ok(4));
+        nix::unistd::write(&fd, b"two ").expect("write");
+        assert_eq!(outlet.write(b"three"), Ok(5));
+        assert_eq!(std::fs::read(file.path()).expect("read"), b"one two three");
     }
 }

@@ -70,9 +70,8 @@ pub(crate) fn is_ending(pidfd: &OwnedFd, pid: i32) -> bool {
         let flags: u64 = stat.rsplit(") ").next()?.split(' ').nth(6)?.parse().ok()?;
         Some(flags & PF_EXITING != 0)
     };
-    let has_ended = || {
-        poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
-    };
+    let has_ended =
+        || poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
     // Asked before and after: in between the number may have become another's.
     has_ended() || exits() == Some(true) || has_ended()
 }

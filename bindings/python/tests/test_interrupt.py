@@ -70,7 +70,6 @@ def test_service_that_is_interrupted_while_it_ends_kills(interrupted, gate):
         process = shell('trap "" TERM; echo ready; read line < "$1"', gate.path).spawn(service)
         until(lambda: process.output() == b"ready\n")
         interrupted()
-        service.close()
     assert process.info().signal == signal.SIGKILL
 
 

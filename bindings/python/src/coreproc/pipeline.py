@@ -181,6 +181,34 @@ class Pipeline(Owner):
             InvalidArgument: It cannot run, see `check`. Nothing was started.
             Closed: The service is closed.
         """
+        out = ctypes.c_void_p()
+        self._start(
+            out,
+            service,
+            mode=mode,
+            on_failure=on_failure,
+            limit=limit,
+            deadline=deadline,
+            subscription=subscription,
+            history=history,
+            progress=progress,
+        )
+        return Run(out)
+
+    def _start(
+        self,
+        out: ctypes.c_void_p,
+        service: Service,
+        *,
+        mode: RunMode = RunMode.ALL,
+        on_failure: OnFailure | None = None,
+        limit: float | None = None,
+        deadline: float | None = None,
+        subscription: Subscription | None = None,
+        history: History | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Starts it; from then on `out` has it, also when an interrupt comes right after."""
         options = _abi.RunOptions(
             mode=mode,
             on_failure=0 if on_failure is None else on_failure,
@@ -192,7 +220,6 @@ class Pipeline(Owner):
         options.subscription, options.history, options.progress = (
             handle and handle._as_parameter_ for handle in held
         )
-        out = ctypes.c_void_p()
         call(
             lib.coreproc_run_start,
             self._handle,
@@ -201,7 +228,6 @@ class Pipeline(Owner):
             ctypes.byref(out),
         )
         del held
-        return Run(out)
 
     def run(self, service: Service, **options: Any) -> Run:  # noqa: ANN401 (those of `start`)
         """Starts it, and waits for its end; with `progress`, shows it meanwhile.
@@ -210,18 +236,18 @@ class Pipeline(Owner):
         what runs was stopped and the specs that always run have ended; a second one ends those,
         too, and kills what has not stopped; a third one is not waited for.
         """
-        run = self.start(service, **options)
-        progress: Progress | None = options.get("progress")
-
-        def wait() -> None:
-            if progress is not None:
-                progress.watch(run)
-            run.wait()
-
+        out = ctypes.c_void_p()
+        run: Run | None = None
         try:
-            wait()
+            self._start(out, service, **options)
+            run = Run(out)
+            run._watch(options.get("progress"))
         except BaseException:
-            insist(run.cancel, wait)
+            if run is None and out:
+                run = Run(out)
+            if run is not None:
+                started = run
+                insist(started.cancel, lambda: started._watch(options.get("progress")))
             raise
         return run
 
@@ -338,6 +364,12 @@ class Run(Owner):
 
         interruptible(attempt, timeout)
         return self.info()
+
+    def _watch(self, progress: Progress | None) -> None:
+        """Waits for its end, and shows it meanwhile."""
+        if progress is not None:
+            progress.watch(self)
+        self.wait()
 
     def cancel(self) -> None:
         """Stops what runs, skips what waits, and does not wait; fine once it has ended.
