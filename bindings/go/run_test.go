@@ -1,10 +1,8 @@
 package process
 
 import (
-	"errors"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
