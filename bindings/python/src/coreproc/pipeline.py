@@ -464,6 +464,10 @@ class Progress(Owner):
 
     A run that has a view which nobody watches waits for it, once a process's output fills its
     queue; `release` lifts that.
+
+    A terminal that was stopped (Ctrl-S), or a pipe that nobody reads, keeps no call beyond its
+    timeout. Its processes are slowed meanwhile, and everything is shown once it goes on. A run that
+    is cancelled ends all the same; how many lines were not shown then is said.
     """
 
     __slots__ = ()
@@ -500,7 +504,7 @@ class Progress(Owner):
         super().__init__(out, lib.coreproc_progress_free)
 
     def watch(self, run: Run, timeout: float | None = None) -> None:
-        """Shows the run until it has ended.
+        """Shows the run until it has ended and all of it is shown.
 
         Raises:
             TimedOut: After `timeout` seconds; it can be called again.
