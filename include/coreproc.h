@@ -129,7 +129,10 @@
 #define COREPROC_STDIO_MERGE 4
 
 // Outputs alone: an unlinked file (in TMPDIR, else /tmp) that the child appends to and that we follow; the
-// default of outputs of a detached command.
+// default of outputs of a detached command. A child that opens it again by name, as `echo > /dev/stdout` does, empties
+// it and writes from its start: it is followed from there. What was seen to wait unread then is counted in
+// `discarded_bytes`; what was written and emptied before it was looked at cannot be. A part that was never written, of
+// more than a mebibyte, counts as lost, too.
 #define COREPROC_STDIO_SPOOL 5
 
 // Standard input alone: a file to read.
@@ -402,7 +405,14 @@ typedef struct coreproc_process coreproc_process;
 // Shows one run to people: at a terminal, or in a log. Open it, name it in the run's options, then watch. Thread-safe.
 //
 // Names are shown with control characters escaped. Lines of output lose their control sequences, but for colours on
-// a terminal; reports have what was written. A run that has a view which nobody watches waits for it once a
+// a terminal; reports have what was written.
+//
+// A terminal that was stopped (Ctrl-S), or a pipe that nobody reads, keeps no call beyond its timeout. Its children are
+// slowed meanwhile, as soon as their queues are full, and everything is shown once it goes on. From when the run is
+// cancelled, by whatever, they are not slowed any more, so that the run can end: a mebibyte of lines is kept, and how many
+// more there were is shown.
+//
+// A run that has a view which nobody watches waits for it once a
 // child's output fills its queue, as with every subscription; freeing the view lifts that.
 typedef struct coreproc_progress coreproc_progress;
 
@@ -1068,7 +1078,8 @@ coreproc_result coreproc_process_output(struct coreproc_process *process,
                                         struct coreproc_error **err);
 
 // Who held its output pipes when it was closed at the drain bound, "PID COMMAND\n" each, "?" for a PID that
-// could not be seen; empty otherwise. `*out` is to be freed with coreproc_bytes_free. Thread-safe.
+// could not be seen; empty otherwise. A process may call itself anything: in COMMAND control characters, and what nobody
+// sees, are escaped, so that no name is a line of its own or talks to a terminal. `*out` is to be freed with coreproc_bytes_free. Thread-safe.
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_process_holders(struct coreproc_process *process,
                                          struct coreproc_bytes **out,
@@ -1103,8 +1114,10 @@ coreproc_result coreproc_process_stop(struct coreproc_process *process,
 // Writes to its standard input: at least one byte, and as many as it takes within `timeout_ms` (-1: for
 // ever; 0: what fits now). On success `*written`, which may be NULL, is at most `len`; it is less only when
 // the time, or its reading, ended. Concurrent writes do not mix. Never a SIGPIPE. Thread-safe.
-// Errors, when not one byte was written: INVALID_ARGUMENT, STDIN_CLOSED, NOT_RUNNING, TIMED_OUT, DEADLOCK,
-// PANIC.
+// Errors, when not one byte was written: INVALID_ARGUMENT; NOT_RUNNING when the process has ended, whatever became of
+// its standard input before; STDIN_CLOSED while it runs, but its input is no pipe, was closed, or has no reader left
+// (a reader mostly ends right after it has closed its input, so the end is waited for before this is said, up to 0.1 s
+// and within `timeout_ms`); TIMED_OUT, DEADLOCK, PANIC.
 coreproc_result coreproc_process_write(struct coreproc_process *process,
                                        const uint8_t *data,
                                        size_t len,
@@ -1112,7 +1125,9 @@ coreproc_result coreproc_process_write(struct coreproc_process *process,
                                        size_t *written,
                                        struct coreproc_error **err);
 
-// Closes its standard input: its reader sees the end. Idempotent; a write that waits fails. Thread-safe.
+// Closes its standard input: its reader sees the end, also while a child that the host forked lives (libc's fork, which
+// runs pthread_atfork(3) handlers: a copy that a bare clone made keeps it open). Idempotent; a write that waits fails.
+// Thread-safe.
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_process_close_stdin(struct coreproc_process *process,
                                              struct coreproc_error **err);
@@ -1641,7 +1656,9 @@ const char *coreproc_history_problem(const struct coreproc_history *history);
 // Frees a history; NULL is fine.
 void coreproc_history_free(struct coreproc_history *history);
 
-// A view that writes to a duplicate of `fd`. `options` may be NULL. `*out` is to be freed with
+// A view that writes to a duplicate of `fd`. A pipe or a terminal is opened again, by way of /proc, so that writing to it
+// never waits. Where that cannot be done (no /proc, another user's terminal) it is written to in small pieces that it
+// has room for: a write can wait only if another process takes that room in the same moment. `options` may be NULL. `*out` is to be freed with
 // coreproc_progress_free. Errors: INVALID_ARGUMENT, SYSTEM (fcntl(2): EBADF, EMFILE), CLOSED.
 coreproc_result coreproc_progress_open(struct coreproc_service *service,
                                        int32_t fd,
@@ -1650,7 +1667,7 @@ coreproc_result coreproc_progress_open(struct coreproc_service *service,
                                        struct coreproc_error **err);
 
 // Shows the run, on the calling thread, until it has ended and all of it is shown, or up to `timeout_ms` (-1: for
-// ever), after which it can be called again. The run is one whose options named this view, the same in each call.
+// ever, also for a terminal that stands still), after which it can be called again. The run is one whose options named this view, the same in each call.
 // Thread-safe; one call waits for the other, no longer than its timeout. Errors: INVALID_ARGUMENT, TIMED_OUT,
 // INVALID_STATE for another run, SYSTEM (write(2)) once the run has ended, DEADLOCK, PANIC.
 coreproc_result coreproc_progress_watch(struct coreproc_progress *progress,

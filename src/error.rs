@@ -21,7 +21,7 @@ pub enum ErrorKind {
     OutOfMemory,
     /// The process has ended.
     NotRunning,
-    /// Standard input is not a pipe of ours, was closed, or has no reader left.
+    /// Standard input of a process that runs is not a pipe of ours, was closed, or has no reader left.
     StdinClosed,
     /// The time ran out first.
     TimedOut,
@@ -166,4 +166,17 @@ pub(crate) fn describe_errno(errno: i32) -> String {
 /// A name in an error message, quoted, with anything unprintable escaped.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_name_cannot_forge_lines_or_steer_a_terminal() {
+        let name = "a\"\n\x1b[8m\u{202e}\u{2067}\u{200f}\u{61c}\u{2028}\u{feff}b\u{85}";
+        let shown = quoted(name.as_bytes());
+        assert_eq!(shown, r#""a\"\n\u{1b}[8m\u{202e}\u{2067}\u{200f}\u{61c}\u{2028}\u{feff}b\u{85}""#);
+        assert_eq!(quoted(b"\xff"), "\"\u{fffd}\"");
+    }
 }

@@ -45,6 +45,7 @@ pub mod ffi;
 #[doc(hidden)]
 pub mod fuzzing;
 mod pipeline;
+mod printable;
 mod process;
 mod sys;
 

@@ -116,6 +116,93 @@ fn a_detached_child_never_waits_for_a_reader_and_what_its_spool_cannot_hold_is_c
     assert!(info.discarded_bytes > 0);
 }
 
+/// A spool whose child is told, step by step, when to go on: each step after what the one before it wrote has arrived.
+fn spooled_in_steps(steps: &[(&str, &str)]) -> Ended {
+    let talk = Talk::new();
+    let service = service();
+    let wait = format!("{} await {}", child().display(), talk.gate.path());
+    let script: Vec<String> = steps.iter().map(|(step, _)| format!("{step}; {wait}")).collect();
+    let mut command = common::sh(&script.join("; "));
+    let process = command.stdout(Output::Spool).spawn(&service).expect("spawn");
+    let mut expected = String::new();
+    for (_, arrives) in steps {
+        expected.push_str(arrives);
+        eventually(arrives, || lossy(&process.output().expect("output")) == expected);
+        talk.gate.open(1);
+    }
+    let ended = finish(&process);
+    assert_eq!(ended.text(), expected);
+    assert_eq!(ended.info.stdout_bytes as usize, expected.len());
+    ended
+}
+
+#[test]
+fn a_spool_that_its_child_opens_again_and_empties_is_read_from_its_start() {
+    let steps = [
+        ("echo a-long-first-line", "a-long-first-line\n"),
+        ("echo two > /dev/stdout", "two\n"),
+        ("echo three; echo four", "three\nfour\n"),
+        // As long as what is there, and longer: the length does not tell.
+        ("echo 123456789012345 > /dev/stdout", "123456789012345\n"),
+        ("echo 123456789012345 > /dev/stdout", "123456789012345\n"),
+        ("echo longer-than-everything-before > /dev/stdout", "longer-than-everything-before\n"),
+        ("echo last >> /dev/stdout", "last\n"),
+    ];
+    assert_eq!(spooled_in_steps(&steps).info.discarded_bytes, 0);
+}
+
+#[test]
+fn a_spool_that_a_grandchild_empties_is_read_from_its_start() {
+    let steps = [("echo one", "one\n"), ("(sh -c 'echo two > /dev/stdout')", "two\n"), ("echo three", "three\n")];
+    assert_eq!(spooled_in_steps(&steps).info.discarded_bytes, 0);
+}
+
+#[test]
+fn what_a_child_empties_out_of_its_spool_unread_is_counted() {
+    let talk = Talk::new();
+    let service = service();
+    let options = SubscriptionOptions { delivery: Delivery::Chunks, queue_bytes: 4096, ..Default::default() };
+    let subscription = service.subscribe(options).expect("subscribe");
+    let len = 4 << 20;
+    let (tool, gate) = (child().display(), talk.gate.path());
+    let script = format!("{tool} pattern 1 {len} 1; {tool} await {gate}; echo end > /dev/stdout");
+    let process = common::sh(&script).stdout(Output::Spool).spawn(&service).expect("spawn");
+    // The queue is full and nobody takes, so the rest waits in the spool, and was seen there when it was written.
+    eventually("all is written", || spool_length(process.pid()) == len as u64);
+    // Told of in order: once this one's line is here, so is what was written before it.
+    let later = Talk::new();
+    let mut command = later.tool("await GATE text 1 later await GATE");
+    let witness = command.detach().spawn(&service).expect("spawn");
+    later.gate.open(1);
+    eventually("a later line", || witness.output().expect("output") == b"later");
+    later.gate.open(1);
+    talk.gate.open(1);
+    process.wait_exit(GUARDED).expect("exited");
+    let events = until_closed(&subscription, 2).remove(&process.id()).expect("events");
+    assert_whole(&events);
+    let info = finish(&process).info;
+    let taken = bytes_of(&events, Stream::Stdout);
+    assert!(taken.ends_with(b"end\n"), "{}", taken.len());
+    assert!(info.discarded_bytes > 0, "{info:?}");
+    assert_eq!(info.stdout_bytes + info.discarded_bytes, len as u64 + 4, "{info:?}");
+}
+
+fn spool_length(pid: i32) -> u64 {
+    fs::metadata(format!("/proc/{pid}/fd/1")).map_or(0, |file| file.len())
+}
+
+#[test]
+fn a_spool_that_is_made_longer_without_being_written_brings_no_endless_zeros() {
+    let service = service();
+    let mut command = common::sh("echo one; truncate -s 1T /dev/stdout; echo two");
+    command.stdout(Output::Spool).spool_max(u64::MAX);
+    let ended = finish(&command.spawn(&service).expect("spawn"));
+    let text = ended.text();
+    assert!(text.starts_with("one\n") && text.ends_with("two\n"), "{} bytes", text.len());
+    assert!(ended.info.stdout_bytes < 1 << 20, "{:?}", ended.info);
+    assert_eq!(ended.info.stdout_bytes + ended.info.discarded_bytes, (1 << 40) + 4);
+}
+
 #[test]
 fn a_detached_child_writes_into_files_and_can_be_stopped() {
     let mut talk = Talk::new();

@@ -120,6 +120,29 @@ fn every_holder_is_named() {
 }
 
 #[test]
+fn a_holder_cannot_forge_lines_or_talk_to_the_terminal() {
+    let mut talk = Talk::new();
+    let service = service();
+    let subscription = service.subscribe(Default::default()).expect("subscribe");
+    let name = "x\n1 init\r2 a\u{1b}[8m\u{202e}\u{85}";
+    let mut verbs = talk.verbs("fork setsid notify INBOX holding await GATE text 1");
+    verbs.extend([name, "end", "exit", "7"].map(str::to_owned));
+    let process = short_drain(&mut tool(verbs)).spawn(&service).expect("spawn");
+    let pid = talk.inbox.expect("holding");
+    finish(&process);
+
+    let holders = process.holders().expect("holders");
+    assert_eq!(holders.len(), 1);
+    let shown = "x\\n1 init\\r2 a\\u{1b}[8m\\u{202e}\\u{85} end exit 7";
+    assert!(holders[0].command.ends_with(shown), "{}", holders[0].command);
+    let events = events::until_closed(&subscription, 1).remove(&process.id()).expect("events");
+    let told = lossy(&events.last().expect("closed").data);
+    assert!(told.starts_with(&format!("{pid} ")) && told.ends_with(&format!("{shown}\n")), "{told:?}");
+    assert_eq!(told.lines().count(), 1);
+    talk.gate.open(1);
+}
+
+#[test]
 fn a_noisy_grandchild_cannot_put_off_the_end() {
     for mode in ["plain", "setsid", "double"] {
         let mut talk = Talk::new();

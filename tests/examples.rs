@@ -4,8 +4,9 @@
 mod driver;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use driver::{Linkage, Scratch, library, root};
 
@@ -78,4 +79,28 @@ fn the_example_says_what_it_cannot_run() {
     let message = "pipeline: parse pipeline: spec: unknown field, did you mean \"specs\"?\n";
     assert_eq!((ended.status.code(), text(&ended.stderr).as_str()), (Some(2), message));
     assert_eq!(run(&mut example(&scratch), &scratch.path().join("missing"), &[]).status.code(), Some(2));
+}
+
+#[test]
+fn an_interrupted_example_stops_what_runs_and_waits_for_what_always_runs() {
+    let scratch = Scratch::new("example-interrupted");
+    let file = scratch.path().join("pipeline.json");
+    let specs = r#"{"version": 1, "specs": [
+        {"name": "waits", "command": ["sh", "-c", "echo ready; exec sleep 1000"]},
+        {"name": "clean", "after": ["waits"], "command": ["sh", "-c", "sleep 0.2; echo cleaned"], "always_run": true}]}"#;
+    fs::write(&file, specs).expect("write");
+    let mut command = example(&scratch);
+    let mut host = command.arg(&file).stdout(Stdio::piped()).spawn().expect("the example");
+    let mut said = String::new();
+    let mut output = BufReader::new(host.stdout.take().expect("its output"));
+    while !said.ends_with("waits | ready\n") {
+        assert!(output.read_line(&mut said).expect("read") > 0, "{said}");
+    }
+    let interrupted = Command::new("kill").args(["-INT", &host.id().to_string()]).status().expect("kill");
+    assert!(interrupted.success());
+    output.read_to_string(&mut said).expect("read");
+    assert_eq!(host.wait().expect("wait").code(), Some(1), "{said}");
+    for line in ["clean | cleaned", "waits: cancelled: the run was cancelled"] {
+        assert!(said.lines().any(|said| said == line), "{line}: {said}");
+    }
 }

@@ -128,27 +128,30 @@ func (p *ManagedProcess) Signal(signal os.Signal) error {
 }
 
 // SendInput writes to the process's stdin, and waits while the process does not read. Inputs that are sent at the
-// same time do not mix. After CloseStdin, or when nobody reads any more, it is ErrStdinNotAvailable;
-// ErrProcessNotRunning if the process has ended.
+// same time do not mix. Of a process that has ended it is ErrProcessNotRunning, whatever became of its stdin before. While
+// the process runs it is ErrStdinNotAvailable after CloseStdin, without a stdin, or when nobody reads it any more; the
+// error says how much was written before.
 func (p *ManagedProcess) SendInput(input string) error {
 	if p.handle == nil {
 		return ErrProcessNotRunning
 	}
 	p.input.Lock()
 	defer p.input.Unlock()
+	sent := 0
 	for pause := time.Duration(0); ; {
 		written, err := p.write(input)
 		switch {
 		case err == nil:
 			pause = 0
+			sent += written
 			if input = input[written:]; input == "" {
 				return nil
 			}
 		case errors.Is(err, capi.ErrTimedOut):
 			pause = min(max(2*pause, time.Millisecond), longestPause)
 			time.Sleep(pause)
-		case errors.Is(err, capi.ErrStdinClosed) && !p.lives():
-			return fmt.Errorf("%w: %w", ErrProcessNotRunning, err)
+		case sent > 0:
+			return fmt.Errorf("%w (after %d of %d bytes)", p.translate(err), sent, sent+len(input))
 		default:
 			return p.translate(err)
 		}

@@ -84,7 +84,7 @@ pub enum EventKind {
     Closed {
         /// As in [`EventKind::Exited`].
         ending: Ending,
-        /// Somebody still holds its output pipes; [`Event::data`] names them, `PID COMMAND` a line.
+        /// Somebody still holds its output pipes; [`Event::data`] names them, `PID COMMAND` a line; see [`Holder`].
         drain_bound: bool,
     },
     /// A run began; the first of its events.

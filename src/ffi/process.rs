@@ -266,7 +266,8 @@ pub unsafe extern "C" fn coreproc_process_output(
 }
 
 /// Who held its output pipes when it was closed at the drain bound, "PID COMMAND\n" each, "?" for a PID that
-/// could not be seen; empty otherwise. `*out` is to be freed with coreproc_bytes_free. Thread-safe.
+/// could not be seen; empty otherwise. A process may call itself anything: in COMMAND control characters, and what nobody
+/// sees, are escaped, so that no name is a line of its own or talks to a terminal. `*out` is to be freed with coreproc_bytes_free. Thread-safe.
 /// Errors: INVALID_ARGUMENT.
 ///
 /// # Safety
@@ -366,8 +367,10 @@ pub unsafe extern "C" fn coreproc_process_stop(
 /// Writes to its standard input: at least one byte, and as many as it takes within `timeout_ms` (-1: for
 /// ever; 0: what fits now). On success `*written`, which may be NULL, is at most `len`; it is less only when
 /// the time, or its reading, ended. Concurrent writes do not mix. Never a SIGPIPE. Thread-safe.
-/// Errors, when not one byte was written: INVALID_ARGUMENT, STDIN_CLOSED, NOT_RUNNING, TIMED_OUT, DEADLOCK,
-/// PANIC.
+/// Errors, when not one byte was written: INVALID_ARGUMENT; NOT_RUNNING when the process has ended, whatever became of
+/// its standard input before; STDIN_CLOSED while it runs, but its input is no pipe, was closed, or has no reader left
+/// (a reader mostly ends right after it has closed its input, so the end is waited for before this is said, up to 0.1 s
+/// and within `timeout_ms`); TIMED_OUT, DEADLOCK, PANIC.
 ///
 /// # Safety
 /// Pointers are NULL or valid; `data` for reads of `len` bytes.
@@ -396,7 +399,9 @@ pub unsafe extern "C" fn coreproc_process_write(
     }
 }
 
-/// Closes its standard input: its reader sees the end. Idempotent; a write that waits fails. Thread-safe.
+/// Closes its standard input: its reader sees the end, also while a child that the host forked lives (libc's fork, which
+/// runs pthread_atfork(3) handlers: a copy that a bare clone made keeps it open). Idempotent; a write that waits fails.
+/// Thread-safe.
 /// Errors: INVALID_ARGUMENT.
 ///
 /// # Safety

@@ -46,7 +46,14 @@ const _: () = assert!(size_of::<coreproc_progress_options>() == 16);
 /// Shows one run to people: at a terminal, or in a log. Open it, name it in the run's options, then watch. Thread-safe.
 ///
 /// Names are shown with control characters escaped. Lines of output lose their control sequences, but for colours on
-/// a terminal; reports have what was written. A run that has a view which nobody watches waits for it once a
+/// a terminal; reports have what was written.
+///
+/// A terminal that was stopped (Ctrl-S), or a pipe that nobody reads, keeps no call beyond its timeout. Its children are
+/// slowed meanwhile, as soon as their queues are full, and everything is shown once it goes on. From when the run is
+/// cancelled, by whatever, they are not slowed any more, so that the run can end: a mebibyte of lines is kept, and how many
+/// more there were is shown.
+///
+/// A run that has a view which nobody watches waits for it once a
 /// child's output fills its queue, as with every subscription; freeing the view lifts that.
 pub struct coreproc_progress {
     /// None while a call watches with it.
@@ -94,7 +101,9 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-/// A view that writes to a duplicate of `fd`. `options` may be NULL. `*out` is to be freed with
+/// A view that writes to a duplicate of `fd`. A pipe or a terminal is opened again, by way of /proc, so that writing to it
+/// never waits. Where that cannot be done (no /proc, another user's terminal) it is written to in small pieces that it
+/// has room for: a write can wait only if another process takes that room in the same moment. `options` may be NULL. `*out` is to be freed with
 /// coreproc_progress_free. Errors: INVALID_ARGUMENT, SYSTEM (fcntl(2): EBADF, EMFILE), CLOSED.
 ///
 /// # Safety
@@ -155,7 +164,7 @@ unsafe fn progress_options(
 }
 
 /// Shows the run, on the calling thread, until it has ended and all of it is shown, or up to `timeout_ms` (-1: for
-/// ever), after which it can be called again. The run is one whose options named this view, the same in each call.
+/// ever, also for a terminal that stands still), after which it can be called again. The run is one whose options named this view, the same in each call.
 /// Thread-safe; one call waits for the other, no longer than its timeout. Errors: INVALID_ARGUMENT, TIMED_OUT,
 /// INVALID_STATE for another run, SYSTEM (write(2)) once the run has ended, DEADLOCK, PANIC.
 ///

@@ -455,6 +455,10 @@ impl Engine {
         processes.iter().for_each(Process::cancel);
     }
 
+    pub(super) fn is_halted(&self) -> bool {
+        lock(&self.state).scheduler.is_halted()
+    }
+
     pub(super) fn progress(&self) -> Progress {
         let state = lock(&self.state);
         let Counts { waiting, running, resting, passed, failed, skipped, cancelled, timed_out } =

@@ -244,6 +244,11 @@ impl Run {
         self.0.has_subscription(subscription.core())
     }
 
+    /// Was it cancelled, by whatever?
+    pub(super) fn is_halted(&self) -> bool {
+        self.0.is_halted()
+    }
+
     #[cfg(feature = "fault-injection")]
     pub(crate) fn panic_at_next_job(&self) {
         self.0.panic_at_next_job();

@@ -305,6 +305,10 @@ impl Scheduler {
         self.is_short = false;
     }
 
+    pub(super) fn is_halted(&self) -> bool {
+        self.halt.is_some()
+    }
+
     /// Ends what does not run, and asks for a stop of what does.
     pub(super) fn halt(&mut self, halt: Halt) {
         let (stops, spares, again) = (halt.stops(), halt.spares_clean_up(), matches!(halt, Halt::CancelledAgain));

@@ -1,7 +1,8 @@
 //! Times, dates and names for people: in reports and in the progress view.
 
-use std::fmt::Write;
 use std::time::Duration;
+
+pub(super) use crate::printable::clean;
 
 /// `740 µs`, `12.3 ms`, `3.42 s`, `2 min 05 s`, `1 h 02 min`.
 pub(super) fn duration(duration: Duration) -> String {
@@ -33,19 +34,6 @@ pub(super) fn timestamp(realtime_ns: u64) -> String {
     format!("{:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{ns:09}Z", year + era * 400)
 }
 
-/// A name on one line: what would move the cursor, ring, colour or reorder the text is written as an escape.
-pub(super) fn clean(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_unprintable(character) {
-            let _ = write!(cleaned, "{}", character.escape_default());
-        } else {
-            cleaned.push(character);
-        }
-    }
-    cleaned
-}
-
 /// Characters of a name that messages and the progress view show: both repeat names, which may be as long as memory
 /// holds.
 const SHOWN: usize = 200;
@@ -74,12 +62,6 @@ pub(super) fn short(name: &str) -> String {
 /// The first characters, and what follows them.
 fn start(text: &str, most: usize) -> (&str, &str) {
     text.split_at(text.char_indices().nth(most).map_or(text.len(), |(at, _)| at))
-}
-
-/// Control characters, and those that break lines or change the direction of what follows.
-fn is_unprintable(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// How many columns of a terminal a text takes at the most. Wide characters are those of Unicode's East Asian Width

@@ -67,6 +67,11 @@ pub enum Output {
     /// Standard error alone: wherever standard output goes, in the exact order of writing.
     Merge,
     /// An unlinked file (in `TMPDIR`, else /tmp) that the child appends to and that we follow.
+    ///
+    /// A child that opens it again by name, as `echo > /dev/stdout` does, empties it and writes from its start: it is
+    /// followed from there. What was seen to wait unread then is counted in
+    /// [`Info::discarded_bytes`](crate::Info::discarded_bytes); what was written and emptied before it was looked at cannot be. A part
+    /// that was never written, of more than a mebibyte, counts as lost, too.
     Spool,
 }
 

@@ -21,6 +21,7 @@ use super::supervisor::Supervisor;
 use crate::error::{Error, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::pipe;
+use crate::sys::private::Private;
 use crate::sys::redirect;
 use crate::sys::spawn::{self, Grouping, Plan};
 use crate::sys::spool::{self, Spool};
@@ -107,7 +108,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
 #[derive(Default)]
 struct Stdio {
     theirs: [Option<Arc<OwnedFd>>; 3],
-    stdin: Option<OwnedFd>,
+    stdin: Option<Private>,
     outputs: [Option<output::Output>; 2],
 }
 
@@ -128,7 +129,7 @@ impl Stdio {
             Stdin::Pipe => {
                 let (theirs, ours) = pipe::pipe().map_err(failed)?;
                 pipe::set_nonblocking(&ours).map_err(failed)?;
-                self.stdin = Some(ours);
+                self.stdin = Some(Private::new(ours));
                 Some(Arc::new(theirs))
             }
             Stdin::Inherit => None,

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use crate::sys::buffer::{READ_SIZE, ReadBuffer};
 use crate::sys::pipe::{self, Read};
+use crate::sys::private::Private;
 use crate::sys::spool;
 
 pub(crate) enum Output {
@@ -13,7 +14,7 @@ pub(crate) enum Output {
 }
 
 pub(crate) struct Pipe {
-    pub(crate) fd: OwnedFd,
+    pub(crate) fd: Private,
     /// Reads that brought much; after two, the pipe is grown.
     large_reads: u8,
 }
@@ -22,7 +23,11 @@ pub(crate) struct Spool {
     pub(crate) file: OwnedFd,
     pub(crate) watch: Option<i32>,
     offset: u64,
-    /// Disk space up to here was given back.
+    /// The greatest length that was seen.
+    seen: u64,
+    /// So many of the first bytes were read and replaced by [`spool::MARK`].
+    marked: usize,
+    /// Disk space up to here was given back, but for the mark's.
     punched: u64,
     max: u64,
     lost: u64,
@@ -42,14 +47,17 @@ pub(crate) enum Next<'a> {
 const LARGE_READ: usize = 16 * 1024;
 /// Disk space is given back in pieces of this size.
 const PUNCH: u64 = 1024 * 1024;
+/// With more than this waiting it is looked whether it was written, or is a hole.
+const SPARSE: u64 = 1024 * 1024;
 
 impl Output {
     pub(crate) fn pipe(fd: OwnedFd) -> Output {
-        Output::Pipe(Pipe { fd, large_reads: 0 })
+        Output::Pipe(Pipe { fd: Private::new(fd), large_reads: 0 })
     }
 
     pub(crate) fn spool(file: OwnedFd, max: u64) -> Output {
-        Output::Spool(Box::new(Spool { file, watch: None, offset: 0, punched: 0, max, lost: 0 }))
+        let (watch, start) = (None, spool::BLOCK);
+        Output::Spool(Box::new(Spool { file, watch, offset: 0, seen: 0, marked: 0, punched: start, max, lost: 0 }))
     }
 
     /// One read without waiting. A spool has no end of its own: it ends with the leader.
@@ -116,23 +124,55 @@ impl Spool {
             return if leader_ended { Next::End } else { Next::Empty };
         }
         self.offset += bytes.len() as u64;
+        self.seen = self.seen.max(self.offset);
+        self.mark();
         self.punch(PUNCH);
         // Always looked at again: the end of a file is no edge.
         Next::Data { bytes, more: true }
     }
 
-    /// Beyond its maximum, the oldest bytes that wait are lost, and counted.
+    /// Beyond its maximum, the oldest bytes that wait are lost, and counted; so are those that were never written.
     fn trim(&mut self) {
-        let excess = self.backlog().saturating_sub(self.max);
-        if excess > 0 {
-            self.offset += excess;
-            self.lost += excess;
+        self.look();
+        let backlog = self.seen.saturating_sub(self.offset);
+        let excess = backlog.saturating_sub(self.max);
+        let hole = if backlog > SPARSE { spool::next_data(&self.file, self.offset).min(self.seen) } else { 0 };
+        let from = hole.max(self.offset + excess);
+        if from > self.offset {
+            self.lost = self.lost.saturating_add(from - self.offset);
+            self.offset = from;
+            self.mark();
             self.punch(1);
         }
     }
 
+    /// A child that opens its output again, as `echo > /dev/stdout` does, empties the file and writes from its start. The
+    /// length alone would not tell, because the file may have grown again: the mark is gone then. What is known to
+    /// have waited unread is lost, and what is there now is new.
+    fn look(&mut self) {
+        let is_marked = spool::is_marked(&self.file, self.marked);
+        let length = spool::length(&self.file);
+        if is_marked && length >= self.offset {
+            self.seen = self.seen.max(length);
+            return;
+        }
+        self.lost = self.lost.saturating_add(self.seen - self.offset);
+        (self.offset, self.seen, self.marked, self.punched) = (0, length, 0, spool::BLOCK);
+    }
+
+    /// Replaces the first bytes, once they were read.
+    fn mark(&mut self) {
+        let until = spool::MARK.len().min(usize::try_from(self.offset).unwrap_or(usize::MAX));
+        if self.marked < until
+            && spool::length(&self.file) >= self.offset
+            && spool::mark(&self.file, self.marked, until)
+        {
+            self.marked = until;
+        }
+    }
+
     fn punch(&mut self, at_least: u64) {
-        if self.offset - self.punched >= at_least {
+        if self.offset >= self.punched + at_least {
             spool::punch(&self.file, self.punched, self.offset);
             self.punched = self.offset;
         }

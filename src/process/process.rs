@@ -141,15 +141,20 @@ impl Process {
     /// all only when the time, or its reading, ended. Concurrent writes do not mix. Never a SIGPIPE.
     ///
     /// # Errors
-    /// When not one byte was written: [`ErrorKind::StdinClosed`](crate::ErrorKind::StdinClosed),
-    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning),
+    /// Only when not one byte was written; what was written is told first, and the error by the next call.
+    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) when the process has ended, whatever became of its standard
+    /// input before. [`ErrorKind::StdinClosed`](crate::ErrorKind::StdinClosed) while it runs, but its input is no
+    /// pipe, was closed, or has no reader left; because a reader mostly ends right after it has closed its input, the
+    /// end is waited for before this is said, up to 0.1 s and within `timeout`.
     /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
     pub fn write_stdin(&self, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
         fork::check("write stdin")?;
         self.0.write_stdin(data, Deadline::after(timeout))
     }
 
-    /// Closes its standard input: its reader sees the end. Idempotent; a write that waits fails.
+    /// Closes its standard input: its reader sees the end, also while a child that the host forked lives (libc's fork, which
+    /// runs `pthread_atfork(3)` handlers: a copy that a bare clone made keeps it open). Idempotent; a write that waits
+    /// fails.
     pub fn close_stdin(&self) -> Result<()> {
         fork::check("close stdin")?;
         self.0.close_stdin();

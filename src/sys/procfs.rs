@@ -2,14 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+
+use crate::printable::clean;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A process that holds an output pipe of a child that has exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its PID at the time of the look; None when nobody could be seen (another user's process, a hidden /proc).
     pub pid: Option<i32>,
-    /// Its command line, arguments separated by spaces, or its name in brackets.
+    /// Its command line, arguments separated by spaces, or its name in brackets. A process may call itself anything, so
+    /// it is one line of text without control characters, and without what nobody sees: those are escaped.
     pub command: String,
 }
 
@@ -46,6 +52,22 @@ pub(crate) fn living_groups() -> Option<HashSet<i32>> {
 /// The processes of a group that have not ended; None if /proc does not tell. A pass over /proc.
 pub(crate) fn members_of(group: i32) -> Option<Vec<i32>> {
     Some(living()?.into_iter().filter(|(_, its)| *its == group).map(|(pid, _)| pid).collect())
+}
+
+/// Has `pid`, the process of this pidfd, ended, or begun to end: will nothing of it run any more? It closes its files before
+/// its pidfd tells.
+pub(crate) fn is_ending(pidfd: &OwnedFd, pid: i32) -> bool {
+    const PF_EXITING: u64 = 4;
+    let exits = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // pid (comm) state ppid pgrp session tty tpgid flags …; the name may hold anything.
+        let flags: u64 = stat.rsplit(") ").next()?.split(' ').nth(6)?.parse().ok()?;
+        Some(flags & PF_EXITING != 0)
+    };
+    let has_ended =
+        || poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
+    // Asked before and after: in between the number may have become another's.
+    has_ended() || exits() == Some(true) || has_ended()
 }
 
 /// Is there a process in the group `leader` besides its leader that has not ended? For kernels on which the
@@ -111,11 +133,29 @@ fn write_ends(pid: i32) -> impl Iterator<Item = u64> {
 }
 
 fn command_line(pid: i32) -> String {
-    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&arguments).trim_end_matches('\0').replace(['\0', '\n'], " ");
+    let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    shown(&read("cmdline"), || read("comm"))
+}
+
+fn shown(arguments: &[u8], name: impl FnOnce() -> Vec<u8>) -> String {
+    let text = String::from_utf8_lossy(arguments).trim_end_matches('\0').replace('\0', " ");
     if !text.is_empty() {
-        return text;
+        return clean(&text);
     }
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    format!("[{}]", name.trim_end())
+    let name = name();
+    format!("[{}]", clean(&String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_calls_itself_is_one_line_of_text() {
+        let nothing = || unreachable!("it has arguments");
+        assert_eq!(shown(b"a\0b c\0\xff\0", nothing), "a b c \u{fffd}");
+        assert_eq!(shown("x\n1 init\x1b[8m\u{202e}\0".as_bytes(), nothing), "x\\n1 init\\u{1b}[8m\\u{202e}");
+        assert_eq!(shown(b"", || b"sleep\n".to_vec()), "[sleep]");
+        assert_eq!(shown(b"\0", || b"x\n1 init\x1b\n".to_vec()), "[x\\n1 init\\u{1b}]");
+    }
 }

@@ -77,7 +77,48 @@ fn own_path(fd: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
-/// The file's length: all that was ever written.
+/// Stands for the first bytes of a spool once they were read, so that it is seen when the child has emptied the file
+/// or written over them. No text begins like that.
+pub(crate) const MARK: [u8; 16] = *b"\xff\0\xfe\x01coreproc\xfd\x02\xfc\x03";
+/// Disk space is given back in whole blocks; the first one is the mark's.
+pub(crate) const BLOCK: u64 = 4096;
+
+/// Writes the bytes `[from, to)` of [`MARK`]; false when it could not.
+pub(crate) fn mark(fd: &OwnedFd, from: usize, to: usize) -> bool {
+    // Beyond the limit the kernel would send the host a SIGXFSZ.
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE);
+    if limit.is_ok_and(|(soft, _)| soft < to as u64) {
+        return false;
+    }
+    let bytes = &MARK[from..to];
+    // SAFETY: the slice is valid for reads of its length.
+    let n = unsafe { libc::pwrite64(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), from as i64) };
+    n == bytes.len() as isize
+}
+
+/// Does it still begin with so many bytes of [`MARK`]?
+pub(crate) fn is_marked(fd: &OwnedFd, marked: usize) -> bool {
+    if marked == 0 {
+        return true;
+    }
+    let mut bytes = [0u8; MARK.len()];
+    // SAFETY: the buffer is longer than said.
+    let n = unsafe { libc::pread64(fd.as_raw_fd(), bytes.as_mut_ptr().cast(), marked, 0) };
+    n < 0 || (n as usize == marked && bytes[..marked] == MARK[..marked])
+}
+
+/// The first byte from `offset` on that is in no hole of the file; the greatest number when there is none.
+pub(crate) fn next_data(fd: &OwnedFd, offset: u64) -> u64 {
+    // SAFETY: takes no pointers. The place at which the descriptor reads is of no importance.
+    let found = unsafe { libc::lseek64(fd.as_raw_fd(), offset as i64, libc::SEEK_DATA) };
+    match found {
+        0.. => found as u64,
+        _ if super::errno() == libc::ENXIO => u64::MAX,
+        _ => offset,
+    }
+}
+
+/// The file's length: all that was ever written, unless the child has emptied it.
 pub(crate) fn length(fd: &OwnedFd) -> u64 {
     nix::sys::stat::fstat(fd).map_or(0, |stat| stat.st_size as u64)
 }

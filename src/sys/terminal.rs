@@ -1,10 +1,6 @@
-//! Terminals, and writing to a descriptor of the host's.
+//! Terminals.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
-use super::pipe;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Is it a terminal? (isatty(3))
 pub(crate) fn is_terminal(fd: &OwnedFd) -> bool {
@@ -17,19 +13,4 @@ pub(crate) fn size(fd: &OwnedFd) -> Option<(usize, usize)> {
     // SAFETY: TIOCGWINSZ writes one winsize.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &mut size) };
     (result == 0 && size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
-}
-
-/// Writes all of it, waiting as long as that takes; also where the host made it non-blocking. Without SIGPIPE.
-pub(crate) fn write_all(fd: &OwnedFd, mut data: &[u8]) -> pipe::Result<()> {
-    while !data.is_empty() {
-        match pipe::write(fd, data) {
-            Ok(written) => data = &data[written..],
-            Err(libc::EAGAIN) => {
-                // An interrupted wait is one more look.
-                let _ = poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
-            }
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }

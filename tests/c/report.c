@@ -2,6 +2,7 @@
 #include "help.h"
 
 #include <semaphore.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 static coreproc_pipeline *parse(const char *json)
@@ -308,6 +309,73 @@ static void a_view_that_is_freed_lets_its_run_go_on(void)
     end_service(service);
 }
 
+struct reader {
+    int fd;
+    size_t lines;
+    char last[256];
+};
+
+/* Reads until the view's last words, and counts the lines of output. */
+static void *read_view(void *data)
+{
+    struct reader *reader = data;
+    int copy = dup(reader->fd);
+    MUST(copy >= 0);
+    FILE *file = fdopen(copy, "r");
+    MUST(file != NULL);
+    char line[256];
+    while (fgets(line, sizeof line, file) != NULL && strncmp(line, "done in", 7) != 0) {
+        if (strncmp(line, "much | ", 7) == 0) {
+            reader->lines++;
+            snprintf(reader->last, sizeof reader->last, "%s", line + 7);
+            reader->last[strcspn(reader->last, "\r\n")] = '\0';
+        }
+    }
+    fclose(file);
+    return NULL;
+}
+
+/* `ends`: where to read, and what the view writes to; `go_on` is what has the first of them move again. */
+static void stands_still(const int ends[2], const char *go_on)
+{
+    coreproc_service *service = new_service();
+    coreproc_progress *progress = NULL;
+    const coreproc_progress_options plain = {.struct_size = sizeof plain, .style = COREPROC_PROGRESS_STYLE_PLAIN};
+    OK(coreproc_progress_open(service, ends[1], &plain, &progress, &err));
+    const coreproc_run_options options = {.struct_size = sizeof options, .progress = progress};
+    coreproc_run *run = start(parse("{\"version\": 1, \"specs\": [{\"name\": \"much\", \"command\": [\"seq\", \"40000\"]}]}"),
+                              service, &options);
+    for (int i = 0; i < 3; i++)
+        FAILS(COREPROC_TIMED_OUT, coreproc_progress_watch(progress, run, 30, &err));
+    MUST(*go_on == '\0' || write(ends[0], go_on, 1) == 1);
+    struct reader reader = {.fd = ends[0]};
+    pthread_t thread = start_thread(read_view, &reader);
+    OK(coreproc_progress_watch(progress, run, CHECK_DEADLINE_MS, &err));
+    join_thread(thread);
+    CHECK_INT(reader.lines, 40000);
+    CHECK_TEXT(reader.last, "40000");
+    coreproc_progress_free(progress);
+    coreproc_run_free(run);
+    end_service(service);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void what_takes_nothing_keeps_watch_no_longer_than_its_timeout_and_loses_nothing(void)
+{
+    int ends[2];
+    MUST(pipe2(ends, O_CLOEXEC) == 0);
+    stands_still(ends, "");
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    stands_still(ends, "");
+    ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    MUST(ends[0] >= 0 && grantpt(ends[0]) == 0 && unlockpt(ends[0]) == 0);
+    ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    MUST(ends[1] >= 0);
+    MUST(write(ends[0], "\x13", 1) == 1); /* Ctrl-S; what follows is Ctrl-Q */
+    stands_still(ends, "\x11");
+}
+
 int main(void)
 {
     check_begin();
@@ -321,5 +389,6 @@ int main(void)
     RUN(what_a_view_cannot_be_is_refused);
     RUN(a_view_that_another_thread_watches_is_waited_for_up_to_the_timeout);
     RUN(a_view_that_is_freed_lets_its_run_go_on);
+    RUN(what_takes_nothing_keeps_watch_no_longer_than_its_timeout_and_loses_nothing);
     return check_end();
 }

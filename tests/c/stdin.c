@@ -67,6 +67,9 @@ static void a_write_waits_for_its_reader(void)
     end_service(service);
 }
 
+/* What the waiting write is to be refused with. */
+static coreproc_result refusal;
+
 static void *write_until_refused(void *process)
 {
     static uint8_t block[65536];
@@ -74,7 +77,7 @@ static void *write_until_refused(void *process)
     coreproc_result result;
     while ((result = coreproc_process_write(process, block, sizeof block, -1, &written, &err)) == COREPROC_OK)
         ;
-    CHECK(result == COREPROC_STDIN_CLOSED || result == COREPROC_NOT_RUNNING);
+    CHECK_INT(result, refusal);
     FAILS(result, result);
     return NULL;
 }
@@ -83,6 +86,7 @@ static void a_waiting_write_ends_with_the_child(void)
 {
     coreproc_service *service = new_service();
     coreproc_process *process = spawn_piped(service, new_command("sleep", "1000", NULL));
+    refusal = COREPROC_NOT_RUNNING;
     pthread_t writer = start_thread(write_until_refused, process);
     OK(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, &err));
     join_thread(writer);
@@ -94,6 +98,7 @@ static void a_waiting_write_ends_when_stdin_is_closed(void)
 {
     coreproc_service *service = new_service();
     coreproc_process *process = spawn_piped(service, new_command("sleep", "1000", NULL));
+    refusal = COREPROC_STDIN_CLOSED;
     pthread_t writer = start_thread(write_until_refused, process);
     OK(coreproc_process_close_stdin(process, &err));
     join_thread(writer);
@@ -157,6 +162,23 @@ static void a_reader_that_left_is_an_error_and_no_signal(void)
     end_service(service);
 }
 
+static void input_to_a_child_that_exits_is_not_running_every_time(void)
+{
+    coreproc_service *service = new_service();
+    for (int i = 0; i < 100; i++) {
+        coreproc_process *process = spawn_piped(service, new_sh(i % 2 ? "exit 0" : "exec 0<&-; exit 0"));
+        size_t written;
+        coreproc_result result;
+        while ((result = coreproc_process_write(process, (const uint8_t *)"x", 1, -1, &written, &err)) == COREPROC_OK)
+            ;
+        CHECK_INT(result, COREPROC_NOT_RUNNING);
+        FAILS(COREPROC_NOT_RUNNING, result);
+        wait_closed(process);
+        coreproc_process_free(process);
+    }
+    end_service(service);
+}
+
 static void an_ended_process_cannot_be_written(void)
 {
     coreproc_service *service = new_service();
@@ -194,6 +216,7 @@ int main(void)
     RUN(close_is_idempotent_and_ends_writing);
     RUN(stdin_that_is_no_pipe_cannot_be_written);
     RUN(a_reader_that_left_is_an_error_and_no_signal);
+    RUN(input_to_a_child_that_exits_is_not_running_every_time);
     RUN(an_ended_process_cannot_be_written);
     RUN(nothing_can_be_written);
     return check_end();

@@ -1,12 +1,14 @@
 /* Runs a pipeline file, shows it live, and writes its Gantt chart: pipeline FILE [CHART.svg [HISTORY.json]]
  *
  * What it shows: a pipeline from JSON, the view that follows a run, results, reports, and the history that
- * knows how long specs take. Returns 0 if the run succeeded, 1 if it did not, 2 if it could not be run.
+ * knows how long specs take. Ctrl-C, or SIGTERM, cancels the run: what runs is stopped, and specs that always run
+ * do so; a second one ends those, too. Returns 0 if the run succeeded, 1 if it did not, 2 if it could not be run.
  */
 #define _POSIX_C_SOURCE 200809L
 
 #include <coreproc.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +88,43 @@ struct handles {
   coreproc_run *run;
 };
 
+/* How often the user has asked for the end. */
+static volatile sig_atomic_t interrupts = 0;
+
+/* The third one is this program's end, whatever its terminal does. */
+static void interrupted(int signal) {
+  if (++interrupts < 2)
+    return;
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  sigemptyset(&usual.sa_mask);
+  sigaction(signal, &usual, NULL);
+}
+
+/* Children have groups of their own, so that a Ctrl-C reaches this program alone. */
+static int catch_interrupts(void) {
+  struct sigaction action = {.sa_handler = interrupted, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  return sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0 ? SUCCEEDED : BROKEN;
+}
+
+/* Shows the run to its end. A watch comes back after a while, whatever the terminal does, to look at signals. */
+static coreproc_result watch(const struct handles *made, coreproc_error **error) {
+  const int64_t slice_ms = 100;
+  int seen = 0;
+  for (;;) {
+    coreproc_result result = coreproc_progress_watch(made->progress, made->run, slice_ms, error);
+    if (result != COREPROC_TIMED_OUT)
+      return result;
+    coreproc_error_free(*error);
+    *error = NULL;
+    if (seen < interrupts) {
+      seen++;
+      if ((result = coreproc_run_cancel(made->run, error)) != COREPROC_OK)
+        return result;
+    }
+  }
+}
+
 /* Starts the pipeline, shows it on standard output, and waits for its end. */
 static coreproc_result run_pipeline(struct handles *made, const char *json, size_t json_len,
                                     const char *history, coreproc_error **error) {
@@ -102,7 +141,7 @@ static coreproc_result run_pipeline(struct handles *made, const char *json, size
     result = coreproc_run_start(made->pipeline, made->service, &options, &made->run, error);
   }
   if (result == COREPROC_OK)
-    result = coreproc_progress_watch(made->progress, made->run, -1, error);
+    result = watch(made, error);
   if (result == COREPROC_OK && made->history != NULL)
     result = coreproc_history_record(made->history, made->run, error);
   return result;
@@ -117,6 +156,10 @@ int main(int argc, char **argv) {
   char *json = read_file(argv[1], &len);
   if (json == NULL)
     return complain(argv[1]);
+  if (catch_interrupts() != SUCCEEDED) {
+    free(json);
+    return complain("sigaction");
+  }
 
   struct handles made = {NULL, NULL, NULL, NULL, NULL};
   coreproc_error *error = NULL;

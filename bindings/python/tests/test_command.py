@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import GUARD, python, run, shell
+from conftest import GUARD, python, run, shell, until
 
 import coreproc
 from coreproc import Command, File, Group, InvalidArgument, Stdio
@@ -324,3 +324,13 @@ def test_no_limit_is_infinity(service):
         capture=math.inf,
     )
     assert run(command, service)[1] == b"x" * 3_000_000
+
+
+def test_spool_that_its_child_empties_is_read_from_its_start(service, gate):
+    script = 'echo a-long-first-line; read line < "$1"; echo two > /dev/stdout; echo three'
+    process = shell(script, gate.path, stdout=Stdio.SPOOL).spawn(service)
+    until(lambda: process.output() == b"a-long-first-line\n")
+    gate.open()
+    info = process.wait(GUARD)
+    assert process.output() == b"a-long-first-line\ntwo\nthree\n"
+    assert info.discarded_bytes == 0

@@ -80,6 +80,24 @@ def test_every_call_says_forked(service):
     assert process.output() == b"parent"
 
 
+def test_fork_keeps_no_end_of_a_childs_pipes(service):
+    process = Command("cat", stdin=Stdio.PIPE).spawn(service)
+    hold = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        signal.alarm(int(GUARD))
+        os._exit(0 if os.read(hold[0], 1) == b"!" else 1)
+    process.write_all(b"hello")
+    process.close_stdin()
+    assert process.wait(GUARD / 2).ok
+    assert process.output() == b"hello"
+    assert os.waitpid(worker, os.WNOHANG) == (0, 0)
+    os.write(hold[1], b"!")
+    assert os.waitpid(worker, 0)[1] == 0
+    for end in hold:
+        os.close(end)
+
+
 def test_child_that_frees_everything_does_no_harm():
     service = coreproc.Service()
     subscription = service.subscribe()

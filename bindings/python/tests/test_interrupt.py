@@ -4,8 +4,9 @@ import signal
 import threading
 
 import pytest
-from conftest import shell
+from conftest import shell, until
 
+import coreproc
 from coreproc import Command, Stdio
 
 
@@ -54,6 +55,22 @@ def test_wait_can_be_interrupted(service, interrupted, gate, call):
     interrupted()
     with pytest.raises(Interrupted):
         waits[call]()
+
+
+def test_block_that_is_interrupted_while_it_ends_stops_its_process(service, interrupted):
+    process = Command("sleep", "60").spawn(service)
+    with pytest.raises(Interrupted), process:
+        interrupted()
+    assert process.info().signal == signal.SIGTERM
+
+
+def test_service_that_is_interrupted_while_it_ends_kills(interrupted, gate):
+    service = coreproc.Service()
+    with pytest.raises(Interrupted), service:
+        process = shell('trap "" TERM; echo ready; read line < "$1"', gate.path).spawn(service)
+        until(lambda: process.output() == b"ready\n")
+        interrupted()
+    assert process.info().signal == signal.SIGKILL
 
 
 def test_interrupted_block_stops_its_process(service, interrupted):

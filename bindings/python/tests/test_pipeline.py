@@ -231,6 +231,92 @@ def test_ctrl_c_cancels_a_run(service, gate):
     assert [event.spec_state for event in seen] == [SpecState.CANCELLED]
 
 
+def interrupting_starts_of(service, *names):
+    """Sends a SIGINT when a spec of one of these names starts; gives how each spec ended."""
+    events = service.subscribe(delivery=coreproc.Delivery.NONE)
+    ended = {}
+
+    def follow():
+        for event in _until_end(events):
+            if event.kind is EventKind.SPEC_STARTED and event.data in names:
+                signal.raise_signal(signal.SIGINT)
+            elif event.kind is EventKind.SPEC_ENDED:
+                ended[event.spec] = event.spec_state
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    return thread, ended
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_ctrl_c_waits_for_what_always_runs(service, gate, tmp_path, shown):
+    trace = tmp_path / "trace"
+    pipeline = Pipeline()
+    pipeline.add("waits", shell(f"read line < {gate.path}"))
+    cleanup = shell('sleep 0.2; echo cleaned > "$1"', trace)
+    pipeline.add("cleanup", cleanup, after=["waits"], always_run=True)
+    thread, ended = interrupting_starts_of(service, b"waits")
+    with open(os.devnull, "wb") as sink, pytest.raises(KeyboardInterrupt):
+        pipeline.run(service, progress=Progress(service, sink) if shown else None)
+    # It was over before the exception came.
+    assert trace.read_text() == "cleaned\n"
+    assert service.count() == 0
+    thread.join()
+    assert ended == {0: SpecState.CANCELLED, 1: SpecState.PASSED}
+
+
+def test_second_ctrl_c_ends_what_always_runs(service, gate):
+    pipeline = Pipeline()
+    pipeline.add("waits", shell(f"read line < {gate.path}"))
+    cleanup = shell(f"read line < {gate.path}")
+    pipeline.add("cleanup", cleanup, after=["waits"], always_run=True)
+    thread, ended = interrupting_starts_of(service, b"waits", b"cleanup")
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(service)
+    assert service.count() == 0
+    thread.join()
+    assert ended == {0: SpecState.CANCELLED, 1: SpecState.CANCELLED}
+
+
+def test_ctrl_c_while_a_block_waits_for_its_run_cancels_it(service, gate):
+    pipeline = Pipeline().add("waits", shell(f"read line < {gate.path}"))
+    entered = threading.Event()
+
+    def interrupt():
+        entered.wait(GUARD)
+        signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt), pipeline.start(service) as run:
+        entered.set()
+    thread.join()
+    assert service.count() == 0
+    assert run.info().ended
+    assert states(run)["waits"] in (SpecState.CANCELLED, SpecState.SKIPPED)
+
+
+def test_view_on_a_full_pipe_keeps_no_call(service):
+    read, write = os.pipe()
+    view = Progress(service, write)
+    os.close(write)
+    pipeline = Pipeline().add("much", shell("seq 100000"))
+    run = pipeline.start(service, progress=view)
+    for _ in range(3):
+        with pytest.raises(coreproc.TimedOut):
+            view.watch(run, 0.05)
+    watcher = threading.Thread(target=view.watch, args=(run,))
+    watcher.start()
+    text = b""
+    while b"done in" not in text[-200:]:
+        text += os.read(read, 65536)
+    watcher.join()
+    os.close(read)
+    numbers = [int(line.split(b"| ")[1]) for line in text.splitlines() if b"much | " in line]
+    assert numbers == list(range(1, 100001))
+    assert run.success
+
+
 def _until_end(events):
     for event in events:
         yield event

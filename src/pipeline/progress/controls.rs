@@ -1,5 +1,7 @@
 //! What a child wrote, made fit to stand between other lines.
 
+use crate::printable::is_steering;
+
 /// How a line of output is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colours {
@@ -11,7 +13,7 @@ pub(super) enum Colours {
 
 /// A line of output: bytes that are not UTF-8 are replaced, what follows the last carriage return counts (as on a
 /// terminal, where it overwrites), and control sequences are cut, but for colours where they are kept. Cursor
-/// movements, titles, clipboards, queries: none gets through.
+/// movements, titles, clipboards, queries, hidden text, changes of direction: none gets through.
 pub(super) fn line(bytes: &[u8], colours: Colours) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_end_matches('\r');
@@ -35,7 +37,7 @@ pub(super) fn line(bytes: &[u8], colours: Colours) -> String {
             '\u{9b}' => {
                 skip_csi(&mut rest);
             }
-            _ if character.is_control() => {}
+            _ if character.is_control() || is_steering(character) => {}
             _ => shown.push(character),
         }
     }
@@ -48,7 +50,10 @@ pub(super) fn line(bytes: &[u8], colours: Colours) -> String {
 /// Passes what follows an ESC; of a colour (ESC [ digits m) its length.
 fn sequence(rest: &mut std::str::Chars<'_>) -> Option<usize> {
     match rest.next()? {
-        '[' => skip_csi(rest).map(|length| length + 1),
+        '[' => {
+            let parameters = rest.as_str();
+            skip_csi(rest).filter(|length| !hides(&parameters[..length - 1])).map(|length| length + 1)
+        }
         // A string, up to BEL or ESC \: operating system command, device control, privacy, application.
         ']' | 'P' | '^' | '_' | 'X' => {
             let mut before = '\0';
@@ -67,6 +72,27 @@ fn sequence(rest: &mut std::str::Chars<'_>) -> Option<usize> {
         }
         _ => None,
     }
+}
+
+/// Is concealed text (8) among the parameters of a colour? Not where an 8 is part of a colour's number.
+fn hides(parameters: &str) -> bool {
+    let mut parameters = parameters.split(';');
+    while let Some(parameter) = parameters.next() {
+        match parameter.split(':').next().unwrap_or_default().trim_start_matches('0') {
+            "8" => return true,
+            // 38;5;N and 38;2;R;G;B, of the foreground, the background and an underline.
+            "38" | "48" | "58" if !parameter.contains(':') => {
+                let more = match parameters.next().unwrap_or_default().trim_start_matches('0') {
+                    "5" => 1,
+                    "2" => 3,
+                    _ => 0,
+                };
+                parameters.by_ref().take(more).for_each(drop);
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Passes the rest of a control sequence; of a colour its length.
@@ -102,6 +128,11 @@ mod tests {
         assert_eq!(both(b"open \x1b[31"), same("open "));
         assert_eq!(both(b"open \x1b]0;title"), same("open "));
         assert_eq!(both(b"\x1b"), same(""));
+        assert_eq!(both(b"\x1b[8ma\x1b[0;08mb\x1b[38;5;1;8mc\x1b[1;8:1md"), same("abcd"));
+        for colour in ["38;5;8", "48;2;8;8;8", "38:5:8", "1;38;5;8;4", "28", "88"] {
+            assert_eq!(both(format!("\x1b[{colour}ma").as_bytes()).0, format!("\x1b[{colour}ma\x1b[0m"));
+        }
+        assert_eq!(both("a\u{202e}b\u{2066}c\u{200f}d\u{2028}e\u{200d}".as_bytes()), same("abcde\u{200d}"));
     }
 
     proptest! {

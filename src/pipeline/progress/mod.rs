@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::wait::Deadline;
 use crate::event::{Subscription, SubscriptionOptions, SubscriptionScope};
 use crate::process::Service;
+use crate::sys::outlet::Outlet;
 use crate::sys::{pipe, terminal};
 
 /// How a run is shown.
@@ -69,15 +70,24 @@ pub struct ProgressOptions {
 /// behind its last line of output, and what happened after it behind that, output too; where something holds the
 /// output open, at most two seconds later (grouped: ten), and what comes then follows.
 ///
+/// A terminal that was stopped (Ctrl-S), or a pipe that nobody reads, keeps no call beyond its timeout. Its children are slowed
+/// meanwhile, as soon as their queues are full, and everything is shown once it goes on. From when the run is cancelled,
+/// by whatever, they are not slowed any more, so that the run can end: a mebibyte of lines is kept, and how many more there were
+/// is shown.
+///
 /// Names are shown with control characters escaped. Output lines lose their control sequences, so that a child can
-/// neither move the cursor nor talk to the terminal; colours are kept on a terminal. Reports have what was written.
+/// neither move the cursor nor hide what it says nor talk to the terminal; colours are kept on a terminal. In plain lines, which
+/// often become the log of a system that reads commands in it (`::error`, `##[group]`, `##vso[…]`), a space makes those
+/// text. Reports have what was written.
 pub struct ProgressView {
     subscription: Subscription,
     renderer: Renderer,
 }
 
 impl ProgressView {
-    /// A view that writes to a duplicate of this descriptor.
+    /// A view that writes to a duplicate of this descriptor. A pipe or a terminal is opened again, by way of /proc, so that
+    /// writing to it never waits. Where that cannot be done (no /proc, another user's terminal) it is written to in
+    /// small pieces that it has room for: a write can wait only if another process takes that room in the same moment.
     ///
     /// # Errors
     /// [`ErrorKind::System`]: fcntl(2); those of a subscription.
@@ -92,10 +102,11 @@ impl ProgressView {
             ProgressStyle::Terminal => Kind::Terminal,
             ProgressStyle::Auto | ProgressStyle::Plain => Kind::Plain,
         };
-        ProgressView::new(service, Screen::new(Target::Fd(fd), kind), options)
+        ProgressView::new(service, Screen::new(Target::Outlet(Outlet::new(fd)), kind), options)
     }
 
-    /// A view that writes to this; plain unless told otherwise, and then 80 columns wide.
+    /// A view that writes to this; plain unless told otherwise, and then 80 columns wide. A writer that waits keeps
+    /// [`ProgressView::watch`] as long as it does.
     ///
     /// # Errors
     /// Those of a subscription.
@@ -125,7 +136,7 @@ impl ProgressView {
     }
 
     /// Shows the run, on this thread, until it has ended and all of it is shown, or up to `timeout` (None: for
-    /// ever), after which it can be called again. A view shows one run: the first it watched.
+    /// ever, also for a terminal that stands still), after which it can be called again. A view shows one run: the first it watched.
     ///
     /// # Errors
     /// [`ErrorKind::TimedOut`]; [`ErrorKind::InvalidState`] if the run does not have the view's subscription, or is not
@@ -139,6 +150,7 @@ impl ProgressView {
         const OPERATION: &str = "watch";
         /// How often the clock of a terminal turns.
         const TICK: Duration = Duration::from_millis(100);
+        let timed_out = |what| Error::new(ErrorKind::TimedOut, OPERATION, what);
         let refused = |what: String| Err(Error::new(ErrorKind::InvalidState, OPERATION, what));
         if !run.has_subscription(&self.subscription) {
             return refused("the run was started without the view".to_owned());
@@ -147,11 +159,23 @@ impl ProgressView {
         if shown != run.id() {
             return refused(format!("the view shows run {shown}"));
         }
-        let ticks = self.renderer.is_terminal();
+        let is_terminal = self.renderer.is_terminal();
         while !self.renderer.has_ended() {
             let left = deadline.left();
+            let stands_still = self.renderer.stands_still();
+            if run.is_halted() {
+                self.renderer.may_omit();
+            } else if stands_still {
+                // Nothing is taken meanwhile: queues fill, and children are slowed rather than lines lost.
+                self.renderer.wait_until_it_moves(left.map_or(TICK, |left| left.min(TICK)));
+                self.renderer.draw(&place(run)?);
+                if self.renderer.stands_still() && deadline.left() == Some(Duration::ZERO) {
+                    return Err(timed_out("what it is shown on takes nothing").on(format!("run {}", run.id())));
+                }
+                continue;
+            }
             let due = Deadline::at(self.renderer.due()).left();
-            let patience = [left, ticks.then_some(TICK), due].into_iter().flatten().min();
+            let patience = [left, (is_terminal || stands_still).then_some(TICK), due].into_iter().flatten().min();
             match self.subscription.take_whole(patience) {
                 Ok(batch) => {
                     batch.events().for_each(|event| self.renderer.event(&event, run));
@@ -166,8 +190,7 @@ impl ProgressView {
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
                     if left.is_some_and(|left| left.is_zero()) || deadline.left() == Some(Duration::ZERO) {
                         self.renderer.draw(&place(run)?);
-                        let error = Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time");
-                        return Err(error.on(format!("run {}", run.id())));
+                        return Err(timed_out("it has not ended in time").on(format!("run {}", run.id())));
                     }
                 }
                 // The run broke, or its service did: it knows why.
@@ -176,11 +199,27 @@ impl ProgressView {
             self.renderer.draw(&place(run)?);
         }
         // All events were queued before the last one of the run.
-        while let Ok(batch) = self.subscription.take_whole(Some(Duration::ZERO)) {
-            batch.events().for_each(|event| self.renderer.event(&event, run));
+        let mut report = None;
+        loop {
+            if self.renderer.stands_still() && (report.is_some() || !run.is_halted()) {
+                let left = deadline.left();
+                if left == Some(Duration::ZERO) {
+                    let what = "it has ended, but what it is shown on takes nothing";
+                    return Err(timed_out(what).on(format!("run {}", run.id())));
+                }
+                self.renderer.wait_until_it_moves(left.unwrap_or(Duration::MAX));
+                self.renderer.write_on();
+            } else if let Ok(batch) = self.subscription.take_whole(Some(Duration::ZERO)) {
+                batch.events().for_each(|event| self.renderer.event(&event, run));
+            } else if report.is_none() {
+                self.renderer.finish(report.insert(run.wait(None)?));
+            } else if self.renderer.is_behind() {
+                self.renderer.write_on();
+            } else {
+                break;
+            }
         }
         let report = run.wait(None)?;
-        self.renderer.finish(&report);
         match self.renderer.take_error() {
             Some(error) => Err(Error::system(OPERATION, "write", error.raw_os_error().unwrap_or(libc::EIO))),
             None => Ok(report),

@@ -77,7 +77,32 @@ impl Renderer {
 
     /// Has enough come for a frame?
     pub(super) fn is_full(&self) -> bool {
-        self.fresh >= 1000 || self.ended
+        self.fresh >= 1000 || self.ended || self.stands_still()
+    }
+
+    /// See [`Screen::stands_still`].
+    pub(super) fn stands_still(&self) -> bool {
+        self.screen.stands_still()
+    }
+
+    /// From now on lines may be omitted while the screen stands still.
+    pub(super) fn may_omit(&mut self) {
+        self.screen.may_omit = true;
+    }
+
+    /// See [`Screen::is_behind`].
+    pub(super) fn is_behind(&self) -> bool {
+        self.screen.is_behind()
+    }
+
+    /// See [`Screen::wait_until_it_moves`].
+    pub(super) fn wait_until_it_moves(&self, patience: Duration) {
+        self.screen.wait_until_it_moves(patience);
+    }
+
+    /// After the last words: what was not written yet.
+    pub(super) fn write_on(&mut self) {
+        self.screen.draw(&[]);
     }
 
     pub(super) fn take_error(&mut self) -> Option<io::Error> {
@@ -269,7 +294,7 @@ impl Renderer {
         let (word, paint) = if report.success() { ("done", Paint::Colour(32)) } else { ("FAILED", Paint::Colour(31)) };
         let paint = if self.is_terminal() { paint } else { Paint::None };
         let what = if parts.is_empty() { "no specs".to_owned() } else { parts.join(", ") };
-        self.put(&format!("{} in {}: {what}", paint.on(word), text::duration(report.duration)));
+        self.screen.last_line(&format!("{} in {}: {what}", paint.on(word), text::duration(report.duration)));
         self.screen.draw(&[]);
     }
 }

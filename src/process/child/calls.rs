@@ -1,15 +1,17 @@
 //! What callers ask of a child: how it is, what it has written, and to take their input.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Child, Info, Inner, Rest, Slot, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::driver::Host;
 use crate::event::event::Stream;
 use crate::event::wait::{self, Deadline, lock};
+use crate::sys::clock::monotonic_ns;
 use crate::sys::pipe;
 use crate::sys::poller::Interest;
-use crate::sys::procfs::Holder;
+use crate::sys::procfs::{self, Holder};
 
 impl Child {
     pub(crate) fn info(&self) -> Info {
@@ -83,7 +85,14 @@ impl Child {
             }
             None
         })?;
-        turn.unwrap_or_else(|| Err(self.stdin_timed_out()))?;
+        match turn {
+            Some(Ok(())) => {}
+            Some(Err(error)) if error.kind() == ErrorKind::StdinClosed => {
+                return Err(self.stdin_refused(error, deadline));
+            }
+            Some(Err(error)) => return Err(error),
+            None => return Err(self.stdin_timed_out()),
+        }
         let mut written = 0;
         let result = loop {
             if written == data.len() {
@@ -102,8 +111,11 @@ impl Child {
         lock(&self.inner).stdin.busy = false;
         self.wake_all();
         match result {
-            Err(error) if written == 0 => Err(error),
-            _ => Ok(written),
+            // What was written is never lost for an error that the next call finds, too.
+            Err(_) if written > 0 => Ok(written),
+            Err(error) if error.kind() == ErrorKind::StdinClosed => Err(self.stdin_refused(error, deadline)),
+            Err(error) => Err(error),
+            Ok(()) => Ok(written),
         }
     }
 
@@ -111,19 +123,43 @@ impl Child {
         Error::new(ErrorKind::TimedOut, "write stdin", "it did not read in time").on(format!("process {}", self.id))
     }
 
+    fn stdin_closed(&self, what: &'static str) -> Error {
+        Error::new(ErrorKind::StdinClosed, "write stdin", what).on(format!("process {}", self.id))
+    }
+
+    /// One rule for input that nobody takes. Once the process has ended it is `NotRunning`, whatever became of its
+    /// standard input before. Until then `StdinClosed` says that a call has closed it, that it is no pipe, or that nobody reads it.
     fn check_stdin(&self, inner: &Inner) -> Result<()> {
-        if inner.has_ended() {
-            return Err(self.not_running("write stdin"));
+        match &inner.stdin {
+            _ if inner.has_ended() => Err(self.not_running("write stdin")),
+            stdin if stdin.fd.is_some() => Ok(()),
+            stdin if stdin.closed => Err(self.stdin_closed("its standard input was closed")),
+            stdin if stdin.deserted > 0 => {
+                Err(self.stdin_closed("nobody reads its standard input any more").errno_is(libc::EPIPE))
+            }
+            _ => Err(self.stdin_closed("its standard input is not a pipe")),
         }
-        if inner.stdin.fd.is_none() {
-            return Err(Error::new(
-                ErrorKind::StdinClosed,
-                "write stdin",
-                "its standard input is not a pipe, or is closed",
-            )
-            .on(format!("process {}", self.id)));
-        }
-        Ok(())
+    }
+
+    /// A process that ends closes its files a moment before that can be seen, and many a program closes its standard
+    /// input right before it ends. So that it is no matter of luck which of the two a caller hears of, the end is
+    /// waited for a little, unless a call has closed the input.
+    fn stdin_refused(&self, error: Error, deadline: Deadline) -> Error {
+        const PATIENCE: u64 = 100_000_000;
+        let patience = {
+            let inner = lock(&self.inner);
+            if inner.stdin.closed {
+                return error;
+            }
+            let left = inner.stdin.deserted.saturating_add(PATIENCE).saturating_sub(monotonic_ns());
+            Duration::from_nanos(if inner.stdin.deserted > 0 { left } else { 0 })
+        };
+        let until = Deadline::after(Some(deadline.left().map_or(patience, |left| left.min(patience))));
+        let ended = wait::wait(&*self.supervisor, "write stdin", (&self.inner, &self.gate), until, |inner| {
+            let is_ending = |pidfd| procfs::is_ending(pidfd, self.pid);
+            (inner.has_ended() || inner.pidfd.as_ref().is_some_and(is_ending)).then_some(())
+        });
+        if matches!(ended, Ok(Some(()))) { self.not_running("write stdin") } else { error }
     }
 
     /// One write without waiting; None when the pipe is full.
@@ -145,17 +181,18 @@ impl Child {
                 Ok(None)
             }
             Err(libc::EPIPE) => {
+                inner.stdin.deserted = monotonic_ns();
                 self.end_stdin(inner);
-                Err(Error::new(ErrorKind::StdinClosed, "write stdin", "nobody reads its standard input any more")
-                    .on(format!("process {}", self.id))
-                    .errno_is(libc::EPIPE))
+                self.check_stdin(inner).map(|()| None)
             }
             Err(errno) => Err(Error::system("write stdin", "", errno).on(format!("process {}", self.id))),
         }
     }
 
     pub(crate) fn close_stdin(&self) {
-        self.end_stdin(&mut lock(&self.inner));
+        let mut inner = lock(&self.inner);
+        inner.stdin.closed = true;
+        self.end_stdin(&mut inner);
     }
 
     pub(crate) fn close_output(self: &Arc<Self>, stream: Stream) {

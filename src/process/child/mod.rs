@@ -34,6 +34,7 @@ use crate::sys::clock::{Stamp, monotonic_ns};
 use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen};
 use crate::sys::poller::Interest;
+use crate::sys::private::Private;
 use crate::sys::procfs::Holder;
 
 /// Which descriptor of a child an event is about.
@@ -72,7 +73,7 @@ pub(crate) struct Seed {
     pub(crate) started: Stamp,
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
-    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) stdin: Option<Private>,
     pub(crate) outputs: [Option<Output>; 2],
     pub(crate) capture_bytes: usize,
     pub(crate) leads_group: bool,
@@ -127,12 +128,16 @@ struct Inner {
 
 #[derive(Default)]
 struct Stdin {
-    fd: Option<OwnedFd>,
+    fd: Option<Private>,
     /// Is somebody in the middle of a write?
     busy: bool,
     /// The pipe was full.
     full: bool,
     watched: bool,
+    /// Closed by a call.
+    closed: bool,
+    /// When nobody read it any more, on CLOCK_MONOTONIC; 0: somebody does.
+    deserted: u64,
 }
 
 /// A stop that runs.

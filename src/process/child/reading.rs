@@ -16,9 +16,8 @@ const READS_AT_ONCE: usize = 16;
 impl Child {
     /// One read of what is there.
     pub(super) fn read_once(self: &Arc<Self>, inner: &mut Inner, index: usize, buffer: &mut ReadBuffer) {
-        let Some(output) = &mut inner.outputs[index] else { return };
-        match output.read(false, buffer) {
-            Next::Data { bytes, .. } => self.accept(inner, index, bytes, 0),
+        match read_output(inner, index, false, buffer) {
+            Next::Data { bytes, .. } => self.accept(inner, index, bytes),
             Next::Empty => {}
             Next::End => self.end_output(inner, index),
         }
@@ -33,12 +32,13 @@ impl Child {
                 self.trim_spool(inner, index);
                 return;
             }
+            if inner.outputs[index].is_none() {
+                return;
+            }
             let leader_ended = inner.has_ended();
-            let Some(output) = &mut inner.outputs[index] else { return };
-            match output.read(leader_ended, buffer) {
+            match read_output(inner, index, leader_ended, buffer) {
                 Next::Data { bytes, more } => {
-                    let lost = output.take_lost();
-                    self.accept(inner, index, bytes, lost);
+                    self.accept(inner, index, bytes);
                     if !more && !hang_up {
                         return;
                     }
@@ -55,11 +55,11 @@ impl Child {
     pub(super) fn read_what_is_held(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
         for index in 0..inner.outputs.len() {
             let mut left = inner.outputs[index].as_ref().map_or(0, Output::holds);
-            while let Some(output) = &mut inner.outputs[index] {
-                match output.read(true, buffer) {
+            while inner.outputs[index].is_some() {
+                match read_output(inner, index, true, buffer) {
                     Next::Data { bytes, .. } => {
                         left = left.saturating_sub(bytes.len());
-                        self.accept(inner, index, bytes, 0);
+                        self.accept(inner, index, bytes);
                         if left == 0 {
                             break;
                         }
@@ -89,13 +89,14 @@ impl Child {
     fn trim_spool(&self, inner: &mut Inner, index: usize) {
         if let Some(output) = &mut inner.outputs[index] {
             output.trim();
+            let lost = output.take_lost();
+            inner.discarded = inner.discarded.saturating_add(lost);
         }
     }
 
-    fn accept(self: &Arc<Self>, inner: &mut Inner, index: usize, bytes: &[u8], lost: u64) {
-        inner.discarded += lost;
+    fn accept(self: &Arc<Self>, inner: &mut Inner, index: usize, bytes: &[u8]) {
         if inner.is_closed() {
-            inner.discarded += bytes.len() as u64;
+            inner.discarded = inner.discarded.saturating_add(bytes.len() as u64);
             return;
         }
         inner.counts[index] += bytes.len() as u64;
@@ -131,4 +132,12 @@ impl Child {
             self.supervisor.child_drained(self.id);
         }
     }
+}
+
+/// One read, with what it found to be lost counted, whatever else it brought.
+fn read_output<'a>(inner: &mut Inner, index: usize, leader_ended: bool, buffer: &'a mut ReadBuffer) -> Next<'a> {
+    let Some(output) = &mut inner.outputs[index] else { return Next::Empty };
+    let next = output.read(leader_ended, buffer);
+    inner.discarded = inner.discarded.saturating_add(output.take_lost());
+    next
 }

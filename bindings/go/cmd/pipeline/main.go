@@ -1,12 +1,14 @@
 // Command pipeline runs a pipeline file, shows it live, and writes its Gantt chart: pipeline FILE CHART.svg HISTORY.json
 //
-// It returns 0 if the run succeeded, 1 if it did not, 2 if it could not be run.
+// Ctrl-C, or SIGTERM, cancels the run, and it waits for what is stopped then and for specs that always run. It returns 0 if the run succeeded, 1 if it did not, 2 if it could not be run.
 package main
 
 import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"dappco.re/go/core/process/internal/capi"
 )
@@ -40,6 +42,26 @@ func printEnds(out io.Writer, ends []capi.SpecEnd) {
 	}
 }
 
+// cancelOnInterrupt cancels the run at a Ctrl-C, or SIGTERM: what runs is stopped, and specs that always run do so. A
+// second one ends those, too, and a third one this program. What it returns ends that.
+func cancelOnInterrupt(started *capi.Run) func() {
+	interrupts := make(chan os.Signal, 2)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	over := make(chan struct{})
+	go func() {
+		defer signal.Stop(interrupts)
+		for range 2 {
+			select {
+			case <-interrupts:
+				_ = started.Cancel()
+			case <-over:
+				return
+			}
+		}
+	}()
+	return func() { close(over) }
+}
+
 func run(file, chart, history string) (bool, error) {
 	json, err := os.ReadFile(file)
 	if err != nil {
@@ -65,6 +87,7 @@ func run(file, chart, history string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	defer cancelOnInterrupt(started)()
 	if err := progress.Watch(started); err != nil {
 		return false, err
 	}

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Callable, TypeVar, Union
 
 from ._abi import CAPTURE_ALL, CAPTURE_NONE, UNLIMITED
-from ._errors import TimedOut, invalid
+from ._errors import CoreprocError, TimedOut, invalid
 
 #: What names a program, an argument or a file: text is encoded as the file system's names are.
 Text = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
@@ -86,6 +86,23 @@ class Deadline:
     def left(self) -> float | None:
         """Seconds left, at least 0; None without an end."""
         return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+
+def insist(end: Callable[[], object], wait: Callable[[], object]) -> None:
+    """Ends what runs, and waits for that.
+
+    Whoever interrupts this wait wants it over: the first time it is ended again, which is harder,
+    the second time it is left to itself.
+    """
+    for _ in range(2):
+        end()
+        try:
+            wait()
+        except CoreprocError:
+            return  # there is nothing more to wait for
+        except BaseException:  # noqa: BLE001, S112 (the caller raises what came first)
+            continue
+        return
 
 
 def interruptible(attempt: Callable[[int], _T], timeout: float | None) -> _T:

@@ -23,12 +23,14 @@ class CoreprocError(Exception):
         errno: What the system call behind it said; None when there was none.
         operation: What was being done, such as "spawn".
         stage: How far it had come, such as "lookup", "chdir", "exec"; "" when it has no stages.
+        written: Of `Process.write_all`, how many bytes were taken before it failed.
     """
 
     result: int
     errno: int | None
     operation: str
     stage: str
+    written: int = 0
 
     def __init__(
         self,

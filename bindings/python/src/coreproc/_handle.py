@@ -24,7 +24,16 @@ class Handle:
         self._as_parameter_ = pointer
         # Not at exit: a daemon thread may still wait inside the library on this handle, and
         # freeing stops no process, so nothing is lost by leaving it to the kernel.
-        weakref.finalize(self, free, pointer.value).atexit = False
+        weakref.finalize(self, _free_once, free, pointer).atexit = False
+
+
+def _free_once(free: Callable[[int | None], None], pointer: ctypes.c_void_p) -> None:
+    """Frees what `pointer` names, and leaves NULL there for whoever else looks at it.
+
+    An interrupt may come between the making of a handle and its being kept.
+    """
+    value, pointer.value = pointer.value, None
+    free(value)
 
 
 class Owner:

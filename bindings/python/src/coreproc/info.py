@@ -27,7 +27,8 @@ class Info:
         stdout_bytes: Read so far.
         stderr_bytes: Read so far.
         dropped_bytes: Overwritten in, or never stored by, the capture.
-        discarded_bytes: Read after it closed, or lost from a spool.
+        discarded_bytes: Read after it closed, or lost from a spool: beyond its size, or known to
+            wait there when the child emptied it (`echo > /dev/stdout`).
     """
 
     id: int

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from . import _abi
-from ._convert import Text, duration_ms, interruptible, json_text, text
+from ._convert import Text, duration_ms, insist, interruptible, json_text, text
 from ._errors import invalid
 from ._handle import Owner
 from ._lib import call, lib, take_bytes
@@ -181,6 +181,34 @@ class Pipeline(Owner):
             InvalidArgument: It cannot run, see `check`. Nothing was started.
             Closed: The service is closed.
         """
+        out = ctypes.c_void_p()
+        self._start(
+            out,
+            service,
+            mode=mode,
+            on_failure=on_failure,
+            limit=limit,
+            deadline=deadline,
+            subscription=subscription,
+            history=history,
+            progress=progress,
+        )
+        return Run(out)
+
+    def _start(
+        self,
+        out: ctypes.c_void_p,
+        service: Service,
+        *,
+        mode: RunMode = RunMode.ALL,
+        on_failure: OnFailure | None = None,
+        limit: float | None = None,
+        deadline: float | None = None,
+        subscription: Subscription | None = None,
+        history: History | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Starts it; from then on `out` has it, also when an interrupt comes right after."""
         options = _abi.RunOptions(
             mode=mode,
             on_failure=0 if on_failure is None else on_failure,
@@ -192,7 +220,6 @@ class Pipeline(Owner):
         options.subscription, options.history, options.progress = (
             handle and handle._as_parameter_ for handle in held
         )
-        out = ctypes.c_void_p()
         call(
             lib.coreproc_run_start,
             self._handle,
@@ -201,21 +228,26 @@ class Pipeline(Owner):
             ctypes.byref(out),
         )
         del held
-        return Run(out)
 
     def run(self, service: Service, **options: Any) -> Run:  # noqa: ANN401 (those of `start`)
         """Starts it, and waits for its end; with `progress`, shows it meanwhile.
 
-        An exception while waiting, such as KeyboardInterrupt, cancels the run.
+        An exception while waiting, such as KeyboardInterrupt, cancels the run. It is raised once
+        what runs was stopped and the specs that always run have ended; a second one ends those,
+        too, and kills what has not stopped; a third one is not waited for.
         """
-        run = self.start(service, **options)
-        progress: Progress | None = options.get("progress")
+        out = ctypes.c_void_p()
+        run: Run | None = None
         try:
-            if progress is not None:
-                progress.watch(run)
-            run.wait()
+            self._start(out, service, **options)
+            run = Run(out)
+            run._watch(options.get("progress"))
         except BaseException:
-            run.cancel()
+            if run is None and out:
+                run = Run(out)
+            if run is not None:
+                started = run
+                insist(started.cancel, lambda: started._watch(options.get("progress")))
             raise
         return run
 
@@ -283,7 +315,8 @@ class Run(Owner):
     """A pipeline under way, or what became of it; any thread may use it.
 
     Dropping it does not cancel the run. As a context manager it leaves nothing running: the end
-    of the block waits for the run, an exception cancels it first.
+    of the block waits for the run, an exception, also one while it waits, cancels it first, as
+    that of `Pipeline.run` does.
     """
 
     __slots__ = ()
@@ -304,8 +337,13 @@ class Run(Owner):
     ) -> None:
         """Waits for its end; cancels it first when the block failed."""
         if kind is not None:
-            self.cancel()
-        self.wait()
+            insist(self.cancel, self.wait)
+            return
+        try:
+            self.wait()
+        except BaseException:
+            insist(self.cancel, self.wait)
+            raise
 
     @property
     def id(self) -> int:
@@ -326,6 +364,12 @@ class Run(Owner):
 
         interruptible(attempt, timeout)
         return self.info()
+
+    def _watch(self, progress: Progress | None) -> None:
+        """Waits for its end, and shows it meanwhile."""
+        if progress is not None:
+            progress.watch(self)
+        self.wait()
 
     def cancel(self) -> None:
         """Stops what runs, skips what waits, and does not wait; fine once it has ended.
@@ -420,6 +464,10 @@ class Progress(Owner):
 
     A run that has a view which nobody watches waits for it, once a process's output fills its
     queue; `release` lifts that.
+
+    A terminal that was stopped (Ctrl-S), or a pipe that nobody reads, keeps no call beyond its
+    timeout. Its processes are slowed meanwhile, and everything is shown once it goes on. A run that
+    is cancelled ends all the same; how many lines were not shown then is said.
     """
 
     __slots__ = ()
@@ -456,7 +504,7 @@ class Progress(Owner):
         super().__init__(out, lib.coreproc_progress_free)
 
     def watch(self, run: Run, timeout: float | None = None) -> None:
-        """Shows the run until it has ended.
+        """Shows the run until it has ended and all of it is shown.
 
         Raises:
             TimedOut: After `timeout` seconds; it can be called again.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import _abi
 from . import info as _info
-from ._convert import Deadline, interruptible
-from ._errors import StdinClosed, TimedOut
+from ._convert import Deadline, insist, interruptible
+from ._errors import NotRunning, StdinClosed, TimedOut
 from ._handle import Owner
 from ._lib import call, lib, take_bytes
 from .constants import Scope, State
@@ -40,7 +40,8 @@ class Process(Owner):
     """A process; any thread may use it. `Command.spawn` and `Service.process` give one.
 
     Dropping it stops nothing. As a context manager it leaves nothing behind: the end of the block
-    closes standard input and waits until the process is closed, an exception stops it first.
+    closes standard input and waits until the process is closed, an exception, also one while it
+    waits, stops it first; a second one kills it, a third one is not waited for.
     """
 
     __slots__ = ()
@@ -62,8 +63,13 @@ class Process(Owner):
         """Waits until it is closed; stops it first when the block failed."""
         self.close_stdin()
         if kind is not None:
-            self.stop()
-        self.wait()
+            insist(self.stop, self.wait)
+            return
+        try:
+            self.wait()
+        except BaseException:
+            insist(self.stop, self.wait)
+            raise
 
     def __repr__(self) -> str:
         """Its id and PID."""
@@ -172,7 +178,8 @@ class Process(Owner):
 
         Raises:
             TimedOut: Nothing was taken for `timeout` seconds.
-            StdinClosed: Standard input is no pipe, was closed, or nobody reads it.
+            NotRunning: It has ended, whatever became of its standard input before.
+            StdinClosed: It runs, but standard input is no pipe, was closed, or nobody reads it.
         """
         content = bytes(data)
         start = ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p).value or 0
@@ -197,7 +204,7 @@ class Process(Owner):
         while True:
             try:
                 interruptible(attempt, deadline.left())
-            except (TimedOut, StdinClosed):
+            except (TimedOut, StdinClosed, NotRunning):
                 if taken == 0:
                     raise
                 return taken
@@ -209,13 +216,21 @@ class Process(Owner):
 
         Raises:
             TimedOut: Not all was taken after `timeout` seconds.
-            StdinClosed: The reader ended first.
+            NotRunning: It ended first.
+            StdinClosed: It runs, but nobody reads any more.
+
+        Each has `written`, the number of bytes that were taken before.
         """
         deadline = Deadline(timeout)
         rest = memoryview(bytes(data))
+        written = 0
         while True:
-            rest = rest[self.write(rest, deadline.left()) :]
-            if not rest:
+            try:
+                written += self.write(rest[written:], deadline.left())
+            except (TimedOut, StdinClosed, NotRunning) as error:
+                error.written = written
+                raise
+            if written == len(rest):
                 return
 
     def close_stdin(self) -> None:

@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from . import _abi
-from ._convert import capture_size, duration_ms, interruptible, size
+from ._convert import capture_size, duration_ms, insist, interruptible, size
 from ._handle import Owner
 from ._lib import call, lib
 from .constants import CloseMode, Delivery, Subscribe
@@ -64,12 +64,16 @@ class Service(Owner):
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stops what still runs and waits for it."""
+        """Stops what still runs and waits for it; an exception meanwhile kills it first."""
         self.close()
         # A full mailbox that nobody empties would keep its process from ever being closed.
         for subscription in list(self._subscriptions):
             subscription.close()
-        self.wait_idle()
+        try:
+            self.wait_idle()
+        except BaseException:
+            insist(lambda: self.close(CloseMode.KILL), self.wait_idle)
+            raise
 
     def process(self, id: int) -> Process:  # noqa: A002 (the field's own word)
         """Finds a process by its id, until it is closed.

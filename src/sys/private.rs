@@ -1,0 +1,119 @@
+//! [`Private`]: our end of a child's pipe, which a child of the host's `fork` does not keep.
+//!
+//! A copy of it there would keep a standard input open that was closed here, and SIGPIPE away from a writer whose reader has
+//! closed, for as long as that process lives. A pipe cannot be shut down whatever copies there are, as a socket can, and
+//! a socket is no standard input to open again by its name. So `pthread_atfork(3)` has the child close its copies: those
+//! of libc's fork, which runs such handlers, and not those of a bare clone.
+
+use std::alloc::{Layout, alloc_zeroed};
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use super::{fork, pipe};
+
+/// A descriptor above those of most processes is not known here, and copied as any other.
+const CHUNKS: usize = 1024;
+const CHUNK: usize = 1024;
+
+/// By the descriptor's number, the inode of its pipe; 0 for what is none of ours. Made as it is needed, never given back, so
+/// that the child of a fork that comes at any moment can walk it without a lock.
+static PIPES: [AtomicPtr<[AtomicU64; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
+
+/// An end of a pipe.
+pub(crate) struct Private(ManuallyDrop<OwnedFd>);
+
+impl Private {
+    pub(crate) fn new(fd: OwnedFd) -> Private {
+        static HANDLER: Once = Once::new();
+        HANDLER.call_once(|| {
+            // SAFETY: a function that may run in a child of fork. Without memory for it there is no handler.
+            unsafe { libc::pthread_atfork(None, None, Some(close_copies)) };
+        });
+        if let (Some(slot), Some(inode)) = (slot(&fd, true), pipe::inode(&fd)) {
+            slot.store(inode, Ordering::Release);
+        }
+        Private(ManuallyDrop::new(fd))
+    }
+}
+
+impl Deref for Private {
+    type Target = OwnedFd;
+    fn deref(&self) -> &OwnedFd {
+        &self.0
+    }
+}
+
+impl AsFd for Private {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // In a child of fork it is closed already, and its number may be another's.
+        if fork::happened() {
+            return;
+        }
+        if let Some(slot) = slot(&self.0, false) {
+            slot.store(0, Ordering::Release);
+        }
+        // SAFETY: once, and nothing uses it afterwards.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}
+
+/// The place of a descriptor; made when `make` says so, and there is memory.
+fn slot(fd: &OwnedFd, make: bool) -> Option<&'static AtomicU64> {
+    let number = usize::try_from(fd.as_raw_fd()).ok()?;
+    let place = PIPES.get(number / CHUNK)?;
+    let mut chunk = place.load(Ordering::Acquire);
+    if chunk.is_null() && make {
+        let layout = Layout::new::<[AtomicU64; CHUNK]>();
+        // SAFETY: the layout is not of size zero; zeros are valid atomics. Who comes second gives its own back.
+        unsafe {
+            let made: *mut [AtomicU64; CHUNK] = alloc_zeroed(layout).cast();
+            if made.is_null() {
+                return None;
+            }
+            chunk = match place.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => made,
+                Err(first) => {
+                    std::alloc::dealloc(made.cast(), layout);
+                    first
+                }
+            };
+        }
+    }
+    // SAFETY: null, or made above and never given back.
+    unsafe { chunk.as_ref() }.map(|chunk| &chunk[number % CHUNK])
+}
+
+/// In the child of a fork, before it returns: only what is allowed in a signal handler. The descriptors were copied before
+/// the memory, and another thread may have been at work in between, so each has to be the pipe that is written down.
+extern "C" fn close_copies() {
+    for (index, place) in PIPES.iter().enumerate() {
+        // SAFETY: as in `slot`.
+        let Some(chunk) = (unsafe { place.load(Ordering::Acquire).as_ref() }) else { continue };
+        for (offset, slot) in chunk.iter().enumerate() {
+            let inode = slot.load(Ordering::Acquire);
+            if inode == 0 {
+                continue;
+            }
+            slot.store(0, Ordering::Relaxed);
+            let number = (index * CHUNK + offset) as libc::c_int;
+            // SAFETY: fstat fills a structure of ours; the descriptor is closed by its one owner in this process.
+            unsafe {
+                let mut stat: libc::stat64 = std::mem::zeroed();
+                let known = libc::fstat64(number, &raw mut stat) == 0;
+                if known && stat.st_mode & libc::S_IFMT == libc::S_IFIFO && stat.st_ino == inode {
+                    libc::syscall(libc::SYS_close, number);
+                }
+            }
+        }
+    }
+}
