@@ -10,7 +10,7 @@ use super::health::{coreproc_check, coreproc_health_options, health_options, use
 use super::pid_file::path;
 use super::registry::{coreproc_daemon_entry, coreproc_registry, entry_of};
 use super::service::duration;
-use super::subscription::coreproc_destroy;
+use super::subscription::{UserData, coreproc_destroy};
 use crate::error::{Error, Result};
 use crate::{Daemon, DaemonOptions};
 
@@ -96,7 +96,7 @@ unsafe fn daemon_options(operation: &'static str, options: *const coreproc_daemo
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_new(
+pub unsafe extern "C-unwind" fn coreproc_daemon_new(
     options: *const coreproc_daemon_options,
     out: *mut *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn coreproc_daemon_new(
 /// # Safety
 /// Pointers are NULL or valid; `user_data` may be used from another thread.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_add_check(
+pub unsafe extern "C-unwind" fn coreproc_daemon_add_check(
     daemon: *mut coreproc_daemon,
     name: *const c_char,
     name_len: usize,
@@ -130,13 +130,14 @@ pub unsafe extern "C" fn coreproc_daemon_add_check(
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
     const OPERATION: &str = "add check";
+    // First of all: it owns the user's data from here on.
+    let user = UserData { pointer: user_data, destroy };
     // SAFETY: the caller's promises.
     unsafe {
-        // First of all: it owns the user's data from here on.
-        let check = user_check(OPERATION, check, user_data, destroy);
         guard::call(OPERATION, err, || {
+            let check = user_check(OPERATION, check, user)?;
             let daemon = guard::handle(OPERATION, "daemon", daemon)?;
-            daemon.0.add_check(utf8(OPERATION, "name", name, name_len)?, check?)
+            daemon.0.add_check(utf8(OPERATION, "name", name, name_len)?, check)
         })
     }
 }
@@ -149,7 +150,7 @@ pub unsafe extern "C" fn coreproc_daemon_add_check(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_start(
+pub unsafe extern "C-unwind" fn coreproc_daemon_start(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -165,7 +166,7 @@ pub unsafe extern "C" fn coreproc_daemon_start(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_run(
+pub unsafe extern "C-unwind" fn coreproc_daemon_run(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -181,7 +182,7 @@ pub unsafe extern "C" fn coreproc_daemon_run(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_wait_for_stop_request(
+pub unsafe extern "C-unwind" fn coreproc_daemon_wait_for_stop_request(
     daemon: *mut coreproc_daemon,
     timeout_ms: i64,
     err: *mut *mut coreproc_error,
@@ -203,7 +204,7 @@ pub unsafe extern "C" fn coreproc_daemon_wait_for_stop_request(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_request_stop(
+pub unsafe extern "C-unwind" fn coreproc_daemon_request_stop(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -227,7 +228,7 @@ pub unsafe extern "C" fn coreproc_daemon_request_stop(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_stop(
+pub unsafe extern "C-unwind" fn coreproc_daemon_stop(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -241,7 +242,7 @@ pub unsafe extern "C" fn coreproc_daemon_stop(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_set_ready(
+pub unsafe extern "C-unwind" fn coreproc_daemon_set_ready(
     daemon: *mut coreproc_daemon,
     ready: u32,
     err: *mut *mut coreproc_error,
@@ -265,7 +266,7 @@ pub unsafe extern "C" fn coreproc_daemon_set_ready(
 /// # Safety
 /// `daemon` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_ready(daemon: *const coreproc_daemon) -> u32 {
+pub unsafe extern "C-unwind" fn coreproc_daemon_ready(daemon: *const coreproc_daemon) -> u32 {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { daemon.as_ref() }.map_or(0, |daemon| u32::from(daemon.0.is_ready())))
 }
@@ -276,7 +277,7 @@ pub unsafe extern "C" fn coreproc_daemon_ready(daemon: *const coreproc_daemon) -
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_health_address(
+pub unsafe extern "C-unwind" fn coreproc_daemon_health_address(
     daemon: *mut coreproc_daemon,
     out: *mut *mut coreproc_bytes,
     err: *mut *mut coreproc_error,
@@ -304,7 +305,7 @@ pub unsafe extern "C" fn coreproc_daemon_health_address(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_stop_on_signals(
+pub unsafe extern "C-unwind" fn coreproc_daemon_stop_on_signals(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -320,7 +321,7 @@ pub unsafe extern "C" fn coreproc_daemon_stop_on_signals(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_restore_signals(
+pub unsafe extern "C-unwind" fn coreproc_daemon_restore_signals(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -339,7 +340,7 @@ pub unsafe extern "C" fn coreproc_daemon_restore_signals(
 /// # Safety
 /// `daemon` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_ref(daemon: *mut coreproc_daemon) -> *mut coreproc_daemon {
+pub unsafe extern "C-unwind" fn coreproc_daemon_ref(daemon: *mut coreproc_daemon) -> *mut coreproc_daemon {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { daemon.as_ref() }
@@ -353,7 +354,7 @@ pub unsafe extern "C" fn coreproc_daemon_ref(daemon: *mut coreproc_daemon) -> *m
 /// # Safety
 /// `daemon` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_free(daemon: *mut coreproc_daemon) {
+pub unsafe extern "C-unwind" fn coreproc_daemon_free(daemon: *mut coreproc_daemon) {
     if !daemon.is_null() {
         // SAFETY: the caller's promise; made by `new` or `ref`.
         guard::free(|| drop(unsafe { Box::from_raw(daemon) }));

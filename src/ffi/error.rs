@@ -92,7 +92,7 @@ impl coreproc_error {
 /// The name of a result code, such as "COREPROC_TIMED_OUT"; "COREPROC_UNKNOWN" for one this library does not
 /// know. Static. Thread-safe.
 #[unsafe(no_mangle)]
-pub extern "C" fn coreproc_result_name(result: coreproc_result) -> *const c_char {
+pub extern "C-unwind" fn coreproc_result_name(result: coreproc_result) -> *const c_char {
     let name = match result {
         COREPROC_OK => c"COREPROC_OK",
         COREPROC_INVALID_ARGUMENT => c"COREPROC_INVALID_ARGUMENT",
@@ -121,7 +121,7 @@ pub extern "C" fn coreproc_result_name(result: coreproc_result) -> *const c_char
 /// # Safety
 /// `error` is NULL or a live error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_result(error: *const coreproc_error) -> coreproc_result {
+pub unsafe extern "C-unwind" fn coreproc_error_result(error: *const coreproc_error) -> coreproc_result {
     // SAFETY: the caller's promise.
     guard::get(COREPROC_OK, || unsafe { error.as_ref() }.map_or(COREPROC_OK, |e| coreproc_error::code(e.error.kind())))
 }
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn coreproc_error_result(error: *const coreproc_error) -> 
 /// # Safety
 /// `error` is NULL or a live error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_errno(error: *const coreproc_error) -> i32 {
+pub unsafe extern "C-unwind" fn coreproc_error_errno(error: *const coreproc_error) -> i32 {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { error.as_ref() }.and_then(|e| e.error.errno()).unwrap_or(0))
 }
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn coreproc_error_errno(error: *const coreproc_error) -> i
 /// # Safety
 /// `error` is NULL or a live error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_operation(error: *const coreproc_error) -> *const c_char {
+pub unsafe extern "C-unwind" fn coreproc_error_operation(error: *const coreproc_error) -> *const c_char {
     // SAFETY: the caller's promise.
     guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.operation.as_ptr()))
 }
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn coreproc_error_operation(error: *const coreproc_error) 
 /// # Safety
 /// `error` is NULL or a live error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_stage(error: *const coreproc_error) -> *const c_char {
+pub unsafe extern "C-unwind" fn coreproc_error_stage(error: *const coreproc_error) -> *const c_char {
     // SAFETY: the caller's promise.
     guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.stage.as_ptr()))
 }
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn coreproc_error_stage(error: *const coreproc_error) -> *
 /// # Safety
 /// `error` is NULL or a live error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_message(error: *const coreproc_error) -> *const c_char {
+pub unsafe extern "C-unwind" fn coreproc_error_message(error: *const coreproc_error) -> *const c_char {
     // SAFETY: the caller's promise.
     guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.message.as_ptr()))
 }
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn coreproc_error_message(error: *const coreproc_error) ->
 /// # Safety
 /// `error` is NULL or a live error, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_free(error: *mut coreproc_error) {
+pub unsafe extern "C-unwind" fn coreproc_error_free(error: *mut coreproc_error) {
     if !error.is_null() {
         // SAFETY: the caller's promise; made by `into_raw`.
         guard::get((), || drop(unsafe { Box::from_raw(error) }));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::error::{COREPROC_OK, coreproc_error, coreproc_result};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::driver::panic_message;
-use crate::sys::fork;
+use crate::sys::{cancel, fork};
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
@@ -26,32 +26,36 @@ pub(super) unsafe fn call(
     err: *mut *mut coreproc_error,
     run: impl FnOnce() -> Result<()>,
 ) -> coreproc_result {
-    let result = catch(operation, || fork::check(operation).and_then(|()| run()));
-    match result {
-        Ok(()) => COREPROC_OK,
-        Err(error) => {
-            let code = coreproc_error::code(error.kind());
-            if !err.is_null() {
-                // SAFETY: the caller's promise.
-                unsafe { err.write(coreproc_error::into_raw(error)) };
+    uncancelled(|| {
+        let result = catch(operation, || fork::check(operation).and_then(|()| run()));
+        match result {
+            Ok(()) => COREPROC_OK,
+            Err(error) => {
+                let code = coreproc_error::code(error.kind());
+                if !err.is_null() {
+                    // SAFETY: the caller's promise.
+                    unsafe { err.write(coreproc_error::into_raw(error)) };
+                }
+                code
             }
-            code
         }
-    }
+    })
 }
 
 /// Runs a call that cannot fail and returns `fallback` where even that was wrong.
-pub(super) fn get<T>(fallback: T, run: impl FnOnce() -> T) -> T {
-    let mut value = fallback;
-    let _ = catch("get", || {
-        value = run();
-        Ok(())
-    });
-    value
+pub(super) fn get<T: Copy>(fallback: T, run: impl FnOnce() -> T) -> T {
+    uncancelled(|| {
+        let mut value = fallback;
+        let _ = catch("get", || {
+            value = run();
+            Ok(())
+        });
+        value
+    })
 }
 
 /// As [`get`], of what is behind a lock, which a child of fork must not wait for.
-pub(super) fn look<T>(fallback: T, run: impl FnOnce() -> T) -> T {
+pub(super) fn look<T: Copy>(fallback: T, run: impl FnOnce() -> T) -> T {
     if fork::happened() { fallback } else { get(fallback, run) }
 }
 
@@ -60,6 +64,23 @@ pub(super) fn free(run: impl FnOnce()) {
     if !fork::happened() {
         get((), run);
     }
+}
+
+/// Runs `run` with cancellation off: the host may cancel a thread that is in a call, and that acts after it. What
+/// `run` holds is gone when cancellation is back, so a thread that ends at once (asynchronous type) ends in frames that
+/// have nothing to drop.
+fn uncancelled<T: Copy>(run: impl FnOnce() -> T) -> T {
+    let before = cancel::disable();
+    let value = apart(run);
+    cancel::restore(before);
+    value
+}
+
+/// A frame of its own, which nothing unwinds out of.
+#[allow(improper_ctypes_definitions, reason = "called from here alone; the ABI is for what it says about unwinding")]
+#[inline(never)]
+extern "C" fn apart<T>(run: impl FnOnce() -> T) -> T {
+    run()
 }
 
 fn catch(operation: &'static str, run: impl FnOnce() -> Result<()>) -> Result<()> {

@@ -71,10 +71,8 @@ pub type coreproc_check =
 pub(super) unsafe fn user_check(
     operation: &'static str,
     check: coreproc_check,
-    user_data: *mut c_void,
-    destroy: coreproc_destroy,
+    user: UserData,
 ) -> Result<impl Fn() -> std::result::Result<(), String> + Send + Sync + 'static> {
-    let user = UserData { pointer: user_data, destroy };
     let check = check.ok_or_else(|| Error::invalid(operation, "check: is NULL"))?;
     Ok(move || {
         let user = &user;
@@ -141,7 +139,7 @@ pub(super) unsafe fn utf8<'a>(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_new(
+pub unsafe extern "C-unwind" fn coreproc_health_new(
     address: *const c_char,
     address_len: usize,
     options: *const coreproc_health_options,
@@ -170,7 +168,7 @@ pub unsafe extern "C" fn coreproc_health_new(
 /// # Safety
 /// Pointers are NULL or valid; `user_data` may be used from another thread.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_add_check(
+pub unsafe extern "C-unwind" fn coreproc_health_add_check(
     health: *mut coreproc_health,
     name: *const c_char,
     name_len: usize,
@@ -180,13 +178,14 @@ pub unsafe extern "C" fn coreproc_health_add_check(
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
     const OPERATION: &str = "add check";
+    // First of all: it owns the user's data from here on.
+    let user = UserData { pointer: user_data, destroy };
     // SAFETY: the caller's promises.
     unsafe {
-        // First of all: it owns the user's data from here on.
-        let check = user_check(OPERATION, check, user_data, destroy);
         guard::call(OPERATION, err, || {
+            let check = user_check(OPERATION, check, user)?;
             let health = guard::handle(OPERATION, "health", health)?;
-            health.0.add_check(utf8(OPERATION, "name", name, name_len)?, check?)
+            health.0.add_check(utf8(OPERATION, "name", name, name_len)?, check)
         })
     }
 }
@@ -198,7 +197,7 @@ pub unsafe extern "C" fn coreproc_health_add_check(
 /// # Safety
 /// Pointers are NULL or valid; `answer` is what this thread's running check was given.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_check_answer_reason(
+pub unsafe extern "C-unwind" fn coreproc_check_answer_reason(
     answer: *mut coreproc_check_answer,
     text: *const c_char,
     text_len: usize,
@@ -222,7 +221,7 @@ pub unsafe extern "C" fn coreproc_check_answer_reason(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_set_ready(
+pub unsafe extern "C-unwind" fn coreproc_health_set_ready(
     health: *mut coreproc_health,
     ready: u32,
     err: *mut *mut coreproc_error,
@@ -246,7 +245,7 @@ pub unsafe extern "C" fn coreproc_health_set_ready(
 /// # Safety
 /// `health` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_ready(health: *const coreproc_health) -> u32 {
+pub unsafe extern "C-unwind" fn coreproc_health_ready(health: *const coreproc_health) -> u32 {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { health.as_ref() }.map_or(0, |health| u32::from(health.0.is_ready())))
 }
@@ -260,7 +259,7 @@ pub unsafe extern "C" fn coreproc_health_ready(health: *const coreproc_health) -
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_start(
+pub unsafe extern "C-unwind" fn coreproc_health_start(
     health: *mut coreproc_health,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -275,7 +274,7 @@ pub unsafe extern "C" fn coreproc_health_start(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_address(
+pub unsafe extern "C-unwind" fn coreproc_health_address(
     health: *mut coreproc_health,
     out: *mut *mut coreproc_bytes,
     err: *mut *mut coreproc_error,
@@ -301,7 +300,7 @@ pub unsafe extern "C" fn coreproc_health_address(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_stop(
+pub unsafe extern "C-unwind" fn coreproc_health_stop(
     health: *mut coreproc_health,
     timeout_ms: i64,
     err: *mut *mut coreproc_error,
@@ -321,7 +320,7 @@ pub unsafe extern "C" fn coreproc_health_stop(
 /// # Safety
 /// `health` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_ref(health: *mut coreproc_health) -> *mut coreproc_health {
+pub unsafe extern "C-unwind" fn coreproc_health_ref(health: *mut coreproc_health) -> *mut coreproc_health {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { health.as_ref() }
@@ -335,7 +334,7 @@ pub unsafe extern "C" fn coreproc_health_ref(health: *mut coreproc_health) -> *m
 /// # Safety
 /// `health` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_free(health: *mut coreproc_health) {
+pub unsafe extern "C-unwind" fn coreproc_health_free(health: *mut coreproc_health) {
     if !health.is_null() {
         // SAFETY: the caller's promise; made by `new` or `ref`.
         guard::free(|| drop(unsafe { Box::from_raw(health) }));
@@ -353,7 +352,7 @@ pub unsafe extern "C" fn coreproc_health_free(health: *mut coreproc_health) {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_wait(
+pub unsafe extern "C-unwind" fn coreproc_health_wait(
     address: *const c_char,
     address_len: usize,
     endpoint: u32,
@@ -381,7 +380,7 @@ pub unsafe extern "C" fn coreproc_health_wait(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_probe(
+pub unsafe extern "C-unwind" fn coreproc_health_probe(
     address: *const c_char,
     address_len: usize,
     endpoint: u32,

@@ -166,7 +166,7 @@ unsafe fn write_info(out: *mut coreproc_process_info, size: usize, info: &Info) 
 /// # Safety
 /// `process` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_id(process: *const coreproc_process) -> u64 {
+pub unsafe extern "C-unwind" fn coreproc_process_id(process: *const coreproc_process) -> u64 {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { process.as_ref() }.map_or(0, |p| p.0.id()))
 }
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn coreproc_process_id(process: *const coreproc_process) -
 /// # Safety
 /// `process` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_pid(process: *const coreproc_process) -> i32 {
+pub unsafe extern "C-unwind" fn coreproc_process_pid(process: *const coreproc_process) -> i32 {
     // SAFETY: the caller's promise.
     guard::get(-1, || unsafe { process.as_ref() }.map_or(-1, |p| p.0.pid()))
 }
@@ -186,7 +186,7 @@ pub unsafe extern "C" fn coreproc_process_pid(process: *const coreproc_process) 
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_info_get(
+pub unsafe extern "C-unwind" fn coreproc_process_info_get(
     process: *mut coreproc_process,
     out: *mut coreproc_process_info,
     err: *mut *mut coreproc_error,
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn coreproc_process_info_get(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_wait(
+pub unsafe extern "C-unwind" fn coreproc_process_wait(
     process: *mut coreproc_process,
     until: u32,
     timeout_ms: i64,
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn coreproc_process_wait(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_output(
+pub unsafe extern "C-unwind" fn coreproc_process_output(
     process: *mut coreproc_process,
     out: *mut *mut coreproc_bytes,
     err: *mut *mut coreproc_error,
@@ -267,7 +267,7 @@ pub unsafe extern "C" fn coreproc_process_output(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_holders(
+pub unsafe extern "C-unwind" fn coreproc_process_holders(
     process: *mut coreproc_process,
     out: *mut *mut coreproc_bytes,
     err: *mut *mut coreproc_error,
@@ -290,7 +290,7 @@ pub unsafe extern "C" fn coreproc_process_holders(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_signal(
+pub unsafe extern "C-unwind" fn coreproc_process_signal(
     process: *mut coreproc_process,
     signal: i32,
     scope: u32,
@@ -312,7 +312,7 @@ pub unsafe extern "C" fn coreproc_process_signal(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_kill(
+pub unsafe extern "C-unwind" fn coreproc_process_kill(
     process: *mut coreproc_process,
     scope: u32,
     err: *mut *mut coreproc_error,
@@ -334,7 +334,7 @@ pub unsafe extern "C" fn coreproc_process_kill(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_stop(
+pub unsafe extern "C-unwind" fn coreproc_process_stop(
     process: *mut coreproc_process,
     options: *const coreproc_stop_options,
     err: *mut *mut coreproc_error,
@@ -361,7 +361,7 @@ pub unsafe extern "C" fn coreproc_process_stop(
 /// # Safety
 /// Pointers are NULL or valid; `data` for reads of `len` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_write(
+pub unsafe extern "C-unwind" fn coreproc_process_write(
     process: *mut coreproc_process,
     data: *const u8,
     len: usize,
@@ -391,7 +391,7 @@ pub unsafe extern "C" fn coreproc_process_write(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_close_stdin(
+pub unsafe extern "C-unwind" fn coreproc_process_close_stdin(
     process: *mut coreproc_process,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -407,7 +407,7 @@ pub unsafe extern "C" fn coreproc_process_close_stdin(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_close_output(
+pub unsafe extern "C-unwind" fn coreproc_process_close_output(
     process: *mut coreproc_process,
     stream: u32,
     err: *mut *mut coreproc_error,
@@ -431,7 +431,7 @@ pub unsafe extern "C" fn coreproc_process_close_output(
 /// # Safety
 /// `process` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_ref(process: *mut coreproc_process) -> *mut coreproc_process {
+pub unsafe extern "C-unwind" fn coreproc_process_ref(process: *mut coreproc_process) -> *mut coreproc_process {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { process.as_ref() }.map_or(std::ptr::null_mut(), |p| coreproc_process::into_raw(p.0.clone()))
@@ -443,7 +443,7 @@ pub unsafe extern "C" fn coreproc_process_ref(process: *mut coreproc_process) ->
 /// # Safety
 /// `process` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_free(process: *mut coreproc_process) {
+pub unsafe extern "C-unwind" fn coreproc_process_free(process: *mut coreproc_process) {
     if !process.is_null() {
         // SAFETY: the caller's promise; made by `into_raw`.
         guard::free(|| drop(unsafe { Box::from_raw(process) }));

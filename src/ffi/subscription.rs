@@ -279,7 +279,7 @@ unsafe fn subscription_options(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_open(
+pub unsafe extern "C-unwind" fn coreproc_subscription_open(
     service: *mut coreproc_service,
     options: *const coreproc_subscription_options,
     out: *mut *mut coreproc_subscription,
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn coreproc_subscription_open(
 /// # Safety
 /// Pointers are NULL or valid; `user_data` may be used from another thread.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_listen(
+pub unsafe extern "C-unwind" fn coreproc_subscription_listen(
     service: *mut coreproc_service,
     options: *const coreproc_subscription_options,
     callback: coreproc_callback,
@@ -373,7 +373,7 @@ unsafe impl Send for SendEvent {}
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_fd(
+pub unsafe extern "C-unwind" fn coreproc_subscription_fd(
     subscription: *mut coreproc_subscription,
     out: *mut i32,
     err: *mut *mut coreproc_error,
@@ -406,7 +406,7 @@ pub unsafe extern "C" fn coreproc_subscription_fd(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_drive(
+pub unsafe extern "C-unwind" fn coreproc_subscription_drive(
     subscription: *mut coreproc_subscription,
     out: *mut i32,
     err: *mut *mut coreproc_error,
@@ -430,7 +430,7 @@ pub unsafe extern "C" fn coreproc_subscription_drive(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_take(
+pub unsafe extern "C-unwind" fn coreproc_subscription_take(
     subscription: *mut coreproc_subscription,
     max_events: usize,
     timeout_ms: i64,
@@ -461,7 +461,7 @@ pub unsafe extern "C" fn coreproc_subscription_take(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_batch_events(
+pub unsafe extern "C-unwind" fn coreproc_batch_events(
     batch: *const coreproc_batch,
     count: *mut usize,
     stride: *mut usize,
@@ -489,7 +489,7 @@ pub unsafe extern "C" fn coreproc_batch_events(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_batch_process(
+pub unsafe extern "C-unwind" fn coreproc_batch_process(
     batch: *const coreproc_batch,
     out: *mut *mut coreproc_process,
     err: *mut *mut coreproc_error,
@@ -512,7 +512,7 @@ pub unsafe extern "C" fn coreproc_batch_process(
 /// # Safety
 /// `batch` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_batch_free(batch: *mut coreproc_batch) {
+pub unsafe extern "C-unwind" fn coreproc_batch_free(batch: *mut coreproc_batch) {
     if !batch.is_null() {
         // SAFETY: the caller's promise; made by `coreproc_subscription_take`.
         guard::free(|| drop(unsafe { Box::from_raw(batch) }));
@@ -526,7 +526,7 @@ pub unsafe extern "C" fn coreproc_batch_free(batch: *mut coreproc_batch) {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_close(
+pub unsafe extern "C-unwind" fn coreproc_subscription_close(
     subscription: *mut coreproc_subscription,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -540,7 +540,7 @@ pub unsafe extern "C" fn coreproc_subscription_close(
 /// # Safety
 /// `subscription` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_ref(
+pub unsafe extern "C-unwind" fn coreproc_subscription_ref(
     subscription: *mut coreproc_subscription,
 ) -> *mut coreproc_subscription {
     guard::get(std::ptr::null_mut(), || {
@@ -556,7 +556,7 @@ pub unsafe extern "C" fn coreproc_subscription_ref(
 /// # Safety
 /// `subscription` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_free(subscription: *mut coreproc_subscription) {
+pub unsafe extern "C-unwind" fn coreproc_subscription_free(subscription: *mut coreproc_subscription) {
     if !subscription.is_null() {
         // SAFETY: the caller's promise; made by `open`, `listen` or `ref`.
         guard::free(|| drop(unsafe { Box::from_raw(subscription) }));

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod buffer;
+pub(crate) mod cancel;
 pub(crate) mod clock;
 pub(crate) mod file;
 pub(crate) mod fork;

@@ -1,7 +1,9 @@
-//! Our own threads: named, with every signal blocked, so that no handler of the host ever runs on them.
+//! Our own threads: named, with every signal blocked, so that no handler of the host ever runs on them, and never
+//! cancelled, which a callback could ask for.
 
 use std::thread::{Builder, JoinHandle};
 
+use super::cancel;
 use super::signal::Deaf;
 use crate::error::{Error, Result};
 
@@ -12,6 +14,9 @@ pub(crate) fn start(name: &'static str, run: impl FnOnce() + Send + 'static) -> 
     let _deaf = Deaf::new();
     Builder::new()
         .name(name.to_owned())
-        .spawn(run)
+        .spawn(|| {
+            cancel::disable();
+            run();
+        })
         .map_err(|e| Error::system("start thread", name, e.raw_os_error().unwrap_or(libc::EAGAIN)))
 }
