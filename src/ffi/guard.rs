@@ -247,6 +247,7 @@ pub(super) unsafe fn options<T: Copy>(
             format!("options: struct_size {size} is not between {smallest} and {LARGEST}"),
         ));
     }
+    whole_fields::<T>(operation, "options", size)?;
     // SAFETY: the caller's promise.
     let given = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
     let known = size.min(size_of::<T>());
@@ -259,6 +260,31 @@ pub(super) unsafe fn options<T: Copy>(
         std::ptr::copy_nonoverlapping(given.as_ptr(), value.as_mut_ptr().cast(), known);
         Ok(value.assume_init())
     }
+}
+
+/// The size of a struct that the caller is to have filled in, or has room for. A longer one than this library knows is
+/// fine.
+///
+/// # Safety
+/// `T` is plain data whose first field is a `u32` size; `out` is NULL or begins with a readable one.
+pub(super) unsafe fn out_size<T>(operation: &'static str, out: *mut T, smallest: usize) -> Result<usize> {
+    let out = self::out(operation, out)?;
+    // SAFETY: the caller's promise.
+    let size = unsafe { out.cast::<u32>().read() } as usize;
+    if size < smallest {
+        return Err(Error::invalid(operation, format!("out: struct_size {size} is below {smallest}")));
+    }
+    whole_fields::<T>(operation, "out", size)?;
+    Ok(size)
+}
+
+/// No version of a struct ends inside a field, which would be half a pointer: each has the size that C gives it, a
+/// multiple of its alignment, and no field is larger than that.
+fn whole_fields<T>(operation: &'static str, name: &str, size: usize) -> Result<()> {
+    if size < size_of::<T>() && !size.is_multiple_of(align_of::<T>()) {
+        return Err(Error::invalid(operation, format!("{name}: struct_size {size} ends inside a field")));
+    }
+    Ok(())
 }
 
 /// A reserved field must be zero, so that it can mean something one day.

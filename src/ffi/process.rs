@@ -5,7 +5,6 @@ use super::command::{COREPROC_STREAM_STDERR, COREPROC_STREAM_STDOUT};
 use super::error::{coreproc_error, coreproc_result};
 use super::guard;
 use super::service::{coreproc_stop_options, scope, stop_options};
-use crate::error::{Error, Result};
 use crate::event::event::holders_text;
 use crate::{Cause, ExitStatus, Info, Process, State, Stream};
 
@@ -114,23 +113,11 @@ pub(super) fn cause_value(cause: Cause) -> u32 {
     }
 }
 
-/// Checks an info's address and size before anything else is done.
-///
-/// # Safety
-/// `out` is NULL or begins with a readable `struct_size`.
-unsafe fn info_size(operation: &'static str, out: *mut coreproc_process_info) -> Result<usize> {
-    const SMALLEST: usize = 104;
-    let out = guard::out(operation, out)?;
-    // SAFETY: the caller's promise.
-    let size = unsafe { (*out).struct_size } as usize;
-    if size < SMALLEST {
-        return Err(Error::invalid(operation, format!("out: struct_size {size} is below {SMALLEST}")));
-    }
-    Ok(size)
-}
+/// The size of the first version of an info.
+const SMALLEST: usize = 104;
 
 /// # Safety
-/// `out` is valid for writes of `size` bytes, as [`info_size`] said.
+/// `out` is valid for writes of `size` bytes, as [`guard::out_size`] said.
 unsafe fn write_info(out: *mut coreproc_process_info, size: usize, info: &Info) {
     let (exit_code, signal, flags) = status_fields(info.status());
     let value = coreproc_process_info {
@@ -196,7 +183,7 @@ pub unsafe extern "C-unwind" fn coreproc_process_info_get(
     unsafe {
         guard::call(OPERATION, err, || {
             let process = guard::handle(OPERATION, "process", process)?;
-            let size = info_size(OPERATION, out)?;
+            let size = guard::out_size(OPERATION, out, SMALLEST)?;
             write_info(out, size, &process.0.info()?);
             Ok(())
         })
@@ -223,7 +210,7 @@ pub unsafe extern "C-unwind" fn coreproc_process_wait(
         guard::call(OPERATION, err, || {
             let process = guard::handle(OPERATION, "process", process)?;
             let timeout = guard::timeout(OPERATION, timeout_ms)?;
-            let size = if out.is_null() { 0 } else { info_size(OPERATION, out)? };
+            let size = if out.is_null() { 0 } else { guard::out_size(OPERATION, out, SMALLEST)? };
             let info = match until {
                 COREPROC_STATE_EXITED => process.0.wait_exit(timeout)?,
                 COREPROC_STATE_CLOSED => process.0.wait(timeout)?,

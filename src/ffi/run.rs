@@ -229,22 +229,8 @@ unsafe fn run_options(operation: &'static str, options: *const coreproc_run_opti
     })
 }
 
-/// Checks an output struct's address and size before anything else is done.
-///
 /// # Safety
-/// `out` is NULL or begins with a readable `struct_size`.
-unsafe fn out_size<T>(operation: &'static str, out: *mut T, smallest: usize) -> Result<usize> {
-    let out = guard::out(operation, out)?;
-    // SAFETY: the caller's promise.
-    let size = unsafe { out.cast::<u32>().read() } as usize;
-    if size < smallest {
-        return Err(Error::invalid(operation, format!("out: struct_size {size} is below {smallest}")));
-    }
-    Ok(size)
-}
-
-/// # Safety
-/// `out` is valid for writes of `size` bytes, as [`out_size`] said; `T` is plain data.
+/// `out` is valid for writes of `size` bytes, as [`guard::out_size`] said; `T` is plain data.
 unsafe fn write_out<T>(out: *mut T, size: usize, value: T) {
     let known = size.min(size_of::<T>());
     // SAFETY: the caller's promise.
@@ -360,7 +346,7 @@ pub unsafe extern "C-unwind" fn coreproc_run_info_get(
     unsafe {
         guard::call(OPERATION, err, || {
             let run = guard::handle(OPERATION, "run", run)?;
-            let size = out_size(OPERATION, out, SMALLEST)?;
+            let size = guard::out_size(OPERATION, out, SMALLEST)?;
             let progress = run.run.progress()?;
             let report = if progress.ended { Some(run.run.wait(Some(Duration::ZERO))?) } else { None };
             let started = run.run.started();
@@ -407,7 +393,7 @@ pub unsafe extern "C-unwind" fn coreproc_run_spec_get(
     unsafe {
         guard::call(OPERATION, err, || {
             let run = guard::handle(OPERATION, "run", run)?;
-            let size = out_size(OPERATION, out, SMALLEST)?;
+            let size = guard::out_size(OPERATION, out, SMALLEST)?;
             let count = run.run.spec_count();
             let unknown =
                 || Error::invalid(OPERATION, format!("spec: {spec} is not below {count}, how many there are"));
