@@ -10,7 +10,7 @@ use super::health::{coreproc_check, coreproc_health_options, health_options, use
 use super::pid_file::path;
 use super::registry::{coreproc_daemon_entry, coreproc_registry, entry_of};
 use super::service::duration;
-use super::subscription::{UserData, coreproc_destroy};
+use super::subscription::coreproc_destroy;
 use crate::error::{Error, Result};
 use crate::{Daemon, DaemonOptions};
 
@@ -130,11 +130,9 @@ pub unsafe extern "C-unwind" fn coreproc_daemon_add_check(
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
     const OPERATION: &str = "add check";
-    // First of all: it owns the user's data from here on.
-    let user = UserData { pointer: user_data, destroy };
     // SAFETY: the caller's promises.
     unsafe {
-        guard::call(OPERATION, err, || {
+        guard::call_owning(OPERATION, err, (user_data, destroy), |user| {
             let check = user_check(OPERATION, check, user)?;
             let daemon = guard::handle(OPERATION, "daemon", daemon)?;
             daemon.0.add_check(utf8(OPERATION, "name", name, name_len)?, check)

@@ -1,7 +1,7 @@
 //! What every exported function does: catches panics, turns errors into codes, reads arguments.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, c_void};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,6 +9,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use super::error::{COREPROC_OK, coreproc_error, coreproc_result};
+use super::subscription::{UserData, coreproc_destroy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::driver::panic_message;
 use crate::sys::{cancel, fork};
@@ -26,20 +27,41 @@ pub(super) unsafe fn call(
     err: *mut *mut coreproc_error,
     run: impl FnOnce() -> Result<()>,
 ) -> coreproc_result {
+    // SAFETY: the caller's promise.
+    uncancelled(|| unsafe { told(catch(operation, || fork::check(operation).and_then(|()| run())), err) })
+}
+
+/// As [`call`], of one that owns the user's data from the first moment on, whatever becomes of it.
+///
+/// # Safety
+/// As for [`call`]; the header's contract of `coreproc_destroy`.
+pub(super) unsafe fn call_owning(
+    operation: &'static str,
+    err: *mut *mut coreproc_error,
+    (pointer, destroy): (*mut c_void, coreproc_destroy),
+    run: impl FnOnce(UserData) -> Result<()>,
+) -> coreproc_result {
     uncancelled(|| {
-        let result = catch(operation, || fork::check(operation).and_then(|()| run()));
-        match result {
-            Ok(()) => COREPROC_OK,
-            Err(error) => {
-                let code = coreproc_error::code(error.kind());
-                if !err.is_null() {
-                    // SAFETY: the caller's promise.
-                    unsafe { err.write(coreproc_error::into_raw(error)) };
-                }
-                code
-            }
-        }
+        let user = UserData { pointer, destroy };
+        // SAFETY: the caller's promise.
+        unsafe { told(catch(operation, || fork::check(operation).and_then(|()| run(user))), err) }
     })
+}
+
+/// # Safety
+/// As for [`call`].
+unsafe fn told(result: Result<()>, err: *mut *mut coreproc_error) -> coreproc_result {
+    match result {
+        Ok(()) => COREPROC_OK,
+        Err(error) => {
+            let code = coreproc_error::code(error.kind());
+            if !err.is_null() {
+                // SAFETY: the caller's promise.
+                unsafe { err.write(coreproc_error::into_raw(error)) };
+            }
+            code
+        }
+    }
 }
 
 /// Runs a call that cannot fail and returns `fallback` where even that was wrong.

@@ -178,11 +178,9 @@ pub unsafe extern "C-unwind" fn coreproc_health_add_check(
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
     const OPERATION: &str = "add check";
-    // First of all: it owns the user's data from here on.
-    let user = UserData { pointer: user_data, destroy };
     // SAFETY: the caller's promises.
     unsafe {
-        guard::call(OPERATION, err, || {
+        guard::call_owning(OPERATION, err, (user_data, destroy), |user| {
             let check = user_check(OPERATION, check, user)?;
             let health = guard::handle(OPERATION, "health", health)?;
             health.0.add_check(utf8(OPERATION, "name", name, name_len)?, check)

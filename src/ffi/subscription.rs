@@ -316,10 +316,9 @@ pub unsafe extern "C-unwind" fn coreproc_subscription_listen(
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
     const OPERATION: &str = "listen";
-    let user = UserData { pointer: user_data, destroy };
     // SAFETY: the caller's promises.
     unsafe {
-        guard::call(OPERATION, err, || {
+        guard::call_owning(OPERATION, err, (user_data, destroy), |user| {
             let service = guard::handle(OPERATION, "service", service)?;
             let callback = callback.ok_or_else(|| Error::invalid(OPERATION, "callback: is NULL"))?;
             let out = guard::out(OPERATION, out)?;
