@@ -18,7 +18,7 @@ use super::wait::lock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::fork;
-use crate::sys::poller::{Events, Poller};
+use crate::sys::poller::{Events, LOST, Poller};
 
 /// The token of the poller's waker; all others belong to the host.
 pub(crate) const WAKER: u64 = 0;
@@ -28,17 +28,27 @@ pub(crate) trait Host: Send + Sync {
     fn driver(&self) -> &Driver;
     /// Handles one event; on any thread, several at once.
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer);
-    /// Handling panicked: the service is broken, everybody who waits must learn it.
+    /// Handling panicked, or the descriptors are lost: the service is broken, everybody who waits must learn it.
     fn broken(&self);
+    /// The host closed our descriptors: whose number is kept must be forgotten without being closed, for it may be the
+    /// host's now. [`Host::broken`] follows.
+    fn lost(&self) {}
 }
 
 pub(crate) struct Driver {
     pub(crate) poller: Poller,
     /// None while somebody sits in it.
     seat: Mutex<Option<Box<Turn>>>,
-    panic: OnceLock<String>,
+    broken: OnceLock<Broken>,
     /// For reads outside the loop.
     buffers: ArrayQueue<ReadBuffer>,
+}
+
+/// Why a loop turns no more.
+enum Broken {
+    Panic(String),
+    /// The host closed the descriptors.
+    Lost,
 }
 
 thread_local! {
@@ -63,7 +73,7 @@ impl Turn {
 impl Driver {
     pub(crate) fn new() -> Result<Driver> {
         let seat = Mutex::new(Some(Box::new(Turn::new()?)));
-        Ok(Driver { poller: Poller::new(WAKER)?, seat, panic: OnceLock::new(), buffers: ArrayQueue::new(2) })
+        Ok(Driver { poller: Poller::new(WAKER)?, seat, broken: OnceLock::new(), buffers: ArrayQueue::new(2) })
     }
 
     /// A buffer for a read outside the loop; None when memory is short.
@@ -76,18 +86,33 @@ impl Driver {
         drop(self.buffers.push(buffer));
     }
 
-    /// The message of the panic that broke this loop, as an error.
+    /// What broke this loop, as an error.
     pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
-        match self.panic.get() {
+        match self.broken.get() {
             None => Ok(()),
-            Some(message) => Err(Error::new(ErrorKind::Panic, operation, message.clone())),
+            Some(Broken::Panic(message)) => Err(Error::new(ErrorKind::Panic, operation, message.clone())),
+            Some(Broken::Lost) => Err(Error::system(operation, "", libc::EBADF)
+                .because("the host closed descriptors of the library, and this service is no more")),
         }
     }
 
-    /// The supervisor's life: turns until `done`.
+    /// As [`Driver::check`], and looks whether the descriptors are still ours: before something is done with one.
+    pub(crate) fn check_descriptors(&self, host: &dyn Host, operation: &'static str) -> Result<()> {
+        if !self.poller.is_lost() && !self.poller.is_intact() {
+            self.lose(host);
+        }
+        match self.broken.get() {
+            Some(Broken::Lost) => self.check(operation),
+            _ => Ok(()),
+        }
+    }
+
+    /// The supervisor's life: turns until `done`, or until the descriptors are lost.
     pub(crate) fn supervise(&self, host: &dyn Host, mut turn: Turn, done: impl Fn() -> bool) {
         while !done() {
-            self.poller.wait_as_supervisor(&mut turn.events);
+            if self.poller.wait_as_supervisor(&mut turn.events).is_err() {
+                return self.lose(host);
+            }
             let woken = self.handle(host, &mut turn);
             if woken && lock(&self.seat).is_none() {
                 // We were on our way when the seat was taken, and took its wake-up. It is switched to the seat
@@ -101,6 +126,10 @@ impl Driver {
     fn handle(&self, host: &dyn Host, turn: &mut Turn) -> bool {
         let Turn { events, buffer } = turn;
         let mut woken = false;
+        if events.iter().any(|(token, _)| token == LOST) {
+            self.lose(host);
+            return true;
+        }
         for (token, hang_up) in events.iter() {
             if token == WAKER {
                 self.poller.clear_wake();
@@ -117,9 +146,17 @@ impl Driver {
 
     /// Marks the service broken by a panic, and tells everybody.
     pub(crate) fn break_with(&self, host: &dyn Host, payload: &(dyn Any + Send)) {
-        let _ = self.panic.set(panic_message(payload));
+        let _ = self.broken.set(Broken::Panic(panic_message(payload)));
         host.broken();
         self.poller.wake();
+    }
+
+    /// Marks the service broken because the host closed the descriptors, and tells everybody.
+    fn lose(&self, host: &dyn Host) {
+        self.poller.lose();
+        let _ = self.broken.set(Broken::Lost);
+        host.lost();
+        host.broken();
     }
 
     /// Something that the seated thread waits for has changed.
@@ -162,7 +199,10 @@ impl<'a, H: Deref<Target = dyn Host + 'a>> Seat<'a, H> {
     pub(super) fn turn(&mut self, timeout_ms: i32) -> Turned {
         let Seat { host, turn: Some(turn) } = self else { return Turned::default() };
         let driver = host.driver();
-        driver.poller.wait(&mut turn.events, timeout_ms);
+        if driver.poller.wait(&mut turn.events, timeout_ms).is_err() {
+            driver.lose(&**host);
+            return Turned::default();
+        }
         SEATED.set(true);
         let woken = driver.handle(&**host, turn);
         SEATED.set(false);

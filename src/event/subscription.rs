@@ -313,6 +313,11 @@ impl Core {
         state.watch.ring(self.host.driver());
     }
 
+    /// The host closed our descriptors: what its loop watches is its own matter now.
+    pub(crate) fn lose(&self) {
+        lock(&self.state).watch.lose();
+    }
+
     fn announce(&self, state: &mut State, id: u64) {
         let Some(mailbox) = state.boxes.get_mut(&id) else { return };
         if !mailbox.listed && mailbox.has_batch() {
@@ -384,6 +389,7 @@ impl Core {
             // edge already, with this one.
             turned = lock(seat).as_mut().map(|seat| seat.turn(0)).unwrap_or_default();
             if turned.events == 0 {
+                self.host.driver().check(TAKE)?;
                 return Ok(self.next_or_arm(&mut lock(&self.state)));
             }
         }
@@ -464,6 +470,8 @@ impl Core {
 
     /// Ends the subscription; what waits is discarded and backpressure lifted.
     pub(crate) fn close(&self) {
+        // What it closes is ours, or not touched.
+        let _ = self.host.driver().check_descriptors(&*self.host, "close");
         let mut state = lock(&self.state);
         if state.closed {
             return;

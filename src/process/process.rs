@@ -99,6 +99,7 @@ impl Process {
     /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) once it has ended.
     pub fn signal(&self, signal: i32, scope: Scope) -> Result<()> {
         fork::check("signal")?;
+        self.0.supervisor.check_descriptors("signal")?;
         self.0.signal(signal, scope)
     }
 
@@ -108,6 +109,7 @@ impl Process {
     /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) when nobody is left to kill.
     pub fn kill(&self, scope: Scope) -> Result<()> {
         fork::check("kill")?;
+        self.0.supervisor.check_descriptors("kill")?;
         self.0.kill(scope)
     }
 
@@ -116,6 +118,7 @@ impl Process {
     /// process is not closed.
     pub fn stop(&self, options: Option<&StopOptions>) -> Result<()> {
         fork::check("stop")?;
+        self.0.supervisor.check_descriptors("stop")?;
         self.0.stop(options, Cause::Stopped)
     }
 
@@ -134,12 +137,14 @@ impl Process {
     /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
     pub fn write_stdin(&self, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
         fork::check("write stdin")?;
+        self.0.supervisor.check_descriptors("write stdin")?;
         self.0.write_stdin(data, Deadline::after(timeout))
     }
 
     /// Closes its standard input: its reader sees the end. Idempotent; a write that waits fails.
     pub fn close_stdin(&self) -> Result<()> {
         fork::check("close stdin")?;
+        self.0.supervisor.check_descriptors("close stdin")?;
         self.0.close_stdin();
         Ok(())
     }
@@ -149,6 +154,7 @@ impl Process {
     /// of ours.
     pub fn close_output(&self, stream: Stream) -> Result<()> {
         fork::check("close output")?;
+        self.0.supervisor.check_descriptors("close output")?;
         self.0.close_output(stream);
         Ok(())
     }

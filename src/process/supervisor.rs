@@ -110,12 +110,18 @@ impl Supervisor {
     /// Announces a spawn; refused after close. [`Supervisor::admit`] or [`Supervisor::retract`] follows.
     pub(crate) fn begin_spawn(&self) -> Result<()> {
         self.driver.check("spawn")?;
+        self.check_descriptors("spawn")?;
         let mut registry = lock(&self.registry);
         if registry.closing.is_some() {
             return Err(Error::new(ErrorKind::Closed, "spawn", "the service is closed"));
         }
         registry.spawning += 1;
         Ok(())
+    }
+
+    /// Are the descriptors still ours? To be asked before something is done with one that the loop does not see.
+    pub(crate) fn check_descriptors(&self, operation: &'static str) -> Result<()> {
+        self.driver.check_descriptors(self, operation)
     }
 
     /// The spawn failed: there is no process.
@@ -152,6 +158,7 @@ impl Supervisor {
         build: impl FnOnce(u64, Vec<Arc<Core>>, Stamp) -> Arc<R>,
     ) -> Result<Arc<R>> {
         self.driver.check("start run")?;
+        self.check_descriptors("start run")?;
         let mut registry = lock(&self.registry);
         if registry.closing.is_some() {
             return Err(Error::new(ErrorKind::Closed, "start run", "the service is closed"));
@@ -218,6 +225,7 @@ impl Supervisor {
 
     /// Refuses further spawns, tells the runs, and returns the children to be ended as `mode` says.
     pub(crate) fn close(&self, mode: CloseMode) -> Vec<Arc<Child>> {
+        let _ = self.check_descriptors("close service");
         let (children, runs) = {
             let mut registry = lock(&self.registry);
             registry.closing = Some(mode);
@@ -230,6 +238,7 @@ impl Supervisor {
 
     /// The last handle is gone: nobody can spawn, and the thread ends with the last child.
     pub(crate) fn abandon(&self) {
+        let _ = self.check_descriptors("free service");
         let already_closed = {
             let mut registry = lock(&self.registry);
             registry.abandoned = true;
@@ -245,6 +254,7 @@ impl Supervisor {
         const OPERATION: &str = "subscribe";
         options.check(OPERATION)?;
         self.driver.check(OPERATION)?;
+        self.check_descriptors(OPERATION)?;
         let mut registry = lock(&self.registry);
         if registry.closing.is_some() {
             return Err(Error::new(ErrorKind::Closed, OPERATION, "the service is closed"));
@@ -352,6 +362,14 @@ impl Host for Supervisor {
                 }
             }
         }
+    }
+
+    fn lost(&self) {
+        self.timers.timer().lose();
+        std::mem::forget(lock(&self.spools).take());
+        self.children().iter().for_each(|child| child.lose());
+        let subscriptions = lock(&self.registry).subscriptions.clone();
+        subscriptions.iter().filter_map(Weak::upgrade).for_each(|subscription| subscription.lose());
     }
 
     fn broken(&self) {

@@ -401,13 +401,13 @@ static int (*case_body)(const struct call *call, struct world *w);
  * Runs a case for each function, each in a process of its own: the library is not yet used in this one, so the child of
  * fork is no child of a fork of its host. It must end by itself, in time, and say nothing.
  */
-static void each_call(int (*body)(const struct call *call, struct world *w))
+static void each_call_of(size_t count, int (*body)(const struct call *call, struct world *w))
 {
     int64_t started = check_now_ms();
     int good = 0;
     case_body = body;
     const char *only = getenv("EVERY_CALL_ONLY");
-    for (size_t i = 0; i < COUNT; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (only != NULL && strcmp(only, calls[i].name) != 0)
             continue;
         int said = memfd_create("stderr", 0);
@@ -433,7 +433,12 @@ static void each_call(int (*body)(const struct call *call, struct world *w))
             fprintf(check_out, "# %s: status %#x, said \"%s\"\n", calls[i].name, (unsigned)status, text);
         good += right;
     }
-    fprintf(check_out, "# %s: %d of %zu calls, %lld ms\n", check_name, good, COUNT, (long long)(check_now_ms() - started));
+    fprintf(check_out, "# %s: %d of %zu calls, %lld ms\n", check_name, good, count, (long long)(check_now_ms() - started));
+}
+
+static void each_call(int (*body)(const struct call *call, struct world *w))
+{
+    each_call_of(COUNT, body);
 }
 
 /* --- As it is --- */
@@ -606,6 +611,168 @@ static void signals_without_sa_restart_change_nothing(void)
     each_call(under_signals);
 }
 
+/* --- Descriptors that the host closes --- */
+
+/* All but the streams and what this test reports with. */
+static void close_all(void)
+{
+    unsigned keep = (unsigned)fileno(check_out);
+    syscall(SYS_close_range, 3u, keep - 1, 0u);
+    syscall(SYS_close_range, keep + 1, ~0u, 0u);
+}
+
+static int closed_under_it(const struct call *call, struct world *w)
+{
+    close_all();
+    call->run(w);
+    tear_down(w);
+    return 0;
+}
+
+static void closed_descriptors_hang_no_call(void)
+{
+    each_call(closed_under_it);
+}
+
+#define FILES 64
+
+/* The numbers are the host's own files at once: nothing closes them, and nothing writes to them. */
+static int reused_under_it(const struct call *call, struct world *w)
+{
+    int files[FILES];
+    struct stat before[FILES], after;
+    close_all();
+    for (int i = 0; i < FILES; i++) {
+        files[i] = memfd_create("host", 0);
+        MUST(files[i] >= 0 && fstat(files[i], &before[i]) == 0);
+    }
+    call->run(w);
+    bool right = true;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < FILES; i++) {
+            bool same = fstat(files[i], &after) == 0 && after.st_ino == before[i].st_ino && after.st_size == 0;
+            if (!same)
+                fprintf(check_out, "# %s: descriptor %d is not the host's file %s\n", call->name, files[i],
+                        round == 0 ? "after the call" : "after the frees");
+            right &= same;
+        }
+        if (round == 0)
+            tear_down(w);
+    }
+    return right ? 0 : 10;
+}
+
+static void numbers_that_the_host_uses_again_are_not_touched(void)
+{
+    each_call(reused_under_it);
+}
+
+static void *wait_for_process(void *argument)
+{
+    coreproc_error *error = NULL;
+    coreproc_result result = coreproc_process_wait(argument, COREPROC_STATE_CLOSED, -1, NULL, &error);
+    return (void *)(intptr_t)(result == COREPROC_SYSTEM ? coreproc_error_errno(error) : result);
+}
+
+static void *wait_for_idle(void *argument)
+{
+    coreproc_error *error = NULL;
+    coreproc_result result = coreproc_service_wait_idle(argument, -1, &error);
+    return (void *)(intptr_t)(result == COREPROC_SYSTEM ? coreproc_error_errno(error) : result);
+}
+
+static void *wait_for_event(void *argument)
+{
+    coreproc_error *error = NULL;
+    coreproc_batch *batch = NULL;
+    coreproc_result result = coreproc_subscription_take(argument, 0, -1, &batch, &error);
+    return (void *)(intptr_t)(result == COREPROC_SYSTEM ? coreproc_error_errno(error) : result);
+}
+
+static void *wait_for_run(void *argument)
+{
+    coreproc_error *error = NULL;
+    coreproc_result result = coreproc_run_wait(argument, -1, &error);
+    return (void *)(intptr_t)(result == COREPROC_SYSTEM ? coreproc_error_errno(error) : result);
+}
+
+static bool thread_sleeps(pid_t thread)
+{
+    char path[64], line[512] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+    FILE *stat = fopen(path, "re");
+    if (stat == NULL)
+        return false;
+    bool read = fgets(line, sizeof line, stat) != NULL;
+    fclose(stat);
+    const char *end = read ? strrchr(line, ')') : NULL;
+    return end != NULL && end[2] == 'S';
+}
+
+static bool all_threads_sleep(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    MUST(dir != NULL);
+    bool all = true;
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        if (entry->d_name[0] != '.' && atoi(entry->d_name) != (int)getpid())
+            all &= thread_sleeps(atoi(entry->d_name));
+    closedir(dir);
+    return all;
+}
+
+static int lost_while_all_wait(const struct call *call, struct world *w)
+{
+    (void)call;
+    void *(*const bodies[])(void *) = {wait_for_process, wait_for_idle, wait_for_event, wait_for_run};
+    void *const arguments[] = {w->process, w->service, w->quiet, w->run};
+    pthread_t threads[4];
+    coreproc_subscription *listening = NULL;
+    OK(coreproc_subscription_listen(w->service, NULL, on_events, NULL, on_destroy, &listening, &err));
+    for (int i = 0; i < 4; i++)
+        threads[i] = start_thread(bodies[i], arguments[i]);
+    CHECK_EVENTUALLY(all_threads_sleep());
+    close_all();
+    for (int i = 0; i < 4; i++)
+        CHECK_INT((intptr_t)join_thread(threads[i]), EBADF);
+    /* What follows says the same. */
+    coreproc_process *process = NULL;
+    FAILS_NAMING(COREPROC_SYSTEM, "descriptors", coreproc_command_spawn(w->command, w->service, &process, &err));
+    FAILS_NAMING(COREPROC_SYSTEM, "descriptors", coreproc_process_kill(w->process, COREPROC_SCOPE_DEFAULT, &err));
+    FAILS_NAMING(COREPROC_SYSTEM, "descriptors", coreproc_process_wait(w->process, COREPROC_STATE_CLOSED, 0, NULL, &err));
+    /* Nobody spins: the threads of the service have ended. */
+    OK(coreproc_subscription_close(listening, &err));
+    coreproc_subscription_free(listening);
+    for (bool found = true; found;) {
+        DIR *dir = opendir("/proc/self/task");
+        MUST(dir != NULL);
+        found = false;
+        for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+            char path[300], name[32] = "";
+            snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+            FILE *comm = fopen(path, "re");
+            if (comm != NULL) {
+                found |= fgets(name, sizeof name, comm) != NULL &&
+                         (strcmp(name, "coreproc-sup\n") == 0 || strcmp(name, "coreproc-dsp\n") == 0);
+                fclose(comm);
+            }
+        }
+        closedir(dir);
+        check_pause();
+    }
+    /* A new one works. */
+    coreproc_service *service = new_service();
+    finish(spawn(service, new_command("true", NULL)));
+    end_service(service);
+    tear_down(w);
+    return atomic_load(&check_faults) == 0 ? 0 : 10;
+}
+
+static void closed_descriptors_end_every_wait(void)
+{
+    each_call_of(1, lost_while_all_wait);
+}
+
 int main(void)
 {
     check_begin();
@@ -616,5 +783,8 @@ int main(void)
     RUN(an_asynchronous_cancel_ends_the_thread_and_not_the_host);
     RUN(a_callback_that_cancels_its_thread_goes_on);
     RUN(signals_without_sa_restart_change_nothing);
+    RUN(closed_descriptors_end_every_wait);
+    RUN(closed_descriptors_hang_no_call);
+    RUN(numbers_that_the_host_uses_again_are_not_touched);
     return check_end();
 }
