@@ -9,7 +9,9 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::ops::Deref;
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use crossbeam::queue::ArrayQueue;
@@ -30,6 +32,14 @@ pub(crate) trait Host: Send + Sync {
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer);
     /// Handling panicked, or the descriptors are lost: the service is broken, everybody who waits must learn it.
     fn broken(&self);
+    /// Readable from the next deadline on, until that was handled.
+    fn timer(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    /// Handles what is due. Was there anything?
+    fn handle_deadlines(&self, _buffer: &mut ReadBuffer) -> bool {
+        false
+    }
     /// The host closed our descriptors: whose number is kept must be forgotten without being closed, for it may be the
     /// host's now. [`Host::broken`] follows.
     fn lost(&self) {}
@@ -39,6 +49,8 @@ pub(crate) struct Driver {
     pub(crate) poller: Poller,
     /// None while somebody sits in it.
     seat: Mutex<Option<Box<Turn>>>,
+    /// The supervisor has taken over from a seated thread that was late.
+    relieved: AtomicBool,
     broken: OnceLock<Broken>,
     /// For reads outside the loop.
     buffers: ArrayQueue<ReadBuffer>,
@@ -73,7 +85,13 @@ impl Turn {
 impl Driver {
     pub(crate) fn new() -> Result<Driver> {
         let seat = Mutex::new(Some(Box::new(Turn::new()?)));
-        Ok(Driver { poller: Poller::new(WAKER)?, seat, broken: OnceLock::new(), buffers: ArrayQueue::new(2) })
+        Ok(Driver {
+            poller: Poller::new(WAKER)?,
+            seat,
+            relieved: AtomicBool::new(false),
+            broken: OnceLock::new(),
+            buffers: ArrayQueue::new(2),
+        })
     }
 
     /// A buffer for a read outside the loop; None when memory is short.
@@ -110,8 +128,10 @@ impl Driver {
     /// The supervisor's life: turns until `done`, or until the descriptors are lost.
     pub(crate) fn supervise(&self, host: &dyn Host, mut turn: Turn, done: impl Fn() -> bool) {
         while !done() {
-            if self.poller.wait_as_supervisor(&mut turn.events).is_err() {
-                return self.lose(host);
+            match self.poller.wait_as_supervisor(&mut turn.events, host.timer()) {
+                Ok(false) => {}
+                Ok(true) => self.meet_deadlines(host, &mut turn.buffer),
+                Err(_) => return self.lose(host),
             }
             let woken = self.handle(host, &mut turn);
             if woken && lock(&self.seat).is_none() {
@@ -119,6 +139,20 @@ impl Driver {
                 // now, so this one reaches it.
                 self.poller.wake();
             }
+        }
+    }
+
+    /// Deadlines are met also while the seated thread, which is the host's, runs a signal handler. What the supervisor
+    /// finds due it handles, and goes on with all that comes until that thread is back.
+    fn meet_deadlines(&self, host: &dyn Host, buffer: &mut ReadBuffer) {
+        let handled = catch_unwind(AssertUnwindSafe(|| host.handle_deadlines(buffer)));
+        match handled {
+            Ok(true) if lock(&self.seat).is_none() => {
+                self.relieved.store(true, Ordering::Relaxed);
+                self.poller.switch_supervisor(true);
+            }
+            Ok(_) => {}
+            Err(payload) => self.break_with(host, payload.as_ref()),
         }
     }
 
@@ -202,6 +236,9 @@ impl<'a, H: Deref<Target = dyn Host + 'a>> Seat<'a, H> {
         if driver.poller.wait(&mut turn.events, timeout_ms).is_err() {
             driver.lose(&**host);
             return Turned::default();
+        }
+        if driver.relieved.load(Ordering::Relaxed) && driver.relieved.swap(false, Ordering::Relaxed) {
+            driver.poller.switch_supervisor(false);
         }
         SEATED.set(true);
         let woken = driver.handle(&**host, turn);

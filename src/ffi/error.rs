@@ -1,6 +1,7 @@
 //! Result codes and `coreproc_error`.
 
 use std::ffi::{CString, c_char};
+use std::sync::OnceLock;
 
 use super::guard;
 use crate::error::{Error, ErrorKind};
@@ -54,6 +55,9 @@ pub struct coreproc_error {
     message: CString,
 }
 
+/// The address of the one error that many may hold, which no free frees.
+static OUT_OF_MEMORY: OnceLock<usize> = OnceLock::new();
+
 impl coreproc_error {
     pub(super) fn into_raw(error: Error) -> *mut coreproc_error {
         // Our messages have no NUL: what comes from outside is quoted and escaped.
@@ -65,6 +69,14 @@ impl coreproc_error {
             error,
         };
         Box::into_raw(Box::new(boxed))
+    }
+
+    /// The error of a call that is refused because memory is short: made by the first call, and never freed.
+    pub(super) fn out_of_memory() -> *mut coreproc_error {
+        *OUT_OF_MEMORY.get_or_init(|| {
+            let error = Error::new(ErrorKind::OutOfMemory, "call", "half of the reserve for this case is in use");
+            coreproc_error::into_raw(error) as usize
+        }) as *mut coreproc_error
     }
 
     pub(super) fn code(kind: ErrorKind) -> coreproc_result {
@@ -174,7 +186,7 @@ pub unsafe extern "C-unwind" fn coreproc_error_message(error: *const coreproc_er
 /// `error` is NULL or a live error, and dead afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_error_free(error: *mut coreproc_error) {
-    if !error.is_null() {
+    if !error.is_null() && OUT_OF_MEMORY.get() != Some(&(error as usize)) {
         // SAFETY: the caller's promise; made by `into_raw`.
         guard::get((), || drop(unsafe { Box::from_raw(error) }));
     }

@@ -8,11 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::time::Duration;
 
-use super::error::{COREPROC_OK, coreproc_error, coreproc_result};
+use super::error::{COREPROC_OK, COREPROC_OUT_OF_MEMORY, coreproc_error, coreproc_result};
 use super::subscription::{UserData, coreproc_destroy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::driver::panic_message;
-use crate::sys::{cancel, fork};
+use crate::sys::{cancel, fork, reserve};
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
@@ -28,7 +28,12 @@ pub(super) unsafe fn call(
     run: impl FnOnce() -> Result<()>,
 ) -> coreproc_result {
     // SAFETY: the caller's promise.
-    uncancelled(|| unsafe { told(catch(operation, || fork::check(operation).and_then(|()| run())), err) })
+    uncancelled(|| unsafe {
+        if reserve::is_low() {
+            return refused(err);
+        }
+        told(catch(operation, || fork::check(operation).and_then(|()| run())), err)
+    })
 }
 
 /// As [`call`], of one that owns the user's data from the first moment on, whatever becomes of it.
@@ -44,8 +49,25 @@ pub(super) unsafe fn call_owning(
     uncancelled(|| {
         let user = UserData { pointer, destroy };
         // SAFETY: the caller's promise.
-        unsafe { told(catch(operation, || fork::check(operation).and_then(|()| run(user))), err) }
+        unsafe {
+            if reserve::is_low() {
+                return refused(err);
+            }
+            told(catch(operation, || fork::check(operation).and_then(|()| run(user))), err)
+        }
     })
+}
+
+/// There is no memory even for an error of its own.
+///
+/// # Safety
+/// As for [`call`].
+unsafe fn refused(err: *mut *mut coreproc_error) -> coreproc_result {
+    if !err.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { err.write(coreproc_error::out_of_memory()) };
+    }
+    COREPROC_OUT_OF_MEMORY
 }
 
 /// # Safety
@@ -106,17 +128,19 @@ extern "C" fn apart<T>(run: impl FnOnce() -> T) -> T {
 }
 
 fn catch(operation: &'static str, run: impl FnOnce() -> Result<()>) -> Result<()> {
-    silence_panics();
+    prepare();
     let outer = GUARDED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(run));
     GUARDED.set(outer);
     result.unwrap_or_else(|payload| Err(Error::new(ErrorKind::Panic, operation, panic_message(payload.as_ref()))))
 }
 
-/// A library prints nothing: panics that become errors are not announced on stderr. Others keep their hook.
-fn silence_panics() {
+/// Before the first call. A library prints nothing: panics that become errors are not announced on stderr. Others keep
+/// their hook.
+fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        coreproc_error::out_of_memory();
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let ours = std::thread::current().name().is_some_and(|name| name.starts_with("coreproc-"));

@@ -1,6 +1,7 @@
 //! The supervisor of a service: its registry of children, its loop, its timers. Runs no user code.
 
 use std::collections::{HashMap, HashSet};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -345,14 +346,7 @@ impl Host for Supervisor {
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer) {
         match token {
             TIMER => {
-                #[cfg(feature = "fault-injection")]
-                if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
-                    panic!("injected into the supervisor");
-                }
-                let now = monotonic_ns();
-                for child in self.timers.due(now).into_iter().filter_map(|id| self.child(id)) {
-                    child.on_deadline(now, buffer);
-                }
+                self.handle_deadlines(buffer);
             }
             SPOOLS => self.spools_changed(buffer),
             _ => {
@@ -362,6 +356,24 @@ impl Host for Supervisor {
                 }
             }
         }
+    }
+
+    fn timer(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.timers.timer().as_fd())
+    }
+
+    fn handle_deadlines(&self, buffer: &mut ReadBuffer) -> bool {
+        #[cfg(feature = "fault-injection")]
+        if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            panic!("injected into the supervisor");
+        }
+        let now = monotonic_ns();
+        let due = self.timers.due(now);
+        let any = !due.is_empty();
+        for child in due.into_iter().filter_map(|id| self.child(id)) {
+            child.on_deadline(now, buffer);
+        }
+        any
     }
 
     fn lost(&self) {

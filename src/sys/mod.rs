@@ -15,6 +15,7 @@ pub(crate) mod pipe;
 pub(crate) mod poller;
 pub(crate) mod procfs;
 mod raw;
+pub(crate) mod reserve;
 pub(crate) mod signal;
 #[cfg(feature = "health")]
 pub(crate) mod socket;

@@ -181,19 +181,22 @@ impl Poller {
         }
     }
 
-    /// The supervisor's wait: until there are events and it is switched on, or until it is woken. An error: the
-    /// descriptors are lost.
-    pub(crate) fn wait_as_supervisor(&self, events: &mut Events) -> std::result::Result<(), i32> {
+    /// The supervisor's wait: until there are events and it is switched on, or until it is woken, or until `timer`,
+    /// switched on or not. Was it that? An error: the descriptors are lost.
+    pub(crate) fn wait_as_supervisor(
+        &self,
+        events: &mut Events,
+        timer: Option<BorrowedFd<'_>>,
+    ) -> std::result::Result<bool, i32> {
         if self.is_lost() {
             return Err(libc::EBADF);
         }
         let Fds { outer, supervisor_waker, trip, .. } = &*self.fds;
-        let mut polled = [outer, supervisor_waker, trip].map(|fd| libc::pollfd {
-            fd: fd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        });
-        // SAFETY: three live entries; no time limit, no signal mask.
+        // A negative number is passed over.
+        let timer = timer.map_or(-1, |timer| timer.as_raw_fd());
+        let mut polled = [outer.as_raw_fd(), supervisor_waker.as_raw_fd(), trip.as_raw_fd(), timer]
+            .map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+        // SAFETY: four live entries; no time limit, no signal mask.
         let n = unsafe {
             libc::syscall(
                 libc::SYS_ppoll,
@@ -204,14 +207,15 @@ impl Poller {
                 8usize,
             )
         };
-        let [_, woken, tripped] = polled.map(|entry| entry.revents);
+        let [_, woken, tripped, due] = polled.map(|entry| entry.revents);
         if n > 0 && (tripped != 0 || polled.iter().any(|entry| entry.revents & libc::POLLNVAL != 0)) {
             return Err(libc::EBADF);
         }
         if n > 0 && woken != 0 {
             lower(supervisor_waker);
         }
-        self.wait(events, 0)
+        self.wait(events, 0)?;
+        Ok(n > 0 && due != 0)
     }
 
     /// Waits up to `timeout_ms` (-1: for ever). An error: the descriptors are lost.
