@@ -154,7 +154,7 @@ pub unsafe extern "C-unwind" fn coreproc_daemon_start(
 ) -> coreproc_result {
     const OPERATION: &str = "start daemon";
     // SAFETY: the caller's promises.
-    unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.start()) }
+    unsafe { guard::call_with_room(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.start()) }
 }
 
 /// Waits until a stop is requested (coreproc_daemon_request_stop, a signal after coreproc_daemon_stop_on_signals)
@@ -170,7 +170,7 @@ pub unsafe extern "C-unwind" fn coreproc_daemon_run(
 ) -> coreproc_result {
     const OPERATION: &str = "run daemon";
     // SAFETY: the caller's promises.
-    unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.run()) }
+    unsafe { guard::call_with_room(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.run()) }
 }
 
 /// Waits until a stop is requested, or was begun by somebody, up to `timeout_ms` (-1: for ever; 0: only looks),
@@ -232,7 +232,7 @@ pub unsafe extern "C-unwind" fn coreproc_daemon_stop(
 ) -> coreproc_result {
     const OPERATION: &str = "stop daemon";
     // SAFETY: the caller's promises.
-    unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.stop()) }
+    unsafe { guard::call_with_room(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.stop()) }
 }
 
 /// What /ready answers while it runs: 1, as at first, or 0. Thread-safe. Errors: INVALID_ARGUMENT.
@@ -355,6 +355,6 @@ pub unsafe extern "C-unwind" fn coreproc_daemon_ref(daemon: *mut coreproc_daemon
 pub unsafe extern "C-unwind" fn coreproc_daemon_free(daemon: *mut coreproc_daemon) {
     if !daemon.is_null() {
         // SAFETY: the caller's promise; made by `new` or `ref`.
-        guard::free(|| drop(unsafe { Box::from_raw(daemon) }));
+        guard::free_with_room(|| drop(unsafe { Box::from_raw(daemon) }));
     }
 }

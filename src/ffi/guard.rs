@@ -36,6 +36,19 @@ pub(super) unsafe fn call(
     })
 }
 
+/// As [`call`], of what needs some memory that no reserve of ours can give; see [`reserve::check_room`].
+///
+/// # Safety
+/// As for [`call`].
+pub(super) unsafe fn call_with_room(
+    operation: &'static str,
+    err: *mut *mut coreproc_error,
+    run: impl FnOnce() -> Result<()>,
+) -> coreproc_result {
+    // SAFETY: the caller's promise.
+    unsafe { call(operation, err, || reserve::check_room(operation).and_then(|()| run())) }
+}
+
 /// As [`call`], of one that owns the user's data from the first moment on, whatever becomes of it.
 ///
 /// # Safety
@@ -125,6 +138,15 @@ fn uncancelled<T: Copy>(run: impl FnOnce() -> T) -> T {
 #[inline(never)]
 extern "C" fn apart<T>(run: impl FnOnce() -> T) -> T {
     run()
+}
+
+/// As [`free`], of what needs memory to end: without it that goes on, and its memory is lost.
+pub(super) fn free_with_room(run: impl FnOnce()) {
+    free(|| {
+        if reserve::has_room() {
+            run();
+        }
+    });
 }
 
 fn catch(operation: &'static str, run: impl FnOnce() -> Result<()>) -> Result<()> {

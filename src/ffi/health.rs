@@ -263,7 +263,7 @@ pub unsafe extern "C-unwind" fn coreproc_health_start(
 ) -> coreproc_result {
     const OPERATION: &str = "start health server";
     // SAFETY: the caller's promises.
-    unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "health", health)?.0.start()) }
+    unsafe { guard::call_with_room(OPERATION, err, || guard::handle(OPERATION, "health", health)?.0.start()) }
 }
 
 /// The bound address while it runs, with the port that port 0 became; else the given one. `*out` is to be freed
@@ -306,7 +306,7 @@ pub unsafe extern "C-unwind" fn coreproc_health_stop(
     const OPERATION: &str = "stop health server";
     // SAFETY: the caller's promises.
     unsafe {
-        guard::call(OPERATION, err, || {
+        guard::call_with_room(OPERATION, err, || {
             let health = guard::handle(OPERATION, "health", health)?;
             health.0.stop(guard::timeout(OPERATION, timeout_ms)?.unwrap_or(Duration::MAX))
         })
@@ -335,7 +335,7 @@ pub unsafe extern "C-unwind" fn coreproc_health_ref(health: *mut coreproc_health
 pub unsafe extern "C-unwind" fn coreproc_health_free(health: *mut coreproc_health) {
     if !health.is_null() {
         // SAFETY: the caller's promise; made by `new` or `ref`.
-        guard::free(|| drop(unsafe { Box::from_raw(health) }));
+        guard::free_with_room(|| drop(unsafe { Box::from_raw(health) }));
     }
 }
 
@@ -362,7 +362,7 @@ pub unsafe extern "C-unwind" fn coreproc_health_wait(
     const OPERATION: &str = "wait for health";
     // SAFETY: the caller's promises.
     unsafe {
-        guard::call(OPERATION, err, || {
+        guard::call_with_room(OPERATION, err, || {
             let address = utf8(OPERATION, "address", address, address_len)?;
             let endpoint = self::endpoint(OPERATION, endpoint)?;
             let timeout = guard::timeout(OPERATION, timeout_ms)?.unwrap_or(Duration::MAX);
@@ -390,7 +390,7 @@ pub unsafe extern "C-unwind" fn coreproc_health_probe(
     const OPERATION: &str = "probe health";
     // SAFETY: the caller's promises.
     unsafe {
-        guard::call(OPERATION, err, || {
+        guard::call_with_room(OPERATION, err, || {
             let address = utf8(OPERATION, "address", address, address_len)?;
             let endpoint = self::endpoint(OPERATION, endpoint)?;
             let timeout = guard::timeout(OPERATION, timeout_ms)?.unwrap_or(Duration::MAX);

@@ -6,6 +6,24 @@
 //! are refused with OUT_OF_MEMORY while half of the reserve is in use ([`is_low`]); the other half is for the calls
 //! and threads that are on their way. A large allocation is not served: those are made by code that can be refused.
 
+use crate::error::{Error, ErrorKind, Result};
+
+/// Fails unless malloc has some room: for what ends the process without it, past any allocator of ours. Threads are
+/// such (Rust's handle of one), and a thread's first use of a variable that has a destructor (glibc).
+pub(crate) fn check_room(operation: &'static str) -> Result<()> {
+    if has_room() { Ok(()) } else { Err(Error::new(ErrorKind::OutOfMemory, operation, "no memory")) }
+}
+
+pub(crate) fn has_room() -> bool {
+    const ROOM: usize = 16 * 1024;
+    // SAFETY: a block that is given back at once, and only once. What the optimiser cannot see it cannot leave out.
+    unsafe {
+        let block = std::hint::black_box(libc::malloc(ROOM));
+        libc::free(block);
+        !block.is_null()
+    }
+}
+
 #[cfg(not(feature = "reserve"))]
 pub(crate) fn is_low() -> bool {
     false

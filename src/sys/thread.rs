@@ -3,13 +3,14 @@
 
 use std::thread::{Builder, JoinHandle};
 
-use super::cancel;
 use super::signal::Deaf;
+use super::{cancel, reserve};
 use crate::error::{Error, Result};
 
 /// Starts a thread called `name` (15 bytes at most, the kernel's limit).
 pub(crate) fn start(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     debug_assert!(name.len() <= 15);
+    reserve::check_room("start thread")?;
     // A new thread inherits the mask of its creator.
     let _deaf = Deaf::new();
     Builder::new()

@@ -816,6 +816,8 @@ static int starved(const struct call *call, struct world *w)
     eat_all(left_over);
     atomic_store(&s.go, true);
     join_thread(thread);
+    const struct rlimit all = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+    MUST(setrlimit(RLIMIT_AS, &all) == 0);
     /* A refusal is told as what it is. */
     if (w->result == COREPROC_OUT_OF_MEMORY && coreproc_error_result(w->error) != COREPROC_OUT_OF_MEMORY)
         return 10;
