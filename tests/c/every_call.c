@@ -3,7 +3,7 @@
  * without SA_RESTART, descriptors closed under the library, memory at its limit. The call comes back, the host lives,
  * and nothing that is the host's is touched. Each case has a process of its own.
  */
-#include <poll.h>
+#include <semaphore.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -441,6 +441,31 @@ static void each_call(int (*body)(const struct call *call, struct world *w))
     each_call_of(COUNT, body);
 }
 
+static bool thread_sleeps(pid_t thread)
+{
+    char path[64], line[512] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+    FILE *stat = fopen(path, "re");
+    if (stat == NULL)
+        return false;
+    bool read = fgets(line, sizeof line, stat) != NULL;
+    fclose(stat);
+    const char *end = read ? strrchr(line, ')') : NULL;
+    return end != NULL && end[2] == 'S';
+}
+
+static bool all_threads_sleep(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    MUST(dir != NULL);
+    bool all = true;
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        if (entry->d_name[0] != '.' && atoi(entry->d_name) != (int)getpid())
+            all &= thread_sleeps(atoi(entry->d_name));
+    closedir(dir);
+    return all;
+}
+
 /* --- As it is --- */
 
 static int as_it_is(const struct call *call, struct world *w)
@@ -700,31 +725,6 @@ static void *wait_for_run(void *argument)
     return (void *)(intptr_t)(result == COREPROC_SYSTEM ? coreproc_error_errno(error) : result);
 }
 
-static bool thread_sleeps(pid_t thread)
-{
-    char path[64], line[512] = "";
-    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
-    FILE *stat = fopen(path, "re");
-    if (stat == NULL)
-        return false;
-    bool read = fgets(line, sizeof line, stat) != NULL;
-    fclose(stat);
-    const char *end = read ? strrchr(line, ')') : NULL;
-    return end != NULL && end[2] == 'S';
-}
-
-static bool all_threads_sleep(void)
-{
-    DIR *dir = opendir("/proc/self/task");
-    MUST(dir != NULL);
-    bool all = true;
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
-        if (entry->d_name[0] != '.' && atoi(entry->d_name) != (int)getpid())
-            all &= thread_sleeps(atoi(entry->d_name));
-    closedir(dir);
-    return all;
-}
-
 static int lost_while_all_wait(const struct call *call, struct world *w)
 {
     (void)call;
@@ -745,7 +745,6 @@ static int lost_while_all_wait(const struct call *call, struct world *w)
     FAILS_NAMING(COREPROC_SYSTEM, "descriptors", coreproc_process_kill(w->process, COREPROC_SCOPE_DEFAULT, &err));
     FAILS_NAMING(COREPROC_SYSTEM, "descriptors", coreproc_process_wait(w->process, COREPROC_STATE_CLOSED, 0, NULL, &err));
     /* Nobody spins: the threads of the service have ended. */
-    OK(coreproc_subscription_close(listening, &err));
     coreproc_subscription_free(listening);
     for (bool found = true; found;) {
         DIR *dir = opendir("/proc/self/task");
@@ -782,14 +781,14 @@ static void closed_descriptors_end_every_wait(void)
 struct starved {
     const struct call *call;
     struct world *w;
-    atomic_bool go;
+    sem_t go;
 };
 
 static void *called_when_told(void *argument)
 {
     struct starved *s = argument;
-    while (!atomic_load(&s->go))
-        sched_yield();
+    while (sem_wait(&s->go) != 0) {
+    }
     s->call->run(s->w);
     return NULL;
 }
@@ -811,10 +810,12 @@ static size_t left_over;
 static int starved(const struct call *call, struct world *w)
 {
     struct starved s = {.call = call, .w = w};
-    /* Its stack is there already. */
+    MUST(sem_init(&s.go, 0, 0) == 0);
+    /* Its stack is there already, and no thread is about to start: the header speaks of those. */
     pthread_t thread = start_thread(called_when_told, &s);
+    CHECK_EVENTUALLY(all_threads_sleep());
     eat_all(left_over);
-    atomic_store(&s.go, true);
+    MUST(sem_post(&s.go) == 0);
     join_thread(thread);
     const struct rlimit all = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
     MUST(setrlimit(RLIMIT_AS, &all) == 0);
