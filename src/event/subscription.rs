@@ -735,7 +735,7 @@ mod tests {
         assert_eq!(ids, [FIRST, SECOND]);
 
         let mut events = Events::new();
-        host_loop.wait(&mut events, 10_000);
+        host_loop.wait(&mut events, 10_000).expect("wait");
         assert_eq!(events.count(), 1);
         assert_eq!(take().err().expect("it is broken").kind(), ErrorKind::Panic);
     }
