@@ -597,7 +597,7 @@ impl Subscription {
     /// for an event loop that accepts one, level- or edge-triggered. It is owned by the subscription.
     ///
     /// Until the subscription is closed, or a take says [`ErrorKind::Closed`], nothing happens to the processes of the
-    /// service but in takes: no output is read, no exit is seen, no timeout ends anything. So whenever the descriptor
+    /// service but in takes: no output is read, no exit is seen. (Deadlines are met.) So whenever the descriptor
     /// is readable, take until [`ErrorKind::TimedOut`] or [`ErrorKind::Closed`], and soon. Those takes only look;
     /// another timeout is [`ErrorKind::InvalidArgument`]. Other waits of the service go on, and end when a take has
     /// brought what they wait for.

@@ -394,7 +394,7 @@ pub unsafe extern "C-unwind" fn coreproc_subscription_fd(
 /// it wraps; never read or change it.
 ///
 /// Until the subscription is closed or freed, or a take says CLOSED, nothing happens to the processes of the service
-/// but in takes: no output is read, no exit is seen, no timeout ends anything. So whenever the descriptor is readable,
+/// but in takes: no output is read, no exit is seen. (Deadlines are met.) So whenever the descriptor is readable,
 /// take until TIMED_OUT or CLOSED, and soon. Those takes only look: another timeout than 0 is INVALID_ARGUMENT. Other
 /// waits of the service end when a take has brought what they wait for.
 ///
