@@ -129,7 +129,8 @@ soak:
 ##   make build       the shared and the static library, in target/release
 .PHONY: build
 build:
-	cargo build --release
+	@tools/build-release
+	@tools/localise $(RELEASE)/libcoreproc.a $(RELEASE)/libcoreproc.a
 	@libs=$$(tools/native-static-libs); echo "$$libs" >$(RELEASE)/native-static-libs
 	@# Programs linked with the library in this tree ask for it by its SONAME.
 	@soname=$$(LC_ALL=C readelf -d $(RELEASE)/libcoreproc.so | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p'); \

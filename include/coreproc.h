@@ -3,7 +3,7 @@
 // Results. A call that can fail returns a coreproc_result: 0, or a negative code. Its last argument,
 // `coreproc_error **err`, may be NULL and is written only on failure; outputs are written only on success.
 // NULL, a bad length, an unknown value or a call after close is an error, never a crash; a dangling pointer
-// is undefined, as everywhere in C.
+// is undefined, as everywhere in C. `struct_size` is the sizeof of the struct as the caller knows it.
 //
 // Ownership. What the library allocates, the `_free` function of its type frees: it accepts NULL, never
 // blocks, never fails, never kills. What is passed in is copied before the call returns. Strings in are a
@@ -13,6 +13,28 @@
 // once. Commands are builders and belong to one thread at a time. In a child of fork() every call returns
 // COREPROC_FORKED. The library installs no signal handler, unless coreproc_daemon_stop_on_signals asks for it; its
 // threads are called coreproc-*, and block all signals.
+//
+// What a host may do meanwhile. A call is not a cancellation point: with pthread_cancel(3) a thread that is in one ends
+// after it, and callbacks on the library's threads cannot be cancelled. (POSIX wants no thread with the asynchronous
+// type in any library; here such a thread ends as it comes out of the call.) A call must not be left by longjmp(3),
+// siglongjmp(3), pthread_exit(3) or an exception, neither from a callback nor from a signal handler that interrupts it:
+// locks would stay taken. A signal handler delays the call that it interrupts, and what the service does on that
+// thread: while a thread waits it does the work of its service. Deadlines (timeouts, grace periods) are met
+// nevertheless, and whatever comes after the first of them; events before that, of any process, come when the handler
+// returns.
+//
+// Descriptors are the host's to leave alone. After closefrom(3) each service whose descriptors were closed is broken:
+// its waits end, and its calls say COREPROC_SYSTEM with errno EBADF; its processes run on, and nobody reaps them. No
+// number is touched that may be the host's by then, with these exceptions: what is done in the moment before the close
+// is noticed; while a forked copy of the host lives, which holds the descriptors too, waits that are under way do not
+// end, and other calls say it; health servers, progress views, PID files and history files do not notice, so free them
+// before.
+//
+// Memory. When it runs out calls say COREPROC_OUT_OF_MEMORY; large buffers and threads are refused, and small
+// allocations come from a reserve of 1 MiB, half of which calls may use. coreproc_health_free and coreproc_daemon_free
+// leave a server running, and its memory lost, when there is none. The process is aborted when the reserve is at its
+// end, and when another thread takes the last memory while a thread of ours starts. A library that was built by cargo
+// alone, without `make build`, has no reserve: there, a small allocation that fails aborts.
 //
 // Times are milliseconds (`_ms`; a timeout of -1 waits for ever, 0 only looks) or nanoseconds (`_ns`).
 // Link with pkg-config: cc main.c $(pkg-config --cflags --libs coreproc)
@@ -1178,7 +1200,7 @@ coreproc_result coreproc_subscription_fd(struct coreproc_subscription *subscript
 // it wraps; never read or change it.
 //
 // Until the subscription is closed or freed, or a take says CLOSED, nothing happens to the processes of the service
-// but in takes: no output is read, no exit is seen, no timeout ends anything. So whenever the descriptor is readable,
+// but in takes: no output is read, no exit is seen. (Deadlines are met.) So whenever the descriptor is readable,
 // take until TIMED_OUT or CLOSED, and soon. Those takes only look: another timeout than 0 is INVALID_ARGUMENT. Other
 // waits of the service end when a take has brought what they wait for.
 //

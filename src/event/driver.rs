@@ -9,7 +9,9 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::ops::Deref;
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use crossbeam::queue::ArrayQueue;
@@ -18,7 +20,7 @@ use super::wait::lock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::fork;
-use crate::sys::poller::{Events, Poller};
+use crate::sys::poller::{Events, LOST, Poller};
 
 /// The token of the poller's waker; all others belong to the host.
 pub(crate) const WAKER: u64 = 0;
@@ -28,17 +30,37 @@ pub(crate) trait Host: Send + Sync {
     fn driver(&self) -> &Driver;
     /// Handles one event; on any thread, several at once.
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer);
-    /// Handling panicked: the service is broken, everybody who waits must learn it.
+    /// Handling panicked, or the descriptors are lost: the service is broken, everybody who waits must learn it.
     fn broken(&self);
+    /// Readable from the next deadline on, until that was handled.
+    fn timer(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    /// Handles what is due. Was there anything?
+    fn handle_deadlines(&self, _buffer: &mut ReadBuffer) -> bool {
+        false
+    }
+    /// The host closed our descriptors: whose number is kept must be forgotten without being closed, for it may be the
+    /// host's now. [`Host::broken`] follows.
+    fn lost(&self) {}
 }
 
 pub(crate) struct Driver {
     pub(crate) poller: Poller,
     /// None while somebody sits in it.
     seat: Mutex<Option<Box<Turn>>>,
-    panic: OnceLock<String>,
+    /// The supervisor has taken over from a seated thread that was late.
+    relieved: AtomicBool,
+    broken: OnceLock<Broken>,
     /// For reads outside the loop.
     buffers: ArrayQueue<ReadBuffer>,
+}
+
+/// Why a loop turns no more.
+enum Broken {
+    Panic(String),
+    /// The host closed the descriptors.
+    Lost,
 }
 
 thread_local! {
@@ -63,7 +85,13 @@ impl Turn {
 impl Driver {
     pub(crate) fn new() -> Result<Driver> {
         let seat = Mutex::new(Some(Box::new(Turn::new()?)));
-        Ok(Driver { poller: Poller::new(WAKER)?, seat, panic: OnceLock::new(), buffers: ArrayQueue::new(2) })
+        Ok(Driver {
+            poller: Poller::new(WAKER)?,
+            seat,
+            relieved: AtomicBool::new(false),
+            broken: OnceLock::new(),
+            buffers: ArrayQueue::new(2),
+        })
     }
 
     /// A buffer for a read outside the loop; None when memory is short.
@@ -76,18 +104,35 @@ impl Driver {
         drop(self.buffers.push(buffer));
     }
 
-    /// The message of the panic that broke this loop, as an error.
+    /// What broke this loop, as an error.
     pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
-        match self.panic.get() {
+        match self.broken.get() {
             None => Ok(()),
-            Some(message) => Err(Error::new(ErrorKind::Panic, operation, message.clone())),
+            Some(Broken::Panic(message)) => Err(Error::new(ErrorKind::Panic, operation, message.clone())),
+            Some(Broken::Lost) => Err(Error::system(operation, "", libc::EBADF)
+                .because("the host closed descriptors of the library, and this service is no more")),
         }
     }
 
-    /// The supervisor's life: turns until `done`.
+    /// As [`Driver::check`], and looks whether the descriptors are still ours: before something is done with one.
+    pub(crate) fn check_descriptors(&self, host: &dyn Host, operation: &'static str) -> Result<()> {
+        if !self.poller.is_lost() && !self.poller.is_intact() {
+            self.lose(host);
+        }
+        match self.broken.get() {
+            Some(Broken::Lost) => self.check(operation),
+            _ => Ok(()),
+        }
+    }
+
+    /// The supervisor's life: turns until `done`, or until the descriptors are lost.
     pub(crate) fn supervise(&self, host: &dyn Host, mut turn: Turn, done: impl Fn() -> bool) {
         while !done() {
-            self.poller.wait_as_supervisor(&mut turn.events);
+            match self.poller.wait_as_supervisor(&mut turn.events, host.timer()) {
+                Ok(false) => {}
+                Ok(true) => self.meet_deadlines(host, &mut turn.buffer),
+                Err(_) => return self.lose(host),
+            }
             let woken = self.handle(host, &mut turn);
             if woken && lock(&self.seat).is_none() {
                 // We were on our way when the seat was taken, and took its wake-up. It is switched to the seat
@@ -97,10 +142,28 @@ impl Driver {
         }
     }
 
+    /// Deadlines are met also while the seated thread, which is the host's, runs a signal handler. What the supervisor
+    /// finds due it handles, and goes on with all that comes until that thread is back.
+    fn meet_deadlines(&self, host: &dyn Host, buffer: &mut ReadBuffer) {
+        let handled = catch_unwind(AssertUnwindSafe(|| host.handle_deadlines(buffer)));
+        match handled {
+            Ok(true) if lock(&self.seat).is_none() => {
+                self.relieved.store(true, Ordering::Relaxed);
+                self.poller.switch_supervisor(true);
+            }
+            Ok(_) => {}
+            Err(payload) => self.break_with(host, payload.as_ref()),
+        }
+    }
+
     /// Handles what a wait brought; was the waker among it?
     fn handle(&self, host: &dyn Host, turn: &mut Turn) -> bool {
         let Turn { events, buffer } = turn;
         let mut woken = false;
+        if events.iter().any(|(token, _)| token == LOST) {
+            self.lose(host);
+            return true;
+        }
         for (token, hang_up) in events.iter() {
             if token == WAKER {
                 self.poller.clear_wake();
@@ -117,9 +180,17 @@ impl Driver {
 
     /// Marks the service broken by a panic, and tells everybody.
     pub(crate) fn break_with(&self, host: &dyn Host, payload: &(dyn Any + Send)) {
-        let _ = self.panic.set(panic_message(payload));
+        let _ = self.broken.set(Broken::Panic(panic_message(payload)));
         host.broken();
         self.poller.wake();
+    }
+
+    /// Marks the service broken because the host closed the descriptors, and tells everybody.
+    fn lose(&self, host: &dyn Host) {
+        self.poller.lose();
+        let _ = self.broken.set(Broken::Lost);
+        host.lost();
+        host.broken();
     }
 
     /// Something that the seated thread waits for has changed.
@@ -162,7 +233,13 @@ impl<'a, H: Deref<Target = dyn Host + 'a>> Seat<'a, H> {
     pub(super) fn turn(&mut self, timeout_ms: i32) -> Turned {
         let Seat { host, turn: Some(turn) } = self else { return Turned::default() };
         let driver = host.driver();
-        driver.poller.wait(&mut turn.events, timeout_ms);
+        if driver.poller.wait(&mut turn.events, timeout_ms).is_err() {
+            driver.lose(&**host);
+            return Turned::default();
+        }
+        if driver.relieved.load(Ordering::Relaxed) && driver.relieved.swap(false, Ordering::Relaxed) {
+            driver.poller.switch_supervisor(false);
+        }
         SEATED.set(true);
         let woken = driver.handle(&**host, turn);
         SEATED.set(false);

@@ -313,6 +313,11 @@ impl Core {
         state.watch.ring(self.host.driver());
     }
 
+    /// The host closed our descriptors: what its loop watches is its own matter now.
+    pub(crate) fn lose(&self) {
+        lock(&self.state).watch.lose();
+    }
+
     fn announce(&self, state: &mut State, id: u64) {
         let Some(mailbox) = state.boxes.get_mut(&id) else { return };
         if !mailbox.listed && mailbox.has_batch() {
@@ -384,6 +389,7 @@ impl Core {
             // edge already, with this one.
             turned = lock(seat).as_mut().map(|seat| seat.turn(0)).unwrap_or_default();
             if turned.events == 0 {
+                self.host.driver().check(TAKE)?;
                 return Ok(self.next_or_arm(&mut lock(&self.state)));
             }
         }
@@ -464,6 +470,8 @@ impl Core {
 
     /// Ends the subscription; what waits is discarded and backpressure lifted.
     pub(crate) fn close(&self) {
+        // What it closes is ours, or not touched.
+        let _ = self.host.driver().check_descriptors(&*self.host, "close");
         let mut state = lock(&self.state);
         if state.closed {
             return;
@@ -589,7 +597,7 @@ impl Subscription {
     /// for an event loop that accepts one, level- or edge-triggered. It is owned by the subscription.
     ///
     /// Until the subscription is closed, or a take says [`ErrorKind::Closed`], nothing happens to the processes of the
-    /// service but in takes: no output is read, no exit is seen, no timeout ends anything. So whenever the descriptor
+    /// service but in takes: no output is read, no exit is seen. (Deadlines are met.) So whenever the descriptor
     /// is readable, take until [`ErrorKind::TimedOut`] or [`ErrorKind::Closed`], and soon. Those takes only look;
     /// another timeout is [`ErrorKind::InvalidArgument`]. Other waits of the service go on, and end when a take has
     /// brought what they wait for.
@@ -727,7 +735,7 @@ mod tests {
         assert_eq!(ids, [FIRST, SECOND]);
 
         let mut events = Events::new();
-        host_loop.wait(&mut events, 10_000);
+        host_loop.wait(&mut events, 10_000).expect("wait");
         assert_eq!(events.count(), 1);
         assert_eq!(take().err().expect("it is broken").kind(), ErrorKind::Panic);
     }

@@ -146,6 +146,13 @@ fn wait_in<'a, T, R>(
         }
         if seat.is_none() {
             seat = sit();
+            if seat.is_some() {
+                drop(guard);
+                host.driver().check_descriptors(host, operation)?;
+                guard = lock(mutex);
+                // What has changed meanwhile was told to nobody.
+                continue;
+            }
         }
         match &mut seat {
             Some(seat) => {

@@ -97,6 +97,11 @@ impl Watch {
         self.rung = false;
     }
 
+    /// Forgets the descriptors without closing them: their numbers may be the host's.
+    pub(super) fn lose(&mut self) {
+        std::mem::forget(std::mem::take(self));
+    }
+
     /// Somebody has looked and found nothing: whatever comes now rings.
     pub(super) fn arm(&mut self) {
         if std::mem::replace(&mut self.rung, false)

@@ -23,7 +23,7 @@ impl coreproc_bytes {
 /// # Safety
 /// `bytes` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_bytes_data(bytes: *const coreproc_bytes) -> *const u8 {
+pub unsafe extern "C-unwind" fn coreproc_bytes_data(bytes: *const coreproc_bytes) -> *const u8 {
     // SAFETY: the caller's promise.
     guard::get(std::ptr::null(), || unsafe { bytes.as_ref() }.map_or(std::ptr::null(), |b| b.bytes.as_ptr()))
 }
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn coreproc_bytes_data(bytes: *const coreproc_bytes) -> *c
 /// # Safety
 /// `bytes` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_bytes_len(bytes: *const coreproc_bytes) -> usize {
+pub unsafe extern "C-unwind" fn coreproc_bytes_len(bytes: *const coreproc_bytes) -> usize {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { bytes.as_ref() }.map_or(0, |b| b.bytes.len() - 1))
 }
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn coreproc_bytes_len(bytes: *const coreproc_bytes) -> usi
 /// # Safety
 /// `bytes` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_bytes_free(bytes: *mut coreproc_bytes) {
+pub unsafe extern "C-unwind" fn coreproc_bytes_free(bytes: *mut coreproc_bytes) {
     if !bytes.is_null() {
         // SAFETY: the caller's promise; made by `into_raw`.
         guard::get((), || drop(unsafe { Box::from_raw(bytes) }));

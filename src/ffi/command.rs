@@ -99,7 +99,7 @@ fn set_output(command: &mut Command, stream: u32, output: Output) {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_new(
+pub unsafe extern "C-unwind" fn coreproc_command_new(
     program: *const c_char,
     program_len: usize,
     out: *mut *mut coreproc_command,
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn coreproc_command_new(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_from_json(
+pub unsafe extern "C-unwind" fn coreproc_command_from_json(
     json: *const c_char,
     json_len: usize,
     out: *mut *mut coreproc_command,
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn coreproc_command_from_json(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_arg(
+pub unsafe extern "C-unwind" fn coreproc_command_arg(
     command: *mut coreproc_command,
     arg: *const c_char,
     arg_len: usize,
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn coreproc_command_arg(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_arg0(
+pub unsafe extern "C-unwind" fn coreproc_command_arg0(
     command: *mut coreproc_command,
     arg: *const c_char,
     arg_len: usize,
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn coreproc_command_arg0(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_env(
+pub unsafe extern "C-unwind" fn coreproc_command_env(
     command: *mut coreproc_command,
     entry: *const c_char,
     entry_len: usize,
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn coreproc_command_env(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_env_clear(
+pub unsafe extern "C-unwind" fn coreproc_command_env_clear(
     command: *mut coreproc_command,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -230,7 +230,7 @@ pub unsafe extern "C" fn coreproc_command_env_clear(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_env_whole(
+pub unsafe extern "C-unwind" fn coreproc_command_env_whole(
     command: *mut coreproc_command,
     block: *const c_char,
     block_len: usize,
@@ -258,7 +258,7 @@ pub unsafe extern "C" fn coreproc_command_env_whole(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_cwd(
+pub unsafe extern "C-unwind" fn coreproc_command_cwd(
     command: *mut coreproc_command,
     path: *const c_char,
     path_len: usize,
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn coreproc_command_cwd(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_search_path(
+pub unsafe extern "C-unwind" fn coreproc_command_search_path(
     command: *mut coreproc_command,
     path: *const c_char,
     path_len: usize,
@@ -300,7 +300,7 @@ pub unsafe extern "C" fn coreproc_command_search_path(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_stdio(
+pub unsafe extern "C-unwind" fn coreproc_command_stdio(
     command: *mut coreproc_command,
     stream: u32,
     mode: u32,
@@ -342,7 +342,7 @@ pub unsafe extern "C" fn coreproc_command_stdio(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_stdio_fd(
+pub unsafe extern "C-unwind" fn coreproc_command_stdio_fd(
     command: *mut coreproc_command,
     stream: u32,
     fd: i32,
@@ -371,7 +371,7 @@ pub unsafe extern "C" fn coreproc_command_stdio_fd(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_stdio_file(
+pub unsafe extern "C-unwind" fn coreproc_command_stdio_file(
     command: *mut coreproc_command,
     stream: u32,
     path: *const c_char,
@@ -411,7 +411,7 @@ pub unsafe extern "C" fn coreproc_command_stdio_file(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_capture(
+pub unsafe extern "C-unwind" fn coreproc_command_capture(
     command: *mut coreproc_command,
     bytes: u64,
     err: *mut *mut coreproc_error,
@@ -438,7 +438,7 @@ pub unsafe extern "C" fn coreproc_command_capture(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_group(
+pub unsafe extern "C-unwind" fn coreproc_command_group(
     command: *mut coreproc_command,
     mode: u32,
     err: *mut *mut coreproc_error,
@@ -462,7 +462,7 @@ pub unsafe extern "C" fn coreproc_command_group(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_detach(
+pub unsafe extern "C-unwind" fn coreproc_command_detach(
     command: *mut coreproc_command,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -481,7 +481,7 @@ pub unsafe extern "C" fn coreproc_command_detach(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_spool_max(
+pub unsafe extern "C-unwind" fn coreproc_command_spool_max(
     command: *mut coreproc_command,
     bytes: u64,
     err: *mut *mut coreproc_error,
@@ -500,7 +500,7 @@ pub unsafe extern "C" fn coreproc_command_spool_max(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_timeout(
+pub unsafe extern "C-unwind" fn coreproc_command_timeout(
     command: *mut coreproc_command,
     timeout_ms: u64,
     err: *mut *mut coreproc_error,
@@ -523,7 +523,7 @@ pub unsafe extern "C" fn coreproc_command_timeout(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_stop_options(
+pub unsafe extern "C-unwind" fn coreproc_command_stop_options(
     command: *mut coreproc_command,
     options: *const coreproc_stop_options,
     err: *mut *mut coreproc_error,
@@ -544,7 +544,7 @@ pub unsafe extern "C" fn coreproc_command_stop_options(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_drain(
+pub unsafe extern "C-unwind" fn coreproc_command_drain(
     command: *mut coreproc_command,
     silence_ms: u64,
     total_ms: u64,
@@ -565,7 +565,7 @@ pub unsafe extern "C" fn coreproc_command_drain(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_subscribe(
+pub unsafe extern "C-unwind" fn coreproc_command_subscribe(
     command: *mut coreproc_command,
     subscription: *mut coreproc_subscription,
     err: *mut *mut coreproc_error,
@@ -594,7 +594,7 @@ pub unsafe extern "C" fn coreproc_command_subscribe(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_spawn(
+pub unsafe extern "C-unwind" fn coreproc_command_spawn(
     command: *const coreproc_command,
     service: *mut coreproc_service,
     out: *mut *mut coreproc_process,
@@ -618,7 +618,7 @@ pub unsafe extern "C" fn coreproc_command_spawn(
 /// # Safety
 /// `command` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_command_free(command: *mut coreproc_command) {
+pub unsafe extern "C-unwind" fn coreproc_command_free(command: *mut coreproc_command) {
     if !command.is_null() {
         // SAFETY: the caller's promise; made by `coreproc_command_new`.
         guard::free(|| drop(unsafe { Box::from_raw(command) }));

@@ -96,7 +96,7 @@ unsafe fn daemon_options(operation: &'static str, options: *const coreproc_daemo
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_new(
+pub unsafe extern "C-unwind" fn coreproc_daemon_new(
     options: *const coreproc_daemon_options,
     out: *mut *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn coreproc_daemon_new(
 /// # Safety
 /// Pointers are NULL or valid; `user_data` may be used from another thread.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_add_check(
+pub unsafe extern "C-unwind" fn coreproc_daemon_add_check(
     daemon: *mut coreproc_daemon,
     name: *const c_char,
     name_len: usize,
@@ -132,11 +132,10 @@ pub unsafe extern "C" fn coreproc_daemon_add_check(
     const OPERATION: &str = "add check";
     // SAFETY: the caller's promises.
     unsafe {
-        // First of all: it owns the user's data from here on.
-        let check = user_check(OPERATION, check, user_data, destroy);
-        guard::call(OPERATION, err, || {
+        guard::call_owning(OPERATION, err, (user_data, destroy), |user| {
+            let check = user_check(OPERATION, check, user)?;
             let daemon = guard::handle(OPERATION, "daemon", daemon)?;
-            daemon.0.add_check(utf8(OPERATION, "name", name, name_len)?, check?)
+            daemon.0.add_check(utf8(OPERATION, "name", name, name_len)?, check)
         })
     }
 }
@@ -149,13 +148,13 @@ pub unsafe extern "C" fn coreproc_daemon_add_check(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_start(
+pub unsafe extern "C-unwind" fn coreproc_daemon_start(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
     const OPERATION: &str = "start daemon";
     // SAFETY: the caller's promises.
-    unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.start()) }
+    unsafe { guard::call_with_room(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.start()) }
 }
 
 /// Waits until a stop is requested (coreproc_daemon_request_stop, a signal after coreproc_daemon_stop_on_signals)
@@ -165,13 +164,13 @@ pub unsafe extern "C" fn coreproc_daemon_start(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_run(
+pub unsafe extern "C-unwind" fn coreproc_daemon_run(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
     const OPERATION: &str = "run daemon";
     // SAFETY: the caller's promises.
-    unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.run()) }
+    unsafe { guard::call_with_room(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.run()) }
 }
 
 /// Waits until a stop is requested, or was begun by somebody, up to `timeout_ms` (-1: for ever; 0: only looks),
@@ -181,7 +180,7 @@ pub unsafe extern "C" fn coreproc_daemon_run(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_wait_for_stop_request(
+pub unsafe extern "C-unwind" fn coreproc_daemon_wait_for_stop_request(
     daemon: *mut coreproc_daemon,
     timeout_ms: i64,
     err: *mut *mut coreproc_error,
@@ -203,7 +202,7 @@ pub unsafe extern "C" fn coreproc_daemon_wait_for_stop_request(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_request_stop(
+pub unsafe extern "C-unwind" fn coreproc_daemon_request_stop(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -227,13 +226,13 @@ pub unsafe extern "C" fn coreproc_daemon_request_stop(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_stop(
+pub unsafe extern "C-unwind" fn coreproc_daemon_stop(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
     const OPERATION: &str = "stop daemon";
     // SAFETY: the caller's promises.
-    unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.stop()) }
+    unsafe { guard::call_with_room(OPERATION, err, || guard::handle(OPERATION, "daemon", daemon)?.0.stop()) }
 }
 
 /// What /ready answers while it runs: 1, as at first, or 0. Thread-safe. Errors: INVALID_ARGUMENT.
@@ -241,7 +240,7 @@ pub unsafe extern "C" fn coreproc_daemon_stop(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_set_ready(
+pub unsafe extern "C-unwind" fn coreproc_daemon_set_ready(
     daemon: *mut coreproc_daemon,
     ready: u32,
     err: *mut *mut coreproc_error,
@@ -265,7 +264,7 @@ pub unsafe extern "C" fn coreproc_daemon_set_ready(
 /// # Safety
 /// `daemon` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_ready(daemon: *const coreproc_daemon) -> u32 {
+pub unsafe extern "C-unwind" fn coreproc_daemon_ready(daemon: *const coreproc_daemon) -> u32 {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { daemon.as_ref() }.map_or(0, |daemon| u32::from(daemon.0.is_ready())))
 }
@@ -276,7 +275,7 @@ pub unsafe extern "C" fn coreproc_daemon_ready(daemon: *const coreproc_daemon) -
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_health_address(
+pub unsafe extern "C-unwind" fn coreproc_daemon_health_address(
     daemon: *mut coreproc_daemon,
     out: *mut *mut coreproc_bytes,
     err: *mut *mut coreproc_error,
@@ -304,7 +303,7 @@ pub unsafe extern "C" fn coreproc_daemon_health_address(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_stop_on_signals(
+pub unsafe extern "C-unwind" fn coreproc_daemon_stop_on_signals(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -320,7 +319,7 @@ pub unsafe extern "C" fn coreproc_daemon_stop_on_signals(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_restore_signals(
+pub unsafe extern "C-unwind" fn coreproc_daemon_restore_signals(
     daemon: *mut coreproc_daemon,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -339,7 +338,7 @@ pub unsafe extern "C" fn coreproc_daemon_restore_signals(
 /// # Safety
 /// `daemon` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_ref(daemon: *mut coreproc_daemon) -> *mut coreproc_daemon {
+pub unsafe extern "C-unwind" fn coreproc_daemon_ref(daemon: *mut coreproc_daemon) -> *mut coreproc_daemon {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { daemon.as_ref() }
@@ -353,9 +352,9 @@ pub unsafe extern "C" fn coreproc_daemon_ref(daemon: *mut coreproc_daemon) -> *m
 /// # Safety
 /// `daemon` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_daemon_free(daemon: *mut coreproc_daemon) {
+pub unsafe extern "C-unwind" fn coreproc_daemon_free(daemon: *mut coreproc_daemon) {
     if !daemon.is_null() {
         // SAFETY: the caller's promise; made by `new` or `ref`.
-        guard::free(|| drop(unsafe { Box::from_raw(daemon) }));
+        guard::free_with_room(|| drop(unsafe { Box::from_raw(daemon) }));
     }
 }

@@ -1,6 +1,7 @@
 //! Result codes and `coreproc_error`.
 
 use std::ffi::{CString, c_char};
+use std::sync::OnceLock;
 
 use super::guard;
 use crate::error::{Error, ErrorKind};
@@ -54,6 +55,9 @@ pub struct coreproc_error {
     message: CString,
 }
 
+/// The address of the one error that many may hold, which no free frees.
+static OUT_OF_MEMORY: OnceLock<usize> = OnceLock::new();
+
 impl coreproc_error {
     pub(super) fn into_raw(error: Error) -> *mut coreproc_error {
         // Our messages have no NUL: what comes from outside is quoted and escaped.
@@ -65,6 +69,14 @@ impl coreproc_error {
             error,
         };
         Box::into_raw(Box::new(boxed))
+    }
+
+    /// The error of a call that is refused because memory is short: made by the first call, and never freed.
+    pub(super) fn out_of_memory() -> *mut coreproc_error {
+        *OUT_OF_MEMORY.get_or_init(|| {
+            let error = Error::new(ErrorKind::OutOfMemory, "call", "half of the reserve for this case is in use");
+            coreproc_error::into_raw(error) as usize
+        }) as *mut coreproc_error
     }
 
     pub(super) fn code(kind: ErrorKind) -> coreproc_result {
@@ -92,7 +104,7 @@ impl coreproc_error {
 /// The name of a result code, such as "COREPROC_TIMED_OUT"; "COREPROC_UNKNOWN" for one this library does not
 /// know. Static. Thread-safe.
 #[unsafe(no_mangle)]
-pub extern "C" fn coreproc_result_name(result: coreproc_result) -> *const c_char {
+pub extern "C-unwind" fn coreproc_result_name(result: coreproc_result) -> *const c_char {
     let name = match result {
         COREPROC_OK => c"COREPROC_OK",
         COREPROC_INVALID_ARGUMENT => c"COREPROC_INVALID_ARGUMENT",
@@ -121,7 +133,7 @@ pub extern "C" fn coreproc_result_name(result: coreproc_result) -> *const c_char
 /// # Safety
 /// `error` is NULL or a live error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_result(error: *const coreproc_error) -> coreproc_result {
+pub unsafe extern "C-unwind" fn coreproc_error_result(error: *const coreproc_error) -> coreproc_result {
     // SAFETY: the caller's promise.
     guard::get(COREPROC_OK, || unsafe { error.as_ref() }.map_or(COREPROC_OK, |e| coreproc_error::code(e.error.kind())))
 }
@@ -131,7 +143,7 @@ pub unsafe extern "C" fn coreproc_error_result(error: *const coreproc_error) -> 
 /// # Safety
 /// `error` is NULL or a live error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_errno(error: *const coreproc_error) -> i32 {
+pub unsafe extern "C-unwind" fn coreproc_error_errno(error: *const coreproc_error) -> i32 {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { error.as_ref() }.and_then(|e| e.error.errno()).unwrap_or(0))
 }
@@ -141,7 +153,7 @@ pub unsafe extern "C" fn coreproc_error_errno(error: *const coreproc_error) -> i
 /// # Safety
 /// `error` is NULL or a live error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_operation(error: *const coreproc_error) -> *const c_char {
+pub unsafe extern "C-unwind" fn coreproc_error_operation(error: *const coreproc_error) -> *const c_char {
     // SAFETY: the caller's promise.
     guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.operation.as_ptr()))
 }
@@ -152,7 +164,7 @@ pub unsafe extern "C" fn coreproc_error_operation(error: *const coreproc_error) 
 /// # Safety
 /// `error` is NULL or a live error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_stage(error: *const coreproc_error) -> *const c_char {
+pub unsafe extern "C-unwind" fn coreproc_error_stage(error: *const coreproc_error) -> *const c_char {
     // SAFETY: the caller's promise.
     guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.stage.as_ptr()))
 }
@@ -163,7 +175,7 @@ pub unsafe extern "C" fn coreproc_error_stage(error: *const coreproc_error) -> *
 /// # Safety
 /// `error` is NULL or a live error.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_message(error: *const coreproc_error) -> *const c_char {
+pub unsafe extern "C-unwind" fn coreproc_error_message(error: *const coreproc_error) -> *const c_char {
     // SAFETY: the caller's promise.
     guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.message.as_ptr()))
 }
@@ -173,8 +185,8 @@ pub unsafe extern "C" fn coreproc_error_message(error: *const coreproc_error) ->
 /// # Safety
 /// `error` is NULL or a live error, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_error_free(error: *mut coreproc_error) {
-    if !error.is_null() {
+pub unsafe extern "C-unwind" fn coreproc_error_free(error: *mut coreproc_error) {
+    if !error.is_null() && OUT_OF_MEMORY.get() != Some(&(error as usize)) {
         // SAFETY: the caller's promise; made by `into_raw`.
         guard::get((), || drop(unsafe { Box::from_raw(error) }));
     }

@@ -1,17 +1,18 @@
 //! What every exported function does: catches panics, turns errors into codes, reads arguments.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, c_void};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::time::Duration;
 
-use super::error::{COREPROC_OK, coreproc_error, coreproc_result};
+use super::error::{COREPROC_OK, COREPROC_OUT_OF_MEMORY, coreproc_error, coreproc_result};
+use super::subscription::{UserData, coreproc_destroy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::driver::panic_message;
-use crate::sys::fork;
+use crate::sys::{cancel, fork, reserve};
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
@@ -26,7 +27,65 @@ pub(super) unsafe fn call(
     err: *mut *mut coreproc_error,
     run: impl FnOnce() -> Result<()>,
 ) -> coreproc_result {
-    let result = catch(operation, || fork::check(operation).and_then(|()| run()));
+    // SAFETY: the caller's promise.
+    uncancelled(|| unsafe {
+        if reserve::is_low() {
+            return refused(err);
+        }
+        told(catch(operation, || fork::check(operation).and_then(|()| run())), err)
+    })
+}
+
+/// As [`call`], of what needs some memory that no reserve of ours can give; see [`reserve::check_room`].
+///
+/// # Safety
+/// As for [`call`].
+pub(super) unsafe fn call_with_room(
+    operation: &'static str,
+    err: *mut *mut coreproc_error,
+    run: impl FnOnce() -> Result<()>,
+) -> coreproc_result {
+    // SAFETY: the caller's promise.
+    unsafe { call(operation, err, || reserve::check_room(operation).and_then(|()| run())) }
+}
+
+/// As [`call`], of one that owns the user's data from the first moment on, whatever becomes of it.
+///
+/// # Safety
+/// As for [`call`]; the header's contract of `coreproc_destroy`.
+pub(super) unsafe fn call_owning(
+    operation: &'static str,
+    err: *mut *mut coreproc_error,
+    (pointer, destroy): (*mut c_void, coreproc_destroy),
+    run: impl FnOnce(UserData) -> Result<()>,
+) -> coreproc_result {
+    uncancelled(|| {
+        let user = UserData { pointer, destroy };
+        // SAFETY: the caller's promise.
+        unsafe {
+            if reserve::is_low() {
+                return refused(err);
+            }
+            told(catch(operation, || fork::check(operation).and_then(|()| run(user))), err)
+        }
+    })
+}
+
+/// There is no memory even for an error of its own.
+///
+/// # Safety
+/// As for [`call`].
+unsafe fn refused(err: *mut *mut coreproc_error) -> coreproc_result {
+    if !err.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { err.write(coreproc_error::out_of_memory()) };
+    }
+    COREPROC_OUT_OF_MEMORY
+}
+
+/// # Safety
+/// As for [`call`].
+unsafe fn told(result: Result<()>, err: *mut *mut coreproc_error) -> coreproc_result {
     match result {
         Ok(()) => COREPROC_OK,
         Err(error) => {
@@ -41,17 +100,19 @@ pub(super) unsafe fn call(
 }
 
 /// Runs a call that cannot fail and returns `fallback` where even that was wrong.
-pub(super) fn get<T>(fallback: T, run: impl FnOnce() -> T) -> T {
-    let mut value = fallback;
-    let _ = catch("get", || {
-        value = run();
-        Ok(())
-    });
-    value
+pub(super) fn get<T: Copy>(fallback: T, run: impl FnOnce() -> T) -> T {
+    uncancelled(|| {
+        let mut value = fallback;
+        let _ = catch("get", || {
+            value = run();
+            Ok(())
+        });
+        value
+    })
 }
 
 /// As [`get`], of what is behind a lock, which a child of fork must not wait for.
-pub(super) fn look<T>(fallback: T, run: impl FnOnce() -> T) -> T {
+pub(super) fn look<T: Copy>(fallback: T, run: impl FnOnce() -> T) -> T {
     if fork::happened() { fallback } else { get(fallback, run) }
 }
 
@@ -62,18 +123,46 @@ pub(super) fn free(run: impl FnOnce()) {
     }
 }
 
+/// Runs `run` with cancellation off: the host may cancel a thread that is in a call, and that acts after it. What
+/// `run` holds is gone when cancellation is back, so a thread that ends at once (asynchronous type) ends in frames that
+/// have nothing to drop.
+fn uncancelled<T: Copy>(run: impl FnOnce() -> T) -> T {
+    let before = cancel::disable();
+    let value = apart(run);
+    cancel::restore(before);
+    value
+}
+
+/// A frame of its own, which nothing unwinds out of.
+#[allow(improper_ctypes_definitions, reason = "called from here alone; the ABI is for what it says about unwinding")]
+#[inline(never)]
+extern "C" fn apart<T>(run: impl FnOnce() -> T) -> T {
+    run()
+}
+
+/// As [`free`], of what needs memory to end: without it that goes on, and its memory is lost.
+pub(super) fn free_with_room(run: impl FnOnce()) {
+    free(|| {
+        if reserve::has_room() {
+            run();
+        }
+    });
+}
+
 fn catch(operation: &'static str, run: impl FnOnce() -> Result<()>) -> Result<()> {
-    silence_panics();
+    prepare();
     let outer = GUARDED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(run));
     GUARDED.set(outer);
     result.unwrap_or_else(|payload| Err(Error::new(ErrorKind::Panic, operation, panic_message(payload.as_ref()))))
 }
 
-/// A library prints nothing: panics that become errors are not announced on stderr. Others keep their hook.
-fn silence_panics() {
+/// Before the first call. A library prints nothing: panics that become errors are not announced on stderr. Others keep
+/// their hook.
+fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        coreproc_error::out_of_memory();
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let ours = std::thread::current().name().is_some_and(|name| name.starts_with("coreproc-"));
@@ -226,6 +315,7 @@ pub(super) unsafe fn options<T: Copy>(
             format!("options: struct_size {size} is not between {smallest} and {LARGEST}"),
         ));
     }
+    whole_fields::<T>(operation, "options", size)?;
     // SAFETY: the caller's promise.
     let given = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
     let known = size.min(size_of::<T>());
@@ -238,6 +328,31 @@ pub(super) unsafe fn options<T: Copy>(
         std::ptr::copy_nonoverlapping(given.as_ptr(), value.as_mut_ptr().cast(), known);
         Ok(value.assume_init())
     }
+}
+
+/// The size of a struct that the caller is to have filled in, or has room for. A longer one than this library knows is
+/// fine.
+///
+/// # Safety
+/// `T` is plain data whose first field is a `u32` size; `out` is NULL or begins with a readable one.
+pub(super) unsafe fn out_size<T>(operation: &'static str, out: *mut T, smallest: usize) -> Result<usize> {
+    let out = self::out(operation, out)?;
+    // SAFETY: the caller's promise.
+    let size = unsafe { out.cast::<u32>().read() } as usize;
+    if size < smallest {
+        return Err(Error::invalid(operation, format!("out: struct_size {size} is below {smallest}")));
+    }
+    whole_fields::<T>(operation, "out", size)?;
+    Ok(size)
+}
+
+/// No version of a struct ends inside a field, which would be half a pointer: each has the size that C gives it, a
+/// multiple of its alignment, and no field is larger than that.
+fn whole_fields<T>(operation: &'static str, name: &str, size: usize) -> Result<()> {
+    if size < size_of::<T>() && !size.is_multiple_of(align_of::<T>()) {
+        return Err(Error::invalid(operation, format!("{name}: struct_size {size} ends inside a field")));
+    }
+    Ok(())
 }
 
 /// A reserved field must be zero, so that it can mean something one day.

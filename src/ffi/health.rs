@@ -71,10 +71,8 @@ pub type coreproc_check =
 pub(super) unsafe fn user_check(
     operation: &'static str,
     check: coreproc_check,
-    user_data: *mut c_void,
-    destroy: coreproc_destroy,
+    user: UserData,
 ) -> Result<impl Fn() -> std::result::Result<(), String> + Send + Sync + 'static> {
-    let user = UserData { pointer: user_data, destroy };
     let check = check.ok_or_else(|| Error::invalid(operation, "check: is NULL"))?;
     Ok(move || {
         let user = &user;
@@ -143,7 +141,7 @@ pub(super) unsafe fn utf8<'a>(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_new(
+pub unsafe extern "C-unwind" fn coreproc_health_new(
     address: *const c_char,
     address_len: usize,
     options: *const coreproc_health_options,
@@ -172,7 +170,7 @@ pub unsafe extern "C" fn coreproc_health_new(
 /// # Safety
 /// Pointers are NULL or valid; `user_data` may be used from another thread.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_add_check(
+pub unsafe extern "C-unwind" fn coreproc_health_add_check(
     health: *mut coreproc_health,
     name: *const c_char,
     name_len: usize,
@@ -184,11 +182,10 @@ pub unsafe extern "C" fn coreproc_health_add_check(
     const OPERATION: &str = "add check";
     // SAFETY: the caller's promises.
     unsafe {
-        // First of all: it owns the user's data from here on.
-        let check = user_check(OPERATION, check, user_data, destroy);
-        guard::call(OPERATION, err, || {
+        guard::call_owning(OPERATION, err, (user_data, destroy), |user| {
+            let check = user_check(OPERATION, check, user)?;
             let health = guard::handle(OPERATION, "health", health)?;
-            health.0.add_check(utf8(OPERATION, "name", name, name_len)?, check?)
+            health.0.add_check(utf8(OPERATION, "name", name, name_len)?, check)
         })
     }
 }
@@ -200,7 +197,7 @@ pub unsafe extern "C" fn coreproc_health_add_check(
 /// # Safety
 /// Pointers are NULL or valid; `answer` is what this thread's running check was given.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_check_answer_reason(
+pub unsafe extern "C-unwind" fn coreproc_check_answer_reason(
     answer: *mut coreproc_check_answer,
     text: *const c_char,
     text_len: usize,
@@ -224,7 +221,7 @@ pub unsafe extern "C" fn coreproc_check_answer_reason(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_set_ready(
+pub unsafe extern "C-unwind" fn coreproc_health_set_ready(
     health: *mut coreproc_health,
     ready: u32,
     err: *mut *mut coreproc_error,
@@ -248,7 +245,7 @@ pub unsafe extern "C" fn coreproc_health_set_ready(
 /// # Safety
 /// `health` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_ready(health: *const coreproc_health) -> u32 {
+pub unsafe extern "C-unwind" fn coreproc_health_ready(health: *const coreproc_health) -> u32 {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { health.as_ref() }.map_or(0, |health| u32::from(health.0.is_ready())))
 }
@@ -264,13 +261,13 @@ pub unsafe extern "C" fn coreproc_health_ready(health: *const coreproc_health) -
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_start(
+pub unsafe extern "C-unwind" fn coreproc_health_start(
     health: *mut coreproc_health,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
     const OPERATION: &str = "start health server";
     // SAFETY: the caller's promises.
-    unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "health", health)?.0.start()) }
+    unsafe { guard::call_with_room(OPERATION, err, || guard::handle(OPERATION, "health", health)?.0.start()) }
 }
 
 /// The bound address while it runs, with the port that port 0 became; else the given one. `*out` is to be freed
@@ -279,7 +276,7 @@ pub unsafe extern "C" fn coreproc_health_start(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_address(
+pub unsafe extern "C-unwind" fn coreproc_health_address(
     health: *mut coreproc_health,
     out: *mut *mut coreproc_bytes,
     err: *mut *mut coreproc_error,
@@ -305,7 +302,7 @@ pub unsafe extern "C" fn coreproc_health_address(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_stop(
+pub unsafe extern "C-unwind" fn coreproc_health_stop(
     health: *mut coreproc_health,
     timeout_ms: i64,
     err: *mut *mut coreproc_error,
@@ -313,7 +310,7 @@ pub unsafe extern "C" fn coreproc_health_stop(
     const OPERATION: &str = "stop health server";
     // SAFETY: the caller's promises.
     unsafe {
-        guard::call(OPERATION, err, || {
+        guard::call_with_room(OPERATION, err, || {
             let health = guard::handle(OPERATION, "health", health)?;
             health.0.stop(guard::timeout(OPERATION, timeout_ms)?.unwrap_or(Duration::MAX))
         })
@@ -325,7 +322,7 @@ pub unsafe extern "C" fn coreproc_health_stop(
 /// # Safety
 /// `health` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_ref(health: *mut coreproc_health) -> *mut coreproc_health {
+pub unsafe extern "C-unwind" fn coreproc_health_ref(health: *mut coreproc_health) -> *mut coreproc_health {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { health.as_ref() }
@@ -339,10 +336,10 @@ pub unsafe extern "C" fn coreproc_health_ref(health: *mut coreproc_health) -> *m
 /// # Safety
 /// `health` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_free(health: *mut coreproc_health) {
+pub unsafe extern "C-unwind" fn coreproc_health_free(health: *mut coreproc_health) {
     if !health.is_null() {
         // SAFETY: the caller's promise; made by `new` or `ref`.
-        guard::free(|| drop(unsafe { Box::from_raw(health) }));
+        guard::free_with_room(|| drop(unsafe { Box::from_raw(health) }));
     }
 }
 
@@ -357,7 +354,7 @@ pub unsafe extern "C" fn coreproc_health_free(health: *mut coreproc_health) {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_wait(
+pub unsafe extern "C-unwind" fn coreproc_health_wait(
     address: *const c_char,
     address_len: usize,
     endpoint: u32,
@@ -369,7 +366,7 @@ pub unsafe extern "C" fn coreproc_health_wait(
     const OPERATION: &str = "wait for health";
     // SAFETY: the caller's promises.
     unsafe {
-        guard::call(OPERATION, err, || {
+        guard::call_with_room(OPERATION, err, || {
             let address = utf8(OPERATION, "address", address, address_len)?;
             let endpoint = self::endpoint(OPERATION, endpoint)?;
             let timeout = guard::timeout(OPERATION, timeout_ms)?.unwrap_or(Duration::MAX);
@@ -385,7 +382,7 @@ pub unsafe extern "C" fn coreproc_health_wait(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_health_probe(
+pub unsafe extern "C-unwind" fn coreproc_health_probe(
     address: *const c_char,
     address_len: usize,
     endpoint: u32,
@@ -397,7 +394,7 @@ pub unsafe extern "C" fn coreproc_health_probe(
     const OPERATION: &str = "probe health";
     // SAFETY: the caller's promises.
     unsafe {
-        guard::call(OPERATION, err, || {
+        guard::call_with_room(OPERATION, err, || {
             let address = utf8(OPERATION, "address", address, address_len)?;
             let endpoint = self::endpoint(OPERATION, endpoint)?;
             let timeout = guard::timeout(OPERATION, timeout_ms)?.unwrap_or(Duration::MAX);

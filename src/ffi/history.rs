@@ -35,7 +35,7 @@ impl coreproc_history {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_history_open(
+pub unsafe extern "C-unwind" fn coreproc_history_open(
     path: *const c_char,
     path_len: usize,
     pipeline: *const c_char,
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn coreproc_history_open(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_history_record(
+pub unsafe extern "C-unwind" fn coreproc_history_record(
     history: *mut coreproc_history,
     run: *mut coreproc_run,
     err: *mut *mut coreproc_error,
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn coreproc_history_record(
 /// # Safety
 /// `history` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_history_problem(history: *const coreproc_history) -> *const c_char {
+pub unsafe extern "C-unwind" fn coreproc_history_problem(history: *const coreproc_history) -> *const c_char {
     // SAFETY: the caller's promise.
     guard::get(c"".as_ptr(), || unsafe { history.as_ref() }.map_or(c"".as_ptr(), |history| history.problem.as_ptr()))
 }
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn coreproc_history_problem(history: *const coreproc_histo
 /// # Safety
 /// `history` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_history_free(history: *mut coreproc_history) {
+pub unsafe extern "C-unwind" fn coreproc_history_free(history: *mut coreproc_history) {
     if !history.is_null() {
         // SAFETY: the caller's promise; made by `coreproc_history_open`.
         guard::free(|| drop(unsafe { Box::from_raw(history) }));

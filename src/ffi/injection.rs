@@ -12,7 +12,10 @@ use super::service::coreproc_service;
 /// # Safety
 /// Pointers are NULL or valid; `message` ends with a NUL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_test_panic(message: *const c_char, err: *mut *mut coreproc_error) -> coreproc_result {
+pub unsafe extern "C-unwind" fn coreproc_test_panic(
+    message: *const c_char,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
     // SAFETY: the caller's promises.
     unsafe {
         guard::call("test", err, || {
@@ -27,7 +30,7 @@ pub unsafe extern "C" fn coreproc_test_panic(message: *const c_char, err: *mut *
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_test_panic_supervisor(service: *mut coreproc_service) {
+pub unsafe extern "C-unwind" fn coreproc_test_panic_supervisor(service: *mut coreproc_service) {
     // SAFETY: the caller's promise.
     if let Some(service) = unsafe { service.as_ref() } {
         service.0.supervisor().panic_at_next_turn();
@@ -39,7 +42,7 @@ pub unsafe extern "C" fn coreproc_test_panic_supervisor(service: *mut coreproc_s
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_test_panic_run(run: *mut coreproc_run) {
+pub unsafe extern "C-unwind" fn coreproc_test_panic_run(run: *mut coreproc_run) {
     // SAFETY: the caller's promise.
     if let Some(run) = unsafe { run.as_ref() } {
         run.run().panic_at_next_job();
@@ -48,7 +51,7 @@ pub unsafe extern "C" fn coreproc_test_panic_run(run: *mut coreproc_run) {
 
 /// Reads a byte that was freed, which a sanitizer must notice.
 #[unsafe(no_mangle)]
-pub extern "C" fn coreproc_test_use_after_free() -> u8 {
+pub extern "C-unwind" fn coreproc_test_use_after_free() -> u8 {
     let pointer = Box::into_raw(Box::new([7u8; 64]));
     // SAFETY: none: this is the fault.
     unsafe {

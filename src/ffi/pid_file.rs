@@ -45,7 +45,7 @@ pub(super) unsafe fn path(operation: &'static str, name: &str, pointer: *const c
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pid_file_new(
+pub unsafe extern "C-unwind" fn coreproc_pid_file_new(
     path: *const c_char,
     path_len: usize,
     out: *mut *mut coreproc_pid_file,
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn coreproc_pid_file_new(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pid_file_acquire(
+pub unsafe extern "C-unwind" fn coreproc_pid_file_acquire(
     pid_file: *mut coreproc_pid_file,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn coreproc_pid_file_acquire(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pid_file_release(
+pub unsafe extern "C-unwind" fn coreproc_pid_file_release(
     pid_file: *mut coreproc_pid_file,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn coreproc_pid_file_release(
 /// # Safety
 /// `pid_file` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pid_file_path(pid_file: *const coreproc_pid_file) -> *const c_char {
+pub unsafe extern "C-unwind" fn coreproc_pid_file_path(pid_file: *const coreproc_pid_file) -> *const c_char {
     // SAFETY: the caller's promise.
     guard::get(c"".as_ptr(), || unsafe { pid_file.as_ref() }.map_or(c"".as_ptr(), |f| f.path.as_ptr()))
 }
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn coreproc_pid_file_path(pid_file: *const coreproc_pid_fi
 /// # Safety
 /// `pid_file` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pid_file_held(pid_file: *const coreproc_pid_file) -> u32 {
+pub unsafe extern "C-unwind" fn coreproc_pid_file_held(pid_file: *const coreproc_pid_file) -> u32 {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { pid_file.as_ref() }.map_or(0, |f| u32::from(f.file.is_held())))
 }
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn coreproc_pid_file_held(pid_file: *const coreproc_pid_fi
 /// # Safety
 /// `pid_file` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pid_file_ref(pid_file: *mut coreproc_pid_file) -> *mut coreproc_pid_file {
+pub unsafe extern "C-unwind" fn coreproc_pid_file_ref(pid_file: *mut coreproc_pid_file) -> *mut coreproc_pid_file {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { pid_file.as_ref() }.map_or(std::ptr::null_mut(), |f| {
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn coreproc_pid_file_ref(pid_file: *mut coreproc_pid_file)
 /// # Safety
 /// `pid_file` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pid_file_free(pid_file: *mut coreproc_pid_file) {
+pub unsafe extern "C-unwind" fn coreproc_pid_file_free(pid_file: *mut coreproc_pid_file) {
     if !pid_file.is_null() {
         // SAFETY: the caller's promise; made by `new` or `ref`.
         guard::free(|| drop(unsafe { Box::from_raw(pid_file) }));
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn coreproc_pid_file_free(pid_file: *mut coreproc_pid_file
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pid_file_read(
+pub unsafe extern "C-unwind" fn coreproc_pid_file_read(
     path: *const c_char,
     path_len: usize,
     state: *mut u32,

@@ -63,7 +63,7 @@ fn yes(name: &str, value: u32) -> Result<bool> {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_new(
+pub unsafe extern "C-unwind" fn coreproc_pipeline_new(
     out: *mut *mut coreproc_pipeline,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn coreproc_pipeline_new(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_from_json(
+pub unsafe extern "C-unwind" fn coreproc_pipeline_from_json(
     json: *const c_char,
     json_len: usize,
     out: *mut *mut coreproc_pipeline,
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn coreproc_pipeline_from_json(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_name(
+pub unsafe extern "C-unwind" fn coreproc_pipeline_name(
     pipeline: *mut coreproc_pipeline,
     name: *const c_char,
     name_len: usize,
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn coreproc_pipeline_name(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_add(
+pub unsafe extern "C-unwind" fn coreproc_pipeline_add(
     pipeline: *mut coreproc_pipeline,
     name: *const c_char,
     name_len: usize,
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn coreproc_pipeline_add(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_after(
+pub unsafe extern "C-unwind" fn coreproc_pipeline_after(
     pipeline: *mut coreproc_pipeline,
     spec: usize,
     name: *const c_char,
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn coreproc_pipeline_after(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_allow_failure(
+pub unsafe extern "C-unwind" fn coreproc_pipeline_allow_failure(
     pipeline: *mut coreproc_pipeline,
     spec: usize,
     allowed: u32,
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn coreproc_pipeline_allow_failure(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_always_run(
+pub unsafe extern "C-unwind" fn coreproc_pipeline_always_run(
     pipeline: *mut coreproc_pipeline,
     spec: usize,
     always: u32,
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn coreproc_pipeline_always_run(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_retries(
+pub unsafe extern "C-unwind" fn coreproc_pipeline_retries(
     pipeline: *mut coreproc_pipeline,
     spec: usize,
     retries: u32,
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn coreproc_pipeline_retries(
 /// # Safety
 /// `pipeline` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_spec_count(pipeline: *const coreproc_pipeline) -> usize {
+pub unsafe extern "C-unwind" fn coreproc_pipeline_spec_count(pipeline: *const coreproc_pipeline) -> usize {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { pipeline.as_ref() }.map_or(0, |pipeline| pipeline.0.specs().len()))
 }
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn coreproc_pipeline_spec_count(pipeline: *const coreproc_
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_check(
+pub unsafe extern "C-unwind" fn coreproc_pipeline_check(
     pipeline: *const coreproc_pipeline,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -279,7 +279,7 @@ pub unsafe extern "C" fn coreproc_pipeline_check(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_problems(
+pub unsafe extern "C-unwind" fn coreproc_pipeline_problems(
     pipeline: *const coreproc_pipeline,
     out: *mut *mut coreproc_bytes,
     err: *mut *mut coreproc_error,
@@ -301,7 +301,7 @@ pub unsafe extern "C" fn coreproc_pipeline_problems(
 /// # Safety
 /// `pipeline` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_pipeline_free(pipeline: *mut coreproc_pipeline) {
+pub unsafe extern "C-unwind" fn coreproc_pipeline_free(pipeline: *mut coreproc_pipeline) {
     if !pipeline.is_null() {
         // SAFETY: the caller's promise; made by this file.
         guard::free(|| drop(unsafe { Box::from_raw(pipeline) }));

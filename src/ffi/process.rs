@@ -5,7 +5,6 @@ use super::command::{COREPROC_STREAM_STDERR, COREPROC_STREAM_STDOUT};
 use super::error::{coreproc_error, coreproc_result};
 use super::guard;
 use super::service::{coreproc_stop_options, scope, stop_options};
-use crate::error::{Error, Result};
 use crate::event::event::holders_text;
 use crate::{Cause, ExitStatus, Info, Process, State, Stream};
 
@@ -117,23 +116,11 @@ pub(super) fn cause_value(cause: Cause) -> u32 {
     }
 }
 
-/// Checks an info's address and size before anything else is done.
-///
-/// # Safety
-/// `out` is NULL or begins with a readable `struct_size`.
-unsafe fn info_size(operation: &'static str, out: *mut coreproc_process_info) -> Result<usize> {
-    const SMALLEST: usize = 104;
-    let out = guard::out(operation, out)?;
-    // SAFETY: the caller's promise.
-    let size = unsafe { (*out).struct_size } as usize;
-    if size < SMALLEST {
-        return Err(Error::invalid(operation, format!("out: struct_size {size} is below {SMALLEST}")));
-    }
-    Ok(size)
-}
+/// The size of the first version of an info.
+const SMALLEST: usize = 104;
 
 /// # Safety
-/// `out` is valid for writes of `size` bytes, as [`info_size`] said.
+/// `out` is valid for writes of `size` bytes, as [`guard::out_size`] said.
 unsafe fn write_info(out: *mut coreproc_process_info, size: usize, info: &Info) {
     let (exit_code, signal, flags) = status_fields(info.status());
     let value = coreproc_process_info {
@@ -171,7 +158,7 @@ unsafe fn write_info(out: *mut coreproc_process_info, size: usize, info: &Info) 
 /// # Safety
 /// `process` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_id(process: *const coreproc_process) -> u64 {
+pub unsafe extern "C-unwind" fn coreproc_process_id(process: *const coreproc_process) -> u64 {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { process.as_ref() }.map_or(0, |p| p.0.id()))
 }
@@ -181,7 +168,7 @@ pub unsafe extern "C" fn coreproc_process_id(process: *const coreproc_process) -
 /// # Safety
 /// `process` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_pid(process: *const coreproc_process) -> i32 {
+pub unsafe extern "C-unwind" fn coreproc_process_pid(process: *const coreproc_process) -> i32 {
     // SAFETY: the caller's promise.
     guard::get(-1, || unsafe { process.as_ref() }.map_or(-1, |p| p.0.pid()))
 }
@@ -191,7 +178,7 @@ pub unsafe extern "C" fn coreproc_process_pid(process: *const coreproc_process) 
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_info_get(
+pub unsafe extern "C-unwind" fn coreproc_process_info_get(
     process: *mut coreproc_process,
     out: *mut coreproc_process_info,
     err: *mut *mut coreproc_error,
@@ -201,7 +188,7 @@ pub unsafe extern "C" fn coreproc_process_info_get(
     unsafe {
         guard::call(OPERATION, err, || {
             let process = guard::handle(OPERATION, "process", process)?;
-            let size = info_size(OPERATION, out)?;
+            let size = guard::out_size(OPERATION, out, SMALLEST)?;
             write_info(out, size, &process.0.info()?);
             Ok(())
         })
@@ -215,7 +202,7 @@ pub unsafe extern "C" fn coreproc_process_info_get(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_wait(
+pub unsafe extern "C-unwind" fn coreproc_process_wait(
     process: *mut coreproc_process,
     until: u32,
     timeout_ms: i64,
@@ -228,7 +215,7 @@ pub unsafe extern "C" fn coreproc_process_wait(
         guard::call(OPERATION, err, || {
             let process = guard::handle(OPERATION, "process", process)?;
             let timeout = guard::timeout(OPERATION, timeout_ms)?;
-            let size = if out.is_null() { 0 } else { info_size(OPERATION, out)? };
+            let size = if out.is_null() { 0 } else { guard::out_size(OPERATION, out, SMALLEST)? };
             let info = match until {
                 COREPROC_STATE_EXITED => process.0.wait_exit(timeout)?,
                 COREPROC_STATE_CLOSED => process.0.wait(timeout)?,
@@ -248,7 +235,7 @@ pub unsafe extern "C" fn coreproc_process_wait(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_output(
+pub unsafe extern "C-unwind" fn coreproc_process_output(
     process: *mut coreproc_process,
     out: *mut *mut coreproc_bytes,
     err: *mut *mut coreproc_error,
@@ -273,7 +260,7 @@ pub unsafe extern "C" fn coreproc_process_output(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_holders(
+pub unsafe extern "C-unwind" fn coreproc_process_holders(
     process: *mut coreproc_process,
     out: *mut *mut coreproc_bytes,
     err: *mut *mut coreproc_error,
@@ -298,7 +285,7 @@ pub unsafe extern "C" fn coreproc_process_holders(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_signal(
+pub unsafe extern "C-unwind" fn coreproc_process_signal(
     process: *mut coreproc_process,
     signal: i32,
     scope: u32,
@@ -321,7 +308,7 @@ pub unsafe extern "C" fn coreproc_process_signal(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_kill(
+pub unsafe extern "C-unwind" fn coreproc_process_kill(
     process: *mut coreproc_process,
     scope: u32,
     err: *mut *mut coreproc_error,
@@ -346,7 +333,7 @@ pub unsafe extern "C" fn coreproc_process_kill(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_stop(
+pub unsafe extern "C-unwind" fn coreproc_process_stop(
     process: *mut coreproc_process,
     options: *const coreproc_stop_options,
     err: *mut *mut coreproc_error,
@@ -375,7 +362,7 @@ pub unsafe extern "C" fn coreproc_process_stop(
 /// # Safety
 /// Pointers are NULL or valid; `data` for reads of `len` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_write(
+pub unsafe extern "C-unwind" fn coreproc_process_write(
     process: *mut coreproc_process,
     data: *const u8,
     len: usize,
@@ -407,7 +394,7 @@ pub unsafe extern "C" fn coreproc_process_write(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_close_stdin(
+pub unsafe extern "C-unwind" fn coreproc_process_close_stdin(
     process: *mut coreproc_process,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -423,7 +410,7 @@ pub unsafe extern "C" fn coreproc_process_close_stdin(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_close_output(
+pub unsafe extern "C-unwind" fn coreproc_process_close_output(
     process: *mut coreproc_process,
     stream: u32,
     err: *mut *mut coreproc_error,
@@ -447,7 +434,7 @@ pub unsafe extern "C" fn coreproc_process_close_output(
 /// # Safety
 /// `process` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_ref(process: *mut coreproc_process) -> *mut coreproc_process {
+pub unsafe extern "C-unwind" fn coreproc_process_ref(process: *mut coreproc_process) -> *mut coreproc_process {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { process.as_ref() }.map_or(std::ptr::null_mut(), |p| coreproc_process::into_raw(p.0.clone()))
@@ -459,7 +446,7 @@ pub unsafe extern "C" fn coreproc_process_ref(process: *mut coreproc_process) ->
 /// # Safety
 /// `process` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_process_free(process: *mut coreproc_process) {
+pub unsafe extern "C-unwind" fn coreproc_process_free(process: *mut coreproc_process) {
     if !process.is_null() {
         // SAFETY: the caller's promise; made by `into_raw`.
         guard::free(|| drop(unsafe { Box::from_raw(process) }));

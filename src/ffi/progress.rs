@@ -109,7 +109,7 @@ impl Drop for Borrowed<'_> {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_progress_open(
+pub unsafe extern "C-unwind" fn coreproc_progress_open(
     service: *mut coreproc_service,
     fd: i32,
     options: *const coreproc_progress_options,
@@ -171,7 +171,7 @@ unsafe fn progress_options(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_progress_watch(
+pub unsafe extern "C-unwind" fn coreproc_progress_watch(
     progress: *mut coreproc_progress,
     run: *mut coreproc_run,
     timeout_ms: i64,
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn coreproc_progress_watch(
 /// # Safety
 /// `progress` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_progress_free(progress: *mut coreproc_progress) {
+pub unsafe extern "C-unwind" fn coreproc_progress_free(progress: *mut coreproc_progress) {
     if !progress.is_null() {
         // SAFETY: the caller's promise; made by `coreproc_progress_open`.
         guard::free(|| drop(unsafe { Box::from_raw(progress) }));

@@ -156,7 +156,7 @@ impl coreproc_entries {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_registry_new(
+pub unsafe extern "C-unwind" fn coreproc_registry_new(
     dir: *const c_char,
     dir_len: usize,
     out: *mut *mut coreproc_registry,
@@ -215,7 +215,7 @@ unsafe fn open(
 /// # Safety
 /// `registry` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_registry_dir(registry: *const coreproc_registry) -> *const c_char {
+pub unsafe extern "C-unwind" fn coreproc_registry_dir(registry: *const coreproc_registry) -> *const c_char {
     // SAFETY: the caller's promise.
     guard::get(c"".as_ptr(), || unsafe { registry.as_ref() }.map_or(c"".as_ptr(), |r| r.dir.as_ptr()))
 }
@@ -229,7 +229,7 @@ pub unsafe extern "C" fn coreproc_registry_dir(registry: *const coreproc_registr
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_registry_register(
+pub unsafe extern "C-unwind" fn coreproc_registry_register(
     registry: *mut coreproc_registry,
     entry: *const coreproc_daemon_entry,
     err: *mut *mut coreproc_error,
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn coreproc_registry_register(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_registry_unregister(
+pub unsafe extern "C-unwind" fn coreproc_registry_unregister(
     registry: *mut coreproc_registry,
     code: *const c_char,
     code_len: usize,
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn coreproc_registry_unregister(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_registry_get(
+pub unsafe extern "C-unwind" fn coreproc_registry_get(
     registry: *mut coreproc_registry,
     code: *const c_char,
     code_len: usize,
@@ -315,7 +315,7 @@ pub unsafe extern "C" fn coreproc_registry_get(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_registry_list(
+pub unsafe extern "C-unwind" fn coreproc_registry_list(
     registry: *mut coreproc_registry,
     out: *mut *mut coreproc_entries,
     err: *mut *mut coreproc_error,
@@ -338,7 +338,7 @@ pub unsafe extern "C" fn coreproc_registry_list(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_entries_first(
+pub unsafe extern "C-unwind" fn coreproc_entries_first(
     entries: *const coreproc_entries,
     count: *mut usize,
     stride: *mut usize,
@@ -365,7 +365,10 @@ pub unsafe extern "C" fn coreproc_entries_first(
 /// # Safety
 /// `entries` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_entries_problem(entries: *const coreproc_entries, index: usize) -> *const c_char {
+pub unsafe extern "C-unwind" fn coreproc_entries_problem(
+    entries: *const coreproc_entries,
+    index: usize,
+) -> *const c_char {
     guard::get(std::ptr::null(), || {
         // SAFETY: the caller's promise.
         let entries = unsafe { entries.as_ref() };
@@ -378,7 +381,7 @@ pub unsafe extern "C" fn coreproc_entries_problem(entries: *const coreproc_entri
 /// # Safety
 /// `entries` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_entries_free(entries: *mut coreproc_entries) {
+pub unsafe extern "C-unwind" fn coreproc_entries_free(entries: *mut coreproc_entries) {
     if !entries.is_null() {
         // SAFETY: the caller's promise; made by `into_raw`.
         guard::get((), || drop(unsafe { Box::from_raw(entries) }));
@@ -390,7 +393,7 @@ pub unsafe extern "C" fn coreproc_entries_free(entries: *mut coreproc_entries) {
 /// # Safety
 /// `registry` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_registry_ref(registry: *mut coreproc_registry) -> *mut coreproc_registry {
+pub unsafe extern "C-unwind" fn coreproc_registry_ref(registry: *mut coreproc_registry) -> *mut coreproc_registry {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { registry.as_ref() }.map_or(std::ptr::null_mut(), |r| {
@@ -404,7 +407,7 @@ pub unsafe extern "C" fn coreproc_registry_ref(registry: *mut coreproc_registry)
 /// # Safety
 /// `registry` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_registry_free(registry: *mut coreproc_registry) {
+pub unsafe extern "C-unwind" fn coreproc_registry_free(registry: *mut coreproc_registry) {
     if !registry.is_null() {
         // SAFETY: the caller's promise; made by `new` or `ref`.
         guard::free(|| drop(unsafe { Box::from_raw(registry) }));

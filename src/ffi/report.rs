@@ -22,7 +22,7 @@ pub const COREPROC_REPORT_SVG: u32 = 4;
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_run_report(
+pub unsafe extern "C-unwind" fn coreproc_run_report(
     run: *mut coreproc_run,
     format: u32,
     out: *mut *mut coreproc_bytes,

@@ -23,7 +23,7 @@ impl coreproc_ring {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_ring_new(
+pub unsafe extern "C-unwind" fn coreproc_ring_new(
     size: usize,
     out: *mut *mut coreproc_ring,
     err: *mut *mut coreproc_error,
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn coreproc_ring_new(
 /// # Safety
 /// `ring` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_ring_ref(ring: *mut coreproc_ring) -> *mut coreproc_ring {
+pub unsafe extern "C-unwind" fn coreproc_ring_ref(ring: *mut coreproc_ring) -> *mut coreproc_ring {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { ring.as_ref() }.map_or(std::ptr::null_mut(), |ring| coreproc_ring::into_raw(Arc::clone(&ring.0)))
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn coreproc_ring_ref(ring: *mut coreproc_ring) -> *mut cor
 /// # Safety
 /// Pointers are NULL or valid, `data` for reads of `len` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_ring_write(
+pub unsafe extern "C-unwind" fn coreproc_ring_write(
     ring: *mut coreproc_ring,
     data: *const u8,
     len: usize,
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn coreproc_ring_write(
 /// # Safety
 /// Pointers are NULL or valid, `buffer` for writes of `size` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_ring_copy(
+pub unsafe extern "C-unwind" fn coreproc_ring_copy(
     ring: *mut coreproc_ring,
     buffer: *mut u8,
     size: usize,
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn coreproc_ring_copy(
 /// # Safety
 /// `ring` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_ring_len(ring: *const coreproc_ring) -> usize {
+pub unsafe extern "C-unwind" fn coreproc_ring_len(ring: *const coreproc_ring) -> usize {
     // SAFETY: the caller's promise.
     guard::look(0, || unsafe { ring.as_ref() }.map_or(0, |ring| ring.0.len()))
 }
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn coreproc_ring_len(ring: *const coreproc_ring) -> usize 
 /// # Safety
 /// `ring` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_ring_cap(ring: *const coreproc_ring) -> usize {
+pub unsafe extern "C-unwind" fn coreproc_ring_cap(ring: *const coreproc_ring) -> usize {
     // SAFETY: the caller's promise.
     guard::look(0, || unsafe { ring.as_ref() }.map_or(0, |ring| ring.0.capacity()))
 }
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn coreproc_ring_cap(ring: *const coreproc_ring) -> usize 
 /// # Safety
 /// `ring` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_ring_reset(ring: *mut coreproc_ring) {
+pub unsafe extern "C-unwind" fn coreproc_ring_reset(ring: *mut coreproc_ring) {
     // SAFETY: the caller's promise.
     guard::free(|| unsafe { ring.as_ref() }.map_or((), |ring| ring.0.reset()));
 }
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn coreproc_ring_reset(ring: *mut coreproc_ring) {
 /// # Safety
 /// `ring` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_ring_free(ring: *mut coreproc_ring) {
+pub unsafe extern "C-unwind" fn coreproc_ring_free(ring: *mut coreproc_ring) {
     if !ring.is_null() {
         // SAFETY: the caller's promise; made by `into_raw`.
         guard::free(|| drop(unsafe { Box::from_raw(ring) }));

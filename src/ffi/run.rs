@@ -229,22 +229,8 @@ unsafe fn run_options(operation: &'static str, options: *const coreproc_run_opti
     })
 }
 
-/// Checks an output struct's address and size before anything else is done.
-///
 /// # Safety
-/// `out` is NULL or begins with a readable `struct_size`.
-unsafe fn out_size<T>(operation: &'static str, out: *mut T, smallest: usize) -> Result<usize> {
-    let out = guard::out(operation, out)?;
-    // SAFETY: the caller's promise.
-    let size = unsafe { out.cast::<u32>().read() } as usize;
-    if size < smallest {
-        return Err(Error::invalid(operation, format!("out: struct_size {size} is below {smallest}")));
-    }
-    Ok(size)
-}
-
-/// # Safety
-/// `out` is valid for writes of `size` bytes, as [`out_size`] said; `T` is plain data.
+/// `out` is valid for writes of `size` bytes, as [`guard::out_size`] said; `T` is plain data.
 unsafe fn write_out<T>(out: *mut T, size: usize, value: T) {
     let known = size.min(size_of::<T>());
     // SAFETY: the caller's promise.
@@ -263,7 +249,7 @@ fn whole_ns(time: Duration) -> u64 {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_run_start(
+pub unsafe extern "C-unwind" fn coreproc_run_start(
     pipeline: *const coreproc_pipeline,
     service: *mut coreproc_service,
     options: *const coreproc_run_options,
@@ -291,7 +277,7 @@ pub unsafe extern "C" fn coreproc_run_start(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_run_wait(
+pub unsafe extern "C-unwind" fn coreproc_run_wait(
     run: *mut coreproc_run,
     timeout_ms: i64,
     err: *mut *mut coreproc_error,
@@ -313,7 +299,10 @@ pub unsafe extern "C" fn coreproc_run_wait(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_run_cancel(run: *mut coreproc_run, err: *mut *mut coreproc_error) -> coreproc_result {
+pub unsafe extern "C-unwind" fn coreproc_run_cancel(
+    run: *mut coreproc_run,
+    err: *mut *mut coreproc_error,
+) -> coreproc_result {
     const OPERATION: &str = "cancel";
     // SAFETY: the caller's promises.
     unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "run", run)?.run.cancel()) }
@@ -325,7 +314,7 @@ pub unsafe extern "C" fn coreproc_run_cancel(run: *mut coreproc_run, err: *mut *
 /// # Safety
 /// `run` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_run_id(run: *const coreproc_run) -> u64 {
+pub unsafe extern "C-unwind" fn coreproc_run_id(run: *const coreproc_run) -> u64 {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { run.as_ref() }.map_or(0, |run| run.run.id()))
 }
@@ -335,7 +324,7 @@ pub unsafe extern "C" fn coreproc_run_id(run: *const coreproc_run) -> u64 {
 /// # Safety
 /// `run` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_run_spec_count(run: *const coreproc_run) -> usize {
+pub unsafe extern "C-unwind" fn coreproc_run_spec_count(run: *const coreproc_run) -> usize {
     // SAFETY: the caller's promise.
     guard::get(0, || unsafe { run.as_ref() }.map_or(0, |run| run.run.spec_count()))
 }
@@ -346,7 +335,7 @@ pub unsafe extern "C" fn coreproc_run_spec_count(run: *const coreproc_run) -> us
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_run_info_get(
+pub unsafe extern "C-unwind" fn coreproc_run_info_get(
     run: *mut coreproc_run,
     out: *mut coreproc_run_info,
     err: *mut *mut coreproc_error,
@@ -357,7 +346,7 @@ pub unsafe extern "C" fn coreproc_run_info_get(
     unsafe {
         guard::call(OPERATION, err, || {
             let run = guard::handle(OPERATION, "run", run)?;
-            let size = out_size(OPERATION, out, SMALLEST)?;
+            let size = guard::out_size(OPERATION, out, SMALLEST)?;
             let progress = run.run.progress()?;
             let report = if progress.ended { Some(run.run.wait(Some(Duration::ZERO))?) } else { None };
             let started = run.run.started();
@@ -392,7 +381,7 @@ pub unsafe extern "C" fn coreproc_run_info_get(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_run_spec_get(
+pub unsafe extern "C-unwind" fn coreproc_run_spec_get(
     run: *mut coreproc_run,
     spec: usize,
     out: *mut coreproc_spec_result,
@@ -404,7 +393,7 @@ pub unsafe extern "C" fn coreproc_run_spec_get(
     unsafe {
         guard::call(OPERATION, err, || {
             let run = guard::handle(OPERATION, "run", run)?;
-            let size = out_size(OPERATION, out, SMALLEST)?;
+            let size = guard::out_size(OPERATION, out, SMALLEST)?;
             let count = run.run.spec_count();
             let unknown =
                 || Error::invalid(OPERATION, format!("spec: {spec} is not below {count}, how many there are"));
@@ -447,7 +436,7 @@ pub unsafe extern "C" fn coreproc_run_spec_get(
 /// # Safety
 /// `run` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_run_ref(run: *mut coreproc_run) -> *mut coreproc_run {
+pub unsafe extern "C-unwind" fn coreproc_run_ref(run: *mut coreproc_run) -> *mut coreproc_run {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { run.as_ref() }.map_or(std::ptr::null_mut(), |run| coreproc_run::into_raw(run.run.clone()))
@@ -460,7 +449,7 @@ pub unsafe extern "C" fn coreproc_run_ref(run: *mut coreproc_run) -> *mut corepr
 /// # Safety
 /// `run` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_run_free(run: *mut coreproc_run) {
+pub unsafe extern "C-unwind" fn coreproc_run_free(run: *mut coreproc_run) {
     if !run.is_null() {
         // SAFETY: the caller's promise; made by `coreproc_run_start` or `_ref`.
         guard::free(|| drop(unsafe { Box::from_raw(run) }));

@@ -125,7 +125,7 @@ pub(super) unsafe fn stop_options(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_service_new(
+pub unsafe extern "C-unwind" fn coreproc_service_new(
     options: *const coreproc_service_options,
     out: *mut *mut coreproc_service,
     err: *mut *mut coreproc_error,
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn coreproc_service_new(
 /// # Safety
 /// `service` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_service_ref(service: *mut coreproc_service) -> *mut coreproc_service {
+pub unsafe extern "C-unwind" fn coreproc_service_ref(service: *mut coreproc_service) -> *mut coreproc_service {
     guard::get(std::ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         unsafe { service.as_ref() }
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn coreproc_service_ref(service: *mut coreproc_service) ->
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_service_process(
+pub unsafe extern "C-unwind" fn coreproc_service_process(
     service: *mut coreproc_service,
     id: u64,
     out: *mut *mut coreproc_process,
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn coreproc_service_process(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_service_count(
+pub unsafe extern "C-unwind" fn coreproc_service_count(
     service: *mut coreproc_service,
     out: *mut u64,
     err: *mut *mut coreproc_error,
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn coreproc_service_count(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_service_close(
+pub unsafe extern "C-unwind" fn coreproc_service_close(
     service: *mut coreproc_service,
     mode: u32,
     err: *mut *mut coreproc_error,
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn coreproc_service_close(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_service_wait_idle(
+pub unsafe extern "C-unwind" fn coreproc_service_wait_idle(
     service: *mut coreproc_service,
     timeout_ms: i64,
     err: *mut *mut coreproc_error,
@@ -269,7 +269,7 @@ pub unsafe extern "C" fn coreproc_service_wait_idle(
 /// # Safety
 /// `service` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_service_free(service: *mut coreproc_service) {
+pub unsafe extern "C-unwind" fn coreproc_service_free(service: *mut coreproc_service) {
     if !service.is_null() {
         // SAFETY: the caller's promise; made by `coreproc_service_new` or `_ref`.
         guard::free(|| drop(unsafe { Box::from_raw(service) }));

@@ -279,7 +279,7 @@ unsafe fn subscription_options(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_open(
+pub unsafe extern "C-unwind" fn coreproc_subscription_open(
     service: *mut coreproc_service,
     options: *const coreproc_subscription_options,
     out: *mut *mut coreproc_subscription,
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn coreproc_subscription_open(
 /// # Safety
 /// Pointers are NULL or valid; `user_data` may be used from another thread.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_listen(
+pub unsafe extern "C-unwind" fn coreproc_subscription_listen(
     service: *mut coreproc_service,
     options: *const coreproc_subscription_options,
     callback: coreproc_callback,
@@ -316,10 +316,9 @@ pub unsafe extern "C" fn coreproc_subscription_listen(
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
     const OPERATION: &str = "listen";
-    let user = UserData { pointer: user_data, destroy };
     // SAFETY: the caller's promises.
     unsafe {
-        guard::call(OPERATION, err, || {
+        guard::call_owning(OPERATION, err, (user_data, destroy), |user| {
             let service = guard::handle(OPERATION, "service", service)?;
             let callback = callback.ok_or_else(|| Error::invalid(OPERATION, "callback: is NULL"))?;
             let out = guard::out(OPERATION, out)?;
@@ -373,7 +372,7 @@ unsafe impl Send for SendEvent {}
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_fd(
+pub unsafe extern "C-unwind" fn coreproc_subscription_fd(
     subscription: *mut coreproc_subscription,
     out: *mut i32,
     err: *mut *mut coreproc_error,
@@ -395,7 +394,7 @@ pub unsafe extern "C" fn coreproc_subscription_fd(
 /// it wraps; never read or change it.
 ///
 /// Until the subscription is closed or freed, or a take says CLOSED, nothing happens to the processes of the service
-/// but in takes: no output is read, no exit is seen, no timeout ends anything. So whenever the descriptor is readable,
+/// but in takes: no output is read, no exit is seen. (Deadlines are met.) So whenever the descriptor is readable,
 /// take until TIMED_OUT or CLOSED, and soon. Those takes only look: another timeout than 0 is INVALID_ARGUMENT. Other
 /// waits of the service end when a take has brought what they wait for.
 ///
@@ -406,7 +405,7 @@ pub unsafe extern "C" fn coreproc_subscription_fd(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_drive(
+pub unsafe extern "C-unwind" fn coreproc_subscription_drive(
     subscription: *mut coreproc_subscription,
     out: *mut i32,
     err: *mut *mut coreproc_error,
@@ -430,7 +429,7 @@ pub unsafe extern "C" fn coreproc_subscription_drive(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_take(
+pub unsafe extern "C-unwind" fn coreproc_subscription_take(
     subscription: *mut coreproc_subscription,
     max_events: usize,
     timeout_ms: i64,
@@ -461,7 +460,7 @@ pub unsafe extern "C" fn coreproc_subscription_take(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_batch_events(
+pub unsafe extern "C-unwind" fn coreproc_batch_events(
     batch: *const coreproc_batch,
     count: *mut usize,
     stride: *mut usize,
@@ -489,7 +488,7 @@ pub unsafe extern "C" fn coreproc_batch_events(
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_batch_process(
+pub unsafe extern "C-unwind" fn coreproc_batch_process(
     batch: *const coreproc_batch,
     out: *mut *mut coreproc_process,
     err: *mut *mut coreproc_error,
@@ -512,7 +511,7 @@ pub unsafe extern "C" fn coreproc_batch_process(
 /// # Safety
 /// `batch` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_batch_free(batch: *mut coreproc_batch) {
+pub unsafe extern "C-unwind" fn coreproc_batch_free(batch: *mut coreproc_batch) {
     if !batch.is_null() {
         // SAFETY: the caller's promise; made by `coreproc_subscription_take`.
         guard::free(|| drop(unsafe { Box::from_raw(batch) }));
@@ -526,7 +525,7 @@ pub unsafe extern "C" fn coreproc_batch_free(batch: *mut coreproc_batch) {
 /// # Safety
 /// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_close(
+pub unsafe extern "C-unwind" fn coreproc_subscription_close(
     subscription: *mut coreproc_subscription,
     err: *mut *mut coreproc_error,
 ) -> coreproc_result {
@@ -540,7 +539,7 @@ pub unsafe extern "C" fn coreproc_subscription_close(
 /// # Safety
 /// `subscription` is NULL or live.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_ref(
+pub unsafe extern "C-unwind" fn coreproc_subscription_ref(
     subscription: *mut coreproc_subscription,
 ) -> *mut coreproc_subscription {
     guard::get(std::ptr::null_mut(), || {
@@ -556,7 +555,7 @@ pub unsafe extern "C" fn coreproc_subscription_ref(
 /// # Safety
 /// `subscription` is NULL or live, and dead afterwards.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn coreproc_subscription_free(subscription: *mut coreproc_subscription) {
+pub unsafe extern "C-unwind" fn coreproc_subscription_free(subscription: *mut coreproc_subscription) {
     if !subscription.is_null() {
         // SAFETY: the caller's promise; made by `open`, `listen` or `ref`.
         guard::free(|| drop(unsafe { Box::from_raw(subscription) }));

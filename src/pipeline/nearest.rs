@@ -11,23 +11,25 @@ const SHORTEST_PREFIX: usize = 3;
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = letters(word)?;
     let mut rows = Rows::default();
-    let mut best: Option<(usize, &str)> = None;
+    // Beside each other, not in an Option of both: of that, optimised code looks at a distance that is not there, which
+    // valgrind reports.
+    let (mut best, mut least) = (None, usize::MAX);
     for candidate in known {
         let Some(letters) = letters(candidate) else { continue };
         let near = (word.len().max(letters.len()) / 3).max(1);
-        let most = best.map_or(near, |(least, _)| near.min(least - 1));
+        let most = near.min(least - 1);
         let slip = rows.distance(&word, &letters, most);
         let beginning = || (near <= most && is_beginning(&word, &letters)).then_some(near);
         let Some(distance) = slip.or_else(beginning) else { continue };
         // With nothing in common it is no slip, however short.
         if distance < word.len().max(letters.len()) {
-            best = Some((distance, candidate));
+            (best, least) = (Some(candidate), distance);
         }
         if distance == 0 {
             break;
         }
     }
-    best.map(|(_, candidate)| candidate)
+    best
 }
 
 fn letters(word: &str) -> Option<Vec<char>> {

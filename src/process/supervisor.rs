@@ -1,6 +1,7 @@
 //! The supervisor of a service: its registry of children, its loop, its timers. Runs no user code.
 
 use std::collections::{HashMap, HashSet};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -115,12 +116,18 @@ impl Supervisor {
     /// Announces a spawn; refused after close. [`Supervisor::admit`] or [`Supervisor::retract`] follows.
     pub(crate) fn begin_spawn(&self) -> Result<()> {
         self.driver.check("spawn")?;
+        self.check_descriptors("spawn")?;
         let mut registry = lock(&self.registry);
         if registry.closing.is_some() {
             return Err(Error::new(ErrorKind::Closed, "spawn", "the service is closed"));
         }
         registry.spawning += 1;
         Ok(())
+    }
+
+    /// Are the descriptors still ours? To be asked before something is done with one that the loop does not see.
+    pub(crate) fn check_descriptors(&self, operation: &'static str) -> Result<()> {
+        self.driver.check_descriptors(self, operation)
     }
 
     /// The spawn failed: there is no process.
@@ -157,6 +164,7 @@ impl Supervisor {
         build: impl FnOnce(u64, Vec<Arc<Core>>, Stamp) -> Arc<R>,
     ) -> Result<Arc<R>> {
         self.driver.check("start run")?;
+        self.check_descriptors("start run")?;
         let mut registry = lock(&self.registry);
         if registry.closing.is_some() {
             return Err(Error::new(ErrorKind::Closed, "start run", "the service is closed"));
@@ -223,6 +231,7 @@ impl Supervisor {
 
     /// Refuses further spawns, tells the runs, and returns the children to be ended as `mode` says.
     pub(crate) fn close(&self, mode: CloseMode) -> Vec<Arc<Child>> {
+        let _ = self.check_descriptors("close service");
         let (children, runs) = {
             let mut registry = lock(&self.registry);
             registry.closing = Some(mode);
@@ -235,6 +244,7 @@ impl Supervisor {
 
     /// The last handle is gone: nobody can spawn, and the thread ends with the last child.
     pub(crate) fn abandon(&self) {
+        let _ = self.check_descriptors("free service");
         let already_closed = {
             let mut registry = lock(&self.registry);
             registry.abandoned = true;
@@ -250,6 +260,7 @@ impl Supervisor {
         const OPERATION: &str = "subscribe";
         options.check(OPERATION)?;
         self.driver.check(OPERATION)?;
+        self.check_descriptors(OPERATION)?;
         let mut registry = lock(&self.registry);
         if registry.closing.is_some() {
             return Err(Error::new(ErrorKind::Closed, OPERATION, "the service is closed"));
@@ -340,14 +351,7 @@ impl Host for Supervisor {
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer) {
         match token {
             TIMER => {
-                #[cfg(feature = "fault-injection")]
-                if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
-                    panic!("injected into the supervisor");
-                }
-                let now = monotonic_ns();
-                for child in self.timers.due(now).into_iter().filter_map(|id| self.child(id)) {
-                    child.on_deadline(now, buffer);
-                }
+                self.handle_deadlines(buffer);
             }
             SPOOLS => self.spools_changed(buffer),
             _ => {
@@ -357,6 +361,32 @@ impl Host for Supervisor {
                 }
             }
         }
+    }
+
+    fn timer(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.timers.timer().as_fd())
+    }
+
+    fn handle_deadlines(&self, buffer: &mut ReadBuffer) -> bool {
+        #[cfg(feature = "fault-injection")]
+        if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            panic!("injected into the supervisor");
+        }
+        let now = monotonic_ns();
+        let due = self.timers.due(now);
+        let any = !due.is_empty();
+        for child in due.into_iter().filter_map(|id| self.child(id)) {
+            child.on_deadline(now, buffer);
+        }
+        any
+    }
+
+    fn lost(&self) {
+        self.timers.timer().lose();
+        std::mem::forget(lock(&self.spools).take());
+        self.children().iter().for_each(|child| child.lose());
+        let subscriptions = lock(&self.registry).subscriptions.clone();
+        subscriptions.iter().filter_map(Weak::upgrade).for_each(|subscription| subscription.lose());
     }
 
     fn broken(&self) {

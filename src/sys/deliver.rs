@@ -59,7 +59,8 @@ enum ByPidfd {
 }
 
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
-/// From here on a signal that cannot be queued is refused, and an [`Address`] would send SIGIO in its place.
+/// From here on a signal that cannot be queued, because too many are, is refused; an [`Address`] would send SIGIO in its
+/// place.
 const FIRST_REAL_TIME: i32 = 32;
 
 /// Sends `signal`; 0 only probes.
@@ -175,7 +176,7 @@ fn probe(to: Recipient<'_>) -> Result<(), i32> {
 fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), Undelivered> {
     const PASSES: usize = 8;
     if by_pidfd() == ByPidfd::Nothing {
-        return if signal >= FIRST_REAL_TIME { Err(libc::ENOSYS.into()) } else { Ok(address.send(signal)?) };
+        return Ok(address.send(signal)?);
     }
     let mut reached: Vec<(i32, OwnedFd)> = Vec::new();
     let mut result = Err(Undelivered::Errno(libc::ESRCH));

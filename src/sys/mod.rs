@@ -5,6 +5,7 @@
 
 pub(crate) mod address;
 pub(crate) mod buffer;
+pub(crate) mod cancel;
 pub(crate) mod clock;
 pub(crate) mod deliver;
 pub(crate) mod file;
@@ -19,6 +20,7 @@ pub(crate) mod private;
 pub(crate) mod procfs;
 mod raw;
 pub(crate) mod redirect;
+pub(crate) mod reserve;
 pub(crate) mod signal;
 #[cfg(feature = "health")]
 pub(crate) mod socket;

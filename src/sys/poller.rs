@@ -2,10 +2,17 @@
 //! waits for the first: that can be switched off and on again with one system call and without waking the
 //! supervisor, while another thread waits in its place.
 //!
+//! The host may close our descriptors (`closefrom(3)`). Nobody who waits in an epoll is told of that, and the numbers
+//! may be the host's own at once. So there is a pipe whose writing end nobody writes to: when that is closed, its
+//! reading end reports it, in the poller too, for as long as the supervisor waits for it, because a wait by `poll(2)`
+//! holds what it waits for. From then on nothing here touches a descriptor.
+//!
 //! Each event goes to exactly one thread. A descriptor is forgotten before it is closed, because a child
 //! between clone and exec still holds a copy that would go on reporting; tokens are never reused.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -39,12 +46,34 @@ impl Events {
     }
 }
 
+/// The token of an event that says that the host closed our descriptors.
+pub(crate) const LOST: u64 = u64::MAX;
+
 pub(crate) struct Poller {
+    /// Not closed once they are lost: the numbers may be the host's.
+    fds: ManuallyDrop<Fds>,
+    lost: AtomicBool,
+}
+
+struct Fds {
     epoll: OwnedFd,
     waker: OwnedFd,
-    /// Watches `epoll` and `supervisor_waker`.
+    /// Watches `epoll`.
     outer: OwnedFd,
     supervisor_waker: OwnedFd,
+    trip: OwnedFd,
+    trip_end: OwnedFd,
+    /// Device and inode of that pipe, which no other file has.
+    trip_identity: (u64, u64),
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        if !self.is_lost() {
+            // SAFETY: once, and nobody uses them any more.
+            unsafe { ManuallyDrop::drop(&mut self.fds) };
+        }
+    }
 }
 
 impl Poller {
@@ -54,74 +83,148 @@ impl Poller {
     }
 
     fn open(waker_token: u64) -> std::result::Result<Poller, i32> {
+        let (trip, trip_end) = super::pipe::pipe()?;
+        super::pipe::set_nonblocking(&trip_end)?;
+        let trip_identity = identity(&trip_end).ok_or(libc::EBADF)?;
         // SAFETY: no pointers; new descriptors.
-        let poller = unsafe {
-            Poller {
+        let fds = unsafe {
+            Fds {
                 epoll: checked(libc::epoll_create1(libc::EPOLL_CLOEXEC))?,
                 waker: checked(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?,
                 outer: checked(libc::epoll_create1(libc::EPOLL_CLOEXEC))?,
                 supervisor_waker: checked(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?,
+                trip,
+                trip_end,
+                trip_identity,
             }
         };
         let readable = libc::EPOLLIN as u32;
-        control(&poller.epoll, libc::EPOLL_CTL_ADD, &poller.waker, waker_token, readable | EDGE)?;
-        control(&poller.outer, libc::EPOLL_CTL_ADD, &poller.epoll, 0, readable)?;
-        control(&poller.outer, libc::EPOLL_CTL_ADD, &poller.supervisor_waker, 1, readable | EDGE)?;
-        Ok(poller)
+        control(&fds.epoll, libc::EPOLL_CTL_ADD, &fds.waker, waker_token, readable | EDGE)?;
+        control(&fds.epoll, libc::EPOLL_CTL_ADD, &fds.trip, LOST, readable)?;
+        control(&fds.outer, libc::EPOLL_CTL_ADD, &fds.epoll, 0, readable)?;
+        Ok(Poller { fds: ManuallyDrop::new(fds), lost: AtomicBool::new(false) })
+    }
+
+    /// Did the host close our descriptors, as far as is known?
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Looks whether the number of a descriptor is still ours.
+    pub(crate) fn is_intact(&self) -> bool {
+        !self.is_lost() && identity(&self.fds.trip_end) == Some(self.fds.trip_identity)
+    }
+
+    /// From now on no descriptor is touched; whoever waits is woken.
+    pub(crate) fn lose(&self) {
+        if self.is_intact() {
+            // Others of them are gone, and this one is level-triggered.
+            let one = 1u8;
+            // SAFETY: one byte, to a pipe that is ours and does not block.
+            unsafe { libc::syscall(libc::SYS_write, self.fds.trip_end.as_raw_fd(), &raw const one, 1usize) };
+        }
+        self.lost.store(true, Ordering::Release);
     }
 
     /// Reports `fd` under `token` from now on, at once if it is ready already.
     pub(crate) fn watch(&self, fd: &impl AsFd, token: u64, interest: Interest) -> std::result::Result<(), i32> {
-        control(&self.epoll, libc::EPOLL_CTL_ADD, fd, token, interest.events())
+        if self.is_lost() {
+            return Err(libc::EBADF);
+        }
+        control(&self.fds.epoll, libc::EPOLL_CTL_ADD, fd, token, interest.events())
     }
 
     /// Reports again what is ready now: for whoever stopped reading before the end.
     pub(crate) fn rearm(&self, fd: &impl AsFd, token: u64, interest: Interest) {
-        // It is watched, so this cannot fail.
-        let _ = control(&self.epoll, libc::EPOLL_CTL_MOD, fd, token, interest.events());
+        if !self.is_lost() {
+            // It is watched, so this cannot fail.
+            let _ = control(&self.fds.epoll, libc::EPOLL_CTL_MOD, fd, token, interest.events());
+        }
     }
 
     pub(crate) fn forget(&self, fd: &impl AsFd) {
+        if self.is_lost() {
+            return;
+        }
+        let (epoll, fd) = (self.fds.epoll.as_raw_fd(), fd.as_fd().as_raw_fd());
         // SAFETY: no event is passed; a descriptor that is not watched is ENOENT.
-        unsafe {
-            libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_DEL, fd.as_fd().as_raw_fd(), std::ptr::null_mut())
-        };
+        unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut()) };
     }
 
     /// Wakes a thread that waits beside the supervisor, or the next one that does.
     pub(crate) fn wake(&self) {
-        raise(&self.waker);
+        if !self.is_lost() {
+            raise(&self.fds.waker);
+        }
     }
 
     /// Empties the waker's counter, which would otherwise be full one day.
     pub(crate) fn clear_wake(&self) {
-        lower(&self.waker);
+        if !self.is_lost() {
+            lower(&self.fds.waker);
+        }
     }
 
     /// Wakes the supervisor, whoever waits beside it.
     pub(crate) fn wake_supervisor(&self) {
-        raise(&self.supervisor_waker);
+        if !self.is_lost() {
+            raise(&self.fds.supervisor_waker);
+        }
     }
 
     /// While off, the supervisor sleeps through all events.
     pub(crate) fn switch_supervisor(&self, on: bool) {
         let events = if on { libc::EPOLLIN as u32 } else { 0 };
-        // It is watched, so this cannot fail.
-        let _ = control(&self.outer, libc::EPOLL_CTL_MOD, &self.epoll, 0, events);
-    }
-
-    /// The supervisor's wait: until there are events and it is switched on, or until it is woken.
-    pub(crate) fn wait_as_supervisor(&self, events: &mut Events) {
-        wait(&self.outer, events, -1);
-        if events.iter().any(|(token, _)| token == 1) {
-            lower(&self.supervisor_waker);
+        if !self.is_lost() {
+            // It is watched, so this cannot fail.
+            let _ = control(&self.fds.outer, libc::EPOLL_CTL_MOD, &self.fds.epoll, 0, events);
         }
-        self.wait(events, 0);
     }
 
-    /// Waits up to `timeout_ms` (-1: for ever).
-    pub(crate) fn wait(&self, events: &mut Events, timeout_ms: i32) {
-        wait(&self.epoll, events, timeout_ms);
+    /// The supervisor's wait: until there are events and it is switched on, or until it is woken, or until `timer`,
+    /// switched on or not. Was it that? An error: the descriptors are lost.
+    pub(crate) fn wait_as_supervisor(
+        &self,
+        events: &mut Events,
+        timer: Option<BorrowedFd<'_>>,
+    ) -> std::result::Result<bool, i32> {
+        if self.is_lost() {
+            return Err(libc::EBADF);
+        }
+        let Fds { outer, supervisor_waker, trip, .. } = &*self.fds;
+        // A negative number is passed over.
+        let timer = timer.map_or(-1, |timer| timer.as_raw_fd());
+        let mut polled = [outer.as_raw_fd(), supervisor_waker.as_raw_fd(), trip.as_raw_fd(), timer]
+            .map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+        // SAFETY: four live entries; no time limit, no signal mask.
+        let n = unsafe {
+            libc::syscall(
+                libc::SYS_ppoll,
+                polled.as_mut_ptr(),
+                polled.len(),
+                std::ptr::null::<u8>(),
+                std::ptr::null::<u8>(),
+                8usize,
+            )
+        };
+        let [_, woken, tripped, due] = polled.map(|entry| entry.revents);
+        if n > 0 && (tripped != 0 || polled.iter().any(|entry| entry.revents & libc::POLLNVAL != 0)) {
+            return Err(libc::EBADF);
+        }
+        if n > 0 && woken != 0 {
+            lower(supervisor_waker);
+        }
+        self.wait(events, 0)?;
+        Ok(n > 0 && due != 0)
+    }
+
+    /// Waits up to `timeout_ms` (-1: for ever). An error: the descriptors are lost.
+    pub(crate) fn wait(&self, events: &mut Events, timeout_ms: i32) -> std::result::Result<(), i32> {
+        events.count = 0;
+        if self.is_lost() {
+            return Err(libc::EBADF);
+        }
+        wait(&self.fds.epoll, events, timeout_ms)
     }
 }
 
@@ -143,16 +246,19 @@ impl Window {
             }
         };
         let readable = libc::EPOLLIN as u32;
-        control(&window.epoll, libc::EPOLL_CTL_ADD, &poller.epoll, 0, readable)?;
+        control(&window.epoll, libc::EPOLL_CTL_ADD, &poller.fds.epoll, 0, readable)?;
         control(&window.epoll, libc::EPOLL_CTL_ADD, &window.end, 1, readable)?;
         Ok(window)
     }
 
     /// What comes to the poller from now on is not for the host.
     pub(crate) fn end(&self, poller: &Poller) {
+        if poller.is_lost() {
+            return;
+        }
         raise(&self.end);
         // It is watched, or was ended before.
-        let _ = control(&self.epoll, libc::EPOLL_CTL_DEL, &poller.epoll, 0, 0);
+        let _ = control(&self.epoll, libc::EPOLL_CTL_DEL, &poller.fds.epoll, 0, 0);
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -172,7 +278,7 @@ impl Interest {
 }
 
 /// The raw call: libc's is a cancellation point, and this may be the host's thread.
-fn wait(epoll: &OwnedFd, events: &mut Events, timeout_ms: i32) {
+fn wait(epoll: &OwnedFd, events: &mut Events, timeout_ms: i32) -> std::result::Result<(), i32> {
     // SAFETY: the array has room for BATCH events; no signal mask.
     let n = unsafe {
         libc::syscall(
@@ -185,8 +291,10 @@ fn wait(epoll: &OwnedFd, events: &mut Events, timeout_ms: i32) {
             8usize,
         )
     };
-    // EINTR is a wait that brought nothing.
+    let errno = if n < 0 { super::errno() } else { 0 };
     events.count = usize::try_from(n).unwrap_or(0);
+    // EINTR is a wait that brought nothing.
+    if errno == 0 || errno == libc::EINTR { Ok(()) } else { Err(errno) }
 }
 
 fn control(
@@ -213,6 +321,18 @@ fn lower(eventfd: &OwnedFd) {
     let mut count = 0u64;
     // SAFETY: eight bytes.
     unsafe { libc::syscall(libc::SYS_read, eventfd.as_raw_fd(), &raw mut count, size_of::<u64>()) };
+}
+
+/// Device and inode of the file behind a number; None when it is not open.
+fn identity(fd: &OwnedFd) -> Option<(u64, u64)> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: room for a stat, which is only read when the call filled it.
+    unsafe {
+        (libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) == 0).then(|| {
+            let stat = stat.assume_init();
+            (stat.st_dev, stat.st_ino)
+        })
+    }
 }
 
 /// # Safety

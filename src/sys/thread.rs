@@ -1,17 +1,23 @@
-//! Our own threads: named, with every signal blocked, so that no handler of the host ever runs on them.
+//! Our own threads: named, with every signal blocked, so that no handler of the host ever runs on them, and never
+//! cancelled, which a callback could ask for.
 
 use std::thread::{Builder, JoinHandle};
 
 use super::signal::Deaf;
+use super::{cancel, reserve};
 use crate::error::{Error, Result};
 
 /// Starts a thread called `name` (15 bytes at most, the kernel's limit).
 pub(crate) fn start(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     debug_assert!(name.len() <= 15);
+    reserve::check_room("start thread")?;
     // A new thread inherits the mask of its creator.
     let _deaf = Deaf::new();
     Builder::new()
         .name(name.to_owned())
-        .spawn(run)
+        .spawn(|| {
+            cancel::disable();
+            run();
+        })
         .map_err(|e| Error::system("start thread", name, e.raw_os_error().unwrap_or(libc::EAGAIN)))
 }

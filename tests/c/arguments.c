@@ -354,6 +354,117 @@ static void structs_can_grow_but_not_shrink(void)
     end_service(shared_service);
 }
 
+static coreproc_pipeline *shared_pipeline;
+
+static coreproc_result attempt_health(void *options)
+{
+    coreproc_health *health = NULL;
+    coreproc_result result = coreproc_health_new(TEXT("127.0.0.1:0"), options, &health, &err);
+    coreproc_health_free(health);
+    return result;
+}
+
+static coreproc_result attempt_daemon(void *options)
+{
+    coreproc_daemon *daemon = NULL;
+    coreproc_result result = coreproc_daemon_new(options, &daemon, &err);
+    coreproc_daemon_free(daemon);
+    return result;
+}
+
+static coreproc_result attempt_entry(void *entry)
+{
+    coreproc_daemon_options options = {.struct_size = sizeof options, .entry = entry};
+    return attempt_daemon(&options);
+}
+
+static coreproc_result attempt_progress(void *options)
+{
+    coreproc_progress *progress = NULL;
+    coreproc_result result = coreproc_progress_open(shared_service, STDERR_FILENO, options, &progress, &err);
+    coreproc_progress_free(progress);
+    return result;
+}
+
+static coreproc_result attempt_run(void *options)
+{
+    coreproc_run *run = NULL;
+    coreproc_result result = coreproc_run_start(shared_pipeline, shared_service, options, &run, &err);
+    if (result == COREPROC_OK)
+        OK(coreproc_run_wait(run, CHECK_DEADLINE_MS, &err));
+    coreproc_run_free(run);
+    return result;
+}
+
+static coreproc_run *shared_run;
+
+static coreproc_result attempt_run_info(void *info)
+{
+    return coreproc_run_info_get(shared_run, info, &err);
+}
+
+static coreproc_result attempt_spec(void *result)
+{
+    return coreproc_run_spec_get(shared_run, 0, result, &err);
+}
+
+/* A size that ends inside a pointer makes one of some of its bytes. */
+static void no_struct_ends_inside_a_field(void)
+{
+    const struct {
+        const char *name;
+        size_t size;
+        coreproc_result (*attempt)(void *);
+    } structs[] = {
+        {"service options", sizeof(coreproc_service_options), attempt_service},
+        {"subscription options", sizeof(coreproc_subscription_options), attempt_subscription},
+        {"stop options", sizeof(coreproc_stop_options), attempt_stop},
+        {"process info", sizeof(coreproc_process_info), attempt_info},
+        {"process info of a wait", sizeof(coreproc_process_info), attempt_wait},
+        {"health options", sizeof(coreproc_health_options), attempt_health},
+        {"daemon options", sizeof(coreproc_daemon_options), attempt_daemon},
+        {"daemon entry", sizeof(coreproc_daemon_entry), attempt_entry},
+        {"progress options", sizeof(coreproc_progress_options), attempt_progress},
+        {"run options", sizeof(coreproc_run_options), attempt_run},
+        {"run info", sizeof(coreproc_run_info), attempt_run_info},
+        {"spec result", sizeof(coreproc_spec_result), attempt_spec},
+    };
+    shared_service = new_service();
+    shared_process = spawn(shared_service, new_command("true", NULL));
+    wait_closed(shared_process);
+    coreproc_command *command = new_command("true", NULL);
+    size_t spec = 0;
+    OK(coreproc_pipeline_new(&shared_pipeline, &err));
+    OK(coreproc_pipeline_add(shared_pipeline, TEXT("only"), command, &spec, &err));
+    coreproc_command_free(command);
+    OK(coreproc_run_start(shared_pipeline, shared_service, NULL, &shared_run, &err));
+    OK(coreproc_run_wait(shared_run, CHECK_DEADLINE_MS, &err));
+
+    for (size_t i = 0; i < sizeof structs / sizeof structs[0]; i++) {
+        int refused = 0;
+        for (uint32_t size = 0; size < structs[i].size; size++) {
+            /* Every byte behind the size is set where it would be half a pointer, and nowhere else. */
+            _Alignas(8) uint8_t storage[512] = {0};
+            memcpy(storage, &size, sizeof size);
+            if (size % 8 != 0) {
+                memset(storage + size - size % 8, 0xA5, size % 8);
+                memcpy(storage, &size, sizeof size);
+            }
+            coreproc_result result = structs[i].attempt(storage);
+            if (size % 4 != 0 && !CHECK_INT(result, COREPROC_INVALID_ARGUMENT))
+                fprintf(check_out, "# %s of %u bytes\n", structs[i].name, size);
+            refused += result == COREPROC_INVALID_ARGUMENT;
+            coreproc_error_free(err);
+            err = NULL;
+        }
+        fprintf(check_out, "# %s: %d of %zu sizes refused\n", structs[i].name, refused, structs[i].size);
+    }
+    coreproc_run_free(shared_run);
+    coreproc_pipeline_free(shared_pipeline);
+    coreproc_process_free(shared_process);
+    end_service(shared_service);
+}
+
 static void *wait_longest(void *process)
 {
     OK(coreproc_process_wait(process, COREPROC_STATE_CLOSED, INT64_MAX, NULL, &err));
@@ -556,6 +667,7 @@ int main(void)
     RUN(bad_strings_are_refused_with_the_field_named);
     RUN(unknown_values_are_refused_with_the_field_named);
     RUN(structs_can_grow_but_not_shrink);
+    RUN(no_struct_ends_inside_a_field);
     RUN(the_largest_sizes_and_times_are_like_any_other);
     RUN(sizes_out_of_range_are_refused);
     RUN(reserved_fields_must_be_zero);

@@ -234,6 +234,50 @@ static void nothing_is_printed(void)
     unlink(path);
 }
 
+static atomic_bool in_handler, handler_may_end;
+
+static void stay(int signal)
+{
+    (void)signal;
+    atomic_store(&in_handler, true);
+    while (!atomic_load(&handler_may_end)) {
+    }
+}
+
+static void *wait_to_the_end(void *process)
+{
+    wait_closed(process);
+    return NULL;
+}
+
+/* The thread that waits does the work of the service meanwhile; the handler keeps it from that. */
+static void a_handler_that_stays_in_a_waiting_thread_delays_no_timeout(void)
+{
+    struct sigaction action = {.sa_handler = stay}, before;
+    MUST(sigaction(SIGUSR1, &action, &before) == 0);
+    coreproc_service *service = new_service();
+    coreproc_process *waited = spawn_piped_sh(service, "read line");
+    pthread_t waiter = start_thread(wait_to_the_end, waited);
+    coreproc_command *command = new_command("sleep", "1000", NULL);
+    OK(coreproc_command_timeout(command, 300, &err));
+    coreproc_process *limited = spawn(service, command);
+    while (!atomic_load(&in_handler)) {
+        pthread_kill(waiter, SIGUSR1);
+        check_pause();
+    }
+    /* Its end is seen, too: whoever has met a deadline goes on with the rest. */
+    CHECK_EVENTUALLY(info_of(limited).state != COREPROC_STATE_RUNNING);
+    CHECK_INT(info_of(limited).cause, COREPROC_CAUSE_TIMEOUT);
+    CHECK(!atomic_load(&handler_may_end));
+    atomic_store(&handler_may_end, true);
+    OK(coreproc_process_close_stdin(waited, &err));
+    join_thread(waiter);
+    finish(limited);
+    coreproc_process_free(waited);
+    end_service(service);
+    MUST(sigaction(SIGUSR1, &before, NULL) == 0);
+}
+
 int main(void)
 {
     check_begin();
@@ -241,6 +285,7 @@ int main(void)
     if (!check_under("valgrind")) /* which keeps the mask of a thread to itself */
         RUN(every_thread_of_the_library_blocks_all_signals);
     RUN(a_hosts_signal_handler_ends_no_wait);
+    RUN(a_handler_that_stays_in_a_waiting_thread_delays_no_timeout);
     RUN(nothing_is_printed);
     return check_end();
 }

@@ -433,6 +433,12 @@ impl Child {
         inner.outputs.iter().flatten().filter_map(Output::pipe_inode).collect()
     }
 
+    /// The host closed our descriptors: forgets them without closing them, for the numbers may be the host's.
+    pub(crate) fn lose(&self) {
+        let mut inner = lock(&self.inner);
+        std::mem::forget((inner.pidfd.take(), inner.stdin.fd.take(), std::mem::take(&mut inner.outputs)));
+    }
+
     /// The service is broken: waiters look again.
     pub(crate) fn wake_all(&self) {
         let _inner = lock(&self.inner);

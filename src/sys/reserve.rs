@@ -1,0 +1,188 @@
+//! Memory for when there is none: the allocator of the shared and the static library (feature `reserve`, which Rust
+//! programs do not get, because the allocator of a Rust program is its own to choose).
+//!
+//! Rust's collections, and the crates that we use, abort the process when an allocation fails. So a small one that
+//! malloc refuses is served from a reserve, which is there from the start, and goes back to it when it is freed. Calls
+//! are refused with OUT_OF_MEMORY while half of the reserve is in use ([`is_low`]); the other half is for the calls
+//! and threads that are on their way. A large allocation is not served: those are made by code that can be refused.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Fails unless malloc has some room: for what ends the process without it, past any allocator of ours. Threads are
+/// such (Rust's handle of one), and a thread's first use of a variable that has a destructor (glibc).
+pub(crate) fn check_room(operation: &'static str) -> Result<()> {
+    if has_room() { Ok(()) } else { Err(Error::new(ErrorKind::OutOfMemory, operation, "no memory")) }
+}
+
+pub(crate) fn has_room() -> bool {
+    const ROOM: usize = 16 * 1024;
+    // SAFETY: a block that is given back at once, and only once. What the optimiser cannot see it cannot leave out.
+    unsafe {
+        let block = std::hint::black_box(libc::malloc(ROOM));
+        libc::free(block);
+        !block.is_null()
+    }
+}
+
+#[cfg(not(feature = "reserve"))]
+pub(crate) fn is_low() -> bool {
+    false
+}
+
+#[cfg(feature = "reserve")]
+pub(crate) use on::is_low;
+
+#[cfg(feature = "reserve")]
+mod on {
+    use std::alloc::{GlobalAlloc, Layout, System};
+    use std::cell::UnsafeCell;
+    use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+    /// A block; the unit of what is handed out.
+    const BLOCK: usize = 64;
+    const WORDS: usize = 256;
+    /// 1 MiB, of which nothing is touched until it is needed.
+    const SIZE: usize = WORDS * 64 * BLOCK;
+    /// Larger allocations are refused.
+    const LARGEST: usize = 32 * 1024;
+
+    #[global_allocator]
+    static RESERVE: Reserve = Reserve {
+        memory: UnsafeCell::new(Memory([0; SIZE])),
+        taken: [const { AtomicU64::new(0) }; WORDS],
+        blocks: AtomicUsize::new(0),
+        locked: AtomicBool::new(false),
+    };
+
+    #[repr(align(4096))]
+    struct Memory(#[allow(dead_code, reason = "handed out by address")] [u8; SIZE]);
+
+    struct Reserve {
+        memory: UnsafeCell<Memory>,
+        /// A bit for each block; changed under the lock alone.
+        taken: [AtomicU64; WORDS],
+        /// How many of them are set.
+        blocks: AtomicUsize,
+        locked: AtomicBool,
+    }
+
+    // SAFETY: each block of the memory belongs to whom it was handed out to, which `taken` says, under the lock.
+    unsafe impl Sync for Reserve {}
+
+    /// Is so much of the reserve in use that no call should begin?
+    pub(crate) fn is_low() -> bool {
+        RESERVE.blocks.load(Ordering::Relaxed) > SIZE / BLOCK / 2
+    }
+
+    impl Reserve {
+        fn start(&self) -> usize {
+            self.memory.get() as usize
+        }
+
+        fn owns(&self, pointer: *mut u8) -> bool {
+            (pointer as usize).wrapping_sub(self.start()) < SIZE
+        }
+
+        /// Held for a few hundred instructions; a spin is what an allocator can do without allocating.
+        fn locked<T>(&self, run: impl FnOnce() -> T) -> T {
+            while self.locked.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+                std::thread::yield_now();
+            }
+            let result = run();
+            self.locked.store(false, Ordering::Release);
+            result
+        }
+
+        fn is_taken(&self, block: usize) -> bool {
+            self.taken[block / 64].load(Ordering::Relaxed) & (1 << (block % 64)) != 0
+        }
+
+        /// The first run of free blocks that is long enough and aligned.
+        fn take(&self, layout: Layout) -> *mut u8 {
+            let count = layout.size().div_ceil(BLOCK).max(1);
+            if layout.size() > LARGEST || layout.align() > 4096 {
+                return std::ptr::null_mut();
+            }
+            let step = (layout.align() / BLOCK).max(1);
+            self.locked(|| {
+                let mut first = 0;
+                while first + count <= SIZE / BLOCK {
+                    match (first..first + count).rev().find(|block| self.is_taken(*block)) {
+                        Some(block) => first = (block + 1).next_multiple_of(step),
+                        None => {
+                            self.mark(first, count, true);
+                            return (self.start() + first * BLOCK) as *mut u8;
+                        }
+                    }
+                }
+                std::ptr::null_mut()
+            })
+        }
+
+        fn give_back(&self, pointer: *mut u8, layout: Layout) {
+            let first = (pointer as usize - self.start()) / BLOCK;
+            self.locked(|| self.mark(first, layout.size().div_ceil(BLOCK).max(1), false));
+        }
+
+        fn mark(&self, first: usize, count: usize, taken: bool) {
+            for block in first..first + count {
+                let (word, bit) = (&self.taken[block / 64], 1 << (block % 64));
+                let old = word.load(Ordering::Relaxed);
+                word.store(if taken { old | bit } else { old & !bit }, Ordering::Relaxed);
+            }
+            let blocks = self.blocks.load(Ordering::Relaxed);
+            self.blocks.store(if taken { blocks + count } else { blocks - count }, Ordering::Relaxed);
+        }
+    }
+
+    // SAFETY: what malloc gives is malloc's; what the reserve gives is nobody else's until it is given back, as large and
+    // as aligned as was asked for.
+    unsafe impl GlobalAlloc for Reserve {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: the caller's promise.
+            let pointer = unsafe { System.alloc(layout) };
+            if pointer.is_null() { self.take(layout) } else { pointer }
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: the caller's promise; the reserve's memory is as long as asked for.
+            unsafe {
+                let pointer = System.alloc_zeroed(layout);
+                if !pointer.is_null() {
+                    return pointer;
+                }
+                let pointer = self.take(layout);
+                if !pointer.is_null() {
+                    pointer.write_bytes(0, layout.size());
+                }
+                pointer
+            }
+        }
+
+        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            if self.owns(pointer) {
+                return self.give_back(pointer, layout);
+            }
+            // SAFETY: the caller's promise; it is malloc's.
+            unsafe { System.dealloc(pointer, layout) }
+        }
+
+        unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            // SAFETY: the caller's promise, for each step; both blocks are as long as what is copied.
+            unsafe {
+                if !self.owns(pointer) {
+                    let moved = System.realloc(pointer, layout, size);
+                    if !moved.is_null() {
+                        return moved;
+                    }
+                }
+                let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+                if !moved.is_null() {
+                    std::ptr::copy_nonoverlapping(pointer, moved, layout.size().min(size));
+                    self.dealloc(pointer, layout);
+                }
+                moved
+            }
+        }
+    }
+}
