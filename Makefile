@@ -48,8 +48,8 @@ test:
 	@tools/setup test
 	@$(MAKE) --no-print-directory --keep-going test-rust test-doc test-go test-python test-kernels-short
 
-# The C tests run from here too, plain, under valgrind and with ASan. No features: the library is
-# tested as it is shipped, and tests that need faults injected build one for themselves.
+# The C tests run from here too, plain, under valgrind and with ASan. Without further features, as Rust programs have
+# it: tests that need faults injected build a library for themselves, and tests/c_release.rs what is shipped.
 test-rust:
 	cargo test --no-fail-fast
 
