@@ -291,6 +291,7 @@ static void tear_down(struct world *w)
     R(registry_get, OK, w->result = coreproc_registry_get(w->registry, "c", 1, "d", 1, OUT(w), &w->error))                  \
     R(registry_list, OK, w->result = coreproc_registry_list(w->registry, OUT(w), &w->error))                                \
     R(registry_new, OK, w->result = coreproc_registry_new(TEXT("other.d"), OUT(w), &w->error))                              \
+    R(registry_new_plain, OK, w->result = coreproc_registry_new_plain(TEXT("other.d"), OUT(w), &w->error))                  \
     X(registry_ref, (void)coreproc_registry_ref(w->registry))                                                               \
     R(registry_register, OK, w->result = coreproc_registry_register(w->registry, &w->entry, &w->error))                     \
     R(registry_unregister, OK, w->result = coreproc_registry_unregister(w->registry, "c", 1, "d", 1, &w->error))            \
