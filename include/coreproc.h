@@ -10,9 +10,9 @@
 // pointer and a length (NULL with 0 is empty); text out is UTF-8 and ends with a NUL.
 //
 // Threads. Services, processes and subscriptions are reference-counted and may be used from any thread at
-// once. Commands are builders and belong to one thread at a time. In a child of fork() every call returns
-// COREPROC_FORKED. The library installs no signal handler, unless coreproc_daemon_stop_on_signals asks for it; its
-// threads are called coreproc-*, and block all signals.
+// once. Commands are builders and belong to one thread at a time. In a child of fork() every call that can fail
+// returns COREPROC_FORKED, and others do nothing. The library installs no signal handler, unless coreproc_daemon_stop_on_signals asks for it; its
+// threads are called coreproc-*, and block all signals but the two that libc keeps for itself.
 //
 // What a host may do meanwhile. A call is not a cancellation point: with pthread_cancel(3) a thread that is in one ends
 // after it, and callbacks on the library's threads cannot be cancelled. (POSIX wants no thread with the asynchronous
@@ -32,7 +32,7 @@
 //
 // Memory. When it runs out calls say COREPROC_OUT_OF_MEMORY; large buffers and threads are refused, and small
 // allocations come from a reserve of 1 MiB, half of which calls may use. coreproc_health_free and coreproc_daemon_free
-// leave a server running, and its memory lost, when there is none. The process is aborted when the reserve is at its
+// leave the server running, and its memory lost, if there is none. The process is aborted when the reserve is at its
 // end, and when another thread takes the last memory while a thread of ours starts. A library that was built by cargo
 // alone, without `make build`, has no reserve: there, a small allocation that fails aborts.
 //
@@ -233,7 +233,7 @@
 // Every lifecycle event. The default.
 #define COREPROC_LIFECYCLE_ALL 1
 
-// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone, for who waits for ends; of a run's
+// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone, for callers that wait for ends; of a run's
 // processes also the first (STARTED), because nobody else tells of them.
 #define COREPROC_LIFECYCLE_ENDS 2
 
@@ -1315,7 +1315,7 @@ coreproc_result coreproc_registry_new(const char *dir,
 
 // As coreproc_registry_new, but what is registered is found by programs, too, that look for "CODE-DAEMON.json" with
 // each "/" as "-": it is in the file of that name, unless that one is another daemon's, or the name is not safe. Which
-// of two such daemons has it is then a matter of who came first. Reading knows every name in both kinds of registries.
+// of two such daemons has it is then the one that registered first. Reading knows every name in both kinds of registries.
 coreproc_result coreproc_registry_new_plain(const char *dir,
                                             size_t dir_len,
                                             struct coreproc_registry **out,

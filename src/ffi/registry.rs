@@ -168,7 +168,7 @@ pub unsafe extern "C-unwind" fn coreproc_registry_new(
 
 /// As coreproc_registry_new, but what is registered is found by programs, too, that look for "CODE-DAEMON.json" with
 /// each "/" as "-": it is in the file of that name, unless that one is another daemon's, or the name is not safe. Which
-/// of two such daemons has it is then a matter of who came first. Reading knows every name in both kinds of registries.
+/// of two such daemons has it is then the one that registered first. Reading knows every name in both kinds of registries.
 ///
 /// # Safety
 /// Pointers are NULL or valid.

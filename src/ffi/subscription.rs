@@ -24,7 +24,7 @@ pub const COREPROC_DELIVERY_NONE: u32 = 3;
 
 /// Every lifecycle event. The default.
 pub const COREPROC_LIFECYCLE_ALL: u32 = 1;
-/// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone, for who waits for ends; of a run's
+/// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone, for callers that wait for ends; of a run's
 /// processes also the first (STARTED), because nobody else tells of them.
 pub const COREPROC_LIFECYCLE_ENDS: u32 = 2;
 

@@ -4,6 +4,7 @@
 //! signal of our choice (`F_SETSIG`, `O_ASYNC`), before write(2) returns, to all members of a group in one step. See
 //! fcntl(2), "Managing signals".
 
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
@@ -12,8 +13,8 @@ use super::{errno, pipe};
 
 pub(crate) struct Address {
     /// Has the owner.
-    read: OwnedFd,
-    write: OwnedFd,
+    read: ManuallyDrop<OwnedFd>,
+    write: ManuallyDrop<OwnedFd>,
     /// Of the pipe: its numbers may name other files once the host has closed them.
     inode: Option<u64>,
 }
@@ -37,7 +38,7 @@ impl Address {
         pipe::set_nonblocking(&read)?;
         pipe::set_nonblocking(&write)?;
         let inode = pipe::inode(&read);
-        Ok(Address { read, write, inode })
+        Ok(Address { read: ManuallyDrop::new(read), write: ManuallyDrop::new(write), inode })
     }
 
     /// Are its descriptors still its own?
@@ -92,6 +93,18 @@ impl Address {
         let is_root = unsafe { libc::geteuid() } == 0;
         // In this order, so that the file is read while there are descriptors to be had.
         (in_first_user_namespace() && is_root) || !may_kill_others()
+    }
+}
+
+impl Drop for Address {
+    fn drop(&mut self) {
+        if self.is_intact() {
+            // SAFETY: once, and nobody uses them any more.
+            unsafe {
+                ManuallyDrop::drop(&mut self.read);
+                ManuallyDrop::drop(&mut self.write);
+            }
+        }
     }
 }
 

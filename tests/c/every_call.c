@@ -671,6 +671,8 @@ static int reused_under_it(const struct call *call, struct world *w)
     (void)coreproc_health_stop(w->health, CHECK_DEADLINE_MS, NULL);
     coreproc_progress_free(w->progress);
     w->progress = NULL;
+    /* What is at work in that very moment may still meet a number that is used again; the header says so, too. */
+    CHECK_EVENTUALLY(all_threads_sleep());
     close_all();
     for (int i = 0; i < FILES; i++) {
         files[i] = memfd_create("host", 0);
