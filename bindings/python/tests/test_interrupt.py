@@ -66,9 +66,9 @@ def test_block_that_is_interrupted_while_it_ends_stops_its_process(service, inte
 
 def test_service_that_is_interrupted_while_it_ends_kills(interrupted, gate):
     service = coreproc.Service()
+    process = shell('trap "" TERM; echo ready; read line < "$1"', gate.path).spawn(service)
+    until(lambda: process.output() == b"ready\n")
     with pytest.raises(Interrupted), service:
-        process = shell('trap "" TERM; echo ready; read line < "$1"', gate.path).spawn(service)
-        until(lambda: process.output() == b"ready\n")
         interrupted()
     assert process.info().signal == signal.SIGKILL
 

@@ -7,6 +7,7 @@ import pickle
 import pty
 import signal
 import threading
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -256,7 +257,7 @@ def test_ctrl_c_waits_for_what_always_runs(service, gate, tmp_path, shown):
     cleanup = shell('sleep 0.2; echo cleaned > "$1"', trace)
     pipeline.add("cleanup", cleanup, after=["waits"], always_run=True)
     thread, ended = interrupting_starts_of(service, b"waits")
-    with open(os.devnull, "wb") as sink, pytest.raises(KeyboardInterrupt):
+    with Path(os.devnull).open("wb") as sink, pytest.raises(KeyboardInterrupt):
         pipeline.run(service, progress=Progress(service, sink) if shown else None)
     # It was over before the exception came.
     assert trace.read_text() == "cleaned\n"

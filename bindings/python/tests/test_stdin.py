@@ -55,12 +55,16 @@ def test_reader_that_ends(service):
         process.write(b"x")
 
 
+def write_for_ever(process):
+    while True:
+        process.write(b"x", GUARD)
+
+
 def test_input_to_a_child_that_exits_is_not_running_every_time(service):
     for script in ["exit 0", "exec 0<&-; exit 0"] * scaled(100):
         process = shell(script, stdin=Stdio.PIPE).spawn(service)
         with pytest.raises(coreproc.NotRunning):
-            while True:
-                process.write(b"x", GUARD)
+            write_for_ever(process)
         process.wait(GUARD)
 
 

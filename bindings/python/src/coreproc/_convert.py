@@ -100,7 +100,7 @@ def insist(end: Callable[[], object], wait: Callable[[], object]) -> None:
             wait()
         except CoreprocError:
             return  # there is nothing more to wait for
-        except BaseException:  # noqa: BLE001, S112 (the caller raises what came first)
+        except BaseException:  # The caller raises what came first.
             continue
         return
 
