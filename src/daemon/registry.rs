@@ -359,6 +359,10 @@ impl Registry {
         if let Kind::Other(what) = facts.kind {
             return refused(format!("is {what}, not a plain file"));
         }
+        if facts.links > 1 {
+            // It would be changed below, whatever file it is.
+            return refused(format!("has {} names", facts.links));
+        }
         let may_be_shared = directory.mode & libc::S_IWGRP != 0;
         if !may_be_shared && ![0, user, directory.owner].contains(&facts.owner) {
             return refused(format!("belongs to user {}, not to {user}", facts.owner));

@@ -134,11 +134,20 @@ impl Driver {
                 Err(_) => return self.lose(host),
             }
             let woken = self.handle(host, &mut turn);
-            if woken && lock(&self.seat).is_none() {
-                // We were on our way when the seat was taken, and took its wake-up. It is switched to the seat
-                // now, so this one reaches it.
-                self.poller.wake();
+            if woken {
+                self.pass_on();
             }
+        }
+    }
+
+    /// A wake-up may have been for the seat: we were on our way when it was taken, or have relieved it. From now on it is the
+    /// seat's alone, so that the next one reaches it.
+    fn pass_on(&self) {
+        let seat = lock(&self.seat);
+        if seat.is_none() {
+            self.relieved.store(false, Ordering::Relaxed);
+            self.poller.switch_supervisor(false);
+            self.poller.wake();
         }
     }
 
@@ -147,11 +156,14 @@ impl Driver {
     fn meet_deadlines(&self, host: &dyn Host, buffer: &mut ReadBuffer) {
         let handled = catch_unwind(AssertUnwindSafe(|| host.handle_deadlines(buffer)));
         match handled {
-            Ok(true) if lock(&self.seat).is_none() => {
-                self.relieved.store(true, Ordering::Relaxed);
-                self.poller.switch_supervisor(true);
+            Ok(true) => {
+                let seat = lock(&self.seat);
+                if seat.is_none() {
+                    self.relieved.store(true, Ordering::Relaxed);
+                    self.poller.switch_supervisor(true);
+                }
             }
-            Ok(_) => {}
+            Ok(false) => {}
             Err(payload) => self.break_with(host, payload.as_ref()),
         }
     }
@@ -254,9 +266,10 @@ impl<'a, H: Deref<Target = dyn Host + 'a>> Drop for Seat<'a, H> {
             return;
         }
         let driver = self.host.driver();
-        // In this order: whoever sits down next switches it off again.
+        // In one step for the supervisor, which switches itself off while nobody is in the seat.
+        let mut seat = lock(&driver.seat);
         driver.poller.switch_supervisor(true);
-        *lock(&driver.seat) = self.turn.take();
+        *seat = self.turn.take();
     }
 }
 

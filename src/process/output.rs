@@ -147,17 +147,23 @@ impl Spool {
     }
 
     /// A child that opens its output again, as `echo > /dev/stdout` does, empties the file and writes from its start. The
-    /// length alone would not tell, because the file may have grown again: the mark is gone then. What is known to
-    /// have waited unread is lost, and what is there now is new.
+    /// length alone would not tell, because the file may have grown again: then the mark is gone, and so is the hole behind
+    /// it. What is known to have waited unread is lost, and what is there now is new.
     fn look(&mut self) {
-        let is_marked = spool::is_marked(&self.file, self.marked);
+        let is_as_it_was = spool::is_marked(&self.file, self.marked) || self.has_its_hole();
         let length = spool::length(&self.file);
-        if is_marked && length >= self.offset {
+        if is_as_it_was && length >= self.offset {
             self.seen = self.seen.max(length);
             return;
         }
         self.lost = self.lost.saturating_add(self.seen - self.offset);
-        (self.offset, self.seen, self.marked, self.punched) = (0, length, 0, spool::BLOCK);
+        // A mark that was on its way when the file was emptied is none of the child's output.
+        let ours = if spool::is_marked(&self.file, spool::MARK.len()) { spool::MARK.len() } else { 0 };
+        (self.offset, self.seen, self.marked, self.punched) = (ours as u64, length, ours, spool::BLOCK);
+    }
+
+    fn has_its_hole(&self) -> bool {
+        self.punched > spool::BLOCK && spool::next_data(&self.file, spool::BLOCK) >= self.punched
     }
 
     /// Replaces the first bytes, once they were read.

@@ -151,9 +151,9 @@ fn by_address(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
     let sent = match number {
         Number::Own => answer.map_err(Undelivered::from).and_then(|()| match signal {
             0 => Ok(()),
-            FIRST_REAL_TIME.. => one_by_one(to, signal, &shared),
-            _ if !Address::reaches_all() => one_by_one(to, signal, &shared),
-            _ => Ok(shared.send(signal)?),
+            libc::SIGKILL if Address::reaches_all() => Ok(shared.send(signal)?).inspect(|()| reach_leader(to)),
+            1..FIRST_REAL_TIME if Address::reaches_all() => Ok(shared.send(signal)?),
+            _ => one_by_one(to, signal, &shared),
         }),
         _ => match to.address {
             Some(address) if signal != 0 => address.send(signal).map_err(Undelivered::from),
@@ -179,10 +179,15 @@ fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), U
         return Ok(address.send(signal)?);
     }
     let mut reached: Vec<(i32, OwnedFd)> = Vec::new();
+    let mut is_seen_whole = true;
     let mut result = Err(Undelivered::Errno(libc::ESRCH));
     for _ in 0..PASSES {
         let mut found = Vec::new();
-        for pid in procfs::members_of(to.pid).ok_or(Undelivered::Errno(libc::ENOSYS))? {
+        let Some(members) = procfs::members_of(to.pid) else {
+            is_seen_whole = false;
+            break;
+        };
+        for pid in members {
             let is_known = |(known, pidfd): &(i32, OwnedFd)| *known == pid && !pidfd::has_ended(pidfd);
             if reached.iter().any(is_known) {
                 continue;
@@ -191,11 +196,12 @@ fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), U
             match pidfd::open(pid) {
                 Ok(pidfd) if procfs::group_of(pid) == Some(to.pid) => found.push((pid, pidfd)),
                 Ok(_) | Err(libc::ESRCH | libc::EINVAL) => {}
-                Err(errno) => return Err(errno.into()),
+                // No descriptor is left for it.
+                Err(_) => is_seen_whole = false,
             }
         }
         if found.is_empty() {
-            return result;
+            break;
         }
         if pidfd::number(to.pidfd) != Number::Own {
             return if result.is_ok() { result } else { Err(Undelivered::Unproven) };
@@ -209,5 +215,16 @@ fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), U
             reached.push((pid, pidfd));
         }
     }
+    if !is_seen_whole && pidfd::number(to.pidfd) == Number::Own {
+        // Better than nobody: the members of our own user.
+        return Ok(address.send(signal)?);
+    }
     result
+}
+
+/// A SIGKILL by address is not taken by the first process of a PID namespace, which the child may be; by pidfd it is.
+fn reach_leader(to: Recipient<'_>) {
+    if by_pidfd() != ByPidfd::Nothing {
+        let _ = raw_send(to.pidfd.as_raw_fd(), libc::SIGKILL, 0);
+    }
 }

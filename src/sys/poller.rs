@@ -194,28 +194,16 @@ impl Poller {
         let Fds { outer, supervisor_waker, trip, .. } = &*self.fds;
         // A negative number is passed over.
         let timer = timer.map_or(-1, |timer| timer.as_raw_fd());
-        let mut polled = [outer.as_raw_fd(), supervisor_waker.as_raw_fd(), trip.as_raw_fd(), timer]
-            .map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
-        // SAFETY: four live entries; no time limit, no signal mask.
-        let n = unsafe {
-            libc::syscall(
-                libc::SYS_ppoll,
-                polled.as_mut_ptr(),
-                polled.len(),
-                std::ptr::null::<u8>(),
-                std::ptr::null::<u8>(),
-                8usize,
-            )
-        };
-        let [_, woken, tripped, due] = polled.map(|entry| entry.revents);
-        if n > 0 && (tripped != 0 || polled.iter().any(|entry| entry.revents & libc::POLLNVAL != 0)) {
+        let [tripped, _, woken, due] =
+            poll([trip.as_raw_fd(), outer.as_raw_fd(), supervisor_waker.as_raw_fd(), timer], -1)?;
+        if tripped {
             return Err(libc::EBADF);
         }
-        if n > 0 && woken != 0 {
+        if woken {
             lower(supervisor_waker);
         }
         self.wait(events, 0)?;
-        Ok(n > 0 && due != 0)
+        Ok(due)
     }
 
     /// Waits up to `timeout_ms` (-1: for ever). An error: the descriptors are lost.
@@ -224,7 +212,17 @@ impl Poller {
         if self.is_lost() {
             return Err(libc::EBADF);
         }
-        wait(&self.fds.epoll, events, timeout_ms)
+        if timeout_ms != 0 {
+            // While it lasts it keeps the files alive, so that a close is seen by each that waits.
+            let [tripped, ready] = poll([self.fds.trip.as_raw_fd(), self.fds.epoll.as_raw_fd()], timeout_ms)?;
+            if tripped {
+                return Err(libc::EBADF);
+            }
+            if !ready {
+                return Ok(());
+            }
+        }
+        take(&self.fds.epoll, events)
     }
 }
 
@@ -277,8 +275,26 @@ impl Interest {
     }
 }
 
+/// ppoll(2): which of these are readable, or at their end; a negative number is passed over. None of them after a signal.
 /// The raw call: libc's is a cancellation point, and this may be the host's thread.
-fn wait(epoll: &OwnedFd, events: &mut Events, timeout_ms: i32) -> std::result::Result<(), i32> {
+fn poll<const N: usize>(fds: [i32; N], timeout_ms: i32) -> std::result::Result<[bool; N], i32> {
+    let mut polled = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    let left = i64::from(timeout_ms.max(0));
+    let mut time = libc::timespec { tv_sec: left / 1000, tv_nsec: left % 1000 * 1_000_000 };
+    let timeout = if timeout_ms < 0 { std::ptr::null_mut() } else { &raw mut time };
+    // SAFETY: live entries, and a live time, which the kernel changes, or none; no signal mask.
+    let n = unsafe { libc::syscall(libc::SYS_ppoll, polled.as_mut_ptr(), N, timeout, std::ptr::null::<u8>(), 8usize) };
+    if n <= 0 {
+        return Ok([false; N]);
+    }
+    if polled.iter().any(|entry| entry.revents & libc::POLLNVAL != 0) {
+        return Err(libc::EBADF);
+    }
+    Ok(polled.map(|entry| entry.revents != 0))
+}
+
+/// What an epoll has now. By the raw call, too.
+fn take(epoll: &OwnedFd, events: &mut Events) -> std::result::Result<(), i32> {
     // SAFETY: the array has room for BATCH events; no signal mask.
     let n = unsafe {
         libc::syscall(
@@ -286,7 +302,7 @@ fn wait(epoll: &OwnedFd, events: &mut Events, timeout_ms: i32) -> std::result::R
             epoll.as_raw_fd(),
             events.raw.as_mut_ptr(),
             BATCH,
-            timeout_ms,
+            0i32,
             std::ptr::null::<u8>(),
             8usize,
         )

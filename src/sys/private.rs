@@ -59,11 +59,15 @@ impl Drop for Private {
         if fork::happened() {
             return;
         }
-        if let Some(slot) = slot(&self.0, false) {
-            slot.store(0, Ordering::Release);
-        }
+        let slot = slot(&self.0, false);
+        let inode = slot.map_or(0, |slot| slot.load(Ordering::Acquire));
+        // Closed first: a fork in between would keep a copy that is written down nowhere.
         // SAFETY: once, and nothing uses it afterwards.
         unsafe { ManuallyDrop::drop(&mut self.0) };
+        if let Some(slot) = slot {
+            // The number may be another pipe's by now, which is written down already.
+            let _ = slot.compare_exchange(inode, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
     }
 }
 

@@ -96,7 +96,8 @@ pub(crate) fn mark(fd: &OwnedFd, from: usize, to: usize) -> bool {
     n == bytes.len() as isize
 }
 
-/// Does it still begin with so many bytes of [`MARK`]?
+/// Does it still begin with so many bytes of [`MARK`]? The second half of them tells: a child that writes a little over
+/// what was read has not emptied the file.
 pub(crate) fn is_marked(fd: &OwnedFd, marked: usize) -> bool {
     if marked == 0 {
         return true;
@@ -104,7 +105,7 @@ pub(crate) fn is_marked(fd: &OwnedFd, marked: usize) -> bool {
     let mut bytes = [0u8; MARK.len()];
     // SAFETY: the buffer is longer than said.
     let n = unsafe { libc::pread64(fd.as_raw_fd(), bytes.as_mut_ptr().cast(), marked, 0) };
-    n < 0 || (n as usize == marked && bytes[..marked] == MARK[..marked])
+    n < 0 || (n as usize == marked && bytes[marked / 2..marked] == MARK[marked / 2..marked])
 }
 
 /// The first byte from `offset` on that is in no hole of the file; the greatest number when there is none.
