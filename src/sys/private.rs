@@ -19,7 +19,7 @@ use super::{fork, pipe};
 const CHUNKS: usize = 1024;
 const CHUNK: usize = 1024;
 
-/// By the descriptor's number, the inode of its pipe; 0 for what is none of ours. Made as it is needed, never given back, so
+/// By the descriptor's number, the inode of the pipe of ours that had it last; 0 if there was none. Made as it is needed, never given back, so
 /// that the child of a fork that comes at any moment can walk it without a lock.
 static PIPES: [AtomicPtr<[AtomicU64; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
 
@@ -33,7 +33,7 @@ impl Private {
             // SAFETY: a function that may run in a child of fork. Without memory for it there is no handler.
             unsafe { libc::pthread_atfork(None, None, Some(close_copies)) };
         });
-        if let (Some(slot), Some(inode)) = (slot(&fd, true), pipe::inode(&fd)) {
+        if let (Some(slot), Some(inode)) = (slot(&fd), pipe::inode(&fd)) {
             slot.store(inode, Ordering::Release);
         }
         Private(ManuallyDrop::new(fd))
@@ -59,24 +59,18 @@ impl Drop for Private {
         if fork::happened() {
             return;
         }
-        let slot = slot(&self.0, false);
-        let inode = slot.map_or(0, |slot| slot.load(Ordering::Acquire));
-        // Closed first: a fork in between would keep a copy that is written down nowhere.
+        // It stays written down: a fork copies descriptors before memory, and one that has copied this one must find it there.
         // SAFETY: once, and nothing uses it afterwards.
         unsafe { ManuallyDrop::drop(&mut self.0) };
-        if let Some(slot) = slot {
-            // The number may be another pipe's by now, which is written down already.
-            let _ = slot.compare_exchange(inode, 0, Ordering::AcqRel, Ordering::Relaxed);
-        }
     }
 }
 
-/// The place of a descriptor; made when `make` says so, and there is memory.
-fn slot(fd: &OwnedFd, make: bool) -> Option<&'static AtomicU64> {
+/// The place of a descriptor; made if there is memory.
+fn slot(fd: &OwnedFd) -> Option<&'static AtomicU64> {
     let number = usize::try_from(fd.as_raw_fd()).ok()?;
     let place = PIPES.get(number / CHUNK)?;
     let mut chunk = place.load(Ordering::Acquire);
-    if chunk.is_null() && make {
+    if chunk.is_null() {
         let layout = Layout::new::<[AtomicU64; CHUNK]>();
         // SAFETY: the layout is not of size zero; zeros are valid atomics. Who comes second gives its own back.
         unsafe {
@@ -98,7 +92,7 @@ fn slot(fd: &OwnedFd, make: bool) -> Option<&'static AtomicU64> {
 }
 
 /// In the child of a fork, before it returns: only what is allowed in a signal handler. The descriptors were copied before
-/// the memory, and another thread may have been at work in between, so each has to be the pipe that is written down.
+/// the memory, and the numbers may be others' by now, so each has to be the pipe that is written down.
 extern "C" fn close_copies() {
     for (index, place) in PIPES.iter().enumerate() {
         // SAFETY: as in `slot`.
