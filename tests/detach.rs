@@ -152,6 +152,16 @@ fn a_spool_that_its_child_opens_again_and_empties_is_read_from_its_start() {
 }
 
 #[test]
+fn a_spool_that_its_child_writes_over_without_emptying_it_is_not_read_again() {
+    let steps = [
+        ("echo 0123456789-abcdefghij", "0123456789-abcdefghij\n"),
+        // At the start of the file, over what was read.
+        ("printf xyz 1<>/dev/stdout; echo end", "end\n"),
+    ];
+    assert_eq!(spooled_in_steps(&steps).info.discarded_bytes, 0);
+}
+
+#[test]
 fn a_spool_that_a_grandchild_empties_is_read_from_its_start() {
     let steps = [("echo one", "one\n"), ("(sh -c 'echo two > /dev/stdout')", "two\n"), ("echo three", "three\n")];
     assert_eq!(spooled_in_steps(&steps).info.discarded_bytes, 0);

@@ -11,6 +11,12 @@ use std::time::Duration;
 
 const CHILDREN: usize = 1_000;
 
+/// Of all threads of the library.
+fn switch_count() -> u64 {
+    let number = |text: &String| text.parse::<u64>().expect("a number");
+    switches().values().map(|(voluntary, other)| number(voluntary) + number(other)).sum()
+}
+
 hosted! {
     fn a_thousand_sleeping_children_cost_no_thread_and_no_wake_up_and_the_next_exit_still_arrives() {
         let before = os::raise_file_limit();
@@ -65,5 +71,31 @@ hosted! {
         }
         listener.close().expect("close");
         talk.inbox.next_within(Duration::ZERO);
+    }
+
+    /// The host's loop has the seat and is busy elsewhere. The library's thread does what is due for it, and then what comes;
+    /// what only the host can take must not keep that thread turning.
+    fn a_deadline_that_is_met_for_a_busy_host_leaves_no_thread_running() {
+        let mut talk = Talk::new();
+        let service = service();
+        let subscription = service.subscribe(SubscriptionOptions::default()).expect("subscribe");
+        subscription.drive().expect("drive");
+        let speaks = talk.tool("await GATE text 1 up notify INBOX spoke await GATE").spawn(&service).expect("spawn");
+        let mut command = talk.tool("notify INBOX runs pause");
+        let stopped = command.timeout(Duration::from_millis(300)).spawn(&service).expect("spawn");
+        let watch = talk.inbox.expect_many("runs", 1);
+        watch.iter().for_each(os::assert_ends);
+        // What comes now is for the host's loop, which does not look.
+        talk.gate.open(1);
+        talk.inbox.expect("spoke");
+        let before = switch_count();
+        thread::sleep(Duration::from_secs(1));
+        let turned = switch_count() - before;
+        println!("context switches of the library's threads beside a busy host, over 1 s: {turned}");
+        assert!(turned < 100, "{turned} context switches");
+        talk.gate.open(1);
+        drop(subscription);
+        finish(&speaks);
+        finish(&stopped);
     }
 }

@@ -574,6 +574,23 @@ fn another_user_cannot_have_the_lock() {
     host::run_command(host);
 }
 
+/// Its mode and owner would be changed, whatever file it is.
+#[test]
+fn a_lock_file_that_has_other_names_is_refused_and_left_alone() {
+    let (dir, registry) = scratch();
+    fs::create_dir_all(registry.dir()).expect("folder");
+    let file = dir.path().join("file");
+    fs::write(&file, "somebody's").expect("write");
+    fs::set_permissions(&file, Permissions(0o644)).expect("chmod");
+    fs::hard_link(&file, registry.dir().join(".lock")).expect("link");
+    let error = registry.register(&entry("a", "b")).expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("has 2 names"), "{error}");
+    registry.list().expect("list");
+    let facts = fs::metadata(&file).expect("metadata");
+    assert_eq!(facts.permissions().mode() & 0o777, 0o644);
+}
+
 #[test]
 fn a_directory_that_everybody_may_write_takes_no_entry() {
     let (_dir, registry) = scratch();

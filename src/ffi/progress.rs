@@ -50,11 +50,11 @@ const _: () = assert!(size_of::<coreproc_progress_options>() == 16);
 ///
 /// A terminal that was stopped (Ctrl-S), or a pipe that nobody reads, keeps no call beyond its timeout. Its children are
 /// slowed meanwhile, as soon as their queues are full, and everything is shown once it goes on. From when the run is
-/// cancelled, by whatever, they are not slowed any more, so that the run can end: a mebibyte of lines is kept, and how many
+/// cancelled, by whatever, a watch does not slow them any more, so that the run can end: a mebibyte of lines is kept, and how many
 /// more there were is shown.
 ///
-/// A run that has a view which nobody watches waits for it once a
-/// child's output fills its queue, as with every subscription; freeing the view lifts that.
+/// A run that has a view which nobody watches waits for it once a child's output fills its queue, as with every
+/// subscription, also when it is cancelled; watching goes on with it, and freeing the view lifts that.
 pub struct coreproc_progress {
     /// None while a call watches with it.
     view: Mutex<Option<ProgressView>>,

@@ -64,7 +64,7 @@ pub struct ProgressOptions {
 /// ([`RunOptions::subscriptions`](crate::RunOptions)); then [`ProgressView::watch`] writes until the run has ended.
 ///
 /// A run that has a view, and output that nobody watches, waits for the view once its queue is full, as every
-/// subscription's; dropping the view lifts that.
+/// subscription's, also when it is cancelled; watching goes on with it, and dropping the view lifts that.
 ///
 /// Lines come in the order in which things happened, and times are those of the report. The end of an attempt is shown
 /// behind its last line of output, and what happened after it behind that, output too; where something holds the
@@ -72,7 +72,7 @@ pub struct ProgressOptions {
 ///
 /// A terminal that was stopped (Ctrl-S), or a pipe that nobody reads, keeps no call beyond its timeout. Its children are slowed
 /// meanwhile, as soon as their queues are full, and everything is shown once it goes on. From when the run is cancelled,
-/// by whatever, they are not slowed any more, so that the run can end: a mebibyte of lines is kept, and how many more there were
+/// by whatever, a watch does not slow them any more, so that the run can end: a mebibyte of lines is kept, and how many more there were
 /// is shown.
 ///
 /// Names are shown with control characters escaped. Output lines lose their control sequences, so that a child can

@@ -463,11 +463,11 @@ class Progress(Owner):
     """Shows one run to people: make it, name it in `Pipeline.start`, then `watch`.
 
     A run that has a view which nobody watches waits for it, once a process's output fills its
-    queue; `release` lifts that.
+    queue, also when it is cancelled: `watch` goes on with it, and `release` lifts that.
 
     A terminal that was stopped (Ctrl-S), or a pipe that nobody reads, keeps no call beyond its
-    timeout. Its processes are slowed meanwhile, and everything is shown once it goes on. A run that
-    is cancelled ends all the same; how many lines were not shown then is said.
+    timeout. Its processes are slowed meanwhile, and everything is shown once it goes on. While a
+    run that is cancelled is watched it ends all the same; how many lines were not shown is said.
     """
 
     __slots__ = ()
