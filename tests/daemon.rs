@@ -183,6 +183,17 @@ fn a_registry_without_a_name_for_the_entry_is_refused_before_anything_is_done() 
 }
 
 #[test]
+fn an_entry_with_a_nul_byte_is_refused_before_anything_is_done() {
+    let scratch = Scratch::new();
+    let mut options = scratch.options();
+    options.entry.daemon = "a\0b".into();
+    let error = Daemon::new(options).start().expect_err("a NUL byte");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("daemon: contains a NUL byte"), "{error}");
+    assert!(!scratch.pid_file().parent().expect("folder").exists());
+}
+
+#[test]
 fn a_start_that_fails_undoes_what_it_did() {
     let scratch = Scratch::new();
     // The PID file.

@@ -153,6 +153,26 @@ fn a_field_that_does_not_fit_is_named() {
 }
 
 #[test]
+fn a_text_with_a_nul_byte_is_refused_and_named() {
+    let (_dir, registry) = scratch();
+    let nul = || "a\0b".to_owned();
+    for (entry, field) in [
+        (DaemonEntry { code: nul(), ..entry("a", "b") }, "code"),
+        (DaemonEntry { daemon: nul(), ..entry("a", "b") }, "daemon"),
+        (DaemonEntry { health: nul(), ..entry("a", "b") }, "health"),
+        (DaemonEntry { project: nul(), ..entry("a", "b") }, "project"),
+        (DaemonEntry { binary: nul(), ..entry("a", "b") }, "binary"),
+    ] {
+        for registry in [registry.clone(), registry.clone().with_names(RegistryNames::Plain)] {
+            let error = registry.register(&entry).expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            assert!(error.to_string().contains(&format!("{field}: contains a NUL byte")), "{error}");
+        }
+    }
+    assert!(!registry.dir().exists());
+}
+
+#[test]
 fn dead_daemons_are_pruned_and_living_ones_come_in_order() {
     let (_dir, registry) = scratch();
     let mut child = std::process::Command::new("cat").stdin(Stdio::piped()).spawn().expect("spawn");
@@ -186,8 +206,24 @@ fn no_two_daemons_share_a_file_whatever_they_are_called() {
     let (_dir, registry) = scratch();
     let long = "n".repeat(255);
     let longer = "ü".repeat(4000);
-    let odd =
-        ["a-b", "c", "a", "b-c", "..", ".", "/", "../../etc", "a/b", "%2D", "a%2Db", "\n", "\0", "☃", &long, &longer];
+    let odd = [
+        "a-b",
+        "c",
+        "a",
+        "b-c",
+        "..",
+        ".",
+        "/",
+        "../../etc",
+        "a/b",
+        "%2D",
+        "a%2Db",
+        "\n",
+        "\u{1}",
+        "☃",
+        &long,
+        &longer,
+    ];
     let mut pairs = Vec::new();
     for code in odd {
         for daemon in odd {

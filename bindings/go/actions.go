@@ -28,7 +28,8 @@ type ActionProcessOutput struct {
 	Stream Stream
 }
 
-// ActionProcessKilled says that a signal ended the process, whoever sent it. Where Kill did, it comes before Kill returns.
+// ActionProcessKilled says that a signal ended the process, whoever sent it. Where Kill did, it comes before Kill returns,
+// unless other handlers of the process take so long that Kill gives up waiting for them.
 type ActionProcessKilled struct {
 	ID     string
 	Signal string // its name, such as "SIGTERM"

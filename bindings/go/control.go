@@ -12,53 +12,30 @@ import (
 
 // Kill sends SIGKILL, to the group with KillGroup. Killing what has ended is fine. ActionProcessKilled has been broadcast,
 // on this goroutine, when it returns: for that it waits until the signal is known to have ended the process, a tenth of a
-// second at most. For the end of the output it does not wait. A handler of the process may call it.
+// second at most, and then until the handler of the process that runs on another goroutine has returned, a second at most.
+// If that is not enough, ActionProcessKilled comes before Done is closed. For the end of the output it does not wait.
+// A handler of the process may call it, and waits for no other handler then. A handler that waits for a goroutine which
+// calls it holds that up for the whole second.
 func (p *ManagedProcess) Kill() error {
 	return p.killAloud(func() error { return p.kill(p.scope) })
 }
 
-// killAloud kills, and says so before it returns, unless somebody else is at it.
+// killAloud kills at once, and says so before it returns, when its turn has come.
 func (p *ManagedProcess) killAloud(kill func() error) error {
-	switch {
-	case p.core == nil || p.handle == nil || !p.IsRunning():
-		return kill()
-	case !p.announced.Load():
-		return p.killAtStart(kill)
-	case !p.ending.TryLock():
-		// It may be a handler of Killed that kills again: it must not wait for itself.
+	if p.core == nil || p.handle == nil || !p.IsRunning() {
 		return kill()
 	}
-	defer p.ending.Unlock()
-	// Handlers of one process come one after another, if this is not one of them.
-	if p.turn.TryLock() {
-		defer p.turn.Unlock()
-	}
-	return p.killAndTell(kill)
-}
-
-func (p *ManagedProcess) killAndTell(kill func() error) error {
+	finish := p.turn.begin()
+	defer finish()
 	if err := kill(); err != nil {
 		return err
 	}
 	if signal := p.killer(); signal != 0 {
-		p.announceKill(signal)
+		p.turn.tell(func() { p.announceKill(signal) })
+	} else {
+		p.turn.owe() // it dies later, or has exited by itself
 	}
 	return nil
-}
-
-// killAtStart is killAloud while the start is broadcast: that is waited for, unless it is one of its handlers that kills,
-// which nobody can tell but by the time it takes. In a run the start may wait for what other processes have said: if that is
-// long, the kill is told with the end.
-func (p *ManagedProcess) killAtStart(kill func() error) error {
-	if err := kill(); err != nil {
-		return err
-	}
-	if poll(p.ending.TryLock) {
-		defer p.ending.Unlock()
-	} else if !p.begun.Load() {
-		return nil
-	}
-	return p.killAndTell(func() error { return nil })
 }
 
 // killer is the signal that has ended a process which was killed; 0 if it had exited by itself. One that the kernel

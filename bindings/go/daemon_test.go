@@ -540,3 +540,41 @@ func TestDaemon_leaves_nothing(t *testing.T) {
 	}
 	returnsTo(t, before)
 }
+
+func TestRegistry_gives_a_start_that_a_file_does_not_know_as_zero(t *testing.T) {
+	for name, started := range map[string]string{"zero": `,"started":"0001-01-01T00:00:00Z"`, "missing": ""} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			text := `{"code":"z","daemon":"q","pid":` + strconv.Itoa(os.Getpid()) + started + `}`
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "z-q.json"), []byte(text), 0o600))
+			registry := NewRegistry(folder)
+			entry, found := registry.Get("z", "q")
+			require.True(t, found)
+			assert.True(t, entry.Started.IsZero(), entry.Started)
+			entries, err := registry.List()
+			require.NoError(t, err)
+			assert.Equal(t, []DaemonEntry{*entry}, entries)
+			require.NoError(t, registry.Register(*entry), "what Get has given can be registered")
+			entry, found = registry.Get("z", "q")
+			require.True(t, found)
+			assert.False(t, entry.Started.IsZero())
+		})
+	}
+}
+
+func TestRegistry_refuses_texts_with_a_NUL_byte(t *testing.T) {
+	registry := NewRegistry(filepath.Join(t.TempDir(), "daemons"))
+	for field, entry := range map[string]DaemonEntry{
+		"code":    {Code: "a\x00b", Daemon: "d"},
+		"daemon":  {Code: "c", Daemon: "a\x00b"},
+		"health":  {Code: "c", Daemon: "d", Health: "a\x00b"},
+		"project": {Code: "c", Daemon: "d", Project: "a\x00b"},
+		"binary":  {Code: "c", Daemon: "d", Binary: "a\x00b"},
+	} {
+		entry.PID = os.Getpid()
+		assert.ErrorContains(t, registry.Register(entry), field+": contains a NUL byte")
+	}
+	entries, err := registry.List()
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+}

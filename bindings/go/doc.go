@@ -24,7 +24,9 @@
 // What happens to a process is broadcast with Core.ACTION, in this order: [ActionProcessStarted], before Start returns;
 // [ActionProcessOutput] for each line; then, Done being closed, [ActionProcessKilled] if a signal ended the process, and
 // [ActionProcessExited] at last. So these two may come after Wait has returned. Where Kill, KillPID or [TaskProcessKill]
-// ended it, ActionProcessKilled comes earlier: before they return, on their goroutine.
+// ended it, ActionProcessKilled comes earlier: before they return, on their goroutine. For that they wait until no other
+// handler of the process runs, unless it is this handler that calls them; after a second they wait no longer, and it comes
+// before Done is closed.
 //
 // The messages of one process come one after another, on a goroutine; those of different processes at the
 // same time. A handler may block, use the service, kill its process, start another and wait for that: it holds up its own

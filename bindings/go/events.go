@@ -101,7 +101,7 @@ func (h *hub) adopt(run *liveRun, batch *capi.Batch) *ManagedProcess {
 
 func (h *hub) dispatch(process *ManagedProcess, batch *capi.Batch) {
 	if process.core == nil {
-		h.deliver(process, batch)
+		h.deliver(process, batch, 0)
 	} else {
 		go h.deliverAll(process, batch)
 	}
@@ -109,8 +109,9 @@ func (h *hub) dispatch(process *ManagedProcess, batch *capi.Batch) {
 
 // deliverAll goes on with the process's next batch while there is one at once: without a detour by the pump.
 func (h *hub) deliverAll(process *ManagedProcess, batch *capi.Batch) {
+	me := self()
 	for batch != nil {
-		h.deliver(process, batch)
+		h.deliver(process, batch, me)
 		batch = nil
 		next, err := h.events.Look()
 		if err != nil {
@@ -124,12 +125,12 @@ func (h *hub) deliverAll(process *ManagedProcess, batch *capi.Batch) {
 	}
 }
 
-// deliver hands the events of a batch to the handlers.
-func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
-	process.turn.Lock()
+// deliver hands the events of a batch to the handlers, on this goroutine.
+func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch, me goroutine) {
+	process.turn.enter(me)
 	over := false
 	defer func() {
-		process.turn.Unlock()
+		process.turn.leave()
 		if !over {
 			// The program ends of a handler's panic: the process must not end first, and the program by itself.
 			if cause := recover(); cause != nil {
@@ -143,10 +144,15 @@ func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 		}
 		batch.Close()
 	}()
-	if process.facts.gone {
-		batch.Close() // its end was broadcast
-	}
 	for event := batch.Next(); event != nil; event = batch.Next() {
+		if process.turn.isWanted() {
+			process.turn.leave()
+			process.turn.enter(me)
+		}
+		if process.facts.gone {
+			batch.Close() // its end was broadcast
+			break
+		}
 		switch event.Kind {
 		case capi.EventStarted:
 			if before := process.beforeStart; before != nil {
@@ -161,7 +167,6 @@ func (h *hub) deliver(process *ManagedProcess, batch *capi.Batch) {
 		case capi.EventClosed:
 			if h.Remove(event.ProcessID) {
 				process.closed(event)
-				process.announceEnd()
 			}
 		}
 	}

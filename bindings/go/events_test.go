@@ -142,7 +142,7 @@ func TestProcess_that_is_lost_ends_after_the_events_that_are_being_handled(t *te
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		return slices.ContainsFunc(strings.Split(string(stacks), "\n\n"), func(stack string) bool {
-			return strings.Contains(stack, "[sync.Mutex.Lock") && strings.Contains(stack, ").lose(")
+			return strings.Contains(stack, "(*turn).await(") && strings.Contains(stack, ").lose(")
 		})
 	}
 	for process.IsRunning() && !waits() {
@@ -170,7 +170,7 @@ func TestProcess_that_is_lost_has_no_events_after_its_end(t *testing.T) {
 	lost := newProcess(99, RunOptions{}, capi.ScopeProcess, service.listeners())
 	lost.started(process.handle)
 	lost.lose(capi.ErrPanic)
-	engine.hub.deliver(lost, batch)
+	engine.hub.deliver(lost, batch, self())
 
 	assert.Zero(t, batch.Left())
 	messages := recorder.untilExited(t, lost.ID)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"dappco.re/go/core"
 	"github.com/stretchr/testify/assert"
@@ -248,4 +249,168 @@ func TestKill_whose_handler_ends_its_goroutine_leaves_the_process_to_end(t *test
 	await(t, ended, "the end of the goroutine")
 	assert.Equal(t, syscall.SIGKILL, exitOf(t, process).signal)
 	assert.Equal(t, 1, killsOf(recorder.untilExited(t, process.ID)))
+}
+
+// killedElsewhere kills a process on a goroutine of its own, and says when Kill has returned.
+func killedElsewhere(t *testing.T, process *Process) <-chan struct{} {
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		assert.NoError(t, process.Kill())
+	}()
+	return returned
+}
+
+// awaitDeath waits until the kernel has ended a process, whatever was said of it.
+func awaitDeath(t *testing.T, process *Process) {
+	t.Helper()
+	dead := make(chan struct{})
+	go func() {
+		defer close(dead)
+		for process.lives() {
+			runtime.Gosched()
+		}
+	}()
+	await(t, dead, "the death")
+}
+
+func TestKill_by_another_goroutine_is_told_when_the_last_handler_of_Started_has_returned(t *testing.T) {
+	c := core.New()
+	var service *Service
+	var killed <-chan struct{}
+	recorder := newRecorder()
+	c.RegisterAction(func(_ *core.Core, message core.Message) core.Result {
+		if started, ok := message.(ActionProcessStarted); ok {
+			process, err := service.Get(started.ID)
+			require.NoError(t, err)
+			killed = killedElsewhere(t, process)
+			awaitDeath(t, process)
+			// Longer than a kill waits for the death itself.
+			time.Sleep(longestTurn / 4)
+		}
+		return core.Result{OK: true}
+	})
+	c.RegisterAction(recorder.handle)
+	service = newService(t, Options{}, c)
+	process, err := service.Start(t.Context(), "sleep", "1000")
+	require.NoError(t, err)
+	await(t, killed, "the return of Kill")
+	messages := recorder.untilExited(t, process.ID)
+	require.Len(t, messages, 3)
+	assert.IsType(t, ActionProcessStarted{}, messages[0])
+	assert.IsType(t, ActionProcessKilled{}, messages[1])
+	assert.IsType(t, ActionProcessExited{}, messages[2])
+}
+
+func TestKill_of_what_another_kills_returns_when_that_is_told(t *testing.T) {
+	telling, told := make(chan struct{}), false
+	service := newListenedService(t, func(message any) {
+		if _, ok := message.(ActionProcessKilled); ok {
+			close(telling)
+			// Long enough for the second one to come.
+			time.Sleep(longestTurn / 4)
+			told = true
+		}
+	})
+	process, err := service.Start(t.Context(), "sleep", "1000")
+	require.NoError(t, err)
+	first := killedElsewhere(t, process)
+	await(t, telling, "Killed")
+	require.NoError(t, process.Kill())
+	if process.turn.owes() {
+		t.Log("the machine is so slow that the second Kill did not wait to the end")
+		await(t, process.Done(), "the end")
+	}
+	assert.True(t, told)
+	await(t, first, "the return of the first")
+}
+
+func TestKill_is_told_between_lines_and_never_beside_one(t *testing.T) {
+	for range count(t, 20) {
+		many := make(chan struct{})
+		var seen []string // no lock: a process's handlers come one after another
+		service := newListenedService(t, func(message any) {
+			switch message.(type) {
+			case ActionProcessOutput:
+				if seen = append(seen, "output"); len(seen) == 100 {
+					close(many)
+				}
+			case ActionProcessKilled:
+				seen = append(seen, "killed")
+			}
+		})
+		process, err := service.Start(t.Context(), "yes")
+		require.NoError(t, err)
+		await(t, many, "lines")
+		require.NoError(t, process.Kill())
+		await(t, process.Done(), "the end")
+		assert.Contains(t, seen, "killed")
+	}
+}
+
+func TestKill_in_a_handler_waits_for_nobody(t *testing.T) {
+	for name, isIt := range map[string]func(any) bool{
+		"Started": func(message any) bool { _, ok := message.(ActionProcessStarted); return ok },
+		"Output":  func(message any) bool { _, ok := message.(ActionProcessOutput); return ok },
+		"Killed":  func(message any) bool { _, ok := message.(ActionProcessKilled); return ok },
+	} {
+		t.Run(name, func(t *testing.T) {
+			recorder := newRecorder()
+			var service *Service
+			service = newListenedService(t, func(message any) {
+				recorder.record(message)
+				if isIt(message) {
+					process, err := service.Get(idOf(message))
+					require.NoError(t, err)
+					require.NoError(t, process.Kill())
+					assert.False(t, process.turn.owes(), "it has not waited until its time was up")
+					assert.Equal(t, 1, killsOf(recorder.until(t, process.ID, func(any) bool { return true })))
+				}
+			})
+			process, err := service.Start(t.Context(), "sh", "-c", "echo hello; exec sleep 1000")
+			require.NoError(t, err)
+			if name == "Killed" {
+				require.NoError(t, process.Kill())
+			}
+			assert.Equal(t, 1, killsOf(recorder.untilExited(t, process.ID)))
+		})
+	}
+}
+
+func TestKill_by_a_goroutine_that_the_handler_waits_for_returns_and_is_told_before_Done(t *testing.T) {
+	var service *Service
+	var once sync.Once
+	recorder := newRecorder()
+	service = newListenedService(t, func(message any) {
+		recorder.record(message)
+		if _, ok := message.(ActionProcessOutput); ok {
+			once.Do(func() {
+				process, err := service.Get(idOf(message))
+				require.NoError(t, err)
+				await(t, killedElsewhere(t, process), "the return of Kill")
+			})
+		}
+	})
+	process, err := service.Start(t.Context(), "sh", "-c", "echo hello; exec sleep 1000")
+	require.NoError(t, err)
+	await(t, process.Done(), "the end")
+	assert.Equal(t, 1, killsOf(recorder.until(t, process.ID, func(any) bool { return true })), "who waits for Done has had it")
+	assert.Equal(t, 1, killsOf(recorder.untilExited(t, process.ID)))
+}
+
+func TestKill_by_a_crowd_does_not_keep_the_end_from_coming(t *testing.T) {
+	service, recorder := newRecordedService(t)
+	process, err := service.Start(t.Context(), "sh", "-c", "echo hello; exit 7")
+	require.NoError(t, err)
+	var crowd sync.WaitGroup
+	for range 8 {
+		crowd.Go(func() {
+			for process.IsRunning() {
+				assert.NoError(t, process.Kill())
+			}
+		})
+	}
+	await(t, process.Done(), "the end")
+	crowd.Wait()
+	recorder.untilExited(t, process.ID)
 }

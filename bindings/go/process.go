@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -52,14 +51,11 @@ type ManagedProcess struct {
 	scope       capi.Scope // whom Kill, Shutdown and Signal reach
 	beforeStart func()     // of a run: what its start, which comes with its events, waits for
 
-	abrupt    bool        // Shutdown is Kill
-	announced atomic.Bool // its start was broadcast, or will never be
-	begun     atomic.Bool // its start is being broadcast, or was
-	killTold  atomic.Bool // Killed is broadcast
+	abrupt   bool // Shutdown is Kill
+	killTold bool // Killed is broadcast, or was; whoever has the turn may look
 
-	turn   sync.Mutex // held while its events are handled
-	ending sync.Mutex // held until its start is announced, and while somebody kills it and says so
-	input  sync.Mutex // held while it is sent input
+	turn  turn       // whose handlers may run
+	input sync.Mutex // held while it is sent input
 
 	mu    sync.Mutex
 	facts facts
@@ -112,7 +108,7 @@ type Info struct {
 func newProcess(number uint64, options RunOptions, scope capi.Scope, listeners *core.Core) *ManagedProcess {
 	id := processID(number)
 	now := time.Now()
-	process := &ManagedProcess{
+	return &ManagedProcess{
 		ID:        id,
 		Command:   options.Command,
 		Args:      slices.Clone(options.Args),
@@ -128,8 +124,6 @@ func newProcess(number uint64, options RunOptions, scope capi.Scope, listeners *
 			id: id, command: options.Command, args: slices.Clone(options.Args), dir: options.Dir, startedAt: now,
 		},
 	}
-	process.ending.Lock()
-	return process
 }
 
 // Info tells how the process is doing. Duration runs until the process has ended, which may be a moment before
@@ -291,19 +285,21 @@ func (p *ManagedProcess) failed(cause error) {
 // lose makes it a process of which nothing will be heard any more, and says so, after the events that are being
 // handled.
 func (p *ManagedProcess) lose(cause error) {
-	p.turn.Lock()
-	defer p.turn.Unlock()
-	p.endAfterKill(func(facts *facts) error {
+	p.turn.enter(self())
+	defer p.turn.leave()
+	p.end(func(facts *facts) error {
 		facts.phase, facts.exitCode, facts.duration, facts.gone = failed, -1, time.Since(facts.startedAt), true
 		return ServiceError("process was lost", cause)
 	})
 	p.announceEnd()
 }
 
-// closed makes it a process that has ended, its output read.
+// closed makes it a process that has ended, its output read, and says so.
 func (p *ManagedProcess) closed(event *capi.Event) {
 	core, err := p.handle.Info()
-	p.endAfterKill(func(facts *facts) error {
+	// Deferred, because the handler of Killed may end its goroutine.
+	defer p.announceEnd()
+	defer p.end(func(facts *facts) error {
 		facts.phase, facts.exitCode = exited, int32(event.ExitCode)
 		if event.Signal != 0 {
 			facts.phase = killed
@@ -321,18 +317,15 @@ func (p *ManagedProcess) closed(event *capi.Event) {
 		}
 		return failure
 	})
-}
-
-// endAfterKill is end, after a kill under way has been told: who waits for Done has heard of it.
-func (p *ManagedProcess) endAfterKill(write func(*facts) error) {
-	p.letEnd()
-	p.ending.Lock()
-	defer p.ending.Unlock()
-	p.end(write)
+	if p.turn.owes() && event.Signal != 0 {
+		// Who has killed and waits for Done has heard of it.
+		p.announceKill(event.Signal)
+	}
 }
 
 // end writes the final state, also to the fields, and closes Done.
 func (p *ManagedProcess) end(write func(*facts) error) {
+	p.turn.opened()
 	if p.forget != nil {
 		p.forget()
 	}
@@ -356,26 +349,26 @@ func (p *ManagedProcess) broadcast(message core.Message) {
 	}
 }
 
-func (p *ManagedProcess) announceStart() {
-	p.begun.Store(true)
-	defer p.letEnd()
+// announceFirst takes the turn and says that it was started.
+func (p *ManagedProcess) announceFirst() {
 	if p.core == nil {
+		p.turn.opened()
 		return
 	}
+	p.turn.enter(self())
+	defer p.turn.leave()
+	p.announceStart()
+}
+
+// announceStart says that it was started. The caller has the turn, if there are handlers.
+func (p *ManagedProcess) announceStart() {
+	defer p.turn.opened()
 	p.broadcast(ActionProcessStarted{
 		ID: p.facts.id, Command: p.facts.command, Args: slices.Clone(p.facts.args), Dir: p.facts.dir, PID: int(p.pid),
 	})
 }
 
-// letEnd lets the end be told from now on. Until then it is locked, so that nobody hears that a process was killed
-// before it started.
-func (p *ManagedProcess) letEnd() {
-	if p.announced.CompareAndSwap(false, true) {
-		p.ending.Unlock()
-	}
-}
-
-// announceEnd says how the process ended, once it has.
+// announceEnd says how the process ended, once it has. The caller has the turn, if anybody was told of the start.
 func (p *ManagedProcess) announceEnd() {
 	if p.core == nil {
 		return
@@ -387,15 +380,15 @@ func (p *ManagedProcess) announceEnd() {
 	})
 	var exit *ExitError
 	if errors.As(err, &exit) && exit.signal != 0 {
-		p.ending.Lock()
-		defer p.ending.Unlock()
 		p.announceKill(exit.signal)
 	}
 }
 
-// announceKill says which signal ended the process, once.
+// announceKill says which signal ended the process, once. The caller has the turn.
 func (p *ManagedProcess) announceKill(signal syscall.Signal) {
-	if p.killTold.CompareAndSwap(false, true) {
+	if !p.killTold {
+		p.killTold = true
+		defer p.turn.over()
 		p.broadcast(ActionProcessKilled{ID: p.facts.id, Signal: signalName(signal)})
 	}
 }

@@ -121,8 +121,12 @@ func (r *Registry) List() ([]DaemonEntry, error) {
 }
 
 func newDaemonEntry(entry capi.Entry) DaemonEntry {
+	var started time.Time
+	if entry.Started != 0 {
+		started = time.Unix(0, int64(entry.Started)).UTC()
+	}
 	return DaemonEntry{
 		Code: entry.Code, Daemon: entry.Daemon, PID: int(entry.PID), Health: entry.Health,
-		Project: entry.Project, Binary: entry.Binary, Started: time.Unix(0, int64(entry.Started)).UTC(),
+		Project: entry.Project, Binary: entry.Binary, Started: started,
 	}
 }

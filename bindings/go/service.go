@@ -215,7 +215,7 @@ func (s *Service) start(ctx context.Context, options RunOptions, stdin capi.Stdi
 	if !options.Detach {
 		process.killWhenDone(ctx)
 	}
-	process.announceStart()
+	process.announceFirst()
 	return process, nil
 }
 

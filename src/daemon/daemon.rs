@@ -112,6 +112,7 @@ impl Daemon {
         let step = self.0.life.begin_start(START)?;
         if options.registry.is_some() {
             names::file_name(&options.entry.code, &options.entry.daemon)
+                .and_then(|_| options.entry.check_texts())
                 .map_err(|reason| Error::invalid(START, format!("registry entry: {reason}")))?;
         }
         let mut holdings = Holdings::default();

@@ -94,8 +94,24 @@ impl DaemonEntry {
         self.pid == other.pid && self.process == other.process && self.pid_namespace == other.pid_namespace
     }
 
+    /// Fails with the text that has a NUL byte: in C it would end there, and no path has one.
+    pub(super) fn check_texts(&self) -> Result<(), String> {
+        let texts = [
+            ("code", &self.code),
+            ("daemon", &self.daemon),
+            ("health", &self.health),
+            ("project", &self.project),
+            ("binary", &self.binary),
+        ];
+        match texts.iter().find(|(_, text)| text.contains('\0')) {
+            Some((field, _)) => Err(format!("{field}: contains a NUL byte")),
+            None => Ok(()),
+        }
+    }
+
     /// The file's text; or which field does not fit.
     pub(super) fn to_json(&self) -> Result<Vec<u8>, String> {
+        self.check_texts()?;
         let started = self.started.map(|time| {
             rfc3339::format(to_ns(time)).ok_or_else(|| "started: is not within the years 0 to 9999".to_owned())
         });
