@@ -171,9 +171,11 @@ static void input_to_a_child_that_exits_is_not_running_every_time(void)
         coreproc_result result;
         while ((result = coreproc_process_write(process, (const uint8_t *)"x", 1, -1, &written, &err)) == COREPROC_OK)
             ;
-        CHECK_INT(result, COREPROC_NOT_RUNNING);
-        FAILS(COREPROC_NOT_RUNNING, result);
+        /* One that closes its input first may be held up before it ends. */
+        CHECK(result == COREPROC_NOT_RUNNING || (i % 2 == 0 && result == COREPROC_STDIN_CLOSED));
+        FAILS(result, result);
         wait_closed(process);
+        FAILS(COREPROC_NOT_RUNNING, coreproc_process_write(process, (const uint8_t *)"x", 1, -1, &written, &err));
         coreproc_process_free(process);
     }
     end_service(service);

@@ -63,9 +63,13 @@ def write_for_ever(process):
 def test_input_to_a_child_that_exits_is_not_running_every_time(service):
     for script in ["exit 0", "exec 0<&-; exit 0"] * scaled(100):
         process = shell(script, stdin=Stdio.PIPE).spawn(service)
-        with pytest.raises(coreproc.NotRunning):
+        # One that closes its input first may be held up before it ends.
+        refusals = (coreproc.NotRunning, coreproc.StdinClosed)[: 1 if script == "exit 0" else 2]
+        with pytest.raises(refusals):
             write_for_ever(process)
         process.wait(GUARD)
+        with pytest.raises(coreproc.NotRunning):
+            process.write(b"x", GUARD)
 
 
 def test_reader_that_ends_while_we_write(service):
