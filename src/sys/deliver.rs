@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::address::Address;
-use super::pidfd::{self, Number};
+use super::pidfd::{self, Number, send_signal};
 use super::{errno, procfs};
 
 /// Which processes get a signal.
@@ -70,7 +70,7 @@ pub(crate) fn send(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
         (ByPidfd::Groups | ByPidfd::Processes, Target::Process) => 0,
         _ => return by_address(to, signal),
     };
-    match raw_send(to.pidfd.as_raw_fd(), signal, flags) {
+    match send_signal(to.pidfd.as_raw_fd(), signal, flags) {
         // A filter came later.
         Err(libc::ENOSYS) => by_address(to, signal),
         other => Ok(other?),
@@ -101,7 +101,7 @@ fn by_pidfd() -> ByPidfd {
         3 => ByPidfd::Groups,
         _ => {
             // An unknown flag is EINVAL before the descriptor is looked at; a known one gives EBADF.
-            let known = match raw_send(-1, 0, PIDFD_SIGNAL_PROCESS_GROUP) {
+            let known = match send_signal(-1, 0, PIDFD_SIGNAL_PROCESS_GROUP) {
                 Err(libc::EBADF) => ByPidfd::Groups,
                 Err(libc::EINVAL) => ByPidfd::Processes,
                 _ => ByPidfd::Nothing,
@@ -110,12 +110,6 @@ fn by_pidfd() -> ByPidfd {
             known
         }
     }
-}
-
-fn raw_send(pidfd: i32, signal: i32, flags: libc::c_uint) -> Result<(), i32> {
-    // SAFETY: no siginfo; the kernel checks the rest.
-    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, std::ptr::null::<u8>(), flags) };
-    if result == 0 { Ok(()) } else { Err(errno()) }
 }
 
 /// One for all services, so that a kill needs no new descriptor; used by one signal at a time.
@@ -207,7 +201,7 @@ fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), U
             return if result.is_ok() { result } else { Err(Undelivered::Unproven) };
         }
         for (pid, pidfd) in found {
-            let sent = raw_send(pidfd.as_raw_fd(), signal, 0).map_err(Undelivered::from);
+            let sent = send_signal(pidfd.as_raw_fd(), signal, 0).map_err(Undelivered::from);
             // As with kill(2), one that was reached is a success.
             if result.is_err() && sent != Err(Undelivered::Errno(libc::ESRCH)) {
                 result = sent;
@@ -225,6 +219,6 @@ fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), U
 /// A SIGKILL by address is not taken by the first process of a PID namespace, which the child may be; by pidfd it is.
 fn reach_leader(to: Recipient<'_>) {
     if by_pidfd() != ByPidfd::Nothing {
-        let _ = raw_send(to.pidfd.as_raw_fd(), libc::SIGKILL, 0);
+        let _ = send_signal(to.pidfd.as_raw_fd(), libc::SIGKILL, 0);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{clock, file};
+use super::{clock, file, procfs};
 
 /// When a process started, as the kernel counts: with its PID, which process it is. Exact and unaffected by clocks
 /// that are set.
@@ -41,10 +41,9 @@ pub(crate) fn presence(pid: i32) -> Presence {
     if !proc_is_ours() {
         return if exists(pid) { Presence::Here(None) } else { Presence::Gone };
     }
-    match file::read_text(&format!("/proc/{pid}/stat")) {
+    match procfs::stat(pid) {
         Ok(stat) => {
-            // pid (comm) state …; the name may hold anything.
-            let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+            let mut fields = stat.split(' ');
             let state = fields.next();
             let start = fields.nth(18).and_then(|ticks| ticks.parse().ok());
             match state {
@@ -69,7 +68,7 @@ pub(crate) fn start_of(pid: i32) -> Option<ProcessStart> {
 
 /// Does `/proc` show the PIDs of this process's namespace? After unshare(CLONE_NEWPID) it may still be that of another,
 /// and its numbers are strangers here.
-fn proc_is_ours() -> bool {
+pub(super) fn proc_is_ours() -> bool {
     fs::read_link("/proc/self").is_ok_and(|me| me.to_str().is_some_and(|me| me.parse() == Ok(std::process::id())))
 }
 

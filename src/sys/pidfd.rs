@@ -3,6 +3,8 @@
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use super::retried_raw;
+
 /// How a child ended, as the kernel tells it. Code and signal are never mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExitStatus {
@@ -69,33 +71,28 @@ pub(crate) fn number(pidfd: &OwnedFd) -> Number {
         Ok(Peek::Running | Peek::Ended(_)) => Number::Own,
         Ok(_) => Number::Free,
         Err(libc::EBADF | libc::EINVAL) => Number::Unknown,
-        Err(_) => {
-            // SAFETY: no siginfo; signal 0 reaches nobody.
-            let result = unsafe {
-                libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), 0, std::ptr::null::<u8>(), 0u32)
-            };
-            match super::errno() {
-                _ if result == 0 => Number::Own,
-                libc::ESRCH => Number::Free,
-                _ => Number::Unknown,
-            }
-        }
+        // Signal 0 reaches nobody.
+        Err(_) => match send_signal(pidfd.as_raw_fd(), 0, 0) {
+            Ok(()) => Number::Own,
+            Err(libc::ESRCH) => Number::Free,
+            Err(_) => Number::Unknown,
+        },
     }
 }
 
 /// Is the pidfd readable? So it is from the end of the last thread on; a descriptor that the host has closed is not.
 pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
     let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    loop {
-        // SAFETY: one live structure. The raw call, because poll of libc is a cancellation point.
-        let result = unsafe { libc::syscall(libc::SYS_poll, &raw mut poll, 1usize, 0i32) };
-        if result >= 0 {
-            return poll.revents & libc::POLLIN != 0;
-        }
-        if super::errno() != libc::EINTR {
-            return false;
-        }
-    }
+    // SAFETY: one live structure. The raw call, because poll of libc is a cancellation point.
+    let polled = retried_raw(|| unsafe { libc::syscall(libc::SYS_poll, &raw mut poll, 1usize, 0i32) });
+    polled.is_ok() && poll.revents & libc::POLLIN != 0
+}
+
+/// `pidfd_send_signal(2)` (Linux 5.1).
+pub(super) fn send_signal(pidfd: i32, signal: i32, flags: libc::c_uint) -> Result<(), i32> {
+    // SAFETY: no siginfo; the kernel checks the rest.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, std::ptr::null::<u8>(), flags) };
+    if result == 0 { Ok(()) } else { Err(super::errno()) }
 }
 
 /// What is known of a child if waitid(2) is refused.

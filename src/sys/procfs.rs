@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
+use super::pipe::Result;
+use super::{file, identity, pidfd};
 use crate::printable::clean;
-
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A process that holds an output pipe of a child that has exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,15 +59,12 @@ pub(crate) fn members_of(group: i32) -> Option<Vec<i32>> {
 pub(crate) fn is_ending(pidfd: &OwnedFd, pid: i32) -> bool {
     const PF_EXITING: u64 = 4;
     let exits = || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // pid (comm) state ppid pgrp session tty tpgid flags …; the name may hold anything.
-        let flags: u64 = stat.rsplit(") ").next()?.split(' ').nth(6)?.parse().ok()?;
+        // state ppid pgrp session tty tpgid flags …
+        let flags: u64 = stat(pid).ok()?.split(' ').nth(6)?.parse().ok()?;
         Some(flags & PF_EXITING != 0)
     };
-    let has_ended =
-        || poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
     // Asked before and after: in between the number may have become another's.
-    has_ended() || exits() == Some(true) || has_ended()
+    pidfd::has_ended(pidfd) || exits() == Some(true) || pidfd::has_ended(pidfd)
 }
 
 /// Is there a process in the group `leader` besides its leader that has not ended? For kernels on which the
@@ -84,8 +81,7 @@ pub(crate) fn group_of(pid: i32) -> Option<i32> {
 /// Processes that have not ended, and their groups; None if /proc does not tell: none is mounted, or that of another
 /// namespace, whose numbers mean others; or there is no descriptor left to read it with.
 fn living() -> Option<Vec<(i32, i32)>> {
-    let me = fs::read_link("/proc/self").ok()?;
-    if me.to_str()?.parse() != Ok(std::process::id()) {
+    if !identity::proc_is_ours() {
         return None;
     }
     let mut found = Vec::new();
@@ -99,22 +95,25 @@ fn living() -> Option<Vec<(i32, i32)>> {
 }
 
 /// The group of a process; None if it has ended, or is hidden, as those of other users may be.
-fn living_in(pid: i32) -> std::io::Result<Option<i32>> {
-    use std::io::ErrorKind::{NotFound, PermissionDenied};
-    // The name in it may be no UTF-8.
-    let stat = match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => return Ok(None),
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
-        Err(error) => return Err(error),
+fn living_in(pid: i32) -> Result<Option<i32>> {
+    let stat = match stat(pid) {
+        Err(libc::ENOENT | libc::ESRCH | libc::EACCES | libc::EPERM) => return Ok(None),
+        other => other?,
     };
-    // pid (comm) state ppid pgrp …; the name may hold anything.
-    let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    // state ppid pgrp …
+    let mut fields = stat.split(' ');
     let (state, group) = (fields.next(), fields.nth(1));
     Ok(match state {
         None | Some("Z" | "X") => None,
         Some(_) => group.and_then(|group| group.parse().ok()),
     })
+}
+
+/// `/proc/PID/stat` from the state on: what comes before, `pid (name)`, may hold anything.
+pub(super) fn stat(pid: i32) -> Result<String> {
+    let mut stat = file::read_text(&format!("/proc/{pid}/stat"))?;
+    stat.drain(..stat.rfind(") ").map_or(0, |end| end + ") ".len()));
+    Ok(stat)
 }
 
 fn pids() -> impl Iterator<Item = i32> {

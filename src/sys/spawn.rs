@@ -16,7 +16,7 @@ use once_cell::sync::Lazy;
 use super::deliver::{self, Recipient, Target};
 use super::signal::AllBlocked;
 use super::strings::Strings;
-use super::{pidfd, pipe, raw};
+use super::{pidfd, pipe, raw, retried_raw};
 
 /// Where a start failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -421,14 +421,10 @@ const LET_THROUGH: u8 = b'>';
 
 /// Waits for a byte; false at the end.
 fn read_byte(fd: &OwnedFd) -> bool {
-    loop {
-        let mut byte = 0u8;
-        // SAFETY: one byte.
-        match unsafe { libc::syscall(libc::SYS_read, fd.as_raw_fd(), &raw mut byte, 1usize) } {
-            -1 if super::errno() == libc::EINTR => {}
-            count => return count == 1,
-        }
-    }
+    let mut byte = 0u8;
+    // SAFETY: one byte.
+    let read = retried_raw(|| unsafe { libc::syscall(libc::SYS_read, fd.as_raw_fd(), &raw mut byte, 1usize) });
+    read == Ok(1)
 }
 
 /// Reaps a child that has ended and that this very thread has started: another thread's may have its number by now.
@@ -436,9 +432,7 @@ fn reap_own(pid: i32) {
     let options = libc::WEXITED | libc::__WNOTHREAD;
     let none = std::ptr::null_mut::<u8>();
     // SAFETY: neither siginfo nor rusage is asked for.
-    while unsafe { libc::syscall(libc::SYS_waitid, libc::P_PID, pid, none, options, none) } == -1
-        && super::errno() == libc::EINTR
-    {}
+    let _ = retried_raw(|| unsafe { libc::syscall(libc::SYS_waitid, libc::P_PID, pid, none, options, none) });
 }
 
 /// In the child: waits until the parent has the pidfd; false when it cannot have one.
