@@ -17,9 +17,10 @@
 //!
 //! - `sys` is the only code that talks to the kernel: spawning by `clone3` with vfork semantics, pidfds, an
 //!   edge-triggered poller, pipes, spools, clocks.
+//! - `runtime` is the loop. A thread that waits turns its service's loop beside the supervisor, so that what it
+//!   waits for reaches it without a hand-off.
 //! - `event` is how anything that happens reaches whoever listens: [`Subscription`]s give [`Batch`]es of
-//!   [`Event`]s, to takers or to a callback. Waiting lives here too: a thread that waits turns its service's
-//!   loop beside the supervisor, so that what it waits for reaches it without a hand-off.
+//!   [`Event`]s, to takers or to a callback.
 //! - `process` is layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es. `process::child` is the state
 //!   machine of one of them, `process::supervisor` the loop and the registry.
 //! - `daemon` is layer 2: a [`Daemon`] takes its [`PidFile`], starts its [`HealthServer`] and enters itself in the
@@ -47,6 +48,7 @@ pub mod fuzzing;
 mod pipeline;
 mod printable;
 mod process;
+mod runtime;
 mod sys;
 
 pub use daemon::{

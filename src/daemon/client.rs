@@ -8,7 +8,7 @@ use super::address::Address;
 use super::http::Client;
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "health")]
-use crate::event::wait::is_in_callback;
+use crate::runtime::is_in_callback;
 use crate::sys::fork;
 
 /// What was learnt of somebody's health.

@@ -13,7 +13,7 @@ use super::pid_file::PidFile;
 use super::registry::{PATIENCE, Registry};
 use super::{names, signals};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::wait::{Deadline, is_in_callback, lock};
+use crate::runtime::{Deadline, is_in_callback, lock};
 use crate::sys::fork;
 
 const START: &str = "start daemon";

@@ -7,7 +7,7 @@ use super::entry::DaemonEntry;
 use super::pid_file::PidFile;
 use super::registry::Registry;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::wait::{Deadline, lock};
+use crate::runtime::{Deadline, lock};
 use crate::sys::fork;
 
 /// What a daemon that runs holds.

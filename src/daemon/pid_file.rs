@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, describe_errno, quoted};
-use crate::event::wait::lock;
+use crate::runtime::lock;
 use crate::sys::file::{self, Facts, Kind, Obstacle, Open};
 use crate::sys::identity::{self, Presence};
 use crate::sys::{clock, fork};

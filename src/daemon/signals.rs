@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use super::life::StopHandle;
 use crate::error::{Error, Result};
-use crate::event::wait::lock;
+use crate::runtime::lock;
 use crate::sys::{fork, handler, thread};
 
 const OPERATION: &str = "stop on signals";

@@ -4,16 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::batch::Batch;
-use super::driver::Host;
 use super::subscription::{Core, Subscription};
 use crate::error::Result;
+use crate::runtime::Handler;
 use crate::sys::thread;
 
 /// Runs `callback` for every batch on a new thread. The callback is dropped exactly once: after its last
 /// call, or right away when the thread cannot be started.
 pub(crate) fn listen(
     core: Arc<Core>,
-    host: Arc<dyn Host>,
+    handler: Arc<dyn Handler>,
     callback: impl FnMut(&Batch) + Send + 'static,
 ) -> Result<Subscription> {
     let subscription = Subscription::new(Arc::clone(&core), true);
@@ -25,7 +25,7 @@ pub(crate) fn listen(
             let run = catch_unwind(AssertUnwindSafe(|| core.run_callbacks(&mut callback)));
             let dropped = catch_unwind(AssertUnwindSafe(|| drop(callback)));
             if let Err(payload) = run.and(dropped) {
-                host.driver().break_with(&*host, payload.as_ref());
+                handler.reactor().break_with(&*handler, payload.as_ref());
             }
             core.close();
             core.dispatcher_ended();

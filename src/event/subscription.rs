@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::batch::Batch;
-use super::driver::{Host, Seat, Turned};
 use super::event::{Ending, RunPart, Stream};
 use super::mailbox::{Buffer, Cursor, Limits, Mailbox, RecordKind};
 pub(crate) use super::mailbox::{Origin, RunRecord};
-use super::wait::{self, Deadline, Gate, lock};
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::{self, Deadline, Gate, Handler, Seat, Turned, lock};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
 use crate::sys::poller::Window;
@@ -112,11 +111,11 @@ impl Source for Unpaused {
 }
 
 /// The seat of a subscription that drives; None once that has ended.
-type DrivingSeat = Mutex<Option<Seat<'static, Arc<dyn Host>>>>;
+type DrivingSeat = Mutex<Option<Seat<'static, Arc<dyn Handler>>>>;
 
 /// The shared part of a subscription.
 pub(crate) struct Core {
-    host: Arc<dyn Host>,
+    handler: Arc<dyn Handler>,
     delivery: Delivery,
     lifecycle: Lifecycle,
     pub(crate) scope: SubscriptionScope,
@@ -169,9 +168,9 @@ const SPARE_BUFFERS: usize = 4;
 const TURNS: usize = 16;
 
 impl Core {
-    pub(crate) fn new(host: Arc<dyn Host>, options: SubscriptionOptions) -> Core {
+    pub(crate) fn new(handler: Arc<dyn Handler>, options: SubscriptionOptions) -> Core {
         Core {
-            host,
+            handler,
             delivery: options.delivery,
             lifecycle: options.lifecycle,
             scope: options.scope,
@@ -184,8 +183,8 @@ impl Core {
     }
 
     /// Is `host` the one whose loop this subscription's takers turn?
-    pub(crate) fn belongs_to(&self, host: &dyn Host) -> bool {
-        std::ptr::eq(self.host.driver(), host.driver())
+    pub(crate) fn belongs_to(&self, handler: &dyn Handler) -> bool {
+        std::ptr::eq(self.handler.reactor(), handler.reactor())
     }
 
     /// Adds a process; its first event is `started`. False when the subscription is closed.
@@ -308,9 +307,9 @@ impl Core {
     /// The service is broken: waiters look again.
     pub(crate) fn wake_all(&self) {
         let mut state = lock(&self.state);
-        self.takers.notify_all(self.host.driver());
-        self.closers.notify_all(self.host.driver());
-        state.watch.ring(self.host.driver());
+        self.takers.notify_all(self.handler.reactor());
+        self.closers.notify_all(self.handler.reactor());
+        state.watch.ring(self.handler.reactor());
     }
 
     /// The host closed our descriptors: what its loop watches is its own matter now.
@@ -323,24 +322,24 @@ impl Core {
         if !mailbox.listed && mailbox.has_batch() {
             mailbox.listed = true;
             state.ready.push_back(id);
-            state.watch.ring(self.host.driver());
-            self.takers.notify_one(self.host.driver());
+            state.watch.ring(self.handler.reactor());
+            self.takers.notify_one(self.handler.reactor());
         }
     }
 
     fn end_if_over(&self, state: &mut State) {
         if state.is_over() {
-            state.watch.end(self.host.driver());
-            self.takers.notify_all(self.host.driver());
+            state.watch.end(self.handler.reactor());
+            self.takers.notify_all(self.handler.reactor());
         }
     }
 
     fn take(self: &Arc<Self>, deadline: Deadline) -> Result<Batch> {
         let taken = match self.seat.get() {
             Some(seat) => self.take_driving(seat, deadline)?,
-            None => {
-                wait::wait(&*self.host, TAKE, (&self.state, &self.takers), deadline, |state| self.next_or_arm(state))?
-            }
+            None => runtime::wait(&*self.handler, TAKE, (&self.state, &self.takers), deadline, |state| {
+                self.next_or_arm(state)
+            })?,
         };
         match taken {
             Some(Next::Batch(batch)) => Ok(batch),
@@ -357,12 +356,12 @@ impl Core {
         }
         lock(&self.state).watch.enter();
         let next = self.turn_for_next(seat);
-        let driver = self.host.driver();
+        let reactor = self.handler.reactor();
         // A panic is for everybody, and its wake-up may have been taken here, with a batch.
-        let broken = driver.check(TAKE).is_err();
+        let broken = reactor.check(TAKE).is_err();
         let mut guard = lock(&self.state);
         let State { watch, ready, .. } = &mut *guard;
-        watch.leave(broken || !ready.is_empty(), driver);
+        watch.leave(broken || !ready.is_empty(), reactor);
         drop(guard);
         if matches!(next, Ok(Some(Next::Ended))) {
             *lock(seat) = None;
@@ -384,17 +383,17 @@ impl Core {
                     return Ok(Some(next));
                 }
             }
-            self.host.driver().check(TAKE)?;
+            self.handler.reactor().check(TAKE)?;
             // Behind another taker too, and not in its place: what it leaves when it has its batch may have had its
             // edge already, with this one.
             turned = lock(seat).as_mut().map(|seat| seat.turn(0)).unwrap_or_default();
             if turned.events == 0 {
-                self.host.driver().check(TAKE)?;
+                self.handler.reactor().check(TAKE)?;
                 return Ok(self.next_or_arm(&mut lock(&self.state)));
             }
         }
         // Children that write without pause, to nobody here: the host is to have a turn, too.
-        self.host.driver().poller.wake();
+        self.handler.reactor().poller.wake();
         Ok(None)
     }
 
@@ -424,7 +423,7 @@ impl Core {
             let taken = mailbox.take(|| spare.pop().unwrap_or_default());
             let batch = Batch::new(Arc::clone(self), id, mailbox.origin, mailbox.sequence, taken);
             if !state.ready.is_empty() {
-                self.takers.notify_one(self.host.driver());
+                self.takers.notify_one(self.handler.reactor());
             }
             return Some(batch);
         }
@@ -471,7 +470,7 @@ impl Core {
     /// Ends the subscription; what waits is discarded and backpressure lifted.
     pub(crate) fn close(&self) {
         // What it closes is ours, or not touched.
-        let _ = self.host.driver().check_descriptors(&*self.host, "close");
+        let _ = self.handler.reactor().check_descriptors(&*self.handler, "close");
         let mut state = lock(&self.state);
         if state.closed {
             return;
@@ -480,8 +479,8 @@ impl Core {
         let boxes = std::mem::take(&mut state.boxes);
         state.ready.clear();
         state.spare.clear();
-        state.watch.end(self.host.driver());
-        self.takers.notify_all(self.host.driver());
+        state.watch.end(self.handler.reactor());
+        self.takers.notify_all(self.handler.reactor());
         drop(state);
         if let Some(seat) = self.seat.get() {
             *lock(seat) = None;
@@ -494,7 +493,7 @@ impl Core {
     /// Takes until the end; the dispatcher's loop.
     pub(super) fn run_callbacks(self: &Arc<Self>, mut callback: impl FnMut(&Batch)) {
         while let Ok(batch) = self.take(Deadline::after(None)) {
-            wait::in_callback(|| callback(&batch));
+            runtime::in_callback(|| callback(&batch));
         }
     }
 
@@ -505,12 +504,12 @@ impl Core {
     pub(super) fn dispatcher_ended(&self) {
         let mut state = lock(&self.state);
         state.dispatcher = Dispatcher::Ended;
-        self.closers.notify_all(self.host.driver());
+        self.closers.notify_all(self.handler.reactor());
     }
 
     fn wait_for_dispatcher(&self) -> Result<()> {
         let gate = (&self.state, &self.closers);
-        wait::wait(&*self.host, "close", gate, Deadline::after(None), |state| {
+        runtime::wait(&*self.handler, "close", gate, Deadline::after(None), |state| {
             (state.dispatcher != Dispatcher::Running).then_some(())
         })?;
         Ok(())
@@ -622,14 +621,14 @@ impl Subscription {
             return Ok(fd);
         }
         let window =
-            Window::on(&core.host.driver().poller).map_err(|errno| Error::system(OPERATION, "epoll", errno))?;
-        let seat = Seat::take(Arc::clone(&core.host)).ok_or_else(|| {
+            Window::on(&core.handler.reactor().poller).map_err(|errno| Error::system(OPERATION, "epoll", errno))?;
+        let seat = Seat::take(Arc::clone(&core.handler)).ok_or_else(|| {
             Error::new(ErrorKind::Busy, OPERATION, "another subscription drives the service, or a thread waits")
         })?;
         // The lock of the state keeps others from coming first.
         let _ = core.seat.set(Mutex::new(Some(seat)));
         let (ready, over) = (!state.ready.is_empty(), state.is_over());
-        Ok(state.watch.poller(window, ready, over, core.host.driver()))
+        Ok(state.watch.poller(window, ready, over, core.handler.reactor()))
     }
 
     /// Ends the subscription: discards what waits, lifts its backpressure, and wakes every taker. Idempotent.
@@ -637,7 +636,7 @@ impl Subscription {
     pub fn close(&self) -> Result<()> {
         fork::check("close")?;
         self.0.core.close();
-        if self.0.listens && !wait::is_in_callback() {
+        if self.0.listens && !runtime::is_in_callback() {
             self.0.core.wait_for_dispatcher()?;
         }
         Ok(())
@@ -657,8 +656,8 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
-    use super::super::driver::Driver;
     use super::*;
+    use crate::runtime::Reactor;
     use crate::sys::buffer::ReadBuffer;
     use crate::sys::pipe::{self, Bell};
     use crate::sys::poller::{Events, Interest, Poller};
@@ -668,16 +667,16 @@ mod tests {
 
     /// Its events bring a process each, and the first a panic.
     struct Stage {
-        driver: Driver,
+        reactor: Reactor,
         core: OnceLock<Arc<Core>>,
         second: Bell,
         /// At the first event, this tells where in /proc the taker is who waits behind it.
         handling: mpsc::Sender<mpsc::Sender<String>>,
     }
 
-    impl Host for Stage {
-        fn driver(&self) -> &Driver {
-            &self.driver
+    impl Handler for Stage {
+        fn reactor(&self) -> &Reactor {
+            &self.reactor
         }
 
         fn handle(&self, token: u64, _hang_up: bool, _buffer: &mut ReadBuffer) {
@@ -704,14 +703,14 @@ mod tests {
     #[test]
     fn a_loop_learns_of_a_panic_though_takers_beside_it_took_what_came_with_it_and_left() {
         let (handling, handled) = mpsc::channel();
-        let driver = Driver::new().expect("driver");
+        let reactor = Reactor::new().expect("reactor");
         let (first, second) = (Bell::new().expect("bell"), Bell::new().expect("bell"));
         for (bell, token) in [(&first, FIRST), (&second, SECOND)] {
-            driver.poller.watch(&bell.reader(), token, Interest::Readable).expect("watch");
+            reactor.poller.watch(&bell.reader(), token, Interest::Readable).expect("watch");
         }
-        let stage = Arc::new(Stage { driver, core: OnceLock::new(), second, handling });
-        let host = Arc::clone(&stage) as Arc<dyn Host>;
-        let core = Arc::new(Core::new(Arc::clone(&host), SubscriptionOptions::default()));
+        let stage = Arc::new(Stage { reactor, core: OnceLock::new(), second, handling });
+        let handler = Arc::clone(&stage) as Arc<dyn Handler>;
+        let core = Arc::new(Core::new(Arc::clone(&handler), SubscriptionOptions::default()));
         assert!(stage.core.set(Arc::clone(&core)).is_ok());
         let subscription = Subscription::new(core, false);
         let watched = pipe::duplicate_raw(subscription.drive().expect("drive")).expect("duplicate");

@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 
-use super::driver::Driver;
+use crate::runtime::Reactor;
 use crate::sys::pipe::Bell;
 use crate::sys::poller::Window;
 
@@ -47,14 +47,14 @@ impl Watch {
     }
 
     /// From now on the poller is watched, through `window`; `ready` and `over` as for the pipe.
-    pub(super) fn poller(&mut self, window: Window, ready: bool, over: bool, driver: &Driver) -> RawFd {
+    pub(super) fn poller(&mut self, window: Window, ready: bool, over: bool, reactor: &Reactor) -> RawFd {
         let fd = window.fd().as_raw_fd();
         *self = Watch { what: What::Window(window), rung: false, looking: 0 };
         if ready {
-            self.ring(driver);
+            self.ring(reactor);
         }
         if over {
-            self.end(driver);
+            self.end(reactor);
         }
         fd
     }
@@ -68,14 +68,14 @@ impl Watch {
     }
 
     /// Something is to be looked at.
-    pub(super) fn ring(&mut self, driver: &Driver) {
+    pub(super) fn ring(&mut self, reactor: &Reactor) {
         if self.looking > 0 || std::mem::replace(&mut self.rung, true) {
             return;
         }
         match &self.what {
             What::Nothing => self.rung = false,
             What::Bell(bell) => bell.ring(),
-            What::Window(_) => driver.poller.wake(),
+            What::Window(_) => reactor.poller.wake(),
         }
     }
 
@@ -85,10 +85,10 @@ impl Watch {
     }
 
     /// It has looked; `more` says whether it leaves something to others, such as the host's loop beside it.
-    pub(super) fn leave(&mut self, more: bool, driver: &Driver) {
+    pub(super) fn leave(&mut self, more: bool, reactor: &Reactor) {
         self.looking -= 1;
         if more {
-            self.ring(driver);
+            self.ring(reactor);
         }
     }
 
@@ -112,11 +112,11 @@ impl Watch {
     }
 
     /// Nothing will come any more: a loop that looks finds out.
-    pub(super) fn end(&mut self, driver: &Driver) {
+    pub(super) fn end(&mut self, reactor: &Reactor) {
         match &mut self.what {
             What::Nothing => {}
             What::Bell(bell) => bell.end(),
-            What::Window(window) => window.end(&driver.poller),
+            What::Window(window) => window.end(&reactor.poller),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::error::{COREPROC_OK, COREPROC_OUT_OF_MEMORY, coreproc_error, coreproc_result};
 use super::subscription::{UserData, coreproc_destroy};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::driver::panic_message;
+use crate::runtime::panic_message;
 use crate::sys::{cancel, fork, reserve};
 
 thread_local! {

@@ -8,7 +8,7 @@ use super::guard;
 use super::run::coreproc_run;
 use super::service::coreproc_service;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::wait::{self, Deadline, lock};
+use crate::runtime::{self, Deadline, lock};
 use crate::{ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, Subscription};
 
 /// As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else plain. Reads the
@@ -79,7 +79,7 @@ impl coreproc_progress {
             if left == Some(Duration::ZERO) {
                 return Err(Error::new(ErrorKind::TimedOut, operation, "another call is watching"));
             }
-            if wait::is_in_callback() {
+            if runtime::is_in_callback() {
                 return Err(Error::new(ErrorKind::Deadlock, operation, "would wait inside a callback"));
             }
             let wait = left.unwrap_or(Duration::MAX);

@@ -17,12 +17,11 @@ use super::scheduler::{Change, Counts, Halt, Outcome, Plan, Relief, RunMode, Sch
 use super::spec::{Pipeline, Spec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::SpecState;
-use crate::event::driver::{Host, panic_message};
 use crate::event::event::{Cause, Ending, RunPart};
 use crate::event::subscription::{Core, RunRecord};
-use crate::event::wait::{self, Deadline, Gate, lock};
 use crate::process::member::{Member, Observer};
 use crate::process::{Process, Service, Supervisor};
+use crate::runtime::{self, Deadline, Gate, Handler, lock, panic_message};
 use crate::sys::clock::{Stamp, exact, monotonic_ns};
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::{signal, thread};
@@ -223,8 +222,9 @@ impl Engine {
         loop {
             let until = lock(&self.state).due();
             let place = (&self.state, &self.work);
-            let job =
-                wait::wait(&*self.supervisor, "run", place, Deadline::at(until), |state| self.next_job(state, until))?;
+            let job = runtime::wait(&*self.supervisor, "run", place, Deadline::at(until), |state| {
+                self.next_job(state, until)
+            })?;
             match job {
                 Some(Job::Start { index, attempt, closed }) => self.start_attempt(service, index, attempt, closed)?,
                 Some(Job::Stop(processes)) => processes.iter().for_each(Process::cancel),
@@ -262,7 +262,7 @@ impl Engine {
             *slot = Slot { first: slot.first, exited: slot.exited, ..Slot::default() };
             state.open += 1;
             if state.scheduler.can_start() {
-                self.work.notify_one(self.supervisor.driver());
+                self.work.notify_one(self.supervisor.reactor());
             }
             return Some(Job::Start { index, attempt: state.scheduler.attempts(index), closed: state.closed });
         }
@@ -369,8 +369,8 @@ impl Engine {
     fn settle(&self, state: &mut State, outcome: Result<Arc<RunReport>>) {
         state.outcome.get_or_insert(outcome);
         state.feeds.clear();
-        self.work.notify_all(self.supervisor.driver());
-        self.end.notify_all(self.supervisor.driver());
+        self.work.notify_all(self.supervisor.reactor());
+        self.end.notify_all(self.supervisor.reactor());
     }
 
     // What is told.
@@ -384,7 +384,7 @@ impl Engine {
         state.last_end = state.last_end.max(now);
         if changes.iter().any(|change| matches!(change, Change::Retrying(_))) {
             // Somebody has to be there when it is due.
-            self.work.notify_all(self.supervisor.driver());
+            self.work.notify_all(self.supervisor.reactor());
         }
         if state.feeds.is_empty() {
             return;
@@ -424,7 +424,7 @@ impl Engine {
     /// Wakes a worker if there is something to do.
     fn go_on(&self, state: &mut State) {
         if state.scheduler.can_start() || state.scheduler.has_to_stop() || state.is_over() {
-            self.work.notify_one(self.supervisor.driver());
+            self.work.notify_one(self.supervisor.reactor());
         }
     }
 
@@ -433,7 +433,7 @@ impl Engine {
     pub(super) fn wait(&self, deadline: Deadline) -> Result<Arc<RunReport>> {
         const OPERATION: &str = "wait";
         let place = (&self.state, &self.end);
-        let ended = wait::wait_asleep(&*self.supervisor, OPERATION, place, deadline, |state| state.outcome.clone())?;
+        let ended = runtime::wait_asleep(&*self.supervisor, OPERATION, place, deadline, |state| state.outcome.clone())?;
         ended.unwrap_or_else(|| {
             Err(Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time").on(format!("run {}", self.id)))
         })
@@ -513,7 +513,7 @@ impl Engine {
     pub(super) fn panic_at_next_job(&self) {
         self.panic_next.store(true, std::sync::atomic::Ordering::SeqCst);
         let _state = lock(&self.state);
-        self.work.notify_all(self.supervisor.driver());
+        self.work.notify_all(self.supervisor.reactor());
     }
 }
 
@@ -614,8 +614,8 @@ impl Observer for Engine {
 
     fn wake_all(&self) {
         let _state = lock(&self.state);
-        self.work.notify_all(self.supervisor.driver());
-        self.end.notify_all(self.supervisor.driver());
+        self.work.notify_all(self.supervisor.reactor());
+        self.end.notify_all(self.supervisor.reactor());
     }
 }
 

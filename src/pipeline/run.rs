@@ -11,8 +11,8 @@ use super::scheduler::{Plan, RunMode};
 use super::spec::Pipeline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Subscription;
-use crate::event::wait::{Deadline, is_in_callback};
 use crate::process::Service;
+use crate::runtime::{Deadline, is_in_callback};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
 

@@ -9,7 +9,7 @@ use super::stop::{Scope, StopOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Batch;
 use crate::event::event::{Cause, Stream};
-use crate::event::wait::Deadline;
+use crate::runtime::Deadline;
 use crate::sys::fork;
 use crate::sys::procfs::Holder;
 

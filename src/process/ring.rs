@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::capture::Capture;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::wait::lock;
+use crate::runtime::lock;
 
 /// A ring buffer: keeps the last bytes that were written to it. Memory grows as needed up to its size, and is
 /// then written over; where it cannot be had, what there is becomes the size. Thread-safe: each call is one

@@ -7,11 +7,10 @@ use super::child::Child;
 use super::process::Process;
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::driver::Host;
 use crate::event::event::Cause;
 use crate::event::subscription::{Subscription, SubscriptionOptions, check_size};
-use crate::event::wait::Deadline;
 use crate::event::{Batch, dispatcher};
+use crate::runtime::{Deadline, Handler};
 use crate::sys::fork;
 
 /// A number of bytes to keep.
@@ -163,7 +162,7 @@ impl Service {
     ) -> Result<Subscription> {
         fork::check("listen")?;
         let core = self.0.supervisor.subscribe(options)?;
-        dispatcher::listen(core, Arc::clone(&self.0.supervisor) as Arc<dyn Host>, callback)
+        dispatcher::listen(core, Arc::clone(&self.0.supervisor) as Arc<dyn Handler>, callback)
     }
 }
 

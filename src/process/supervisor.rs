@@ -11,9 +11,8 @@ use super::scan::Scanner;
 use super::service::{CloseMode, ServiceOptions};
 use super::timers::Timers;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::driver::{Driver, Host, Turn};
 use crate::event::subscription::{Core, SubscriptionOptions, SubscriptionScope};
-use crate::event::wait::{self, Deadline, Gate, lock};
+use crate::runtime::{self, Deadline, Gate, Handler, Reactor, Turn, lock};
 use crate::sys::address::Address;
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
@@ -28,7 +27,7 @@ const TIMER: u64 = 1;
 const SPOOLS: u64 = 2;
 
 pub(crate) struct Supervisor {
-    driver: Driver,
+    reactor: Reactor,
     /// Kept for the signals to its children.
     _address: Option<Arc<Address>>,
     pub(crate) options: ServiceOptions,
@@ -78,7 +77,7 @@ struct Groups {
 impl Supervisor {
     pub(crate) fn start(options: ServiceOptions) -> Result<Arc<Supervisor>> {
         let supervisor = Arc::new(Supervisor {
-            driver: Driver::new()?,
+            reactor: Reactor::new()?,
             _address: deliver::prepare().map_err(|errno| Error::system("open service", "pipe", errno))?,
             options,
             timers: Timers::new()?,
@@ -91,7 +90,7 @@ impl Supervisor {
             panic_next: Default::default(),
         });
         supervisor
-            .driver
+            .reactor
             .poller
             .watch(supervisor.timers.timer(), TIMER, Interest::Readable)
             .map_err(|errno| Error::system("open service", "epoll", errno))?;
@@ -102,9 +101,9 @@ impl Supervisor {
     }
 
     fn run(&self, turn: Turn) {
-        let life = catch_unwind(AssertUnwindSafe(|| self.driver.supervise(self, turn, || self.is_over())));
+        let life = catch_unwind(AssertUnwindSafe(|| self.reactor.supervise(self, turn, || self.is_over())));
         if let Err(payload) = life {
-            self.driver.break_with(self, payload.as_ref());
+            self.reactor.break_with(self, payload.as_ref());
         }
     }
 
@@ -115,7 +114,7 @@ impl Supervisor {
 
     /// Announces a spawn; refused after close. [`Supervisor::admit`] or [`Supervisor::retract`] follows.
     pub(crate) fn begin_spawn(&self) -> Result<()> {
-        self.driver.check("spawn")?;
+        self.reactor.check("spawn")?;
         self.check_descriptors("spawn")?;
         let mut registry = lock(&self.registry);
         if registry.closing.is_some() {
@@ -127,7 +126,7 @@ impl Supervisor {
 
     /// Are the descriptors still ours? To be asked before something is done with one that the loop does not see.
     pub(crate) fn check_descriptors(&self, operation: &'static str) -> Result<()> {
-        self.driver.check_descriptors(self, operation)
+        self.reactor.check_descriptors(self, operation)
     }
 
     /// The spawn failed: there is no process.
@@ -163,7 +162,7 @@ impl Supervisor {
         named: &[Arc<Core>],
         build: impl FnOnce(u64, Vec<Arc<Core>>, Stamp) -> Arc<R>,
     ) -> Result<Arc<R>> {
-        self.driver.check("start run")?;
+        self.reactor.check("start run")?;
         self.check_descriptors("start run")?;
         let mut registry = lock(&self.registry);
         if registry.closing.is_some() {
@@ -208,10 +207,10 @@ impl Supervisor {
 
     fn after_change(&self, registry: &mut Registry) {
         if registry.open == 0 && registry.spawning == 0 {
-            self.idle.notify_all(&self.driver);
+            self.idle.notify_all(&self.reactor);
         }
         if registry.abandoned && registry.children.is_empty() {
-            self.driver.wake_supervisor();
+            self.reactor.wake_supervisor();
         }
         // Not before the spawns under way have been attached.
         if registry.closing.is_some() && registry.spawning == 0 && !registry.sources_ended {
@@ -253,19 +252,19 @@ impl Supervisor {
         if !already_closed {
             self.close(CloseMode::Leave);
         }
-        self.driver.wake_supervisor();
+        self.reactor.wake_supervisor();
     }
 
     pub(crate) fn subscribe(self: &Arc<Self>, options: SubscriptionOptions) -> Result<Arc<Core>> {
         const OPERATION: &str = "subscribe";
         options.check(OPERATION)?;
-        self.driver.check(OPERATION)?;
+        self.reactor.check(OPERATION)?;
         self.check_descriptors(OPERATION)?;
         let mut registry = lock(&self.registry);
         if registry.closing.is_some() {
             return Err(Error::new(ErrorKind::Closed, OPERATION, "the service is closed"));
         }
-        let core = Arc::new(Core::new(Arc::clone(self) as Arc<dyn Host>, options));
+        let core = Arc::new(Core::new(Arc::clone(self) as Arc<dyn Handler>, options));
         registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
         registry.subscriptions.push(Arc::downgrade(&core));
         Ok(core)
@@ -273,7 +272,7 @@ impl Supervisor {
 
     pub(crate) fn wait_idle(&self, deadline: Deadline) -> Result<()> {
         const OPERATION: &str = "wait idle";
-        wait::wait(self, OPERATION, (&self.registry, &self.idle), deadline, |registry| {
+        runtime::wait(self, OPERATION, (&self.registry, &self.idle), deadline, |registry| {
             (registry.open == 0 && registry.spawning == 0).then_some(())
         })?
         .ok_or_else(|| Error::new(ErrorKind::TimedOut, OPERATION, "some processes are not closed"))
@@ -286,7 +285,7 @@ impl Supervisor {
             Some(spools) => spools,
             none => {
                 let watcher = Watcher::new()?;
-                self.driver.poller.watch(&watcher, SPOOLS, Interest::Readable)?;
+                self.reactor.poller.watch(&watcher, SPOOLS, Interest::Readable)?;
                 none.insert(Spools { watcher, readers: HashMap::new() })
             }
         };
@@ -343,9 +342,9 @@ impl Supervisor {
     }
 }
 
-impl Host for Supervisor {
-    fn driver(&self) -> &Driver {
-        &self.driver
+impl Handler for Supervisor {
+    fn reactor(&self) -> &Reactor {
+        &self.reactor
     }
 
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer) {
@@ -394,7 +393,7 @@ impl Host for Supervisor {
             child.wake_all();
         }
         let registry = lock(&self.registry);
-        self.idle.notify_all(&self.driver);
+        self.idle.notify_all(&self.reactor);
         let subscriptions = registry.subscriptions.clone();
         let runs = registry.runs.clone();
         drop(registry);

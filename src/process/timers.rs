@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use crate::error::Result;
-use crate::event::wait::lock;
+use crate::runtime::lock;
 use crate::sys::timer::Timer;
 
 pub(crate) struct Timers {

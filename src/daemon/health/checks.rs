@@ -14,8 +14,7 @@ use tokio::sync::watch;
 
 use super::answer::one_line;
 use crate::error::{Error, Result, quoted};
-use crate::event::driver::panic_message;
-use crate::event::wait::lock;
+use crate::runtime::{lock, panic_message};
 use crate::sys::thread;
 
 type Run = Box<dyn Fn() -> std::result::Result<(), String> + Send + Sync>;

@@ -8,7 +8,7 @@ use super::HealthOptions;
 use super::checks::Checks;
 use super::server::{self, Running};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::wait::{is_in_callback, lock};
+use crate::runtime::{is_in_callback, lock};
 use crate::sys::fork;
 
 /// An HTTP server on one thread, `coreproc-http`, that says whether its program is well. Cheap to clone;

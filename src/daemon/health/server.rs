@@ -25,8 +25,7 @@ use super::connection::{Connection, into_io};
 use super::handle::Shared;
 use super::listener::{Listener, listen};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::driver::panic_message;
-use crate::event::wait::lock;
+use crate::runtime::{lock, panic_message};
 use crate::sys::{pipe, socket, thread};
 
 /// How long no connection is accepted where there is no descriptor for it, and none to be freed.

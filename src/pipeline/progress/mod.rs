@@ -20,9 +20,9 @@ use screen::{Kind, Screen, Target};
 use super::result::RunReport;
 use super::run::Run;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::wait::Deadline;
 use crate::event::{Subscription, SubscriptionOptions, SubscriptionScope};
 use crate::process::Service;
+use crate::runtime::Deadline;
 use crate::sys::outlet::Outlet;
 use crate::sys::{pipe, terminal};
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::{Child, Info, Inner, Rest, Slot, State};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::driver::Host;
 use crate::event::event::Stream;
-use crate::event::wait::{self, Deadline, lock};
+use crate::runtime::{self, Deadline, Handler, lock};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pipe;
 use crate::sys::poller::Interest;
@@ -43,7 +42,7 @@ impl Child {
 
     pub(crate) fn wait(&self, until: State, deadline: Deadline) -> Result<Info> {
         const OPERATION: &str = "wait";
-        wait::wait(&*self.supervisor, OPERATION, (&self.inner, &self.gate), deadline, |inner| {
+        runtime::wait(&*self.supervisor, OPERATION, (&self.inner, &self.gate), deadline, |inner| {
             let reached = match until {
                 State::Running => true,
                 State::Exited => inner.has_ended(),
@@ -79,7 +78,7 @@ impl Child {
         const OPERATION: &str = "write stdin";
         const AT_ONCE: usize = 64 * 1024;
         let gate = (&self.inner, &self.gate);
-        let turn = wait::wait(&*self.supervisor, OPERATION, gate, deadline, |inner| {
+        let turn = runtime::wait(&*self.supervisor, OPERATION, gate, deadline, |inner| {
             if inner.stdin.fd.is_none() || !inner.stdin.busy {
                 return Some(self.check_stdin(inner).map(|()| inner.stdin.busy = true));
             }
@@ -98,7 +97,7 @@ impl Child {
             if written == data.len() {
                 break Ok(());
             }
-            let step = wait::wait(&*self.supervisor, OPERATION, gate, deadline, |inner| {
+            let step = runtime::wait(&*self.supervisor, OPERATION, gate, deadline, |inner| {
                 let rest = &data[written..data.len().min(written + AT_ONCE)];
                 self.write_some(inner, rest).transpose()
             });
@@ -155,7 +154,7 @@ impl Child {
             Duration::from_nanos(if inner.stdin.deserted > 0 { left } else { 0 })
         };
         let until = Deadline::after(Some(deadline.left().map_or(patience, |left| left.min(patience))));
-        let ended = wait::wait(&*self.supervisor, "write stdin", (&self.inner, &self.gate), until, |inner| {
+        let ended = runtime::wait(&*self.supervisor, "write stdin", (&self.inner, &self.gate), until, |inner| {
             let is_ending = |pidfd| procfs::is_ending(pidfd, self.pid);
             (inner.has_ended() || inner.pidfd.as_ref().is_some_and(is_ending)).then_some(())
         });
@@ -172,7 +171,7 @@ impl Child {
                 inner.stdin.full = true;
                 if !inner.stdin.watched {
                     self.supervisor
-                        .driver()
+                        .reactor()
                         .poller
                         .watch(fd, Slot::Stdin.token(self.id), Interest::Writable)
                         .map_err(|errno| Error::system("write stdin", "epoll", errno))?;

@@ -24,10 +24,9 @@ use super::scan::Scanner;
 use super::service::Drain;
 use super::stop::StopOptions;
 use super::supervisor::Supervisor;
-use crate::event::driver::Host;
 use crate::event::event::{Cause, Ending, holders_text};
 use crate::event::subscription::{Core, Origin, Sender, Source};
-use crate::event::wait::{Gate, lock};
+use crate::runtime::{Gate, Handler, lock};
 use crate::sys::address::Address;
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
@@ -282,9 +281,9 @@ impl Child {
     pub(crate) fn begin(self: &Arc<Self>) -> std::result::Result<(), i32> {
         let mut inner = lock(&self.inner);
         // A short-lived child has mostly ended by now: then nobody needs to be woken for it.
-        if let Some(mut buffer) = self.supervisor.driver().spare_buffer() {
+        if let Some(mut buffer) = self.supervisor.reactor().spare_buffer() {
             self.look_early(&mut inner, &mut buffer);
-            self.supervisor.driver().keep_buffer(buffer);
+            self.supervisor.reactor().keep_buffer(buffer);
         }
         let watched = self.watch(&mut inner);
         if watched.is_err() {
@@ -337,7 +336,7 @@ impl Child {
 
     fn watch(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
         inner.watched = true;
-        let poller = &self.supervisor.driver().poller;
+        let poller = &self.supervisor.reactor().poller;
         for (index, output) in inner.outputs.iter_mut().enumerate() {
             let slot = Slot::of_stream(index);
             match output {
@@ -358,7 +357,7 @@ impl Child {
 
     fn forget_all(&self, inner: &mut Inner) {
         if let Some(pidfd) = &inner.pidfd {
-            self.supervisor.driver().poller.forget(pidfd);
+            self.supervisor.reactor().poller.forget(pidfd);
         }
         self.end_stdin(inner);
         for index in 0..inner.outputs.len() {
@@ -377,7 +376,7 @@ impl Child {
             Slot::Stderr => self.read(&mut inner, 1, hang_up, buffer),
             Slot::Stdin => {
                 inner.stdin.full = false;
-                self.gate.notify_all(self.supervisor.driver());
+                self.gate.notify_all(self.supervisor.reactor());
             }
         }
         self.finish(inner);
@@ -442,7 +441,7 @@ impl Child {
     /// The service is broken: waiters look again.
     pub(crate) fn wake_all(&self) {
         let _inner = lock(&self.inner);
-        self.gate.notify_all(self.supervisor.driver());
+        self.gate.notify_all(self.supervisor.reactor());
     }
 
     // Decisions.
@@ -500,7 +499,7 @@ impl Child {
         let ending = Ending { status, cause: inner.intent.unwrap_or(Cause::Natural) };
         let now = Stamp::now();
         if inner.watched {
-            self.supervisor.driver().poller.forget(pidfd);
+            self.supervisor.reactor().poller.forget(pidfd);
         }
         inner.ended = Some(Box::new(Ended { ending, at: now, rest: Rest::Fresh }));
         inner.timeout_at = None;
@@ -513,7 +512,7 @@ impl Child {
         if let Some(member) = &inner.member {
             member.observer.exited(member.part, ending, now);
         }
-        self.gate.notify_all(self.supervisor.driver());
+        self.gate.notify_all(self.supervisor.reactor());
         // Mostly everything has been written and all is over right here.
         for index in 0..inner.outputs.len() {
             self.read(inner, index, true, buffer);
@@ -523,9 +522,9 @@ impl Child {
     fn end_stdin(&self, inner: &mut Inner) {
         if let Some(fd) = inner.stdin.fd.take() {
             if inner.stdin.watched {
-                self.supervisor.driver().poller.forget(&fd);
+                self.supervisor.reactor().poller.forget(&fd);
             }
-            self.gate.notify_all(self.supervisor.driver());
+            self.gate.notify_all(self.supervisor.reactor());
         }
     }
 
@@ -547,7 +546,7 @@ impl Child {
         for feed in std::mem::take(&mut inner.feeds) {
             feed.push_closed(&sender, ending, text.as_deref(), now);
         }
-        self.gate.notify_all(self.supervisor.driver());
+        self.gate.notify_all(self.supervisor.reactor());
         self.supervisor.child_closed(self.id, inner.outputs.iter().all(Option::is_none));
         // A holder's pipe is read on, and discarded: closing it would kill a background server by SIGPIPE.
         for index in 0..inner.outputs.len() {

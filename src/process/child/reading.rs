@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Child, Inner, Rest, Slot};
-use crate::event::driver::Host;
 use crate::event::event::Stream;
 use crate::process::output::{Next, Output};
+use crate::runtime::Handler;
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::Stamp;
 use crate::sys::poller::Interest;
@@ -79,7 +79,7 @@ impl Child {
         match &inner.outputs[index] {
             Some(Output::Pipe(pipe)) => {
                 let token = Slot::of_stream(index).token(self.id);
-                self.supervisor.driver().poller.rearm(&pipe.fd, token, Interest::Readable);
+                self.supervisor.reactor().poller.rearm(&pipe.fd, token, Interest::Readable);
             }
             Some(Output::Spool(_)) => inner.spool_due = true,
             None => {}
@@ -118,7 +118,7 @@ impl Child {
 
     pub(super) fn end_output(&self, inner: &mut Inner, index: usize) {
         match &inner.outputs[index] {
-            Some(Output::Pipe(pipe)) if inner.watched => self.supervisor.driver().poller.forget(&pipe.fd),
+            Some(Output::Pipe(pipe)) if inner.watched => self.supervisor.reactor().poller.forget(&pipe.fd),
             Some(Output::Pipe(_)) => {}
             Some(Output::Spool(spool)) => {
                 if let Some(watch) = spool.watch {

@@ -1,14 +1,13 @@
 //! Who turns the loop. A service's supervisor thread does, unless a thread that waits for something of that
 //! service has taken the *seat*: it then waits in the poller itself and handles what comes, so that what it
 //! waits for reaches it without a hand-off between threads. There is one seat; further waiters sleep. A subscription
-//! that drives ([`super::subscription::Subscription::drive`]) keeps it, for a host whose event loop does the waiting.
+//! that drives ([`crate::Subscription::drive`]) keeps it, for a host whose event loop does the waiting.
 //!
 //! Every event goes to exactly one thread, and handling is guarded by each process's own lock, so it does not
 //! matter who handles what. A thread that changes something the seated one waits for wakes the poller.
 
 use std::any::Any;
 use std::cell::Cell;
-use std::ops::Deref;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,18 +15,18 @@ use std::sync::{Mutex, OnceLock};
 
 use crossbeam::queue::ArrayQueue;
 
-use super::wait::lock;
+use super::lock::lock;
+use super::panic::panic_message;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::buffer::ReadBuffer;
-use crate::sys::fork;
 use crate::sys::poller::{Events, LOST, Poller};
 
-/// The token of the poller's waker; all others belong to the host.
+/// The token of the poller's waker; all others belong to the handler.
 pub(crate) const WAKER: u64 = 0;
 
 /// Whoever owns a loop and handles its events.
-pub(crate) trait Host: Send + Sync {
-    fn driver(&self) -> &Driver;
+pub(crate) trait Handler: Send + Sync {
+    fn reactor(&self) -> &Reactor;
     /// Handles one event; on any thread, several at once.
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer);
     /// Handling panicked, or the descriptors are lost: the service is broken, everybody who waits must learn it.
@@ -41,16 +40,16 @@ pub(crate) trait Host: Send + Sync {
         false
     }
     /// The host closed our descriptors: whose number is kept must be forgotten without being closed, for it may be the
-    /// host's now. [`Host::broken`] follows.
+    /// host's now. [`Handler::broken`] follows.
     fn lost(&self) {}
 }
 
-pub(crate) struct Driver {
+pub(crate) struct Reactor {
     pub(crate) poller: Poller,
     /// None while somebody sits in it.
-    seat: Mutex<Option<Box<Turn>>>,
+    pub(super) seat: Mutex<Option<Box<Turn>>>,
     /// The supervisor has taken over from a seated thread that was late.
-    relieved: AtomicBool,
+    pub(super) relieved: AtomicBool,
     broken: OnceLock<Broken>,
     /// For reads outside the loop.
     buffers: ArrayQueue<ReadBuffer>,
@@ -65,12 +64,12 @@ enum Broken {
 
 thread_local! {
     /// Set while this thread handles events from the seat.
-    static SEATED: Cell<bool> = const { Cell::new(false) };
+    pub(super) static SEATED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What one thread needs to turn a loop.
 pub(crate) struct Turn {
-    events: Events,
+    pub(super) events: Events,
     buffer: ReadBuffer,
 }
 
@@ -82,10 +81,10 @@ impl Turn {
     }
 }
 
-impl Driver {
-    pub(crate) fn new() -> Result<Driver> {
+impl Reactor {
+    pub(crate) fn new() -> Result<Reactor> {
         let seat = Mutex::new(Some(Box::new(Turn::new()?)));
-        Ok(Driver {
+        Ok(Reactor {
             poller: Poller::new(WAKER)?,
             seat,
             relieved: AtomicBool::new(false),
@@ -114,10 +113,10 @@ impl Driver {
         }
     }
 
-    /// As [`Driver::check`], and looks whether the descriptors are still ours: before something is done with one.
-    pub(crate) fn check_descriptors(&self, host: &dyn Host, operation: &'static str) -> Result<()> {
+    /// As [`Reactor::check`], and looks whether the descriptors are still ours: before something is done with one.
+    pub(crate) fn check_descriptors(&self, handler: &dyn Handler, operation: &'static str) -> Result<()> {
         if !self.poller.is_lost() && !self.poller.is_intact() {
-            self.lose(host);
+            self.lose(handler);
         }
         match self.broken.get() {
             Some(Broken::Lost) => self.check(operation),
@@ -126,14 +125,14 @@ impl Driver {
     }
 
     /// The supervisor's life: turns until `done`, or until the descriptors are lost.
-    pub(crate) fn supervise(&self, host: &dyn Host, mut turn: Turn, done: impl Fn() -> bool) {
+    pub(crate) fn supervise(&self, handler: &dyn Handler, mut turn: Turn, done: impl Fn() -> bool) {
         while !done() {
-            match self.poller.wait_as_supervisor(&mut turn.events, host.timer()) {
+            match self.poller.wait_as_supervisor(&mut turn.events, handler.timer()) {
                 Ok(false) => {}
-                Ok(true) => self.meet_deadlines(host, &mut turn.buffer),
-                Err(_) => return self.lose(host),
+                Ok(true) => self.meet_deadlines(handler, &mut turn.buffer),
+                Err(_) => return self.lose(handler),
             }
-            let woken = self.handle(host, &mut turn);
+            let woken = self.handle(handler, &mut turn);
             if woken {
                 self.pass_on();
             }
@@ -153,8 +152,8 @@ impl Driver {
 
     /// Deadlines are met also while the seated thread, which is the host's, runs a signal handler. What the supervisor
     /// finds due it handles, and goes on with all that comes until that thread is back.
-    fn meet_deadlines(&self, host: &dyn Host, buffer: &mut ReadBuffer) {
-        let handled = catch_unwind(AssertUnwindSafe(|| host.handle_deadlines(buffer)));
+    fn meet_deadlines(&self, handler: &dyn Handler, buffer: &mut ReadBuffer) {
+        let handled = catch_unwind(AssertUnwindSafe(|| handler.handle_deadlines(buffer)));
         match handled {
             Ok(true) => {
                 let seat = lock(&self.seat);
@@ -164,16 +163,16 @@ impl Driver {
                 }
             }
             Ok(false) => {}
-            Err(payload) => self.break_with(host, payload.as_ref()),
+            Err(payload) => self.break_with(handler, payload.as_ref()),
         }
     }
 
     /// Handles what a wait brought; was the waker among it?
-    fn handle(&self, host: &dyn Host, turn: &mut Turn) -> bool {
+    pub(super) fn handle(&self, handler: &dyn Handler, turn: &mut Turn) -> bool {
         let Turn { events, buffer } = turn;
         let mut woken = false;
         if events.iter().any(|(token, _)| token == LOST) {
-            self.lose(host);
+            self.lose(handler);
             return true;
         }
         for (token, hang_up) in events.iter() {
@@ -182,31 +181,31 @@ impl Driver {
                 woken = true;
                 continue;
             }
-            let handled = catch_unwind(AssertUnwindSafe(|| host.handle(token, hang_up, buffer)));
+            let handled = catch_unwind(AssertUnwindSafe(|| handler.handle(token, hang_up, buffer)));
             if let Err(payload) = handled {
-                self.break_with(host, payload.as_ref());
+                self.break_with(handler, payload.as_ref());
             }
         }
         woken
     }
 
     /// Marks the service broken by a panic, and tells everybody.
-    pub(crate) fn break_with(&self, host: &dyn Host, payload: &(dyn Any + Send)) {
+    pub(crate) fn break_with(&self, handler: &dyn Handler, payload: &(dyn Any + Send)) {
         let _ = self.broken.set(Broken::Panic(panic_message(payload)));
-        host.broken();
+        handler.broken();
         self.poller.wake();
     }
 
     /// Marks the service broken because the host closed the descriptors, and tells everybody.
-    fn lose(&self, host: &dyn Host) {
+    pub(super) fn lose(&self, handler: &dyn Handler) {
         self.poller.lose();
         let _ = self.broken.set(Broken::Lost);
-        host.lost();
-        host.broken();
+        handler.lost();
+        handler.broken();
     }
 
     /// Something that the seated thread waits for has changed.
-    pub(super) fn wake_seat(&self) {
+    pub(crate) fn wake_seat(&self) {
         if !SEATED.get() {
             self.poller.wake();
         }
@@ -216,69 +215,4 @@ impl Driver {
     pub(crate) fn wake_supervisor(&self) {
         self.poller.wake_supervisor();
     }
-}
-
-/// What a turn of the loop has handled.
-#[derive(Default)]
-pub(super) struct Turned {
-    pub(super) events: usize,
-    /// The poller's waker was among them.
-    pub(super) woken: bool,
-}
-
-/// The right to turn the loop of `host`, a borrowed or a shared one, in place of the supervisor.
-pub(super) struct Seat<'a, H: Deref<Target = dyn Host + 'a>> {
-    host: H,
-    /// Until dropped.
-    turn: Option<Box<Turn>>,
-}
-
-impl<'a, H: Deref<Target = dyn Host + 'a>> Seat<'a, H> {
-    /// The seat, if it is free.
-    pub(super) fn take(host: H) -> Option<Self> {
-        let turn = lock(&host.driver().seat).take()?;
-        host.driver().poller.switch_supervisor(false);
-        Some(Seat { host, turn: Some(turn) })
-    }
-
-    /// Waits up to `timeout_ms` and handles what came.
-    pub(super) fn turn(&mut self, timeout_ms: i32) -> Turned {
-        let Seat { host, turn: Some(turn) } = self else { return Turned::default() };
-        let driver = host.driver();
-        if driver.poller.wait(&mut turn.events, timeout_ms).is_err() {
-            driver.lose(&**host);
-            return Turned::default();
-        }
-        if driver.relieved.load(Ordering::Relaxed) && driver.relieved.swap(false, Ordering::Relaxed) {
-            driver.poller.switch_supervisor(false);
-        }
-        SEATED.set(true);
-        let woken = driver.handle(&**host, turn);
-        SEATED.set(false);
-        Turned { events: turn.events.count(), woken }
-    }
-}
-
-impl<'a, H: Deref<Target = dyn Host + 'a>> Drop for Seat<'a, H> {
-    fn drop(&mut self) {
-        if fork::happened() {
-            // Descriptors are shared with the parent, whose loop this would disturb.
-            return;
-        }
-        let driver = self.host.driver();
-        // In one step for the supervisor, which switches itself off while nobody is in the seat.
-        let mut seat = lock(&driver.seat);
-        driver.poller.switch_supervisor(true);
-        *seat = self.turn.take();
-    }
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned());
-    format!("panicked: {text}")
 }

@@ -1,0 +1,38 @@
+//! [`Deadline`]: when a call gives up.
+
+use std::time::Duration;
+
+use crate::sys::clock::monotonic_ns;
+
+/// When to give up, on CLOCK_MONOTONIC.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(Option<u64>);
+
+impl Deadline {
+    /// Over already.
+    #[cfg(test)]
+    pub(crate) const LOOK: Deadline = Deadline(Some(0));
+
+    /// None waits for ever; zero only looks.
+    pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
+        Deadline(timeout.map(|t| {
+            let ns = u64::try_from(t.as_nanos()).unwrap_or(u64::MAX);
+            if ns == 0 { 0 } else { monotonic_ns().saturating_add(ns) }
+        }))
+    }
+
+    /// At this moment of CLOCK_MONOTONIC; None: no limit.
+    pub(crate) fn at(at: Option<u64>) -> Deadline {
+        Deadline(at)
+    }
+
+    /// Does it wait at all?
+    pub(crate) fn only_looks(self) -> bool {
+        self.0 == Some(0)
+    }
+
+    /// None: no limit.
+    pub(crate) fn left(self) -> Option<Duration> {
+        self.0.map(|at| Duration::from_nanos(if at == 0 { 0 } else { at.saturating_sub(monotonic_ns()) }))
+    }
+}

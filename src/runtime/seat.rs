@@ -1,0 +1,63 @@
+//! The seat: the right of a waiting thread to turn the loop in place of the supervisor.
+
+use std::ops::Deref;
+use std::sync::atomic::Ordering;
+
+use super::lock::lock;
+use super::reactor::{Handler, SEATED, Turn};
+use crate::sys::fork;
+
+/// What a turn of the loop has handled.
+#[derive(Default)]
+pub(crate) struct Turned {
+    pub(crate) events: usize,
+    /// The poller's waker was among them.
+    pub(crate) woken: bool,
+}
+
+/// The right to turn the loop of `host`, a borrowed or a shared one, in place of the supervisor.
+pub(crate) struct Seat<'a, H: Deref<Target = dyn Handler + 'a>> {
+    handler: H,
+    /// Until dropped.
+    turn: Option<Box<Turn>>,
+}
+
+impl<'a, H: Deref<Target = dyn Handler + 'a>> Seat<'a, H> {
+    /// The seat, if it is free.
+    pub(crate) fn take(handler: H) -> Option<Self> {
+        let turn = lock(&handler.reactor().seat).take()?;
+        handler.reactor().poller.switch_supervisor(false);
+        Some(Seat { handler, turn: Some(turn) })
+    }
+
+    /// Waits up to `timeout_ms` and handles what came.
+    pub(crate) fn turn(&mut self, timeout_ms: i32) -> Turned {
+        let Seat { handler, turn: Some(turn) } = self else { return Turned::default() };
+        let reactor = handler.reactor();
+        if reactor.poller.wait(&mut turn.events, timeout_ms).is_err() {
+            reactor.lose(&**handler);
+            return Turned::default();
+        }
+        if reactor.relieved.load(Ordering::Relaxed) && reactor.relieved.swap(false, Ordering::Relaxed) {
+            reactor.poller.switch_supervisor(false);
+        }
+        SEATED.set(true);
+        let woken = reactor.handle(&**handler, turn);
+        SEATED.set(false);
+        Turned { events: turn.events.count(), woken }
+    }
+}
+
+impl<'a, H: Deref<Target = dyn Handler + 'a>> Drop for Seat<'a, H> {
+    fn drop(&mut self) {
+        if fork::happened() {
+            // Descriptors are shared with the parent, whose loop this would disturb.
+            return;
+        }
+        let reactor = self.handler.reactor();
+        // In one step for the supervisor, which switches itself off while nobody is in the seat.
+        let mut seat = lock(&reactor.seat);
+        reactor.poller.switch_supervisor(true);
+        *seat = self.turn.take();
+    }
+}
