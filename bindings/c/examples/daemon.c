@@ -1,8 +1,8 @@
 /* A daemon: holds a PID file, serves its health, is registered, and stops on SIGTERM or SIGINT.
  *
- *   daemon FOLDER
+ *   daemon DIRECTORY
  *
- * What it keeps is in FOLDER: daemon.pid, and the registry in which daemonctl finds it. What it shows: the options of
+ * What it keeps is in DIRECTORY: daemon.pid, and the registry in which daemonctl finds it. What it shows: the options of
  * a daemon, a check of one's own, the order in which things start and stop, and who frees what.
  */
 #define _POSIX_C_SOURCE 200809L
@@ -27,13 +27,13 @@ static int fail(coreproc_error *error) {
 
 /* Is there room where the daemon writes? Runs for each question, on a thread of the library; it may block. */
 static int32_t has_room(coreproc_check_answer *answer, void *user_data) {
-  const char *folder = user_data;
+  const char *directory = user_data;
   struct statvfs file_system;
   char reason[256];
-  if (statvfs(folder, &file_system) != 0)
-    snprintf(reason, sizeof reason, "%s: %s", folder, strerror(errno));
+  if (statvfs(directory, &file_system) != 0)
+    snprintf(reason, sizeof reason, "%s: %s", directory, strerror(errno));
   else if (file_system.f_bavail == 0)
-    snprintf(reason, sizeof reason, "%s: no space left", folder);
+    snprintf(reason, sizeof reason, "%s: no space left", directory);
   else
     return 0;
   coreproc_check_answer_reason(answer, reason, strlen(reason), NULL);
@@ -42,12 +42,12 @@ static int32_t has_room(coreproc_check_answer *answer, void *user_data) {
 
 /* ---- the daemon ---- */
 
-static coreproc_result new_daemon(const char *folder, const coreproc_registry *registry,
+static coreproc_result new_daemon(const char *directory, const coreproc_registry *registry,
                                   coreproc_daemon **daemon, coreproc_error **error) {
   char pid_file[4096];
-  snprintf(pid_file, sizeof pid_file, "%s/daemon.pid", folder);
+  snprintf(pid_file, sizeof pid_file, "%s/daemon.pid", directory);
 
-  /* PID, start, folder and program are filled in when it starts. */
+  /* PID, start, directory and program are filled in when it starts. */
   coreproc_daemon_entry entry = {
       .struct_size = sizeof entry,
       .code = EXAMPLE_CODE,
@@ -80,10 +80,10 @@ static int print_where(coreproc_daemon *daemon) {
   return fflush(stdout) == 0 ? 0 : -1;
 }
 
-static int run(char *folder, coreproc_daemon *daemon) {
+static int run(char *directory, coreproc_daemon *daemon) {
   coreproc_error *error = NULL;
-  /* Nobody owns the folder's name but main, which outlives the daemon: nothing to destroy. */
-  if (coreproc_daemon_add_check(daemon, "room", strlen("room"), has_room, folder, NULL, &error) !=
+  /* main owns the directory's name and outlives the daemon: nothing to destroy. */
+  if (coreproc_daemon_add_check(daemon, "room", strlen("room"), has_room, directory, NULL, &error) !=
       COREPROC_OK)
     return fail(error);
   /* Before the start, so that no signal is missed. */
@@ -103,17 +103,17 @@ static int run(char *folder, coreproc_daemon *daemon) {
 
 int main(int argc, char **argv) {
   if (argc != 2) {
-    fprintf(stderr, "usage: daemon FOLDER\n");
+    fprintf(stderr, "usage: daemon DIRECTORY\n");
     return EXIT_FAILURE;
   }
-  char registry_folder[4096];
+  char registry_directory[4096];
   coreproc_registry *registry = NULL;
   coreproc_daemon *daemon = NULL;
   coreproc_error *error = NULL;
 
-  registry_path(argv[1], registry_folder, sizeof registry_folder);
+  registry_path(argv[1], registry_directory, sizeof registry_directory);
   coreproc_result result =
-      coreproc_registry_new(registry_folder, strlen(registry_folder), &registry, &error);
+      coreproc_registry_new(registry_directory, strlen(registry_directory), &registry, &error);
   if (result == COREPROC_OK)
     result = new_daemon(argv[1], registry, &daemon, &error);
   int outcome = result == COREPROC_OK ? run(argv[1], daemon) : fail(error);

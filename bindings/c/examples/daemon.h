@@ -8,9 +8,9 @@
 #define EXAMPLE_CODE "coreproc-examples"
 #define EXAMPLE_DAEMON "daemon"
 
-/* Usually it is the user's, for which coreproc_registry_new takes NULL; an example keeps to its own folder. */
-static inline void registry_path(const char *folder, char *path, size_t size) {
-  snprintf(path, size, "%s/daemons", folder);
+/* Usually it is the user's, for which coreproc_registry_new takes NULL; an example keeps to its own directory. */
+static inline void registry_path(const char *directory, char *path, size_t size) {
+  snprintf(path, size, "%s/daemons", directory);
 }
 
 #endif

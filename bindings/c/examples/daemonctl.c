@@ -1,6 +1,6 @@
 /* Finds a daemon through the registry, waits until it is well, says so, and stops it.
  *
- *   daemonctl FOLDER
+ *   daemonctl DIRECTORY
  *
  * What it shows: reading the registry, waiting for health, and how to signal a process that is not one's child
  * without ever hitting another one that got its PID.
@@ -138,16 +138,16 @@ static int check_gone(coreproc_registry *registry) {
 
 int main(int argc, char **argv) {
   if (argc != 2) {
-    fprintf(stderr, "usage: daemonctl FOLDER\n");
+    fprintf(stderr, "usage: daemonctl DIRECTORY\n");
     return EXIT_FAILURE;
   }
-  char registry_folder[4096];
+  char registry_directory[4096];
   coreproc_registry *registry = NULL;
   coreproc_entries *entries = NULL;
   coreproc_error *error = NULL;
 
-  registry_path(argv[1], registry_folder, sizeof registry_folder);
-  if (coreproc_registry_new(registry_folder, strlen(registry_folder), &registry, &error) !=
+  registry_path(argv[1], registry_directory, sizeof registry_directory);
+  if (coreproc_registry_new(registry_directory, strlen(registry_directory), &registry, &error) !=
       COREPROC_OK) {
     fail(error);
     return EXIT_FAILURE;
