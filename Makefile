@@ -113,13 +113,11 @@ lint-python:
 	  { echo "bindings/python/pyproject.toml: version must be $$(tools/version), as in Cargo.toml" >&2; exit 1; }
 	$(PYTHON) -m ruff check bindings/python
 	$(PYTHON) -m ruff format --check bindings/python
-	$(PYTHON) -m ruff check --config bindings/python/pyproject.toml $(PYTHON_SCRIPTS)
-	$(PYTHON) -m ruff format --check --config bindings/python/pyproject.toml $(PYTHON_SCRIPTS)
+	$(PYTHON) -m ruff check --config bindings/python/pyproject.toml tools/links
+	$(PYTHON) -m ruff format --check --config bindings/python/pyproject.toml tools/links
 
-# Scripts are told apart by their first lines.
-SCRIPTS := .ci/run $(shell find tools -maxdepth 1 -type f)
-SHELL_SCRIPTS := $(shell grep -lE '^\#!.*bash' $(SCRIPTS))
-PYTHON_SCRIPTS := $(shell grep -lE '^\#!.*python' $(SCRIPTS))
+# Scripts in bash, by their first lines.
+SHELL_SCRIPTS := $(shell grep -lE '^\#!.*bash' .ci/run $$(find tools -maxdepth 1 -type f))
 lint-shell:
 	for script in $(SHELL_SCRIPTS); do bash -n "$$script"; done
 	if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); fi
