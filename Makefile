@@ -43,10 +43,14 @@ demo:
 
 ##   make test        every test: Rust, C, Go, Python (COREPROC_SCALE=N: N times the counts)
 # A binding joins with a target of its own, here and in lint.
-.PHONY: test test-rust test-doc test-go test-python test-kernels-short
+.PHONY: test test-abi test-rust test-doc test-go test-python test-kernels-short
 test:
 	@tools/setup test
-	@$(MAKE) --no-print-directory --keep-going test-rust test-doc test-go test-python test-kernels-short
+	@$(MAKE) --no-print-directory --keep-going test-abi test-rust test-doc test-go test-python test-kernels-short
+
+# The description of the C ABI, and all that is generated from it, agree with the header and with the C compiler.
+test-abi:
+	cd tools/abi && $(PYTHON) -m pytest
 
 # The C tests run from here too, plain, under valgrind and with ASan. Without further features, as Rust programs have
 # it: tests that need faults injected build a library for themselves, and tests/c_release.rs what is shipped.
@@ -81,6 +85,12 @@ test-kernels:
 	@$(MAKE) --no-print-directory build
 	@tools/test-kernels full
 
+##   make bless       rewrites what is generated from src/ffi: the header, its description, tables of bindings
+.PHONY: bless
+bless:
+	@tools/setup bless
+	@$(PYTHON) tools/abi
+
 ##   make lint        formatters and linters of every language
 .PHONY: lint lint-rust lint-go lint-python lint-shell
 lint:
@@ -106,10 +116,10 @@ lint-go: build
 lint-python:
 	@grep -qx "version = \"$$(tools/version)\"" bindings/python/pyproject.toml || \
 	  { echo "bindings/python/pyproject.toml: version must be $$(tools/version), as in Cargo.toml" >&2; exit 1; }
-	$(PYTHON) -m ruff check bindings/python
-	$(PYTHON) -m ruff format --check bindings/python
+	$(PYTHON) -m ruff check bindings/python tools/abi
+	$(PYTHON) -m ruff format --check bindings/python tools/abi
 
-SHELL_SCRIPTS := .ci/run $(filter-out %.txt,$(wildcard tools/*))
+SHELL_SCRIPTS := .ci/run $(filter-out %.txt tools/abi,$(wildcard tools/*))
 lint-shell:
 	for script in $(SHELL_SCRIPTS); do bash -n "$$script"; done
 	if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); fi
@@ -141,8 +151,8 @@ build:
 go-vendor: $(if $(BUILT_DIR),,build)
 	@tools/go-vendor '$(or $(BUILT_DIR),$(RELEASE))'
 
-##   make install     header, libraries, pkg-config and CMake package (PREFIX, LIBDIR, INCLUDEDIR, DOCDIR,
-##                    DESTDIR; BUILT_DIR=target/release installs what is built and builds nothing)
+##   make install     header, libraries, description of the ABI, pkg-config and CMake package (PREFIX, LIBDIR,
+##                    INCLUDEDIR, DOCDIR, DESTDIR; BUILT_DIR=target/release installs what is built and builds nothing)
 ##   make uninstall   removes them
 .PHONY: install uninstall
 install: $(if $(BUILT_DIR),,build)
@@ -163,9 +173,9 @@ doc: test-doc
 .PHONY: clean
 clean:
 	rm -rf target bindings/python/.pytest_cache .pytest_cache .ruff_cache bindings/python/.ruff_cache
-	rm -rf bindings/python/.mypy_cache bindings/python/build bindings/python/src/*.egg-info
+	rm -rf bindings/python/.mypy_cache bindings/python/build bindings/python/src/*.egg-info tools/abi/.ruff_cache
 	rm -f bindings/go/internal/capi/vendored/libcoreproc.a bindings/go/internal/capi/vendored/coreproc.h
-	find bindings/python -name __pycache__ -prune -exec rm -rf {} +
+	find bindings/python tools/abi -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help
 help:

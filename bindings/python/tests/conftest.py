@@ -26,6 +26,11 @@ def pytest_configure(config):
     config.stash[STDERR] = os.fdopen(os.dup(2), "w")
 
 
+def pytest_unconfigure(config):
+    """Closes the copy of stderr."""
+    config.stash[STDERR].close()
+
+
 @pytest.fixture(autouse=True)
 def _hang_is_a_failure(request):
     faulthandler.dump_traceback_later(4 * GUARD, exit=True, file=request.config.stash[STDERR])

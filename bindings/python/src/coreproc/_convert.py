@@ -13,13 +13,16 @@ import time
 from collections.abc import Mapping
 from typing import Callable, TypeVar, Union
 
-from ._abi import CAPTURE_ALL, CAPTURE_NONE, UNLIMITED
+from ._abi import CAPTURE_NONE, UNLIMITED
 from ._errors import CoreprocError, TimedOut, invalid
 
 #: What names a program, an argument or a file: text is encoded as the file system's names are.
 Text = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 _T = TypeVar("_T")
+
+#: The largest capture in C, for one that keeps everything.
+_CAPTURE_ALL = 2**63 - 1
 
 #: Longest stay inside the library on the main thread: Python runs signal handlers there, and
 #: raises KeyboardInterrupt, only between two calls.
@@ -63,7 +66,7 @@ def capture_size(operation: str, count: float | None) -> int:
     """An option where 0 has a meaning of its own, nothing, as the greatest number has in C."""
     if count == 0:
         return CAPTURE_NONE
-    return CAPTURE_ALL if count == math.inf else size(operation, "capture", count)
+    return _CAPTURE_ALL if count == math.inf else size(operation, "capture", count)
 
 
 def wait_ms(seconds: float | None) -> int:

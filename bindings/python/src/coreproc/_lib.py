@@ -50,28 +50,44 @@ def _open() -> ctypes.CDLL:
 
 
 def _check(library: ctypes.CDLL) -> None:
-    """Refuses a library with another ABI version, or with functions missing."""
+    """Refuses a library with another ABI version."""
     try:
         version = library.coreproc_abi_version
-        version.restype = ctypes.c_uint32
-        version.argtypes = []
-        found = version()
-        if found != _abi.ABI_VERSION:
-            raise LibraryError(
-                f"{library._name}: this is libcoreproc with ABI version {found}, "
-                f"but this binding needs ABI version {_abi.ABI_VERSION}",
-                path=library._name,
-            )
-        _abi.declare(library)
     except AttributeError as missing:
         raise LibraryError(
             f"{library._name}: not a complete libcoreproc: {missing}", path=library._name
         ) from None
+    version.restype, version.argtypes = _abi.SIGNATURES["coreproc_abi_version"]
+    found = version()
+    if found != _abi.ABI_VERSION:
+        raise LibraryError(
+            f"{library._name}: this is libcoreproc with ABI version {found}, "
+            f"but this binding needs ABI version {_abi.ABI_VERSION}",
+            path=library._name,
+        )
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    """Gives each function its signature, and refuses a library that lacks functions."""
+    missing = []
+    for name, (returned, arguments) in _abi.SIGNATURES.items():
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            missing.append(name)
+            continue
+        function.restype, function.argtypes = returned, arguments
+    if missing:
+        raise LibraryError(
+            f"{library._name}: not a complete libcoreproc: it lacks {', '.join(missing)}",
+            path=library._name,
+        )
 
 
 def _load() -> ctypes.CDLL:
     library = _open()
     _check(library)
+    _declare(library)
     return library
 
 

@@ -162,6 +162,7 @@ class Pipeline(Owner):
         subscription: Subscription | None = None,
         history: History | None = None,
         progress: Progress | None = None,
+        _run: Run | None = None,
     ) -> Run:
         """Starts it, and does not wait.
 
@@ -181,34 +182,7 @@ class Pipeline(Owner):
             InvalidArgument: It cannot run, see `check`. Nothing was started.
             Closed: The service is closed.
         """
-        out = ctypes.c_void_p()
-        self._start(
-            out,
-            service,
-            mode=mode,
-            on_failure=on_failure,
-            limit=limit,
-            deadline=deadline,
-            subscription=subscription,
-            history=history,
-            progress=progress,
-        )
-        return Run(out)
-
-    def _start(
-        self,
-        out: ctypes.c_void_p,
-        service: Service,
-        *,
-        mode: RunMode = RunMode.ALL,
-        on_failure: OnFailure | None = None,
-        limit: float | None = None,
-        deadline: float | None = None,
-        subscription: Subscription | None = None,
-        history: History | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        """Starts it; from then on `out` has it, also when an interrupt comes right after."""
+        run = Run(ctypes.c_void_p()) if _run is None else _run
         options = _abi.RunOptions(
             mode=mode,
             on_failure=0 if on_failure is None else on_failure,
@@ -225,9 +199,10 @@ class Pipeline(Owner):
             self._handle,
             service._handle,
             ctypes.byref(options),
-            ctypes.byref(out),
+            ctypes.byref(run._pointer),
         )
         del held
+        return run
 
     def run(self, service: Service, **options: Any) -> Run:  # noqa: ANN401 (those of `start`)
         """Starts it, and waits for its end; with `progress`, shows it meanwhile.
@@ -236,18 +211,14 @@ class Pipeline(Owner):
         what runs was stopped and the specs that always run have ended; a second one ends those,
         too, and kills what has not stopped; a third one is not waited for.
         """
-        out = ctypes.c_void_p()
-        run: Run | None = None
+        # Made before the start, so that an interrupt right after the start finds the run, too.
+        run = Run(ctypes.c_void_p())
         try:
-            self._start(out, service, **options)
-            run = Run(out)
+            self.start(service, _run=run, **options)
             run._watch(options.get("progress"))
         except BaseException:
-            if run is None and out:
-                run = Run(out)
-            if run is not None:
-                started = run
-                insist(started.cancel, lambda: started._watch(options.get("progress")))
+            if run._pointer:
+                insist(run.cancel, lambda: run._watch(options.get("progress")))
             raise
         return run
 
@@ -322,8 +293,12 @@ class Run(Owner):
     __slots__ = ()
 
     def __init__(self, pointer: ctypes.c_void_p) -> None:
-        """Takes over a coreproc_run."""
+        """Takes over a coreproc_run, which may be put into `pointer` later."""
         super().__init__(pointer, lib.coreproc_run_free)
+
+    @property
+    def _pointer(self) -> ctypes.c_void_p:
+        return self._handle._as_parameter_
 
     def __enter__(self) -> Run:
         """The run itself."""
