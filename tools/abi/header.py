@@ -150,7 +150,7 @@ class _Comments:
 
 
 def _comment_text(token: Token) -> str:
-    spelling: str = token.spelling
+    spelling = str(token.spelling)
     if not spelling.startswith("//"):
         raise HeaderError(f"line {token.location.line}: only // comments are read")
     return spelling.lstrip("/").removeprefix(" ").rstrip()
@@ -261,7 +261,7 @@ class _Reader:
         return {"kind": "integer", "name": self._integer(given, canonical)}
 
     def _integer(self, given: Type, canonical: Type) -> str:
-        name = given.spelling.removeprefix("const ")
+        name = str(given.spelling).removeprefix("const ")
         if canonical.kind not in (*_SIGNED, *_UNSIGNED):
             raise HeaderError(f"type {name} is not described")
         self._header.integers[name] = (8 * canonical.get_size(), canonical.kind in _SIGNED)

@@ -165,13 +165,11 @@ class Ownership:
 
 def is_fallible(function: Function) -> bool:
     """Whether the last parameter takes an error."""
-    last = function.parameters[-1:]
-    return any(_names_error(parameter.type) for parameter in last)
+    return any(_names_error(parameter.type) for parameter in function.parameters[-1:])
 
 
 def _names_error(data: TypeData) -> bool:
-    pointer_to_pointer = data["kind"] == "pointer" and data["to"]["kind"] == "pointer"
-    return pointer_to_pointer and data["to"]["to"].get("name") == ERROR
+    return bool(_is_pointer_to(data, "pointer") and data["to"]["to"].get("name") == ERROR)
 
 
 def _is_handle_output(data: TypeData) -> bool:
