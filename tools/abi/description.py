@@ -36,7 +36,6 @@ PREFIXES = {
     "COREPROC_STDIO_": "stdio",
     "COREPROC_STREAM_": "stream",
     "COREPROC_SUBSCRIBE_": "subscribe",
-    "COREPROC_VERSION_": "version",
 }
 
 #: Constants that belong to a group without sharing a prefix; negative numbers are results, too.
@@ -112,7 +111,7 @@ def _constants(values: dict[str, int | str], header: Header) -> list[dict[str, A
     unknown = MEMBERS.keys() - values.keys()
     unused = [prefix for prefix in PREFIXES if not any(name.startswith(prefix) for name in values)]
     if unknown or unused:
-        raise HeaderError(f"tools/abi/description.py names what there is not: {unknown or unused}")
+        raise HeaderError(f"tools/abi/description.py names no constants: {unknown or unused}")
     return [
         {
             "name": constant.name,

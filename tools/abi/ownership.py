@@ -51,7 +51,7 @@ class Ownership:
         known = self._functions.keys() | {opaque.name for opaque in header.opaque}
         unknown = (CALLBACKS_ON_OWN_THREAD | NEVER_CALL_BACK) - known
         if unknown:
-            raise HeaderError(f"tools/abi/ownership.py names what there is not: {sorted(unknown)}")
+            raise HeaderError(f"tools/abi/ownership.py names unknown functions: {sorted(unknown)}")
 
     def free_of(self, opaque: str) -> str | None:
         """The function that frees a type; None for a type that the caller never owns."""

@@ -5,7 +5,7 @@ import os
 import pytest
 
 import generated
-from paths import ROOT
+from paths import GO, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +33,18 @@ def test_file_is_up_to_date(files, name):
 
 def test_every_file_is_checked(files):
     assert len(files) == 5
+
+
+def test_generated_files_say_so_in_their_first_lines(files):
+    for path, text in files.items():
+        if path.suffix != ".txt":  # A bare list, which nm is compared with.
+            assert "tools/abi" in "".join(text.splitlines()[:2])
+
+
+def test_directives_for_the_library_are_in_the_generated_file_alone():
+    others = [path for path in GO.glob("*.go") if path.name != "directives.go"]
+    directives = ("#cgo noescape coreproc_", "#cgo nocallback coreproc_")
+    by_hand = {
+        path.name for path in others for directive in directives if directive in path.read_text()
+    }
+    assert not by_hand, "remove these directives: `make bless` writes directives.go"
