@@ -43,14 +43,10 @@ demo:
 
 ##   make test        every test: Rust, C, Go, Python (COREPROC_SCALE=N: N times the counts)
 # A binding joins with a target of its own, here and in lint.
-.PHONY: test test-abi test-rust test-doc test-go test-python test-kernels-short
+.PHONY: test test-rust test-doc test-go test-python test-kernels-short
 test:
 	@tools/setup test
 	@$(MAKE) --no-print-directory --keep-going test-abi test-rust test-doc test-go test-python test-kernels-short
-
-# The description of the C ABI, and all that is generated from it, agree with the header and with the C compiler.
-test-abi:
-	cd tools/abi && $(PYTHON) -m pytest
 
 # The C tests run from here too, plain, under valgrind and with ASan. Without further features, as Rust programs have
 # it: tests that need faults injected build a library for themselves, and tests/c_release.rs what is shipped.
@@ -75,6 +71,11 @@ soak-go: build
 test-python: build
 	cd bindings/python && COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so $(PYTHON) -m pytest
 
+# Checks the description of the C ABI against the header and the C compiler, and that its tables are not stale.
+.PHONY: test-abi
+test-abi:
+	cd tools/abi && $(PYTHON) -m pytest
+
 test-kernels-short: build
 	@tools/test-kernels short
 
@@ -84,12 +85,6 @@ test-kernels:
 	@tools/setup soak
 	@$(MAKE) --no-print-directory build
 	@tools/test-kernels full
-
-##   make bless       rewrites what is generated from src/ffi: the header, its description, tables of bindings
-.PHONY: bless
-bless:
-	@tools/setup bless
-	@$(PYTHON) tools/abi
 
 ##   make lint        formatters and linters of every language
 .PHONY: lint lint-rust lint-go lint-python lint-shell
@@ -119,7 +114,8 @@ lint-python:
 	$(PYTHON) -m ruff check bindings/python tools/abi
 	$(PYTHON) -m ruff format --check bindings/python tools/abi
 
-SHELL_SCRIPTS := .ci/run $(filter-out %.txt tools/abi,$(wildcard tools/*))
+# Scripts in bash, by their first lines.
+SHELL_SCRIPTS := $(shell grep -lE '^\#!.*bash' .ci/run $$(find tools -maxdepth 1 -type f))
 lint-shell:
 	for script in $(SHELL_SCRIPTS); do bash -n "$$script"; done
 	if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); fi
@@ -135,6 +131,12 @@ bench:
 soak:
 	@tools/setup soak
 	cargo bench --bench soak -- $(ONLY)
+
+##   make bless       rewrites what is generated from src/ffi: the header, its description, tables of bindings
+.PHONY: bless
+bless:
+	@tools/setup bless
+	@$(PYTHON) tools/abi
 
 ##   make build       the shared and the static library, in target/release
 .PHONY: build
