@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from header import Function, Header, HeaderError, Variable
+from header import Function, Header, HeaderError, Struct, Variable
 from ownership import Ownership, Role, is_fallible
 
 #: Raised by a change after which a reader of the older format would go wrong.
@@ -74,23 +74,7 @@ def describe(header: Header) -> Description:
             }
             for opaque in header.opaque
         ],
-        "structs": [
-            {
-                "name": struct.name,
-                "size": struct.size,
-                "alignment": struct.alignment,
-                "documentation": struct.documentation,
-                "fields": [
-                    {"offset": field.offset}
-                    | _variable(field, role)
-                    | {"documentation": field.documentation}
-                    for field, role in zip(
-                        struct.fields, ownership.fields(struct.name, struct.fields), strict=True
-                    )
-                ],
-            }
-            for struct in header.structs
-        ],
+        "structs": [_struct(struct, ownership) for struct in header.structs],
         "callbacks": [_function(callback, ownership) for callback in header.callbacks],
         "functions": [
             _function(function, ownership)
@@ -128,6 +112,22 @@ def _group(name: str, value: int | str) -> str | None:
         return "result"
     prefixed = (group for prefix, group in PREFIXES.items() if name.startswith(prefix))
     return MEMBERS.get(name) or next(prefixed, None)
+
+
+def _struct(struct: Struct, ownership: Ownership) -> dict[str, Any]:
+    roles = ownership.fields(struct)
+    return {
+        "name": struct.name,
+        "size": struct.size,
+        "alignment": struct.alignment,
+        "documentation": struct.documentation,
+        "fields": [
+            {"offset": field.offset}
+            | _variable(field, role)
+            | {"documentation": field.documentation}
+            for field, role in zip(struct.fields, roles, strict=True)
+        ],
+    }
 
 
 def _function(function: Function, ownership: Ownership) -> dict[str, Any]:

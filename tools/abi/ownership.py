@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from header import Function, Header, HeaderError, TypeData, Variable
+from header import Function, Header, HeaderError, Struct, TypeData, Variable
 
 #: What the rules say of one parameter, field or return value.
 Role = dict[str, Any]
@@ -68,9 +68,9 @@ class Ownership:
         """The role of each parameter."""
         return self._roles(function.name, function.parameters)
 
-    def fields(self, struct: str, fields: list[Variable]) -> list[Role]:
-        """The role of each field of a structure."""
-        return self._roles(struct, fields)
+    def fields(self, struct: Struct) -> list[Role]:
+        """The role of each field."""
+        return self._roles(struct.name, struct.fields)
 
     def _roles(self, place: str, variables: list[Variable]) -> list[Role]:
         roles: list[Role] = []

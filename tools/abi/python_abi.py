@@ -71,7 +71,7 @@ def _format(description: Description, name: str) -> Iterator[str]:
             letters += f"{sizes[field['type']['name']]['bits'] // 8}x"
         else:
             letters += _letter(field["type"], sizes)
-    assert struct.calcsize(letters) == structure["size"], f"{name} has room that {letters} has not"
+    assert struct.calcsize(letters) == structure["size"], f"{letters} is not the layout of {name}"
     prefix = name.removeprefix("coreproc_").upper()
     yield f"#: {name} for `struct`: one call unpacks a batch, where ctypes takes a call a field."
     yield f'{prefix}_FORMAT = "{letters}"'
