@@ -47,7 +47,7 @@ demo:
 .PHONY: test test-rust test-doc test-go test-python test-kernels-short
 test:
 	@tools/setup test
-	@$(MAKE) --no-print-directory --keep-going test-rust test-doc test-go test-python test-kernels-short
+	@$(MAKE) --no-print-directory --keep-going test-abi test-rust test-doc test-go test-python test-kernels-short
 
 # Runs the C tests, too: plain, under valgrind and with ASan. Has only the default features, as Rust programs do: tests
 # that inject faults build a library of their own, and so do those of the shipped library.
@@ -71,6 +71,11 @@ soak-go: build
 
 test-python: build
 	cd bindings/python && COREPROC_LIBRARY=$(RELEASE)/libcoreproc.so $(PYTHON) -m pytest
+
+# Checks the description of the C ABI against the header and the C compiler, and that its tables are not stale.
+.PHONY: test-abi
+test-abi:
+	cd tools/abi && $(PYTHON) -m pytest
 
 test-kernels-short: build
 	@tools/test-kernels short
@@ -111,8 +116,8 @@ lint-go: build
 lint-python:
 	@grep -qx "version = \"$$(tools/version)\"" bindings/python/pyproject.toml || \
 	  { echo "bindings/python/pyproject.toml: version must be $$(tools/version), as in Cargo.toml" >&2; exit 1; }
-	$(PYTHON) -m ruff check bindings/python
-	$(PYTHON) -m ruff format --check bindings/python
+	$(PYTHON) -m ruff check bindings/python tools/abi
+	$(PYTHON) -m ruff format --check bindings/python tools/abi
 	$(PYTHON) -m ruff check --config bindings/python/pyproject.toml tools/links
 	$(PYTHON) -m ruff format --check --config bindings/python/pyproject.toml tools/links
 
@@ -137,6 +142,12 @@ soak:
 	@tools/setup soak
 	cargo bench --bench soak -- $(ONLY)
 
+##   make bless       rewrites what is generated from src/ffi: the header, its description, tables of bindings
+.PHONY: bless
+bless:
+	@tools/setup bless
+	@$(PYTHON) tools/abi
+
 ##   make build       the shared and the static library, in target/release
 .PHONY: build
 build:
@@ -152,8 +163,8 @@ build:
 go-vendor: $(if $(BUILT_DIR),,build)
 	@tools/go-vendor '$(or $(BUILT_DIR),$(RELEASE))'
 
-##   make install     header, libraries, pkg-config and CMake package (PREFIX, LIBDIR, INCLUDEDIR, DOCDIR,
-##                    DESTDIR; BUILT_DIR=target/release installs what is built and builds nothing)
+##   make install     header, libraries, description of the ABI, pkg-config and CMake package (PREFIX, LIBDIR,
+##                    INCLUDEDIR, DOCDIR, DESTDIR; BUILT_DIR=target/release installs what is built and builds nothing)
 ##   make uninstall   removes them
 .PHONY: install uninstall
 install: $(if $(BUILT_DIR),,build)
@@ -174,9 +185,9 @@ doc: test-doc
 .PHONY: clean
 clean:
 	rm -rf target bindings/python/.pytest_cache .pytest_cache .ruff_cache bindings/python/.ruff_cache
-	rm -rf bindings/python/.mypy_cache bindings/python/build bindings/python/src/*.egg-info
+	rm -rf bindings/python/.mypy_cache bindings/python/build bindings/python/src/*.egg-info tools/abi/.ruff_cache
 	rm -f bindings/go/internal/capi/vendored/libcoreproc.a bindings/go/internal/capi/vendored/coreproc.h
-	find bindings/python -name __pycache__ -prune -exec rm -rf {} +
+	find bindings/python tools/abi -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help
 help:

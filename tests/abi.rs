@@ -47,7 +47,7 @@ fn exported_symbols_are_the_committed_list() {
         fs::write(&path, &now).expect("symbols.txt");
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(now == committed, "tests/abi/symbols.txt is stale; if the change is meant, run with BLESS=1. Now:\n{now}");
+    assert!(now == committed, "tests/abi/symbols.txt is stale: if the change is meant, run `make bless`. Now:\n{now}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn the_committed_header_is_the_generated_one() {
     }
     let committed = committed();
     let differs = committed.lines().zip(generated.lines()).position(|(a, b)| a != b);
-    assert!(committed == generated, "include/coreproc.h is stale (line {differs:?}, from 0); BLESS=1 rewrites it");
+    assert!(committed == generated, "include/coreproc.h is stale (line {differs:?}, from 0): run `make bless`");
 }
 
 fn compiles_alone(compiler: &str, standard: &str, extension: &str) {

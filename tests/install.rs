@@ -188,6 +188,7 @@ fn tree(root: &Path) -> BTreeSet<String> {
 fn expected_tree() -> BTreeSet<String> {
     BTreeSet::from([
         "include/coreproc.h".to_owned(),
+        "share/coreproc/coreproc.json".to_owned(),
         "share/doc/coreproc/pipeline-json.md".to_owned(),
         "lib/libcoreproc.a".to_owned(),
         format!("lib/libcoreproc.so.{VERSION}"),
@@ -272,6 +273,16 @@ fn pkg_config_links_the_shared_library() {
 
     assert_needs_soname(&program);
     assert_runs(&program, &installed.libdir);
+}
+
+#[test]
+fn pkg_config_names_the_description_of_the_abi() {
+    let installed = Installed::new();
+    let path = installed.pkg_config(&["--variable=abi_description"]).concat();
+    assert!(Path::new(&path).starts_with(&installed.prefix), "{path}");
+    let description = std::fs::read(path).expect("the installed description");
+    let description: serde_json::Value = serde_json::from_slice(&description).expect("JSON");
+    assert_eq!(description["library_version"], VERSION);
 }
 
 #[test]

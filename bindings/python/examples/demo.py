@@ -1,4 +1,4 @@
-"""Four commands at once, their lines as they come, and what became of each.
+"""Runs four commands at once, prints their lines as they come, and how each of them ended.
 
 python3 bindings/python/examples/demo.py [root of the repository]
 """
@@ -70,10 +70,10 @@ JOBS = [
 
 
 def find_root() -> Path:
-    """The repository this file lies in."""
-    for folder in Path(__file__).resolve().parents:
-        if (folder / "Cargo.toml").is_file():
-            return folder
+    """Finds the repository that this file is in."""
+    for directory in Path(__file__).resolve().parents:
+        if (directory / "Cargo.toml").is_file():
+            return directory
     raise SystemExit("demo: no Cargo.toml above this file; give the repository's root")
 
 
@@ -90,14 +90,14 @@ def print_line(job: Job, event: coreproc.Event, coloured: bool) -> None:
     if coloured:
         name = f"\033[{job.colour}m{name}\033[0m"
     mark = "!" if event.kind is EventKind.STDERR else "|"
-    # Output is bytes; whether it is text is up to who wrote it.
+    # Output is bytes, and may be no text.
     sys.stdout.buffer.write(f"{name} {mark} ".encode() + event.data + b"\n")
     sys.stdout.buffer.flush()
 
 
 def follow(running: dict[int, Job], subscription: coreproc.Subscription) -> None:
-    """Prints lines until every job is closed, which is when all its output has been read."""
-    # NO_COLOR, where it is set and not empty, means no colour: https://no-color.org
+    """Prints lines until every job is closed, that is, all its output was read."""
+    # NO_COLOR, if it is set and not empty, means no colour: https://no-color.org
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     still_open = set(running)
     for event in subscription:
@@ -116,14 +116,14 @@ def status_of(info: coreproc.Info) -> str:
 
 
 def code_of(info: coreproc.Info) -> str:
-    """The exit code or the signal: two fields, because 143 and SIGTERM are not the same thing."""
+    """Gives the exit code or the signal: exit code 143 and SIGTERM are not the same thing."""
     if info.signal is not None:
         return signal.Signals(info.signal).name
     return "unknown" if info.exit_code is None else str(info.exit_code)
 
 
 def print_table(jobs: list[tuple[Job, coreproc.Info]]) -> bool:
-    """Prints a row for each job; True when all of them ended as they should."""
+    """Prints a row for each job; returns whether all of them ended as expected."""
     print(f"\n{'COMMAND':<8}  {'STATUS':<9}  {'CODE':<9}  {'DURATION':>10}  {'BYTES':>6}")
     as_expected = True
     for job, info in jobs:
@@ -144,7 +144,7 @@ def main() -> int:
     print_legend()
     # The block leaves no process behind, however it ends.
     with coreproc.Service() as service:
-        # Before the first spawn: a subscription sees the processes spawned after it was opened.
+        # Before the first spawn: a subscription sees processes that are spawned after it opened.
         subscription = service.subscribe()
         processes = [
             coreproc.Command("sh", "-c", job.script, cwd=root, timeout=job.timeout).spawn(service)

@@ -1,4 +1,4 @@
-"""Runs commands under asyncio: the loop watches the subscription's pipe, no thread is needed.
+"""Runs commands under asyncio: the loop watches the subscription's pipe, without a thread.
 
 python3 bindings/python/examples/follow_asyncio.py
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def events(subscription: coreproc.Subscription) -> AsyncIterator[coreproc.Event]:
-    """The events of a subscription, without blocking the loop."""
+    """Gives the events of a subscription, without blocking the loop."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     fd = subscription.fileno()

@@ -1,4 +1,4 @@
-"""Runs a pipeline file, shows it live, and writes its Gantt chart.
+"""Runs a pipeline file, shows the run live, and writes its Gantt chart.
 
 python3 bindings/python/examples/pipeline.py FILE [CHART.svg [HISTORY.json]]
 

@@ -1,4 +1,4 @@
-"""What the tests share: a service that leaves nothing behind, guards, counts."""
+"""Fixtures and functions that the tests share."""
 
 import faulthandler
 import os
@@ -14,7 +14,7 @@ from coreproc import CloseMode
 PACKAGE = Path(__file__).resolve().parents[1]
 REPOSITORY = PACKAGE.parents[1]
 
-#: No test depends on it: it only turns a hang into a failure.
+#: Seconds after which a hang is a failure; no test depends on it otherwise.
 GUARD = 120.0
 
 
@@ -26,6 +26,11 @@ def pytest_configure(config):
     config.stash[STDERR] = os.fdopen(os.dup(2), "w")
 
 
+def pytest_unconfigure(config):
+    """Closes the copy of stderr."""
+    config.stash[STDERR].close()
+
+
 @pytest.fixture(autouse=True)
 def _hang_is_a_failure(request):
     faulthandler.dump_traceback_later(4 * GUARD, exit=True, file=request.config.stash[STDERR])
@@ -34,17 +39,17 @@ def _hang_is_a_failure(request):
 
 
 def scaled(count):
-    """A number of repetitions, multiplied by COREPROC_SCALE."""
+    """Multiplies a number of repetitions by COREPROC_SCALE."""
     return max(1, int(count * float(os.environ.get("COREPROC_SCALE") or 1)))
 
 
 def python(script, *args, **options):
-    """A command that runs a Python script, for what a shell cannot do exactly."""
+    """Makes a command that runs a Python script, for tests that need more than a shell."""
     return coreproc.Command(sys.executable, "-I", "-S", "-c", script, *args, **options)
 
 
 def shell(script, *args, **options):
-    """A command that runs a shell script."""
+    """Makes a command that runs a shell script."""
     return coreproc.Command("sh", "-c", script, "sh", *args, **options)
 
 
@@ -55,7 +60,7 @@ def run(command, service):
 
 
 def until(condition):
-    """Waits for what has no event to wait for."""
+    """Waits until a condition is true that no event tells of."""
     end = time.monotonic() + GUARD
     while not condition():
         assert time.monotonic() < end, "it did not come true"
@@ -63,35 +68,35 @@ def until(condition):
 
 
 def children():
-    """The PIDs of our children, zombies included."""
+    """Lists the PIDs of our children, zombies included."""
     found = set()
     for listing in Path("/proc/self/task").glob("*/children"):
         try:
             found.update(map(int, listing.read_text().split()))
         except (FileNotFoundError, ProcessLookupError):
-            continue  # the thread ended while we looked
+            continue  # The thread ended meanwhile.
     return found
 
 
 def descriptors():
-    """How many descriptors are open."""
+    """Counts the open descriptors."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def library_threads():
-    """How many threads of the library there are."""
+    """Counts the threads of the library."""
     count = 0
     for name in Path("/proc/self/task").glob("*/comm"):
         try:
             count += name.read_text().startswith("coreproc-")
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we looked
+            continue  # The thread ended meanwhile.
     return count
 
 
 @pytest.fixture
 def service():
-    """A service; at the end of the test everything in it is killed and has been waited for."""
+    """Gives a service; at the end of the test its processes are killed and waited for."""
     service = coreproc.Service()
     yield service
     service.close(CloseMode.KILL)
@@ -101,7 +106,7 @@ def service():
 
 
 class Gate:
-    """A pipe that a child reads, as its standard input or by its path, and that ends on opening."""
+    """A pipe that a child reads, as standard input or by its path; opening it ends the pipe."""
 
     def __init__(self):
         self.fd, self._held = os.pipe()
@@ -115,7 +120,7 @@ class Gate:
 
 @pytest.fixture
 def gate():
-    """A gate; it opens at the latest at the end of the test, so nobody waits for ever."""
+    """Gives a gate, which opens at the end of the test at the latest."""
     gate = Gate()
     yield gate
     gate.open()

@@ -1,4 +1,4 @@
-"""A subscription in an event loop, by way of its descriptor."""
+"""Subscriptions in an event loop, which watches the descriptor."""
 
 import asyncio
 import importlib.util
@@ -19,7 +19,7 @@ def example():
 
 def test_loop_follows_and_goes_on(service):
     async def answer(questions):
-        # This runs only if the loop is not blocked by those who wait for events.
+        # This runs only if no wait for events blocks the loop.
         while True:
             process = await questions.get()
             process.write_all(b"answer\n")

@@ -12,7 +12,7 @@ from conftest import GUARD, python, run, shell
 import coreproc
 from coreproc import Cause, CloseMode, Command, Flag, Scope, State, Stdio, Stop
 
-#: Says when it is ready, so that no signal comes before its trap is set.
+#: A script that says when its trap is set, so that no signal comes before.
 IGNORES_TERM = 'trap "" TERM; echo ready; while :; do sleep 60; done'
 ENDS_WELL_ON_TERM = 'trap "exit 0" TERM; echo ready; read line; exit 9'
 
@@ -91,7 +91,7 @@ def test_stop_reaches_the_group(service):
         ready(process, subscription)
         process.stop()
     info = process.wait(GUARD)
-    # Nobody held the pipes any more: the background sleep is gone too.
+    # The pipes had no holder any more, so the background sleep is gone, too.
     assert not info.flags & Flag.DRAIN_BOUND
 
 
@@ -175,7 +175,7 @@ def test_process_block_that_fails_stops(service):
 
 def test_service_block_leaves_nothing():
     with coreproc.Service() as service:
-        # Nobody empties this subscription, and `yes` fills it.
+        # No thread takes from this subscription, and `yes` fills it.
         subscription = service.subscribe()
         processes = [Command("sleep", "60").spawn(service), Command("yes").spawn(service)]
     assert [process.info().state for process in processes] == [State.CLOSED] * 2

@@ -1,4 +1,4 @@
-"""What fails says what, at which stage, and why; and is the Python exception one expects."""
+"""Errors name the operation, the stage and the reason, and have the expected Python type."""
 
 import errno
 import pickle

@@ -1,4 +1,4 @@
-"""The examples and what the README shows."""
+"""The examples, and the programs in the README."""
 
 import os
 import pty
@@ -64,7 +64,7 @@ def test_demo_on_a_terminal(no_color):
         while True:
             try:
                 content += os.read(reader, 65536)
-            except OSError:  # EIO: the last writer has closed the terminal
+            except OSError:  # EIO: the last writer has closed the terminal.
                 break
     os.close(reader)
     assert demo.returncode == 0

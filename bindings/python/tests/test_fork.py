@@ -1,4 +1,4 @@
-"""A child of os.fork() is told so, and does no harm to its parent's processes."""
+"""In a child of os.fork() calls fail, and do no harm to the processes of its parent."""
 
 import gc
 import os
@@ -12,16 +12,16 @@ from conftest import GUARD, run, scaled
 import coreproc
 from coreproc import Command, Result, Stdio
 
-# Python warns of fork in a program with threads; that is what is tested here.
+# Python warns of a fork in a program with threads, which these tests make.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
 def in_child(work):
-    """What `work` returns in a forked child."""
+    """Runs `work` in a forked child, and gives its result."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        signal.alarm(int(GUARD))  # its default action ends a child that hangs
+        signal.alarm(int(GUARD))  # Its default action ends a child that hangs.
         try:
             with os.fdopen(write, "wb") as answer:
                 pickle.dump(work(), answer)

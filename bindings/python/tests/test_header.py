@@ -1,4 +1,4 @@
-"""The numbers and layouts written down here are those of the C header."""
+"""The numbers and layouts of the package are those of the C header."""
 
 import ctypes
 import enum
@@ -12,7 +12,7 @@ from conftest import REPOSITORY
 from coreproc import _abi, constants
 
 HEADER = REPOSITORY / "include" / "coreproc.h"
-#: The prefix of each enumeration's constants in the header.
+#: The prefix of each enumeration's constants in the header, after COREPROC_.
 PREFIXES = {
     constants.Result: "",
     constants.State: "STATE_",
@@ -35,6 +35,10 @@ STRUCTURES = {
     "coreproc_service_options": _abi.ServiceOptions,
     "coreproc_stop_options": _abi.StopOptions,
     "coreproc_subscription_options": _abi.SubscriptionOptions,
+    "coreproc_event": _abi.Event,
+    "coreproc_daemon_entry": _abi.DaemonEntry,
+    "coreproc_daemon_options": _abi.DaemonOptions,
+    "coreproc_health_options": _abi.HealthOptions,
     "coreproc_process_info": _abi.ProcessInfo,
     "coreproc_run_options": _abi.RunOptions,
     "coreproc_run_info": _abi.RunInfo,
@@ -45,11 +49,11 @@ STRUCTURES = {
 
 @pytest.fixture(scope="module")
 def evaluate(tmp_path_factory):
-    """The values of C expressions, with the header included."""
-    folder = tmp_path_factory.mktemp("header")
+    """Evaluates C expressions, with the header included."""
+    directory = tmp_path_factory.mktemp("header")
 
     def evaluate(expressions):
-        source, program = folder / "values.c", folder / "values"
+        source, program = directory / "values.c", directory / "values"
         prints = "".join(f'printf("%lld\\n", (long long)({text}));\n' for text in expressions)
         source.write_text(
             f'#include <stddef.h>\n#include <stdio.h>\n#include "{HEADER}"\n'
@@ -116,5 +120,5 @@ def test_every_enumeration_is_checked():
         for value in vars(constants).values()
         if isinstance(value, type) and issubclass(value, enum.Enum)
     }
-    # Those of OnFailure have no prefix: see `test_other_constants`.
+    # The constants of OnFailure have no prefix: see `test_other_constants`.
     assert defined == {*PREFIXES, constants.OnFailure}

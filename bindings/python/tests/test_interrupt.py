@@ -1,4 +1,4 @@
-"""Ctrl-C reaches a thread that waits."""
+"""Ctrl-C interrupts a thread that waits."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ from coreproc import Command, Stdio
 
 
 class Interrupted(Exception):
-    """What the handler of the test raises, once."""
+    """The exception that the handler of the test raises once."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Finding and checking libcoreproc, each in a fresh interpreter."""
+"""Finds and checks libcoreproc, each time in a new interpreter."""
 
 import os
 import subprocess
@@ -13,15 +13,15 @@ from coreproc import _abi, _lib
 STUB = "unsigned coreproc_abi_version(void) { return %d; }\n"
 
 
-def compile_stub(folder, version):
-    source, library = folder / "stub.c", folder / "libcoreproc.so"
+def compile_stub(directory, version):
+    source, library = directory / "stub.c", directory / "libcoreproc.so"
     source.write_text(STUB % version)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
     return library
 
 
 def import_with(library, *, cwd=None):
-    """Imports coreproc in a new interpreter; returns its exit code and what it said last."""
+    """Imports coreproc in a new interpreter; gives its exit code and its output."""
     environment = dict(os.environ, PYTHONPATH=str(PACKAGE / "src"))
     environment.pop("COREPROC_LIBRARY", None)
     if library is not None:

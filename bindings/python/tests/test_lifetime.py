@@ -1,4 +1,4 @@
-"""Who owns what: collection under load, release, threads, and nothing left behind."""
+"""Ownership: collection under load, release, threads, and nothing left behind."""
 
 import gc
 import threading
@@ -13,8 +13,8 @@ from coreproc import CloseMode, Command, EventKind, Stdio
 
 @pytest.fixture(autouse=True)
 def _collector_sees_the_test_alone():
-    """Makes a collection cheap enough to have one between any two calls."""
-    gc.collect()  # what is garbage by now would stay for ever
+    """Makes a collection cheap enough for one between any two calls."""
+    gc.collect()  # Garbage that is frozen below would never be freed.
     gc.freeze()
     yield
     gc.unfreeze()
@@ -133,7 +133,7 @@ def test_release_while_another_thread_waits(service):
             try:
                 codes.append(process.wait(GUARD).exit_code)
             except coreproc.Closed:
-                codes.append(0)  # released before the wait began
+                codes.append(0)  # It was released before the wait began.
 
         thread = threading.Thread(target=wait)
         thread.start()

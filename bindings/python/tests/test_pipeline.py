@@ -30,7 +30,7 @@ from coreproc import (
 
 
 def three():
-    """One passes, one fails, one is skipped for it."""
+    """Makes a pipeline in which one spec passes, one fails, and one is skipped because of that."""
     pipeline = Pipeline()
     pipeline.add("build", shell("echo built"))
     pipeline.add("test", shell("echo bad >&2; exit 3"), after=["build"])
@@ -200,7 +200,7 @@ def test_cancel_spares_the_clean_up(service, gate):
 def test_a_deadline_cancels(service, gate):
     run = Pipeline().add("waits", shell(f"read line < {gate.path}")).run(service, deadline=0.01)
     (result,) = run.results()
-    # It may pass before the process is started.
+    # The deadline may pass before the process is started.
     assert result.state in (SpecState.CANCELLED, SpecState.SKIPPED)
     assert result.error
 
@@ -233,7 +233,7 @@ def test_ctrl_c_cancels_a_run(service, gate):
 
 
 def interrupting_starts_of(service, *names):
-    """Sends a SIGINT when a spec of one of these names starts; gives how each spec ended."""
+    """Sends a SIGINT when a spec of one of these names starts; gives the state of each spec."""
     events = service.subscribe(delivery=coreproc.Delivery.NONE)
     ended = {}
 
@@ -259,7 +259,7 @@ def test_ctrl_c_waits_for_what_always_runs(service, gate, tmp_path, shown):
     thread, ended = interrupting_starts_of(service, b"waits")
     with Path(os.devnull).open("wb") as sink, pytest.raises(KeyboardInterrupt):
         pipeline.run(service, progress=Progress(service, sink) if shown else None)
-    # It was over before the exception came.
+    # The clean-up had ended before the exception was raised.
     assert trace.read_text() == "cleaned\n"
     assert service.count() == 0
     thread.join()
@@ -388,7 +388,7 @@ def read_all(fd):
     while True:
         try:
             piece = os.read(fd, 65536)
-        except OSError:  # EIO: the last writer has closed the terminal
+        except OSError:  # EIO: the last writer has closed the terminal.
             piece = b""
         if not piece:
             os.close(fd)

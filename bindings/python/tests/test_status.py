@@ -1,4 +1,4 @@
-"""How a process ended: exit code and signal, each exact and apart from the other."""
+"""Exit codes and signals of processes, exact and apart from each other."""
 
 import signal
 
@@ -35,7 +35,7 @@ def test_every_exit_code(service):
 
 
 def test_every_signal(service):
-    # No core files, whatever this machine does with them.
+    # The shell turns core files off, whatever this machine does with them.
     processes = [
         shell('ulimit -c 0; kill -"$1" $$; sleep 60', str(int(number))).spawn(service)
         for number in ENDING
@@ -91,7 +91,7 @@ def test_holders_of_a_closed_process_are_named(service, gate):
     assert holder in [found.pid for found in process.holders()]
 
 
-def test_no_holders_where_nobody_holds(service):
+def test_no_holders_if_no_process_holds_the_output(service):
     process = Command("true").spawn(service)
     process.wait(GUARD)
     assert process.holders() == []

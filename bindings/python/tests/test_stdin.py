@@ -1,4 +1,4 @@
-"""Writing to a process."""
+"""Writes to the standard input of processes."""
 
 import hashlib
 import signal
@@ -63,7 +63,7 @@ def write_for_ever(process):
 def test_input_to_a_child_that_exits_is_not_running_every_time(service):
     for script in ["exit 0", "exec 0<&-; exit 0"] * scaled(100):
         process = shell(script, stdin=Stdio.PIPE).spawn(service)
-        # One that closes its input first may be held up before it ends.
+        # A child that closes its input first may be held up before it ends.
         refusals = (coreproc.NotRunning, coreproc.StdinClosed)[: 1 if script == "exit 0" else 2]
         with pytest.raises(refusals):
             write_for_ever(process)
@@ -79,7 +79,7 @@ def test_reader_that_ends_while_we_write(service):
         process.write_all(content, GUARD)
     assert 5 <= raised.value.written < len(content)
     assert process.wait(GUARD).exit_code == 3
-    # SIGPIPE is not what told us: the host's dispositions are its own.
+    # The error did not come by SIGPIPE: the host's dispositions are unchanged.
     assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
 
 

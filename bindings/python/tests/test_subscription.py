@@ -1,4 +1,4 @@
-"""Events: complete, in order, byte-exact, and none of them lost to a slow reader."""
+"""Events are complete, in order and byte-exact, and a slow reader loses none."""
 
 import ctypes
 import select
@@ -30,7 +30,7 @@ def writer(content):
 
 
 def follow(subscription, count=1):
-    """All events until `count` processes are closed, by process."""
+    """Takes events until `count` processes are closed; gives them by process."""
     events = defaultdict(list)
     for event in subscription:
         events[event.process_id].append(event)
@@ -42,7 +42,7 @@ def follow(subscription, count=1):
 
 
 def of(subscription, command, service):
-    """All events of one command."""
+    """Runs a command, and gives all its events."""
     process = command.spawn(service)
     return follow(subscription)[process.id]
 
@@ -222,7 +222,7 @@ def test_reader_that_sleeps_loses_nothing_and_delays_only_its_process(service):
         subscriptions=[subscription],
     )
     stalled = command.spawn(service)
-    # Nobody reads the subscription, and meanwhile others come and go.
+    # No thread takes from the subscription while other processes come and go.
     for _ in range(20):
         assert Command("true").spawn(service).wait(GUARD).ok
     assert stalled.info().closed_monotonic_ns is None
@@ -313,7 +313,7 @@ def test_bad_options_are_refused(service, options):
 
 
 class LaterLibrary:
-    """A library of a later version: its events are longer, and there is a kind not known here."""
+    """A library of a later version: its events are longer, and it has a kind unknown here."""
 
     def __init__(self):
         class LongerEvent(ctypes.Structure):

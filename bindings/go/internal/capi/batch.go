@@ -2,11 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_batch_process
-#cgo nocallback coreproc_batch_process
-#cgo noescape coreproc_batch_free
-#cgo nocallback coreproc_batch_free
 */
 import "C"
 

@@ -23,8 +23,6 @@ static coreproc_result capi_daemon_add(coreproc_daemon *daemon, uintptr_t check,
 	return coreproc_daemon_add_check(daemon, NULL, 0, capi_check, (void *)check, capi_forget, err);
 }
 
-#cgo noescape coreproc_check_answer_reason
-#cgo nocallback coreproc_check_answer_reason
 #cgo noescape capi_health_add
 #cgo noescape capi_daemon_add
 */

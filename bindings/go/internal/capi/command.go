@@ -2,33 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_command_new
-#cgo nocallback coreproc_command_new
-#cgo noescape coreproc_command_arg
-#cgo nocallback coreproc_command_arg
-#cgo noescape coreproc_command_arg0
-#cgo nocallback coreproc_command_arg0
-#cgo noescape coreproc_command_env_whole
-#cgo nocallback coreproc_command_env_whole
-#cgo noescape coreproc_command_cwd
-#cgo nocallback coreproc_command_cwd
-#cgo noescape coreproc_command_search_path
-#cgo nocallback coreproc_command_search_path
-#cgo noescape coreproc_command_stdio
-#cgo nocallback coreproc_command_stdio
-#cgo noescape coreproc_command_capture
-#cgo nocallback coreproc_command_capture
-#cgo noescape coreproc_command_detach
-#cgo nocallback coreproc_command_detach
-#cgo noescape coreproc_command_timeout
-#cgo nocallback coreproc_command_timeout
-#cgo noescape coreproc_command_stop_options
-#cgo nocallback coreproc_command_stop_options
-#cgo noescape coreproc_command_spawn
-#cgo nocallback coreproc_command_spawn
-#cgo noescape coreproc_command_free
-#cgo nocallback coreproc_command_free
 */
 import "C"
 

@@ -2,13 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_command_stdio_fd
-#cgo nocallback coreproc_command_stdio_fd
-#cgo noescape coreproc_command_group
-#cgo nocallback coreproc_command_group
-#cgo noescape coreproc_command_subscribe
-#cgo nocallback coreproc_command_subscribe
 */
 import "C"
 

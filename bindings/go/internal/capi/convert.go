@@ -2,13 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_bytes_data
-#cgo nocallback coreproc_bytes_data
-#cgo noescape coreproc_bytes_len
-#cgo nocallback coreproc_bytes_len
-#cgo noescape coreproc_bytes_free
-#cgo nocallback coreproc_bytes_free
 */
 import "C"
 

@@ -2,18 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_daemon_new
-#cgo nocallback coreproc_daemon_new
-#cgo noescape coreproc_daemon_start
-#cgo noescape coreproc_daemon_stop
-#cgo noescape coreproc_daemon_set_ready
-#cgo nocallback coreproc_daemon_set_ready
-#cgo noescape coreproc_daemon_ready
-#cgo nocallback coreproc_daemon_ready
-#cgo noescape coreproc_daemon_health_address
-#cgo nocallback coreproc_daemon_health_address
-#cgo noescape coreproc_daemon_free
 */
 import "C"
 

@@ -2,19 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_result_name
-#cgo nocallback coreproc_result_name
-#cgo noescape coreproc_error_errno
-#cgo nocallback coreproc_error_errno
-#cgo noescape coreproc_error_operation
-#cgo nocallback coreproc_error_operation
-#cgo noescape coreproc_error_stage
-#cgo nocallback coreproc_error_stage
-#cgo noescape coreproc_error_message
-#cgo nocallback coreproc_error_message
-#cgo noescape coreproc_error_free
-#cgo nocallback coreproc_error_free
 */
 import "C"
 

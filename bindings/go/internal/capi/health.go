@@ -2,22 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_health_new
-#cgo nocallback coreproc_health_new
-#cgo noescape coreproc_health_set_ready
-#cgo nocallback coreproc_health_set_ready
-#cgo noescape coreproc_health_ready
-#cgo nocallback coreproc_health_ready
-#cgo noescape coreproc_health_start
-#cgo noescape coreproc_health_address
-#cgo nocallback coreproc_health_address
-#cgo noescape coreproc_health_stop
-#cgo noescape coreproc_health_free
-#cgo noescape coreproc_health_wait
-#cgo nocallback coreproc_health_wait
-#cgo noescape coreproc_health_probe
-#cgo nocallback coreproc_health_probe
 */
 import "C"
 

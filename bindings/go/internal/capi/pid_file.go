@@ -2,17 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_pid_file_new
-#cgo nocallback coreproc_pid_file_new
-#cgo noescape coreproc_pid_file_acquire
-#cgo nocallback coreproc_pid_file_acquire
-#cgo noescape coreproc_pid_file_release
-#cgo nocallback coreproc_pid_file_release
-#cgo noescape coreproc_pid_file_read
-#cgo nocallback coreproc_pid_file_read
-#cgo noescape coreproc_pid_file_free
-#cgo nocallback coreproc_pid_file_free
 */
 import "C"
 

@@ -2,19 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_pipeline_new
-#cgo nocallback coreproc_pipeline_new
-#cgo noescape coreproc_pipeline_add
-#cgo nocallback coreproc_pipeline_add
-#cgo noescape coreproc_pipeline_after
-#cgo nocallback coreproc_pipeline_after
-#cgo noescape coreproc_pipeline_allow_failure
-#cgo nocallback coreproc_pipeline_allow_failure
-#cgo noescape coreproc_pipeline_problems
-#cgo nocallback coreproc_pipeline_problems
-#cgo noescape coreproc_pipeline_free
-#cgo nocallback coreproc_pipeline_free
 */
 import "C"
 

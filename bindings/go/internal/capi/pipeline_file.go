@@ -2,23 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_pipeline_from_json
-#cgo nocallback coreproc_pipeline_from_json
-#cgo noescape coreproc_history_open
-#cgo nocallback coreproc_history_open
-#cgo noescape coreproc_history_record
-#cgo nocallback coreproc_history_record
-#cgo noescape coreproc_history_free
-#cgo nocallback coreproc_history_free
-#cgo noescape coreproc_progress_open
-#cgo nocallback coreproc_progress_open
-#cgo noescape coreproc_progress_watch
-#cgo nocallback coreproc_progress_watch
-#cgo noescape coreproc_progress_free
-#cgo nocallback coreproc_progress_free
-#cgo noescape coreproc_run_report
-#cgo nocallback coreproc_run_report
 */
 import "C"
 

@@ -2,29 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_process_id
-#cgo nocallback coreproc_process_id
-#cgo noescape coreproc_process_pid
-#cgo nocallback coreproc_process_pid
-#cgo noescape coreproc_process_info_get
-#cgo nocallback coreproc_process_info_get
-#cgo noescape coreproc_process_output
-#cgo nocallback coreproc_process_output
-#cgo noescape coreproc_process_signal
-#cgo nocallback coreproc_process_signal
-#cgo noescape coreproc_process_kill
-#cgo nocallback coreproc_process_kill
-#cgo noescape coreproc_process_stop
-#cgo nocallback coreproc_process_stop
-#cgo noescape coreproc_process_write
-#cgo nocallback coreproc_process_write
-#cgo noescape coreproc_process_close_stdin
-#cgo nocallback coreproc_process_close_stdin
-#cgo noescape coreproc_process_close_output
-#cgo nocallback coreproc_process_close_output
-#cgo noescape coreproc_process_free
-#cgo nocallback coreproc_process_free
 */
 import "C"
 

@@ -2,23 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_registry_new_plain
-#cgo nocallback coreproc_registry_new_plain
-#cgo noescape coreproc_registry_register
-#cgo nocallback coreproc_registry_register
-#cgo noescape coreproc_registry_unregister
-#cgo nocallback coreproc_registry_unregister
-#cgo noescape coreproc_registry_get
-#cgo nocallback coreproc_registry_get
-#cgo noescape coreproc_registry_list
-#cgo nocallback coreproc_registry_list
-#cgo noescape coreproc_registry_free
-#cgo nocallback coreproc_registry_free
-#cgo noescape coreproc_entries_first
-#cgo nocallback coreproc_entries_first
-#cgo noescape coreproc_entries_free
-#cgo nocallback coreproc_entries_free
 */
 import "C"
 

@@ -2,21 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_ring_new
-#cgo nocallback coreproc_ring_new
-#cgo noescape coreproc_ring_write
-#cgo nocallback coreproc_ring_write
-#cgo noescape coreproc_ring_copy
-#cgo nocallback coreproc_ring_copy
-#cgo noescape coreproc_ring_len
-#cgo nocallback coreproc_ring_len
-#cgo noescape coreproc_ring_cap
-#cgo nocallback coreproc_ring_cap
-#cgo noescape coreproc_ring_reset
-#cgo nocallback coreproc_ring_reset
-#cgo noescape coreproc_ring_free
-#cgo nocallback coreproc_ring_free
 */
 import "C"
 

@@ -2,21 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_run_start
-#cgo nocallback coreproc_run_start
-#cgo noescape coreproc_run_wait
-#cgo nocallback coreproc_run_wait
-#cgo noescape coreproc_run_cancel
-#cgo nocallback coreproc_run_cancel
-#cgo noescape coreproc_run_id
-#cgo nocallback coreproc_run_id
-#cgo noescape coreproc_run_spec_get
-#cgo nocallback coreproc_run_spec_get
-#cgo noescape coreproc_run_info_get
-#cgo nocallback coreproc_run_info_get
-#cgo noescape coreproc_run_free
-#cgo nocallback coreproc_run_free
 */
 import "C"
 

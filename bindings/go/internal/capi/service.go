@@ -2,15 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_service_new
-#cgo nocallback coreproc_service_new
-#cgo noescape coreproc_service_count
-#cgo nocallback coreproc_service_count
-#cgo noescape coreproc_service_close
-#cgo nocallback coreproc_service_close
-#cgo noescape coreproc_service_free
-#cgo nocallback coreproc_service_free
 */
 import "C"
 

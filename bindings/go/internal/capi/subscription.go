@@ -27,14 +27,6 @@ static capi_taken capi_take(coreproc_subscription *subscription) {
 
 #cgo noescape capi_take
 #cgo nocallback capi_take
-#cgo noescape coreproc_subscription_open
-#cgo nocallback coreproc_subscription_open
-#cgo noescape coreproc_subscription_fd
-#cgo nocallback coreproc_subscription_fd
-#cgo noescape coreproc_subscription_drive
-#cgo nocallback coreproc_subscription_drive
-#cgo noescape coreproc_subscription_free
-#cgo nocallback coreproc_subscription_free
 */
 import "C"
 

@@ -2,11 +2,6 @@ package capi
 
 /*
 #include <coreproc.h>
-
-#cgo noescape coreproc_abi_version
-#cgo nocallback coreproc_abi_version
-#cgo noescape coreproc_version
-#cgo nocallback coreproc_version
 */
 import "C"
 

@@ -9,12 +9,12 @@
         info = process.wait()
         print(info.exit_code, process.output())
 
-A `Service` supervises. A `Command` says what to run; `Command.spawn` starts it. A `Process` is
-waited for, signalled and stopped. A `Subscription` delivers output and lifecycle as events. A
-`Pipeline` is a graph of commands; a `Run` of it leaves results and reports. What fails raises a
-`CoreprocError`.
+A `Service` supervises processes. A `Command` says what to run; `Command.spawn` starts it. A
+`Process` is waited for, signalled and stopped. A `Subscription` delivers output, and what happens
+to processes, as events. A `Pipeline` is a graph of commands; a `Run` of it leaves results and
+reports. A call that fails raises a `CoreprocError`.
 
-This package is a thin layer over libcoreproc: it converts, the library does the work.
+This package is a thin layer over libcoreproc: it converts, and the library does the work.
 """
 
 from ._errors import (

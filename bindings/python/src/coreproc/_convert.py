@@ -1,6 +1,6 @@
-"""Python values to what the C interface takes: bytes, milliseconds, sizes.
+"""Converts Python values to those of the C interface: bytes, milliseconds, sizes.
 
-One rule for every size and duration: None is the default, `math.inf` is no limit.
+For every size and duration None is the default, and `math.inf` is no limit.
 """
 
 from __future__ import annotations
@@ -13,34 +13,37 @@ import time
 from collections.abc import Mapping
 from typing import Callable, TypeVar, Union
 
-from ._abi import CAPTURE_ALL, CAPTURE_NONE, UNLIMITED
+from ._abi import CAPTURE_NONE, UNLIMITED
 from ._errors import CoreprocError, TimedOut, invalid
 
-#: What names a program, an argument or a file: text is encoded as the file system's names are.
+#: The name of a program or a file, or an argument: text is encoded like names of files.
 Text = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 _T = TypeVar("_T")
 
-#: Longest stay inside the library on the main thread: Python runs signal handlers there, and
-#: raises KeyboardInterrupt, only between two calls.
+#: The largest capture in C, for one that keeps everything.
+_CAPTURE_ALL = 2**63 - 1
+
+#: The longest stay in the library on the main thread, in seconds: Python runs signal handlers
+#: there, and raises KeyboardInterrupt, only between two calls.
 _SLICE = 0.1
 
 
 def text(value: Text) -> tuple[bytes, int]:
-    """A pointer and length pair."""
+    """Gives a pointer and a length."""
     encoded = os.fsencode(value)
     return encoded, len(encoded)
 
 
 def json_text(document: str | bytes | Mapping[str, object]) -> bytes:
-    """JSON as it is, or what `json.load` makes of it."""
+    """Gives JSON text, from a text or from what `json.load` makes of one."""
     if isinstance(document, Mapping):
         document = json.dumps(document)
     return document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
 
 
 def duration_ms(operation: str, field: str, seconds: float | None) -> int:
-    """An option; rounded up, so that no positive time becomes 0, which means the default."""
+    """Converts an option, and rounds up: no positive time becomes 0, which is the default."""
     if seconds is None:
         return 0
     if not seconds > 0:
@@ -49,7 +52,7 @@ def duration_ms(operation: str, field: str, seconds: float | None) -> int:
 
 
 def size(operation: str, field: str, count: float | None) -> int:
-    """An option; 0 is refused, because the C interface takes it for the default."""
+    """Converts an option; refuses 0, because the C interface takes it for the default."""
     if count is None:
         return 0
     if count == math.inf:
@@ -60,14 +63,14 @@ def size(operation: str, field: str, count: float | None) -> int:
 
 
 def capture_size(operation: str, count: float | None) -> int:
-    """An option where 0 has a meaning of its own, nothing, as the greatest number has in C."""
+    """Converts the size of a capture, where 0 keeps nothing; in C the greatest number says so."""
     if count == 0:
         return CAPTURE_NONE
-    return CAPTURE_ALL if count == math.inf else size(operation, "capture", count)
+    return _CAPTURE_ALL if count == math.inf else size(operation, "capture", count)
 
 
 def wait_ms(seconds: float | None) -> int:
-    """A time to wait: None for ever, 0 only looks."""
+    """Converts a time to wait: None waits for ever, 0 only looks."""
     if seconds is None or seconds == math.inf:
         return -1
     if math.isnan(seconds):
@@ -84,31 +87,31 @@ class Deadline:
         self._end = None if seconds is None else time.monotonic() + seconds
 
     def left(self) -> float | None:
-        """Seconds left, at least 0; None without an end."""
+        """The seconds that are left, at least 0; None if there is no end."""
         return None if self._end is None else max(0.0, self._end - time.monotonic())
 
 
 def insist(end: Callable[[], object], wait: Callable[[], object]) -> None:
-    """Ends what runs, and waits for that.
+    """Ends something that runs, and waits until it has ended.
 
-    Whoever interrupts this wait wants it over: the first time it is ended again, which is harder,
-    the second time it is left to itself.
+    The first interrupt of this wait ends it again, which is harder. The second one leaves it to
+    itself.
     """
     for _ in range(2):
         end()
         try:
             wait()
         except CoreprocError:
-            return  # there is nothing more to wait for
-        except BaseException:  # The caller raises what came first.
+            return  # There is nothing more to wait for.
+        except BaseException:  # The caller raises its own exception.
             continue
         return
 
 
 def interruptible(attempt: Callable[[int], _T], timeout: float | None) -> _T:
-    """Calls `attempt(timeout_ms)` until it does not time out or `timeout` seconds are over.
+    """Calls `attempt(timeout_ms)` until it does not time out, or `timeout` seconds are over.
 
-    Only the main thread runs signal handlers, so only there the waiting is cut into slices.
+    Only the main thread runs signal handlers, so only there the wait is cut into slices.
     """
     if threading.get_ident() != threading.main_thread().ident:
         return attempt(wait_ms(timeout))

@@ -1,6 +1,6 @@
 """The exceptions: one class for each result code of the library.
 
-Where Python has an exception of the same meaning, the class is one of those too, so that
+If Python has an exception of the same meaning, the class derives from that, too, so that
 `except FileNotFoundError` works as a reader expects.
 """
 
@@ -19,11 +19,11 @@ class CoreprocError(Exception):
     """A call that failed. `str()` is a message that can be shown as it is.
 
     Attributes:
-        result: The result code, a `Result` where this binding knows it.
-        errno: What the system call behind it said; None when there was none.
-        operation: What was being done, such as "spawn".
-        stage: How far it had come, such as "lookup", "chdir", "exec"; "" when it has no stages.
-        written: Of `Process.write_all`, how many bytes were taken before it failed.
+        result: The result code, a `Result` if this binding knows it.
+        errno: The errno of the system call that failed; None if no system call did.
+        operation: The operation that failed, such as "spawn".
+        stage: The step of it that failed, such as "lookup", "chdir", "exec"; "" if it has no steps.
+        written: After `Process.write_all`, the number of bytes that were taken before it failed.
     """
 
     result: int
@@ -41,7 +41,7 @@ class CoreprocError(Exception):
         operation: str = "",
         stage: str = "",
     ) -> None:
-        """Keeps what the library reported."""
+        """Keeps the details that the library reported."""
         super().__init__(message)
         self.result = result
         self.errno = errno
@@ -52,7 +52,7 @@ class CoreprocError(Exception):
             failure.strerror = os.strerror(errno)
 
     def __str__(self) -> str:
-        """The message alone; OSError would put its own around errno."""
+        """Gives the message alone; OSError would add a text of its own."""
         return str(self.args[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -68,11 +68,11 @@ class CoreprocError(Exception):
 
 
 class InvalidArgument(CoreprocError, ValueError):
-    """A value the library does not take; the message names the field."""
+    """The library does not take a value; the message names the field."""
 
 
 class NotFound(CoreprocError, FileNotFoundError):
-    """No such program, interpreter or directory; no such process in the service."""
+    """There is no such program, interpreter or directory, or no such process in the service."""
 
 
 class PermissionDenied(CoreprocError, PermissionError):
@@ -80,11 +80,11 @@ class PermissionDenied(CoreprocError, PermissionError):
 
 
 class SystemFailure(CoreprocError, OSError):
-    """A system call failed in another way; `errno` says how."""
+    """Another system call failed; `errno` says how."""
 
 
 class OutOfMemory(CoreprocError, MemoryError):
-    """There was no memory for it."""
+    """Memory could not be allocated."""
 
 
 class NotRunning(CoreprocError, ProcessLookupError):
@@ -92,11 +92,11 @@ class NotRunning(CoreprocError, ProcessLookupError):
 
 
 class StdinClosed(CoreprocError, BrokenPipeError):
-    """Standard input is no pipe of ours, was closed, or nobody reads it any more."""
+    """Standard input is not a pipe of the library, was closed, or has no reader any more."""
 
 
 class TimedOut(CoreprocError, TimeoutError):
-    """It did not happen in the time given."""
+    """The time ran out first."""
 
 
 class Closed(CoreprocError):
@@ -108,7 +108,7 @@ class Deadlock(CoreprocError, RuntimeError):
 
 
 class Forked(CoreprocError, RuntimeError):
-    """The library was used in a child of fork(); only the process that loaded it can."""
+    """The library was used in a child of fork(); only the process that loaded it can use it."""
 
 
 class Panic(CoreprocError, RuntimeError):
@@ -116,19 +116,19 @@ class Panic(CoreprocError, RuntimeError):
 
 
 class Unsupported(CoreprocError, NotImplementedError):
-    """The kernel lacks what is needed."""
+    """The kernel, or this build of the library, lacks something that is needed."""
 
 
 class Busy(CoreprocError):
-    """Somebody else holds it."""
+    """Another process holds it, such as a PID file or an address."""
 
 
 class Malformed(CoreprocError, ValueError):
-    """What was read is not what it should be; the message says where."""
+    """A file or a JSON text is not what it should be; the message says where."""
 
 
 class InvalidState(CoreprocError, RuntimeError):
-    """Not in the state that the call is for."""
+    """The object is not in the state that the call is for."""
 
 
 _CLASSES: dict[int, type[CoreprocError]] = {
@@ -167,7 +167,7 @@ def from_library(
     code: int,
     error: ctypes.c_void_p,
 ) -> CoreprocError:
-    """The exception for what a call returned; frees `error`."""
+    """Makes the exception for a result and its error; frees `error`."""
     kind = _CLASSES.get(code, CoreprocError)
     result = Result(code) if code in _CLASSES else code
     if not error:
@@ -185,7 +185,7 @@ def from_library(
 
 
 def invalid(operation: str, field: str, problem: str) -> InvalidArgument:
-    """A refusal made here, because the C interface could not express the value."""
+    """Refuses a value that the C interface could not express."""
     return InvalidArgument(
         f"{operation}: {field}: {problem}", result=Result.INVALID_ARGUMENT, operation=operation
     )

@@ -1,4 +1,4 @@
-"""Ownership of what the library hands out."""
+"""Handles: references that the library gave out, and the objects that own them."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from .constants import Result
 
 
 class Handle:
-    """One reference of the library's, freed once, when nothing in Python uses it any more.
+    """A reference from the library; it is freed once, when nothing in Python uses it any more.
 
     Arguments of a ctypes call live until the call returns. So a handle that one thread releases
-    while another thread waits inside the library is freed only after that call.
+    while another thread waits in the library is freed only after that call.
     """
 
     __slots__ = ("__weakref__", "_as_parameter_")
 
     def __init__(self, pointer: ctypes.c_void_p, free: Callable[[int | None], None]) -> None:
-        """Takes over `pointer`, which is given to `free`."""
+        """Takes over `pointer`, which `free` frees."""
         self._as_parameter_ = pointer
-        # Not at exit: a daemon thread may still wait inside the library on this handle, and
-        # freeing stops no process, so nothing is lost by leaving it to the kernel.
+        # Not at exit: a daemon thread may still wait in the library on this handle. Freeing stops
+        # no process, so nothing is lost.
         weakref.finalize(self, _free_once, free, pointer).atexit = False
 
 
 def _free_once(free: Callable[[int | None], None], pointer: ctypes.c_void_p) -> None:
-    """Frees what `pointer` names, and leaves NULL there for whoever else looks at it.
+    """Frees the handle in `pointer`, and leaves NULL there.
 
-    An interrupt may come between the making of a handle and its being kept.
+    After an interrupt two objects may hold the same pointer: it is freed by the first alone.
     """
     value, pointer.value = pointer.value, None
     free(value)
 
 
 class Owner:
-    """Base of the classes that own a handle."""
+    """The base of the classes that own a handle."""
 
     __slots__ = ("__weakref__", "_owned")
 
@@ -54,8 +54,8 @@ class Owner:
         return owned
 
     def release(self) -> None:
-        """Gives the memory back now, not when it is collected; idempotent.
+        """Gives the memory back now, without waiting for the garbage collector; idempotent.
 
-        It stops nothing and waits for nothing. Later calls raise `Closed`.
+        Stops nothing and waits for nothing. Later calls raise `Closed`.
         """
         self._owned = None

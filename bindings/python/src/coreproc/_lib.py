@@ -1,8 +1,8 @@
 """Finds libcoreproc, loads it once, and calls it.
 
-The search stops at the first of: the file named by `COREPROC_LIBRARY`; the system's
-`libcoreproc.so.1`; and, for a package that lies in the project's own source tree, what was built
-there. ctypes lets go of the GIL during each call, so a call that waits stalls its thread alone.
+It loads the file that `COREPROC_LIBRARY` names. Without that variable it loads the system's
+`libcoreproc.so.1`, or else, if the package is in the project's source tree, the library that was
+built there. ctypes releases the GIL during each call, so a call that waits stalls its thread alone.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _SYSTEM_NAME = "libcoreproc.so.1"
 
 
 class LibraryError(ImportError):
-    """libcoreproc was not found, or is not the one this binding was written for."""
+    """libcoreproc was not found, or is not the one that this binding was made for."""
 
 
 def _source_tree_builds() -> list[Path]:
-    """The libraries built in the source tree this package lies in; none when it is installed."""
+    """Lists the libraries that were built in this source tree; none if the package is installed."""
     parents = Path(__file__).resolve().parents
     if len(parents) < 5 or not (parents[4] / "include" / "coreproc.h").is_file():
         return []
@@ -32,7 +32,7 @@ def _source_tree_builds() -> list[Path]:
 
 
 def _open() -> ctypes.CDLL:
-    """Opens the first library there is; the error lists every place that was tried."""
+    """Opens the first library that there is; the error lists every place that was tried."""
     named = os.environ.get("COREPROC_LIBRARY")
     names = [named] if named else [_SYSTEM_NAME, *map(str, _source_tree_builds())]
     failures = []
@@ -50,28 +50,44 @@ def _open() -> ctypes.CDLL:
 
 
 def _check(library: ctypes.CDLL) -> None:
-    """Refuses a library with another ABI version, or with functions missing."""
+    """Refuses a library with another ABI version."""
     try:
         version = library.coreproc_abi_version
-        version.restype = ctypes.c_uint32
-        version.argtypes = []
-        found = version()
-        if found != _abi.ABI_VERSION:
-            raise LibraryError(
-                f"{library._name}: this is libcoreproc with ABI version {found}, "
-                f"but this binding needs ABI version {_abi.ABI_VERSION}",
-                path=library._name,
-            )
-        _abi.declare(library)
     except AttributeError as missing:
         raise LibraryError(
             f"{library._name}: not a complete libcoreproc: {missing}", path=library._name
         ) from None
+    version.restype, version.argtypes = _abi.SIGNATURES["coreproc_abi_version"]
+    found = version()
+    if found != _abi.ABI_VERSION:
+        raise LibraryError(
+            f"{library._name}: this is libcoreproc with ABI version {found}, "
+            f"but this binding needs ABI version {_abi.ABI_VERSION}",
+            path=library._name,
+        )
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    """Gives each function its signature, and refuses a library that lacks functions."""
+    missing = []
+    for name, (returned, arguments) in _abi.SIGNATURES.items():
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            missing.append(name)
+            continue
+        function.restype, function.argtypes = returned, arguments
+    if missing:
+        raise LibraryError(
+            f"{library._name}: not a complete libcoreproc: it lacks {', '.join(missing)}",
+            path=library._name,
+        )
 
 
 def _load() -> ctypes.CDLL:
     library = _open()
     _check(library)
+    _declare(library)
     return library
 
 
@@ -80,7 +96,7 @@ lib: Any = _load()
 
 
 def call(function: Any, *arguments: object) -> None:  # noqa: ANN401 (ctypes has no type to name)
-    """Calls a fallible function with an error to fill in last; raises what it reports."""
+    """Calls a fallible function, and raises the error that it reports."""
     error = ctypes.c_void_p()
     result = function(*arguments, ctypes.byref(error))
     if result != 0:
@@ -88,7 +104,7 @@ def call(function: Any, *arguments: object) -> None:  # noqa: ANN401 (ctypes has
 
 
 def library_version() -> str:
-    """The version of the loaded libcoreproc, such as `0.1.0`."""
+    """Gives the version of the loaded libcoreproc, such as `0.1.0`."""
     version: bytes = lib.coreproc_version()
     return version.decode()
 

@@ -1,4 +1,4 @@
-"""What to run, and how."""
+"""Commands: what to run, and how."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class File:
-    """A file for a stream: read by standard input, else truncated or appended to.
+    """A file for a stream: standard input reads it, outputs truncate it or append to it.
 
-    It is opened at each spawn, and nobody is waited for: a FIFO without another end is a
-    `SystemFailure` with ENXIO, a file whose lease somebody keeps for a second one with EAGAIN.
+    It is opened at each spawn, without waiting for other processes: a FIFO without another end is a
+    `SystemFailure` with ENXIO; so is a file whose lease is not given up within a second, with
+    EAGAIN.
     """
 
     path: Text
     append: bool = False
 
 
-#: A child of fork() may have inherited a lock that nobody will ever give back. It does without:
-#: the library refuses the call before it looks at the command.
+#: Whether this is a child of fork(). It may have inherited a lock that no thread will ever release,
+#: so it takes none: the library refuses the call before it looks at the command.
 _forked = False
 
 
@@ -53,26 +54,27 @@ class HasFileno(Protocol):
     """An open file, socket or the like."""
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """Gives the descriptor."""
         ...
 
 
-#: What a stream can be: a `Stdio`, a `File`, or a descriptor, which is duplicated.
+#: The target of a stream: a `Stdio`, a `File`, or a descriptor, which is duplicated.
 Stream = Union[Stdio, File, int, HasFileno]
 
 
 class Command(Owner):
-    """A program with its arguments and options. It does not change; it can be spawned again.
+    """A program with its arguments and options. It is immutable, and can be spawned many times.
 
     Any thread may use it; spawns of one command come one after another.
 
-    The program is looked up as by a shell: a name with a slash as it is, else in PATH. There is
-    no shell, also none for a script without a `#!` line, unlike with execvp: that is a
-    `SystemFailure` with ENOEXEC. Text is encoded with `os.fsencode`; None always is the default.
+    The program is looked up as a shell does: a name with a slash is a path, any other name is
+    looked up in PATH. No shell is involved; a script without a `#!` line is a `SystemFailure` with
+    ENOEXEC. Text is encoded with `os.fsencode`. None is the default of every option.
 
-    What asks at the terminal (a password, an editor) needs `group=Group.INHERIT`. In a group of
-    its own, which is the default, the kernel stops it as soon as it reads from the terminal or
-    changes its settings: it counts as running then, and `wait()` waits for ever.
+    A program that uses the terminal (it asks for a password, it is an editor) needs
+    `group=Group.INHERIT`. In a group of its own, which is the default, the kernel stops it as soon
+    as it reads from the terminal or changes its settings: it counts as running then, and `wait()`
+    waits for ever.
     """
 
     __slots__ = ("_lock",)
@@ -99,35 +101,38 @@ class Command(Owner):
         drain_total: float | None = None,
         subscriptions: Iterable[Subscription] = (),
     ) -> None:
-        """Says what to run.
+        """Makes a command; starts nothing.
 
         Args:
-            program: Its name or path.
+            program: The name or path of the program.
             *args: Its arguments.
-            arg0: What it sees as its own name, instead of `program`.
-            cwd: The directory it starts in.
-            env: Its whole environment; None is `os.environ` as it is now. An empty name, as other
-                systems' launchers leave it there, is passed on.
-            env_add: Added to that.
-            search_path: Where to look for the program, instead of the PATH in its environment.
-            stdin: Null unless told. A terminal needs `group=Group.INHERIT` as well.
-            stdout: A pipe unless told; a spool for a detached command.
-            stderr: The same.
-            capture: Bytes of output kept, the newest; None is the service's, 0 keeps nothing,
-                `math.inf` everything. See `Process.output` for what happens to the rest.
-            group: Its own process group unless told. In that of this process SIGHUP, SIGINT and
-                SIGQUIT stay ignored if they are ignored here (`nohup`); every other signal starts
-                at its default.
-            detach: It survives us, in a session of its own.
-            spool_max: What a spool may hold; None is 64 MiB.
-            timeout: Seconds until it is stopped; None never.
-            stop: How it is stopped.
-            drain_silence: See `Service`.
-            drain_total: See `Service`.
-            subscriptions: Those opened with `Subscribe.NAMED` that are to see it.
+            arg0: The name that the program sees as its own, instead of `program`.
+            cwd: The directory that it starts in.
+            env: Its whole environment; None is `os.environ` as it is now. A variable with an empty
+                name, as launchers of other systems leave one, is passed on.
+            env_add: Variables to add to the environment.
+            search_path: Directories to look the program up in, instead of the PATH in its
+                environment.
+            stdin: The source of its standard input; None is `Stdio.NULL`. A terminal needs
+                `group=Group.INHERIT` as well.
+            stdout: The target of its standard output; None is a pipe, or, for a detached command, a
+                spool.
+            stderr: The target of its standard error; None is the same as for `stdout`.
+            capture: The bytes of output to keep, the newest ones; None is the service's size, 0
+                keeps nothing, `math.inf` everything. `Process.output` says more.
+            group: Its process group; None is a group of its own. In the group of this process
+                SIGHUP, SIGINT and SIGQUIT stay ignored if they are ignored here (`nohup`); every
+                other signal starts at its default.
+            detach: Whether it outlives this process, in a session of its own.
+            spool_max: The bytes that may wait in a spool; None is 64 MiB.
+            timeout: The seconds until it is stopped; None never stops it.
+            stop: How to stop it.
+            drain_silence: As for `Service`.
+            drain_total: As for `Service`.
+            subscriptions: The subscriptions of `Subscribe.NAMED` that get its events.
 
         Raises:
-            InvalidArgument: A value the library does not take; the message names the field.
+            InvalidArgument: The library does not take a value; the message names the field.
         """
         out = ctypes.c_void_p()
         call(lib.coreproc_command_new, *text(program), ctypes.byref(out))
@@ -167,12 +172,12 @@ class Command(Owner):
 
     @classmethod
     def from_json(cls, document: str | bytes | Mapping[str, object]) -> Command:
-        """A command from JSON: `{"version": 1, "program": …}`; see `docs/pipeline-json.md`.
+        """Makes a command from JSON: `{"version": 1, "program": …}`; see `docs/pipeline-json.md`.
 
-        Its environment, unless it says otherwise, is that of the process at each spawn.
+        Unless it says otherwise its environment is that of this process at each spawn.
 
         Raises:
-            Malformed: The message says where, and what was probably meant.
+            Malformed: It is no command; the message says where, and what was probably meant.
         """
         encoded = json_text(document)
         out = ctypes.c_void_p()
@@ -198,14 +203,14 @@ class Command(Owner):
             self._set("stdio_fd", number, stream if isinstance(stream, int) else stream.fileno())
 
     def spawn(self, service: Service) -> Process:
-        """Starts it under `service`.
+        """Starts it in `service`.
 
         Raises:
             NotFound: The program, its interpreter or the directory does not exist; `stage` says
                 which.
-            PermissionDenied: The program cannot be executed, or the directory not be entered.
-            SystemFailure: `errno` and the message say what; for example ENOEXEC, E2BIG, or ENXIO
-                of a FIFO that nobody has opened at its other end.
+            PermissionDenied: The program cannot be executed, or the directory cannot be entered.
+            SystemFailure: Another system call failed, as `errno` and the message say: ENOEXEC,
+                E2BIG, or ENXIO for a FIFO that has no other end.
             Closed: The service is closed.
         """
         out = ctypes.c_void_p()
@@ -218,11 +223,11 @@ def _environment(
     env: Mapping[str, str] | Mapping[bytes, bytes] | None,
     added: Mapping[str, str] | Mapping[bytes, bytes] | None,
 ) -> bytes:
-    """One block of "KEY=VALUE" entries, each ended by a NUL.
+    """Makes one block of "KEY=VALUE" entries, each ended by a NUL.
 
-    The block cannot express a NUL inside an entry or a "=" inside a key, so they are refused here.
-    A whole environment may have an empty key: it may be a copy of `os.environ`, where other
-    systems' launchers leave one.
+    Refuses a NUL in an entry, and a "=" in a key, which the block cannot express. A whole
+    environment may have an empty key: it may be a copy of `os.environ`, where launchers of other
+    systems leave one.
     """
     whole = {**os.environb} if env is None else _encoded(env)
     more = _encoded(added or {})

@@ -1,4 +1,4 @@
-"""What is known about a process at one moment."""
+"""Snapshots of processes."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ class Info:
     """A snapshot of a process.
 
     Attributes:
-        id: Counts from 1 in each service; never used again.
-        pid: The kernel's number; may belong to somebody else once the process has ended.
+        id: The number of the process in its service, from 1; never used again.
+        pid: The PID; another process may have it once this one has ended.
         state: Running, exited or closed.
-        exit_code: None unless the process exited by itself.
-        signal: The signal that ended it; None when none did.
+        exit_code: The exit code; None unless the process exited by itself.
+        signal: The signal that ended it; None if none did.
         cause: What made it end.
-        flags: `STATUS_UNKNOWN`: the host reaped the child and the kernel could not tell how it
-            ended. `CORE_DUMPED`. `DRAIN_BOUND`: somebody still held its output when it closed.
-        stdout_bytes: Read so far.
-        stderr_bytes: Read so far.
-        dropped_bytes: Overwritten in, or never stored by, the capture.
-        discarded_bytes: Read after it closed, or lost from a spool: beyond its size, or known to
-            wait there when the child emptied it (`echo > /dev/stdout`).
+        flags: `STATUS_UNKNOWN`: the host reaped the child, and the kernel could not tell how it
+            ended. `CORE_DUMPED`: it left a core dump. `DRAIN_BOUND`: another process still held its
+            output when it was closed. `STOP_REFUSED`: the kernel refuses the signal of a stop.
+        started_monotonic_ns: When it was started, on CLOCK_MONOTONIC.
+        started_realtime_ns: When it was started, on CLOCK_REALTIME.
+        exited_monotonic_ns: When its end was seen; None before.
+        closed_monotonic_ns: When it was closed; None before.
+        stdout_bytes: Bytes read from its standard output so far.
+        stderr_bytes: Bytes read from its standard error so far.
+        dropped_bytes: Bytes of output that its capture does not hold.
+        discarded_bytes: Bytes read after it was closed, or lost from a spool: beyond its size, or
+            seen to wait there when the child emptied it (`echo > /dev/stdout`).
     """
 
     id: int
@@ -49,19 +54,19 @@ class Info:
 
     @property
     def ok(self) -> bool:
-        """It exited by itself, with code 0."""
+        """Whether it exited by itself, with code 0."""
         return self.exit_code == 0
 
     @property
     def duration(self) -> float | None:
-        """Seconds from start to exit; None while it runs."""
+        """The seconds from its start to its exit; None while it runs."""
         if self.exited_monotonic_ns is None:
             return None
         return (self.exited_monotonic_ns - self.started_monotonic_ns) / 1e9
 
 
 def from_library(raw: ProcessInfo) -> Info:
-    """The C structure, with None where C has a number that means nothing."""
+    """Converts the C structure; a number that means nothing becomes None."""
     return Info(
         id=raw.id,
         pid=raw.pid,

@@ -1,4 +1,4 @@
-"""Pipelines: graphs of commands, their runs, and what became of them."""
+"""Pipelines: graphs of commands, their runs, and the results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Pipeline(Owner):
-    """Commands, and what each comes after. A builder, for one thread at a time; runs copy it.
+    """Specs: commands, and what each comes after. One thread at a time; runs copy it.
 
     ::
 
@@ -46,10 +46,10 @@ class Pipeline(Owner):
     __slots__ = ()
 
     def __init__(self, name: str = "") -> None:
-        """An empty one.
+        """Makes an empty pipeline.
 
         Args:
-            name: Reports carry it.
+            name: The name that reports show.
         """
         out = ctypes.c_void_p()
         call(lib.coreproc_pipeline_new, ctypes.byref(out))
@@ -59,13 +59,13 @@ class Pipeline(Owner):
 
     @classmethod
     def from_json(cls, document: str | bytes | Mapping[str, Any]) -> Pipeline:
-        """A pipeline from JSON, as `docs/pipeline-json.md` describes it; its graph is checked.
+        """Makes a pipeline from JSON, as `docs/pipeline-json.md` describes it, and checks it.
 
         Args:
             document: The text, or what `json.load` makes of it.
 
         Raises:
-            Malformed: The message says where, and what was probably meant.
+            Malformed: It is no pipeline; the message says where, and what was probably meant.
         """
         encoded = json_text(document)
         out = ctypes.c_void_p()
@@ -76,13 +76,13 @@ class Pipeline(Owner):
 
     @classmethod
     def from_file(cls, path: Text) -> Pipeline:
-        """A pipeline from a JSON file.
+        """Makes a pipeline from a JSON file.
 
         Raises:
-            OSError: It cannot be read.
-            Malformed: See `from_json`.
+            OSError: The file cannot be read.
+            Malformed: As for `from_json`.
         """
-        with open(path, "rb") as file:  # noqa: PTH123 (bytes are a path here, too)
+        with open(path, "rb") as file:  # noqa: PTH123 (a path may be bytes)
             return cls.from_json(file.read())
 
     def add(
@@ -100,14 +100,16 @@ class Pipeline(Owner):
         """Adds a spec; returns the pipeline.
 
         Args:
-            name: No other spec of the pipeline may have it.
-            command: What it runs, copied; its timeout is that of each attempt.
-            after: The specs that must have ended before.
-            allow_failure: Its failure counts, but does not skip what comes after it.
-            always_run: It runs however that went which it comes after, and after a cancel.
-            retries: Attempts after the first failed one.
-            backoff: Seconds before the second attempt, then twice the last wait; None is 0.1.
-            backoff_max: The longest wait; None is 10.
+            name: The name of the spec, which no other spec of the pipeline has.
+            command: The command that it runs, copied; the command's timeout is that of each
+                attempt.
+            after: The names of the specs that must have ended before it starts.
+            allow_failure: Whether its failure counts, but does not skip specs that come after it.
+            always_run: Whether it runs also after a failure or a cancel: clean-up.
+            retries: The number of further attempts if the first one fails.
+            backoff: The seconds before the second attempt; each later wait is twice the last one.
+                None is 0.1.
+            backoff_max: The longest wait in seconds; None is 10.
         """
         if isinstance(after, (str, bytes)):
             raise invalid("pipeline", "after", "must be a list of names, not one string")
@@ -139,7 +141,7 @@ class Pipeline(Owner):
         call(getattr(lib, f"coreproc_pipeline_{setter}"), self._handle, *values)
 
     def __len__(self) -> int:
-        """How many specs it has."""
+        """The number of specs."""
         count: int = lib.coreproc_pipeline_spec_count(self._handle)
         return count
 
@@ -162,60 +164,34 @@ class Pipeline(Owner):
         subscription: Subscription | None = None,
         history: History | None = None,
         progress: Progress | None = None,
+        _run: Run | None = None,
     ) -> Run:
-        """Starts it, and does not wait.
+        """Starts a run of it, and does not wait.
 
         Args:
-            service: Where its processes live.
-            mode: In which order.
-            on_failure: Keep going, or cancel at the first failure; None: as the pipeline says.
-            limit: How many at a time; None: as the pipeline says, there as many as there are
-                processors; `math.inf`: all of them.
-            deadline: Seconds after which it is cancelled.
-            subscription: Gets the events of its processes; for those opened with
-                `Subscribe.NAMED`.
-            history: How long specs took before: the longest path starts first.
-            progress: Is going to show the run.
+            service: The service of its processes.
+            mode: The order in which specs run.
+            on_failure: Whether it goes on after a failure, or is cancelled; None is what the
+                pipeline says.
+            limit: The number of specs that run at a time. None is what the pipeline says, or else
+                the number of processors; `math.inf` is all of them.
+            deadline: The seconds after which it is cancelled; None never cancels it.
+            subscription: The subscription of `Subscribe.NAMED` that gets its events.
+            history: The times that specs took before, so that the longest path starts first.
+            progress: The view that is going to show the run.
 
         Raises:
-            InvalidArgument: It cannot run, see `check`. Nothing was started.
+            InvalidArgument: It cannot run, as `check` says. Nothing was started.
             Closed: The service is closed.
         """
-        out = ctypes.c_void_p()
-        self._start(
-            out,
-            service,
-            mode=mode,
-            on_failure=on_failure,
-            limit=limit,
-            deadline=deadline,
-            subscription=subscription,
-            history=history,
-            progress=progress,
-        )
-        return Run(out)
-
-    def _start(
-        self,
-        out: ctypes.c_void_p,
-        service: Service,
-        *,
-        mode: RunMode = RunMode.ALL,
-        on_failure: OnFailure | None = None,
-        limit: float | None = None,
-        deadline: float | None = None,
-        subscription: Subscription | None = None,
-        history: History | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        """Starts it; from then on `out` has it, also when an interrupt comes right after."""
+        run = Run(ctypes.c_void_p()) if _run is None else _run
         options = _abi.RunOptions(
             mode=mode,
             on_failure=0 if on_failure is None else on_failure,
             limit=_limit(limit),
             deadline_ms=duration_ms("run", "deadline", deadline),
         )
-        # The structure holds plain numbers: the handles behind them live until the call is over.
+        # The structure holds plain numbers, so the handles are kept until the call is over.
         held = [owner and owner._handle for owner in (subscription, history, progress)]
         options.subscription, options.history, options.progress = (
             handle and handle._as_parameter_ for handle in held
@@ -225,50 +201,50 @@ class Pipeline(Owner):
             self._handle,
             service._handle,
             ctypes.byref(options),
-            ctypes.byref(out),
+            ctypes.byref(run._pointer),
         )
         del held
+        return run
 
-    def run(self, service: Service, **options: Any) -> Run:  # noqa: ANN401 (those of `start`)
-        """Starts it, and waits for its end; with `progress`, shows it meanwhile.
+    def run(self, service: Service, **options: Any) -> Run:  # noqa: ANN401 (the options of `start`)
+        """Starts a run of it, and waits until it has ended; with `progress`, shows it meanwhile.
 
-        An exception while waiting, such as KeyboardInterrupt, cancels the run. It is raised once
-        what runs was stopped and the specs that always run have ended; a second one ends those,
-        too, and kills what has not stopped; a third one is not waited for.
+        An exception during the wait, such as KeyboardInterrupt, cancels the run. It is raised when
+        the processes were stopped and the specs that always run have ended. A second exception ends
+        those specs, too, and kills processes that have not stopped. A third one ends the wait.
         """
-        out = ctypes.c_void_p()
-        run: Run | None = None
+        # Made before the start, so that an interrupt right after the start finds the run.
+        run = Run(ctypes.c_void_p())
         try:
-            self._start(out, service, **options)
-            run = Run(out)
+            self.start(service, _run=run, **options)
             run._watch(options.get("progress"))
         except BaseException:
-            if run is None and out:
-                run = Run(out)
-            if run is not None:
-                started = run
-                insist(started.cancel, lambda: started._watch(options.get("progress")))
+            if run._pointer:
+                insist(run.cancel, lambda: run._watch(options.get("progress")))
             raise
         return run
 
 
 @dataclass(frozen=True)
 class SpecResult:
-    """What became of a spec.
+    """The result of a spec.
 
     Attributes:
-        name: Its name.
+        name: The name of the spec.
         state: How it ended.
-        exit_code: Of its last attempt; None where it did not exit by itself, or was not started.
-        signal: The signal that ended its last attempt; None when none did.
-        attempts: How often it was started.
-        allow_failure: Its failure was allowed.
-        error: Why it did not pass; "" when it did.
-        output: What the capture of its last attempt holds.
-        dropped_bytes: Output that the capture does not hold: the start of it.
-        started_monotonic_ns: When its first attempt was started; None if none was.
-        started_realtime_ns: The same, on CLOCK_REALTIME.
-        duration: Seconds from the start of its first attempt to the end of its last.
+        exit_code: The exit code of its last attempt; None if that did not exit by itself, or was
+            not started.
+        signal: The signal that ended its last attempt; None if none did.
+        attempts: The number of attempts that were started.
+        allow_failure: Whether its failure was allowed.
+        error: Why it did not pass; "" if it did.
+        output: The output in the capture of its last attempt.
+        dropped_bytes: Bytes at the start of the output that the capture does not hold.
+        started_monotonic_ns: When its first attempt was started, on CLOCK_MONOTONIC; None if none
+            was.
+        started_realtime_ns: The same on CLOCK_REALTIME.
+        duration: The seconds from the start of its first attempt to the end of its last.
+        flags: `STATUS_UNKNOWN` and `CORE_DUMPED` of its last attempt.
     """
 
     name: str
@@ -287,13 +263,16 @@ class SpecResult:
 
     @property
     def ok(self) -> bool:
-        """It passed."""
+        """Whether it passed."""
         return self.state is SpecState.PASSED
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """Where a run is: how many specs are in which state; `duration` is None until it has ended."""
+    """The progress of a run: the number of specs in each state.
+
+    `duration` is in seconds, and None until the run has ended.
+    """
 
     ended: bool
     success: bool
@@ -312,18 +291,22 @@ class RunInfo:
 
 
 class Run(Owner):
-    """A pipeline under way, or what became of it; any thread may use it.
+    """A run of a pipeline, under way or ended; any thread may use it.
 
-    Dropping it does not cancel the run. As a context manager it leaves nothing running: the end
-    of the block waits for the run, an exception, also one while it waits, cancels it first, as
-    that of `Pipeline.run` does.
+    Dropping it does not cancel the run. As a context manager it leaves nothing running: the end of
+    the block waits for the run. An exception, in the block or during that wait, cancels the run
+    first, as in `Pipeline.run`.
     """
 
     __slots__ = ()
 
     def __init__(self, pointer: ctypes.c_void_p) -> None:
-        """Takes over a coreproc_run."""
+        """Takes over the coreproc_run that is in `pointer`, or will be."""
         super().__init__(pointer, lib.coreproc_run_free)
+
+    @property
+    def _pointer(self) -> ctypes.c_void_p:
+        return self._handle._as_parameter_
 
     def __enter__(self) -> Run:
         """The run itself."""
@@ -335,7 +318,7 @@ class Run(Owner):
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Waits for its end; cancels it first when the block failed."""
+        """Waits until it has ended; cancels it first if the block failed."""
         if kind is not None:
             insist(self.cancel, self.wait)
             return
@@ -347,7 +330,7 @@ class Run(Owner):
 
     @property
     def id(self) -> int:
-        """Its number in its service, of the same count as those of processes."""
+        """Its number in its service; no process and no other run of the service has it."""
         number: int = lib.coreproc_run_id(self._handle)
         return number
 
@@ -355,7 +338,7 @@ class Run(Owner):
         """Waits until every spec has ended and every process of the run is closed.
 
         Raises:
-            TimedOut: After `timeout` seconds. The run goes on.
+            TimedOut: `timeout` seconds are over. The run goes on.
         """
         handle = self._handle
 
@@ -366,20 +349,21 @@ class Run(Owner):
         return self.info()
 
     def _watch(self, progress: Progress | None) -> None:
-        """Waits for its end, and shows it meanwhile."""
+        """Waits until it has ended, and shows it meanwhile."""
         if progress is not None:
             progress.watch(self)
         self.wait()
 
     def cancel(self) -> None:
-        """Stops what runs, skips what waits, and does not wait; fine once it has ended.
+        """Stops specs that run, skips those that wait to start, and does not wait itself.
 
-        Specs that always run are spared; a second call ends those, too.
+        Specs that always run go on; a second call ends those, too. A run that has ended is left as
+        it is.
         """
         call(lib.coreproc_run_cancel, self._handle)
 
     def info(self) -> RunInfo:
-        """Where it is now."""
+        """Takes a snapshot of its progress."""
         raw = _abi.RunInfo()
         call(lib.coreproc_run_info_get, self._handle, ctypes.byref(raw))
         counts = {
@@ -396,11 +380,11 @@ class Run(Owner):
 
     @property
     def success(self) -> bool:
-        """It has ended, and every spec passed, but for those whose failure is allowed."""
+        """Whether it has ended and every spec passed, except those whose failure is allowed."""
         return self.info().success
 
     def results(self) -> list[SpecResult]:
-        """What became of each spec, in the order of the pipeline.
+        """Gives the result of each spec, in the order of the pipeline.
 
         Raises:
             InvalidState: The run has not ended.
@@ -409,7 +393,7 @@ class Run(Owner):
         return [_result(handle, spec) for spec in range(lib.coreproc_run_spec_count(handle))]
 
     def report(self, format: ReportFormat = ReportFormat.JSON) -> str:  # noqa: A002 (its own word)
-        """The report as text.
+        """Writes the report, as text.
 
         Raises:
             InvalidState: The run has not ended.
@@ -420,19 +404,19 @@ class Run(Owner):
 
 
 class History(Owner):
-    """How long the specs of a pipeline took in earlier runs, kept in a file.
+    """The times that the specs of a pipeline took in earlier runs, kept in a file.
 
-    For one thread at a time. A file that is damaged is set aside; `problem` says so.
+    One thread at a time may use it. A damaged file is set aside; `problem` says so.
     """
 
     __slots__ = ()
 
     def __init__(self, path: Text, pipeline: str) -> None:
-        """What the file at `path`, which may serve several, says of the pipeline of this name.
+        """Reads the times of the pipeline of this name; one file may serve several pipelines.
 
         Raises:
-            InvalidArgument: It is no regular file.
-            PermissionDenied: It may not be read.
+            InvalidArgument: `path` is no regular file.
+            PermissionDenied: The file may not be read.
         """
         name = _utf8(pipeline)
         out = ctypes.c_void_p()
@@ -441,16 +425,16 @@ class History(Owner):
 
     @property
     def problem(self) -> str:
-        """What was wrong with the file, if it was set aside; else ""."""
+        """The reason why the file was set aside; "" if it was not."""
         said: bytes = lib.coreproc_history_problem(self._handle)
         return said.decode(errors="replace")
 
     def record(self, run: Run) -> None:
-        """Remembers how long the specs of a run took, and writes the file.
+        """Adds the times of a run, and writes the file.
 
         Raises:
             InvalidState: The run has not ended.
-            SystemFailure: The file could not be written; it is as it was.
+            SystemFailure: The file could not be written; it is unchanged.
         """
         call(lib.coreproc_history_record, self._handle, run._handle)
 
@@ -460,14 +444,14 @@ class _HasFileno(Protocol):
 
 
 class Progress(Owner):
-    """Shows one run to people: make it, name it in `Pipeline.start`, then `watch`.
+    """A view that shows one run to people: make it, name it in `Pipeline.start`, then `watch`.
 
-    A run that has a view which nobody watches waits for it, once a process's output fills its
-    queue, also when it is cancelled: `watch` goes on with it, and `release` lifts that.
+    A run waits for its view, even after a cancel, if the output of a process has filled the queue
+    and no thread watches. `watch` lets it go on, and so does `release`.
 
-    A terminal that was stopped (Ctrl-S), or a pipe that nobody reads, keeps no call beyond its
-    timeout. Its processes are slowed meanwhile, and everything is shown once it goes on. While a
-    run that is cancelled is watched it ends all the same; how many lines were not shown is said.
+    No call waits beyond its timeout for a terminal that was stopped (Ctrl-S), or for a pipe without
+    a reader. The processes are slowed meanwhile, and everything is shown when it goes on. A
+    cancelled run that is watched ends all the same; the view then says how many lines it left out.
     """
 
     __slots__ = ()
@@ -480,14 +464,14 @@ class Progress(Owner):
         style: ProgressStyle | None = None,
         output: ProgressOutput | None = None,
     ) -> None:
-        """A view that writes to a duplicate of `file`'s descriptor.
+        """Makes a view that writes to a duplicate of `file`'s descriptor.
 
         Args:
-            service: That of the run.
-            file: A descriptor, or what has one; standard output unless told.
-            style: None: as on a terminal if it is one and `os.environ` does not ask for plain
-                lines (`NO_COLOR`, `TERM=dumb`).
-            output: None: line by line behind the spec's name.
+            service: The service of the run.
+            file: A descriptor, or an object that has one; standard output by default.
+            style: How to show the run. None is as on a terminal, if `file` is one and `os.environ`
+                does not ask for plain lines (`NO_COLOR`, `TERM=dumb`), else as plain lines.
+            output: How to show output. None is line by line behind the name of the spec.
         """
         fd = file if isinstance(file, int) else file.fileno()
         if style is None:
@@ -507,7 +491,7 @@ class Progress(Owner):
         """Shows the run until it has ended and all of it is shown.
 
         Raises:
-            TimedOut: After `timeout` seconds; it can be called again.
+            TimedOut: `timeout` seconds are over; it can be called again.
             InvalidState: The run was started without this view.
             SystemFailure: Writing failed; raised when the run has ended.
         """
@@ -520,7 +504,7 @@ class Progress(Owner):
 
 
 def _style(fd: int) -> ProgressStyle:
-    """What the library would choose, by Python's copy of the environment."""
+    """Chooses a style as the library does, but by Python's copy of the environment."""
     terminal = fd >= 0 and os.isatty(fd)
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "") in ("", "dumb")
     return ProgressStyle.TERMINAL if terminal and not plain else ProgressStyle.PLAIN

@@ -1,4 +1,4 @@
-"""A spawned process."""
+"""Processes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from .stop import Stop
 
 
-#: What the capture keeps unless told.
+#: The bytes that a capture keeps by default.
 _DEFAULT_CAPTURE = 1024 * 1024
 
 
 class OutputDropped(UserWarning):
-    """The process wrote more than the default capture keeps; `Process.output` lacks the start."""
+    """A process wrote more than the default capture keeps: `Process.output` lacks the start."""
 
 
 class Holder(NamedTuple):
-    """A process that still holds the output of a closed one; `pid` is None when it is unknown."""
+    """A process that still holds the output of a closed one; `pid` is None if it is unknown."""
 
     pid: int | None
     command: bytes
@@ -40,8 +40,9 @@ class Process(Owner):
     """A process; any thread may use it. `Command.spawn` and `Service.process` give one.
 
     Dropping it stops nothing. As a context manager it leaves nothing behind: the end of the block
-    closes standard input and waits until the process is closed, an exception, also one while it
-    waits, stops it first; a second one kills it, a third one is not waited for.
+    closes standard input, and waits until the process is closed. An exception, in the block or
+    during that wait, stops the process first. A second exception kills it, and a third one ends the
+    wait.
     """
 
     __slots__ = ()
@@ -60,7 +61,7 @@ class Process(Owner):
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Waits until it is closed; stops it first when the block failed."""
+        """Waits until it is closed; stops it first if the block failed."""
         self.close_stdin()
         if kind is not None:
             insist(self.stop, self.wait)
@@ -72,42 +73,42 @@ class Process(Owner):
             raise
 
     def __repr__(self) -> str:
-        """Its id and PID."""
+        """Shows its id and PID."""
         if self._owned is None:
             return "<coreproc.Process released>"
         return f"<coreproc.Process id={self.id} pid={self.pid}>"
 
     @property
     def id(self) -> int:
-        """Counts from 1 in each service; never used again. Events name processes by it."""
+        """Its number in its service, from 1, never used again. Events name processes by it."""
         number: int = lib.coreproc_process_id(self._handle)
         return number
 
     @property
     def pid(self) -> int:
-        """The kernel's number."""
+        """Its PID; another process may have it once this one has ended."""
         number: int = lib.coreproc_process_pid(self._handle)
         return number
 
     def info(self) -> Info:
-        """What is known now."""
+        """Takes a snapshot of it."""
         raw = _abi.ProcessInfo()
         call(lib.coreproc_process_info_get, self._handle, ctypes.byref(raw))
         return _info.from_library(raw)
 
     def wait(self, timeout: float | None = None) -> Info:
-        """Waits until it is closed: ended, and all its output read.
+        """Waits until it is closed: it has ended, and all its output was read.
 
         Raises:
-            TimedOut: After `timeout` seconds. The process runs on.
+            TimedOut: `timeout` seconds are over. The process runs on.
         """
         return self._wait(State.CLOSED, timeout)
 
     def wait_exit(self, timeout: float | None = None) -> Info:
-        """Waits until it has ended; output may still be on its way.
+        """Waits until it has ended; output may follow.
 
         Raises:
-            TimedOut: After `timeout` seconds. The process runs on.
+            TimedOut: `timeout` seconds are over. The process runs on.
         """
         return self._wait(State.EXITED, timeout)
 
@@ -122,16 +123,16 @@ class Process(Owner):
         return _info.from_library(raw)
 
     def output(self) -> bytes:
-        """What the capture holds now: both streams, in order of arrival.
+        """Copies the capture: both streams, in order of arrival.
 
-        That is the end of it when there was more than the capture keeps, 1 MiB unless told.
-        `Info.dropped_bytes` says how much of the start is gone, and where nobody has chosen a size
-        a warning says that something is: `OutputDropped`.
+        The capture keeps the last MiB, or as much as `capture=` says. `Info.dropped_bytes` is the
+        number of bytes at the start that are gone. If no size was chosen, and bytes are gone, it
+        warns: `OutputDropped`.
         """
         out = ctypes.c_void_p()
         call(lib.coreproc_process_output, self._handle, ctypes.byref(out))
         output = take_bytes(out)
-        # Another size was asked for, so what it means is known.
+        # A capture of another size was asked for, so its caller knows that bytes may be gone.
         if len(output) == _DEFAULT_CAPTURE and self.info().dropped_bytes:
             warnings.warn(
                 "output() lacks the start of what the process wrote: the capture keeps its last "
@@ -142,44 +143,45 @@ class Process(Owner):
         return output
 
     def holders(self) -> list[Holder]:
-        """Who still held its output when it closed at the drain bound."""
+        """Lists the processes that held its output when it was closed at the drain bound."""
         out = ctypes.c_void_p()
         call(lib.coreproc_process_holders, self._handle, ctypes.byref(out))
         return parse_holders(take_bytes(out))
 
     def signal(self, number: int, scope: Scope = Scope.PROCESS) -> None:
-        """Sends a signal; 0 only asks whether it could be sent.
+        """Sends a signal; 0 only checks whether one could be sent.
 
         Raises:
-            NotRunning: It has ended.
+            NotRunning: The process has ended.
         """
         call(lib.coreproc_process_signal, self._handle, number, scope)
 
     def kill(self, scope: Scope = Scope.DEFAULT) -> None:
-        """Sends SIGKILL, by default to its group, where it leads one.
+        """Sends SIGKILL, by default to its group if it leads one.
 
         Raises:
-            NotRunning: It has ended. (A group can be killed until the process is closed.)
+            NotRunning: The process has ended. (A group can be killed until the process is closed.)
         """
         call(lib.coreproc_process_kill, self._handle, scope)
 
     def stop(self, options: Stop | None = None) -> None:
-        """Starts to stop it, by `options` or as its command says, and does not wait.
+        """Begins to stop it, as `options` or else its command says, and does not wait.
 
-        A second stop sends SIGKILL at once. Stopping what has ended is fine.
+        A second stop sends SIGKILL at once. A process that has ended is left as it is.
         """
         raw = None if options is None else ctypes.byref(options._to_library("stop"))
         call(lib.coreproc_process_stop, self._handle, raw)
 
     def write(self, data: bytes | bytearray | memoryview, timeout: float | None = None) -> int:
-        """Writes to its standard input; returns how much was taken.
+        """Writes to its standard input; returns the number of bytes that were taken.
 
-        That is less than all when the time, or the reader, ended before all was written.
+        They are fewer than all if the time is over, or the reader ends, before all were written.
 
         Raises:
-            TimedOut: Nothing was taken for `timeout` seconds.
-            NotRunning: It has ended, whatever became of its standard input before.
-            StdinClosed: It runs, but standard input is no pipe, was closed, or nobody reads it.
+            TimedOut: Nothing was taken within `timeout` seconds.
+            NotRunning: The process has ended, even if its standard input was closed before.
+            StdinClosed: The process runs, but its standard input is no pipe, was closed, or has no
+                reader.
         """
         content = bytes(data)
         start = ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p).value or 0
@@ -215,9 +217,9 @@ class Process(Owner):
         """Writes all of `data` to its standard input.
 
         Raises:
-            TimedOut: Not all was taken after `timeout` seconds.
-            NotRunning: It ended first.
-            StdinClosed: It runs, but nobody reads any more.
+            TimedOut: Not all was taken within `timeout` seconds.
+            NotRunning: The process ended first.
+            StdinClosed: The process runs, but its standard input has no reader any more.
 
         Each has `written`, the number of bytes that were taken before.
         """
@@ -234,12 +236,12 @@ class Process(Owner):
                 return
 
     def close_stdin(self) -> None:
-        """Closes its standard input, so that it reads to the end; idempotent."""
+        """Closes its standard input, so that its reader sees the end; idempotent."""
         call(lib.coreproc_process_close_stdin, self._handle)
 
 
 def parse_holders(listing: bytes) -> list[Holder]:
-    """Reads lines of "PID COMMAND"."""
+    """Reads the lines "PID COMMAND" of the library."""
     holders = []
     for line in listing.splitlines():
         number, _, command = line.partition(b" ")

@@ -1,4 +1,4 @@
-"""The service: it supervises processes."""
+"""Services, which supervise processes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Service(Owner):
-    """Supervises the processes spawned in it; any thread may use it.
+    """Supervises the processes that are spawned in it; any thread may use it.
 
     Dropping it stops nothing. As a context manager it leaves nothing behind: the end of the block
-    stops what still runs, closes the subscriptions opened here, and waits until every process is
-    closed.
+    stops the processes that still run, closes the service's subscriptions, and waits until every
+    process is closed.
     """
 
     __slots__ = ("_subscriptions",)
@@ -38,11 +38,11 @@ class Service(Owner):
         """Starts a service.
 
         Args:
-            capture: Bytes of output kept for each command that does not say itself; None is
-                1 MiB, 0 keeps nothing, `math.inf` everything.
-            drain_silence: Seconds of silence after which an ended process is closed although
-                somebody still holds its output; None is 0.5.
-            drain_total: The same, counted from its end; None is 5.
+            capture: The bytes of output to keep of each process whose command does not say; None
+                is 1 MiB, 0 keeps nothing, `math.inf` everything.
+            drain_silence: The seconds of silence after which an ended process is closed although
+                another process still holds its output; None is 0.5.
+            drain_total: The seconds after its end when it is closed in any case; None is 5.
         """
         options = _abi.ServiceOptions(
             capture_bytes=capture_size("service", capture),
@@ -64,9 +64,9 @@ class Service(Owner):
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stops what still runs and waits for it; an exception meanwhile kills it first."""
+        """Stops the processes that run, and waits; an exception meanwhile kills them."""
         self.close()
-        # A full mailbox that nobody empties would keep its process from ever being closed.
+        # A process whose queue is full would never be closed if no thread took its events.
         for subscription in list(self._subscriptions):
             subscription.close()
         try:
@@ -79,14 +79,14 @@ class Service(Owner):
         """Finds a process by its id, until it is closed.
 
         Raises:
-            NotFound: No such process.
+            NotFound: There is no such process.
         """
         out = ctypes.c_void_p()
         call(lib.coreproc_service_process, self._handle, id, ctypes.byref(out))
         return Process(out)
 
     def count(self) -> int:
-        """How many processes are not yet closed."""
+        """Counts the processes that are not yet closed."""
         out = ctypes.c_uint64()
         call(lib.coreproc_service_count, self._handle, ctypes.byref(out))
         return out.value
@@ -99,14 +99,15 @@ class Service(Owner):
         queue_bytes: float | None = None,
         max_line_bytes: float | None = None,
     ) -> Subscription:
-        """Opens a subscription: it sees the processes that are spawned from now on.
+        """Opens a subscription: it gets the events of processes that are spawned from now on.
 
         Args:
-            delivery: Lines, raw chunks, or lifecycle events alone.
-            scope: Every process, or only those whose command names it.
-            queue_bytes: What may wait for each process; None is 1 MiB. When it is full, that
-                process's pipes are not read, so the kernel slows that process alone.
-            max_line_bytes: A longer line comes in flagged pieces; None is 1 MiB.
+            delivery: Whether it gets lines, raw chunks, or lifecycle events alone.
+            scope: Whether it gets the events of every process, or only of those whose command names
+                it.
+            queue_bytes: The bytes that may wait for each process; None is 1 MiB. When so many wait,
+                the pipes of that process are not read, so the kernel slows that process alone.
+            max_line_bytes: The longest line; None is 1 MiB. A longer one comes in flagged pieces.
         """
         options = _abi.SubscriptionOptions(
             scope=scope,
@@ -126,14 +127,14 @@ class Service(Owner):
         return subscription
 
     def close(self, mode: CloseMode = CloseMode.STOP) -> None:
-        """Refuses new spawns, and stops, kills or leaves what runs; idempotent, does not wait."""
+        """Refuses new spawns; stops, kills or leaves the processes that run. Does not wait."""
         call(lib.coreproc_service_close, self._handle, mode)
 
     def wait_idle(self, timeout: float | None = None) -> None:
         """Waits until every process is closed.
 
         Raises:
-            TimedOut: After `timeout` seconds.
+            TimedOut: `timeout` seconds are over.
         """
         handle = self._handle
 

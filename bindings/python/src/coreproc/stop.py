@@ -1,4 +1,4 @@
-"""How a process is stopped."""
+"""The ways to stop a process."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .constants import Scope
 
 @dataclass(frozen=True)
 class Stop:
-    """A signal, a grace period, then SIGKILL.
+    """A way to stop a process: a signal, a grace period, then SIGKILL.
 
     Attributes:
         signal: The first signal; None is SIGTERM.
-        grace: Seconds until SIGKILL; None is 5, `math.inf` never.
-        scope: Whom it reaches; by default the group, where the process leads its own.
+        grace: The seconds until SIGKILL; None is 5, `math.inf` never sends it.
+        scope: The processes that the signals reach; by default the group if the process leads one.
     """
 
     signal: int | None = None

@@ -1,4 +1,4 @@
-"""Events, and the subscription they come from."""
+"""Events, and the subscriptions that deliver them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .constants import Cause, EventKind, Flag, SpecState
 if TYPE_CHECKING:
     from types import TracebackType
 
-#: The longest time poll() takes, in milliseconds.
+#: The longest timeout that poll() takes, in milliseconds.
 _LONGEST_POLL = 2**31 - 1
 
 _KINDS = {int(kind): kind for kind in EventKind}
@@ -29,26 +29,27 @@ _FLAGS = {number: Flag(number) for number in range(128)}
 
 
 class Event(NamedTuple):
-    """One thing that happened to one process, or to one run.
+    """An event of one process, or of one run.
 
     Attributes:
-        kind: Started, a piece of output, exited or closed.
-        flags: Details; see `Flag`.
-        process_id: `Process.id`, not the PID.
-        sequence: Counts from 1 for each process in each subscription, without gaps.
-        monotonic_ns: When, on CLOCK_MONOTONIC.
-        realtime_ns: When, on CLOCK_REALTIME.
-        pid: The kernel's number.
-        exit_code: Exited and closed: the code, or None where it did not exit by itself.
-        signal: Exited and closed: the signal that ended it, or None.
-        cause: Exited and closed: what made it end.
-        data: The line without its newline, or the raw chunk. Closed at the drain bound: who
-            holds the output, a line of "PID COMMAND" each. Spec started: its name; retrying
-            and ended: why it did not pass.
-        run_id: The run that it belongs to, `Run.id`; None where it belongs to none.
-        spec: The index of the spec in the run; None for the run as a whole.
-        attempt: Which attempt of the spec, from 1; 0 where there was none.
-        spec_state: Spec ended: how.
+        kind: What happened.
+        flags: Details of it.
+        process_id: The id of the process, as `Process.id`, or of the run; not a PID.
+        sequence: The number of the event, from 1 for each process in each subscription, without
+            gaps.
+        monotonic_ns: When it was seen, on CLOCK_MONOTONIC.
+        realtime_ns: When it was seen, on CLOCK_REALTIME.
+        pid: The PID of the process; 0 for a run.
+        exit_code: For exited and closed: the exit code; None if the process did not exit by itself.
+        signal: For exited and closed: the signal that ended the process; None if none did.
+        cause: For exited and closed: what made the process end.
+        data: The line without its newline, or the raw chunk. For closed at the drain bound: the
+            processes that hold the output, "PID COMMAND" on a line each. For spec started: the name
+            of the spec; for spec retrying and ended: why it did not pass.
+        run_id: The run that the event belongs to, as `Run.id`; None if it belongs to none.
+        spec: The index of the spec in the pipeline; None for a run as a whole.
+        attempt: The number of the attempt of the spec, from 1; 0 if there was none.
+        spec_state: For spec ended: how it ended.
     """
 
     kind: EventKind
@@ -70,12 +71,12 @@ class Event(NamedTuple):
 
 @functools.cache
 def _layout(stride: int) -> struct.Struct:
-    """How to unpack an event of a library whose events may be longer than those known here."""
+    """Makes the layout of events of this size; those of a later library may be longer than ours."""
     return struct.Struct(f"{_abi.EVENT_FORMAT}{stride - _abi.EVENT_SIZE}x")
 
 
 def _decode(batch: ctypes.c_void_p) -> list[Event]:
-    """Copies a batch into Python; kinds this binding does not know are left out."""
+    """Copies a batch into Python, and leaves out kinds that this binding does not know."""
     count, stride = ctypes.c_size_t(), ctypes.c_size_t()
     first = lib.coreproc_batch_events(batch, ctypes.byref(count), ctypes.byref(stride))
     if not count.value:
@@ -123,14 +124,14 @@ def _decode(batch: ctypes.c_void_p) -> list[Event]:
 
 
 class Subscription(Owner):
-    """A stream of events; `Service.subscribe` opens one. Any thread may use it.
+    """A stream of events, opened by `Service.subscribe`; any thread may use it.
 
-    Iterating waits for events and ends with the stream::
+    Iterating waits for events, and ends with the stream::
 
         for event in subscription:
             ...
 
-    Several threads may take side by side: the events of one process stay in order.
+    Several threads may take events side by side: those of one process stay in order.
     """
 
     __slots__ = ()
@@ -153,7 +154,7 @@ class Subscription(Owner):
         self.close()
 
     def __iter__(self) -> Iterator[Event]:
-        """Events as they come, until the stream ends."""
+        """Gives events as they come, until the stream ends."""
         while True:
             try:
                 events = self.take()
@@ -162,10 +163,10 @@ class Subscription(Owner):
             yield from events
 
     def take(self, max_events: int = 0, timeout: float | None = None) -> list[Event]:
-        """Waits for events of one process, and takes up to `max_events` (0: 1024).
+        """Waits for events of one process, and takes up to `max_events` (0: 1024) of them.
 
         Raises:
-            TimedOut: None came for `timeout` seconds; 0 only looks.
+            TimedOut: No event came within `timeout` seconds; 0 only looks.
             Closed: The stream has ended.
         """
         handle = self._handle
@@ -183,7 +184,7 @@ class Subscription(Owner):
                     return _decode(batch)
                 finally:
                     lib.coreproc_batch_free(batch)
-            # Waiting here, not in the library, leaves Python free to run signal handlers.
+            # A wait here, not in the library, lets Python run signal handlers.
             self._wait_readable(left)
 
     def _wait_readable(self, timeout: float | None) -> None:
@@ -193,15 +194,15 @@ class Subscription(Owner):
         poller.poll(None if milliseconds < 0 else min(milliseconds, _LONGEST_POLL))
 
     def fileno(self) -> int:
-        """A pipe that is readable while events may be waiting, or when the stream has ended.
+        """Gives a pipe that is readable while events may wait, and when the stream has ended.
 
-        For select, asyncio and the like. Take until TimedOut before waiting on it again. Its
-        bytes mean nothing, and it belongs to the subscription: do not close it.
+        It is for select, asyncio and the like. Take until `TimedOut` before you wait on it again.
+        Its bytes mean nothing. It belongs to the subscription: do not close it.
         """
         out = ctypes.c_int32()
         call(lib.coreproc_subscription_fd, self._handle, ctypes.byref(out))
         return out.value
 
     def close(self) -> None:
-        """Ends the stream, discards what waits, and wakes every taker; idempotent."""
+        """Ends the stream, discards events that wait, and wakes every taker; idempotent."""
         call(lib.coreproc_subscription_close, self._handle)
