@@ -57,11 +57,10 @@ pub use daemon::{
     wait_for_ready,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use event::batch::Events;
-pub use event::event::Ending;
+
 pub use event::{
-    Batch, Cause, Delivery, Event, EventKind, Lifecycle, RunPart, Stream, Subscription, SubscriptionOptions,
-    SubscriptionScope,
+    Batch, Cause, Delivery, Ending, Event, EventKind, Events, Lifecycle, RunPart, Stream, Subscription,
+    SubscriptionOptions, SubscriptionScope,
 };
 pub use pipeline::{
     Backoff, History, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ProgressOptions, ProgressOutput,

@@ -15,7 +15,7 @@ use super::process::Process;
 use super::service::{Drain, Service, Size};
 use super::stop::{Scope, StopOptions};
 use crate::error::{Error, Result, quoted};
-use crate::event::subscription::{Core, Subscription};
+use crate::event::{Queue, Subscription};
 use crate::sys::strings::Strings;
 use crate::sys::{fork, pipe};
 
@@ -115,7 +115,7 @@ pub struct Command {
     pub(super) timeout: Option<Duration>,
     pub(super) stop: StopOptions,
     pub(super) drain: Option<Drain>,
-    pub(super) subscriptions: Vec<Arc<Core>>,
+    pub(super) subscriptions: Vec<Arc<Queue>>,
     pub(super) mistake: Option<Error>,
 }
 
@@ -357,7 +357,7 @@ impl Command {
 
     /// Names a subscription that gets its events; needed for those with a named scope.
     pub fn subscribe(&mut self, subscription: &Subscription) -> &mut Self {
-        self.subscribe_core(subscription.core());
+        self.subscribe_core(subscription.queue());
         self
     }
 
@@ -414,7 +414,7 @@ impl Command {
     }
 
     /// Gives its events to a subscription, which may be over by now.
-    pub(crate) fn subscribe_core(&mut self, core: &Arc<Core>) {
+    pub(crate) fn subscribe_core(&mut self, core: &Arc<Queue>) {
         if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
             self.subscriptions.push(Arc::clone(core));
         }
