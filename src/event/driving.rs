@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use super::queue::{Next, Queue, TAKE, Taken};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Deadline, Handler, Seat, Turned, lock};
-use crate::sys::poller::Window;
+use crate::sys::window::Window;
 
 /// Turns of the loop in one take.
 const TURNS: usize = 16;
@@ -119,9 +119,10 @@ mod tests {
     use super::super::subscription::Subscription;
     use super::*;
     use crate::runtime::Reactor;
+    use crate::sys::bell::Bell;
     use crate::sys::buffer::ReadBuffer;
     use crate::sys::clock::Stamp;
-    use crate::sys::pipe::{self, Bell};
+    use crate::sys::descriptor;
     use crate::sys::poller::{Events, Interest, Poller};
 
     const FIRST: u64 = 1;
@@ -175,7 +176,7 @@ mod tests {
         let queue = Arc::new(Queue::new(Arc::clone(&handler), SubscriptionOptions::default()));
         assert!(stage.queue.set(Arc::clone(&queue)).is_ok());
         let subscription = Subscription::new(queue, false);
-        let watched = pipe::duplicate_raw(subscription.drive().expect("drive")).expect("duplicate");
+        let watched = descriptor::duplicate_raw(subscription.drive().expect("drive")).expect("duplicate");
         let host_loop = Poller::new(0).expect("loop");
         host_loop.watch(&watched, 1, Interest::Readable).expect("watch");
 

@@ -4,8 +4,8 @@
 use std::os::fd::{AsRawFd, RawFd};
 
 use crate::runtime::Reactor;
-use crate::sys::pipe::Bell;
-use crate::sys::poller::Window;
+use crate::sys::bell::Bell;
+use crate::sys::window::Window;
 
 #[derive(Default)]
 pub(super) struct Watch {

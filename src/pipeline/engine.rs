@@ -132,7 +132,7 @@ impl Engine {
         }
         let mut specs = pipeline.specs.clone();
         for spec in &mut specs {
-            named.iter().for_each(|core| spec.command.subscribe_core(core));
+            named.iter().for_each(|queue| spec.command.subscribe_queue(queue));
         }
         let durations: Vec<Option<u64>> =
             specs.iter().map(|spec| options.durations.get(&spec.name).copied().map(nanoseconds)).collect();

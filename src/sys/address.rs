@@ -8,15 +8,24 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
-use super::deliver::Target;
+use super::descriptor::{FileIdentity, set_nonblocking};
 use super::{errno, pipe};
+
+/// Which processes get a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The process itself.
+    Process,
+    /// The process group that it leads.
+    Group,
+}
 
 pub(crate) struct Address {
     /// Has the owner.
     read: ManuallyDrop<OwnedFd>,
     write: ManuallyDrop<OwnedFd>,
-    /// Of the pipe: its numbers may name other files once the host has closed them.
-    inode: Option<u64>,
+    /// That of the pipe: its numbers may name other files once the host has closed them.
+    identity: FileIdentity,
 }
 
 const F_SETSIG: libc::c_int = 10;
@@ -35,15 +44,15 @@ impl Address {
     /// One without an owner.
     pub(crate) fn new() -> Result<Address, i32> {
         let (read, write) = pipe::pipe()?;
-        pipe::set_nonblocking(&read)?;
-        pipe::set_nonblocking(&write)?;
-        let inode = pipe::inode(&read);
-        Ok(Address { read: ManuallyDrop::new(read), write: ManuallyDrop::new(write), inode })
+        set_nonblocking(&read)?;
+        set_nonblocking(&write)?;
+        let identity = FileIdentity::of(&read).ok_or(libc::EBADF)?;
+        Ok(Address { read: ManuallyDrop::new(read), write: ManuallyDrop::new(write), identity })
     }
 
     /// Are its descriptors still its own?
     pub(crate) fn is_intact(&self) -> bool {
-        self.inode.is_some() && pipe::inode(&self.read) == self.inode && pipe::inode(&self.write) == self.inode
+        self.identity.is_behind(&self.read) && self.identity.is_behind(&self.write)
     }
 
     /// Makes it that of the process or group which has this number now. ESRCH if none has.

@@ -11,17 +11,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::address::Address;
+pub(crate) use super::address::Target;
 use super::pidfd::{self, Number, send_signal};
 use super::{errno, procfs};
-
-/// Which processes get a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The process itself.
-    Process,
-    /// The process group that it leads.
-    Group,
-}
 
 /// A child, as far as a signal needs to know it.
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{AtFlags, FcntlArg, RenameFlags, fcntl};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::pipe::{Result, above_stdio};
+use super::descriptor::{Result, above_stdio};
 use super::retried;
 
 /// What a file is.
@@ -242,18 +242,18 @@ pub(crate) fn sync(file: &File) -> Result<()> {
 }
 
 /// fsync(2) of a folder: the names in it are as they are now after a crash too.
-pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    sync(&folder(path)?)
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
+    sync(&directory(path)?)
 }
 
-fn folder(path: &Path) -> Result<File> {
+fn directory(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(libc::O_DIRECTORY).open(path).map_err(errno_of)?;
     above_stdio(OwnedFd::from(file)).map(File::from)
 }
 
 /// The folder and those above it, made where they are missing: nobody else may write them, whatever the umask.
-pub(crate) fn make_folders(path: &Path) -> Result<()> {
+pub(crate) fn make_directories(path: &Path) -> Result<()> {
     retried(|| DirBuilder::new().recursive(true).mode(0o755).create(path)).map_err(errno_of)
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn presence(pid: i32) -> Presence {
     if pid <= 0 {
         return Presence::Gone;
     }
-    if !proc_is_ours() {
+    if !procfs::is_ours() {
         return if exists(pid) { Presence::Here(None) } else { Presence::Gone };
     }
     match procfs::stat(pid) {
@@ -66,12 +66,6 @@ pub(crate) fn start_of(pid: i32) -> Option<ProcessStart> {
     }
 }
 
-/// Does `/proc` show the PIDs of this process's namespace? After unshare(CLONE_NEWPID) it may still be that of another,
-/// and its numbers are strangers here.
-pub(super) fn proc_is_ours() -> bool {
-    fs::read_link("/proc/self").is_ok_and(|me| me.to_str().is_some_and(|me| me.parse() == Ok(std::process::id())))
-}
-
 /// The PID namespace of this process.
 pub(crate) fn pid_namespace() -> Option<PidNamespace> {
     let link = fs::read_link("/proc/self/ns/pid").ok()?;
@@ -81,7 +75,7 @@ pub(crate) fn pid_namespace() -> Option<PidNamespace> {
 
 /// Is this one of the users that a process runs as? None: that cannot be seen.
 pub(crate) fn runs_as(pid: i32, user: u32) -> Option<bool> {
-    if !proc_is_ours() {
+    if !procfs::is_ours() {
         return None;
     }
     let status = file::read_text(&format!("/proc/{pid}/status")).ok()?;
@@ -92,7 +86,7 @@ pub(crate) fn runs_as(pid: i32, user: u32) -> Option<bool> {
 /// Does the process that this PID names here have a write lock on this file? A number in a file may be one of another PID
 /// namespace, or of a process that has ended, but a lock in `/proc/PID/fdinfo` is its own. None: that cannot be seen.
 pub(crate) fn has_locked(pid: i32, facts: &file::Facts) -> Option<bool> {
-    if !proc_is_ours() {
+    if !procfs::is_ours() {
         return None;
     }
     let names = fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?;
@@ -143,7 +137,7 @@ fn ticks_per_second() -> i64 {
     if ticks > 0 { ticks } else { 100 }
 }
 
-/// A number that names a thread, but not the process it belongs to; /proc shows those too, to who asks for one.
+/// A number that names a thread, but not the process it belongs to; /proc shows those too, if they are asked for by number.
 fn is_thread(pid: i32) -> bool {
     let status = file::read_text(&format!("/proc/{pid}/status")).unwrap_or_default();
     let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));

@@ -4,10 +4,14 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod address;
+pub(crate) mod bell;
 pub(crate) mod buffer;
 pub(crate) mod cancel;
 pub(crate) mod clock;
 pub(crate) mod deliver;
+pub(crate) mod descriptor;
+mod epoll;
+mod eventfd;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod handler;
@@ -30,6 +34,7 @@ pub(crate) mod strings;
 pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod timer;
+pub(crate) mod window;
 
 /// Makes a system call again for as long as a signal interrupts it (EINTR). Which of the host's handlers restart calls
 /// (SA_RESTART) is the host's business, and not every call can be restarted: whatever may wait goes through here.

@@ -11,7 +11,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
-use super::pipe::{self, Result};
+use super::descriptor::{self, Result};
+use super::pipe;
 
 /// A descriptor to write to.
 pub(crate) struct Outlet {
@@ -98,7 +99,7 @@ fn again(fd: &OwnedFd, stat: &FileStat) -> Option<OwnedFd> {
         return None;
     }
     let path = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-    let ours = pipe::open(&path, OFlag::O_WRONLY | OFlag::O_NONBLOCK).ok()?;
+    let ours = descriptor::open(&path, OFlag::O_WRONLY | OFlag::O_NONBLOCK).ok()?;
     let same = fstat(&ours).is_ok_and(|ours| (ours.st_dev, ours.st_ino) == (stat.st_dev, stat.st_ino));
     (same && terminal_number(&ours) == terminal).then_some(ours)
 }
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn a_pipe_is_never_waited_for_whether_it_can_be_opened_again_or_not() {
         let (reader, writer) = pipe::pipe().expect("pipe");
-        let again = Outlet::new(pipe::duplicate(writer.as_fd()).expect("dup"));
+        let again = Outlet::new(descriptor::duplicate(writer.as_fd()).expect("dup"));
         assert_eq!(again.way, Way::AtOnce);
         empty(&reader, fill(&again));
         let looked_at = Outlet { fd: writer, way: Way::LookedAt(libc::PIPE_BUF) };
@@ -184,7 +185,7 @@ mod tests {
     fn a_file_is_written_where_it_was() {
         let file = tempfile::NamedTempFile::new().expect("file");
         let fd = OwnedFd::from(file.reopen().expect("open"));
-        let outlet = Outlet::new(pipe::duplicate(fd.as_fd()).expect("dup"));
+        let outlet = Outlet::new(descriptor::duplicate(fd.as_fd()).expect("dup"));
         assert_eq!(outlet.write(b"one "), Ok(4));
         nix::unistd::write(&fd, b"two ").expect("write");
         assert_eq!(outlet.write(b"three"), Ok(5));

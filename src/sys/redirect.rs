@@ -14,7 +14,7 @@ use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, tee};
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::file::{self, Kind};
-use super::{pipe, retried};
+use super::{descriptor, pipe, retried};
 
 /// How long the holder of a lease may take to give it up, which the open asks for (the kernel's own limit is 45 s); a
 /// device that is in use is waited for as long.
@@ -53,7 +53,7 @@ pub(crate) fn to_write(path: &Path, how: OFlag) -> Result<OwnedFd, Refusal> {
 fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Refusal> {
     let mut left = PATIENCE;
     let fd = loop {
-        match pipe::open(path, flags | OFlag::O_NONBLOCK) {
+        match descriptor::open(path, flags | OFlag::O_NONBLOCK) {
             Ok(fd) => break fd,
             Err(libc::EAGAIN) if !left.is_zero() => {
                 std::thread::sleep(STEP);

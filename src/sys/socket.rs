@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::pipe::{Result, above_stdio, set_nonblocking};
+use super::descriptor::{Result, above_stdio, set_nonblocking};
 use super::{retried, retried_raw};
 
 /// Connections that the kernel keeps until they are accepted; it takes `net.core.somaxconn` where that is less.

@@ -16,7 +16,7 @@ use once_cell::sync::Lazy;
 use super::deliver::{self, Recipient, Target};
 use super::signal::AllBlocked;
 use super::strings::Strings;
-use super::{pidfd, pipe, raw, retried_raw};
+use super::{descriptor, pidfd, pipe, raw, retried_raw};
 
 /// Where a start failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,7 +292,7 @@ fn started(pid: isize, pidfd: i32) -> Result<Started, i32> {
     if started.pidfd.as_raw_fd() > 2 {
         return Ok(started);
     }
-    match pipe::duplicate(started.pidfd.as_fd()) {
+    match descriptor::duplicate(started.pidfd.as_fd()) {
         Ok(pidfd) => Ok(Started { pidfd, ..started }),
         Err(errno) => {
             give_up(started);

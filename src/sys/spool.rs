@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use super::buffer::{READ_SIZE, ReadBuffer};
-use super::pipe::{self, Result, above_stdio};
+use super::descriptor::{self, Result, above_stdio};
 use super::{retried, retried_raw};
 
 /// Both sides of a new spool.
@@ -50,7 +50,7 @@ impl Spool {
             Err(errno) => return Err(errno as i32),
         };
         let ours = above_stdio(ours)?;
-        let theirs = pipe::open(&own_path(&ours), OFlag::O_WRONLY | OFlag::O_APPEND)?;
+        let theirs = descriptor::open(&own_path(&ours), OFlag::O_WRONLY | OFlag::O_APPEND)?;
         Ok(Spool { ours, theirs })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
-use super::pipe::above_stdio;
+use super::descriptor::above_stdio;
 use crate::error::{Error, Result};
 
 /// A timer that becomes readable at a deadline; for an edge-triggered poller, which needs no read.
