@@ -1,12 +1,31 @@
 //! Which process a PID names: numbers are reused, a start time in one boot is not.
+//!
+//! Everything here may be hidden, and then says so. See proc(5), pid_namespaces(7); system calls: kill(2) with signal 0,
+//! sysconf(3).
 
 use std::fs;
 use std::path::Path;
 
 use super::{clock, file, procfs};
 
-/// When a process started, as the kernel counts: with its PID, which process it is. Exact and unaffected by clocks
-/// that are set.
+/// When a process started, as the kernel counts. Together with its PID it tells which process it is. Exact, and
+/// unaffected by clocks that are set.
+///
+/// ```
+/// use coreproc::{DaemonEntry, Registry};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a directory");
+/// let registry = Registry::new(directory.path().join("daemons"));
+/// let entry = DaemonEntry { code: "shop".into(), daemon: "worker".into(), ..Default::default() };
+/// let entry = registry.register(&entry)?;
+/// // With /proc in sight it is filled in, and tells this process from a later one with its PID.
+/// if let Some(start) = entry.process {
+///     assert!(start.ticks > 0 && !start.boot_id.is_empty());
+/// }
+/// # registry.unregister("shop", "worker")
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProcessStart {
     /// Clock ticks from the boot to its start: field 22 of `/proc/PID/stat`.
@@ -15,7 +34,22 @@ pub struct ProcessStart {
     pub boot_id: String,
 }
 
-/// Where a PID counts: in another PID namespace the same number is another process, and in another boot nothing.
+/// The PID namespace in which a PID counts: in another one the same number is another process, and in another boot it
+/// names nothing.
+///
+/// ```
+/// use coreproc::{DaemonEntry, PidNamespace, Registry};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a directory");
+/// let registry = Registry::new(directory.path().join("daemons"));
+/// let entry = DaemonEntry { code: "shop".into(), daemon: "worker".into(), ..Default::default() };
+/// let here: Option<PidNamespace> = registry.register(&entry)?.pid_namespace;
+/// let listed = registry.get("shop", "worker")?.expect("it was registered");
+/// assert_eq!(listed.pid_namespace, here);
+/// # registry.unregister("shop", "worker")
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PidNamespace {
     /// The inode of `/proc/PID/ns/pid`.
@@ -24,12 +58,12 @@ pub struct PidNamespace {
     pub boot_id: String,
 }
 
-/// What a PID names now.
+/// The process that a PID names now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     /// No process, or one that has ended and waits to be reaped.
     Gone,
-    /// A process; when it started, in ticks since the boot, where that can be seen.
+    /// A process; with its start, in ticks since the boot, if that can be seen.
     Here(Option<u64>),
 }
 
@@ -97,7 +131,7 @@ pub(crate) fn has_locked(pid: i32, facts: &file::Facts) -> Option<bool> {
         match file::read_text(&format!("/proc/{pid}/fdinfo/{fd}")) {
             // lock: 1: OFDLCK ADVISORY WRITE -1 08:01:1234 0 EOF
             Ok(text) if has_write_lock(&text, facts.inode()) => {
-                // The device there need not be that of stat(2): only what is a lock on this inode is asked.
+                // The device there need not be that of stat(2), so the file itself is asked.
                 match file::look_through(Path::new(&format!("/proc/{pid}/fd/{fd}"))) {
                     Ok(open) if open.is_same_file(facts) => return Some(true),
                     Ok(_) => {}

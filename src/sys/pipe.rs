@@ -38,7 +38,7 @@ pub(crate) fn holds(fd: &OwnedFd) -> usize {
     if result == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
 }
 
-/// What a read without waiting brought.
+/// The result of a read without waiting.
 pub(crate) enum Read<'a> {
     /// So many bytes; fewer than [`READ_SIZE`] means that the pipe was empty then.
     Data(&'a [u8]),

@@ -1,7 +1,7 @@
 //! [`Holder`]: a process that holds the write end of a pipe, found by a pass over `/proc/PID/fd`, so that a process that is
 //! closed at the drain bound can name its holders.
 //!
-//! Other users' processes, and all of them where /proc is hidden, cannot be seen. See proc(5).
+//! Other users' processes cannot be seen, and none if /proc is hidden. See proc(5).
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::printable::clean;
 ///
 /// # fn main() -> coreproc::Result<()> {
 /// let service = Service::new(ServiceOptions::default())?;
-/// // The shell ends, and what it left in the background keeps the pipe.
+/// // The shell ends, and the command that it left in the background keeps the pipe.
 /// let process = Command::new("sh").args(["-c", "sleep 60 & echo started"]).spawn(&service)?;
 /// assert!(process.wait(None)?.drain_bound);
 /// let holders = process.holders()?;

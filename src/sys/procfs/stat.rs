@@ -12,15 +12,15 @@ pub(crate) fn is_ours() -> bool {
     fs::read_link("/proc/self").is_ok_and(|me| me.to_str().is_some_and(|me| me.parse() == Ok(std::process::id())))
 }
 
-/// `/proc/PID/stat` from the state on: what comes before, `pid (name)`, may hold anything.
+/// `/proc/PID/stat` from the state on: the part before it, `pid (name)`, may hold anything.
 pub(crate) fn stat(pid: i32) -> Result<String> {
     let mut stat = file::read_text(&format!("/proc/{pid}/stat"))?;
     stat.drain(..stat.rfind(") ").map_or(0, |end| end + ") ".len()));
     Ok(stat)
 }
 
-/// Has `pid`, the process of this pidfd, ended, or begun to end: will nothing of it run any more? It closes its files before
-/// its pidfd tells.
+/// Has `pid`, the process of this pidfd, ended, or begun to end, so that nothing of it will run any more? It closes its
+/// files before its pidfd tells.
 pub(crate) fn is_ending(pidfd: &OwnedFd, pid: i32) -> bool {
     const PF_EXITING: u64 = 4;
     let exits = || {

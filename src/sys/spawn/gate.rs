@@ -19,7 +19,7 @@ pub(super) fn open_at_gate(pid: i32, gate: &OwnedFd, answer: &OwnedFd) -> Result
     opened.and(Err(libc::ECHILD))
 }
 
-/// What the child at the gate waits for; at anything else it ends.
+/// The byte that the child at the gate waits for; at any other it ends.
 const LET_THROUGH: u8 = b'>';
 
 /// Waits for a byte; false at the end.

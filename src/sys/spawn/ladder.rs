@@ -57,7 +57,7 @@ fn run_ladder(context: &Context, arena: &Arena) -> Result<Started, Failure> {
             _ => by_fork(context, 0),
         };
         match outcome {
-            // What a kernel without the call or the flag says, and what filters say.
+            // A kernel without the call or the flag says so, and filters do.
             Err(errno @ (libc::ENOSYS | libc::EINVAL | libc::EPERM)) => {
                 refused.errno = errno;
             }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use crate::sys::strings::Strings;
 
-/// Where a start failed.
+/// The step at which a start failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Stage {
@@ -87,7 +87,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) argv: &'a Strings,
     pub(crate) envp: &'a Strings,
     pub(crate) cwd: Option<&'a CStr>,
-    /// What becomes 0, 1 and 2: descriptors above 2, or None for the host's own.
+    /// The descriptors that become 0, 1 and 2: each above 2, or None for the host's own.
     pub(crate) stdio: [Option<&'a OwnedFd>; 3],
     pub(crate) grouping: Grouping,
 }
