@@ -113,7 +113,7 @@ impl Drop for Batch {
 /// Iterates over the events of a batch, splitting lines as it goes.
 ///
 /// ```
-/// use coreproc::{Command, Events, Service, ServiceOptions, SubscriptionOptions};
+/// use coreproc::{CloseMode, Command, Events, Service, ServiceOptions, SubscriptionOptions};
 ///
 /// fn bytes(events: Events<'_>) -> usize {
 ///     events.map(|event| event.data.len()).sum()
@@ -123,7 +123,7 @@ impl Drop for Batch {
 /// let service = Service::new(ServiceOptions::default())?;
 /// let subscription = service.subscribe(SubscriptionOptions::default())?;
 /// Command::new("echo").arg("hello").spawn(&service)?;
-/// service.close(coreproc::CloseMode::Leave)?;
+/// service.close(CloseMode::Leave)?;
 /// let mut total = 0;
 /// while let Ok(batch) = subscription.take(0, None) {
 ///     total += bytes(batch.events());

@@ -38,7 +38,7 @@ pub enum SubscriptionScope {
 /// let service = Service::new(ServiceOptions::default())?;
 /// let events = service.subscribe(SubscriptionOptions { delivery: Delivery::Chunks, ..Default::default() })?;
 /// Command::new("printf").arg("a\nb\n").spawn(&service)?;
-/// let mut bytes = Vec::new();
+/// let mut bytes: Vec<u8> = Vec::new();
 /// while bytes.len() < 4 {
 ///     let batch = events.take(0, None)?;
 ///     batch.events().filter(|e| matches!(e.kind, EventKind::Output { .. })).for_each(|e| bytes.extend(e.data));

@@ -7,15 +7,16 @@ use crate::sys::procfs::Holder;
 /// An output stream of a child.
 ///
 /// ```
-/// use coreproc::{Command, EventKind, Service, ServiceOptions, Stream, SubscriptionOptions};
+/// use coreproc::{CloseMode, Command, EventKind, Service, ServiceOptions, Stream, SubscriptionOptions};
 ///
 /// # fn main() -> coreproc::Result<()> {
 /// let service = Service::new(ServiceOptions::default())?;
 /// let events = service.subscribe(SubscriptionOptions::default())?;
 /// Command::new("sh").args(["-c", "echo trouble >&2"]).spawn(&service)?;
+/// service.close(CloseMode::Leave)?;
 /// let mut streams = Vec::new();
-/// while service.count() > 0 || streams.is_empty() {
-///     for event in events.take(0, None)?.events() {
+/// while let Ok(batch) = events.take(0, None) {
+///     for event in batch.events() {
 ///         if let EventKind::Output { stream, .. } = event.kind {
 ///             streams.push(stream);
 ///         }

@@ -17,9 +17,10 @@ use super::{clock, file, procfs};
 /// # fn main() -> coreproc::Result<()> {
 /// # let directory = tempfile::tempdir().expect("a directory");
 /// let registry = Registry::new(directory.path().join("daemons"));
-/// let entry = DaemonEntry { code: "shop".into(), daemon: "worker".into(), ..Default::default() };
+/// let pid = std::process::id() as i32;
+/// let entry = DaemonEntry { code: "shop".into(), daemon: "worker".into(), pid, ..Default::default() };
 /// let entry = registry.register(&entry)?;
-/// // With /proc in sight it is filled in, and tells this process from a later one with its PID.
+/// // It is filled in if /proc tells, and tells this process from a later one with the same PID.
 /// if let Some(start) = entry.process {
 ///     assert!(start.ticks > 0 && !start.boot_id.is_empty());
 /// }
@@ -43,7 +44,8 @@ pub struct ProcessStart {
 /// # fn main() -> coreproc::Result<()> {
 /// # let directory = tempfile::tempdir().expect("a directory");
 /// let registry = Registry::new(directory.path().join("daemons"));
-/// let entry = DaemonEntry { code: "shop".into(), daemon: "worker".into(), ..Default::default() };
+/// let pid = std::process::id() as i32;
+/// let entry = DaemonEntry { code: "shop".into(), daemon: "worker".into(), pid, ..Default::default() };
 /// let here: Option<PidNamespace> = registry.register(&entry)?.pid_namespace;
 /// let listed = registry.get("shop", "worker")?.expect("it was registered");
 /// assert_eq!(listed.pid_namespace, here);

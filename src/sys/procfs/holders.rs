@@ -12,8 +12,7 @@ use crate::printable::clean;
 /// A process that holds an output pipe of a child that has exited.
 ///
 /// ```
-/// use std::time::Duration;
-/// use coreproc::{Command, Drain, Scope, Service, ServiceOptions};
+/// use coreproc::{Command, Service, ServiceOptions};
 ///
 /// # fn main() -> coreproc::Result<()> {
 /// let service = Service::new(ServiceOptions::default())?;
@@ -22,8 +21,8 @@ use crate::printable::clean;
 /// assert!(process.wait(None)?.drain_bound);
 /// let holders = process.holders()?;
 /// assert_eq!(holders[0].command, "sleep 60");
-/// assert!(holders[0].pid.is_some());
-/// # process.kill(Scope::Group)?;
+/// let pid = holders[0].pid.expect("it is ours, and can be seen");
+/// Command::new("kill").arg(pid.to_string()).spawn(&service)?.wait(None)?;
 /// # Ok(())
 /// # }
 /// ```
