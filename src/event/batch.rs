@@ -66,7 +66,7 @@ impl Batch {
         Events { batch: self, at: self.start, given: 0 }
     }
 
-    /// Who produced them; None once the subscription is closed.
+    /// The producer of these events; None once the subscription is closed.
     pub(crate) fn source(&self) -> Option<Arc<dyn Source>> {
         self.queue.source(self.process_id)
     }
@@ -80,7 +80,7 @@ impl Batch {
         *self.counted.get_mut() = given;
     }
 
-    /// About how many events there are: what many lines of usual length come to.
+    /// Guesses how many events there are, from the usual length of lines.
     pub(crate) fn size_hint(&self) -> usize {
         const LINE: usize = 64;
         let buffer = self.buffer();
@@ -95,7 +95,7 @@ impl Batch {
     }
 
     fn buffer(&self) -> &Buffer {
-        // Taken by drop alone.
+        // Only drop takes it.
         static EMPTY: Buffer = Buffer::EMPTY;
         self.buffer.as_ref().unwrap_or(&EMPTY)
     }

@@ -93,15 +93,15 @@ fn turn_for_next(seat: &DrivingSeat, queue: &Queue) -> Result<Option<Next>> {
             }
         }
         queue.reactor().check(TAKE)?;
-        // Behind another taker too, and not in its place: what it leaves when it has its batch may have had its
-        // edge already, with this one.
+        // After another taker if need be, and not instead of it: the events that it leaves when it has its batch may have
+        // had their edge already, with that batch.
         turned = lock(seat).as_mut().map(|seat| seat.turn(0)).unwrap_or_default();
         if turned.events == 0 {
             queue.reactor().check(TAKE)?;
             return Ok(queue.next_or_arm(&mut queue.state()));
         }
     }
-    // Children that write without pause, and not to this subscription: the host is to have a turn, too.
+    // Children write without pause, and not to this subscription: the host's loop gets a turn.
     queue.reactor().poller.wake();
     Ok(None)
 }

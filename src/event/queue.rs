@@ -51,7 +51,7 @@ pub(super) struct State {
     dispatcher: Dispatcher,
 }
 
-/// Where the thread that runs the callback is in its life.
+/// The state of the thread that runs the callback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Dispatcher {
     #[default]
@@ -60,7 +60,7 @@ enum Dispatcher {
     Ended,
 }
 
-/// What a look finds.
+/// The result of a look.
 pub(super) enum Next {
     Taken(Taken),
     /// Nothing will come any more.
@@ -109,7 +109,7 @@ impl Queue {
     }
 }
 
-/// What producers push.
+/// Pushes, for producers.
 impl Queue {
     /// Adds a process; its first event is `started`. False when the subscription is closed.
     pub(crate) fn attach(&self, sender: &Sender, time: Stamp) -> bool {
@@ -236,7 +236,7 @@ impl Queue {
         state.watch.ring(self.reactor());
     }
 
-    /// The host closed our descriptors: what its loop watches is its own matter now.
+    /// The host closed our descriptors: the one that its loop watches is the host's now.
     pub(crate) fn lose(&self) {
         self.state().watch.lose();
     }
@@ -259,7 +259,7 @@ impl Queue {
     }
 }
 
-/// What takers do.
+/// Takes, for takers and their batches.
 impl Queue {
     /// Waits for a batch; its process gives no other until it is given back.
     ///
@@ -271,7 +271,7 @@ impl Queue {
             .and_then(Next::into_result)
     }
 
-    /// What can be had now; None if there is nothing yet.
+    /// Takes a batch if there is one; None if there is nothing yet.
     pub(super) fn next(&self, state: &mut State) -> Option<Next> {
         match self.next_batch(state) {
             Some(taken) => Some(Next::Taken(taken)),
@@ -306,7 +306,7 @@ impl Queue {
         None
     }
 
-    /// Whose events come under this id; None once they are over or the subscription is closed.
+    /// The producer of the events under this id; None once they are over or the subscription is closed.
     pub(super) fn source(&self, id: u64) -> Option<Arc<dyn Source>> {
         self.state().mailboxes.get(&id).map(|mailbox| Arc::clone(&mailbox.source))
     }
@@ -345,7 +345,7 @@ impl Queue {
 
     /// Ends the stream of events: what waits is discarded and backpressure lifted.
     pub(super) fn close(&self) {
-        // What it closes is ours, or not touched.
+        // A descriptor is closed only if it is still ours.
         let _ = self.reactor().check_descriptors(&*self.handler, "close");
         let mut state = self.state();
         if state.closed {
@@ -364,7 +364,7 @@ impl Queue {
     }
 }
 
-/// What the dispatcher tells, and a close waits for.
+/// The life of the dispatcher, whose end a close waits for.
 impl Queue {
     pub(super) fn dispatcher_started(&self) {
         self.state().dispatcher = Dispatcher::Running;
@@ -413,7 +413,7 @@ impl State {
 }
 
 impl Next {
-    /// What a take says when it has looked for the last time.
+    /// The result of a take after its last look.
     pub(super) fn into_result(next: Option<Next>) -> Result<Taken> {
         match next {
             Some(Next::Taken(taken)) => Ok(taken),

@@ -4,7 +4,7 @@ use super::types::{Ending, SpecState, Stream};
 use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
 
-/// What a record costs against the queue's limit besides its bytes, so that tiny writes are bounded too.
+/// The cost of a record against the queue's limit besides its bytes, so that tiny writes are bounded too.
 const RECORD_COST: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) enum RecordKind {
         ending: Ending,
         drain_bound: bool,
     },
-    /// What happened to a run, and the index and the attempt of the spec that it is about.
+    /// An event of a run, and the index and the attempt of the spec that it is about.
     Run(RunRecord, Option<(usize, u32)>),
 }
 
@@ -33,7 +33,7 @@ impl RecordKind {
     }
 }
 
-/// What happens to a run.
+/// An event of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunRecord {
     Started,
@@ -83,7 +83,7 @@ pub(super) struct Cursor {
 impl Buffer {
     pub(super) const EMPTY: Buffer = Buffer { records: Vec::new(), payload: Vec::new() };
 
-    /// What it counts against the queue's limit.
+    /// The cost against the queue's limit.
     pub(super) fn cost(&self) -> usize {
         self.payload.len() + self.records.len() * RECORD_COST
     }

@@ -1,4 +1,4 @@
-//! [`Subscription`]: what callers hold.
+//! [`Subscription`]: the handle that callers hold.
 
 use std::os::fd::RawFd;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use crate::runtime::Reactor;
 use crate::sys::bell::Bell;
 use crate::sys::window::Window;
 
+/// Rings once for all that comes until the host's loop has looked.
 #[derive(Default)]
 pub(super) struct Watch {
     what: What,

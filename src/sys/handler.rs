@@ -11,6 +11,7 @@ use std::mem::MaybeUninit;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::raw::Action;
 use super::{errno, fork, signal};
 
 const CAUGHT: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
@@ -21,17 +22,13 @@ static IS_HEARD: AtomicBool = AtomicBool::new(false);
 /// Counts the signals that came, and calls of [`wake`].
 static NEWS: AtomicU32 = AtomicU32::new(0);
 
-/// The kernel's own structure on x86-64: handler, flags, restorer, mask. libc's wrapper does not put back exactly
-/// what it was given: it adds a restorer.
-type Action = [u64; 4];
-
 /// The action of each signal before ours.
 struct Before(UnsafeCell<[Action; CAUGHT.len()]>);
 
 // SAFETY: written under `CHANGE`, while the handler, which reads it without, is not there.
 unsafe impl Sync for Before {}
 
-static BEFORE: Before = Before(UnsafeCell::new([[0; 4]; CAUGHT.len()]));
+static BEFORE: Before = Before(UnsafeCell::new([Action::DEFAULT; CAUGHT.len()]));
 static CHANGE: Mutex<()> = Mutex::new(());
 
 /// Puts the handler in the place of the actions that there are: on the thread's signal stack, if it has one (Go's
@@ -89,7 +86,8 @@ fn put_back_if_ours(at: usize, caught: i32) -> bool {
 }
 
 fn current(caught: i32) -> Result<Action, i32> {
-    let mut action: Action = [0; 4];
+    // The raw call: libc's wrapper does not put back exactly what it was given, for it adds a restorer.
+    let mut action = Action::DEFAULT;
     // SAFETY: room for an action, which the call fills; the kernel's mask has 8 bytes.
     let result = unsafe {
         libc::syscall(libc::SYS_rt_sigaction, caught, std::ptr::null::<Action>(), &raw mut action, size_of::<u64>())
@@ -98,7 +96,7 @@ fn current(caught: i32) -> Result<Action, i32> {
 }
 
 fn is_ours(action: &Action) -> bool {
-    action[0] == address() as u64
+    action.handler == address()
 }
 
 fn address() -> libc::sighandler_t {

@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
 use super::descriptor::{self, Result};
-use super::pipe;
+use super::{pipe, retried_raw};
 
 /// A descriptor to write to.
 pub(crate) struct Outlet {
@@ -117,22 +117,14 @@ fn terminal_number(fd: &OwnedFd) -> Option<u32> {
     (result == 0).then_some(number)
 }
 
+/// One write to a socket without waiting, without SIGPIPE.
 fn send(fd: &OwnedFd, data: &[u8]) -> Result<usize> {
-    loop {
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        let nobody = std::ptr::null::<libc::sockaddr>();
-        // SAFETY: the slice is valid for reads of its length; there is no address.
-        let sent = unsafe {
-            libc::syscall(libc::SYS_sendto, fd.as_raw_fd(), data.as_ptr(), data.len(), flags, nobody, 0usize)
-        };
-        if sent >= 0 {
-            return Ok(sent as usize);
-        }
-        match super::errno() {
-            libc::EINTR => {}
-            errno => return Err(errno),
-        }
-    }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    let no_address = std::ptr::null::<libc::sockaddr>();
+    // SAFETY: the slice is valid for reads of its length; there is no address.
+    retried_raw(|| unsafe {
+        libc::syscall(libc::SYS_sendto, fd.as_raw_fd(), data.as_ptr(), data.len(), flags, no_address, 0usize)
+    })
 }
 
 #[cfg(test)]

@@ -89,8 +89,9 @@ pub(super) unsafe fn clone_onto_stack(
 
 /// The action of a signal, as the kernel has it.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub(super) struct Action {
-    handler: usize,
+    pub(super) handler: usize,
     flags: usize,
     restorer: usize,
     mask: u64,

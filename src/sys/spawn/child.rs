@@ -83,6 +83,7 @@ unsafe fn prepare(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Makes `source`, or the host's own if it is negative, the standard stream `target`.
 unsafe fn place(source: i32, target: i32) -> isize {
     // SAFETY: no pointers. A duplicate has no close-on-exec flag; the host's own loses it.
     unsafe {
