@@ -3,17 +3,42 @@
 use std::fmt;
 
 /// The result of every call that can fail.
+///
+/// ```
+/// fn start() -> coreproc::Result<coreproc::Process> {
+///     let service = coreproc::Service::new(coreproc::ServiceOptions::default())?;
+///     coreproc::Command::new("true").spawn(&service)
+/// }
+/// assert!(start().is_ok());
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What kind of failure an [`Error`] is; the C ABI has one result code for each.
+/// The kinds of failure that an [`Error`] can be; the C ABI has one result code for each.
+///
+/// ```
+/// use std::time::Duration;
+/// use coreproc::{Command, ErrorKind, Scope, Service, ServiceOptions};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let process = Command::new("sleep").arg("60").spawn(&service)?;
+/// match process.wait(Some(Duration::from_millis(10))) {
+///     Err(error) if error.kind() == ErrorKind::TimedOut => process.kill(Scope::Default)?,
+///     other => panic!("{other:?}"),
+/// }
+/// process.wait(None)?;
+/// assert_eq!(process.kill(Scope::Default).map_err(|e| e.kind()), Err(ErrorKind::NotRunning));
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// An argument is not usable; the message names it.
     InvalidArgument,
-    /// There is no such program, file or folder, or no such process.
+    /// There is no such program, file or directory, or no such process.
     NotFound,
-    /// The kernel refused for lack of permission (EACCES, EPERM), or others could tamper with what is there.
+    /// The kernel refused for lack of permission (EACCES, EPERM), or other users could tamper with the file.
     PermissionDenied,
     /// Another system call failed; see [`Error::errno`].
     System,
@@ -33,19 +58,33 @@ pub enum ErrorKind {
     Forked,
     /// A bug in this library; the message says what panicked.
     Panic,
-    /// The kernel, its filters, or this build of the library, lack something that is needed.
+    /// The kernel, its filters, or this build of the library, lack something that the call needs.
     Unsupported,
-    /// Somebody else holds it: a PID file of a daemon that lives, an address in use.
+    /// Another process, or another user of the service, holds it: the PID file of a daemon that lives, an address in use.
     Busy,
-    /// What was read, a file, JSON, an answer, is not what it should be; the message says where.
+    /// A file, a JSON text or an answer that was read is not as it should be; the message says where.
     Malformed,
-    /// Not in the state that the call is for: started twice, run before start.
+    /// The object is not in the state that the call is for: started twice, run before start.
     InvalidState,
 }
 
 /// A failure: kind, errno, operation, stage, subject and cause.
 ///
-/// Its text can be shown as it is: `spawn "gti": lookup: no such program in PATH`.
+/// Its text can be shown as it is: names in it are quoted, and control characters escaped. One pointer in size, so that
+/// results stay small; it can be sent to and shared by threads.
+///
+/// ```
+/// use coreproc::{Command, ErrorKind, Service, ServiceOptions};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let error = Command::new("gti").spawn(&service).err().expect("no such program");
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!((error.operation(), error.stage()), ("spawn", "lookup"));
+/// assert_eq!(error.to_string(), r#"spawn "gti": lookup: no such program in PATH"#);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Error(Box<Inner>);
 
@@ -75,20 +114,24 @@ impl Error {
         Error::new(kind, operation, describe_errno(errno)).at(stage).errno_is(errno)
     }
 
+    /// An argument that is not usable; the cause begins with its name.
     pub(crate) fn invalid(operation: &'static str, cause: impl Into<String>) -> Error {
         Error::new(ErrorKind::InvalidArgument, operation, cause)
     }
 
+    /// Names the step of the operation that failed.
     pub(crate) fn at(mut self, stage: &'static str) -> Error {
         self.0.stage = stage;
         self
     }
 
+    /// Names what the operation was on, quoted by the caller.
     pub(crate) fn on(mut self, subject: impl Into<String>) -> Error {
         self.0.subject = Some(subject.into());
         self
     }
 
+    /// Names another operation.
     pub(crate) fn during(mut self, operation: &'static str) -> Error {
         self.0.operation = operation;
         self
@@ -109,17 +152,17 @@ impl Error {
         self
     }
 
-    /// What went wrong, without operation and subject.
+    /// The last part of the text, without operation and subject.
     pub(crate) fn cause(&self) -> &str {
         &self.0.cause
     }
 
-    /// What kind of failure this is.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The kernel's error number, where a system call is behind the failure.
+    /// The kernel's error number, if a system call is behind the failure.
     pub fn errno(&self) -> Option<i32> {
         self.0.errno
     }
@@ -150,7 +193,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The field's short text for an errno, without the number that `io::Error` appends.
+/// The usual short text for an errno, without the number that `io::Error` appends.
 pub(crate) fn describe_errno(errno: i32) -> String {
     let text = nix::errno::Errno::from_raw(errno).desc();
     let mut characters = text.chars();

@@ -1,11 +1,11 @@
-//! What the fuzz targets call: parsers that are not public, with what must hold of them. For test builds.
+//! Entry points of the fuzz targets: parsers that are not public, and the properties that must hold. For test builds.
 
 #[cfg(feature = "health")]
 pub use http::http_input;
 
 use crate::{Command, Error, ErrorKind, Pipeline, daemon};
 
-/// A file in the registry's folder: read as an entry, an entry can be written, and is the same when it is read again.
+/// Reads a file of the registry's directory. An entry that was read can be written, and is the same when it is read again.
 pub fn registry_json(file: &[u8]) {
     let Ok(entry) = daemon::parse_entry(file) else { return };
     // A time with an offset may be beyond the last year that can be written.
@@ -18,7 +18,7 @@ pub fn registry_json(file: &[u8]) {
     }
 }
 
-/// A pipeline, and a command, as JSON: what is taken can run, what is refused is said on one line.
+/// Reads a pipeline, and a command, as JSON. One that is accepted can run; the error of one that is refused is one line.
 pub fn pipeline_json(text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     match Pipeline::from_json(text) {
@@ -44,10 +44,10 @@ mod http {
 
     use crate::{HealthOptions, HealthServer, probe_health};
 
-    /// Nothing here takes long; what takes longer hangs. A thread's first turn on a busy machine may take seconds.
+    /// Nothing here takes long: a call that takes longer hangs. A thread's first turn on a busy machine may take seconds.
     const GUARD: Duration = Duration::from_secs(60);
 
-    /// Bytes for the health server (an even first byte) or for its client (an odd one). The server answers with
+    /// Sends bytes to the health server (an even first byte) or to its client (an odd one). The server answers with
     /// a status it knows, or not at all, and answers the next one; the client's reason is one short line.
     pub fn http_input(input: &[u8]) {
         let Some((first, bytes)) = input.split_first() else { return };

@@ -15,28 +15,45 @@
 //!
 //! # A map
 //!
-//! - `sys` is the only code that talks to the kernel: spawning by `clone3` with vfork semantics, pidfds, an
-//!   edge-triggered poller, pipes, spools, clocks.
-//! - `runtime` is the loop. A thread that waits turns its service's loop beside the supervisor, so that what it
-//!   waits for reaches it without a hand-off.
-//! - `event` is how anything that happens reaches whoever listens: [`Subscription`]s give [`Batch`]es of
-//!   [`Event`]s, to takers or to a callback.
-//! - `process` is layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es. `process::child` is the state
-//!   machine of one of them, `process::supervisor` the loop and the registry.
+//! Each layer uses those above it in this list, and no other: `sys` ← `runtime` ← `event` ← `process` ← `daemon`,
+//! `pipeline` ← `ffi`. `tools/circles` proves it.
+//!
+//! - `sys` is the only code that talks to the kernel, a thin typed wrapper of system calls for each file of it.
+//!   `sys::spawn` starts a child by clone3 with vfork semantics, or by the best way below that the kernel allows;
+//!   `sys::pidfd` is a child's identity and gives its [`ExitStatus`]; `sys::deliver` sends signals that reach no other
+//!   process. `sys::poller` waits, `sys::pipe` reads and writes, `sys::spool` follows the output of a detached child.
+//!   `sys::procfs` names the [`Holder`]s of a pipe, `sys::identity` tells which process a PID names ([`ProcessStart`],
+//!   [`PidNamespace`]), and `sys::clock` gives each event its [`Stamp`].
+//! - `runtime` is the loop: it waits for descriptors and deadlines, and hands what comes to a handler. It knows tokens,
+//!   and neither processes nor events. A thread that waits for something takes the seat and turns its service's loop
+//!   beside the supervisor, so that the end of its wait reaches it without a hand-off. `runtime::gate` is how everything
+//!   waits: with a deadline, refused inside a callback, and ended by a panic.
+//! - `event` brings what happens to those that listen. A [`Subscription`] gives [`Batch`]es of [`Event`]s to takers, to
+//!   a callback, or to the host's own event loop; [`SubscriptionOptions`] say whose, in which form ([`Delivery`],
+//!   [`Lifecycle`]), and how much may wait. Inside, `event::queue` has a mailbox for each process, in which
+//!   `event::record`s and their bytes wait; a batch takes them as a whole, and its process gives no other until it is
+//!   dropped. That is the credit which slows a child whose events are not taken.
+//! - `process` is layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es, reads their output into a [`Ring`] and
+//!   into subscriptions, stops them by policy ([`StopOptions`]) and tells of their end ([`Info`], [`Ending`]).
+//!   `process::child` is the state machine of one of them, `process::supervisor` the thread that drives all, with the
+//!   registry of them.
 //! - `daemon` is layer 2: a [`Daemon`] takes its [`PidFile`], starts its [`HealthServer`] and enters itself in the
 //!   [`Registry`], and gives it all back in the right order. Each of them stands alone too.
 //! - `pipeline` is layer 3: a [`Pipeline`] is a graph of [`Spec`]s, checked whole before anything starts. A
 //!   [`Run`] starts each the moment its last dependency has ended, tells of it in the subscriptions of its
-//!   service, and leaves a [`RunReport`]. `pipeline::scheduler` decides, without clocks or processes;
-//!   `pipeline::engine` does.
-//! - `ffi` is the C ABI over all of it, whose contract is `include/coreproc.h`.
+//!   service, and leaves a [`RunReport`]; [`Progress`] draws it while it goes, [`History`] remembers how long specs
+//!   took. `pipeline::scheduler` decides, without clocks or processes; `pipeline::engine` does.
+//! - `ffi` is the C ABI over all of it. Its contract is `include/coreproc.h`.
+//!
+//! Beside the layers, for all of them: [`Error`] and [`ErrorKind`] in `error`, and `printable`, which makes foreign text
+//! fit to be shown.
 //!
 //! # Promises
 //!
-//! No signal handler, no `waitpid(-1)`, no output of its own; every descriptor close-on-exec; memory bounded;
-//! no wake-up while nothing happens. A child's exit is told as soon as it is reaped, whoever holds its pipes,
-//! code and signal apart; when the host reaps it first the kernel is asked, and what it cannot tell is
-//! [`ExitStatus::Unknown`], never a false zero.
+//! The library installs no signal handler unless it is asked to, never calls `waitpid(-1)` and prints nothing. Every
+//! descriptor is close-on-exec, memory is bounded, and no thread wakes up while nothing happens. A child's exit is told
+//! as soon as it is reaped, even if its pipes are still held, with code and signal apart. If the host reaps it first, the
+//! kernel is asked; an exit that it cannot tell is [`ExitStatus::Unknown`], never a false zero.
 
 mod daemon;
 mod error;
@@ -57,11 +74,10 @@ pub use daemon::{
     wait_for_ready,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use event::batch::Events;
-pub use event::event::Ending;
+
 pub use event::{
-    Batch, Cause, Delivery, Event, EventKind, Lifecycle, RunPart, Stream, Subscription, SubscriptionOptions,
-    SubscriptionScope,
+    Batch, Cause, Delivery, Ending, Event, EventKind, Events, Lifecycle, RunPart, Stream, Subscription,
+    SubscriptionOptions, SubscriptionScope,
 };
 pub use pipeline::{
     Backoff, History, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ProgressOptions, ProgressOutput,

@@ -1,10 +1,10 @@
-//! Text of strangers, fit to be shown: names, command lines, what other processes call themselves.
+//! Makes foreign text fit to be shown: names, command lines, the names that other processes give themselves.
 //!
-//! Output of children is not changed where it is passed on as bytes: events, captures, reports.
+//! Output of children that is passed on as bytes (events, captures, reports) is not changed.
 
 use std::fmt::Write;
 
-/// On one line: what would move the cursor, ring, colour, hide or reorder the text is written as an escape.
+/// Puts text on one line: characters that would move the cursor, ring, colour, hide or reorder it become escapes.
 pub(crate) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     for character in text.chars() {
@@ -17,21 +17,21 @@ pub(crate) fn clean(text: &str) -> String {
     cleaned
 }
 
-/// Characters that nobody sees: those that break lines or change the direction of what follows, and those that only make two
-/// texts different that look alike. The two joiners are not among them, which scripts and pictures need.
+/// Is it a character without a shape? Those break lines, change the direction of the text after them, or only make two
+/// texts different that look alike. The two joiners are not among them: scripts and pictures need them.
 pub(crate) fn is_invisible(character: char) -> bool {
     is_steering(character)
         || matches!(character, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
         || matches!(character, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Characters that break lines or change the direction of what follows.
+/// Does it break lines or change the direction of the text after it?
 pub(crate) fn is_steering(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A line for a log without what systems that run programs and read their logs take for a command: `::error` at its
-/// start (GitHub), `##[…]`, `##vso[…]` and `##teamcity[…]` anywhere. A space makes it text.
+/// A line for a log without the marks that build services take for commands to them: `::error` at its start (GitHub),
+/// `##[…]`, `##vso[…]` and `##teamcity[…]` anywhere. A space makes a mark text.
 pub(crate) fn without_commands(line: &str) -> String {
     let text = line.trim_start();
     let indent = &line[..line.len() - text.len()];

@@ -163,7 +163,7 @@ impl Held {
 
 fn acquire(path: &Path) -> Result<File> {
     if let Some(folder) = path.parent() {
-        file::make_folders(folder).map_err(failed("make folder"))?;
+        file::make_directories(folder).map_err(failed("make folder"))?;
         if let Some(reason) = open_folder(folder).map_err(failed("look at folder"))? {
             return Err(Error::new(ErrorKind::PermissionDenied, ACQUIRE, reason));
         }

@@ -111,7 +111,7 @@ impl Registry {
     }
 
     fn replace(&self, entry: &DaemonEntry, name: &str, text: &[u8]) -> Result<()> {
-        file::make_folders(&self.folder).map_err(|errno| Error::system(REGISTER, "make folder", errno))?;
+        file::make_directories(&self.folder).map_err(|errno| Error::system(REGISTER, "make folder", errno))?;
         let directory = file::look_through(&self.folder);
         if directory.map_err(|errno| Error::system(REGISTER, "look at folder", errno))?.lets_everybody_replace() {
             let reason = format!("the directory {} may be written by everybody and is not sticky", self.quoted());
@@ -145,7 +145,7 @@ impl Registry {
             }
             break;
         }
-        file::sync_folder(&self.folder).map_err(|errno| Error::system(REGISTER, "sync folder", errno))
+        file::sync_directory(&self.folder).map_err(|errno| Error::system(REGISTER, "sync folder", errno))
     }
 
     /// Is there an entry of another daemon under this name, or one that cannot be read?
@@ -212,7 +212,7 @@ impl Registry {
             // Nor for a slow disk: what a crash of the system brings back is the entry of a dead process.
             return Ok(());
         }
-        file::sync_folder(&self.folder).map_err(fail("sync folder"))
+        file::sync_directory(&self.folder).map_err(fail("sync folder"))
     }
 
     /// The caller holds the lock.

@@ -5,16 +5,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use memchr::memchr;
 
-use super::event::{Event, EventKind, RunPart};
-use super::mailbox::{Buffer, Cursor, Origin, RecordKind, RunRecord};
-use super::subscription::{Core, Source};
+use super::queue::{Queue, Taken};
+use super::record::{Buffer, Cursor, RecordKind, RunRecord};
+use super::source::{Origin, Source};
+use super::types::{Event, EventKind, RunPart};
 
 /// Consecutive events of one process, or of one run.
 ///
 /// It holds that process's turn and credit: no other thread gets events of the same process until it is
-/// dropped, and while its queue is full the child is not read. Events borrow from it.
+/// dropped, and while its queue is full the child is not read. Events borrow from it. It can be sent to another thread.
+///
+/// ```
+/// use coreproc::{Command, Service, ServiceOptions, SubscriptionOptions};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let events = service.subscribe(SubscriptionOptions::default())?;
+/// let process = Command::new("true").spawn(&service)?;
+/// let batch = events.take(0, None)?;
+/// assert_eq!(batch.process_id(), process.id());
+/// assert!(batch.events().count() >= 1);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Batch {
-    core: Arc<Core>,
+    queue: Arc<Queue>,
+    /// Until dropped.
     buffer: Option<Buffer>,
     process_id: u64,
     origin: Origin,
@@ -22,31 +38,25 @@ pub struct Batch {
     start: Cursor,
     /// Events end here; None is the whole buffer.
     end: Option<Cursor>,
-    /// How many events there are, once somebody has counted; `u64::MAX` before.
+    /// How many events there are; `u64::MAX` until an iteration has counted them.
     counted: AtomicU64,
 }
 
 impl Batch {
-    pub(super) fn new(
-        core: Arc<Core>,
-        process_id: u64,
-        origin: Origin,
-        last_sequence: u64,
-        (buffer, start): (Buffer, Cursor),
-    ) -> Batch {
+    pub(super) fn new(queue: Arc<Queue>, taken: Taken) -> Batch {
         Batch {
-            core,
-            buffer: Some(buffer),
-            process_id,
-            origin,
-            first_sequence: last_sequence + 1,
-            start,
+            queue,
+            buffer: Some(taken.buffer),
+            process_id: taken.id,
+            origin: taken.origin,
+            first_sequence: taken.last_sequence + 1,
+            start: taken.start,
             end: None,
             counted: AtomicU64::new(u64::MAX),
         }
     }
 
-    /// Whose events these are.
+    /// The number of the process, or of the run, whose events these are.
     pub fn process_id(&self) -> u64 {
         self.process_id
     }
@@ -56,9 +66,9 @@ impl Batch {
         Events { batch: self, at: self.start, given: 0 }
     }
 
-    /// Who produced them; None once the subscription is closed.
+    /// The producer of these events; None once the subscription is closed.
     pub(crate) fn source(&self) -> Option<Arc<dyn Source>> {
-        self.core.source(self.process_id)
+        self.queue.source(self.process_id)
     }
 
     /// Visits the first `max` events, and gives back the others.
@@ -70,11 +80,11 @@ impl Batch {
         *self.counted.get_mut() = given;
     }
 
-    /// About how many events there are: what many lines of usual length come to.
+    /// Guesses how many events there are, from the usual length of lines.
     pub(crate) fn size_hint(&self) -> usize {
         const LINE: usize = 64;
         let buffer = self.buffer();
-        buffer.records.len() + buffer.arena.len() / LINE
+        buffer.records.len() + buffer.payload_len() / LINE
     }
 
     fn count(&self) -> u64 {
@@ -85,8 +95,8 @@ impl Batch {
     }
 
     fn buffer(&self) -> &Buffer {
-        // Taken by drop alone.
-        static EMPTY: Buffer = Buffer { records: Vec::new(), arena: Vec::new() };
+        // Only drop takes it.
+        static EMPTY: Buffer = Buffer::EMPTY;
         self.buffer.as_ref().unwrap_or(&EMPTY)
     }
 }
@@ -96,11 +106,32 @@ impl Drop for Batch {
         let last = self.first_sequence - 1 + self.count();
         let Some(buffer) = self.buffer.take() else { return };
         let end = self.end.filter(|end| end.record < buffer.records.len());
-        self.core.give_back(self.process_id, last, buffer, end);
+        self.queue.give_back(self.process_id, last, buffer, end);
     }
 }
 
 /// Iterates over the events of a batch, splitting lines as it goes.
+///
+/// ```
+/// use coreproc::{CloseMode, Command, Events, Service, ServiceOptions, SubscriptionOptions};
+///
+/// fn bytes(events: Events<'_>) -> usize {
+///     events.map(|event| event.data.len()).sum()
+/// }
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let subscription = service.subscribe(SubscriptionOptions::default())?;
+/// Command::new("echo").arg("hello").spawn(&service)?;
+/// service.close(CloseMode::Leave)?;
+/// let mut total = 0;
+/// while let Ok(batch) = subscription.take(0, None) {
+///     total += bytes(batch.events());
+/// }
+/// assert_eq!(total, "hello".len());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Events<'a> {
     batch: &'a Batch,
@@ -118,7 +149,7 @@ impl<'a> Iterator for Events<'a> {
             self.batch.counted.store(self.given, Ordering::Relaxed);
             return None;
         };
-        let bytes = &buffer.arena[record.start..record.start + record.len];
+        let bytes = buffer.bytes_of(record);
         let output = |stream, partial, unterminated| EventKind::Output { stream, partial, unterminated };
         let lost = record.lost && self.at.offset == 0;
         let mut data = bytes;

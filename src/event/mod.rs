@@ -1,15 +1,28 @@
-//! Brings what happens to those that listen: per-process mailboxes behind one [`Subscription`], [`Batch`]es of [`Event`]s, and the dispatcher that runs callbacks.
+//! Brings what happens to those that listen: [`Subscription`]s give [`Batch`]es of [`Event`]s.
 //!
-//! Knows nothing of processes but their numbers: what produces events is a [`subscription::Source`].
+//! Producers push into a [`Queue`], which has a mailbox for each process; takers, or the dispatcher of a callback, take
+//! from it. Knows nothing of processes but their numbers: what produces events is a [`Source`].
 
-pub(crate) mod batch;
-pub(crate) mod dispatcher;
-#[allow(clippy::module_inception)]
-pub(crate) mod event;
+mod batch;
+mod dispatcher;
+mod driving;
 mod mailbox;
-pub(crate) mod subscription;
+mod options;
+mod queue;
+mod record;
+mod source;
+mod splitter;
+mod subscription;
+mod types;
 mod watch;
 
-pub use batch::Batch;
-pub use event::{Cause, Event, EventKind, RunPart, SpecState, Stream};
-pub use subscription::{Delivery, Lifecycle, Subscription, SubscriptionOptions, SubscriptionScope};
+pub use batch::{Batch, Events};
+pub(crate) use dispatcher::listen;
+pub(crate) use options::check_size;
+pub use options::{Delivery, Lifecycle, SubscriptionOptions, SubscriptionScope};
+pub(crate) use queue::Queue;
+pub(crate) use record::RunRecord;
+pub(crate) use source::{Origin, Sender, Source};
+pub use subscription::Subscription;
+pub(crate) use types::holders_text;
+pub use types::{Cause, Ending, Event, EventKind, RunPart, SpecState, Stream};

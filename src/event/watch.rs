@@ -1,18 +1,19 @@
-//! What a host's event loop watches for a subscription: nothing, a pipe of the subscription's own, or a window on the
-//! poller of the service, where the host turns the loop itself.
+//! What a host's event loop watches for a subscription: nothing, a pipe of the subscription's own, or, if the host
+//! turns the loop itself, a window on the poller of the service.
 
 use std::os::fd::{AsRawFd, RawFd};
 
 use crate::runtime::Reactor;
-use crate::sys::pipe::Bell;
-use crate::sys::poller::Window;
+use crate::sys::bell::Bell;
+use crate::sys::window::Window;
 
+/// Rings once for all that comes until the host's loop has looked.
 #[derive(Default)]
 pub(super) struct Watch {
     what: What,
-    /// The loop has been told, and has not looked since.
+    /// The host's loop has been told, and has not looked since.
     rung: bool,
-    /// Takers who will look once more, so that nobody needs to be told meanwhile.
+    /// Takers that will look once more, so that nothing needs to be told meanwhile.
     looking: usize,
 }
 
@@ -84,7 +85,7 @@ impl Watch {
         self.looking += 1;
     }
 
-    /// It has looked; `more` says whether it leaves something to others, such as the host's loop beside it.
+    /// The taker has looked; `more` says whether it leaves something to others, such as the host's loop beside it.
     pub(super) fn leave(&mut self, more: bool, reactor: &Reactor) {
         self.looking -= 1;
         if more {
@@ -102,7 +103,7 @@ impl Watch {
         std::mem::forget(std::mem::take(self));
     }
 
-    /// Somebody has looked and found nothing: whatever comes now rings.
+    /// A taker has looked and found nothing: whatever comes now rings.
     pub(super) fn arm(&mut self) {
         if std::mem::replace(&mut self.rung, false)
             && let What::Bell(bell) = &self.what

@@ -5,7 +5,7 @@ use super::command::{COREPROC_STREAM_STDERR, COREPROC_STREAM_STDOUT};
 use super::error::{coreproc_error, coreproc_result};
 use super::guard;
 use super::service::{coreproc_stop_options, scope, stop_options};
-use crate::event::event::holders_text;
+use crate::event::holders_text;
 use crate::{Cause, ExitStatus, Info, Process, State, Stream};
 
 /// It runs.

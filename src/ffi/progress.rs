@@ -123,7 +123,8 @@ pub unsafe extern "C-unwind" fn coreproc_progress_open(
             let service = guard::handle(OPERATION, "service", service)?;
             let options = progress_options(OPERATION, options)?;
             let out = guard::out(OPERATION, out)?;
-            let fd = crate::sys::pipe::duplicate_raw(fd).map_err(|errno| Error::system(OPERATION, "fd", errno))?;
+            let fd =
+                crate::sys::descriptor::duplicate_raw(fd).map_err(|errno| Error::system(OPERATION, "fd", errno))?;
             let view = ProgressView::to_owned_fd(&service.0, fd, options)?;
             let subscription = view.subscription().clone();
             out.write(Box::into_raw(Box::new(coreproc_progress {

@@ -17,8 +17,8 @@ use super::scheduler::{Change, Counts, Halt, Outcome, Plan, Relief, RunMode, Sch
 use super::spec::{Pipeline, Spec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::SpecState;
-use crate::event::event::{Cause, Ending, RunPart};
-use crate::event::subscription::{Core, RunRecord};
+use crate::event::{Cause, Ending, RunPart};
+use crate::event::{Queue, RunRecord};
 use crate::process::member::{Member, Observer};
 use crate::process::{Process, Service, Supervisor};
 use crate::runtime::{self, Deadline, Gate, Handler, lock, panic_message};
@@ -41,7 +41,7 @@ pub(super) struct Engine {
     /// How long each spec will take; None when nothing is known of any.
     estimates: Option<Vec<u64>>,
     /// Those that its options named.
-    named: Vec<Weak<Core>>,
+    named: Vec<Weak<Queue>>,
     supervisor: Arc<Supervisor>,
     state: Mutex<State>,
     /// On the state: workers.
@@ -66,7 +66,7 @@ struct State {
     cancelled: bool,
     /// When a spec ended last.
     last_end: u64,
-    feeds: Vec<Arc<Core>>,
+    feeds: Vec<Arc<Queue>>,
     /// A worker makes the report.
     finishing: bool,
     outcome: Option<Result<Arc<RunReport>>>,
@@ -126,13 +126,13 @@ impl Engine {
         options: &RunOptions,
     ) -> Result<Arc<Engine>> {
         let supervisor = Arc::clone(service.supervisor());
-        let named: Vec<Arc<Core>> = options.subscriptions.iter().map(|named| Arc::clone(named.core())).collect();
+        let named: Vec<Arc<Queue>> = options.subscriptions.iter().map(|named| Arc::clone(named.queue())).collect();
         if !named.iter().all(|core| core.belongs_to(&*supervisor)) {
             return Err(Error::invalid("start run", "subscription: belongs to another service"));
         }
         let mut specs = pipeline.specs.clone();
         for spec in &mut specs {
-            named.iter().for_each(|core| spec.command.subscribe_core(core));
+            named.iter().for_each(|queue| spec.command.subscribe_queue(queue));
         }
         let durations: Vec<Option<u64>> =
             specs.iter().map(|spec| options.durations.get(&spec.name).copied().map(nanoseconds)).collect();
@@ -505,7 +505,7 @@ impl Engine {
         Some(Duration::from_nanos(path.max(work / self.limit as u64)))
     }
 
-    pub(super) fn has_subscription(&self, core: &Arc<Core>) -> bool {
+    pub(super) fn has_subscription(&self, core: &Arc<Queue>) -> bool {
         self.named.iter().any(|named| named.as_ptr() == Arc::as_ptr(core))
     }
 

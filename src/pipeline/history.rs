@@ -176,7 +176,7 @@ impl History {
             return Err(error);
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        file::sync_folder(folder.unwrap_or(Path::new("."))).map_err(io::Error::from_raw_os_error)
+        file::sync_directory(folder.unwrap_or(Path::new("."))).map_err(io::Error::from_raw_os_error)
     }
 
     fn subject(&self) -> String {

@@ -241,7 +241,7 @@ impl Run {
     }
 
     pub(super) fn has_subscription(&self, subscription: &Subscription) -> bool {
-        self.0.has_subscription(subscription.core())
+        self.0.has_subscription(subscription.queue())
     }
 
     /// Was it cancelled, by whatever?

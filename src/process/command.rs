@@ -15,9 +15,9 @@ use super::process::Process;
 use super::service::{Drain, Service, Size};
 use super::stop::{Scope, StopOptions};
 use crate::error::{Error, Result, quoted};
-use crate::event::subscription::{Core, Subscription};
+use crate::event::{Queue, Subscription};
 use crate::sys::strings::Strings;
-use crate::sys::{fork, pipe};
+use crate::sys::{descriptor, fork};
 
 /// A child's standard input.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +115,7 @@ pub struct Command {
     pub(super) timeout: Option<Duration>,
     pub(super) stop: StopOptions,
     pub(super) drain: Option<Drain>,
-    pub(super) subscriptions: Vec<Arc<Core>>,
+    pub(super) subscriptions: Vec<Arc<Queue>>,
     pub(super) mistake: Option<Error>,
 }
 
@@ -357,7 +357,7 @@ impl Command {
 
     /// Names a subscription that gets its events; needed for those with a named scope.
     pub fn subscribe(&mut self, subscription: &Subscription) -> &mut Self {
-        self.subscribe_core(subscription.core());
+        self.subscribe_queue(subscription.queue());
         self
     }
 
@@ -414,9 +414,9 @@ impl Command {
     }
 
     /// Gives its events to a subscription, which may be over by now.
-    pub(crate) fn subscribe_core(&mut self, core: &Arc<Core>) {
-        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
-            self.subscriptions.push(Arc::clone(core));
+    pub(crate) fn subscribe_queue(&mut self, queue: &Arc<Queue>) {
+        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, queue)) {
+            self.subscriptions.push(Arc::clone(queue));
         }
     }
 
@@ -475,11 +475,11 @@ pub(super) fn key_of(entry: &[u8]) -> &[u8] {
 
 /// A duplicate for a child's stdio that the caller may close at will.
 pub(crate) fn duplicate(fd: i32) -> std::result::Result<Arc<OwnedFd>, i32> {
-    pipe::duplicate_raw(fd).map(Arc::new)
+    descriptor::duplicate_raw(fd).map(Arc::new)
 }
 
 /// As it is where it is above 2 already.
 pub(super) fn above_stdio(fd: &Arc<OwnedFd>) -> std::result::Result<Arc<OwnedFd>, i32> {
     use std::os::fd::AsRawFd;
-    if fd.as_raw_fd() > 2 { Ok(Arc::clone(fd)) } else { pipe::duplicate(fd.as_fd()).map(Arc::new) }
+    if fd.as_raw_fd() > 2 { Ok(Arc::clone(fd)) } else { descriptor::duplicate(fd.as_fd()).map(Arc::new) }
 }

@@ -20,6 +20,7 @@ use super::service::{self, Size};
 use super::supervisor::Supervisor;
 use crate::error::{Error, Result};
 use crate::sys::clock::Stamp;
+use crate::sys::descriptor;
 use crate::sys::pipe;
 use crate::sys::private::Private;
 use crate::sys::redirect;
@@ -125,10 +126,10 @@ impl Stdio {
         const STAGE: &str = "stdin";
         let failed = |errno| failed(command, STAGE, errno);
         self.theirs[0] = match &command.stdin {
-            Stdin::Null => Some(Arc::new(pipe::open(Path::new("/dev/null"), OFlag::O_RDONLY).map_err(failed)?)),
+            Stdin::Null => Some(Arc::new(descriptor::open(Path::new("/dev/null"), OFlag::O_RDONLY).map_err(failed)?)),
             Stdin::Pipe => {
                 let (theirs, ours) = pipe::pipe().map_err(failed)?;
-                pipe::set_nonblocking(&ours).map_err(failed)?;
+                descriptor::set_nonblocking(&ours).map_err(failed)?;
                 self.stdin = Some(Private::new(ours));
                 Some(Arc::new(theirs))
             }
@@ -150,11 +151,11 @@ impl Stdio {
             Output::Spool => Some(self.open_spool(command, stage, index)?),
             Output::Default | Output::Pipe => {
                 let (ours, theirs) = pipe::pipe().map_err(failed)?;
-                pipe::set_nonblocking(&ours).map_err(failed)?;
+                descriptor::set_nonblocking(&ours).map_err(failed)?;
                 self.outputs[index] = Some(output::Output::pipe(ours));
                 Some(Arc::new(theirs))
             }
-            Output::Null => Some(Arc::new(pipe::open(Path::new("/dev/null"), OFlag::O_WRONLY).map_err(failed)?)),
+            Output::Null => Some(Arc::new(descriptor::open(Path::new("/dev/null"), OFlag::O_WRONLY).map_err(failed)?)),
             Output::Inherit => None,
             Output::Fd(fd) => Some(command::above_stdio(fd).map_err(failed)?),
             Output::File(path, mode) => {

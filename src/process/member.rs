@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::process::Process;
-use crate::event::event::{Ending, RunPart};
+use crate::event::{Ending, RunPart};
 use crate::sys::clock::Stamp;
 
 /// Whoever is told of a process's life on the thread that sees it, without an event in between.

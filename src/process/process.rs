@@ -8,7 +8,7 @@ use super::child::{Child, Info, State};
 use super::stop::{Scope, StopOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Batch;
-use crate::event::event::{Cause, Stream};
+use crate::event::{Cause, Stream};
 use crate::runtime::Deadline;
 use crate::sys::fork;
 use crate::sys::procfs::Holder;

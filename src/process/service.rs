@@ -7,9 +7,9 @@ use super::child::Child;
 use super::process::Process;
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::event::Cause;
-use crate::event::subscription::{Subscription, SubscriptionOptions, check_size};
-use crate::event::{Batch, dispatcher};
+use crate::event::Cause;
+use crate::event::{Batch, listen};
+use crate::event::{Subscription, SubscriptionOptions, check_size};
 use crate::runtime::{Deadline, Handler};
 use crate::sys::fork;
 
@@ -162,7 +162,7 @@ impl Service {
     ) -> Result<Subscription> {
         fork::check("listen")?;
         let core = self.0.supervisor.subscribe(options)?;
-        dispatcher::listen(core, Arc::clone(&self.0.supervisor) as Arc<dyn Handler>, callback)
+        listen(core, Arc::clone(&self.0.supervisor) as Arc<dyn Handler>, callback)
     }
 }
 

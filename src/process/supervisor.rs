@@ -11,7 +11,7 @@ use super::scan::Scanner;
 use super::service::{CloseMode, ServiceOptions};
 use super::timers::Timers;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::subscription::{Core, SubscriptionOptions, SubscriptionScope};
+use crate::event::{Queue, SubscriptionOptions, SubscriptionScope};
 use crate::runtime::{self, Deadline, Gate, Handler, Reactor, Turn, lock};
 use crate::sys::address::Address;
 use crate::sys::buffer::ReadBuffer;
@@ -57,7 +57,7 @@ struct Registry {
     abandoned: bool,
     /// The subscriptions know that no process will be added.
     sources_ended: bool,
-    subscriptions: Vec<Weak<Core>>,
+    subscriptions: Vec<Weak<Queue>>,
     /// Runs, to be told of a close and of a panic.
     runs: Vec<Weak<dyn Observer>>,
 }
@@ -138,7 +138,7 @@ impl Supervisor {
 
     /// The spawn succeeded: gives the child its id and its subscriptions. [`Child::begin`] follows. Also tells
     /// how a close that came in between wants it to end.
-    pub(crate) fn admit(self: &Arc<Self>, seed: Seed, named: &[Arc<Core>]) -> (Arc<Child>, Option<CloseMode>) {
+    pub(crate) fn admit(self: &Arc<Self>, seed: Seed, named: &[Arc<Queue>]) -> (Arc<Child>, Option<CloseMode>) {
         let mut registry = lock(&self.registry);
         registry.spawning -= 1;
         registry.last_id += 1;
@@ -159,8 +159,8 @@ impl Supervisor {
     /// Gives a run its number and its subscriptions, those of its events. `build` makes it of them.
     pub(crate) fn admit_run<R: Observer + 'static>(
         &self,
-        named: &[Arc<Core>],
-        build: impl FnOnce(u64, Vec<Arc<Core>>, Stamp) -> Arc<R>,
+        named: &[Arc<Queue>],
+        build: impl FnOnce(u64, Vec<Arc<Queue>>, Stamp) -> Arc<R>,
     ) -> Result<Arc<R>> {
         self.reactor.check("start run")?;
         self.check_descriptors("start run")?;
@@ -170,7 +170,7 @@ impl Supervisor {
         }
         registry.last_id += 1;
         let (id, now) = (registry.last_id, Stamp::now());
-        let mut feeds: Vec<Arc<Core>> = Vec::new();
+        let mut feeds: Vec<Arc<Queue>> = Vec::new();
         for subscription in registry.subscriptions.iter().filter_map(Weak::upgrade) {
             let is_named = || named.iter().any(|core| Arc::ptr_eq(core, &subscription));
             if (subscription.scope == SubscriptionScope::All || is_named()) && subscription.attach_run(id, now) {
@@ -255,7 +255,7 @@ impl Supervisor {
         self.reactor.wake_supervisor();
     }
 
-    pub(crate) fn subscribe(self: &Arc<Self>, options: SubscriptionOptions) -> Result<Arc<Core>> {
+    pub(crate) fn subscribe(self: &Arc<Self>, options: SubscriptionOptions) -> Result<Arc<Queue>> {
         const OPERATION: &str = "subscribe";
         options.check(OPERATION)?;
         self.reactor.check(OPERATION)?;
@@ -264,7 +264,7 @@ impl Supervisor {
         if registry.closing.is_some() {
             return Err(Error::new(ErrorKind::Closed, OPERATION, "the service is closed"));
         }
-        let core = Arc::new(Core::new(Arc::clone(self) as Arc<dyn Handler>, options));
+        let core = Arc::new(Queue::new(Arc::clone(self) as Arc<dyn Handler>, options));
         registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
         registry.subscriptions.push(Arc::downgrade(&core));
         Ok(core)

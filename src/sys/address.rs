@@ -1,22 +1,35 @@
-//! An address: a process or a group to which the kernel sends signals, and that stays the same when its number is
-//! given to another. It is the owner of a descriptor (`F_SETOWN_EX`, Linux 2.6.32): the kernel resolves the number when
-//! the owner is set and keeps what it found, not the number. A byte written to the pipe then sends the owner the
-//! signal of our choice (`F_SETSIG`, `O_ASYNC`), before write(2) returns, to all members of a group in one step. See
-//! fcntl(2), "Managing signals".
+//! [`Address`]: a process or a group to which the kernel sends signals, and that stays the same when its number is
+//! given to another.
+//!
+//! It is the owner of a descriptor (`F_SETOWN_EX`, Linux 2.6.32): the kernel resolves the number when the owner is set
+//! and keeps the process or group that it found, not the number. A byte written to the pipe then sends the owner the
+//! signal of our choice (`F_SETSIG`, `O_ASYNC`), before write(2) returns, to all members of a group in one step.
+//!
+//! System calls: fcntl(2), "Managing signals"; pipe2(2), read(2), write(2), capget(2), geteuid(2).
 
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
-use super::deliver::Target;
+use super::descriptor::{FileIdentity, set_nonblocking};
 use super::{errno, pipe};
 
+/// Which processes get a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The process itself.
+    Process,
+    /// The process group that it leads.
+    Group,
+}
+
+/// A pipe whose owner is the process or the group.
 pub(crate) struct Address {
-    /// Has the owner.
+    /// The end that has the owner.
     read: ManuallyDrop<OwnedFd>,
     write: ManuallyDrop<OwnedFd>,
-    /// Of the pipe: its numbers may name other files once the host has closed them.
-    inode: Option<u64>,
+    /// That of the pipe: its numbers may name other files once the host has closed them.
+    identity: FileIdentity,
 }
 
 const F_SETSIG: libc::c_int = 10;
@@ -32,18 +45,18 @@ struct OwnerEx {
 }
 
 impl Address {
-    /// One without an owner.
+    /// An address without an owner.
     pub(crate) fn new() -> Result<Address, i32> {
         let (read, write) = pipe::pipe()?;
-        pipe::set_nonblocking(&read)?;
-        pipe::set_nonblocking(&write)?;
-        let inode = pipe::inode(&read);
-        Ok(Address { read: ManuallyDrop::new(read), write: ManuallyDrop::new(write), inode })
+        set_nonblocking(&read)?;
+        set_nonblocking(&write)?;
+        let identity = FileIdentity::of(&read).ok_or(libc::EBADF)?;
+        Ok(Address { read: ManuallyDrop::new(read), write: ManuallyDrop::new(write), identity })
     }
 
     /// Are its descriptors still its own?
     pub(crate) fn is_intact(&self) -> bool {
-        self.inode.is_some() && pipe::inode(&self.read) == self.inode && pipe::inode(&self.write) == self.inode
+        self.identity.is_behind(&self.read) && self.identity.is_behind(&self.write)
     }
 
     /// Makes it that of the process or group which has this number now. ESRCH if none has.
@@ -63,7 +76,8 @@ impl Address {
         if result == 0 { Ok(()) } else { Err(errno()) }
     }
 
-    /// Sends the owner a signal other than 0. Nobody tells whether it was permitted: see [`Address::reaches_all`].
+    /// Sends the owner a signal other than 0. The kernel does not tell whether it was permitted: see
+    /// [`Address::reaches_all`].
     pub(crate) fn send(&self, signal: i32) -> Result<(), i32> {
         if !self.is_intact() {
             return Err(libc::EBADF);
@@ -71,7 +85,7 @@ impl Address {
         self.control(F_SETSIG, signal)?;
         self.control(libc::F_SETFL, libc::O_NONBLOCK | libc::O_ASYNC)?;
         let written = pipe::write(&self.write, b"!");
-        // Whatever happens to the pipe from now on signals nobody.
+        // From now on nothing that happens to the pipe sends a signal.
         self.control(libc::F_SETFL, libc::O_NONBLOCK)?;
         let mut sink = [0u8; 1];
         // SAFETY: one byte; the pipe does not block.
@@ -85,13 +99,13 @@ impl Address {
         if result < 0 { Err(errno()) } else { Ok(()) }
     }
 
-    /// Does [`Address::send`] reach all whom kill(2) would? Both compare user ids alike; but where kill(2) asks for
-    /// CAP_KILL, this asks for user 0 of the first user namespace: root in a container with a user namespace has the one
-    /// and is not the other.
+    /// Does [`Address::send`] reach all processes that kill(2) would? Both compare user ids alike; but kill(2) asks for
+    /// CAP_KILL, and this asks for user 0 of the first user namespace: root in a container with a user namespace has
+    /// CAP_KILL and is not that user.
     pub(crate) fn reaches_all() -> bool {
         // SAFETY: no arguments; always succeeds.
         let is_root = unsafe { libc::geteuid() } == 0;
-        // In this order, so that the file is read while there are descriptors to be had.
+        // In this order, so that the file is read while descriptors are left.
         (in_first_user_namespace() && is_root) || !may_kill_others()
     }
 }
@@ -99,7 +113,7 @@ impl Address {
 impl Drop for Address {
     fn drop(&mut self) {
         if self.is_intact() {
-            // SAFETY: once, and nobody uses them any more.
+            // SAFETY: once, and nothing uses them any more.
             unsafe {
                 ManuallyDrop::drop(&mut self.read);
                 ManuallyDrop::drop(&mut self.write);

@@ -1,4 +1,4 @@
-//! Page-aligned read buffers. Alignment matters: copying from a pipe to a buffer that is 16 bytes off a page
+//! [`ReadBuffer`]: the page-aligned buffer of a read. Alignment matters: copying from a pipe to a buffer that is 16 bytes off a page
 //! takes about twice as long.
 
 use std::alloc::{Layout, alloc, dealloc};
@@ -19,7 +19,7 @@ pub(crate) struct ReadBuffer(NonNull<u8>);
 unsafe impl Send for ReadBuffer {}
 
 impl ReadBuffer {
-    /// None when memory is short.
+    /// A new one; None if memory is short.
     pub(crate) fn new() -> Option<ReadBuffer> {
         // SAFETY: the layout has a size above zero.
         NonNull::new(unsafe { alloc(LAYOUT) }).map(ReadBuffer)

@@ -1,6 +1,8 @@
 //! `pthread_cancel`: off while a thread of the host is in the library, and for good in threads of ours. A cancelled
 //! thread is unwound by force (glibc), which no frame with a destructor survives, or ends where it stands (musl),
 //! with our locks.
+//!
+//! Calls: pthread_setcancelstate(3), pthread_setcanceltype(3); see pthreads(7).
 
 use std::ffi::{c_int, c_void};
 
@@ -15,7 +17,7 @@ unsafe extern "C-unwind" {
     fn read(fd: c_int, buffer: *mut c_void, size: usize) -> isize;
 }
 
-/// What the thread's state and type were.
+/// The thread's state and type as they were.
 #[derive(Clone, Copy)]
 pub(crate) struct Before {
     state: c_int,
@@ -42,12 +44,12 @@ pub(crate) fn disable() -> Before {
     before
 }
 
-/// Puts back what was. Must be the last that a call does: neither the caller nor its callers, up to C, may hold
+/// Puts the state and the type back. Must be the last that a call does: neither the caller nor its callers, up to C, may hold
 /// anything that has a destructor, and all must be `C-unwind` or Rust functions, because the thread may end in here.
 #[inline(always)]
 pub(crate) fn restore(before: Before) {
     let mut ours = 0;
-    // SAFETY: values that the thread had, and a live integer. Whoever calls keeps the frames free of destructors.
+    // SAFETY: values that the thread had, and a live integer. The caller keeps the frames free of destructors.
     unsafe {
         if before.kind != DEFERRED {
             pthread_setcanceltype(before.kind, &mut ours);

@@ -1,10 +1,29 @@
-//! The two clocks that events carry.
+//! The clocks: CLOCK_MONOTONIC for deadlines and differences, CLOCK_REALTIME for people, and the moment of the boot.
+//!
+//! System calls: clock_gettime(2).
 
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
 /// One moment on both clocks, in nanoseconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use coreproc::{Command, Service, ServiceOptions, Stamp};
+///
+/// fn between(from: Stamp, to: Stamp) -> Duration {
+///     Duration::from_nanos(to.monotonic_ns - from.monotonic_ns)
+/// }
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let info = Command::new("true").spawn(&service)?.wait(None)?;
+/// let exited = info.exited.expect("it has ended");
+/// assert_eq!(Some(between(info.started, exited)), info.duration());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     /// CLOCK_MONOTONIC: for differences; never goes back.
@@ -46,7 +65,7 @@ pub(crate) fn is_ahead(realtime_ns: i128) -> bool {
     realtime_ns > self::realtime_ns() + CORRECTION_NS
 }
 
-/// A time that was asked for, as messages repeat it: whole, and with the space that all times have. `200 ms`, `1.5 s`.
+/// A time that a caller gave, as messages repeat it: whole, and with the space that all times have. `200 ms`, `1.5 s`.
 pub(crate) fn exact(time: Duration) -> String {
     let text = format!("{time:?}");
     let (number, unit) = text.split_at(text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len()));

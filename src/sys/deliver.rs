@@ -1,27 +1,21 @@
-//! Signals to a child and to its group that can reach nobody else.
+//! Sends signals to a child and to its group that can reach no other process.
 //!
 //! A pidfd names one process for good, and from Linux 6.9 on the group that it leads as well. If the kernel offers
 //! numbers alone (for groups before 6.9; for everything if a filter refuses `pidfd_send_signal`), a number is never
 //! passed to kill(2): between any proof and the call its owner may be reaped by the host, and the number given to a
 //! stranger. Instead an [`Address`] is made from the number first, which the kernel resolves once, and the child is
 //! then shown to be unreaped: so the address is the child's, whatever becomes of the number.
+//!
+//! System calls: pidfd_send_signal(2), pidfd_open(2), waitid(2), fcntl(2) with F_SETOWN_EX, kill(2) with signal 0 alone.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::address::Address;
+pub(crate) use super::address::Target;
 use super::pidfd::{self, Number, send_signal};
 use super::{errno, procfs};
-
-/// Which processes get a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The process itself.
-    Process,
-    /// The process group that it leads.
-    Group,
-}
 
 /// A child, as far as a signal needs to know it.
 #[derive(Clone, Copy)]
@@ -29,7 +23,7 @@ pub(crate) struct Recipient<'a> {
     pub(crate) pidfd: &'a OwnedFd,
     pub(crate) pid: i32,
     pub(crate) target: Target,
-    /// Made while the child was unreaped, from [`address`], for the same target.
+    /// One that [`address`] made for the same target while the child was unreaped.
     pub(crate) address: Option<&'a Address>,
 }
 
@@ -115,12 +109,12 @@ fn by_pidfd() -> ByPidfd {
 /// One for all services, so that a kill needs no new descriptor; used by one signal at a time.
 static SHARED: Mutex<Weak<Address>> = Mutex::new(Weak::new());
 
-/// What [`send`] needs on this kernel, made while there are descriptors to be had: for as long as it is kept.
+/// Makes the descriptors that [`send`] needs on this kernel, while descriptors are left. They last as long as the result.
 pub(crate) fn prepare() -> Result<Option<Arc<Address>>, i32> {
     if groups_have_pidfds() {
         return Ok(None);
     }
-    // What it reads once is read now.
+    // It reads a file once: now.
     Address::reaches_all();
     shared(&mut SHARED.lock().unwrap_or_else(PoisonError::into_inner)).map(Some)
 }
@@ -139,7 +133,7 @@ fn by_address(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
     let mut kept = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     let shared = shared(&mut kept)?;
     shared.set(to.target, to.pid)?;
-    // It reaches nobody, and tells what kill(2) would: what it says is about the child if the child is unreaped.
+    // It reaches no process, and answers as kill(2) would: the answer is about the child if the child is unreaped.
     let answer = probe(to);
     let number = pidfd::number(to.pidfd);
     let sent = match number {
@@ -159,14 +153,15 @@ fn by_address(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
     sent
 }
 
+/// Asks kill(2) whether a signal would be permitted.
 fn probe(to: Recipient<'_>) -> Result<(), i32> {
     let number = if to.target == Target::Group { -to.pid } else { to.pid };
-    // SAFETY: takes no pointers; signal 0 reaches nobody.
+    // SAFETY: takes no pointers; signal 0 reaches no process.
     if unsafe { libc::kill(number, 0) } == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Signals the members of the group through pidfds of their own. What was in the group before its leader was shown
-/// to be unreaped is in that leader's group. Members that are forked meanwhile are found by a further pass.
+/// Signals the members of the group through pidfds of their own. A process that was in the group before its leader was
+/// shown to be unreaped is in that leader's group. Members that are forked meanwhile are found by a further pass.
 fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), Undelivered> {
     const PASSES: usize = 8;
     if by_pidfd() == ByPidfd::Nothing {
@@ -210,7 +205,7 @@ fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), U
         }
     }
     if !is_seen_whole && pidfd::number(to.pidfd) == Number::Own {
-        // Better than nobody: the members of our own user.
+        // Better than none: the members of our own user.
         return Ok(address.send(signal)?);
     }
     result

@@ -1,4 +1,9 @@
-//! Small files that several processes share: opened without surprises, locked, looked at, replaced whole.
+//! Small files that several processes share: opened without following links or waiting, locked, looked at, replaced whole;
+//! and the directories that hold them.
+//!
+//! Calls that a signal interrupts are made again. System calls: open(2), stat(2), fcntl(2) with F_OFD_SETLK,
+//! pread(2), pwrite(2), ftruncate(2), fchmod(2), fchown(2), fsync(2), rename(2), renameat2(2), unlink(2), mkdir(2),
+//! getdents64(2), faccessat(2), geteuid(2).
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -9,10 +14,10 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{AtFlags, FcntlArg, RenameFlags, fcntl};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::pipe::{Result, above_stdio};
+use super::descriptor::{Result, above_stdio};
 use super::retried;
 
-/// What a file is.
+/// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Regular,
@@ -22,11 +27,11 @@ pub(crate) enum Kind {
 pub(crate) const FIFO: &str = "a FIFO";
 pub(crate) const SOCKET: &str = "a socket";
 
-/// What the kernel says of a file.
+/// The facts that the kernel tells about a file: stat(2).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) kind: Kind,
-    /// Device and inode: which file it is, whatever it is called.
+    /// Device and inode: which file it is, under any name.
     identity: (u64, u64),
     pub(crate) owner: u32,
     pub(crate) mode: u32,
@@ -62,12 +67,12 @@ impl Facts {
         self.identity == other.identity
     }
 
-    /// May everybody write it?
+    /// May every user write it?
     pub(crate) fn is_everybodys(&self) -> bool {
         self.mode & libc::S_IWOTH != 0
     }
 
-    /// Can everybody put something of theirs in the place of what is in this directory? Not in a sticky one.
+    /// Can every user replace the files in this directory by their own? Not in a sticky one.
     pub(crate) fn lets_everybody_replace(&self) -> bool {
         self.is_everybodys() && self.mode & libc::S_ISVTX == 0
     }
@@ -77,17 +82,17 @@ impl Facts {
     }
 }
 
-/// The file of this name itself: a symbolic link is not followed.
+/// Looks at the file of this name: a symbolic link is not followed.
 pub(crate) fn look(path: &Path) -> Result<Facts> {
     retried(|| fs::symlink_metadata(path)).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
 }
 
-/// What the name stands for, links followed.
+/// Looks at the file that the name leads to, links followed.
 pub(crate) fn look_through(path: &Path) -> Result<Facts> {
     retried(|| fs::metadata(path)).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
 }
 
-/// The open file.
+/// Looks at an open file.
 pub(crate) fn facts(file: &File) -> Result<Facts> {
     retried(|| file.metadata()).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
 }
@@ -104,13 +109,13 @@ pub(crate) fn is_named(file: &File, path: &Path) -> Result<bool> {
 /// How a file is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Open {
-    /// To read what is there.
+    /// To read a file that exists.
     Read,
-    /// To lock what is there.
+    /// To lock a file that exists.
     Write,
-    /// To read and write; made when missing.
+    /// To read and write; made if it is missing.
     Keep(u32),
-    /// To write; there must be none yet.
+    /// To write a file that must not exist yet.
     New(u32),
 }
 
@@ -129,13 +134,13 @@ pub(crate) fn open(path: &Path, how: Open) -> Result<File> {
     above_stdio(OwnedFd::from(file)).map(File::from)
 }
 
-/// Takes the whole file's open-file-description write lock (Linux 3.15), without waiting; false: somebody has one. It lives
-/// until [`unlock`], or until every copy of the descriptor is closed, those in children of fork included.
+/// Takes the whole file's open-file-description write lock (Linux 3.15), without waiting; false if another has one. It
+/// lives until [`unlock`], or until every copy of the descriptor is closed, those in children of fork included.
 pub(crate) fn lock(file: &File) -> Result<bool> {
     set_lock(file, libc::F_WRLCK)
 }
 
-/// Takes its read lock, which others may have as well, in the same way: nobody gets a write lock meanwhile.
+/// Takes its read lock, which others may have as well, in the same way: no write lock is given meanwhile.
 pub(crate) fn lock_for_reading(file: &File) -> Result<bool> {
     set_lock(file, libc::F_RDLCK)
 }
@@ -148,21 +153,21 @@ fn set_lock(file: &File, kind: i32) -> Result<bool> {
     }
 }
 
-/// Gives the lock back at once, whoever has copies of the descriptor.
+/// Gives the lock back at once, also if other processes have copies of the descriptor.
 pub(crate) fn unlock(file: &File) -> Result<()> {
     retried(|| fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK)))).map(drop).map_err(|errno| errno as i32)
 }
 
-/// What is in the way of a write lock.
+/// The lock that is in the way of a write lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Obstacle {
     Nothing,
-    /// A read lock, which anybody who may read the file can take.
+    /// A read lock, which every user that may read the file can take.
     Reader,
     Writer,
 }
 
-/// What somebody else's locks on it are.
+/// Looks which lock of others is in the way of a write lock.
 pub(crate) fn obstacle(file: &File) -> Result<Obstacle> {
     let is_in_the_way_of = |kind| -> Result<bool> {
         let mut answer = whole(kind);
@@ -181,7 +186,7 @@ fn whole(kind: i32) -> libc::flock {
     libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 }
 }
 
-/// The first bytes of a file, `most` and one at the most: one more than `most` means that it is longer.
+/// Reads the first bytes of a file, `most` and one at the most: one more than `most` means that the file is longer.
 pub(crate) fn read_start(file: &File, most: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut offset = 0;
@@ -207,26 +212,28 @@ pub(crate) fn head(path: &Path, most: usize) -> Result<Vec<u8>> {
     read_start(&file, most)
 }
 
-/// May we run it, by its mode and the mount's?
+/// May this process run it, by the mode of the file and of the mount?
 pub(crate) fn may_be_run(path: &Path) -> bool {
     retried(|| faccessat(nix::fcntl::AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS)).is_ok()
 }
 
-/// A small file of /proc; a process's name in it may be no UTF-8.
+/// Reads a small file of /proc; a process's name in it may be no UTF-8.
 pub(crate) fn read_text(path: &str) -> Result<String> {
     let bytes = read_start(&open(Path::new(path), Open::Read)?, 64 * 1024)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Writes all of it from the start.
+/// Writes all bytes at the start of the file.
 pub(crate) fn write_start(file: &File, bytes: &[u8]) -> Result<()> {
     file.write_all_at(bytes, 0).map_err(errno_of)
 }
 
+/// ftruncate(2).
 pub(crate) fn cut(file: &File, length: u64) -> Result<()> {
     file.set_len(length).map_err(errno_of)
 }
 
+/// fchmod(2).
 pub(crate) fn set_mode(file: &File, mode: u32) -> Result<()> {
     file.set_permissions(Permissions::from_mode(mode)).map_err(errno_of)
 }
@@ -241,28 +248,28 @@ pub(crate) fn sync(file: &File) -> Result<()> {
     file.sync_all().map_err(errno_of)
 }
 
-/// fsync(2) of a folder: the names in it are as they are now after a crash too.
-pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    sync(&folder(path)?)
+/// fsync(2) of a directory: its names are as they are now after a crash too.
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
+    sync(&directory(path)?)
 }
 
-fn folder(path: &Path) -> Result<File> {
+fn directory(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(libc::O_DIRECTORY).open(path).map_err(errno_of)?;
     above_stdio(OwnedFd::from(file)).map(File::from)
 }
 
-/// The folder and those above it, made where they are missing: nobody else may write them, whatever the umask.
-pub(crate) fn make_folders(path: &Path) -> Result<()> {
+/// Makes the directory and those above it that are missing: no other user may write them, whatever the umask is.
+pub(crate) fn make_directories(path: &Path) -> Result<()> {
     retried(|| DirBuilder::new().recursive(true).mode(0o755).create(path)).map_err(errno_of)
 }
 
-/// The folder from the root, without a link in it.
+/// The path of the directory from the root, without a link in it.
 pub(crate) fn real_path(path: &Path) -> Result<PathBuf> {
     retried(|| fs::canonicalize(path)).map_err(errno_of)
 }
 
-/// The names in a folder, in the order of their bytes.
+/// The names in a directory, in the order of their bytes.
 pub(crate) fn names(path: &Path) -> Result<Vec<std::ffi::OsString>> {
     let read = || fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
     let mut names: Vec<_> = retried(read).map_err(errno_of)?;
@@ -270,12 +277,12 @@ pub(crate) fn names(path: &Path) -> Result<Vec<std::ffi::OsString>> {
     Ok(names)
 }
 
-/// rename(2): replaces what `to` named, in one step.
+/// rename(2): replaces the file that `to` named, in one step.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     retried(|| fs::rename(from, to)).map_err(errno_of)
 }
 
-/// renameat2(2) with RENAME_NOREPLACE: EEXIST where `to` names something. On file systems without it a look goes
+/// renameat2(2) with RENAME_NOREPLACE: EEXIST if `to` names something. On file systems without it a look goes
 /// before.
 pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<()> {
     let at = nix::fcntl::AT_FDCWD;

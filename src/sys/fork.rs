@@ -1,6 +1,8 @@
 //! Tells a child of the host's `fork` from the process that loaded us: a page that the kernel wipes on fork
 //! (`madvise(MADV_WIPEONFORK)`, Linux 4.14), so that the check is one load. A vfork child shares our memory
 //! and sees the mark, as it should: it runs none of our code but the exec path.
+//!
+//! System calls: mmap(2), madvise(2).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -25,6 +27,7 @@ pub(crate) fn happened() -> bool {
     MARK.get().is_some_and(|mark| mark.load(Ordering::Relaxed) != ALIVE)
 }
 
+/// The page, marked.
 fn map() -> Result<&'static AtomicU32> {
     const PAGE: usize = 4096;
     // SAFETY: a new anonymous mapping, never unmapped, so the reference is good for ever.

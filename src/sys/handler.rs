@@ -2,38 +2,37 @@
 //! number that a thread waits on.
 //!
 //! A futex in static memory, not a pipe: a handler that is late, because its thread was stopped within it, finds
-//! the word still there, where a pipe's descriptor could be somebody else's by then.
+//! the word still there; a pipe's descriptor could be another file's by then.
+//!
+//! System calls: rt_sigaction(2), sigaction(2), futex(2), tgkill(2); see signal-safety(7).
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::raw::Action;
 use super::{errno, fork, signal};
 
 const CAUGHT: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
 
-/// Is there somebody to be told?
+/// Does a thread wait for the signals?
 static IS_HEARD: AtomicBool = AtomicBool::new(false);
 
 /// Counts the signals that came, and calls of [`wake`].
 static NEWS: AtomicU32 = AtomicU32::new(0);
 
-/// The kernel's own structure on x86-64: handler, flags, restorer, mask. libc's wrapper would not put back what it
-/// was given: it adds a restorer.
-type Action = [u64; 4];
-
-/// What each did before.
+/// The action of each signal before ours.
 struct Before(UnsafeCell<[Action; CAUGHT.len()]>);
 
 // SAFETY: written under `CHANGE`, while the handler, which reads it without, is not there.
 unsafe impl Sync for Before {}
 
-static BEFORE: Before = Before(UnsafeCell::new([[0; 4]; CAUGHT.len()]));
+static BEFORE: Before = Before(UnsafeCell::new([Action::DEFAULT; CAUGHT.len()]));
 static CHANGE: Mutex<()> = Mutex::new(());
 
-/// Puts the handler in the place of what there is: on the thread's signal stack, where it has one (Go's demand), and
-/// with system calls restarted.
+/// Puts the handler in the place of the actions that there are: on the thread's signal stack, if it has one (Go's
+/// demand), and with system calls restarted.
 pub(crate) fn install() -> Result<(), i32> {
     let _change = CHANGE.lock();
     IS_HEARD.store(true, Ordering::Release);
@@ -63,7 +62,7 @@ fn install_one(at: usize, caught: i32) -> Result<(), i32> {
     if result == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Puts back what was there, unless somebody else has put something of theirs over it. After [`install`].
+/// Puts the earlier actions back, unless the program has put another over ours. After [`install`].
 pub(crate) fn restore() {
     let _change = CHANGE.lock();
     restore_first(CAUGHT.len());
@@ -76,18 +75,19 @@ fn restore_first(count: usize) {
     }
 }
 
-/// False where it is not ours.
+/// False if the action is not ours.
 fn put_back_if_ours(at: usize, caught: i32) -> bool {
     let ours = current(caught).is_ok_and(|action| is_ours(&action));
     if ours {
-        // SAFETY: it is ours, so what was before is known.
+        // SAFETY: it is ours, so the action before it is known.
         unsafe { put_back(at) };
     }
     ours
 }
 
 fn current(caught: i32) -> Result<Action, i32> {
-    let mut action: Action = [0; 4];
+    // The raw call: libc's wrapper does not put back exactly what it was given, for it adds a restorer.
+    let mut action = Action::DEFAULT;
     // SAFETY: room for an action, which the call fills; the kernel's mask has 8 bytes.
     let result = unsafe {
         libc::syscall(libc::SYS_rt_sigaction, caught, std::ptr::null::<Action>(), &raw mut action, size_of::<u64>())
@@ -96,7 +96,7 @@ fn current(caught: i32) -> Result<Action, i32> {
 }
 
 fn is_ours(action: &Action) -> bool {
-    action[0] == address() as u64
+    action.handler == address()
 }
 
 fn address() -> libc::sighandler_t {
@@ -104,7 +104,7 @@ fn address() -> libc::sighandler_t {
 }
 
 /// # Safety
-/// What was before is known.
+/// The action before ours is known.
 unsafe fn put_back(at: usize) {
     let none = std::ptr::null_mut::<Action>();
     // SAFETY: a whole action, as the kernel gave it.
@@ -118,9 +118,9 @@ unsafe fn put_back(at: usize) {
 extern "C" fn on_signal(caught: libc::c_int) {
     let errno = nix::errno::Errno::last();
     if fork::happened() || !IS_HEARD.load(Ordering::Acquire) {
-        // Nobody listens: in a child of fork, which has the handler; where a program that had something of its own in
-        // its place puts it back too late. They get what they would have without us, once this returns and the signal
-        // is not blocked any more; but not where another handler calls this one, which has what it is to have.
+        // No thread waits: in a child of fork, which has the handler; or if a program that had an action of its own in
+        // its place puts ours back too late. They get what they would have without us, once this returns and the signal
+        // is not blocked any more; but not if another handler calls this one, for that one has had the signal.
         if let Some(at) = CAUGHT.iter().position(|known| *known == caught)
             && put_back_if_ours(at, caught)
         {
@@ -138,7 +138,7 @@ pub(crate) fn news() -> u32 {
     NEWS.load(Ordering::Acquire)
 }
 
-/// Adds to the number, and wakes who waits for that.
+/// Adds to the number, and wakes the threads that wait for that.
 pub(crate) fn wake() {
     NEWS.fetch_add(1, Ordering::Release);
     // SAFETY: the word is static.

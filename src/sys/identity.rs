@@ -1,12 +1,32 @@
 //! Which process a PID names: numbers are reused, a start time in one boot is not.
+//!
+//! Everything here may be hidden, and then says so. See proc(5), pid_namespaces(7); system calls: kill(2) with signal 0,
+//! sysconf(3).
 
 use std::fs;
 use std::path::Path;
 
 use super::{clock, file, procfs};
 
-/// When a process started, as the kernel counts: with its PID, which process it is. Exact and unaffected by clocks
-/// that are set.
+/// When a process started, as the kernel counts. Together with its PID it tells which process it is. Exact, and
+/// unaffected by clocks that are set.
+///
+/// ```
+/// use coreproc::{DaemonEntry, Registry};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a directory");
+/// let registry = Registry::new(directory.path().join("daemons"));
+/// let pid = std::process::id() as i32;
+/// let entry = DaemonEntry { code: "shop".into(), daemon: "worker".into(), pid, ..Default::default() };
+/// let entry = registry.register(&entry)?;
+/// // It is filled in if /proc tells, and tells this process from a later one with the same PID.
+/// if let Some(start) = entry.process {
+///     assert!(start.ticks > 0 && !start.boot_id.is_empty());
+/// }
+/// # registry.unregister("shop", "worker")
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProcessStart {
     /// Clock ticks from the boot to its start: field 22 of `/proc/PID/stat`.
@@ -15,7 +35,23 @@ pub struct ProcessStart {
     pub boot_id: String,
 }
 
-/// Where a PID counts: in another PID namespace the same number is another process, and in another boot nothing.
+/// The PID namespace in which a PID counts: in another one the same number is another process, and in another boot it
+/// names nothing.
+///
+/// ```
+/// use coreproc::{DaemonEntry, PidNamespace, Registry};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a directory");
+/// let registry = Registry::new(directory.path().join("daemons"));
+/// let pid = std::process::id() as i32;
+/// let entry = DaemonEntry { code: "shop".into(), daemon: "worker".into(), pid, ..Default::default() };
+/// let here: Option<PidNamespace> = registry.register(&entry)?.pid_namespace;
+/// let listed = registry.get("shop", "worker")?.expect("it was registered");
+/// assert_eq!(listed.pid_namespace, here);
+/// # registry.unregister("shop", "worker")
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PidNamespace {
     /// The inode of `/proc/PID/ns/pid`.
@@ -24,12 +60,12 @@ pub struct PidNamespace {
     pub boot_id: String,
 }
 
-/// What a PID names now.
+/// The process that a PID names now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     /// No process, or one that has ended and waits to be reaped.
     Gone,
-    /// A process; when it started, in ticks since the boot, where that can be seen.
+    /// A process; with its start, in ticks since the boot, if that can be seen.
     Here(Option<u64>),
 }
 
@@ -38,7 +74,7 @@ pub(crate) fn presence(pid: i32) -> Presence {
     if pid <= 0 {
         return Presence::Gone;
     }
-    if !proc_is_ours() {
+    if !procfs::is_ours() {
         return if exists(pid) { Presence::Here(None) } else { Presence::Gone };
     }
     match procfs::stat(pid) {
@@ -66,12 +102,6 @@ pub(crate) fn start_of(pid: i32) -> Option<ProcessStart> {
     }
 }
 
-/// Does `/proc` show the PIDs of this process's namespace? After unshare(CLONE_NEWPID) it may still be that of another,
-/// and its numbers are strangers here.
-pub(super) fn proc_is_ours() -> bool {
-    fs::read_link("/proc/self").is_ok_and(|me| me.to_str().is_some_and(|me| me.parse() == Ok(std::process::id())))
-}
-
 /// The PID namespace of this process.
 pub(crate) fn pid_namespace() -> Option<PidNamespace> {
     let link = fs::read_link("/proc/self/ns/pid").ok()?;
@@ -81,7 +111,7 @@ pub(crate) fn pid_namespace() -> Option<PidNamespace> {
 
 /// Is this one of the users that a process runs as? None: that cannot be seen.
 pub(crate) fn runs_as(pid: i32, user: u32) -> Option<bool> {
-    if !proc_is_ours() {
+    if !procfs::is_ours() {
         return None;
     }
     let status = file::read_text(&format!("/proc/{pid}/status")).ok()?;
@@ -92,7 +122,7 @@ pub(crate) fn runs_as(pid: i32, user: u32) -> Option<bool> {
 /// Does the process that this PID names here have a write lock on this file? A number in a file may be one of another PID
 /// namespace, or of a process that has ended, but a lock in `/proc/PID/fdinfo` is its own. None: that cannot be seen.
 pub(crate) fn has_locked(pid: i32, facts: &file::Facts) -> Option<bool> {
-    if !proc_is_ours() {
+    if !procfs::is_ours() {
         return None;
     }
     let names = fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?;
@@ -103,7 +133,7 @@ pub(crate) fn has_locked(pid: i32, facts: &file::Facts) -> Option<bool> {
         match file::read_text(&format!("/proc/{pid}/fdinfo/{fd}")) {
             // lock: 1: OFDLCK ADVISORY WRITE -1 08:01:1234 0 EOF
             Ok(text) if has_write_lock(&text, facts.inode()) => {
-                // The device there need not be that of stat(2): only what is a lock on this inode is asked.
+                // The device there need not be that of stat(2), so the file itself is asked.
                 match file::look_through(Path::new(&format!("/proc/{pid}/fd/{fd}"))) {
                     Ok(open) if open.is_same_file(facts) => return Some(true),
                     Ok(_) => {}
@@ -143,7 +173,7 @@ fn ticks_per_second() -> i64 {
     if ticks > 0 { ticks } else { 100 }
 }
 
-/// A number that names a thread, but not the process it belongs to; /proc shows those too, to who asks for one.
+/// A number that names a thread, but not the process it belongs to; /proc shows those too, if they are asked for by number.
 fn is_thread(pid: i32) -> bool {
     let status = file::read_text(&format!("/proc/{pid}/status")).unwrap_or_default();
     let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));

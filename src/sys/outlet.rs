@@ -1,7 +1,10 @@
-//! Writing to a descriptor of the host's without waiting in the write, whoever does not read: a pipe that is full, a
-//! terminal that was stopped (Ctrl-S).
+//! [`Outlet`]: a descriptor of the host's that is written to without waiting in the write, even if its reader does not
+//! read: a pipe that is full, a terminal that was stopped (Ctrl-S).
 //!
-//! Its O_NONBLOCK is no way: it belongs to the open file, which the host and other processes share.
+//! Its O_NONBLOCK must not be set: it belongs to the open file, which the host and other processes share.
+//!
+//! System calls: open(2) of /proc/self/fd, write(2), sendto(2) with MSG_DONTWAIT, poll(2), fstat(2), fcntl(2), ioctl(2)
+//! with TIOCGDEV.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -11,7 +14,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
-use super::pipe::{self, Result};
+use super::descriptor::{self, Result};
+use super::{pipe, retried_raw};
 
 /// A descriptor to write to.
 pub(crate) struct Outlet {
@@ -21,24 +25,24 @@ pub(crate) struct Outlet {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// A write takes what fits: the open file is ours and non-blocking, or nobody has to read what is written there.
+    /// A write takes what fits: the open file is ours and non-blocking, or needs no reader.
     AtOnce,
     /// The call itself says that it must not wait.
     Socket,
-    /// What could not be opened again: looked at before each write of so many bytes. A pipe with room for one byte
-    /// takes PIPE_BUF, unless somebody else fills it in between; terminals promise less.
+    /// The file could not be opened again: it is looked at before each write of so many bytes. A pipe with room for one
+    /// byte takes PIPE_BUF, unless another writer fills it in between; terminals promise less.
     LookedAt(usize),
 }
 
 impl Outlet {
     pub(crate) fn new(fd: OwnedFd) -> Outlet {
-        /// What a terminal mostly takes when it takes anything.
+        /// The bytes that a terminal mostly takes when it takes any.
         const SMALL: usize = 64;
         let Ok(stat) = fstat(&fd) else { return Outlet { fd, way: Way::LookedAt(SMALL) } };
         let kind = SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT);
         let access = fcntl(&fd, FcntlArg::F_GETFL).map_or(libc::O_RDWR, |flags| flags & libc::O_ACCMODE);
         match kind {
-            // Opened again it could be written to, and poll would wait for ever: the first write says what is wrong.
+            // Opened again it could be written to, and poll would wait for ever: the first write returns the error.
             _ if access == libc::O_RDONLY => Outlet { fd, way: Way::AtOnce },
             SFlag::S_IFSOCK => Outlet { fd, way: Way::Socket },
             SFlag::S_IFIFO | SFlag::S_IFCHR => match again(&fd, &stat) {
@@ -48,7 +52,7 @@ impl Outlet {
                     Outlet { fd, way: Way::LookedAt(most) }
                 }
             },
-            // A file, which has a place where it is written that must not be another's.
+            // A file: its position must stay the one that the host shares.
             _ => Outlet { fd, way: Way::AtOnce },
         }
     }
@@ -57,7 +61,7 @@ impl Outlet {
         &self.fd
     }
 
-    /// Writes what is taken now, without SIGPIPE; fewer bytes than all when it would have to wait.
+    /// Writes as much as is taken now, without SIGPIPE; fewer bytes than all if it would have to wait.
     pub(crate) fn write(&self, data: &[u8]) -> Result<usize> {
         let mut written = 0;
         while written < data.len() {
@@ -88,7 +92,7 @@ impl Outlet {
     }
 }
 
-/// The same pipe or terminal opened again, non-blocking; None when that is not to be had.
+/// The same pipe or terminal opened again, non-blocking; None if it cannot be.
 fn again(fd: &OwnedFd, stat: &FileStat) -> Option<OwnedFd> {
     let is_pipe = stat.st_mode & libc::S_IFMT == libc::S_IFIFO;
     let terminal = terminal_number(fd);
@@ -98,12 +102,12 @@ fn again(fd: &OwnedFd, stat: &FileStat) -> Option<OwnedFd> {
         return None;
     }
     let path = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-    let ours = pipe::open(&path, OFlag::O_WRONLY | OFlag::O_NONBLOCK).ok()?;
+    let ours = descriptor::open(&path, OFlag::O_WRONLY | OFlag::O_NONBLOCK).ok()?;
     let same = fstat(&ours).is_ok_and(|ours| (ours.st_dev, ours.st_ino) == (stat.st_dev, stat.st_ino));
     (same && terminal_number(&ours) == terminal).then_some(ours)
 }
 
-/// Which terminal it is, whatever it was opened as.
+/// The device number of the terminal, under whichever name it was opened.
 fn terminal_number(fd: &OwnedFd) -> Option<u32> {
     /// `TIOCGDEV`, which libc does not have everywhere.
     const GET_DEVICE: libc::c_ulong = 0x8004_5432;
@@ -113,22 +117,14 @@ fn terminal_number(fd: &OwnedFd) -> Option<u32> {
     (result == 0).then_some(number)
 }
 
+/// One write to a socket without waiting, without SIGPIPE.
 fn send(fd: &OwnedFd, data: &[u8]) -> Result<usize> {
-    loop {
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        let nobody = std::ptr::null::<libc::sockaddr>();
-        // SAFETY: the slice is valid for reads of its length; there is no address.
-        let sent = unsafe {
-            libc::syscall(libc::SYS_sendto, fd.as_raw_fd(), data.as_ptr(), data.len(), flags, nobody, 0usize)
-        };
-        if sent >= 0 {
-            return Ok(sent as usize);
-        }
-        match super::errno() {
-            libc::EINTR => {}
-            errno => return Err(errno),
-        }
-    }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    let no_address = std::ptr::null::<libc::sockaddr>();
+    // SAFETY: the slice is valid for reads of its length; there is no address.
+    retried_raw(|| unsafe {
+        libc::syscall(libc::SYS_sendto, fd.as_raw_fd(), data.as_ptr(), data.len(), flags, no_address, 0usize)
+    })
 }
 
 #[cfg(test)]
@@ -155,7 +151,7 @@ mod tests {
     #[test]
     fn a_pipe_is_never_waited_for_whether_it_can_be_opened_again_or_not() {
         let (reader, writer) = pipe::pipe().expect("pipe");
-        let again = Outlet::new(pipe::duplicate(writer.as_fd()).expect("dup"));
+        let again = Outlet::new(descriptor::duplicate(writer.as_fd()).expect("dup"));
         assert_eq!(again.way, Way::AtOnce);
         empty(&reader, fill(&again));
         let looked_at = Outlet { fd: writer, way: Way::LookedAt(libc::PIPE_BUF) };
@@ -184,7 +180,7 @@ mod tests {
     fn a_file_is_written_where_it_was() {
         let file = tempfile::NamedTempFile::new().expect("file");
         let fd = OwnedFd::from(file.reopen().expect("open"));
-        let outlet = Outlet::new(pipe::duplicate(fd.as_fd()).expect("dup"));
+        let outlet = Outlet::new(descriptor::duplicate(fd.as_fd()).expect("dup"));
         assert_eq!(outlet.write(b"one "), Ok(4));
         nix::unistd::write(&fd, b"two ").expect("write");
         assert_eq!(outlet.write(b"three"), Ok(5));

@@ -1,4 +1,7 @@
-//! The pidfd: a child's identity. Waiting, and asking for an exit that somebody else reaped.
+//! The pidfd: a child's identity. Peeking, reaping, and asking for the exit of a child that the host reaped.
+//!
+//! A status is never invented: what the kernel does not tell is unknown. System calls: pidfd_open(2), waitid(2) with
+//! P_PIDFD, wait4(2), poll(2), pidfd_send_signal(2), ioctl(2) with PIDFD_GET_INFO.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -6,6 +9,20 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use super::retried_raw;
 
 /// How a child ended, as the kernel tells it. Code and signal are never mixed.
+///
+/// ```
+/// use coreproc::{Command, ExitStatus, Service, ServiceOptions};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let status = |script| -> coreproc::Result<_> {
+///     Ok(Command::new("sh").args(["-c", script]).spawn(&service)?.wait(None)?.status())
+/// };
+/// assert_eq!(status("exit 3")?, Some(ExitStatus::Code(3)));
+/// assert!(matches!(status("kill -TERM $$")?, Some(ExitStatus::Signal { signal: 15, .. })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExitStatus {
     /// It exited with this code, 0 to 255.
@@ -21,16 +38,16 @@ pub enum ExitStatus {
     Unknown,
 }
 
-/// What a look at a child that should have ended found.
+/// The result of a look at a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peek {
     /// It runs.
     Running,
-    /// It ended thus, and waits to be reaped.
+    /// It ended with this status, and waits to be reaped unless the look reaped it.
     Ended(ExitStatus),
-    /// Somebody else reaped it, or the kernel did because the host ignores SIGCHLD.
+    /// The host reaped it, or the kernel did because the host ignores SIGCHLD.
     Stolen,
-    /// It has ended, and a filter lets nobody ask how.
+    /// It has ended, and a filter forbids to ask how.
     Denied,
 }
 
@@ -39,7 +56,7 @@ pub(crate) fn peek(pidfd: &OwnedFd) -> Peek {
     wait(pidfd, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG).unwrap_or_else(|_| unaskable(pidfd))
 }
 
-/// Looks, and reaps what has ended. `pid` serves where a filter allows wait4(2) alone.
+/// Looks, and reaps a child that has ended. `pid` serves if a filter allows wait4(2) alone.
 pub(crate) fn reap(pidfd: &OwnedFd, pid: i32) -> Peek {
     wait(pidfd, libc::WEXITED | libc::WNOHANG).unwrap_or_else(|_| match unaskable(pidfd) {
         Peek::Denied if number(pidfd) == Number::Own => wait_by_number(pid, libc::WNOHANG),
@@ -54,14 +71,14 @@ pub(crate) fn reap_blocking(pidfd: &OwnedFd, pid: i32) {
     }
 }
 
-/// Whose is the child's number now?
+/// The process that the child's number names now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Number {
-    /// Its own: it is alive, or waits to be reaped.
+    /// The child: it is alive, or waits to be reaped.
     Own,
-    /// Anybody's: it has been reaped.
+    /// Perhaps another: the child has been reaped.
     Free,
-    /// Nobody may ask, or the host has closed the descriptor.
+    /// A filter forbids to ask, or the host has closed the descriptor.
     Unknown,
 }
 
@@ -71,7 +88,7 @@ pub(crate) fn number(pidfd: &OwnedFd) -> Number {
         Ok(Peek::Running | Peek::Ended(_)) => Number::Own,
         Ok(_) => Number::Free,
         Err(libc::EBADF | libc::EINVAL) => Number::Unknown,
-        // Signal 0 reaches nobody.
+        // Signal 0 reaches no process.
         Err(_) => match send_signal(pidfd.as_raw_fd(), 0, 0) {
             Ok(()) => Number::Own,
             Err(libc::ESRCH) => Number::Free,
@@ -95,7 +112,7 @@ pub(super) fn send_signal(pidfd: i32, signal: i32, flags: libc::c_uint) -> Resul
     if result == 0 { Ok(()) } else { Err(super::errno()) }
 }
 
-/// What is known of a child if waitid(2) is refused.
+/// Looks at a child for which waitid(2) is refused.
 fn unaskable(pidfd: &OwnedFd) -> Peek {
     if has_ended(pidfd) { Peek::Denied } else { Peek::Running }
 }
@@ -146,11 +163,11 @@ fn wait_by_number(pid: i32, options: libc::c_int) -> Peek {
     }
 }
 
-/// What the kernel still knows about a stolen child.
+/// What the kernel still tells about a child that the host reaped.
 pub(crate) enum Stolen {
-    /// It ended thus.
+    /// It ended with this status.
     Ended(ExitStatus),
-    /// Whoever reaps it has not finished: ask again when the pidfd reports POLLHUP.
+    /// The reaping has not finished: ask again when the pidfd reports POLLHUP.
     NotYet,
     /// This kernel keeps no exit status.
     Untold,

@@ -4,6 +4,8 @@
 //! closed, for as long as that process lives. A pipe cannot be shut down whatever copies there are, as a socket can, and
 //! a socket is no standard input to open again by its name. So `pthread_atfork(3)` has the child close its copies: those
 //! of libc's fork, which runs such handlers, and not those of a bare clone.
+//!
+//! System calls: fstat(2), close(2), both allowed in the child of a fork of a program with threads.
 
 use std::alloc::{Layout, alloc_zeroed};
 use std::mem::ManuallyDrop;
@@ -15,12 +17,12 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use super::{fork, pipe};
 
-/// A descriptor above those of most processes is not known here, and copied as any other.
+/// A descriptor above those of most processes is not recorded here, and copied as any other.
 const CHUNKS: usize = 1024;
 const CHUNK: usize = 1024;
 
-/// By the descriptor's number, the inode of the pipe of ours that had it last; 0 if there was none. Made as it is needed, never given back, so
-/// that the child of a fork that comes at any moment can walk it without a lock.
+/// By the descriptor's number, the inode of the pipe of ours that had it last; 0 if there was none. Chunks are made as
+/// they are needed and never given back, so that the child of a fork that comes at any moment can walk them without a lock.
 static PIPES: [AtomicPtr<[AtomicU64; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
 
 /// An end of a pipe.
@@ -59,7 +61,7 @@ impl Drop for Private {
         if fork::happened() {
             return;
         }
-        // It stays written down: a fork copies descriptors before memory, and one that has copied this one must find it there.
+        // The inode stays recorded: a fork copies descriptors before memory, and one that has copied this one must find it.
         // SAFETY: once, and nothing uses it afterwards.
         unsafe { ManuallyDrop::drop(&mut self.0) };
     }
@@ -72,7 +74,7 @@ fn slot(fd: &OwnedFd) -> Option<&'static AtomicU64> {
     let mut chunk = place.load(Ordering::Acquire);
     if chunk.is_null() {
         let layout = Layout::new::<[AtomicU64; CHUNK]>();
-        // SAFETY: the layout is not of size zero; zeros are valid atomics. Who comes second gives its own back.
+        // SAFETY: the layout is not of size zero; zeros are valid atomics. A thread that comes second gives its own back.
         unsafe {
             let made: *mut [AtomicU64; CHUNK] = alloc_zeroed(layout).cast();
             if made.is_null() {
@@ -92,7 +94,7 @@ fn slot(fd: &OwnedFd) -> Option<&'static AtomicU64> {
 }
 
 /// In the child of a fork, before it returns: only what is allowed in a signal handler. The descriptors were copied before
-/// the memory, and the numbers may be others' by now, so each has to be the pipe that is written down.
+/// the memory, and the numbers may be others' by now, so each has to be the pipe that is recorded.
 extern "C" fn close_copies() {
     for (index, place) in PIPES.iter().enumerate() {
         // SAFETY: as in `slot`.

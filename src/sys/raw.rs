@@ -1,5 +1,6 @@
 //! System calls without libc, for the child between clone and exec: it shares the parent's memory, thread
-//! pointer and errno, so nothing may touch thread-local storage. They return a negative errno on failure.
+//! pointer and errno, so nothing may touch thread-local storage. They return a negative errno on failure. See
+//! syscall(2), clone(2), rt_sigaction(2).
 
 use std::arch::{asm, naked_asm};
 
@@ -86,10 +87,11 @@ pub(super) unsafe fn clone_onto_stack(
     result
 }
 
-/// What a signal does, as the kernel has it.
+/// The action of a signal, as the kernel has it.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub(super) struct Action {
-    handler: usize,
+    pub(super) handler: usize,
     flags: usize,
     restorer: usize,
     mask: u64,

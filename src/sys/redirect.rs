@@ -1,8 +1,10 @@
-//! Files that become a child's standard streams: opened without waiting for anybody.
+//! Opens files that become a child's standard streams, without waiting for another process.
 //!
 //! open(2) waits for the other end of a FIFO, for a modem's carrier, for the holder of a lease, and none of that has a
-//! bound. So everything is opened with O_NONBLOCK, which is taken off again before the child has it; what nobody can
-//! be at the other end of is refused. A file system that does not answer (NFS, FUSE, autofs) still holds the call up.
+//! bound. So everything is opened with O_NONBLOCK, which is taken off again before the child has it; a file that can have
+//! no other end is refused. A file system that does not answer (NFS, FUSE, autofs) still holds the call up.
+//!
+//! System calls: open(2), fcntl(2), fstatfs(2), tee(2); see fifo(7).
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,7 +16,7 @@ use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, tee};
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::file::{self, Kind};
-use super::{pipe, retried};
+use super::{descriptor, pipe, retried};
 
 /// How long the holder of a lease may take to give it up, which the open asks for (the kernel's own limit is 45 s); a
 /// device that is in use is waited for as long.
@@ -24,7 +26,7 @@ const STEP: Duration = Duration::from_millis(2);
 /// Why a file was not opened.
 pub(crate) struct Refusal {
     pub(crate) errno: i32,
-    /// What the errno does not say.
+    /// The reason, if the errno does not tell it.
     pub(crate) why: Option<&'static str>,
 }
 
@@ -34,8 +36,8 @@ impl From<i32> for Refusal {
     }
 }
 
-/// To read from. A FIFO without a writer and without content is refused: the child would read its end at once, where
-/// a shell would have waited.
+/// Opens a file to read from. A FIFO without a writer and without content is refused: the child would read its end at
+/// once, and a shell would have waited.
 pub(crate) fn to_read(path: &Path) -> Result<OwnedFd, Refusal> {
     let file = File::from(open(path, OFlag::O_RDONLY)?);
     let would_wait = file::facts(&file)?.kind == Kind::Other(file::FIFO) && has_name(&file)? && !has_source(&file)?;
@@ -45,7 +47,7 @@ pub(crate) fn to_read(path: &Path) -> Result<OwnedFd, Refusal> {
     Ok(file.into())
 }
 
-/// To write to, made when missing; `how` is O_TRUNC or O_APPEND.
+/// Opens a file to write to, made if it is missing; `how` is O_TRUNC or O_APPEND.
 pub(crate) fn to_write(path: &Path, how: OFlag) -> Result<OwnedFd, Refusal> {
     open(path, OFlag::O_WRONLY | OFlag::O_CREAT | how)
 }
@@ -53,7 +55,7 @@ pub(crate) fn to_write(path: &Path, how: OFlag) -> Result<OwnedFd, Refusal> {
 fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Refusal> {
     let mut left = PATIENCE;
     let fd = loop {
-        match pipe::open(path, flags | OFlag::O_NONBLOCK) {
+        match descriptor::open(path, flags | OFlag::O_NONBLOCK) {
             Ok(fd) => break fd,
             Err(libc::EAGAIN) if !left.is_zero() => {
                 std::thread::sleep(STEP);
@@ -62,7 +64,7 @@ fn open(path: &Path, flags: OFlag) -> Result<OwnedFd, Refusal> {
             Err(errno) => return Err(explained(path, errno)),
         }
     };
-    // Of the flags that can be changed, the others are as they were.
+    // The other flags that can be changed are as they were.
     fcntl(&fd, FcntlArg::F_SETFL(flags & OFlag::O_APPEND)).map_err(|errno| errno as i32)?;
     Ok(fd)
 }
@@ -82,14 +84,13 @@ fn explained(path: &Path, errno: i32) -> Refusal {
     Refusal { errno, why }
 }
 
-/// Not a pipe that was opened by way of /dev/stdin or /proc, which is at its end when it has no writer.
+/// Is it a FIFO with a name? A pipe that was opened by way of /dev/stdin or /proc is at its end when it has no writer.
 fn has_name(fifo: &File) -> Result<bool, i32> {
     const PIPEFS: FsType = FsType(0x5049_5045);
     retried(|| fstatfs(fifo)).map(|system| system.filesystem_type() != PIPEFS).map_err(|errno| errno as i32)
 }
 
-/// Somebody who could write, or something written. tee(2) looks into a FIFO without taking anything from it, and says 0
-/// when there is neither.
+/// Has it a writer, or content? tee(2) looks into a FIFO without taking anything from it, and says 0 if there is neither.
 fn has_source(fifo: &File) -> Result<bool, i32> {
     let (_read, write) = pipe::pipe()?;
     match retried(|| tee(fifo.as_fd(), write.as_fd(), 1, SpliceFFlags::SPLICE_F_NONBLOCK)) {

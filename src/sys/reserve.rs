@@ -1,22 +1,25 @@
-//! Memory for when there is none: the allocator of the shared and the static library (feature `reserve`, which Rust
-//! programs do not get, because the allocator of a Rust program is its own to choose).
+//! A reserve of memory for when malloc(3) refuses: the allocator of the shared and the static library (feature `reserve`,
+//! which Rust programs do not get, because the allocator of a Rust program is its own to choose).
 //!
-//! Rust's collections, and the crates that we use, abort the process when an allocation fails. So a small one that
-//! malloc refuses is served from a reserve, which is there from the start, and goes back to it when it is freed. Calls
+//! Rust's collections, and the crates that we use, abort the process when an allocation fails. So a small allocation that
+//! malloc refuses is served from the reserve, which exists from the start, and goes back to it when it is freed. Calls
 //! are refused with OUT_OF_MEMORY while half of the reserve is in use ([`is_low`]); the other half is for the calls
-//! and threads that are on their way. A large allocation is not served: those are made by code that can be refused.
+//! and threads that are on their way. Large allocations are not served: the code that makes them can be refused.
+//!
+//! Calls: malloc(3), free(3), by way of Rust's `System` allocator and directly.
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Fails unless malloc has some room: for what ends the process without it, past any allocator of ours. Threads are
-/// such (Rust's handle of one), and a thread's first use of a variable that has a destructor (glibc).
+/// Fails unless malloc has some room: for steps that end the process without it, past any allocator of ours. The start of
+/// a thread is one (Rust's handle of it), and a thread's first use of a variable that has a destructor (glibc).
 pub(crate) fn check_room(operation: &'static str) -> Result<()> {
     if has_room() { Ok(()) } else { Err(Error::new(ErrorKind::OutOfMemory, operation, "no memory")) }
 }
 
+/// Has malloc some room?
 pub(crate) fn has_room() -> bool {
     const ROOM: usize = 16 * 1024;
-    // SAFETY: a block that is given back at once, and only once. What the optimiser cannot see it cannot leave out.
+    // SAFETY: a block that is given back at once, and only once. The optimiser cannot leave out what it cannot see.
     unsafe {
         let block = std::hint::black_box(libc::malloc(ROOM));
         libc::free(block);
@@ -38,7 +41,7 @@ mod on {
     use std::cell::UnsafeCell;
     use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-    /// A block; the unit of what is handed out.
+    /// The size of a block, the unit that is handed out.
     const BLOCK: usize = 64;
     const WORDS: usize = 256;
     /// 1 MiB, of which nothing is touched until it is needed.
@@ -61,12 +64,12 @@ mod on {
         memory: UnsafeCell<Memory>,
         /// A bit for each block; changed under the lock alone.
         taken: [AtomicU64; WORDS],
-        /// How many of them are set.
+        /// The number of blocks that are taken.
         blocks: AtomicUsize,
         locked: AtomicBool,
     }
 
-    // SAFETY: each block of the memory belongs to whom it was handed out to, which `taken` says, under the lock.
+    // SAFETY: each block of the memory is handed out to one owner at a time, which `taken` records under the lock.
     unsafe impl Sync for Reserve {}
 
     /// Is so much of the reserve in use that no call should begin?
@@ -83,7 +86,7 @@ mod on {
             (pointer as usize).wrapping_sub(self.start()) < SIZE
         }
 
-        /// Held for a few hundred instructions; a spin is what an allocator can do without allocating.
+        /// Runs under a lock that is held for a few hundred instructions; an allocator can spin without allocating.
         fn locked<T>(&self, run: impl FnOnce() -> T) -> T {
             while self.locked.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
                 std::thread::yield_now();
@@ -135,8 +138,8 @@ mod on {
         }
     }
 
-    // SAFETY: what malloc gives is malloc's; what the reserve gives is nobody else's until it is given back, as large and
-    // as aligned as was asked for.
+    // SAFETY: what malloc gives is malloc's; what the reserve gives has one owner until it is given back, and is as large
+    // and as aligned as was asked for.
     unsafe impl GlobalAlloc for Reserve {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             // SAFETY: the caller's promise.

@@ -1,4 +1,7 @@
-//! Signals: blocking them around a clone, in our threads, and SIGPIPE around a write on a caller's thread.
+//! Signals: their numbers and names, and masks of this thread: all signals around a clone, those of programs in our
+//! threads, and SIGPIPE around a write on a caller's thread.
+//!
+//! System calls: rt_sigprocmask(2), rt_sigpending(2), rt_sigtimedwait(2); see signal(7).
 
 use super::{raw, retried_raw};
 
@@ -13,18 +16,18 @@ pub(crate) fn is_valid(signal: i32) -> bool {
     (1..=MAX).contains(&signal)
 }
 
-/// Does a stopped process stay so, with the signal pending, until it is continued?
+/// Does a process that is stopped stay stopped, with the signal pending, until it is continued?
 pub(crate) fn leaves_stopped_what_is_stopped(signal: i32) -> bool {
     let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
     signal != 0 && signal != libc::SIGKILL && signal != libc::SIGCONT && !stops.contains(&signal)
 }
 
-/// `SIGTERM`, …; None for real-time signals.
+/// The name, such as `SIGTERM`; None for real-time signals.
 pub(crate) fn name(signal: i32) -> Option<&'static str> {
     nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str)
 }
 
-/// Every signal blocked on this thread until dropped; libc's own two included. For moments only: libc's setuid
+/// Blocks every signal on this thread until dropped, libc's own two included. For moments only: libc's setuid
 /// waits until every thread has taken one of them.
 pub(crate) struct AllBlocked(#[allow(dead_code, reason = "for its drop")] Mask);
 
@@ -69,6 +72,7 @@ fn bit(signal: i32) -> KernelSet {
     1 << (signal - 1)
 }
 
+/// Changes this thread's mask; returns the mask as it was.
 fn change(how: i32, set: KernelSet) -> KernelSet {
     let mut old: KernelSet = 0;
     // SAFETY: both pointers are to live 8-byte sets; a valid `how` cannot fail.
@@ -104,7 +108,7 @@ pub(crate) fn without_sigpipe<T>(write: impl FnOnce() -> T) -> T {
 fn take_pending(set: KernelSet) {
     let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     let size = size_of::<KernelSet>();
-    // SAFETY: a live set and time; no siginfo. What is not there is EAGAIN.
+    // SAFETY: a live set and time; no siginfo. EAGAIN if it is not there.
     let _ = retried_raw(|| unsafe {
         libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, 0usize, &raw const now, size)
     });

@@ -1,4 +1,7 @@
-//! Sockets of the health server and its client: listening, accepting, connecting, all without ever blocking.
+//! Sockets of the health server and its client: listening, accepting, connecting, all without ever waiting but in [`wait`].
+//!
+//! System calls: socket(2), bind(2), listen(2), accept4(2), connect(2), setsockopt(2), getsockopt(2), recv(2), send(2),
+//! shutdown(2), poll(2); see tcp(7), unix(7).
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -10,10 +13,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::pipe::{Result, above_stdio, set_nonblocking};
+use super::descriptor::{Result, above_stdio, set_nonblocking};
 use super::{retried, retried_raw};
 
-/// Connections that the kernel keeps until they are accepted; it takes `net.core.somaxconn` where that is less.
+/// Connections that the kernel keeps until they are accepted; it keeps `net.core.somaxconn` if that is less.
 const BACKLOG: i32 = 4096;
 
 fn errno_of(error: &std::io::Error) -> i32 {
@@ -27,9 +30,9 @@ pub(crate) fn listen_tcp(address: SocketAddr) -> Result<(OwnedFd, SocketAddr)> {
     let listener = TcpListener::bind(address).map_err(|e| errno_of(&e))?;
     let bound = listener.local_addr().map_err(|e| errno_of(&e))?;
     let fd = prepare(listener.into())?;
-    // Inherited by what is accepted: pipelined answers would wait for acknowledgements otherwise.
+    // Accepted connections inherit it: pipelined answers would wait for acknowledgements otherwise.
     let on: libc::c_int = 1;
-    // SAFETY: one int and its size. What fails here costs latency alone.
+    // SAFETY: one int and its size. A failure costs latency alone.
     unsafe {
         let size = size_of_val(&on) as libc::socklen_t;
         libc::setsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, (&raw const on).cast(), size);
@@ -51,7 +54,7 @@ pub(crate) fn listen_unix(path: &Path) -> Result<OwnedFd> {
     prepare(fd)
 }
 
-/// A listening socket with a name that is no file, which anybody in this network namespace can connect to.
+/// A listening socket with a name that is no file, to which every process in this network namespace can connect.
 pub(crate) fn listen_abstract(name: &str) -> Result<OwnedFd> {
     let fd = unix_socket()?;
     let (address, size) = unix_address(&[0], name.as_bytes(), &[])?;
@@ -94,6 +97,7 @@ fn unix_address(before: &[u8], name: &[u8], after: &[u8]) -> Result<(libc::socka
     Ok((address, size as libc::socklen_t))
 }
 
+/// Makes it listen, above 2 and non-blocking.
 fn prepare(fd: OwnedFd) -> Result<OwnedFd> {
     let fd = above_stdio(fd)?;
     set_nonblocking(&fd)?;
@@ -125,7 +129,7 @@ pub(crate) fn watch(fd: OwnedFd, interest: Interest) -> Result<AsyncFd<OwnedFd>>
     watched.map_err(|error| errno_of(&error.into()))
 }
 
-/// Where to connect to.
+/// The address of a server.
 #[derive(Clone, Copy)]
 pub(crate) enum Peer<'a> {
     Tcp(SocketAddr),
@@ -191,7 +195,7 @@ fn begin<T>(family: libc::c_int, address: &T, size: libc::socklen_t) -> Result<O
     }
 }
 
-/// What became of a connection that has become writable.
+/// Tells whether a connection that has become writable stands.
 pub(crate) fn connected(fd: &OwnedFd) -> Result<()> {
     let mut errno: libc::c_int = 0;
     let mut size = size_of_val(&errno) as libc::socklen_t;
@@ -226,10 +230,10 @@ pub(crate) fn end_writing(fd: &OwnedFd) -> Result<()> {
     if unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) } == 0 { Ok(()) } else { Err(super::errno()) }
 }
 
-/// Ends a connection, or that anybody can connect, for all who have a copy of the descriptor: a close would leave it
-/// to a child of fork.
+/// Ends a connection, or a listening socket, for every process that has a copy of the descriptor: a close would leave
+/// it to a child of fork.
 pub(crate) fn end(fd: &OwnedFd) {
-    // SAFETY: takes no pointers. What fails has ended already.
+    // SAFETY: takes no pointers. It fails if the connection has ended already.
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
 }
 

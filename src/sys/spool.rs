@@ -1,5 +1,8 @@
-//! A spool: an unlinked file that a detached child appends to and that we follow. It needs nobody's reading
-//! end to stay writable, so the child outlives us; inotify tells when there is more.
+//! [`Spool`]: an unlinked file that a detached child appends to and that we follow. It stays writable without a reader, so
+//! the child outlives us; inotify tells when there is more.
+//!
+//! System calls: open(2) with O_TMPFILE, or mkostemp(3) and unlink(2); pread(2), pwrite(2), lseek(2) with SEEK_DATA,
+//! fallocate(2) with FALLOC_FL_PUNCH_HOLE, fstat(2), getrlimit(2), inotify(7).
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -10,7 +13,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use super::buffer::{READ_SIZE, ReadBuffer};
-use super::pipe::{self, Result, above_stdio};
+use super::descriptor::{self, Result, above_stdio};
 use super::{retried, retried_raw};
 
 /// Both sides of a new spool.
@@ -21,10 +24,10 @@ pub(crate) struct Spool {
     pub(crate) theirs: OwnedFd,
 }
 
-/// Where spools are made, and where that is said.
+/// The directory in which spools are made.
 pub(crate) struct Place {
     pub(crate) directory: PathBuf,
-    /// By TMPDIR, not by us.
+    /// TMPDIR names it.
     pub(crate) is_told: bool,
 }
 
@@ -39,18 +42,18 @@ impl Place {
 }
 
 impl Spool {
-    /// `O_TMPFILE` where the file system has it, else a file unlinked at once.
+    /// Makes one: by `O_TMPFILE` if the file system has it, else as a file that is unlinked at once.
     pub(crate) fn create(place: &Place) -> Result<Spool> {
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
         let unnamed = retried(|| nix::fcntl::open(&place.directory, flags | OFlag::O_TMPFILE, PRIVATE));
         let ours = match unnamed {
             Ok(fd) => fd,
-            // What file systems and kernels without it say; of a directory that is not there, the next call as well.
+            // File systems and kernels without it say so; if the directory does not exist, the next call says so as well.
             Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT) => named(&place.directory).map_err(|e| e as i32)?,
             Err(errno) => return Err(errno as i32),
         };
         let ours = above_stdio(ours)?;
-        let theirs = pipe::open(&own_path(&ours), OFlag::O_WRONLY | OFlag::O_APPEND)?;
+        let theirs = descriptor::open(&own_path(&ours), OFlag::O_WRONLY | OFlag::O_APPEND)?;
         Ok(Spool { ours, theirs })
     }
 }
@@ -97,7 +100,7 @@ pub(crate) fn mark(fd: &OwnedFd, from: usize, to: usize) -> bool {
 }
 
 /// Does it still begin with so many bytes of [`MARK`]? The second half of them tells: a child that writes a little over
-/// what was read has not emptied the file.
+/// the part that was read has not emptied the file.
 pub(crate) fn is_marked(fd: &OwnedFd, marked: usize) -> bool {
     if marked == 0 {
         return true;

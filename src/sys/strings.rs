@@ -1,4 +1,6 @@
-//! Arrays of C strings for execve, in two allocations, and the host's environment.
+//! Arrays of C strings for execve(2), in two allocations, the limits that the kernel sets them, and the host's environment.
+//!
+//! System calls: getrlimit(2); see environ(7).
 
 use std::ffi::CStr;
 
@@ -12,7 +14,7 @@ pub(crate) struct Strings {
 }
 
 impl Strings {
-    /// With room for so many strings of so many bytes, their NULs included.
+    /// Makes room for so many strings of so many bytes, their NULs included.
     pub(crate) fn with_capacity(count: usize, bytes: usize) -> Strings {
         Strings { bytes: Vec::with_capacity(bytes), starts: Vec::with_capacity(count) }
     }
@@ -30,7 +32,7 @@ impl Strings {
         self.starts.iter().zip(ends).map(|(start, end)| &self.bytes[*start..end - 1])
     }
 
-    /// What execve takes: addresses, and a null at the end. Good while these strings are neither changed nor
+    /// The addresses, and a null at the end, as execve takes them. Good while these strings are neither changed nor
     /// dropped.
     pub(super) fn addresses(&self) -> Vec<usize> {
         let base = self.bytes.as_ptr() as usize;
@@ -41,12 +43,12 @@ impl Strings {
 /// The most bytes of one string that execve takes, without its NUL: MAX_ARG_STRLEN of the kernel.
 pub(crate) const LONGEST: usize = 32 * 4096 - 1;
 
-/// What a string counts against [`most_in_all`]: its NUL and its address as well.
+/// The bytes that a string counts against [`most_in_all`]: its NUL and its address as well.
 pub(crate) fn cost(string: &[u8]) -> usize {
     string.len() + 1 + size_of::<usize>()
 }
 
-/// What arguments and environment may cost together: see execve(2), "Limits on size of arguments and environment".
+/// The bytes that arguments and environment may cost together: see execve(2), "Limits on size of arguments and environment".
 pub(crate) fn most_in_all() -> usize {
     const LEAST: u64 = 128 * 1024;
     const MOST: u64 = 6 * 1024 * 1024;

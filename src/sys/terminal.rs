@@ -1,4 +1,6 @@
-//! Terminals.
+//! Terminals: whether a descriptor is one, and its size.
+//!
+//! System calls: isatty(3), ioctl(2) with TIOCGWINSZ.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -7,7 +9,7 @@ pub(crate) fn is_terminal(fd: &OwnedFd) -> bool {
     nix::unistd::isatty(fd).unwrap_or(false)
 }
 
-/// Columns and rows (TIOCGWINSZ); None where it has no size, or says zero.
+/// Columns and rows; None if it has no size, or says zero.
 pub(crate) fn size(fd: &OwnedFd) -> Option<(usize, usize)> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: TIOCGWINSZ writes one winsize.

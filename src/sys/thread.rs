@@ -1,5 +1,7 @@
 //! Our own threads: named, with every signal blocked, so that no handler of the host ever runs on them, and never
 //! cancelled, which a callback could ask for.
+//!
+//! Calls: pthread_create(3) by way of std, rt_sigprocmask(2), pthread_setcancelstate(3).
 
 use std::thread::{Builder, JoinHandle};
 

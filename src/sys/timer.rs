@@ -1,4 +1,6 @@
-//! One timerfd on CLOCK_MONOTONIC.
+//! [`Timer`]: one timerfd on CLOCK_MONOTONIC.
+//!
+//! System calls: timerfd_create(2), timerfd_settime(2).
 
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -6,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
-use super::pipe::above_stdio;
+use super::descriptor::above_stdio;
 use crate::error::{Error, Result};
 
 /// A timer that becomes readable at a deadline; for an edge-triggered poller, which needs no read.
@@ -36,9 +38,7 @@ impl Timer {
         // SAFETY: the descriptor is ours, the value is initialised and normalised.
         unsafe { libc::timerfd_settime(self.fd.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &value, std::ptr::null_mut()) };
     }
-}
 
-impl Timer {
     /// The host closed the descriptor, and the number may be its own: it is touched no more.
     pub(crate) fn lose(&self) {
         self.lost.store(true, Ordering::Release);
@@ -48,7 +48,7 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         if !self.lost.load(Ordering::Acquire) {
-            // SAFETY: once, and nobody uses it any more.
+            // SAFETY: once, and nothing uses it any more.
             unsafe { ManuallyDrop::drop(&mut self.fd) };
         }
     }

@@ -26,7 +26,7 @@ use super::handle::Shared;
 use super::listener::{Listener, listen};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{lock, panic_message};
-use crate::sys::{pipe, socket, thread};
+use crate::sys::{descriptor, socket, thread};
 
 /// How long no connection is accepted where there is no descriptor for it, and none to be freed.
 const SHORTAGE: Duration = Duration::from_millis(100);
@@ -181,7 +181,7 @@ fn run(listener: Listener, shared: &Arc<Shared>, orders: watch::Receiver<Order>,
 
 fn new_runtime() -> std::result::Result<Runtime, i32> {
     // tokio's own descriptors are its own business, but not on 0–2.
-    let _kept = pipe::StdioKept::new()?;
+    let _kept = descriptor::StdioKept::new()?;
     let runtime = Builder::new_current_thread().enable_io().enable_time().build();
     runtime.map_err(|error| error.raw_os_error().unwrap_or(libc::ENOMEM))
 }

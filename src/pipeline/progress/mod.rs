@@ -24,7 +24,7 @@ use crate::event::{Subscription, SubscriptionOptions, SubscriptionScope};
 use crate::process::Service;
 use crate::runtime::Deadline;
 use crate::sys::outlet::Outlet;
-use crate::sys::{pipe, terminal};
+use crate::sys::{descriptor, terminal};
 
 /// How a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl ProgressView {
     /// # Errors
     /// [`ErrorKind::System`]: fcntl(2); those of a subscription.
     pub fn to_fd(service: &Service, fd: impl AsFd, options: ProgressOptions) -> Result<ProgressView> {
-        let fd = pipe::duplicate(fd.as_fd()).map_err(|errno| Error::system(OPEN, "fd", errno))?;
+        let fd = descriptor::duplicate(fd.as_fd()).map_err(|errno| Error::system(OPEN, "fd", errno))?;
         ProgressView::to_owned_fd(service, fd, options)
     }
 

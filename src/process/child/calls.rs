@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Child, Info, Inner, Rest, Slot, State};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::event::Stream;
+use crate::event::Stream;
 use crate::runtime::{self, Deadline, Handler, lock};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pipe;

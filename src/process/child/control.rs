@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Child, Inner, Refused, Stopping, nanoseconds};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::event::Cause;
+use crate::event::Cause;
 use crate::process::stop::{Scope, StopOptions, check_signal};
 use crate::runtime::lock;
 use crate::sys::clock::monotonic_ns;

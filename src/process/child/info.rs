@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::event::Ending;
+use crate::event::Ending;
 use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
 

@@ -24,8 +24,8 @@ use super::scan::Scanner;
 use super::service::Drain;
 use super::stop::StopOptions;
 use super::supervisor::Supervisor;
-use crate::event::event::{Cause, Ending, holders_text};
-use crate::event::subscription::{Core, Origin, Sender, Source};
+use crate::event::{Cause, Ending, holders_text};
+use crate::event::{Origin, Queue, Sender, Source};
 use crate::runtime::{Gate, Handler, lock};
 use crate::sys::address::Address;
 use crate::sys::buffer::ReadBuffer;
@@ -107,7 +107,7 @@ struct Inner {
     stdin: Stdin,
     outputs: [Option<Output>; 2],
     capture: Capture,
-    feeds: Vec<Arc<Core>>,
+    feeds: Vec<Arc<Queue>>,
     /// The run that it is part of; until closed.
     member: Option<Box<Member>>,
     /// Since when a full queue has kept us from reading.
@@ -255,7 +255,7 @@ impl Child {
     }
 
     /// Gives its events to a subscription: before [`Child::begin`].
-    pub(crate) fn attach(self: &Arc<Self>, subscription: Arc<Core>) {
+    pub(crate) fn attach(self: &Arc<Self>, subscription: Arc<Queue>) {
         let mut inner = lock(&self.inner);
         if subscription.attach(&self.sender(&inner), self.started) {
             // Mostly the only one.

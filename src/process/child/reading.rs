@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Child, Inner, Rest, Slot};
-use crate::event::event::Stream;
+use crate::event::Stream;
 use crate::process::output::{Next, Output};
 use crate::runtime::Handler;
 use crate::sys::buffer::ReadBuffer;

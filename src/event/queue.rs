@@ -1,0 +1,424 @@
+//! [`Queue`]: what the handles, the takers and the producers of a subscription share: a mailbox for each process, the
+//! list of those that have something, pushes and takes.
+//!
+//! A process that has had no event here has no mailbox. Each push takes one lock.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::mailbox::Mailbox;
+use super::options::{Delivery, Lifecycle, Limits, SubscriptionOptions, SubscriptionScope};
+use super::record::{Buffer, Cursor, RecordKind, RunRecord};
+use super::source::{Origin, Sender, Source, Unpaused};
+use super::types::{Ending, RunPart, Stream};
+use super::watch::Watch;
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::{self, Deadline, Gate, Handler, Reactor, lock};
+use crate::sys::clock::Stamp;
+use crate::sys::fork;
+
+/// The operation that errors of a take name.
+pub(super) const TAKE: &str = "take";
+
+/// Buffers kept for the next batches.
+const SPARE_BUFFERS: usize = 4;
+
+/// The shared part of a subscription.
+pub(crate) struct Queue {
+    handler: Arc<dyn Handler>,
+    delivery: Delivery,
+    lifecycle: Lifecycle,
+    pub(crate) scope: SubscriptionScope,
+    limits: Limits,
+    state: Mutex<State>,
+    takers: Gate,
+    /// On the same mutex: those that wait for the dispatcher to end.
+    closers: Gate,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// The mailboxes of those that have had an event. Boxed, because up to half of a map is empty.
+    mailboxes: HashMap<u64, Box<Mailbox>>,
+    ready: VecDeque<u64>,
+    spare: Vec<Buffer>,
+    /// Processes that are not closed yet, and runs that have not ended.
+    attached: usize,
+    /// No process can be added any more.
+    source_ended: bool,
+    closed: bool,
+    pub(super) watch: Watch,
+    dispatcher: Dispatcher,
+}
+
+/// The state of the thread that runs the callback.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Dispatcher {
+    #[default]
+    None,
+    Running,
+    Ended,
+}
+
+/// The result of a look.
+pub(super) enum Next {
+    Taken(Taken),
+    /// Nothing will come any more.
+    Ended,
+}
+
+/// What a batch is made of. It holds the turn of its process until [`Queue::give_back`].
+pub(super) struct Taken {
+    pub(super) id: u64,
+    pub(super) origin: Origin,
+    /// The sequence number of the event before the first.
+    pub(super) last_sequence: u64,
+    pub(super) buffer: Buffer,
+    pub(super) start: Cursor,
+}
+
+impl Queue {
+    pub(crate) fn new(handler: Arc<dyn Handler>, options: SubscriptionOptions) -> Queue {
+        Queue {
+            handler,
+            delivery: options.delivery,
+            lifecycle: options.lifecycle,
+            scope: options.scope,
+            limits: options.limits(),
+            state: Mutex::new(State::default()),
+            takers: Gate::default(),
+            closers: Gate::default(),
+        }
+    }
+
+    /// Is `handler` the one whose loop this subscription's takers turn?
+    pub(crate) fn belongs_to(&self, handler: &dyn Handler) -> bool {
+        std::ptr::eq(self.handler.reactor(), handler.reactor())
+    }
+
+    pub(super) fn handler(&self) -> &Arc<dyn Handler> {
+        &self.handler
+    }
+
+    pub(super) fn reactor(&self) -> &Reactor {
+        self.handler.reactor()
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// Pushes, for producers.
+impl Queue {
+    /// Adds a process; its first event is `started`. False when the subscription is closed.
+    pub(crate) fn attach(&self, sender: &Sender, time: Stamp) -> bool {
+        let mut state = self.state();
+        if state.closed {
+            return false;
+        }
+        state.attached += 1;
+        if sender.origin.part.is_some() || self.lifecycle == Lifecycle::All {
+            state.mailbox(sender).push_lifecycle(RecordKind::Started, time, &[]);
+            self.announce(&mut state, sender.id);
+        }
+        true
+    }
+
+    /// Adds a run; its first event is `started`. False when the subscription is closed.
+    pub(crate) fn attach_run(&self, run_id: u64, time: Stamp) -> bool {
+        let mut state = self.state();
+        if state.closed {
+            return false;
+        }
+        state.attached += 1;
+        let part = RunPart { run_id, spec: None, attempt: 0 };
+        let origin = Origin { pid: 0, part: Some(part) };
+        let mailbox = state.mailbox(&Sender { id: run_id, origin, source: Arc::new(Unpaused) });
+        if self.lifecycle == Lifecycle::All {
+            mailbox.push_lifecycle(RecordKind::Run(RunRecord::Started, None), time, &[]);
+            self.announce(&mut state, run_id);
+        }
+        true
+    }
+
+    /// Takes a process back that could not be watched; false when a taker has seen an event of it, and is owed its
+    /// end.
+    pub(crate) fn detach(&self, id: u64) -> bool {
+        let mut state = self.state();
+        if state.closed {
+            return true;
+        }
+        if state.mailboxes.get(&id).is_some_and(|mailbox| mailbox.is_seen()) {
+            return false;
+        }
+        state.mailboxes.remove(&id);
+        state.attached -= 1;
+        self.end_if_over(&mut state);
+        true
+    }
+
+    /// Adds output of a process. True when its queue is full, so that the caller stops reading.
+    pub(crate) fn push_output(&self, sender: &Sender, stream: Stream, bytes: &[u8], time: Stamp) -> bool {
+        if self.delivery == Delivery::None {
+            return false;
+        }
+        let mut state = self.state();
+        if state.closed {
+            return false;
+        }
+        let mailbox = state.mailbox(sender);
+        match self.delivery {
+            Delivery::Lines => mailbox.push_lines(stream, bytes, time, self.limits),
+            _ => mailbox.push_chunk(stream, bytes, time, self.limits),
+        }
+        let full = mailbox.is_full();
+        self.announce(&mut state, sender.id);
+        full
+    }
+
+    pub(crate) fn push_exited(&self, sender: &Sender, ending: Ending, time: Stamp) {
+        let mut state = self.state();
+        if state.closed || self.lifecycle == Lifecycle::Ends {
+            return;
+        }
+        state.mailbox(sender).push_lifecycle(RecordKind::Exited(ending), time, &[]);
+        self.announce(&mut state, sender.id);
+    }
+
+    /// Adds the last event of a process. `holders` is the text of a close at the drain bound.
+    pub(crate) fn push_closed(&self, sender: &Sender, ending: Ending, holders: Option<&str>, time: Stamp) {
+        let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        let mailbox = state.mailbox(sender);
+        mailbox.flush_lines(time);
+        let kind = RecordKind::Closed { ending, drain_bound: holders.is_some() };
+        mailbox.push_lifecycle(kind, time, holders.unwrap_or_default().as_bytes());
+        mailbox.finished = true;
+        state.attached -= 1;
+        self.announce(&mut state, sender.id);
+        self.end_if_over(&mut state);
+    }
+
+    /// Adds what happened to a run; `spec` is the index and the attempt of the spec that it is about.
+    pub(crate) fn push_run(&self, id: u64, what: RunRecord, spec: Option<(usize, u32)>, text: &str, time: Stamp) {
+        let mut state = self.state();
+        let Some(mailbox) = state.mailboxes.get_mut(&id) else { return };
+        let ended = matches!(what, RunRecord::Ended { .. });
+        if ended || self.lifecycle == Lifecycle::All {
+            mailbox.push_lifecycle(RecordKind::Run(what, spec), time, text.as_bytes());
+        }
+        mailbox.finished |= ended;
+        state.attached -= usize::from(ended);
+        self.announce(&mut state, id);
+        self.end_if_over(&mut state);
+    }
+
+    /// Is the queue of this process full?
+    pub(crate) fn is_full(&self, id: u64) -> bool {
+        self.state().mailboxes.get(&id).is_some_and(|mailbox| mailbox.is_full())
+    }
+
+    /// No process will be attached any more.
+    pub(crate) fn end_source(&self) {
+        let mut state = self.state();
+        state.source_ended = true;
+        self.end_if_over(&mut state);
+    }
+
+    /// The service is broken: waiters look again.
+    pub(crate) fn wake_all(&self) {
+        let mut state = self.state();
+        self.takers.notify_all(self.reactor());
+        self.closers.notify_all(self.reactor());
+        state.watch.ring(self.reactor());
+    }
+
+    /// The host closed our descriptors: the one that its loop watches is the host's now.
+    pub(crate) fn lose(&self) {
+        self.state().watch.lose();
+    }
+
+    fn announce(&self, state: &mut State, id: u64) {
+        let Some(mailbox) = state.mailboxes.get_mut(&id) else { return };
+        if !mailbox.listed && mailbox.has_batch() {
+            mailbox.listed = true;
+            state.ready.push_back(id);
+            state.watch.ring(self.reactor());
+            self.takers.notify_one(self.reactor());
+        }
+    }
+
+    fn end_if_over(&self, state: &mut State) {
+        if state.is_over() {
+            state.watch.end(self.reactor());
+            self.takers.notify_all(self.reactor());
+        }
+    }
+}
+
+/// Takes, for takers and their batches.
+impl Queue {
+    /// Waits for a batch; its process gives no other until it is given back.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` if none came in time. `Closed` if the stream of events has ended.
+    pub(super) fn take(&self, deadline: Deadline) -> Result<Taken> {
+        runtime::wait(&*self.handler, TAKE, (&self.state, &self.takers), deadline, |state| self.next_or_arm(state))
+            .and_then(Next::into_result)
+    }
+
+    /// Takes a batch if there is one; None if there is nothing yet.
+    pub(super) fn next(&self, state: &mut State) -> Option<Next> {
+        match self.next_batch(state) {
+            Some(taken) => Some(Next::Taken(taken)),
+            None => state.has_ended().then_some(Next::Ended),
+        }
+    }
+
+    /// As [`Queue::next`]; if there is nothing yet, whatever comes rings.
+    pub(super) fn next_or_arm(&self, state: &mut State) -> Option<Next> {
+        let next = self.next(state);
+        if next.is_none() {
+            state.watch.arm();
+        }
+        next
+    }
+
+    fn next_batch(&self, state: &mut State) -> Option<Taken> {
+        while let Some(id) = state.ready.pop_front() {
+            let State { mailboxes, spare, .. } = state;
+            let Some(mailbox) = mailboxes.get_mut(&id) else { continue };
+            mailbox.listed = false;
+            if !mailbox.has_batch() {
+                continue;
+            }
+            let (buffer, start) = mailbox.take(|| spare.pop().unwrap_or_default());
+            let taken = Taken { id, origin: mailbox.origin, last_sequence: mailbox.sequence, buffer, start };
+            if !state.ready.is_empty() {
+                self.takers.notify_one(self.reactor());
+            }
+            return Some(taken);
+        }
+        None
+    }
+
+    /// The producer of the events under this id; None once they are over or the subscription is closed.
+    pub(super) fn source(&self, id: u64) -> Option<Arc<dyn Source>> {
+        self.state().mailboxes.get(&id).map(|mailbox| Arc::clone(&mailbox.source))
+    }
+
+    /// Takes back what a batch was made of: `end` is None when all of it was taken.
+    pub(super) fn give_back(&self, id: u64, last_sequence: u64, mut buffer: Buffer, end: Option<Cursor>) {
+        if fork::happened() {
+            return;
+        }
+        let mut state = self.state();
+        let rest = match end {
+            Some(end) => Some((buffer, end)),
+            None => {
+                buffer.clear();
+                let keeps = buffer.payload_capacity() <= self.limits.queue_bytes.saturating_mul(2);
+                if keeps && state.spare.len() < SPARE_BUFFERS {
+                    state.spare.push(buffer);
+                }
+                None
+            }
+        };
+        let Some(mailbox) = state.mailboxes.get_mut(&id) else { return };
+        mailbox.sequence = last_sequence;
+        let source = mailbox.give_back(rest, self.limits).then(|| Arc::clone(&mailbox.source));
+        if mailbox.finished && mailbox.is_empty() {
+            state.mailboxes.remove(&id);
+            self.end_if_over(&mut state);
+        } else {
+            self.announce(&mut state, id);
+        }
+        drop(state);
+        if let Some(source) = source {
+            source.resume();
+        }
+    }
+
+    /// Ends the stream of events: what waits is discarded and backpressure lifted.
+    pub(super) fn close(&self) {
+        // A descriptor is closed only if it is still ours.
+        let _ = self.reactor().check_descriptors(&*self.handler, "close");
+        let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        state.closed = true;
+        let mailboxes = std::mem::take(&mut state.mailboxes);
+        state.ready.clear();
+        state.spare.clear();
+        state.watch.end(self.reactor());
+        self.takers.notify_all(self.reactor());
+        drop(state);
+        for source in mailboxes.into_values().filter(|mailbox| mailbox.is_full()).map(|mailbox| mailbox.source) {
+            source.resume();
+        }
+    }
+}
+
+/// The life of the dispatcher, whose end a close waits for.
+impl Queue {
+    pub(super) fn dispatcher_started(&self) {
+        self.state().dispatcher = Dispatcher::Running;
+    }
+
+    pub(super) fn dispatcher_ended(&self) {
+        let mut state = self.state();
+        state.dispatcher = Dispatcher::Ended;
+        self.closers.notify_all(self.reactor());
+    }
+
+    pub(super) fn wait_for_dispatcher(&self) -> Result<()> {
+        let gate = (&self.state, &self.closers);
+        runtime::wait(&*self.handler, "close", gate, Deadline::after(None), |state| {
+            (state.dispatcher != Dispatcher::Running).then_some(())
+        })?;
+        Ok(())
+    }
+}
+
+impl State {
+    /// The mailbox of a sender, made if it has none.
+    fn mailbox(&mut self, sender: &Sender) -> &mut Mailbox {
+        self.mailboxes
+            .entry(sender.id)
+            .or_insert_with(|| Box::new(Mailbox::new(sender.origin, Arc::clone(&sender.source))))
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Every process is closed, every run has ended, no other will come, and all events were taken.
+    fn is_over(&self) -> bool {
+        self.source_ended && self.attached == 0 && self.mailboxes.values().all(|mailbox| mailbox.is_empty())
+    }
+
+    /// Nothing will come any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.closed || self.is_over()
+    }
+}
+
+impl Next {
+    /// The result of a take after its last look.
+    pub(super) fn into_result(next: Option<Next>) -> Result<Taken> {
+        match next {
+            Some(Next::Taken(taken)) => Ok(taken),
+            Some(Next::Ended) => Err(Error::new(ErrorKind::Closed, TAKE, "the stream of events has ended")),
+            None => Err(Error::new(ErrorKind::TimedOut, TAKE, "no event came in time")),
+        }
+    }
+}

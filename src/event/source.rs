@@ -1,0 +1,34 @@
+//! What a producer of events brings: a [`Source`] that can be told to go on, and the [`Sender`] that its events name.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::types::RunPart;
+
+/// A producer of events that can be told to go on.
+pub(crate) trait Source: Any + Send + Sync {
+    /// A queue that was full has room again. Called without any lock.
+    fn resume(&self);
+}
+
+/// Whose events are pushed.
+pub(crate) struct Sender {
+    /// The number of the process, or of the run, in its service.
+    pub(crate) id: u64,
+    pub(crate) origin: Origin,
+    pub(crate) source: Arc<dyn Source>,
+}
+
+/// Whose events a mailbox holds, as the events show it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) pid: i32,
+    pub(crate) part: Option<RunPart>,
+}
+
+/// The source of a run's own events, which are too few to be held back.
+pub(super) struct Unpaused;
+
+impl Source for Unpaused {
+    fn resume(&self) {}
+}

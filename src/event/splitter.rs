@@ -1,0 +1,82 @@
+//! [`Splitter`]: finds the whole lines in what was read, and keeps the line that has not ended yet.
+//!
+//! Lines are not told apart here: a record holds a run of whole lines, and the taker's thread splits it. A line
+//! longer than the maximum leaves in pieces of exactly that size.
+
+use memchr::{memchr, memrchr};
+
+use super::record::{Appender, RecordKind};
+use super::types::Stream;
+
+/// The unfinished line of each stream of one process.
+#[derive(Default)]
+pub(super) struct Splitter {
+    partial: [Vec<u8>; 2],
+}
+
+impl Splitter {
+    /// Adds what was read as records of lines.
+    pub(super) fn push(&mut self, to: &mut Appender<'_>, stream: Stream, mut bytes: &[u8], max_line: usize) {
+        let partial = &mut self.partial[stream as usize];
+        if !partial.is_empty() || bytes.len() > max_line {
+            bytes = push_slowly(to, stream, partial, bytes, max_line);
+        }
+        // The common case: whole lines, all of them shorter than the maximum, in one piece.
+        let whole = memrchr(b'\n', bytes).map_or(0, |at| at + 1);
+        if whole > 0 {
+            to.append(RecordKind::Lines(stream), &[&bytes[..whole]]);
+        }
+        if whole < bytes.len() {
+            keep(to, partial, &bytes[whole..]);
+        }
+    }
+
+    /// The streams have ended: what is left is a line without its `\n`.
+    pub(super) fn flush(&mut self, to: &mut Appender<'_>) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let partial = std::mem::take(&mut self.partial[stream as usize]);
+            if !partial.is_empty() {
+                to.append(RecordKind::Unterminated(stream), &[&partial]);
+            }
+        }
+    }
+}
+
+/// Finishes the line that `partial` began, and every line of a chunk that may hold overlong ones; returns
+/// what the fast path may take.
+fn push_slowly<'a>(
+    to: &mut Appender<'_>,
+    stream: Stream,
+    partial: &mut Vec<u8>,
+    mut bytes: &'a [u8],
+    max_line: usize,
+) -> &'a [u8] {
+    loop {
+        let end = memchr(b'\n', bytes);
+        let line = &bytes[..end.unwrap_or(bytes.len())];
+        keep(to, partial, line);
+        let mut sent = 0;
+        while partial.len() - sent > max_line {
+            to.append(RecordKind::Piece(stream), &[&partial[sent..sent + max_line]]);
+            sent += max_line;
+        }
+        partial.drain(..sent);
+        let Some(end) = end else { return &[] };
+        to.append(RecordKind::Lines(stream), &[partial, b"\n"]);
+        partial.clear();
+        // A long line's memory is not kept for the short ones that follow.
+        partial.shrink_to(4096);
+        bytes = &bytes[end + 1..];
+        if bytes.len() <= max_line {
+            return bytes;
+        }
+    }
+}
+
+fn keep(to: &mut Appender<'_>, partial: &mut Vec<u8>, bytes: &[u8]) {
+    if partial.try_reserve(bytes.len()).is_ok() {
+        partial.extend_from_slice(bytes);
+    } else {
+        to.lose();
+    }
+}

@@ -1,0 +1,97 @@
+//! Descriptors of any kind: how ours are born, copied and recognised.
+//!
+//! Every descriptor of ours is close-on-exec and above 2: a host may run with its standard streams closed, and what it
+//! or a child writes to 0–2 must not reach us. System calls: fcntl(2), open(2), fstat(2).
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::Mode;
+
+use super::retried;
+
+/// The result of calls that fail with an errno; the caller knows the operation.
+pub(crate) type Result<T> = std::result::Result<T, i32>;
+
+/// Moves a descriptor that landed on 0–2, because the host closed them, to 3 or higher.
+pub(crate) fn above_stdio(fd: OwnedFd) -> Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    duplicate(fd.as_fd())
+}
+
+/// A close-on-exec duplicate at 3 or higher.
+pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let raw = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3)).map_err(|e| e as i32)?;
+    // SAFETY: a new descriptor that nothing else knows.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// As [`duplicate`], of a number that may not be open.
+pub(crate) fn duplicate_raw(fd: i32) -> Result<OwnedFd> {
+    if fd < 0 {
+        return Err(libc::EBADF);
+    }
+    // SAFETY: F_DUPFD_CLOEXEC on any number is safe, EBADF at worst; what it returns is ours.
+    unsafe {
+        let raw = libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3);
+        if raw < 0 { Err(super::errno()) } else { Ok(OwnedFd::from_raw_fd(raw)) }
+    }
+}
+
+/// Opens a file for a child's standard stream. One that is made has mode 0666 less the umask; a terminal does not
+/// become ours.
+pub(crate) fn open(path: &Path, flags: OFlag) -> Result<OwnedFd> {
+    let mode = Mode::from_bits_truncate(0o666);
+    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    above_stdio(retried(|| nix::fcntl::open(path, flags, mode)).map_err(|e| e as i32)?)
+}
+
+/// Makes reads and writes say EAGAIN instead of waiting. For descriptors without other status flags.
+pub(crate) fn set_nonblocking(fd: &OwnedFd) -> Result<()> {
+    fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|e| e as i32)?;
+    Ok(())
+}
+
+/// Which file is behind a descriptor: its device and inode. The host may close a descriptor of ours and open another
+/// file under its number; no other open file has the identity of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    /// None if the descriptor is not open.
+    pub(super) fn of(fd: &OwnedFd) -> Option<FileIdentity> {
+        nix::sys::stat::fstat(fd).ok().map(|stat| FileIdentity { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// Is this file still the one behind the descriptor?
+    pub(super) fn is_behind(self, fd: &OwnedFd) -> bool {
+        FileIdentity::of(fd) == Some(self)
+    }
+}
+
+/// Keeps descriptors 0–2 from being given to what others open, until dropped. It does nothing for those that are
+/// open; the host is free to close them.
+#[cfg(feature = "health")]
+pub(crate) struct StdioKept(#[allow(dead_code, reason = "for its drop")] Vec<OwnedFd>);
+
+#[cfg(feature = "health")]
+impl StdioKept {
+    pub(crate) fn new() -> Result<StdioKept> {
+        let mut kept = Vec::new();
+        loop {
+            // O_PATH: code that takes it for a stream can neither read nor write it.
+            let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+            let fd = retried(|| nix::fcntl::open("/", flags, Mode::empty())).map_err(|e| e as i32)?;
+            if fd.as_raw_fd() > 2 {
+                return Ok(StdioKept(kept));
+            }
+            kept.push(fd);
+        }
+    }
+}

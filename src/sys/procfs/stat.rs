@@ -1,0 +1,33 @@
+//! `/proc/PID/stat`: the one reader of it, and whether the numbers in /proc are ours. See proc_pid_stat(5).
+
+use std::fs;
+use std::os::fd::OwnedFd;
+
+use crate::sys::descriptor::Result;
+use crate::sys::{file, pidfd};
+
+/// Does `/proc` show the PIDs of this process's namespace? After unshare(CLONE_NEWPID) it may still be that of another,
+/// and its numbers are strangers here.
+pub(crate) fn is_ours() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|me| me.to_str().is_some_and(|me| me.parse() == Ok(std::process::id())))
+}
+
+/// `/proc/PID/stat` from the state on: the part before it, `pid (name)`, may hold anything.
+pub(crate) fn stat(pid: i32) -> Result<String> {
+    let mut stat = file::read_text(&format!("/proc/{pid}/stat"))?;
+    stat.drain(..stat.rfind(") ").map_or(0, |end| end + ") ".len()));
+    Ok(stat)
+}
+
+/// Has `pid`, the process of this pidfd, ended, or begun to end, so that nothing of it will run any more? It closes its
+/// files before its pidfd tells.
+pub(crate) fn is_ending(pidfd: &OwnedFd, pid: i32) -> bool {
+    const PF_EXITING: u64 = 4;
+    let exits = || {
+        // state ppid pgrp session tty tpgid flags …
+        let flags: u64 = stat(pid).ok()?.split(' ').nth(6)?.parse().ok()?;
+        Some(flags & PF_EXITING != 0)
+    };
+    // Asked before and after: in between the number may have become another's.
+    pidfd::has_ended(pidfd) || exits() == Some(true) || pidfd::has_ended(pidfd)
+}

@@ -1,0 +1,131 @@
+//! The child, from clone to exec. It shares the parent's memory, thread pointer and errno, so only raw system calls are
+//! made, and nothing allocates, locks, panics or touches thread-local storage.
+//!
+//! System calls: setpgid(2), setsid(2), dup2(2), fcntl(2), chdir(2), rt_sigprocmask(2), execve(2), nanosleep(2),
+//! exit_group(2).
+
+use super::arena::Report;
+use super::descriptors::hide_descriptors;
+use super::gate::pass_gate;
+use super::plan::{Failure, Grouping, Stage};
+use super::signals::{signals_in_its_own_group, signals_in_the_hosts_group};
+use crate::sys::raw;
+
+/// What the child reads: addresses of what the plan holds, in the parent's frame, or in a fork's copy of it.
+#[repr(C)]
+pub(super) struct Context {
+    pub(super) candidates: *const usize,
+    pub(super) argv: *const usize,
+    pub(super) envp: *const usize,
+    pub(super) cwd: *const libc::c_char,
+    pub(super) stdio: [i32; 3],
+    pub(super) grouping: Grouping,
+    /// See [`pass_gate`]; -1 if there is none.
+    pub(super) gate: [i32; 3],
+    pub(super) report: *const Report,
+}
+
+/// Prepares and execs, or reports why not. Nothing here calls a function that does not return, before which sanitizers
+/// look at a stack that is not theirs.
+///
+/// # Safety
+/// `context` is a [`Context`] whose addresses are good until exec, and this is the child of a clone.
+pub(super) unsafe extern "C" fn child(context: *const u8) -> ! {
+    // SAFETY: the parent's frame, or our copy of it, holds the context until exec.
+    let context = unsafe { &*context.cast::<Context>() };
+    // SAFETY: all pointers were made by `spawn` and outlive us; the report page is mapped in parent and child.
+    unsafe {
+        while context.gate[0] >= 0 && !pass_gate(context.gate) {
+            raw::syscall3(libc::SYS_exit_group, 127, 0, 0);
+        }
+        let failure = match prepare(context) {
+            Ok(()) => exec(context),
+            Err(failure) => failure,
+        };
+        (*context.report).tell(failure);
+        loop {
+            raw::syscall3(libc::SYS_exit_group, 127, 0, 0);
+        }
+    }
+}
+
+/// Everything before exec.
+unsafe fn prepare(context: &Context) -> Result<(), Failure> {
+    // SAFETY: the pointers in the context; raw system calls only.
+    unsafe {
+        // First of all: until then what is sent to the host's group is sent to the child as well.
+        let grouped = match context.grouping {
+            Grouping::Inherit => 0,
+            Grouping::Own => raw::syscall3(libc::SYS_setpgid, 0, 0, 0),
+            Grouping::Session => raw::syscall3(libc::SYS_setsid, 0, 0, 0),
+        };
+        check(Stage::Group, grouped)?;
+        match context.grouping {
+            Grouping::Inherit => signals_in_the_hosts_group(),
+            Grouping::Own | Grouping::Session => signals_in_its_own_group(),
+        }
+        check(Stage::Stdin, place(context.stdio[0], 0))?;
+        check(Stage::Stdout, place(context.stdio[1], 1))?;
+        check(Stage::Stderr, place(context.stdio[2], 2))?;
+        check(Stage::CloseFds, hide_descriptors())?;
+        if !context.cwd.is_null() {
+            check(Stage::Chdir, raw::syscall3(libc::SYS_chdir, context.cwd as usize, 0, 0))?;
+        }
+        let none: u64 = 0;
+        raw::syscall4(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK as usize,
+            &raw const none as usize,
+            0,
+            size_of::<u64>(),
+        );
+    }
+    Ok(())
+}
+
+/// Makes `source`, or the host's own if it is negative, the standard stream `target`.
+unsafe fn place(source: i32, target: i32) -> isize {
+    // SAFETY: no pointers. A duplicate has no close-on-exec flag; the host's own loses it.
+    unsafe {
+        if source >= 0 {
+            raw::syscall3(libc::SYS_dup2, source as usize, target as usize, 0)
+        } else {
+            raw::syscall3(libc::SYS_fcntl, target as usize, libc::F_SETFD as usize, 0)
+        }
+    }
+}
+
+/// Tries each candidate; returns what to report. A file that is being written (ETXTBSY) is tried again for
+/// 100 ms: a concurrent fork of the host may still hold the descriptor it was written through.
+unsafe fn exec(context: &Context) -> Failure {
+    let mut denied = None;
+    let mut last = Failure::at(Stage::Exec, libc::ENOENT);
+    let mut candidate = context.candidates;
+    let mut patience_ms = 100i64;
+    // SAFETY: null-terminated arrays of C strings.
+    unsafe {
+        while *candidate != 0 {
+            let result = raw::syscall3(libc::SYS_execve, *candidate, context.argv as usize, context.envp as usize);
+            last.errno = -result as i32;
+            match last.errno {
+                libc::ETXTBSY if patience_ms > 0 => {
+                    patience_ms -= 2;
+                    let pause = libc::timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+                    raw::syscall3(libc::SYS_nanosleep, &raw const pause as usize, 0, 0);
+                    continue;
+                }
+                libc::EACCES if denied.is_none() => denied = Some(last),
+                libc::EACCES => {}
+                libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ESTALE | libc::ETIMEDOUT => {}
+                _ => return last,
+            }
+            candidate = candidate.add(1);
+            last.candidate = last.candidate.wrapping_add(1);
+        }
+    }
+    denied.unwrap_or(last)
+}
+
+fn check(stage: Stage, result: isize) -> Result<(), Failure> {
+    if result < 0 { Err(Failure::at(stage, -result as i32)) } else { Ok(()) }
+}

@@ -1,0 +1,40 @@
+//! [`Window`]: what a host's event loop watches in place of a wait of ours.
+//!
+//! System calls: epoll_create1(2), epoll_ctl(2), eventfd(2), write(2).
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::descriptor::Result;
+use super::epoll::{Epoll, READABLE};
+use super::eventfd::EventFd;
+use super::poller::Poller;
+
+/// Readable while a [`Poller::wait`] would bring something, and for ever after [`Window::end`]. An epoll of its own
+/// around the poller's: an end reported by the poller itself could be taken by the supervisor before the host's loop
+/// has seen it.
+pub(crate) struct Window {
+    epoll: Epoll,
+    end: EventFd,
+}
+
+impl Window {
+    pub(crate) fn on(poller: &Poller) -> Result<Window> {
+        let window = Window { epoll: Epoll::new()?, end: EventFd::new()? };
+        window.epoll.add(poller.epoll(), 0, READABLE)?;
+        window.epoll.add(&window.end, 1, READABLE)?;
+        Ok(window)
+    }
+
+    /// What comes to the poller from now on is not for the host.
+    pub(crate) fn end(&self, poller: &Poller) {
+        if poller.is_lost() {
+            return;
+        }
+        self.end.raise();
+        self.epoll.remove(poller.epoll());
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
