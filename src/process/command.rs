@@ -1,79 +1,19 @@
 //! [`Command`]: what to run, and how.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use memchr::{memchr, memchr_iter};
 
-use super::launch;
-use super::member::Member;
-use super::process::Process;
-use super::service::{Drain, Service, Size};
+use super::options::{Drain, Size};
+use super::stdio::{Output, SPOOL_MAX, Stdin};
 use super::stop::{Scope, StopOptions};
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, quoted};
 use crate::event::subscription::{Core, Subscription};
 use crate::sys::strings::Strings;
-use crate::sys::{fork, pipe};
-
-/// A child's standard input.
-#[derive(Clone, Debug, Default)]
-pub enum Stdin {
-    /// /dev/null.
-    #[default]
-    Null,
-    /// A pipe: [`Process::write_stdin`].
-    Pipe,
-    /// The host's. If that is a terminal, the child has to be in the host's group to read from it: see
-    /// [`Command::group`].
-    Inherit,
-    /// This descriptor.
-    Fd(Arc<OwnedFd>),
-    /// This file, opened for reading at each spawn, from the host's directory, and never waited for: a FIFO that
-    /// nobody has opened for writing (where a shell would wait) is an error with ENXIO, a file whose lease somebody
-    /// keeps for longer than a second one with EAGAIN. To wait for a writer, open the FIFO and give the descriptor.
-    File(PathBuf),
-}
-
-/// How an output file is opened; it is created with 0666 less the host's umask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileMode {
-    /// Emptied first.
-    Truncate,
-    /// Added to.
-    Append,
-}
-
-/// A child's standard output or standard error.
-#[derive(Clone, Debug, Default)]
-pub enum Output {
-    /// A pipe that we read; for a detached command, a spool.
-    #[default]
-    Default,
-    /// A pipe that we read.
-    Pipe,
-    /// /dev/null.
-    Null,
-    /// The host's.
-    Inherit,
-    /// This descriptor.
-    Fd(Arc<OwnedFd>),
-    /// This file, opened at each spawn, from the host's directory, and never waited for: a FIFO that nobody has opened
-    /// for reading is an error with ENXIO, a file whose lease somebody keeps for longer than a second one with EAGAIN.
-    File(PathBuf, FileMode),
-    /// Standard error alone: wherever standard output goes, in the exact order of writing.
-    Merge,
-    /// An unlinked file (in `TMPDIR`, else /tmp) that the child appends to and that we follow.
-    ///
-    /// A child that opens it again by name, as `echo > /dev/stdout` does, empties it and writes from its start: it is
-    /// followed from there. What was seen to wait unread then is counted in
-    /// [`Info::discarded_bytes`](crate::Info::discarded_bytes); what was written and emptied before it was looked at cannot be. A part
-    /// that was never written, of more than a mebibyte, counts as lost, too.
-    Spool,
-}
 
 /// A child's process group; [`Command::group`] says what comes of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,9 +58,6 @@ pub struct Command {
     pub(super) subscriptions: Vec<Arc<Core>>,
     pub(super) mistake: Option<Error>,
 }
-
-/// What a spool may hold unread unless told otherwise.
-pub(crate) const SPOOL_MAX: u64 = 64 * 1024 * 1024;
 
 impl Command {
     /// A command that runs `program`: a path if it has a slash (looked up from the child's directory), else
@@ -361,23 +298,6 @@ impl Command {
         self
     }
 
-    /// Starts it. Returns once exec has succeeded. Runs on the calling thread, so that callers spawn in
-    /// parallel: `clone3(2)` with vfork semantics, whose cost does not depend on the host's size.
-    ///
-    /// # Errors
-    /// An error names the stage: `lookup`, `chdir`, `exec`, `interpreter`, `stdin`, …; nothing was started. There is no
-    /// `/bin/sh` for a script without a `#!` line: that is ENOEXEC.
-    ///
-    /// A spawn waits for nobody at the other end of a file, but for a file system that does not answer (NFS, FUSE,
-    /// autofs) it waits as every program does; timeouts and deadlines do not count yet then.
-    pub fn spawn(&self, service: &Service) -> Result<Process> {
-        fork::check("spawn")?;
-        if let Some(mistake) = &self.mistake {
-            return Err(mistake.clone());
-        }
-        launch::spawn(self, service.supervisor(), None)
-    }
-
     /// Why it cannot be spawned whatever the system says: the first mistake made in the setters, or options that
     /// contradict each other, in words.
     pub(crate) fn flaw(&self) -> Option<String> {
@@ -403,14 +323,6 @@ impl Command {
     /// The timeout that it has, if any.
     pub(crate) fn time_limit(&self) -> Option<Duration> {
         self.timeout
-    }
-
-    /// As [`Command::spawn`], for a run.
-    pub(crate) fn spawn_for(&self, service: &Service, member: Member) -> Result<Process> {
-        if let Some(mistake) = &self.mistake {
-            return Err(mistake.clone());
-        }
-        launch::spawn(self, service.supervisor(), Some(member))
     }
 
     /// Gives its events to a subscription, which may be over by now.
@@ -471,15 +383,4 @@ impl Command {
 /// The key of a `KEY=VALUE`.
 pub(super) fn key_of(entry: &[u8]) -> &[u8] {
     entry.split(|byte| *byte == b'=').next().unwrap_or_default()
-}
-
-/// A duplicate for a child's stdio that the caller may close at will.
-pub(crate) fn duplicate(fd: i32) -> std::result::Result<Arc<OwnedFd>, i32> {
-    pipe::duplicate_raw(fd).map(Arc::new)
-}
-
-/// As it is where it is above 2 already.
-pub(super) fn above_stdio(fd: &Arc<OwnedFd>) -> std::result::Result<Arc<OwnedFd>, i32> {
-    use std::os::fd::AsRawFd;
-    if fd.as_raw_fd() > 2 { Ok(Arc::clone(fd)) } else { pipe::duplicate(fd.as_fd()).map(Arc::new) }
 }

@@ -49,12 +49,12 @@ impl Process {
 
     /// Its number in its service: from 1, never reused.
     pub fn id(&self) -> u64 {
-        self.0.id
+        self.0.id()
     }
 
     /// Its PID; may be another process's once this one has ended.
     pub fn pid(&self) -> i32 {
-        self.0.pid
+        self.0.pid()
     }
 
     /// What is known of it now.
@@ -103,7 +103,7 @@ impl Process {
     /// process (it ignores SIGCHLD, or calls `waitpid(-1)`), because nothing proves then whose the group's number is.
     pub fn signal(&self, signal: i32, scope: Scope) -> Result<()> {
         fork::check("signal")?;
-        self.0.supervisor.check_descriptors("signal")?;
+        self.0.check_descriptors("signal")?;
         self.0.signal(signal, scope)
     }
 
@@ -114,7 +114,7 @@ impl Process {
     /// [`Process::signal`].
     pub fn kill(&self, scope: Scope) -> Result<()> {
         fork::check("kill")?;
-        self.0.supervisor.check_descriptors("kill")?;
+        self.0.check_descriptors("kill")?;
         self.0.kill(scope)
     }
 
@@ -130,7 +130,7 @@ impl Process {
     /// [`Process::signal`].
     pub fn stop(&self, options: Option<&StopOptions>) -> Result<()> {
         fork::check("stop")?;
-        self.0.supervisor.check_descriptors("stop")?;
+        self.0.check_descriptors("stop")?;
         self.0.stop(options, Cause::Stopped)
     }
 
@@ -152,7 +152,7 @@ impl Process {
     /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
     pub fn write_stdin(&self, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
         fork::check("write stdin")?;
-        self.0.supervisor.check_descriptors("write stdin")?;
+        self.0.check_descriptors("write stdin")?;
         self.0.write_stdin(data, Deadline::after(timeout))
     }
 
@@ -161,7 +161,7 @@ impl Process {
     /// fails.
     pub fn close_stdin(&self) -> Result<()> {
         fork::check("close stdin")?;
-        self.0.supervisor.check_descriptors("close stdin")?;
+        self.0.check_descriptors("close stdin")?;
         self.0.close_stdin();
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Process {
     /// of ours.
     pub fn close_output(&self, stream: Stream) -> Result<()> {
         fork::check("close output")?;
-        self.0.supervisor.check_descriptors("close output")?;
+        self.0.check_descriptors("close output")?;
         self.0.close_output(stream);
         Ok(())
     }

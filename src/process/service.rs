@@ -3,72 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::child::Child;
+use super::options::{CloseMode, ServiceOptions};
 use super::process::Process;
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::event::Cause;
-use crate::event::subscription::{Subscription, SubscriptionOptions, check_size};
+use crate::event::subscription::{Subscription, SubscriptionOptions};
 use crate::event::{Batch, dispatcher};
 use crate::runtime::{Deadline, Handler};
 use crate::sys::fork;
-
-/// A number of bytes to keep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Size {
-    /// What the service says; there, 1 MiB.
-    #[default]
-    Default,
-    /// So many.
-    Bytes(u64),
-    /// Nothing.
-    None,
-}
-
-/// How long output is awaited after the exit, while somebody else holds the pipes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drain {
-    /// Longest silence.
-    pub silence: Duration,
-    /// Longest time in all.
-    pub total: Duration,
-}
-
-impl Size {
-    pub(super) fn check(self, operation: &'static str, field: &str) -> Result<()> {
-        match self {
-            Size::Bytes(bytes) => check_size(operation, field, bytes),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Default for Drain {
-    /// Half a second of silence, five seconds in all.
-    fn default() -> Drain {
-        Drain { silence: Duration::from_millis(500), total: Duration::from_secs(5) }
-    }
-}
-
-/// What a service starts with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServiceOptions {
-    /// The capture of commands that do not say.
-    pub capture: Size,
-    /// The drain bound of commands that do not say.
-    pub drain: Drain,
-}
-
-/// What closing a service does to the processes that run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseMode {
-    /// Nothing.
-    Leave,
-    /// Stops each as its command says.
-    Stop,
-    /// Kills each, with its group where it leads one.
-    Kill,
-}
 
 /// Spawns processes and supervises them on one thread, `coreproc-sup`. Cheap to clone; thread-safe.
 ///
@@ -125,7 +67,7 @@ impl Service {
     pub fn close(&self, mode: CloseMode) -> Result<()> {
         fork::check("close service")?;
         let children = self.0.supervisor.close(mode);
-        let refusals: Vec<Error> = children.iter().filter_map(|child| end(child, mode).err()).collect();
+        let refusals: Vec<Error> = children.iter().filter_map(|child| child.end(mode).err()).collect();
         match refusals.first() {
             None => Ok(()),
             Some(first) => {
@@ -163,18 +105,5 @@ impl Service {
         fork::check("listen")?;
         let core = self.0.supervisor.subscribe(options)?;
         dispatcher::listen(core, Arc::clone(&self.0.supervisor) as Arc<dyn Handler>, callback)
-    }
-}
-
-/// Ends a process because its service closes; one that has ended is fine.
-pub(super) fn end(child: &Arc<Child>, mode: CloseMode) -> Result<()> {
-    let result = match mode {
-        CloseMode::Leave => Ok(()),
-        CloseMode::Stop => child.stop(None, Cause::Stopped),
-        CloseMode::Kill => child.kill_for_good(),
-    };
-    match result {
-        Err(error) if error.kind() == ErrorKind::NotRunning => Ok(()),
-        other => other,
     }
 }
