@@ -1,5 +1,8 @@
-//! [`Supervisor`]: what one service supervises, its children, subscriptions and runs; and the thread that turns its loop.
-//! It runs no user code.
+//! [`Supervisor`]: what one service supervises, its children, subscriptions and runs, in one registry; and the thread that
+//! turns its loop. It runs no user code.
+//!
+//! Locks: a child's may be held when the registry's is taken, and the registry's when that of a subscription is. A child that
+//! is not yet shared is locked under the registry's.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,7 +60,30 @@ struct Registry {
     runs: Vec<Weak<dyn ServiceObserver>>,
 }
 
+impl Registry {
+    /// Is every child closed, and none on its way?
+    fn is_idle(&self) -> bool {
+        self.open == 0 && self.spawning == 0
+    }
+
+    fn refuse_if_closed(&self, operation: &'static str) -> Result<()> {
+        match self.closing {
+            Some(_) => Err(Error::new(ErrorKind::Closed, operation, "the service is closed")),
+            None => Ok(()),
+        }
+    }
+
+    /// The subscriptions that get the events of a command or a run which names these.
+    fn subscriptions_of(&self, named: &[Arc<Core>]) -> impl Iterator<Item = Arc<Core>> {
+        self.subscriptions.iter().filter_map(Weak::upgrade).filter(|subscription| {
+            let is_named = || named.iter().any(|core| Arc::ptr_eq(core, subscription));
+            subscription.scope == SubscriptionScope::All || is_named()
+        })
+    }
+}
+
 impl Supervisor {
+    /// Opens the loop and starts the thread.
     pub(crate) fn start(options: ServiceOptions) -> Result<Arc<Supervisor>> {
         let supervisor = Arc::new(Supervisor {
             reactor: Reactor::new()?,
@@ -94,9 +120,7 @@ impl Supervisor {
         self.reactor.check("spawn")?;
         self.check_descriptors("spawn")?;
         let mut registry = lock(&self.registry);
-        if registry.closing.is_some() {
-            return Err(Error::new(ErrorKind::Closed, "spawn", "the service is closed"));
-        }
+        registry.refuse_if_closed("spawn")?;
         registry.spawning += 1;
         Ok(())
     }
@@ -106,14 +130,14 @@ impl Supervisor {
         self.reactor.check_descriptors(self, operation)
     }
 
-    /// The spawn failed: there is no process.
+    /// A spawn failed: there is no process.
     pub(crate) fn retract(&self) {
         let mut registry = lock(&self.registry);
         registry.spawning -= 1;
         self.after_change(&mut registry);
     }
 
-    /// The spawn succeeded: gives the child its id and its subscriptions. [`Child::begin`] follows. Also says how the
+    /// A spawn succeeded: gives the child its id and its subscriptions. [`Child::begin`] follows. Also says how the
     /// service was closed, if it was closed in between.
     pub(super) fn admit(self: &Arc<Self>, seed: Seed, named: &[Arc<Core>]) -> (Arc<Child>, Option<CloseMode>) {
         let mut registry = lock(&self.registry);
@@ -122,12 +146,7 @@ impl Supervisor {
         registry.open += 1;
         let child = Child::new(registry.last_id, Arc::clone(self) as Arc<dyn Owner>, seed);
         registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
-        for subscription in registry.subscriptions.iter().filter_map(Weak::upgrade) {
-            let is_named = || named.iter().any(|core| Arc::ptr_eq(core, &subscription));
-            if subscription.scope == SubscriptionScope::All || is_named() {
-                child.attach(subscription);
-            }
-        }
+        registry.subscriptions_of(named).for_each(|subscription| child.attach(subscription));
         registry.children.insert(child.id(), Arc::clone(&child));
         self.after_change(&mut registry);
         (child, registry.closing)
@@ -142,18 +161,10 @@ impl Supervisor {
         self.reactor.check("start run")?;
         self.check_descriptors("start run")?;
         let mut registry = lock(&self.registry);
-        if registry.closing.is_some() {
-            return Err(Error::new(ErrorKind::Closed, "start run", "the service is closed"));
-        }
+        registry.refuse_if_closed("start run")?;
         registry.last_id += 1;
         let (id, now) = (registry.last_id, Stamp::now());
-        let mut feeds: Vec<Arc<Core>> = Vec::new();
-        for subscription in registry.subscriptions.iter().filter_map(Weak::upgrade) {
-            let is_named = || named.iter().any(|core| Arc::ptr_eq(core, &subscription));
-            if (subscription.scope == SubscriptionScope::All || is_named()) && subscription.attach_run(id, now) {
-                feeds.push(subscription);
-            }
-        }
+        let feeds = registry.subscriptions_of(named).filter(|subscription| subscription.attach_run(id, now)).collect();
         let run = build(id, feeds, now);
         registry.runs.retain(|run| run.strong_count() > 0);
         registry.runs.push(Arc::downgrade(&run) as Weak<dyn ServiceObserver>);
@@ -165,8 +176,9 @@ impl Supervisor {
         lock(&self.registry).closing.is_some()
     }
 
+    /// Tells those who wait for what has changed.
     fn after_change(&self, registry: &mut Registry) {
-        if registry.open == 0 && registry.spawning == 0 {
+        if registry.is_idle() {
             self.idle.notify_all(&self.reactor);
         }
         if registry.abandoned && registry.children.is_empty() {
@@ -179,10 +191,12 @@ impl Supervisor {
         }
     }
 
+    /// The child with this id, until nothing of it is watched any more.
     pub(crate) fn child(&self, id: u64) -> Option<Arc<Child>> {
         lock(&self.registry).children.get(&id).cloned()
     }
 
+    /// How many children are not yet closed; those on their way count, too.
     pub(crate) fn open_count(&self) -> usize {
         let registry = lock(&self.registry);
         registry.open + registry.spawning
@@ -215,25 +229,25 @@ impl Supervisor {
         self.reactor.wake_supervisor();
     }
 
+    /// Adds a subscription.
     pub(crate) fn subscribe(self: &Arc<Self>, options: SubscriptionOptions) -> Result<Arc<Core>> {
         const OPERATION: &str = "subscribe";
         options.check(OPERATION)?;
         self.reactor.check(OPERATION)?;
         self.check_descriptors(OPERATION)?;
         let mut registry = lock(&self.registry);
-        if registry.closing.is_some() {
-            return Err(Error::new(ErrorKind::Closed, OPERATION, "the service is closed"));
-        }
+        registry.refuse_if_closed(OPERATION)?;
         let core = Arc::new(Core::new(Arc::clone(self) as Arc<dyn Handler>, options));
         registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
         registry.subscriptions.push(Arc::downgrade(&core));
         Ok(core)
     }
 
+    /// Waits until every child is closed, and none is on its way.
     pub(crate) fn wait_idle(&self, deadline: Deadline) -> Result<()> {
         const OPERATION: &str = "wait idle";
         runtime::wait(self, OPERATION, (&self.registry, &self.idle), deadline, |registry| {
-            (registry.open == 0 && registry.spawning == 0).then_some(())
+            registry.is_idle().then_some(())
         })?
         .ok_or_else(|| Error::new(ErrorKind::TimedOut, OPERATION, "some processes are not closed"))
     }
@@ -244,7 +258,7 @@ impl Supervisor {
         self.reactor.panic_at_next_turn();
     }
 
-    /// Every child, closed or not; for a service that broke.
+    /// All children of the registry, closed or not.
     fn children(&self) -> Vec<Arc<Child>> {
         lock(&self.registry).children.values().cloned().collect()
     }

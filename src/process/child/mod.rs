@@ -4,7 +4,7 @@
 //! [`Life`]. Whatever happens to a child, an event, a deadline or a call, ends in [`Child::finish`], which decides what
 //! follows. All of it runs under the child's mutex; signals are sent under it too, so that none can follow the reaping.
 //!
-//! Locks: a child's, then its run's, then a subscription's; a child's, then that of its service.
+//! Locks: under a child's may be taken that of its run, then that of a subscription; or that of the service's registry.
 
 mod audience;
 mod control;
@@ -76,6 +76,7 @@ pub(super) struct Seed {
 }
 
 pub(crate) struct Child {
+    /// Its number in its service: from 1, never reused.
     id: u64,
     pid: i32,
     leads_group: bool,
@@ -84,6 +85,7 @@ pub(crate) struct Child {
     stop: StopOptions,
     drain: Bound,
     inner: Mutex<Inner>,
+    /// The waiters for what changes.
     gate: Gate,
 }
 
@@ -178,6 +180,7 @@ impl Child {
         watched
     }
 
+    /// Has the loop report its descriptors.
     fn watch(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
         self.watch_outputs(inner)?;
         if let Life::Running { pidfd: Some(pidfd), watched, .. } = &mut inner.life {
@@ -236,7 +239,7 @@ impl Child {
         self.wake_waiters();
     }
 
-    /// The caller holds the lock.
+    /// Wakes every waiter. The caller holds the lock.
     fn wake_waiters(&self) {
         self.gate.notify_all(self.reactor());
     }
@@ -338,6 +341,6 @@ impl Source for Child {
     }
 }
 
-/// What an idle child costs is this, its place in the registry, and nothing else: what is rare is boxed.
+/// An idle child costs this, and its place in the registry: what is rare is boxed.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Child>() <= 344);
