@@ -5,11 +5,16 @@ mod common;
 use common::census::{switches, thread_count};
 use common::fifo::Talk;
 use common::*;
-use coreproc::{Delivery, SubscriptionOptions};
+use coreproc::{Delivery, Drain, Scope, StopOptions, SubscriptionOptions};
 use std::thread;
 use std::time::Duration;
 
 const CHILDREN: usize = 1_000;
+
+/// How often the library's threads have gone to sleep.
+fn sleep_count() -> u64 {
+    switches().values().map(|(voluntary, _)| voluntary.parse::<u64>().expect("a number")).sum()
+}
 
 /// Of all threads of the library.
 fn switch_count() -> u64 {
@@ -97,5 +102,30 @@ hosted! {
         drop(subscription);
         finish(&speaks);
         finish(&stopped);
+    }
+
+    /// No descriptor reports that a group is gone, so it is looked at, now and then; its output has ended before.
+    fn a_stop_that_waits_for_a_group_without_output_leaves_no_thread_running() {
+        let mut talk = Talk::new();
+        let service = service();
+        let mut command = talk.tool(
+            "fork plain ignore 15 notify INBOX up await GATE close 1 close 2 notify INBOX closed pause end \
+             notify INBOX up pause",
+        );
+        let drain = Drain { silence: Duration::from_millis(200), ..Drain::default() };
+        let process = command.drain(drain).spawn(&service).expect("spawn");
+        talk.inbox.expect_many("up", 2);
+        process.stop(Some(&StopOptions { grace: GUARDED, ..StopOptions::default() })).expect("stop");
+        process.wait_exit(GUARDED).expect("exited");
+        talk.gate.open(1);
+        talk.inbox.expect("closed");
+        thread::sleep(Duration::from_millis(500));
+        let before = sleep_count();
+        thread::sleep(Duration::from_secs(1));
+        let slept = sleep_count() - before;
+        println!("sleeps of the library's threads between looks at a group that is being stopped, over 1 s: {slept}");
+        assert!(slept >= 2, "{slept} sleeps");
+        process.kill(Scope::Group).expect("kill");
+        finish(&process);
     }
 }

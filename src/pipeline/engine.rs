@@ -16,11 +16,9 @@ use super::run::{Progress, RunOptions, RunningSpec, processors};
 use super::scheduler::{Change, Counts, Halt, Outcome, Plan, Relief, RunMode, Scheduler};
 use super::spec::{Pipeline, Spec};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::SpecState;
-use crate::event::{Cause, Ending, RunPart};
-use crate::event::{Queue, RunRecord};
+use crate::event::{Cause, Ending, Queue, RunPart, RunRecord, SpecState};
 use crate::process::member::{Member, Observer};
-use crate::process::{Process, Service, Supervisor};
+use crate::process::{Process, Service, ServiceObserver, Supervisor};
 use crate::runtime::{self, Deadline, Gate, Handler, lock, panic_message};
 use crate::sys::clock::{Stamp, exact, monotonic_ns};
 use crate::sys::pidfd::ExitStatus;
@@ -279,7 +277,10 @@ impl Engine {
         let part = RunPart { run_id: self.id, spec: Some(index), attempt };
         let member = Member { observer: Arc::clone(self) as Arc<dyn Observer>, part };
         let before = Stamp::now();
-        match self.specs[index].command.spawn_for(service, member) {
+        let spawned = self.specs[index]
+            .command
+            .spawn_for(service, member, |process, time| self.started(index, attempt, process, time));
+        match spawned {
             Ok(process) => {
                 let stops = lock(&self.state).stops_due(index, attempt);
                 (0..stops).for_each(|_| process.cancel());
@@ -288,6 +289,15 @@ impl Engine {
             Err(error) => self.start_failed((index, attempt), before, closed, error),
         }
         Ok(())
+    }
+
+    /// An attempt's process runs, and is not watched yet.
+    fn started(&self, index: usize, attempt: u32, process: &Process, time: Stamp) {
+        let mut state = lock(&self.state);
+        if state.outcome.is_none() {
+            state.slots[index].process = Some(process.clone());
+            self.began(&mut state, index, attempt, time);
+        }
     }
 
     fn start_failed(&self, (index, attempt): (usize, u32), before: Stamp, closed: u64, error: Error) {
@@ -553,15 +563,6 @@ impl State {
 }
 
 impl Observer for Engine {
-    fn started(&self, part: RunPart, process: &Process, time: Stamp) {
-        let Some(index) = part.spec else { return };
-        let mut state = lock(&self.state);
-        if state.outcome.is_none() {
-            state.slots[index].process = Some(process.clone());
-            self.began(&mut state, index, part.attempt, time);
-        }
-    }
-
     fn exited(&self, part: RunPart, ending: Ending, time: Stamp) {
         let Some(index) = part.spec else { return };
         let by_another = matches!(ending.cause, Cause::Stopped | Cause::Killed);
@@ -601,7 +602,9 @@ impl Observer for Engine {
         state.scheduler.relieved();
         self.go_on(&mut state);
     }
+}
 
+impl ServiceObserver for Engine {
     fn service_closed(&self) {
         let mut state = lock(&self.state);
         if state.finishing || state.outcome.is_some() {

@@ -1,10 +1,10 @@
-//! The capture: a ring that keeps the last bytes of a process's output, in order of arrival.
+//! [`Capture`]: a ring that keeps the last bytes of a process's output, in order of arrival.
 
 /// Grows as needed up to its size, then overwrites the oldest bytes and counts them.
 #[derive(Debug, Default)]
 pub(crate) struct Capture {
     bytes: Vec<u8>,
-    /// Once full: where the oldest byte is.
+    /// Where the oldest byte is, once the ring is full.
     oldest: usize,
     size: usize,
     dropped: u64,
@@ -15,7 +15,7 @@ impl Capture {
         Capture { bytes: Vec::new(), oldest: 0, size, dropped: 0 }
     }
 
-    /// Bytes overwritten, or never stored.
+    /// How many bytes were overwritten, or never stored.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -25,7 +25,7 @@ impl Capture {
         self.bytes.len()
     }
 
-    /// How many it holds at most.
+    /// How many bytes it holds at most.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
@@ -87,7 +87,7 @@ impl Capture {
         [older, newer]
     }
 
-    /// What it holds, oldest first, with room for the NUL that C gets behind it; None when memory is short.
+    /// What it holds, oldest first, with room for the NUL that C gets after it; None when memory is short.
     pub(crate) fn to_vec(&self) -> Option<Vec<u8>> {
         let mut copy = Vec::new();
         copy.try_reserve_exact(self.bytes.len() + 1).ok()?;

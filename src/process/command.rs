@@ -1,107 +1,76 @@
 //! [`Command`]: what to run, and how.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use memchr::{memchr, memchr_iter};
 
-use super::launch;
-use super::member::Member;
-use super::process::Process;
-use super::service::{Drain, Service, Size};
+use super::options::{Drain, Size};
+use super::stdio::{Output, SPOOL_MAX, Stdin};
 use super::stop::{Scope, StopOptions};
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
 use crate::sys::strings::Strings;
-use crate::sys::{descriptor, fork};
 
-/// A child's standard input.
-#[derive(Clone, Debug, Default)]
-pub enum Stdin {
-    /// /dev/null.
-    #[default]
-    Null,
-    /// A pipe: [`Process::write_stdin`].
-    Pipe,
-    /// The host's. If that is a terminal, the child has to be in the host's group to read from it: see
-    /// [`Command::group`].
-    Inherit,
-    /// This descriptor.
-    Fd(Arc<OwnedFd>),
-    /// This file, opened for reading at each spawn, from the host's directory, and never waited for: a FIFO that
-    /// nobody has opened for writing (where a shell would wait) is an error with ENXIO, a file whose lease somebody
-    /// keeps for longer than a second one with EAGAIN. To wait for a writer, open the FIFO and give the descriptor.
-    File(PathBuf),
-}
-
-/// How an output file is opened; it is created with 0666 less the host's umask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileMode {
-    /// Emptied first.
-    Truncate,
-    /// Added to.
-    Append,
-}
-
-/// A child's standard output or standard error.
-#[derive(Clone, Debug, Default)]
-pub enum Output {
-    /// A pipe that we read; for a detached command, a spool.
-    #[default]
-    Default,
-    /// A pipe that we read.
-    Pipe,
-    /// /dev/null.
-    Null,
-    /// The host's.
-    Inherit,
-    /// This descriptor.
-    Fd(Arc<OwnedFd>),
-    /// This file, opened at each spawn, from the host's directory, and never waited for: a FIFO that nobody has opened
-    /// for reading is an error with ENXIO, a file whose lease somebody keeps for longer than a second one with EAGAIN.
-    File(PathBuf, FileMode),
-    /// Standard error alone: wherever standard output goes, in the exact order of writing.
-    Merge,
-    /// An unlinked file (in `TMPDIR`, else /tmp) that the child appends to and that we follow.
-    ///
-    /// A child that opens it again by name, as `echo > /dev/stdout` does, empties it and writes from its start: it is
-    /// followed from there. What was seen to wait unread then is counted in
-    /// [`Info::discarded_bytes`](crate::Info::discarded_bytes); what was written and emptied before it was looked at cannot be. A part
-    /// that was never written, of more than a mebibyte, counts as lost, too.
-    Spool,
-}
-
-/// A child's process group; [`Command::group`] says what comes of it.
+/// A child's process group; [`Command::group`] says what follows from it.
+///
+/// ```
+/// use coreproc::{Command, ErrorKind, Group, Scope, Service, ServiceOptions};
+///
+/// let service = Service::new(ServiceOptions::default())?;
+/// let process = Command::new("sleep").arg("60").group(Group::Inherit).spawn(&service)?;
+/// // It leads no group that could be signalled.
+/// assert_eq!(process.kill(Scope::Group).unwrap_err().kind(), ErrorKind::InvalidArgument);
+/// process.kill(Scope::Process)?;
+/// # process.wait(None)?;
+/// # Ok::<(), coreproc::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Group {
-    /// Its own, which it leads: it can be stopped with all that it starts, and a Ctrl-C or Ctrl-Z at the host is not
-    /// for it. The kernel stops it when it reads from the terminal.
+    /// A group of its own, which it leads: it can be stopped with all that it starts, and a Ctrl-C or Ctrl-Z at the host's
+    /// terminal does not reach it. The kernel stops it when it reads from the terminal.
     #[default]
     Own,
-    /// The host's: it can use the terminal as the host can.
+    /// The host's group: it can use the terminal as the host can.
     Inherit,
 }
 
 /// The environment that a child starts from.
 #[derive(Clone)]
 pub(super) enum EnvBase {
+    /// The host's own, as it is at the spawn.
     Inherited,
-    /// `KEY=VALUE` entries, as they are; none in an empty one.
+    /// `KEY=VALUE` entries, as they are.
     Given(Strings),
 }
 
-/// A command to spawn, once or often. A builder: setters return it. What a setter refuses changes nothing,
-/// and [`Command::spawn`] reports the first mistake.
+/// A command to spawn, once or often. It is a builder, whose setters return it. A value that a setter refuses changes
+/// nothing, and [`Command::spawn`] reports the first such mistake. Thread-safe: several threads may spawn one command.
+///
+/// ```
+/// use coreproc::{Command, ExitStatus, Service, ServiceOptions};
+/// use std::time::Duration;
+///
+/// let service = Service::new(ServiceOptions::default())?;
+/// let mut command = Command::new("sh");
+/// command.args(["-c", "echo $GREETING; pwd; exit 3"]).env("GREETING", "hello").cwd("/").timeout(Duration::from_secs(10));
+/// let process = command.spawn(&service)?;
+/// assert_eq!(process.wait(None)?.status(), Some(ExitStatus::Code(3)));
+/// assert_eq!(process.output()?, b"hello\n/\n");
+///
+/// let error = Command::new("no-such-program").spawn(&service).err().unwrap();
+/// assert_eq!(error.kind(), coreproc::ErrorKind::NotFound);
+/// # Ok::<(), coreproc::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Command {
     pub(super) program: OsString,
     pub(super) argv: Vec<CString>,
     pub(super) env_base: EnvBase,
-    /// `KEY=VALUE`, added; a later one replaces an earlier one, and that of the base.
+    /// Added `KEY=VALUE` entries; a later one replaces an earlier one, and that of the base.
     pub(super) env: Vec<CString>,
     pub(super) cwd: Option<CString>,
     pub(super) search_path: Option<OsString>,
@@ -116,14 +85,12 @@ pub struct Command {
     pub(super) stop: StopOptions,
     pub(super) drain: Option<Drain>,
     pub(super) subscriptions: Vec<Arc<Queue>>,
+    /// The first value that a setter refused.
     pub(super) mistake: Option<Error>,
 }
 
-/// What a spool may hold unread unless told otherwise.
-pub(crate) const SPOOL_MAX: u64 = 64 * 1024 * 1024;
-
 impl Command {
-    /// A command that runs `program`: a path if it has a slash (looked up from the child's directory), else
+    /// A command that runs `program`: a path if it has a slash (which counts from the child's directory), else
     /// a name that is looked up in the child's PATH.
     pub fn new(program: impl AsRef<OsStr>) -> Command {
         let mut command = Command {
@@ -170,7 +137,7 @@ impl Command {
         self
     }
 
-    /// What the program sees as argv\[0\]; the program's name unless told.
+    /// Sets argv\[0\], which is the program's name unless told otherwise.
     pub fn arg0(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
         if let Some(name) = self.text("argv[0]", name.as_ref()) {
             self.argv[0] = name;
@@ -191,7 +158,7 @@ impl Command {
         self.env_entry(&entry)
     }
 
-    /// Adds variables at once: keys that differ from each other, have no `=`, and were not added before.
+    /// Adds several variables. Their keys differ from each other, have no `=`, and were not added before.
     pub(crate) fn env_distinct<'a>(&mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> &mut Self {
         for (key, value) in variables {
             if let Some(text) = self.entry(OsStr::new(&format!("{key}={value}"))) {
@@ -201,7 +168,7 @@ impl Command {
         self
     }
 
-    /// As [`Command::env`], from one `KEY=VALUE`.
+    /// As [`Command::env`], from one `KEY=VALUE` entry.
     pub fn env_entry(&mut self, entry: impl AsRef<OsStr>) -> &mut Self {
         if let Some(text) = self.entry(entry.as_ref()) {
             self.env.retain(|old| key_of(old.as_bytes()) != key_of(text.as_bytes()));
@@ -210,23 +177,23 @@ impl Command {
         self
     }
 
-    /// Starts from an empty environment: neither inherited, nor what was added so far.
+    /// Starts from an empty environment: nothing is inherited, and what was added so far is dropped.
     pub fn env_clear(&mut self) -> &mut Self {
         self.env_base = EnvBase::Given(Strings::default());
         self.env.clear();
         self
     }
 
-    /// The whole environment as `KEY=VALUE` entries, taken as they are, also with an empty key, as launchers of other
-    /// systems leave them (`=::=::\`). Replaces what was said before.
-    /// Reading the host's own is a race with its setenv; a host that changes its environment gives it so.
+    /// Sets the whole environment as `KEY=VALUE` entries, taken as they are, also with an empty key, as launchers of other
+    /// systems leave them (`=::=::\`). Replaces what was set before. An inherited environment is read from the host's own,
+    /// which is a race with setenv; a host that changes its environment gives it in this way instead.
     pub fn env_whole<E: AsRef<OsStr>>(&mut self, entries: impl IntoIterator<Item = E>) -> &mut Self {
         self.env_given(Strings::default(), entries)
     }
 
     /// As [`Command::env_whole`], from entries with a NUL between them.
     pub(crate) fn env_block(&mut self, block: &[u8]) -> &mut Self {
-        // At its size at once: what is left behind by growing would lie between what processes keep.
+        // Made at its full size: memory left behind by growing would lie between what processes keep.
         let whole = Strings::with_capacity(memchr_iter(0, block).count() + 1, block.len() + 1);
         self.env_given(whole, block.split(|byte| *byte == 0).map(OsStr::from_bytes))
     }
@@ -234,7 +201,7 @@ impl Command {
     fn env_given<E: AsRef<OsStr>>(&mut self, mut whole: Strings, entries: impl IntoIterator<Item = E>) -> &mut Self {
         for entry in entries {
             let entry = entry.as_ref();
-            // What the host has is for its children, whatever we think of it.
+            // Entries of the host are for its children, also odd ones.
             if !self.is_entry(entry, 0) {
                 return self;
             }
@@ -245,7 +212,7 @@ impl Command {
         self
     }
 
-    /// The child's working directory.
+    /// Sets the child's working directory.
     pub fn cwd(&mut self, path: impl AsRef<Path>) -> &mut Self {
         if path.as_ref().as_os_str().is_empty() {
             self.mistake("cwd", "is empty");
@@ -255,7 +222,7 @@ impl Command {
         self
     }
 
-    /// Looks the program up in this, in the form of PATH, instead of the child's PATH.
+    /// Looks the program up in these directories, separated by colons, instead of the child's PATH.
     pub fn search_path(&mut self, path: impl AsRef<OsStr>) -> &mut Self {
         if self.text("search path", path.as_ref()).is_some() {
             self.search_path = Some(path.as_ref().to_owned());
@@ -263,7 +230,7 @@ impl Command {
         self
     }
 
-    /// Where its standard input comes from.
+    /// Sets its standard input.
     pub fn stdin(&mut self, stdin: Stdin) -> &mut Self {
         let usable = match &stdin {
             Stdin::File(path) => self.text("stdin", path.as_os_str()).is_some(),
@@ -275,7 +242,7 @@ impl Command {
         self
     }
 
-    /// Where its standard output goes.
+    /// Sets its standard output; not [`Output::Merge`].
     pub fn stdout(&mut self, output: Output) -> &mut Self {
         if matches!(output, Output::Merge) {
             self.mistake("stdout", "only stderr can be merged");
@@ -285,7 +252,7 @@ impl Command {
         self
     }
 
-    /// Where its standard error goes.
+    /// Sets its standard error.
     pub fn stderr(&mut self, output: Output) -> &mut Self {
         if self.is_usable("stderr", &output) {
             self.stderr = output;
@@ -293,7 +260,7 @@ impl Command {
         self
     }
 
-    /// How much of its output is kept.
+    /// Sets how much of its output is kept, of both streams together: the last bytes.
     pub fn capture(&mut self, size: Size) -> &mut Self {
         match size.check("spawn", "capture") {
             Ok(()) => self.capture = size,
@@ -302,29 +269,30 @@ impl Command {
         self
     }
 
-    /// Its process group.
+    /// Sets its process group.
     ///
     /// A child that may ask at the terminal (a password, an editor, `stty`) needs [`Group::Inherit`]. In a group of its
     /// own it is in the background there: the kernel stops it as soon as it reads from the terminal or changes its
-    /// settings (SIGTTIN, SIGTTOU). It counts as running then, no event tells, and a wait without a timeout does not
-    /// come back.
+    /// settings (SIGTTIN, SIGTTOU). It counts as running then, no event tells of it, and a wait without a timeout does not
+    /// return.
     ///
     /// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and SIGHUP, SIGINT
     /// and SIGQUIT stay ignored in it if the host ignores them, as `nohup` and a shell's `&` have it. Every other
-    /// signal, and in a group of its own every one, starts at its default. A stop of a group is not possible.
+    /// signal starts at its default, and in a group of its own every signal does. A stop of a group is not possible.
     pub fn group(&mut self, group: Group) -> &mut Self {
         self.group = group;
         self
     }
 
-    /// Lets it outlive the host: a session of its own, and no output pipe of ours, whose end would kill or
-    /// block it. Outputs that are not told otherwise become spools.
+    /// Lets it outlive the host: it gets a session of its own, and no pipe to the library, whose end would kill or
+    /// block it. Outputs that are not set otherwise become spools.
     pub fn detach(&mut self) -> &mut Self {
         self.detached = true;
         self
     }
 
-    /// How much may wait unread in a spool before the oldest is lost, and counted; 64 MiB unless told.
+    /// Sets how many bytes may wait unread in a spool before the oldest are lost, and counted; 64 MiB unless told
+    /// otherwise.
     pub fn spool_max(&mut self, bytes: u64) -> &mut Self {
         if bytes == 0 {
             self.mistake("spool max", "is zero");
@@ -334,13 +302,13 @@ impl Command {
         self
     }
 
-    /// Stops it by its stop options when it has run so long.
+    /// Stops it by its stop options when it has run for so long.
     pub fn timeout(&mut self, timeout: Duration) -> &mut Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How it is stopped: by its timeout, by a close of its service, and by a stop that does not say.
+    /// Sets how it is stopped: by its timeout, by a close of its service, and by a stop without options of its own.
     pub fn stop_options(&mut self, options: StopOptions) -> &mut Self {
         match options.check("spawn") {
             Ok(()) => self.stop = options,
@@ -349,43 +317,27 @@ impl Command {
         self
     }
 
-    /// Its drain bound.
+    /// Sets its drain bound.
     pub fn drain(&mut self, drain: Drain) -> &mut Self {
         self.drain = Some(drain);
         self
     }
 
-    /// Names a subscription that gets its events; needed for those with a named scope.
+    /// Names a subscription that gets its events; needed only for subscriptions with a named scope.
     pub fn subscribe(&mut self, subscription: &Subscription) -> &mut Self {
         self.subscribe_queue(subscription.queue());
         self
     }
 
-    /// Starts it. Returns once exec has succeeded. Runs on the calling thread, so that callers spawn in
-    /// parallel: `clone3(2)` with vfork semantics, whose cost does not depend on the host's size.
-    ///
-    /// # Errors
-    /// An error names the stage: `lookup`, `chdir`, `exec`, `interpreter`, `stdin`, …; nothing was started. There is no
-    /// `/bin/sh` for a script without a `#!` line: that is ENOEXEC.
-    ///
-    /// A spawn waits for nobody at the other end of a file, but for a file system that does not answer (NFS, FUSE,
-    /// autofs) it waits as every program does; timeouts and deadlines do not count yet then.
-    pub fn spawn(&self, service: &Service) -> Result<Process> {
-        fork::check("spawn")?;
-        if let Some(mistake) = &self.mistake {
-            return Err(mistake.clone());
-        }
-        launch::spawn(self, service.supervisor(), None)
-    }
-
-    /// Why it cannot be spawned whatever the system says: the first mistake made in the setters, or options that
-    /// contradict each other, in words.
+    /// Why no system could spawn it, in words: the first mistake made in the setters, or options that contradict each
+    /// other.
     pub(crate) fn flaw(&self) -> Option<String> {
         let contradiction = || self.contradiction().map(|(stage, what)| format!("{stage}: {what}"));
         self.mistake.as_ref().map(|mistake| mistake.cause().to_owned()).or_else(contradiction)
     }
 
-    /// What no setter can see alone, as their order is free: the stage of a spawn that would fail, and why.
+    /// Options that contradict each other, which no setter sees because their order is free: the stage of the spawn that
+    /// would fail, and why.
     pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         const PIPE: &str = "a pipe would not outlive the host: use a file or a spool";
         if self.detached && matches!(self.stdout, Output::Pipe) {
@@ -394,33 +346,25 @@ impl Command {
         if self.detached && matches!(self.stderr, Output::Pipe) {
             return Some(("stderr", PIPE));
         }
-        // Nothing could be sent: its timeout and each stop without options of its own would do nothing.
+        // No signal could be sent: its timeout and each stop without options of its own would do nothing.
         let leads = self.detached || self.group == Group::Own;
         (self.stop.scope == Scope::Group && !leads)
             .then_some(("stop", "scope: the process would not lead a group of its own"))
     }
 
-    /// The timeout that it has, if any.
+    /// Its timeout.
     pub(crate) fn time_limit(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// As [`Command::spawn`], for a run.
-    pub(crate) fn spawn_for(&self, service: &Service, member: Member) -> Result<Process> {
-        if let Some(mistake) = &self.mistake {
-            return Err(mistake.clone());
-        }
-        launch::spawn(self, service.supervisor(), Some(member))
-    }
-
-    /// Gives its events to a subscription, which may be over by now.
-    pub(crate) fn subscribe_queue(&mut self, queue: &Arc<Queue>) {
-        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, queue)) {
-            self.subscriptions.push(Arc::clone(queue));
+    /// Gives its events to a subscription, which may have ended.
+    pub(crate) fn subscribe_queue(&mut self, core: &Arc<Queue>) {
+        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
+            self.subscriptions.push(Arc::clone(core));
         }
     }
 
-    /// The first mistake made in the setters, which is forgotten.
+    /// Takes the first mistake made in the setters.
     pub(crate) fn take_mistake(&mut self) -> Option<Error> {
         self.mistake.take()
     }
@@ -446,7 +390,7 @@ impl Command {
         if self.is_entry(entry, 1) { CString::new(entry.as_bytes()).ok() } else { None }
     }
 
-    /// A `KEY=VALUE` whose key has so many bytes or more.
+    /// Is this a `KEY=VALUE` whose key has at least so many bytes?
     fn is_entry(&mut self, entry: &OsStr, shortest_key: usize) -> bool {
         let bytes = entry.as_bytes();
         if memchr(b'=', bytes).is_none_or(|at| at < shortest_key) {
@@ -468,18 +412,7 @@ impl Command {
     }
 }
 
-/// The key of a `KEY=VALUE`.
+/// The key of a `KEY=VALUE` entry.
 pub(super) fn key_of(entry: &[u8]) -> &[u8] {
     entry.split(|byte| *byte == b'=').next().unwrap_or_default()
-}
-
-/// A duplicate for a child's stdio that the caller may close at will.
-pub(crate) fn duplicate(fd: i32) -> std::result::Result<Arc<OwnedFd>, i32> {
-    descriptor::duplicate_raw(fd).map(Arc::new)
-}
-
-/// As it is where it is above 2 already.
-pub(super) fn above_stdio(fd: &Arc<OwnedFd>) -> std::result::Result<Arc<OwnedFd>, i32> {
-    use std::os::fd::AsRawFd;
-    if fd.as_raw_fd() > 2 { Ok(Arc::clone(fd)) } else { descriptor::duplicate(fd.as_fd()).map(Arc::new) }
 }

@@ -1,5 +1,5 @@
-//! What a failed start means, in words that name the file, argument or variable: the kernel says a number. Looks at the
-//! file system only for that, and as the child saw it: relative paths are those of its directory.
+//! Explains a failed start, for which the kernel gives only a number, in words that name the file, the argument or the
+//! variable. The file system is looked at only for that, and as the child saw it: relative paths count from its directory.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -23,7 +23,7 @@ pub(super) fn failed(command: &Command, stage: &'static str, errno: i32) -> Erro
     Error::system(OPERATION, stage, errno).on(subject(command))
 }
 
-/// What kept the file of a stream from being opened.
+/// The file of a stream could not be opened.
 pub(super) fn not_opened(command: &Command, stage: &'static str, path: &Path, refusal: &Refusal) -> Error {
     let path = quoted(path.as_os_str().as_bytes());
     failed(command, stage, refusal.errno).because(match refusal.why {
@@ -32,14 +32,14 @@ pub(super) fn not_opened(command: &Command, stage: &'static str, path: &Path, re
     })
 }
 
-/// What kept a spool from being made.
+/// A spool could not be made.
 pub(super) fn no_spool(command: &Command, stage: &'static str, place: &Place, errno: i32) -> Error {
     let told = if place.is_told { "TMPDIR " } else { "" };
     let directory = quoted(place.directory.as_os_str().as_bytes());
     failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
 }
 
-/// What was tried.
+/// The start that failed.
 pub(super) struct Attempt<'a> {
     pub(super) command: &'a Command,
     pub(super) candidates: &'a Strings,
@@ -74,7 +74,7 @@ pub(super) fn failure(attempt: &Attempt<'_>, failure: Failure) -> Error {
 }
 
 impl Attempt<'_> {
-    /// As the child would open it.
+    /// The path of a candidate, as the child would open it.
     fn path(&self, candidate: &[u8]) -> PathBuf {
         let cwd =
             self.command.cwd.as_deref().map_or(Path::new("."), |cwd| Path::new(OsStr::from_bytes(cwd.to_bytes())));
@@ -85,7 +85,7 @@ impl Attempt<'_> {
         self.command.program.as_bytes().contains(&b'/')
     }
 
-    /// No candidate could be run, and none was refused: there is none, or the interpreter of one is not there.
+    /// No candidate could be run, and none was refused: none exists, or the interpreter of one does not.
     fn missing(&self, error: Error) -> Error {
         let is_there =
             |candidate: &&[u8]| file::look_through(&self.path(candidate)).is_ok_and(|f| f.kind == Kind::Regular);
@@ -97,14 +97,14 @@ impl Attempt<'_> {
     }
 
     /// Candidates were refused, `at` the first of them. A directory that may not be searched hides whether the program
-    /// is in it: as with a shell, it does not count as found there; nor does what is no file.
+    /// is in it: as with a shell, the program does not count as found there. Neither does a candidate that is no file.
     fn denied(&self, error: Error, at: usize) -> Error {
         let mut passed = Vec::new();
         for (index, candidate) in self.candidates.iter().enumerate() {
             let path = self.path(candidate);
             match file::look_through(&path).map(|facts| (facts.kind, facts.mode)) {
                 Ok((Kind::Other(kind), _)) => passed.push(format!("{} is {kind}", quoted(candidate))),
-                // It may be run, and another was the first to be refused: then this one said ENOENT.
+                // It may be run, and another was the first to be refused: so the kernel said ENOENT for this one.
                 Ok(_) if index != at && file::may_be_run(&path) => {
                     return interpreter_missing(error, candidate).errno_is(libc::ENOENT);
                 }
@@ -130,17 +130,17 @@ impl Attempt<'_> {
         }
     }
 
-    /// Another refusal, of this candidate.
+    /// The kernel refused this candidate for another reason.
     fn refused(&self, error: Error, candidate: &[u8], errno: i32) -> Error {
         let mut what = describe_errno(errno);
         if errno == libc::ENOEXEC {
             what += &format!(": no program that the kernel can run{}", unknown_format(&self.path(candidate)));
         }
-        // One that was not looked up is the subject.
+        // A program that was not looked up is the error's subject already.
         error.because(if self.is_path() { what } else { format!("{}: {what}", quoted(candidate)) })
     }
 
-    /// What is too long for the kernel: one string, or all of them.
+    /// Names what is too long for the kernel: one string, or all of them together.
     fn too_long(&self) -> Option<String> {
         let longest = strings::LONGEST;
         let mut arguments = self.command.argv.iter().map(|argument| argument.as_bytes()).enumerate();
@@ -182,14 +182,14 @@ fn interpreter_missing(error: Error, candidate: &[u8]) -> Error {
     error.at("interpreter").kind_is(ErrorKind::NotFound).because(cause)
 }
 
-/// Why the kernel knows no way to run a file that may be run.
+/// Why the kernel cannot run a file that is allowed to run.
 fn unknown_format(path: &Path) -> &'static str {
     match file::head(path, 4).as_deref() {
         Ok([0x7f, b'E', b'L', b'F', ..]) => ": it is damaged, or for another machine",
         Ok([b'#', b'!', ..]) => ": its #! line names nothing",
         Ok([]) => ": it is empty",
         Ok(_) => ": it has no #! line",
-        // What may be run need not be readable.
+        // A file that may be run need not be readable.
         Err(_) => "",
     }
 }

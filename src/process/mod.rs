@@ -1,4 +1,12 @@
 //! Layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es, and supervises them.
+//!
+//! - `command`, `stdio`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for its
+//!   standard streams and `explain` for the words of a failure.
+//! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture` what
+//!   is kept of them.
+//! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
+//!   holders of pipes for it; `member` ties a process to a run.
+//! - `service` and `process` are the handles of both; `ring` is the capture as a type of its own.
 
 mod capture;
 mod child;
@@ -6,21 +14,25 @@ mod command;
 mod explain;
 mod launch;
 pub(crate) mod member;
-mod output;
+mod options;
 #[allow(clippy::module_inception)]
 mod process;
+mod reader;
 mod ring;
 mod scan;
 mod service;
+mod stdio;
 mod stop;
+mod streams;
 mod supervisor;
-mod timers;
 
 pub use child::{Info, State};
-pub use command::{Command, FileMode, Group, Output, Stdin};
-pub(crate) use command::{SPOOL_MAX, duplicate};
+pub use command::{Command, Group};
+pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub use process::Process;
 pub use ring::Ring;
-pub use service::{CloseMode, Drain, Service, ServiceOptions, Size};
+pub use service::Service;
+pub use stdio::{FileMode, Output, Stdin};
+pub(crate) use stdio::{SPOOL_MAX, duplicate};
 pub use stop::{Scope, StopOptions};
-pub(crate) use supervisor::Supervisor;
+pub(crate) use supervisor::{ServiceObserver, Supervisor};

@@ -1,4 +1,4 @@
-//! [`Process`]: a handle to a child.
+//! [`Process`]: the handle to a child.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -7,8 +7,7 @@ use std::time::Duration;
 use super::child::{Child, Info, State};
 use super::stop::{Scope, StopOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Batch;
-use crate::event::{Cause, Stream};
+use crate::event::{Batch, Cause, Stream};
 use crate::runtime::Deadline;
 use crate::sys::fork;
 use crate::sys::procfs::Holder;
@@ -17,15 +16,29 @@ use crate::sys::procfs::Holder;
 ///
 /// Dropping it does nothing to the process. While a clone is held, an ended process keeps its status and its
 /// captured output.
+///
+/// ```
+/// use coreproc::{Command, Scope, Service, ServiceOptions, State};
+/// use std::time::Duration;
+///
+/// let service = Service::new(ServiceOptions::default())?;
+/// let process = Command::new("sleep").arg("60").spawn(&service)?;
+/// assert_eq!(process.info()?.state, State::Running);
+/// assert_eq!(process.wait(Some(Duration::ZERO)).unwrap_err().kind(), coreproc::ErrorKind::TimedOut);
+/// process.kill(Scope::Default)?;
+/// assert_eq!(process.wait(None)?.state, State::Closed);
+/// # Ok::<(), coreproc::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Process(Arc<Child>);
 
 impl Batch {
-    /// The process whose events these are, also when it has ended and been closed: so whoever takes the events of
-    /// processes that others start, such as a run, can have all that a handle gives.
+    /// The process whose events these are, also when it has ended and been closed. So a subscriber gets a handle to processes
+    /// that others start, such as a run.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for a run's own events, and once the subscription is closed.
+    ///
+    /// `NotFound` for a run's own events, and once the subscription is closed.
     pub fn process(&self) -> Result<Process> {
         const OPERATION: &str = "process of batch";
         fork::check(OPERATION)?;
@@ -49,15 +62,15 @@ impl Process {
 
     /// Its number in its service: from 1, never reused.
     pub fn id(&self) -> u64 {
-        self.0.id
+        self.0.id()
     }
 
     /// Its PID; may be another process's once this one has ended.
     pub fn pid(&self) -> i32 {
-        self.0.pid
+        self.0.pid()
     }
 
-    /// What is known of it now.
+    /// A snapshot of what is known of it.
     pub fn info(&self) -> Result<Info> {
         fork::check("info")?;
         Ok(self.0.info())
@@ -66,112 +79,118 @@ impl Process {
     /// Waits until it is closed: it has ended and its output was read. None waits for ever, zero only looks.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
+    ///
+    /// `TimedOut` if it has not been closed in time. `Deadlock` inside a callback, if it would wait. `Panic` or `System` if
+    /// the service is broken.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<Info> {
         fork::check("wait")?;
         self.0.wait(State::Closed, Deadline::after(timeout))
     }
 
-    /// Waits until it has ended; output may follow, from a grandchild that holds the pipes.
+    /// Waits until it has ended. Output may follow, from a grandchild that holds the pipes.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
+    ///
+    /// `TimedOut` if it has not ended in time; else as for [`Process::wait`].
     pub fn wait_exit(&self, timeout: Option<Duration>) -> Result<Info> {
         fork::check("wait")?;
         self.0.wait(State::Exited, Deadline::after(timeout))
     }
 
-    /// A copy of what the capture holds: both streams, in order of arrival.
+    /// A copy of what the capture holds: the last bytes of both streams, in order of arrival.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` if there is no memory for the copy.
     pub fn output(&self) -> Result<Vec<u8>> {
         fork::check("output")?;
         self.0.captured()
     }
 
-    /// Who held its output pipes when it was closed at the drain bound; empty otherwise.
+    /// The processes that held its output pipes when it was closed at the drain bound; empty otherwise.
     pub fn holders(&self) -> Result<Vec<Holder>> {
         fork::check("holders")?;
         Ok(self.0.holders())
     }
 
     /// Sends a signal (`pidfd_send_signal(2)`); 0 only probes. [`Scope::Default`] is the process. It reaches this
-    /// process or its group, or nobody.
+    /// process or its group, and never another.
     ///
     /// # Errors
-    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) once it has ended;
-    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied);
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a group before Linux 6.9 if the host has reaped the
-    /// process (it ignores SIGCHLD, or calls `waitpid(-1)`), because nothing proves then whose the group's number is.
+    ///
+    /// `InvalidArgument` for a number that is no signal, and for a group that the process does not lead. `NotRunning` once
+    /// it has ended. `PermissionDenied` if the kernel refuses. `Unsupported` for a group before Linux 6.9 if the host has
+    /// reaped the process (it ignores SIGCHLD, or calls `waitpid(-1)`), because then nothing proves whose the group's number
+    /// is.
     pub fn signal(&self, signal: i32, scope: Scope) -> Result<()> {
         fork::check("signal")?;
-        self.0.supervisor.check_descriptors("signal")?;
+        self.0.check_descriptors("signal")?;
         self.0.signal(signal, scope)
     }
 
     /// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed.
     ///
     /// # Errors
-    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) when nobody is left to kill; else as for
-    /// [`Process::signal`].
+    ///
+    /// `NotRunning` if no process is left to kill; else as for [`Process::signal`].
     pub fn kill(&self, scope: Scope) -> Result<()> {
         fork::check("kill")?;
-        self.0.supervisor.check_descriptors("kill")?;
+        self.0.check_descriptors("kill")?;
         self.0.kill(scope)
     }
 
     /// Stops it: a signal, a grace period, SIGKILL; by its command's options, or these. Does not wait. SIGCONT
-    /// follows the first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once;
-    /// stopping what has ended is fine. While a group's stop goes on, the process is not closed.
+    /// follows the first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once.
+    /// A process that has ended may be stopped, to no effect. While a group's stop goes on, the process is not closed.
     ///
     /// # Errors
-    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) or
-    /// [`ErrorKind::System`](crate::ErrorKind::System) if the kernel refuses the signal, mostly because the process has
-    /// become another user's: the stop goes on, and the signal is tried again until it is taken or the process
-    /// ends ([`Info::stop_refused`]). [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) as for
-    /// [`Process::signal`].
+    ///
+    /// `PermissionDenied` or `System` if the kernel refuses the signal, mostly because the process has become another
+    /// user's: the stop goes on, and the signal is tried again until it is taken or the process ends
+    /// ([`Info::stop_refused`]). `InvalidArgument` and `Unsupported` as for [`Process::signal`].
     pub fn stop(&self, options: Option<&StopOptions>) -> Result<()> {
         fork::check("stop")?;
-        self.0.supervisor.check_descriptors("stop")?;
+        self.0.check_descriptors("stop")?;
         self.0.stop(options, Cause::Stopped)
     }
 
-    /// Stops it by its command's options, because its run is cancelled; a second time harder. What has ended is
-    /// fine, and what may not be signalled runs on.
+    /// Stops it by its command's options, because its run is cancelled; a second time by SIGKILL. A process that may not be
+    /// signalled runs on.
     pub(crate) fn cancel(&self) {
         let _ = self.0.stop(None, Cause::Cancelled);
     }
 
-    /// Writes to its standard input: at least one byte, and as many as it takes until `timeout`; less than
-    /// all only when the time, or its reading, ended. Concurrent writes do not mix. Never a SIGPIPE.
+    /// Writes to its standard input, and returns how many bytes were written: at least one, and fewer than all only if
+    /// `timeout` has passed or its reader has gone. Writes of several threads do not mix. There is never a SIGPIPE.
     ///
     /// # Errors
-    /// Only when not one byte was written; what was written is told first, and the error by the next call.
-    /// [`ErrorKind::NotRunning`](crate::ErrorKind::NotRunning) when the process has ended, whatever became of its standard
-    /// input before. [`ErrorKind::StdinClosed`](crate::ErrorKind::StdinClosed) while it runs, but its input is no
-    /// pipe, was closed, or has no reader left; because a reader mostly ends right after it has closed its input, the
-    /// end is waited for before this is said, up to 0.1 s and within `timeout`.
-    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
+    ///
+    /// An error means that not one byte was written; after a partial write, the next call returns it.
+    /// `NotRunning` if the process has ended, whatever became of its standard input before. `StdinClosed` if it runs, but
+    /// its input is no pipe, was closed, or has no reader left; because a reader mostly ends right after it has closed its
+    /// input, the end is waited for first, up to 0.1 s and within `timeout`. `TimedOut` if the pipe stayed full.
     pub fn write_stdin(&self, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
         fork::check("write stdin")?;
-        self.0.supervisor.check_descriptors("write stdin")?;
+        self.0.check_descriptors("write stdin")?;
         self.0.write_stdin(data, Deadline::after(timeout))
     }
 
-    /// Closes its standard input: its reader sees the end, also while a child that the host forked lives (libc's fork, which
-    /// runs `pthread_atfork(3)` handlers: a copy that a bare clone made keeps it open). Idempotent; a write that waits
+    /// Closes its standard input: its reader sees the end, also while a child that the host forked lives (by libc's fork, which
+    /// runs `pthread_atfork(3)` handlers; a copy that a bare clone made keeps it open). Idempotent. A write that waits
     /// fails.
     pub fn close_stdin(&self) -> Result<()> {
         fork::check("close stdin")?;
-        self.0.supervisor.check_descriptors("close stdin")?;
+        self.0.check_descriptors("close stdin")?;
         self.0.close_stdin();
         Ok(())
     }
 
-    /// Closes our end of an output: what is in the pipe is lost, and whoever writes to it from now on gets a
-    /// SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent; fine for an output that is no pipe
-    /// of ours.
+    /// Closes the library's end of an output: what is in the pipe is lost, and a process that writes to it from now on gets a
+    /// SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent, and without effect on an output that the library
+    /// does not read.
     pub fn close_output(&self, stream: Stream) -> Result<()> {
         fork::check("close output")?;
-        self.0.supervisor.check_descriptors("close output")?;
+        self.0.check_descriptors("close output")?;
         self.0.close_output(stream);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The capture of a process as a type of its own, for programs that keep the end of something else.
+//! [`Ring`]: the capture as a type of its own, for programs that keep the last bytes of something else.
 
 use std::mem::MaybeUninit;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::lock;
 
 /// A ring buffer: keeps the last bytes that were written to it. Memory grows as needed up to its size, and is
-/// then written over; where it cannot be had, what there is becomes the size. Thread-safe: each call is one
+/// then written over; if memory cannot be had, what there is becomes the size. Thread-safe: each call is one
 /// step to all others.
 ///
 /// ```
@@ -28,19 +28,23 @@ impl Ring {
         Ring(Mutex::new(Capture::new(size)))
     }
 
-    /// Keeps the bytes, in place of the oldest where the ring is full.
+    /// Keeps the bytes, in place of the oldest if the ring is full.
     pub fn write(&self, data: &[u8]) {
         lock(&self.0).write(data);
     }
 
-    /// What it holds, oldest first. Errors: [`ErrorKind::OutOfMemory`].
+    /// What it holds, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` if there is no memory for the copy.
     pub fn to_vec(&self) -> Result<Vec<u8>> {
         let short = || Error::new(ErrorKind::OutOfMemory, "copy ring", "no memory for the copy");
         lock(&self.0).to_vec().ok_or_else(short)
     }
 
-    /// Copies what it holds, oldest first, to the start of `buffer`, if it fits; says how many bytes that are,
-    /// also when they do not fit and nothing is copied.
+    /// Copies what it holds, oldest first, to the start of `buffer`, if it fits. Returns how many bytes it holds,
+    /// also if they do not fit and nothing is copied.
     pub(crate) fn copy_to(&self, buffer: &mut [MaybeUninit<u8>]) -> usize {
         let capture = lock(&self.0);
         if let Some(place) = buffer.get_mut(..capture.len()) {
@@ -58,7 +62,7 @@ impl Ring {
         lock(&self.0).len()
     }
 
-    /// Whether it holds nothing.
+    /// Does it hold nothing?
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -70,7 +74,7 @@ impl Ring {
         lock(&self.0).size()
     }
 
-    /// Forgets what it holds; its memory is kept for what comes.
+    /// Forgets what it holds, and keeps the memory.
     pub fn reset(&self) {
         lock(&self.0).clear();
     }

@@ -1,36 +1,41 @@
-//! Names the holders of output pipes at the drain bound: a scan of /proc takes milliseconds, so it runs on a
-//! thread of its own (`coreproc-scan`), which lives while anybody waits; one scan serves all who do.
+//! [`Scanner`]: names the holders of output pipes at the drain bound. A pass over /proc takes milliseconds, so it runs on a
+//! thread of its own (`coreproc-scan`), which lives while any child waits; one pass serves all that do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::queue::SegQueue;
 
-use super::child::Child;
 use crate::sys::procfs::{self, Holder};
 use crate::sys::thread;
 
+/// A child that asks for the holders of its pipes.
+pub(super) trait Asker: Send + Sync {
+    /// The inodes of the pipes that are still open.
+    fn pipe_inodes(&self) -> Vec<u64>;
+    /// The answer; at least one holder, which may be unknown. The scanner holds no lock.
+    fn on_holders(self: Arc<Self>, holders: Vec<Holder>);
+}
+
 #[derive(Default)]
-pub(crate) struct Scanner {
-    waiting: SegQueue<Arc<Child>>,
+pub(super) struct Scanner {
+    waiting: SegQueue<Arc<dyn Asker>>,
     running: AtomicBool,
 }
 
 impl Scanner {
-    /// Has `child`'s holders looked up; [`Child::on_holders`] gets the answer, from here when no thread can be
-    /// had. The caller holds no lock.
-    pub(crate) fn request(child: &Arc<Child>) {
-        let scanner = &child.supervisor.scanner;
-        scanner.waiting.push(Arc::clone(child));
-        if scanner.running.swap(true, Ordering::SeqCst) {
+    /// Looks up who holds the pipes of `asker`. [`Asker::on_holders`] gets the answer; from here if no thread can be had.
+    /// The caller holds no lock.
+    pub(super) fn request(self: &Arc<Self>, asker: Arc<dyn Asker>) {
+        self.waiting.push(asker);
+        if self.running.swap(true, Ordering::SeqCst) {
             return;
         }
-        let supervisor = Arc::clone(&child.supervisor);
-        let started = thread::start("coreproc-scan", move || supervisor.scanner.run());
-        if started.is_err() {
-            scanner.running.store(false, Ordering::SeqCst);
-            while let Some(child) = scanner.waiting.pop() {
-                child.on_holders(vec![Holder::unknown()]);
+        let scanner = Arc::clone(self);
+        if thread::start("coreproc-scan", move || scanner.run()).is_err() {
+            self.running.store(false, Ordering::SeqCst);
+            while let Some(asker) = self.waiting.pop() {
+                asker.on_holders(vec![Holder::unknown()]);
             }
         }
     }
@@ -50,23 +55,24 @@ impl Scanner {
     }
 }
 
-fn serve(waiting: Vec<Arc<Child>>) {
-    let wanted: Vec<(Arc<Child>, Vec<u64>)> = waiting
+/// One pass over /proc for all of them.
+fn serve(waiting: Vec<Arc<dyn Asker>>) {
+    let wanted: Vec<(Arc<dyn Asker>, Vec<u64>)> = waiting
         .into_iter()
-        .map(|child| {
-            let inodes = child.pipe_inodes();
-            (child, inodes)
+        .map(|asker| {
+            let inodes = asker.pipe_inodes();
+            (asker, inodes)
         })
         .collect();
     let all: Vec<u64> = wanted.iter().flat_map(|(_, inodes)| inodes).copied().collect();
     let found = procfs::writers_of(&all);
-    for (child, inodes) in wanted {
+    for (asker, inodes) in wanted {
         let mut holders: Vec<Holder> = inodes.iter().filter_map(|inode| found.get(inode)).flatten().cloned().collect();
         holders.sort_by_key(|holder| holder.pid);
         holders.dedup();
         if holders.is_empty() {
             holders.push(Holder::unknown());
         }
-        child.on_holders(holders);
+        asker.on_holders(holders);
     }
 }

@@ -1,79 +1,41 @@
-//! [`Service`]: where processes live.
+//! [`Service`]: the handle to what spawns processes and supervises them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::child::Child;
+use super::options::{CloseMode, ServiceOptions};
 use super::process::Process;
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Cause;
-use crate::event::{Batch, listen};
-use crate::event::{Subscription, SubscriptionOptions, check_size};
+use crate::event::{Batch, Subscription, SubscriptionOptions, listen};
 use crate::runtime::{Deadline, Handler};
 use crate::sys::fork;
 
-/// A number of bytes to keep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Size {
-    /// What the service says; there, 1 MiB.
-    #[default]
-    Default,
-    /// So many.
-    Bytes(u64),
-    /// Nothing.
-    None,
-}
-
-/// How long output is awaited after the exit, while somebody else holds the pipes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drain {
-    /// Longest silence.
-    pub silence: Duration,
-    /// Longest time in all.
-    pub total: Duration,
-}
-
-impl Size {
-    pub(super) fn check(self, operation: &'static str, field: &str) -> Result<()> {
-        match self {
-            Size::Bytes(bytes) => check_size(operation, field, bytes),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Default for Drain {
-    /// Half a second of silence, five seconds in all.
-    fn default() -> Drain {
-        Drain { silence: Duration::from_millis(500), total: Duration::from_secs(5) }
-    }
-}
-
-/// What a service starts with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServiceOptions {
-    /// The capture of commands that do not say.
-    pub capture: Size,
-    /// The drain bound of commands that do not say.
-    pub drain: Drain,
-}
-
-/// What closing a service does to the processes that run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseMode {
-    /// Nothing.
-    Leave,
-    /// Stops each as its command says.
-    Stop,
-    /// Kills each, with its group where it leads one.
-    Kill,
-}
-
 /// Spawns processes and supervises them on one thread, `coreproc-sup`. Cheap to clone; thread-safe.
 ///
-/// Dropping the last clone kills nobody: the supervisor goes on until the last process is closed and its
+/// Dropping the last clone kills no process: the supervisor goes on until the last one is closed and its
 /// pipes are at their end.
+///
+/// ```
+/// use coreproc::{CloseMode, Command, EventKind, Service, ServiceOptions, SubscriptionOptions};
+///
+/// let service = Service::new(ServiceOptions::default())?;
+/// let events = service.subscribe(SubscriptionOptions::default())?;
+/// for name in ["one", "two"] {
+///     Command::new("echo").arg(name).spawn(&service)?;
+/// }
+/// service.wait_idle(None)?;
+/// service.close(CloseMode::Leave)?;
+/// let mut lines = Vec::new();
+/// while let Ok(batch) = events.take(0, None) {
+///     for event in batch.events().filter(|event| matches!(event.kind, EventKind::Output { .. })) {
+///         lines.push(String::from_utf8_lossy(event.data).into_owned());
+///     }
+/// }
+/// lines.sort();
+/// assert_eq!(lines, ["one", "two"]);
+/// # Ok::<(), coreproc::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Service(Arc<Handle>);
 
@@ -91,6 +53,11 @@ impl Drop for Handle {
 
 impl Service {
     /// Starts a service and its thread.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a capture of more bytes than memory can have. `System` if the kernel refuses a descriptor or the
+    /// thread.
     pub fn new(options: ServiceOptions) -> Result<Service> {
         fork::check("open service")?;
         options.capture.check("open service", "capture")?;
@@ -102,6 +69,10 @@ impl Service {
     }
 
     /// The process with this id, until it is closed.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none that is not closed.
     pub fn process(&self, id: u64) -> Result<Process> {
         const OPERATION: &str = "find process";
         fork::check(OPERATION)?;
@@ -111,21 +82,22 @@ impl Service {
         })
     }
 
-    /// How many processes are not closed, those being spawned included.
+    /// How many processes are not yet closed; those that are being spawned count, too.
     pub fn count(&self) -> usize {
         if fork::happened() { 0 } else { self.0.supervisor.open_count() }
     }
 
     /// Refuses spawns from now on, and ends the processes that run as `mode` says, without waiting.
-    /// May be called again, with another mode too.
+    /// It may be called again, also with another mode.
     ///
     /// # Errors
-    /// Those of [`Process::stop`] and [`Process::kill`], of which the message says how many processes could not be
-    /// signalled: the service is closed all the same, and what the kernel refused is tried again.
+    ///
+    /// The first one of [`Process::stop`] or [`Process::kill`], with a message that says how many processes could not be
+    /// signalled. The service is closed all the same, and a signal that the kernel refused is tried again.
     pub fn close(&self, mode: CloseMode) -> Result<()> {
         fork::check("close service")?;
         let children = self.0.supervisor.close(mode);
-        let refusals: Vec<Error> = children.iter().filter_map(|child| end(child, mode).err()).collect();
+        let refusals: Vec<Error> = children.iter().filter_map(|child| child.end(mode).err()).collect();
         match refusals.first() {
             None => Ok(()),
             Some(first) => {
@@ -138,23 +110,32 @@ impl Service {
         }
     }
 
-    /// Waits until no process is unclosed.
+    /// Waits until every process is closed. None waits for ever, zero only looks.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`].
+    ///
+    /// `TimedOut` if some process has not been closed in time; else as for [`Process::wait`].
     pub fn wait_idle(&self, timeout: Option<Duration>) -> Result<()> {
         fork::check("wait idle")?;
         self.0.supervisor.wait_idle(Deadline::after(timeout))
     }
 
-    /// Opens a stream of events to take from.
+    /// Opens a stream of events to take from, those of processes that are spawned from now on.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the service is closed. `InvalidArgument` for sizes that memory cannot have.
     pub fn subscribe(&self, options: SubscriptionOptions) -> Result<Subscription> {
         fork::check("subscribe")?;
         Ok(Subscription::new(self.0.supervisor.subscribe(options)?, false))
     }
 
-    /// Opens a stream of events for which `callback` is run on a thread of its own, one batch at a time.
-    /// Inside it no call may wait: those that would return [`ErrorKind::Deadlock`].
+    /// Opens a stream of events for which `callback` is run on a thread of its own, one batch at a time. A call that would
+    /// wait inside it returns [`ErrorKind::Deadlock`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Service::subscribe`]; `System` if the thread cannot be started.
     pub fn listen(
         &self,
         options: SubscriptionOptions,
@@ -163,18 +144,5 @@ impl Service {
         fork::check("listen")?;
         let core = self.0.supervisor.subscribe(options)?;
         listen(core, Arc::clone(&self.0.supervisor) as Arc<dyn Handler>, callback)
-    }
-}
-
-/// Ends a process because its service closes; one that has ended is fine.
-pub(super) fn end(child: &Arc<Child>, mode: CloseMode) -> Result<()> {
-    let result = match mode {
-        CloseMode::Leave => Ok(()),
-        CloseMode::Stop => child.stop(None, Cause::Stopped),
-        CloseMode::Kill => child.kill_for_good(),
-    };
-    match result {
-        Err(error) if error.kind() == ErrorKind::NotRunning => Ok(()),
-        other => other,
     }
 }

@@ -5,10 +5,21 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::sys::signal;
 
-/// Who gets a signal.
+/// Which processes get a signal.
+///
+/// ```
+/// use coreproc::{Command, Scope, Service, ServiceOptions};
+///
+/// let service = Service::new(ServiceOptions::default())?;
+/// let process = Command::new("sh").args(["-c", "sleep 60 & wait"]).spawn(&service)?;
+/// // The shell and its child.
+/// process.signal(15, Scope::Group)?;
+/// assert!(!process.wait(None)?.drain_bound);
+/// # Ok::<(), coreproc::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// For kill and stop: the group, where the process leads its own; else the process. For signal: the process.
+    /// For kill and stop: the group if the process leads one of its own, else the process. For signal: the process.
     #[default]
     Default,
     /// The process alone.
@@ -17,14 +28,25 @@ pub enum Scope {
     Group,
 }
 
-/// How to stop a process.
+/// How to stop a process: a signal, a grace period, SIGKILL.
+///
+/// ```
+/// use coreproc::{Cause, Command, Service, ServiceOptions, StopOptions};
+/// use std::time::Duration;
+///
+/// let service = Service::new(ServiceOptions::default())?;
+/// let process = Command::new("sh").args(["-c", "trap '' TERM; sleep 60"]).spawn(&service)?;
+/// process.stop(Some(&StopOptions { grace: Some(Duration::from_millis(100)), ..StopOptions::default() }))?;
+/// assert_eq!(process.wait(None)?.ending.map(|ending| ending.cause), Some(Cause::Stopped));
+/// # Ok::<(), coreproc::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopOptions {
     /// The first signal.
     pub signal: i32,
-    /// How long to wait before SIGKILL; None: it is never sent.
+    /// The time until SIGKILL; None: it is never sent.
     pub grace: Option<Duration>,
-    /// Who is stopped.
+    /// Which processes are stopped.
     pub scope: Scope,
 }
 
@@ -41,7 +63,7 @@ impl StopOptions {
     }
 }
 
-/// A signal that can be sent; 0 is for probing and is not a stop.
+/// Checks that a signal can be sent. 0 only probes, and is refused.
 pub(crate) fn check_signal(operation: &'static str, number: i32) -> Result<()> {
     if signal::is_valid(number) {
         return Ok(());

@@ -1,99 +1,98 @@
-//! The supervisor of a service: its registry of children, its loop, its timers. Runs no user code.
+//! [`Supervisor`]: what one service supervises, its children, subscriptions and runs, in one registry; and the thread that
+//! turns its loop. It runs no user code.
+//!
+//! Locks: a child's may be held when the registry's is taken, and the registry's when that of a subscription is. A child that
+//! is not yet shared is locked under the registry's.
 
-use std::collections::{HashMap, HashSet};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 
-use super::child::{Child, Seed, Slot};
-use super::member::Observer;
+use super::child::{Child, Owner, Seed, Slot};
+use super::options::{CloseMode, ServiceOptions};
 use super::scan::Scanner;
-use super::service::{CloseMode, ServiceOptions};
-use super::timers::Timers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Queue, SubscriptionOptions, SubscriptionScope};
 use crate::runtime::{self, Deadline, Gate, Handler, Reactor, Turn, lock};
 use crate::sys::address::Address;
 use crate::sys::buffer::ReadBuffer;
-use crate::sys::clock::{Stamp, monotonic_ns};
+use crate::sys::clock::Stamp;
 use crate::sys::deliver;
-use crate::sys::poller::Interest;
-use crate::sys::procfs;
-use crate::sys::spool::Watcher;
 use crate::sys::thread;
 
-/// Tokens below the first child's; see [`Slot::token`].
-const TIMER: u64 = 1;
-const SPOOLS: u64 = 2;
+/// A run of layer 3, as far as its service knows it.
+pub(crate) trait ServiceObserver: Send + Sync {
+    /// The service was closed: no process can be started any more. Told before any is ended for it.
+    fn service_closed(&self);
+    /// The service is broken: wakes every waiter.
+    fn wake_all(&self);
+}
 
 pub(crate) struct Supervisor {
     reactor: Reactor,
     /// Kept for the signals to its children.
     _address: Option<Arc<Address>>,
-    pub(crate) options: ServiceOptions,
-    pub(crate) timers: Timers,
-    pub(crate) scanner: Scanner,
+    options: ServiceOptions,
+    scanner: Arc<Scanner>,
     registry: Mutex<Registry>,
-    /// On the registry: waiters for idleness.
+    /// The waiters for idleness, a condition of the registry.
     idle: Gate,
-    spools: Mutex<Option<Spools>>,
-    /// As the last pass over /proc found them.
-    groups: Mutex<Groups>,
-    #[cfg(feature = "fault-injection")]
-    panic_next: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Default)]
 struct Registry {
+    /// The greatest number that was given to a child or a run.
     last_id: u64,
-    /// Every child that some descriptor of is still watched.
+    /// The children of which some descriptor is still watched.
     children: HashMap<u64, Arc<Child>>,
-    /// Of these, how many are not closed.
+    /// Children that are not yet closed.
     open: usize,
     /// Spawns under way.
     spawning: usize,
+    /// How the service was closed, once it was.
     closing: Option<CloseMode>,
-    /// The last handle of the service is gone.
+    /// Whether the last handle of the service is gone.
     abandoned: bool,
-    /// The subscriptions know that no process will be added.
+    /// Whether the subscriptions know that no process will be added.
     sources_ended: bool,
     subscriptions: Vec<Weak<Queue>>,
     /// Runs, to be told of a close and of a panic.
-    runs: Vec<Weak<dyn Observer>>,
+    runs: Vec<Weak<dyn ServiceObserver>>,
 }
 
-struct Spools {
-    watcher: Watcher,
-    readers: HashMap<i32, (u64, Slot)>,
-}
+impl Registry {
+    /// Is every child closed, and none on its way?
+    fn is_idle(&self) -> bool {
+        self.open == 0 && self.spawning == 0
+    }
 
-/// The process groups that had a living member at some moment.
-#[derive(Default)]
-struct Groups {
-    taken: u64,
-    alive: Option<HashSet<i32>>,
+    fn refuse_if_closed(&self, operation: &'static str) -> Result<()> {
+        match self.closing {
+            Some(_) => Err(Error::new(ErrorKind::Closed, operation, "the service is closed")),
+            None => Ok(()),
+        }
+    }
+
+    /// The subscriptions that get the events of a command or a run which names these.
+    fn subscriptions_of(&self, named: &[Arc<Queue>]) -> impl Iterator<Item = Arc<Queue>> {
+        self.subscriptions.iter().filter_map(Weak::upgrade).filter(|subscription| {
+            let is_named = || named.iter().any(|core| Arc::ptr_eq(core, subscription));
+            subscription.scope == SubscriptionScope::All || is_named()
+        })
+    }
 }
 
 impl Supervisor {
+    /// Opens the loop and starts the thread.
     pub(crate) fn start(options: ServiceOptions) -> Result<Arc<Supervisor>> {
         let supervisor = Arc::new(Supervisor {
             reactor: Reactor::new()?,
             _address: deliver::prepare().map_err(|errno| Error::system("open service", "pipe", errno))?,
             options,
-            timers: Timers::new()?,
-            scanner: Scanner::default(),
+            scanner: Arc::default(),
             registry: Mutex::default(),
             idle: Gate::default(),
-            spools: Mutex::default(),
-            groups: Mutex::default(),
-            #[cfg(feature = "fault-injection")]
-            panic_next: Default::default(),
         });
-        supervisor
-            .reactor
-            .poller
-            .watch(supervisor.timers.timer(), TIMER, Interest::Readable)
-            .map_err(|errno| Error::system("open service", "epoll", errno))?;
         let turn = Turn::new()?;
         let running = Arc::clone(&supervisor);
         thread::start("coreproc-sup", move || running.run(turn))?;
@@ -112,52 +111,49 @@ impl Supervisor {
         registry.abandoned && registry.spawning == 0 && registry.children.is_empty()
     }
 
+    pub(super) fn options(&self) -> &ServiceOptions {
+        &self.options
+    }
+
     /// Announces a spawn; refused after close. [`Supervisor::admit`] or [`Supervisor::retract`] follows.
     pub(crate) fn begin_spawn(&self) -> Result<()> {
         self.reactor.check("spawn")?;
         self.check_descriptors("spawn")?;
         let mut registry = lock(&self.registry);
-        if registry.closing.is_some() {
-            return Err(Error::new(ErrorKind::Closed, "spawn", "the service is closed"));
-        }
+        registry.refuse_if_closed("spawn")?;
         registry.spawning += 1;
         Ok(())
     }
 
-    /// Are the descriptors still ours? To be asked before something is done with one that the loop does not see.
+    /// Are the descriptors still ours? To be asked before something is done with one.
     pub(crate) fn check_descriptors(&self, operation: &'static str) -> Result<()> {
         self.reactor.check_descriptors(self, operation)
     }
 
-    /// The spawn failed: there is no process.
+    /// A spawn failed: there is no process.
     pub(crate) fn retract(&self) {
         let mut registry = lock(&self.registry);
         registry.spawning -= 1;
         self.after_change(&mut registry);
     }
 
-    /// The spawn succeeded: gives the child its id and its subscriptions. [`Child::begin`] follows. Also tells
-    /// how a close that came in between wants it to end.
-    pub(crate) fn admit(self: &Arc<Self>, seed: Seed, named: &[Arc<Queue>]) -> (Arc<Child>, Option<CloseMode>) {
+    /// A spawn succeeded: gives the child its id and its subscriptions. [`Child::begin`] follows. Also says how the
+    /// service was closed, if it was closed in between.
+    pub(super) fn admit(self: &Arc<Self>, seed: Seed, named: &[Arc<Queue>]) -> (Arc<Child>, Option<CloseMode>) {
         let mut registry = lock(&self.registry);
         registry.spawning -= 1;
         registry.last_id += 1;
         registry.open += 1;
-        let child = Child::new(registry.last_id, Arc::clone(self), seed);
+        let child = Child::new(registry.last_id, Arc::clone(self) as Arc<dyn Owner>, seed);
         registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
-        for subscription in registry.subscriptions.iter().filter_map(Weak::upgrade) {
-            let is_named = || named.iter().any(|core| Arc::ptr_eq(core, &subscription));
-            if subscription.scope == SubscriptionScope::All || is_named() {
-                child.attach(subscription);
-            }
-        }
-        registry.children.insert(child.id, Arc::clone(&child));
+        registry.subscriptions_of(named).for_each(|subscription| child.attach(subscription));
+        registry.children.insert(child.id(), Arc::clone(&child));
         self.after_change(&mut registry);
         (child, registry.closing)
     }
 
-    /// Gives a run its number and its subscriptions, those of its events. `build` makes it of them.
-    pub(crate) fn admit_run<R: Observer + 'static>(
+    /// Gives a run its number, and the subscriptions that get its events. `build` makes the run of them.
+    pub(crate) fn admit_run<R: ServiceObserver + 'static>(
         &self,
         named: &[Arc<Queue>],
         build: impl FnOnce(u64, Vec<Arc<Queue>>, Stamp) -> Arc<R>,
@@ -165,21 +161,13 @@ impl Supervisor {
         self.reactor.check("start run")?;
         self.check_descriptors("start run")?;
         let mut registry = lock(&self.registry);
-        if registry.closing.is_some() {
-            return Err(Error::new(ErrorKind::Closed, "start run", "the service is closed"));
-        }
+        registry.refuse_if_closed("start run")?;
         registry.last_id += 1;
         let (id, now) = (registry.last_id, Stamp::now());
-        let mut feeds: Vec<Arc<Queue>> = Vec::new();
-        for subscription in registry.subscriptions.iter().filter_map(Weak::upgrade) {
-            let is_named = || named.iter().any(|core| Arc::ptr_eq(core, &subscription));
-            if (subscription.scope == SubscriptionScope::All || is_named()) && subscription.attach_run(id, now) {
-                feeds.push(subscription);
-            }
-        }
+        let feeds = registry.subscriptions_of(named).filter(|subscription| subscription.attach_run(id, now)).collect();
         let run = build(id, feeds, now);
         registry.runs.retain(|run| run.strong_count() > 0);
-        registry.runs.push(Arc::downgrade(&run) as Weak<dyn Observer>);
+        registry.runs.push(Arc::downgrade(&run) as Weak<dyn ServiceObserver>);
         Ok(run)
     }
 
@@ -188,25 +176,9 @@ impl Supervisor {
         lock(&self.registry).closing.is_some()
     }
 
-    /// A child is closed. `drained` is false while a holder's output is still to be read and discarded.
-    pub(crate) fn child_closed(&self, id: u64, drained: bool) {
-        let mut registry = lock(&self.registry);
-        registry.open -= 1;
-        if drained {
-            registry.children.remove(&id);
-        }
-        self.after_change(&mut registry);
-    }
-
-    /// Nothing of a closed child is watched any more.
-    pub(crate) fn child_drained(&self, id: u64) {
-        let mut registry = lock(&self.registry);
-        registry.children.remove(&id);
-        self.after_change(&mut registry);
-    }
-
+    /// Tells those who wait for what has changed.
     fn after_change(&self, registry: &mut Registry) {
-        if registry.open == 0 && registry.spawning == 0 {
+        if registry.is_idle() {
             self.idle.notify_all(&self.reactor);
         }
         if registry.abandoned && registry.children.is_empty() {
@@ -219,10 +191,12 @@ impl Supervisor {
         }
     }
 
+    /// The child with this id, until nothing of it is watched any more.
     pub(crate) fn child(&self, id: u64) -> Option<Arc<Child>> {
         lock(&self.registry).children.get(&id).cloned()
     }
 
+    /// How many children are not yet closed; those on their way count, too.
     pub(crate) fn open_count(&self) -> usize {
         let registry = lock(&self.registry);
         registry.open + registry.spawning
@@ -241,7 +215,7 @@ impl Supervisor {
         children
     }
 
-    /// The last handle is gone: nobody can spawn, and the thread ends with the last child.
+    /// The last handle is gone: nothing can be spawned, and the thread ends with the last child.
     pub(crate) fn abandon(&self) {
         let _ = self.check_descriptors("free service");
         let already_closed = {
@@ -255,90 +229,59 @@ impl Supervisor {
         self.reactor.wake_supervisor();
     }
 
+    /// Adds a subscription.
     pub(crate) fn subscribe(self: &Arc<Self>, options: SubscriptionOptions) -> Result<Arc<Queue>> {
         const OPERATION: &str = "subscribe";
         options.check(OPERATION)?;
         self.reactor.check(OPERATION)?;
         self.check_descriptors(OPERATION)?;
         let mut registry = lock(&self.registry);
-        if registry.closing.is_some() {
-            return Err(Error::new(ErrorKind::Closed, OPERATION, "the service is closed"));
-        }
+        registry.refuse_if_closed(OPERATION)?;
         let core = Arc::new(Queue::new(Arc::clone(self) as Arc<dyn Handler>, options));
         registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
         registry.subscriptions.push(Arc::downgrade(&core));
         Ok(core)
     }
 
+    /// Waits until every child is closed, and none is on its way.
     pub(crate) fn wait_idle(&self, deadline: Deadline) -> Result<()> {
         const OPERATION: &str = "wait idle";
         runtime::wait(self, OPERATION, (&self.registry, &self.idle), deadline, |registry| {
-            (registry.open == 0 && registry.spawning == 0).then_some(())
+            registry.is_idle().then_some(())
         })?
         .ok_or_else(|| Error::new(ErrorKind::TimedOut, OPERATION, "some processes are not closed"))
     }
 
-    /// Follows a spool; returns its watch number.
-    pub(crate) fn follow(&self, file: &std::os::fd::OwnedFd, id: u64, slot: Slot) -> std::result::Result<i32, i32> {
-        let mut guard = lock(&self.spools);
-        let spools = match &mut *guard {
-            Some(spools) => spools,
-            none => {
-                let watcher = Watcher::new()?;
-                self.reactor.poller.watch(&watcher, SPOOLS, Interest::Readable)?;
-                none.insert(Spools { watcher, readers: HashMap::new() })
-            }
-        };
-        let watch = spools.watcher.add(file)?;
-        spools.readers.insert(watch, (id, slot));
-        Ok(watch)
-    }
-
-    pub(crate) fn unfollow(&self, watch: i32) {
-        if let Some(spools) = &mut *lock(&self.spools) {
-            spools.watcher.remove(watch);
-            spools.readers.remove(&watch);
-        }
-    }
-
-    fn spools_changed(&self, buffer: &mut ReadBuffer) {
-        let mut changed = Vec::new();
-        if let Some(spools) = &mut *lock(&self.spools) {
-            let Spools { watcher, readers } = spools;
-            watcher.drain(|watch| match watch {
-                Some(watch) => changed.extend(readers.get(&watch)),
-                None => changed.extend(readers.values()),
-            });
-        }
-        for (id, slot) in changed {
-            if let Some(child) = self.child(id) {
-                child.on_ready(slot, false, buffer);
-            }
-        }
-    }
-
-    /// The number of a recent pass over /proc that found nobody in this group who has not ended; None when there is
-    /// somebody. All stops that wait share a pass for a while: it looks at every process.
-    pub(crate) fn pass_without(&self, group: i32) -> Option<u64> {
-        const FRESH: u64 = 100_000_000;
-        let mut groups = lock(&self.groups);
-        if groups.alive.is_none() || groups.taken.saturating_add(FRESH) < monotonic_ns() {
-            *groups = Groups { taken: monotonic_ns(), alive: procfs::living_groups() };
-        }
-        let Groups { taken, alive } = &*groups;
-        alive.as_ref().is_some_and(|alive| !alive.contains(&group)).then_some(*taken)
-    }
-
-    /// For tests of what a panic does.
+    /// Makes the loop panic, for tests of what a panic does.
     #[cfg(feature = "fault-injection")]
     pub(crate) fn panic_at_next_turn(&self) {
-        self.panic_next.store(true, std::sync::atomic::Ordering::SeqCst);
-        self.timers.timer().set(Some(1));
+        self.reactor.panic_at_next_turn();
     }
 
-    /// Every child, closed or not; for a service that broke.
+    /// All children of the registry, closed or not.
     fn children(&self) -> Vec<Arc<Child>> {
         lock(&self.registry).children.values().cloned().collect()
+    }
+}
+
+impl Owner for Supervisor {
+    fn closed(&self, id: u64, drained: bool) {
+        let mut registry = lock(&self.registry);
+        registry.open -= 1;
+        if drained {
+            registry.children.remove(&id);
+        }
+        self.after_change(&mut registry);
+    }
+
+    fn drained(&self, id: u64) {
+        let mut registry = lock(&self.registry);
+        registry.children.remove(&id);
+        self.after_change(&mut registry);
+    }
+
+    fn scanner(&self) -> &Arc<Scanner> {
+        &self.scanner
     }
 }
 
@@ -348,41 +291,19 @@ impl Handler for Supervisor {
     }
 
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer) {
-        match token {
-            TIMER => {
-                self.handle_deadlines(buffer);
-            }
-            SPOOLS => self.spools_changed(buffer),
-            _ => {
-                let (id, slot) = Slot::of(token);
-                if let Some(child) = self.child(id) {
-                    child.on_ready(slot, hang_up, buffer);
-                }
-            }
+        let (id, slot) = Slot::of(token);
+        if let Some(child) = self.child(id) {
+            child.on_ready(slot, hang_up, buffer);
         }
     }
 
-    fn timer(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.timers.timer().as_fd())
-    }
-
-    fn handle_deadlines(&self, buffer: &mut ReadBuffer) -> bool {
-        #[cfg(feature = "fault-injection")]
-        if self.panic_next.swap(false, std::sync::atomic::Ordering::SeqCst) {
-            panic!("injected into the supervisor");
-        }
-        let now = monotonic_ns();
-        let due = self.timers.due(now);
-        let any = !due.is_empty();
-        for child in due.into_iter().filter_map(|id| self.child(id)) {
+    fn deadline(&self, id: u64, now: u64, buffer: &mut ReadBuffer) {
+        if let Some(child) = self.child(id) {
             child.on_deadline(now, buffer);
         }
-        any
     }
 
     fn lost(&self) {
-        self.timers.timer().lose();
-        std::mem::forget(lock(&self.spools).take());
         self.children().iter().for_each(|child| child.lose());
         let subscriptions = lock(&self.registry).subscriptions.clone();
         subscriptions.iter().filter_map(Weak::upgrade).for_each(|subscription| subscription.lose());

@@ -1,4 +1,4 @@
-//! Tells whether this thread runs a user's callback, in which waiting is refused.
+//! Whether this thread runs a user's callback, inside which waiting is refused.
 
 use std::cell::Cell;
 

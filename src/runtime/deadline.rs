@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use crate::sys::clock::monotonic_ns;
 
-/// When to give up, on CLOCK_MONOTONIC.
+/// When a call gives up, on CLOCK_MONOTONIC in nanoseconds; None: never.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadline(Option<u64>);
 
 impl Deadline {
-    /// Over already.
+    /// A deadline that has passed.
     #[cfg(test)]
     pub(crate) const LOOK: Deadline = Deadline(Some(0));
 
-    /// None waits for ever; zero only looks.
+    /// So long from now. None waits for ever; zero only looks.
     pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
         Deadline(timeout.map(|t| {
-            let ns = u64::try_from(t.as_nanos()).unwrap_or(u64::MAX);
+            let ns = nanoseconds(t);
             if ns == 0 { 0 } else { monotonic_ns().saturating_add(ns) }
         }))
     }
@@ -26,13 +26,18 @@ impl Deadline {
         Deadline(at)
     }
 
-    /// Does it wait at all?
+    /// Is the call to look only, without waiting?
     pub(crate) fn only_looks(self) -> bool {
         self.0 == Some(0)
     }
 
-    /// None: no limit.
+    /// The time that is left; None: no limit.
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|at| Duration::from_nanos(if at == 0 { 0 } else { at.saturating_sub(monotonic_ns()) }))
     }
+}
+
+/// A time in nanoseconds, at most `u64::MAX`.
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,5 @@
-//! Waiting for a condition that a mutex guards: with a deadline, from the seat or asleep, refused inside a
-//! callback, and ended by a panic of the service.
+//! [`wait()`]: waits for a condition that a mutex guards, with a deadline, from the seat or asleep. It is refused inside a
+//! callback, and ended by a panic of the service. A [`Gate`] stands beside each such mutex.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -12,11 +12,13 @@ use super::reactor::{Handler, Reactor};
 use super::seat::Seat;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where waiters of one condition stand. Its counters change only under the mutex of that condition.
+/// The waiters of one condition. Its fields change only under the mutex of that condition.
 #[derive(Default)]
 pub(crate) struct Gate {
     condition: Condvar,
+    /// How many threads sleep on the condition variable.
     sleepers: AtomicUsize,
+    /// Whether one waits from the seat.
     seated: AtomicBool,
 }
 
@@ -31,7 +33,7 @@ impl Gate {
         }
     }
 
-    /// Wakes one waiter, for whom there is work. The caller holds the condition's mutex.
+    /// Wakes one waiter, because there is work for one. The caller holds the condition's mutex.
     pub(crate) fn notify_one(&self, reactor: &Reactor) {
         if self.seated.load(Ordering::Relaxed) {
             reactor.wake_seat();
@@ -52,8 +54,8 @@ pub(crate) fn wait<T, R>(
     wait_in(|| Seat::take(handler), handler, operation, place, deadline, check)
 }
 
-/// As [`wait`], asleep: for what a thread of ours that waits itself brings about, and would be slower at from
-/// beside the seat.
+/// As [`wait`], but never from the seat: for a condition that is brought about by threads of ours which wait themselves, and
+/// which are faster in the seat.
 pub(crate) fn wait_asleep<T, R>(
     handler: &dyn Handler,
     operation: &'static str,
@@ -92,7 +94,7 @@ fn wait_in<'a, T, R>(
                 drop(guard);
                 handler.reactor().check_descriptors(handler, operation)?;
                 guard = lock(mutex);
-                // What has changed meanwhile was told to nobody.
+                // A change in between has woken no waiter.
                 continue;
             }
         }
@@ -116,7 +118,7 @@ fn wait_in<'a, T, R>(
     }
 }
 
-/// Rounded up, so that a wait does not turn into a spin at its end.
+/// The time in milliseconds, rounded up, so that a wait does not turn into a spin at its end.
 fn whole_ms(time: Duration) -> i32 {
     i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }

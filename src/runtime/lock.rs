@@ -1,8 +1,9 @@
-//! Locking that outlives a panic.
+//! [`lock()`]: locking that outlives a panic.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks; a panic elsewhere has broken the service already, which is told by other means.
+/// Locks a mutex, also one whose holder has panicked: such a panic has marked the service broken, and every waiter
+/// learns it from there.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

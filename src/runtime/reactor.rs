@@ -1,62 +1,71 @@
-//! Who turns the loop. A service's supervisor thread does, unless a thread that waits for something of that
-//! service has taken the *seat*: it then waits in the poller itself and handles what comes, so that what it
-//! waits for reaches it without a hand-off between threads. There is one seat; further waiters sleep. A subscription
-//! that drives ([`crate::Subscription::drive`]) keeps it, for a host whose event loop does the waiting.
+//! [`Reactor`]: a service's loop, and which thread turns it. The service's supervisor thread does, unless a thread that
+//! waits for something of that service has taken the *seat*: it then waits in the poller itself and handles what comes,
+//! so that what it waits for reaches it without a hand-off between threads. There is one seat; further waiters sleep. A
+//! subscription that drives ([`crate::Subscription::drive`]) keeps the seat, for a host whose event loop does the
+//! waiting.
 //!
-//! Every event goes to exactly one thread, and handling is guarded by each process's own lock, so it does not
-//! matter who handles what. A thread that changes something the seated one waits for wakes the poller.
+//! Every event goes to exactly one thread. The handler guards what an event is about by a lock of its own, so any thread
+//! may handle any event. A thread that changes something that the seated thread waits for wakes the poller.
 
 use std::any::Any;
 use std::cell::Cell;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use crossbeam::queue::ArrayQueue;
 
+use super::groups::Groups;
 use super::lock::lock;
 use super::panic::panic_message;
+use super::spools::Spools;
+use super::timers::Timers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::buffer::ReadBuffer;
-use crate::sys::poller::{Events, LOST, Poller};
+use crate::sys::clock::monotonic_ns;
+use crate::sys::poller::{Events, Interest, LOST, Poller};
 
-/// The token of the poller's waker; all others belong to the handler.
-pub(crate) const WAKER: u64 = 0;
+/// The loop's own tokens, the greatest numbers; all others are the handler's.
+const WAKER: u64 = LOST - 1;
+const TIMER: u64 = LOST - 2;
+const SPOOLS: u64 = LOST - 3;
 
-/// Whoever owns a loop and handles its events.
+/// What a loop calls.
 pub(crate) trait Handler: Send + Sync {
+    /// The loop itself.
     fn reactor(&self) -> &Reactor;
     /// Handles one event; on any thread, several at once.
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer);
-    /// Handling panicked, or the descriptors are lost: the service is broken, everybody who waits must learn it.
+    /// Handles the deadline of a key that has come; on any thread, several at once.
+    fn deadline(&self, _key: u64, _now: u64, _buffer: &mut ReadBuffer) {}
+    /// Wakes every waiter: handling panicked, or the descriptors are lost, and each is to learn it.
     fn broken(&self);
-    /// Readable from the next deadline on, until that was handled.
-    fn timer(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-    /// Handles what is due. Was there anything?
-    fn handle_deadlines(&self, _buffer: &mut ReadBuffer) -> bool {
-        false
-    }
-    /// The host closed our descriptors: whose number is kept must be forgotten without being closed, for it may be the
-    /// host's now. [`Handler::broken`] follows.
+    /// Forgets all descriptors without closing them: the host has closed them, and the numbers may be its own now.
+    /// [`Handler::broken`] follows.
     fn lost(&self) {}
 }
 
+/// One loop: a poller, timers, a watcher of spools, and what is known of process groups.
 pub(crate) struct Reactor {
     pub(crate) poller: Poller,
-    /// None while somebody sits in it.
+    timers: Timers,
+    spools: Spools,
+    groups: Groups,
+    /// None while a thread sits in it.
     pub(super) seat: Mutex<Option<Box<Turn>>>,
     /// The supervisor has taken over from a seated thread that was late.
     pub(super) relieved: AtomicBool,
     broken: OnceLock<Broken>,
     /// For reads outside the loop.
     buffers: ArrayQueue<ReadBuffer>,
+    #[cfg(feature = "fault-injection")]
+    panic_next: AtomicBool,
 }
 
 /// Why a loop turns no more.
 enum Broken {
+    /// Handling panicked, with this message.
     Panic(String),
     /// The host closed the descriptors.
     Lost,
@@ -84,13 +93,43 @@ impl Turn {
 impl Reactor {
     pub(crate) fn new() -> Result<Reactor> {
         let seat = Mutex::new(Some(Box::new(Turn::new()?)));
+        let (poller, timers) = (Poller::new(WAKER)?, Timers::new()?);
+        poller
+            .watch(timers.timer(), TIMER, Interest::Readable)
+            .map_err(|errno| Error::system("open service", "epoll", errno))?;
         Ok(Reactor {
-            poller: Poller::new(WAKER)?,
+            poller,
+            timers,
+            spools: Spools::default(),
+            groups: Groups::default(),
             seat,
             relieved: AtomicBool::new(false),
             broken: OnceLock::new(),
             buffers: ArrayQueue::new(2),
+            #[cfg(feature = "fault-injection")]
+            panic_next: AtomicBool::new(false),
         })
+    }
+
+    /// Replaces the deadline of a key, on CLOCK_MONOTONIC; [`NEVER`](super::NEVER) is none.
+    pub(crate) fn set_deadline(&self, key: u64, old: u64, new: u64) {
+        self.timers.set(key, old, new);
+    }
+
+    /// Reports writes to a spool under `token` from now on; returns its watch number.
+    pub(crate) fn follow(&self, file: &OwnedFd, token: u64) -> std::result::Result<i32, i32> {
+        self.spools.follow(&self.poller, SPOOLS, file, token)
+    }
+
+    /// Ends what [`Reactor::follow`] began.
+    pub(crate) fn unfollow(&self, watch: i32) {
+        self.spools.unfollow(watch);
+    }
+
+    /// The number of a recent pass over /proc that found no living member in this group; None if there is one, or if
+    /// /proc does not tell.
+    pub(crate) fn pass_without(&self, group: i32) -> Option<u64> {
+        self.groups.pass_without(group)
     }
 
     /// A buffer for a read outside the loop; None when memory is short.
@@ -98,8 +137,9 @@ impl Reactor {
         self.buffers.pop().or_else(ReadBuffer::new)
     }
 
+    /// Takes a buffer back.
     pub(crate) fn keep_buffer(&self, buffer: ReadBuffer) {
-        // Dropped where there are enough.
+        // It is dropped if there are enough.
         drop(self.buffers.push(buffer));
     }
 
@@ -127,9 +167,9 @@ impl Reactor {
     /// The supervisor's life: turns until `done`, or until the descriptors are lost.
     pub(crate) fn supervise(&self, handler: &dyn Handler, mut turn: Turn, done: impl Fn() -> bool) {
         while !done() {
-            match self.poller.wait_as_supervisor(&mut turn.events, handler.timer()) {
+            match self.poller.wait_as_supervisor(&mut turn.events, Some(self.timers.timer().as_fd())) {
                 Ok(false) => {}
-                Ok(true) => self.meet_deadlines(handler, &mut turn.buffer),
+                Ok(true) => self.relieve(handler, &mut turn.buffer),
                 Err(_) => return self.lose(handler),
             }
             let woken = self.handle(handler, &mut turn);
@@ -139,8 +179,8 @@ impl Reactor {
         }
     }
 
-    /// A wake-up may have been for the seat: we were on our way when it was taken, or have relieved it. From now on it is the
-    /// seat's alone, so that the next one reaches it.
+    /// Gives the seat back its wake-ups. One may have been for the seated thread: the supervisor was on its way when the
+    /// seat was taken, or has relieved it. From now on wake-ups are the seat's alone, so that the next one reaches it.
     fn pass_on(&self) {
         let seat = lock(&self.seat);
         if seat.is_none() {
@@ -150,10 +190,10 @@ impl Reactor {
         }
     }
 
-    /// Deadlines are met also while the seated thread, which is the host's, runs a signal handler. What the supervisor
-    /// finds due it handles, and goes on with all that comes until that thread is back.
-    fn meet_deadlines(&self, handler: &dyn Handler, buffer: &mut ReadBuffer) {
-        let handled = catch_unwind(AssertUnwindSafe(|| handler.handle_deadlines(buffer)));
+    /// Meets deadlines in place of the seated thread, which is the host's and may be in a signal handler. If the
+    /// supervisor finds any due, it goes on with all that comes until that thread is back.
+    fn relieve(&self, handler: &dyn Handler, buffer: &mut ReadBuffer) {
+        let handled = catch_unwind(AssertUnwindSafe(|| self.meet_deadlines(handler, buffer)));
         match handled {
             Ok(true) => {
                 let seat = lock(&self.seat);
@@ -165,6 +205,18 @@ impl Reactor {
             Ok(false) => {}
             Err(payload) => self.break_with(handler, payload.as_ref()),
         }
+    }
+
+    /// Hands what is due to the handler. Was there anything?
+    fn meet_deadlines(&self, handler: &dyn Handler, buffer: &mut ReadBuffer) -> bool {
+        #[cfg(feature = "fault-injection")]
+        if self.panic_next.swap(false, Ordering::SeqCst) {
+            panic!("injected into the supervisor");
+        }
+        let now = monotonic_ns();
+        let due = self.timers.due(now);
+        due.iter().for_each(|key| handler.deadline(*key, now, buffer));
+        !due.is_empty()
     }
 
     /// Handles what a wait brought; was the waker among it?
@@ -181,7 +233,13 @@ impl Reactor {
                 woken = true;
                 continue;
             }
-            let handled = catch_unwind(AssertUnwindSafe(|| handler.handle(token, hang_up, buffer)));
+            let handled = catch_unwind(AssertUnwindSafe(|| match token {
+                TIMER => {
+                    self.meet_deadlines(handler, buffer);
+                }
+                SPOOLS => self.spools.changed().into_iter().for_each(|token| handler.handle(token, false, buffer)),
+                _ => handler.handle(token, hang_up, buffer),
+            }));
             if let Err(payload) = handled {
                 self.break_with(handler, payload.as_ref());
             }
@@ -189,30 +247,39 @@ impl Reactor {
         woken
     }
 
-    /// Marks the service broken by a panic, and tells everybody.
+    /// Marks the service broken by a panic, and tells every waiter.
     pub(crate) fn break_with(&self, handler: &dyn Handler, payload: &(dyn Any + Send)) {
         let _ = self.broken.set(Broken::Panic(panic_message(payload)));
         handler.broken();
         self.poller.wake();
     }
 
-    /// Marks the service broken because the host closed the descriptors, and tells everybody.
+    /// Marks the service broken because the host closed the descriptors, and tells every waiter.
     pub(super) fn lose(&self, handler: &dyn Handler) {
         self.poller.lose();
         let _ = self.broken.set(Broken::Lost);
+        self.timers.timer().lose();
+        self.spools.lose();
         handler.lost();
         handler.broken();
     }
 
-    /// Something that the seated thread waits for has changed.
+    /// Tells the seated thread that something it waits for has changed.
     pub(crate) fn wake_seat(&self) {
         if !SEATED.get() {
             self.poller.wake();
         }
     }
 
-    /// The supervisor has something to decide that no descriptor reports.
+    /// Tells the supervisor that it has something to decide that no descriptor reports.
     pub(crate) fn wake_supervisor(&self) {
         self.poller.wake_supervisor();
+    }
+
+    /// Makes the next turn panic, for tests of what a panic does.
+    #[cfg(feature = "fault-injection")]
+    pub(crate) fn panic_at_next_turn(&self) {
+        self.panic_next.store(true, Ordering::SeqCst);
+        self.timers.timer().set(Some(1));
     }
 }

@@ -1,4 +1,4 @@
-//! The seat: the right of a waiting thread to turn the loop in place of the supervisor.
+//! [`Seat`]: the right of a thread that waits to turn the loop in place of the supervisor.
 
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
@@ -10,15 +10,16 @@ use crate::sys::fork;
 /// What a turn of the loop has handled.
 #[derive(Default)]
 pub(crate) struct Turned {
+    /// How many events.
     pub(crate) events: usize,
-    /// The poller's waker was among them.
+    /// Whether the poller's waker was among them.
     pub(crate) woken: bool,
 }
 
-/// The right to turn the loop of `host`, a borrowed or a shared one, in place of the supervisor.
+/// The right to turn the loop of a handler, a borrowed or a shared one, in place of the supervisor.
 pub(crate) struct Seat<'a, H: Deref<Target = dyn Handler + 'a>> {
     handler: H,
-    /// Until dropped.
+    /// None once dropped.
     turn: Option<Box<Turn>>,
 }
 
@@ -51,11 +52,11 @@ impl<'a, H: Deref<Target = dyn Handler + 'a>> Seat<'a, H> {
 impl<'a, H: Deref<Target = dyn Handler + 'a>> Drop for Seat<'a, H> {
     fn drop(&mut self) {
         if fork::happened() {
-            // Descriptors are shared with the parent, whose loop this would disturb.
+            // The descriptors are shared with the parent, whose loop this would disturb.
             return;
         }
         let reactor = self.handler.reactor();
-        // In one step for the supervisor, which switches itself off while nobody is in the seat.
+        // Under the lock, because the supervisor switches itself off only while the seat is taken.
         let mut seat = lock(&reactor.seat);
         reactor.poller.switch_supervisor(true);
         *seat = self.turn.take();

@@ -1,4 +1,4 @@
-//! What is told of a child.
+//! [`Info`] and [`State`]: what callers see of a child.
 
 use std::time::Duration;
 
@@ -7,6 +7,16 @@ use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
 
 /// Where a process is in its life.
+///
+/// ```
+/// use coreproc::{Command, Service, ServiceOptions, State};
+///
+/// let service = Service::new(ServiceOptions::default())?;
+/// let process = Command::new("true").spawn(&service)?;
+/// assert!(process.wait_exit(None)?.state >= State::Exited);
+/// assert_eq!(process.wait(None)?.state, State::Closed);
+/// # Ok::<(), coreproc::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// It runs.
@@ -17,7 +27,18 @@ pub enum State {
     Closed,
 }
 
-/// What is known of a process.
+/// A snapshot of what is known of a process.
+///
+/// ```
+/// use coreproc::{Command, ExitStatus, Service, ServiceOptions};
+///
+/// let service = Service::new(ServiceOptions::default())?;
+/// let info = Command::new("sh").args(["-c", "echo hello; kill -9 $$"]).spawn(&service)?.wait(None)?;
+/// assert_eq!(info.status(), Some(ExitStatus::Signal { signal: 9, core_dumped: false }));
+/// assert_eq!((info.stdout_bytes, info.stderr_bytes), (6, 0));
+/// assert!(info.duration().is_some());
+/// # Ok::<(), coreproc::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
     /// Its number in its service, from 1, never reused.
@@ -26,26 +47,26 @@ pub struct Info {
     pub pid: i32,
     /// Where it is in its life.
     pub state: State,
-    /// How and why it ended.
+    /// How and why it ended, once it has.
     pub ending: Option<Ending>,
     /// When it was started.
     pub started: Stamp,
-    /// When its end was seen.
+    /// When its end was seen, once it was.
     pub exited: Option<Stamp>,
-    /// When it was closed.
+    /// When it was closed, once it was.
     pub closed: Option<Stamp>,
     /// Bytes read from its standard output so far.
     pub stdout_bytes: u64,
     /// Bytes read from its standard error so far.
     pub stderr_bytes: u64,
-    /// Bytes that its capture does not hold any more, or never did.
+    /// Bytes of its output that its capture does not hold any more, or never did.
     pub dropped_bytes: u64,
-    /// Bytes read after it was closed, and discarded; or lost from a spool.
+    /// Bytes that were read after it was closed, and discarded; and bytes lost from a spool.
     pub discarded_bytes: u64,
-    /// It was closed while somebody still held its output pipes.
+    /// Whether it was closed while another process still held its output pipes.
     pub drain_bound: bool,
-    /// The kernel refuses the signal of a stop, a timeout or a close with this errno, mostly EPERM because the process
-    /// has become another user's; it is tried again until it is taken or the process ends.
+    /// The errno with which the kernel refuses the signal of a stop, a timeout or a close, mostly EPERM because the process
+    /// has become another user's; the signal is tried again until it is taken or the process ends.
     pub stop_refused: Option<i32>,
 }
 
@@ -55,7 +76,7 @@ impl Info {
         self.ending.map(|ending| ending.status)
     }
 
-    /// From start to exit; None while it runs.
+    /// The time from its start to its exit; None while it runs.
     pub fn duration(&self) -> Option<Duration> {
         let exited = self.exited?;
         Some(Duration::from_nanos(exited.monotonic_ns - self.started.monotonic_ns))

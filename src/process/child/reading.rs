@@ -2,25 +2,51 @@
 
 use std::sync::Arc;
 
-use super::{Child, Inner, Rest, Slot};
+use super::slot::Slot;
+use super::{Child, Inner};
 use crate::event::Stream;
-use crate::process::output::{Next, Output};
-use crate::runtime::Handler;
+use crate::process::reader::{Next, Reader};
+use crate::runtime::lock;
 use crate::sys::buffer::ReadBuffer;
-use crate::sys::clock::Stamp;
+use crate::sys::clock::{Stamp, monotonic_ns};
 use crate::sys::poller::Interest;
 
 /// Reads of one output before others get their turn.
 const READS_AT_ONCE: usize = 16;
 
 impl Child {
-    /// One read of what is there.
-    pub(super) fn read_once(self: &Arc<Self>, inner: &mut Inner, index: usize, buffer: &mut ReadBuffer) {
-        match read_output(inner, index, false, buffer) {
-            Next::Data { bytes, .. } => self.accept(inner, index, bytes),
-            Next::Empty => {}
-            Next::End => self.end_output(inner, index),
+    /// One look at each pipe before the poller has them.
+    pub(super) fn read_early(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
+        for index in 0..2 {
+            if !matches!(&inner.outputs.readers[index], Some(Reader::Pipe(_))) {
+                continue;
+            }
+            match inner.outputs.read(index, false, buffer) {
+                Next::Data { bytes, .. } => self.accept(inner, index, bytes),
+                Next::Empty => {}
+                Next::End => self.end_output(inner, index),
+            }
         }
+    }
+
+    /// Has the loop report the outputs.
+    pub(super) fn watch_outputs(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
+        for (index, reader) in inner.outputs.readers.iter_mut().enumerate() {
+            let token = Slot::of_output(index).token(self.id);
+            match reader {
+                Some(Reader::Pipe(pipe)) => {
+                    self.reactor().poller.watch(&pipe.fd, token, Interest::Readable)?;
+                    pipe.watched = true;
+                }
+                Some(Reader::Spool(spool)) => {
+                    spool.watch = Some(self.reactor().follow(&spool.file, token)?);
+                    // What was written before does not report itself.
+                    spool.due = true;
+                }
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     /// Reads an output until it is empty, ends, or is to be paused. With `hang_up` also past a short read,
@@ -28,15 +54,10 @@ impl Child {
     /// pipe's bytes first and at its writers then, without a lock, so a last write may have come in between.
     pub(super) fn read(self: &Arc<Self>, inner: &mut Inner, index: usize, hang_up: bool, buffer: &mut ReadBuffer) {
         for _ in 0..READS_AT_ONCE {
-            if inner.paused_since.is_some() {
-                self.trim_spool(inner, index);
-                return;
+            if inner.outputs.paused_since.is_some() {
+                return inner.outputs.trim_spool(index);
             }
-            if inner.outputs[index].is_none() {
-                return;
-            }
-            let leader_ended = inner.has_ended();
-            match read_output(inner, index, leader_ended, buffer) {
+            match inner.outputs.read(index, inner.life.has_ended(), buffer) {
                 Next::Data { bytes, more } => {
                     self.accept(inner, index, bytes);
                     if !more && !hang_up {
@@ -51,12 +72,21 @@ impl Child {
         self.reread(inner, index);
     }
 
-    /// At the drain bound: what the pipes hold now, and not what comes meanwhile.
+    /// Reads the spools that are to be looked at again.
+    pub(super) fn read_due_spools(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
+        for index in 0..2 {
+            if inner.outputs.readers[index].as_mut().is_some_and(Reader::take_due) {
+                self.read(inner, index, true, buffer);
+            }
+        }
+    }
+
+    /// At the drain bound: reads what the pipes hold now, and not what comes meanwhile.
     pub(super) fn read_what_is_held(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
-        for index in 0..inner.outputs.len() {
-            let mut left = inner.outputs[index].as_ref().map_or(0, Output::holds);
-            while inner.outputs[index].is_some() {
-                match read_output(inner, index, true, buffer) {
+        for index in 0..2 {
+            let mut left = inner.outputs.readers[index].as_ref().map_or(0, Reader::holds);
+            loop {
+                match inner.outputs.read(index, true, buffer) {
                     Next::Data { bytes, .. } => {
                         left = left.saturating_sub(bytes.len());
                         self.accept(inner, index, bytes);
@@ -76,68 +106,61 @@ impl Child {
 
     /// Has an output report again that was not read to its end.
     pub(super) fn reread(&self, inner: &mut Inner, index: usize) {
-        match &inner.outputs[index] {
-            Some(Output::Pipe(pipe)) => {
-                let token = Slot::of_stream(index).token(self.id);
-                self.supervisor.reactor().poller.rearm(&pipe.fd, token, Interest::Readable);
+        match &mut inner.outputs.readers[index] {
+            Some(Reader::Pipe(pipe)) => {
+                let token = Slot::of_output(index).token(self.id);
+                self.reactor().poller.rearm(&pipe.fd, token, Interest::Readable);
             }
-            Some(Output::Spool(_)) => inner.spool_due = true,
+            Some(Reader::Spool(spool)) => spool.due = true,
             None => {}
         }
     }
 
-    fn trim_spool(&self, inner: &mut Inner, index: usize) {
-        if let Some(output) = &mut inner.outputs[index] {
-            output.trim();
-            let lost = output.take_lost();
-            inner.discarded = inner.discarded.saturating_add(lost);
+    /// The queues have room again: the drain bound's times shift by how long they had none.
+    pub(super) fn go_on_reading(&self, inner: &mut Inner) {
+        let Some(paused) = inner.outputs.paused_since.take() else { return };
+        inner.life.stood_still(paused, monotonic_ns());
+        for index in 0..2 {
+            self.reread(inner, index);
         }
     }
 
     fn accept(self: &Arc<Self>, inner: &mut Inner, index: usize, bytes: &[u8]) {
-        if inner.is_closed() {
-            inner.discarded = inner.discarded.saturating_add(bytes.len() as u64);
-            return;
+        if inner.life.is_closed() {
+            return inner.outputs.discard(bytes.len() as u64);
         }
-        inner.counts[index] += bytes.len() as u64;
         let now = Stamp::now();
-        if let Some(Rest::Draining { quiet_since, .. }) = inner.rest_mut() {
-            *quiet_since = now.monotonic_ns;
-        }
-        inner.capture.write(bytes);
+        inner.life.heard(now.monotonic_ns);
+        inner.outputs.counts[index] += bytes.len() as u64;
+        inner.outputs.capture.write(bytes);
         let stream = if index == 0 { Stream::Stdout } else { Stream::Stderr };
-        let sender = self.sender(inner);
-        let mut full = false;
-        for feed in &inner.feeds {
-            full |= feed.push_output(&sender, stream, bytes, now);
+        if inner.audience.tell_output(&self.sender(inner), stream, bytes, now) {
+            inner.outputs.paused_since.get_or_insert(now.monotonic_ns);
         }
-        if full && inner.paused_since.is_none() {
-            inner.paused_since = Some(now.monotonic_ns);
-        }
+    }
+
+    /// Closes our end of an output.
+    pub(crate) fn close_output(self: &Arc<Self>, stream: Stream) {
+        let mut inner = lock(&self.inner);
+        self.end_output(&mut inner, if stream == Stream::Stdout { 0 } else { 1 });
+        self.finish(inner);
     }
 
     pub(super) fn end_output(&self, inner: &mut Inner, index: usize) {
-        match &inner.outputs[index] {
-            Some(Output::Pipe(pipe)) if inner.watched => self.supervisor.reactor().poller.forget(&pipe.fd),
-            Some(Output::Pipe(_)) => {}
-            Some(Output::Spool(spool)) => {
+        let Some(reader) = inner.outputs.readers[index].take() else { return };
+        match &reader {
+            Reader::Pipe(pipe) if pipe.watched => self.reactor().poller.forget(&pipe.fd),
+            Reader::Pipe(_) => {}
+            Reader::Spool(spool) => {
                 if let Some(watch) = spool.watch {
-                    self.supervisor.unfollow(watch);
+                    self.reactor().unfollow(watch);
                 }
             }
-            None => return,
         }
-        let _ended = inner.outputs[index].take();
-        if inner.is_closed() && inner.outputs.iter().all(Option::is_none) {
-            self.supervisor.child_drained(self.id);
+        // Closed only now that the poller does not know it any more.
+        drop(reader);
+        if inner.life.is_closed() && inner.outputs.are_ended() {
+            self.owner.drained(self.id);
         }
     }
-}
-
-/// One read, with what it found to be lost counted, whatever else it brought.
-fn read_output<'a>(inner: &mut Inner, index: usize, leader_ended: bool, buffer: &'a mut ReadBuffer) -> Next<'a> {
-    let Some(output) = &mut inner.outputs[index] else { return Next::Empty };
-    let next = output.read(leader_ended, buffer);
-    inner.discarded = inner.discarded.saturating_add(output.take_lost());
-    next
 }

@@ -1,4 +1,4 @@
-//! One output of a child, as we read it: a pipe, or a spool that we follow.
+//! [`Reader`]: our side of one output of a child, a pipe that we read or a spool that we follow.
 
 use std::os::fd::OwnedFd;
 
@@ -7,35 +7,43 @@ use crate::sys::pipe::{self, Read};
 use crate::sys::private::Private;
 use crate::sys::spool;
 
-pub(crate) enum Output {
+pub(super) enum Reader {
     Pipe(Pipe),
-    /// Rare, so not part of what every process costs.
+    /// Boxed, because it is rare.
     Spool(Box<Spool>),
 }
 
-pub(crate) struct Pipe {
-    pub(crate) fd: Private,
+pub(super) struct Pipe {
+    pub(super) fd: Private,
+    /// Whether the poller has it.
+    pub(super) watched: bool,
     /// Reads that brought much; after two, the pipe is grown.
     large_reads: u8,
 }
 
-pub(crate) struct Spool {
-    pub(crate) file: OwnedFd,
-    pub(crate) watch: Option<i32>,
+pub(super) struct Spool {
+    pub(super) file: OwnedFd,
+    /// Its watch number, once the loop follows it.
+    pub(super) watch: Option<i32>,
+    /// Whether it is to be looked at again, which no descriptor reports.
+    pub(super) due: bool,
+    /// Where reading goes on.
     offset: u64,
     /// The greatest length that was seen.
     seen: u64,
-    /// So many of the first bytes were read and replaced by [`spool::MARK`].
+    /// How many of the first bytes were read and replaced by [`spool::MARK`].
     marked: usize,
-    /// Disk space up to here was given back, but for the mark's.
+    /// Up to where disk space was given back, but for the mark's.
     punched: u64,
+    /// How many bytes may wait unread.
     max: u64,
+    /// Bytes lost since the last [`Reader::take_lost`].
     lost: u64,
 }
 
-/// What a look at an output brought.
-pub(crate) enum Next<'a> {
-    /// Bytes. Without `more`, it was empty after them.
+/// What one read brought.
+pub(super) enum Next<'a> {
+    /// Bytes. Without `more`, the output was empty after them.
     Data {
         bytes: &'a [u8],
         more: bool,
@@ -47,23 +55,32 @@ pub(crate) enum Next<'a> {
 const LARGE_READ: usize = 16 * 1024;
 /// Disk space is given back in pieces of this size.
 const PUNCH: u64 = 1024 * 1024;
-/// With more than this waiting it is looked whether it was written, or is a hole.
+/// With more than this waiting, the reader looks whether it was written, or is a hole.
 const SPARSE: u64 = 1024 * 1024;
 
-impl Output {
-    pub(crate) fn pipe(fd: OwnedFd) -> Output {
-        Output::Pipe(Pipe { fd: Private::new(fd), large_reads: 0 })
+impl Reader {
+    pub(super) fn pipe(fd: OwnedFd) -> Reader {
+        Reader::Pipe(Pipe { fd: Private::new(fd), watched: false, large_reads: 0 })
     }
 
-    pub(crate) fn spool(file: OwnedFd, max: u64) -> Output {
-        let (watch, start) = (None, spool::BLOCK);
-        Output::Spool(Box::new(Spool { file, watch, offset: 0, seen: 0, marked: 0, punched: start, max, lost: 0 }))
+    pub(super) fn spool(file: OwnedFd, max: u64) -> Reader {
+        Reader::Spool(Box::new(Spool {
+            file,
+            watch: None,
+            due: false,
+            offset: 0,
+            seen: 0,
+            marked: 0,
+            punched: spool::BLOCK,
+            max,
+            lost: 0,
+        }))
     }
 
     /// One read without waiting. A spool has no end of its own: it ends with the leader.
-    pub(crate) fn read<'a>(&mut self, leader_ended: bool, buffer: &'a mut ReadBuffer) -> Next<'a> {
+    pub(super) fn read<'a>(&mut self, leader_ended: bool, buffer: &'a mut ReadBuffer) -> Next<'a> {
         match self {
-            Output::Pipe(pipe) => match pipe::read(&pipe.fd, buffer) {
+            Reader::Pipe(pipe) => match pipe::read(&pipe.fd, buffer) {
                 Read::Data(bytes) => {
                     if bytes.len() >= LARGE_READ && pipe.large_reads < 2 {
                         pipe.large_reads += 1;
@@ -77,37 +94,51 @@ impl Output {
                 Read::Empty => Next::Empty,
                 Read::End => Next::End,
             },
-            Output::Spool(spool) => spool.read(leader_ended, buffer),
+            Reader::Spool(spool) => spool.read(leader_ended, buffer),
         }
     }
 
     /// Bytes lost from a spool since the last call.
-    pub(crate) fn take_lost(&mut self) -> u64 {
+    pub(super) fn take_lost(&mut self) -> u64 {
         match self {
-            Output::Pipe(_) => 0,
-            Output::Spool(spool) => std::mem::take(&mut spool.lost),
+            Reader::Pipe(_) => 0,
+            Reader::Spool(spool) => std::mem::take(&mut spool.lost),
         }
     }
 
-    /// Bounds what waits in a spool while nobody reads it.
-    pub(crate) fn trim(&mut self) {
-        if let Output::Spool(spool) = self {
+    /// Bounds what waits in a spool while it is not read.
+    pub(super) fn trim(&mut self) {
+        if let Reader::Spool(spool) = self {
             spool.trim();
         }
     }
 
-    /// How many bytes wait now.
-    pub(crate) fn holds(&self) -> usize {
+    /// Is it a spool that is to be looked at again?
+    pub(super) fn is_due(&self) -> bool {
+        matches!(self, Reader::Spool(spool) if spool.due)
+    }
+
+    /// As [`Reader::is_due`], and not a second time.
+    pub(super) fn take_due(&mut self) -> bool {
         match self {
-            Output::Pipe(pipe) => pipe::holds(&pipe.fd),
-            Output::Spool(spool) => spool.backlog() as usize,
+            Reader::Pipe(_) => false,
+            Reader::Spool(spool) => std::mem::take(&mut spool.due),
         }
     }
 
-    pub(crate) fn pipe_inode(&self) -> Option<u64> {
+    /// How many bytes wait now.
+    pub(super) fn holds(&self) -> usize {
         match self {
-            Output::Pipe(pipe) => pipe::inode(&pipe.fd),
-            Output::Spool(_) => None,
+            Reader::Pipe(pipe) => pipe::holds(&pipe.fd),
+            Reader::Spool(spool) => spool.backlog() as usize,
+        }
+    }
+
+    /// The inode of a pipe, by which /proc shows its holders.
+    pub(super) fn pipe_inode(&self) -> Option<u64> {
+        match self {
+            Reader::Pipe(pipe) => pipe::inode(&pipe.fd),
+            Reader::Spool(_) => None,
         }
     }
 }
@@ -131,7 +162,7 @@ impl Spool {
         Next::Data { bytes, more: true }
     }
 
-    /// Beyond its maximum, the oldest bytes that wait are lost, and counted; so are those that were never written.
+    /// Beyond the maximum, the oldest bytes that wait are lost, and counted; so are those that were never written.
     fn trim(&mut self) {
         self.look();
         let backlog = self.seen.saturating_sub(self.offset);

@@ -1,0 +1,83 @@
+//! [`Audience`]: the subscriptions that get a child's events, and the run that it is part of.
+
+use std::sync::Arc;
+
+use crate::event::{Ending, Origin, Queue, Sender, Stream};
+use crate::process::member::Member;
+use crate::sys::clock::Stamp;
+
+/// Empty once the child is closed.
+pub(super) struct Audience {
+    feeds: Vec<Arc<Queue>>,
+    member: Option<Box<Member>>,
+}
+
+impl Audience {
+    pub(super) fn new(member: Option<Member>) -> Audience {
+        Audience { feeds: Vec::new(), member: member.map(Box::new) }
+    }
+
+    /// What all events of the child share.
+    pub(super) fn origin(&self, pid: i32) -> Origin {
+        Origin { pid, part: self.member.as_ref().map(|member| member.part) }
+    }
+
+    /// Adds a subscription, whose first event is `started`.
+    pub(super) fn attach(&mut self, sender: &Sender, subscription: Arc<Queue>, started: Stamp) {
+        if subscription.attach(sender, started) {
+            // Mostly the only one.
+            self.feeds.reserve_exact(1);
+            self.feeds.push(subscription);
+        }
+    }
+
+    /// Tells of output. True: a queue is full, and reading is to stop.
+    pub(super) fn tell_output(&self, sender: &Sender, stream: Stream, bytes: &[u8], time: Stamp) -> bool {
+        let mut full = false;
+        for feed in &self.feeds {
+            full |= feed.push_output(sender, stream, bytes, time);
+        }
+        full
+    }
+
+    /// Tells of the leader's end.
+    pub(super) fn tell_exited(&self, sender: &Sender, ending: Ending, time: Stamp) {
+        for feed in &self.feeds {
+            feed.push_exited(sender, ending, time);
+        }
+        if let Some(member) = &self.member {
+            member.observer.exited(member.part, ending, time);
+        }
+    }
+
+    /// Tells the subscriptions that the child is closed, and lets them go. `holders` is the text about those who held its
+    /// pipes at the drain bound.
+    pub(super) fn tell_closed(&mut self, sender: &Sender, ending: Ending, holders: Option<&str>, time: Stamp) {
+        for feed in std::mem::take(&mut self.feeds) {
+            feed.push_closed(sender, ending, holders, time);
+        }
+    }
+
+    /// Tells the run that the child is closed, and lets it go.
+    pub(super) fn release_member(&mut self) {
+        if let Some(member) = self.member.take() {
+            member.observer.closed();
+        }
+    }
+
+    /// Takes back a child that cannot be watched. If its end is not known yet, its run learns of it from the spawn that
+    /// fails. Without a run, only the subscriptions keep the child that have shown an event of it already.
+    pub(super) fn withdraw(&mut self, id: u64, end_is_known: bool) {
+        if !end_is_known {
+            self.member = None;
+        }
+        if self.member.is_none() {
+            self.feeds.retain(|feed| !feed.detach(id));
+        }
+    }
+
+    /// Is the queue of any subscription full?
+    pub(super) fn is_full(&self, id: u64) -> bool {
+        self.feeds.iter().any(|feed| feed.is_full(id))
+    }
+}

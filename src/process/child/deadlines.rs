@@ -1,0 +1,68 @@
+//! A child's deadlines: its timeout, the next step of a stop, the drain bound, and spools to be looked at again. The loop
+//! knows the earliest of them.
+
+use std::sync::Arc;
+
+use super::life::{Draining, Life};
+use super::{Child, Inner};
+use crate::event::Cause;
+use crate::runtime::{NEVER, lock};
+use crate::sys::buffer::ReadBuffer;
+
+impl Child {
+    /// A deadline has come.
+    pub(in crate::process) fn on_deadline(self: &Arc<Self>, now: u64, buffer: &mut ReadBuffer) {
+        let mut inner = lock(&self.inner);
+        inner.armed = NEVER;
+        self.read_due_spools(&mut inner, buffer);
+        if let Life::Running { timeout_at, .. } = &mut inner.life
+            && *timeout_at <= now
+        {
+            *timeout_at = NEVER;
+            // It may have ended just now: then there is nothing to stop.
+            let _ = self.begin_stop(&mut inner, &self.stop, Cause::Timeout);
+        }
+        self.continue_stop(&mut inner, now);
+        let names_holders = self.reaches_drain_bound(&mut inner, now, buffer);
+        self.finish(inner);
+        if names_holders {
+            let asker: Arc<Self> = Arc::clone(self);
+            self.owner.scanner().request(asker);
+        }
+    }
+
+    /// Reads what is there if the drain bound has come. True: holders keep the pipes open, and are to be looked up.
+    fn reaches_drain_bound(self: &Arc<Self>, inner: &mut Inner, now: u64, buffer: &mut ReadBuffer) -> bool {
+        if self.drain_deadline(inner) > now {
+            return false;
+        }
+        self.read_what_is_held(inner, buffer);
+        let held = !inner.outputs.are_ended() && inner.outputs.paused_since.is_none();
+        match &mut inner.life {
+            Life::Exited { drain, .. } if held => {
+                *drain = Draining::Naming;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn drain_deadline(&self, inner: &Inner) -> u64 {
+        let awaits = inner.outputs.paused_since.is_none() && !inner.outputs.are_ended();
+        if awaits { inner.life.drained_at(&self.drain) } else { NEVER }
+    }
+
+    /// Tells the loop the earliest deadline, if it is another than the loop knows.
+    pub(super) fn arm(&self, inner: &mut Inner) {
+        let stop = inner.stopping.as_ref().map_or(NEVER, |stopping| stopping.next_step(inner.life.has_ended()));
+        let spool = if inner.outputs.has_due_spool() { 0 } else { NEVER };
+        let next = match inner.life {
+            Life::Closed { .. } => NEVER,
+            _ => inner.life.timeout_at().min(stop).min(spool).min(self.drain_deadline(inner)),
+        };
+        if next != inner.armed {
+            self.reactor().set_deadline(self.id, inner.armed, next);
+            inner.armed = next;
+        }
+    }
+}

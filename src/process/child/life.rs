@@ -1,0 +1,160 @@
+//! [`Life`]: where a child is in its life, with what belongs to that part of it alone; and the two steps from one part to
+//! the next.
+
+use std::os::fd::OwnedFd;
+
+use super::stdin::Stdin;
+use crate::event::{Cause, Ending};
+use crate::process::options::Drain;
+use crate::runtime::{NEVER, nanoseconds};
+use crate::sys::clock::Stamp;
+use crate::sys::procfs::Holder;
+
+/// Times are on CLOCK_MONOTONIC, in nanoseconds.
+pub(super) enum Life {
+    /// The leader runs, as far as is known.
+    Running {
+        /// None once the host has closed the descriptors.
+        pidfd: Option<OwnedFd>,
+        /// Whether the poller has the pidfd.
+        watched: bool,
+        /// The cause of its end, from the first thing that this library did to it.
+        intent: Option<Cause>,
+        stdin: Stdin,
+        /// When its timeout stops it; or [`NEVER`].
+        timeout_at: u64,
+    },
+    /// The leader has ended; its output is being read to the end, or its group is being stopped.
+    Exited {
+        ending: Ending,
+        at: Stamp,
+        /// Reaches the leader's group. None once the host has closed the descriptors.
+        pidfd: Option<OwnedFd>,
+        /// Whether the leader is left unreaped until the child is closed, so that its group's number stays taken (before
+        /// Linux 6.9).
+        unreaped: bool,
+        drain: Draining,
+    },
+    /// Nothing follows.
+    Closed {
+        ending: Ending,
+        exited: Stamp,
+        at: Stamp,
+        /// The processes that held its pipes at the drain bound; empty if the output was read to its end.
+        holders: Box<[Holder]>,
+    },
+}
+
+/// How far reading to the end has come.
+pub(super) enum Draining {
+    /// Output is awaited. Both times shift while a full queue keeps us from reading.
+    Reading { quiet_since: u64, since: u64 },
+    /// The drain bound was reached, and the holders of the pipes are being looked up.
+    Naming,
+}
+
+/// A drain bound, in nanoseconds.
+pub(super) struct Bound {
+    silence: u64,
+    total: u64,
+}
+
+impl From<Drain> for Bound {
+    fn from(drain: Drain) -> Bound {
+        Bound { silence: nanoseconds(drain.silence), total: nanoseconds(drain.total) }
+    }
+}
+
+impl Life {
+    /// Running → exited. The poller has forgotten the pidfd, and standard input is closed.
+    pub(super) fn exit(&mut self, ending: Ending, at: Stamp, unreaped: bool) {
+        if let Life::Running { pidfd, .. } = self {
+            let drain = Draining::Reading { quiet_since: at.monotonic_ns, since: at.monotonic_ns };
+            *self = Life::Exited { ending, at, pidfd: pidfd.take(), unreaped, drain };
+        }
+    }
+
+    /// Exited → closed. Gives back the pidfd of a leader that is to be reaped now.
+    pub(super) fn close(&mut self, at: Stamp, holders: Vec<Holder>) -> Option<OwnedFd> {
+        let Life::Exited { ending, at: exited, pidfd, unreaped, .. } = self else { return None };
+        let to_reap = pidfd.take().filter(|_| *unreaped);
+        *self = Life::Closed { ending: *ending, exited: *exited, at, holders: holders.into() };
+        to_reap
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        !matches!(self, Life::Running { .. })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Life::Closed { .. })
+    }
+
+    /// How the leader ended.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        match self {
+            Life::Running { .. } => None,
+            Life::Exited { ending, .. } | Life::Closed { ending, .. } => Some(*ending),
+        }
+    }
+
+    /// Names the leader, and its group, until the child is closed.
+    pub(super) fn pidfd(&self) -> Option<&OwnedFd> {
+        match self {
+            Life::Running { pidfd, .. } | Life::Exited { pidfd, .. } => pidfd.as_ref(),
+            Life::Closed { .. } => None,
+        }
+    }
+
+    /// When its timeout stops it; or [`NEVER`].
+    pub(super) fn timeout_at(&self) -> u64 {
+        match self {
+            Life::Running { timeout_at, .. } => *timeout_at,
+            _ => NEVER,
+        }
+    }
+
+    /// When the drain bound is reached if nothing more is read; or [`NEVER`].
+    pub(super) fn drained_at(&self, bound: &Bound) -> u64 {
+        match self {
+            Life::Exited { drain: Draining::Reading { quiet_since, since }, .. } => {
+                quiet_since.saturating_add(bound.silence).min(since.saturating_add(bound.total))
+            }
+            _ => NEVER,
+        }
+    }
+
+    /// Notes the cause of the end that is to come, unless there is one already.
+    pub(super) fn intend(&mut self, cause: Cause) {
+        if let Life::Running { intent, .. } = self {
+            intent.get_or_insert(cause);
+        }
+    }
+
+    /// Output was read.
+    pub(super) fn heard(&mut self, now: u64) {
+        if let Life::Exited { drain: Draining::Reading { quiet_since, .. }, .. } = self {
+            *quiet_since = now;
+        }
+    }
+
+    /// Shifts the times of the drain bound, because nothing could be read from `paused` until now.
+    pub(super) fn stood_still(&mut self, paused: u64, now: u64) {
+        if let Life::Exited { drain: Draining::Reading { quiet_since, since }, .. } = self {
+            let time = now.saturating_sub(paused.max(*since));
+            *quiet_since += time;
+            *since += time;
+        }
+    }
+
+    /// Forgets the descriptors without closing them: the host has closed them, and the numbers may be its own now.
+    pub(super) fn lose(&mut self) {
+        match self {
+            Life::Running { pidfd, stdin, .. } => {
+                std::mem::forget((pidfd.take(), std::mem::replace(stdin, Stdin::Absent)));
+            }
+            Life::Exited { pidfd, .. } => std::mem::forget(pidfd.take()),
+            Life::Closed { .. } => {}
+        }
+    }
+}

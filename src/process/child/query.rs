@@ -1,0 +1,69 @@
+//! What callers ask of a child: how it is, its end, and what it has written.
+
+use super::life::Life;
+use super::{Child, Info, Inner, State};
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::{self, Deadline, lock};
+use crate::sys::procfs::Holder;
+
+impl Child {
+    pub(crate) fn info(&self) -> Info {
+        self.info_of(&lock(&self.inner))
+    }
+
+    fn info_of(&self, inner: &Inner) -> Info {
+        let (state, exited, closed, drain_bound) = match &inner.life {
+            Life::Running { .. } => (State::Running, None, None, false),
+            Life::Exited { at, .. } => (State::Exited, Some(*at), None, false),
+            Life::Closed { exited, at, holders, .. } => (State::Closed, Some(*exited), Some(*at), !holders.is_empty()),
+        };
+        Info {
+            id: self.id,
+            pid: self.pid,
+            state,
+            ending: inner.life.ending(),
+            started: self.started,
+            exited,
+            closed,
+            stdout_bytes: inner.outputs.counts[0],
+            stderr_bytes: inner.outputs.counts[1],
+            dropped_bytes: inner.outputs.capture.dropped(),
+            discarded_bytes: inner.outputs.discarded,
+            drain_bound,
+            stop_refused: inner.stopping.as_ref().and_then(|stopping| stopping.refused()),
+        }
+    }
+
+    /// Waits until it has come so far.
+    pub(crate) fn wait(&self, until: State, deadline: Deadline) -> Result<Info> {
+        const OPERATION: &str = "wait";
+        runtime::wait(&*self.owner, OPERATION, (&self.inner, &self.gate), deadline, |inner| {
+            let reached = match until {
+                State::Running => true,
+                State::Exited => inner.life.has_ended(),
+                State::Closed => inner.life.is_closed(),
+            };
+            reached.then(|| self.info_of(inner))
+        })?
+        .ok_or_else(|| {
+            Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time").on(format!("process {}", self.id))
+        })
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !lock(&self.inner).life.is_closed()
+    }
+
+    pub(crate) fn captured(&self) -> Result<Vec<u8>> {
+        let copy = lock(&self.inner).outputs.capture.to_vec();
+        copy.ok_or_else(|| Error::new(ErrorKind::OutOfMemory, "output", "no memory for a copy of the capture"))
+    }
+
+    /// The processes that held its pipes at the drain bound.
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        match &lock(&self.inner).life {
+            Life::Closed { holders, .. } => holders.to_vec(),
+            _ => Vec::new(),
+        }
+    }
+}

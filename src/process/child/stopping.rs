@@ -1,0 +1,161 @@
+//! [`Stopping`]: a stop that goes on, from its first signal until the process, or its group, is gone.
+
+use std::os::fd::OwnedFd;
+
+use crate::event::Cause;
+use crate::process::stop::StopOptions;
+use crate::runtime::{NEVER, nanoseconds};
+use crate::sys::address::Address;
+use crate::sys::clock::monotonic_ns;
+use crate::sys::deliver::{self, Target};
+
+/// A stop that goes on. Times are on CLOCK_MONOTONIC, in nanoseconds.
+pub(super) struct Stopping {
+    target: Target,
+    /// The cause of the end, once the kernel has taken a signal.
+    cause: Cause,
+    /// The first signal.
+    signal: i32,
+    /// When SIGKILL follows; None: never.
+    kill_at: Option<u64>,
+    /// Whether SIGKILL is its signal now.
+    killed: bool,
+    /// The signal that the kernel has not taken.
+    refused: Option<Refused>,
+    /// Reaches the group when its leader has been reaped by the host (before Linux 6.9).
+    address: Option<Address>,
+    /// When to look whether the group is gone, once its leader is.
+    look_at: u64,
+    interval: u64,
+    /// The number of the pass over /proc that found no member but zombies in the group.
+    gone: Option<u64>,
+}
+
+/// A signal of a stop that is tried again.
+#[derive(Clone, Copy)]
+struct Refused {
+    errno: i32,
+    again_at: u64,
+    interval: u64,
+}
+
+impl Stopping {
+    pub(super) fn new(
+        pidfd: Option<&OwnedFd>,
+        pid: i32,
+        options: &StopOptions,
+        target: Target,
+        cause: Cause,
+    ) -> Stopping {
+        const FIRST_LOOK: u64 = 5_000_000;
+        let now = monotonic_ns();
+        Stopping {
+            target,
+            cause,
+            signal: options.signal,
+            kill_at: options.grace.map(|grace| now.saturating_add(nanoseconds(grace))),
+            killed: options.signal == libc::SIGKILL,
+            refused: None,
+            address: pidfd.and_then(|pidfd| deliver::address(pidfd, pid, target)),
+            look_at: now,
+            interval: FIRST_LOOK,
+            gone: None,
+        }
+    }
+
+    pub(super) fn target(&self) -> Target {
+        self.target
+    }
+
+    pub(super) fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The signal of the step that it has come to.
+    pub(super) fn signal(&self) -> i32 {
+        if self.killed { libc::SIGKILL } else { self.signal }
+    }
+
+    /// From now on its signal is SIGKILL.
+    pub(super) fn kill(&mut self) {
+        self.killed = true;
+    }
+
+    /// Is SIGKILL its signal now?
+    pub(super) fn kills(&self) -> bool {
+        self.killed
+    }
+
+    /// Is its grace period over, and SIGKILL to follow?
+    pub(super) fn kill_is_due(&self, now: u64) -> bool {
+        !self.killed && self.kill_at.is_some_and(|at| at <= now)
+    }
+
+    /// The kernel has taken its signal.
+    pub(super) fn accept(&mut self) {
+        self.refused = None;
+    }
+
+    /// The kernel refused its signal: it is tried again, ever less often.
+    pub(super) fn refuse(&mut self, errno: i32) {
+        const FIRST: u64 = 50_000_000;
+        const LONGEST: u64 = 1_000_000_000;
+        let interval = self.refused.map_or(FIRST, |refused| (refused.interval * 2).min(LONGEST));
+        self.refused = Some(Refused { errno, again_at: monotonic_ns().saturating_add(interval), interval });
+    }
+
+    /// The errno with which the kernel refuses its signal.
+    pub(super) fn refused(&self) -> Option<i32> {
+        self.refused.map(|refused| refused.errno)
+    }
+
+    /// Is a refused signal to be tried again?
+    pub(super) fn retry_is_due(&self, now: u64) -> bool {
+        self.refused.is_some_and(|refused| refused.again_at <= now)
+    }
+
+    /// What reaches its target if the leader has been reaped by the host.
+    pub(super) fn address_of(&self, target: Target) -> Option<&Address> {
+        self.address.as_ref().filter(|_| self.target == target)
+    }
+
+    /// When something is to be done for it next; or [`NEVER`].
+    pub(super) fn next_step(&self, leader_ended: bool) -> u64 {
+        let kill = self.kill_at.filter(|_| !self.killed).unwrap_or(NEVER);
+        let again = self.refused.map_or(NEVER, |refused| refused.again_at);
+        let look = if leader_ended { self.look_at } else { NEVER };
+        kill.min(again).min(look)
+    }
+
+    /// Does it go on until the group is empty, once the leader has ended? Not once the group was killed, and not if it
+    /// never will be.
+    pub(super) fn waits_for_group(&self) -> bool {
+        self.target == Target::Group && !self.killed && self.kill_at.is_some()
+    }
+
+    /// Is it time to look whether the group is gone?
+    pub(super) fn look_is_due(&self, now: u64) -> bool {
+        self.look_at <= now
+    }
+
+    /// A look has found a member of the group: the next one comes later, ever less often.
+    pub(super) fn look_later(&mut self, now: u64) {
+        const LONGEST: u64 = 200_000_000;
+        self.look_at = now + self.interval;
+        self.interval = (self.interval * 2).min(LONGEST);
+    }
+
+    /// Have zombies had so long to be reaped that /proc is to be asked? They answer a signal, too, and if nothing reaps
+    /// orphans (a container whose first process does not) they stay.
+    pub(super) fn asks_proc(&self) -> bool {
+        const PATIENCE: u64 = 160_000_000;
+        self.interval >= PATIENCE
+    }
+
+    /// Notes the number of the last pass over /proc, if that found only zombies in the group. Have two of them? A single
+    /// pass can miss a member that was forked behind its back.
+    pub(super) fn is_gone(&mut self, pass: Option<u64>) -> bool {
+        let before = std::mem::replace(&mut self.gone, pass);
+        self.gone.is_some() && before.is_some() && before != self.gone
+    }
+}

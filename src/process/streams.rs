@@ -1,0 +1,101 @@
+//! [`Stdio`]: opens both ends of a child's standard streams, before the clone.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::fcntl::OFlag;
+
+use super::command::Command;
+use super::explain::{failed, no_spool, not_opened};
+use super::reader::Reader;
+use super::stdio::{FileMode, Output, Stdin, above_stdio, duplicate};
+use crate::error::Result;
+use crate::sys::descriptor;
+use crate::sys::pipe;
+use crate::sys::private::Private;
+use crate::sys::redirect;
+use crate::sys::spool::{self, Spool};
+
+/// Both ends of a child's standard streams.
+#[derive(Default)]
+pub(super) struct Stdio {
+    /// The child's ends; None for a stream that it inherits.
+    pub(super) theirs: [Option<Arc<OwnedFd>>; 3],
+    /// Our end of its standard input, if that is a pipe.
+    pub(super) stdin: Option<Private>,
+    /// Our side of its outputs, for those that we read.
+    pub(super) outputs: [Option<Reader>; 2],
+}
+
+impl Stdio {
+    pub(super) fn open(command: &Command) -> Result<Stdio> {
+        let mut stdio = Stdio::default();
+        stdio.open_stdin(command)?;
+        stdio.open_output(command, 0)?;
+        stdio.open_output(command, 1)?;
+        Ok(stdio)
+    }
+
+    fn open_stdin(&mut self, command: &Command) -> Result<()> {
+        const STAGE: &str = "stdin";
+        let failed = |errno| failed(command, STAGE, errno);
+        self.theirs[0] = match &command.stdin {
+            Stdin::Null => Some(Arc::new(descriptor::open(Path::new("/dev/null"), OFlag::O_RDONLY).map_err(failed)?)),
+            Stdin::Pipe => {
+                let (theirs, ours) = pipe::pipe().map_err(failed)?;
+                descriptor::set_nonblocking(&ours).map_err(failed)?;
+                self.stdin = Some(Private::new(ours));
+                Some(Arc::new(theirs))
+            }
+            Stdin::Inherit => None,
+            Stdin::Fd(fd) => Some(above_stdio(fd).map_err(failed)?),
+            Stdin::File(path) => {
+                let opened = redirect::to_read(path);
+                Some(Arc::new(opened.map_err(|refusal| not_opened(command, STAGE, path, &refusal))?))
+            }
+        };
+        Ok(())
+    }
+
+    fn open_output(&mut self, command: &Command, index: usize) -> Result<()> {
+        let (stage, wanted) = [("stdout", &command.stdout), ("stderr", &command.stderr)][index];
+        let failed = |errno| failed(command, stage, errno);
+        let theirs = match wanted {
+            Output::Default if command.detached => Some(self.open_spool(command, stage, index)?),
+            Output::Spool => Some(self.open_spool(command, stage, index)?),
+            Output::Default | Output::Pipe => {
+                let (ours, theirs) = pipe::pipe().map_err(failed)?;
+                descriptor::set_nonblocking(&ours).map_err(failed)?;
+                self.outputs[index] = Some(Reader::pipe(ours));
+                Some(Arc::new(theirs))
+            }
+            Output::Null => Some(Arc::new(descriptor::open(Path::new("/dev/null"), OFlag::O_WRONLY).map_err(failed)?)),
+            Output::Inherit => None,
+            Output::Fd(fd) => Some(above_stdio(fd).map_err(failed)?),
+            Output::File(path, mode) => {
+                let how = match mode {
+                    FileMode::Truncate => OFlag::O_TRUNC,
+                    FileMode::Append => OFlag::O_APPEND,
+                };
+                let opened = redirect::to_write(path, how);
+                Some(Arc::new(opened.map_err(|refusal| not_opened(command, stage, path, &refusal))?))
+            }
+            Output::Merge => match &self.theirs[1] {
+                Some(stdout) => Some(Arc::clone(stdout)),
+                // The host's own: its number is taken in the child.
+                None => Some(duplicate(1).map_err(failed)?),
+            },
+        };
+        self.theirs[index + 1] = theirs;
+        Ok(())
+    }
+
+    fn open_spool(&mut self, command: &Command, stage: &'static str, index: usize) -> Result<Arc<OwnedFd>> {
+        let place = spool::Place::now();
+        let created = Spool::create(&place);
+        let Spool { ours, theirs } = created.map_err(|errno| no_spool(command, stage, &place, errno))?;
+        self.outputs[index] = Some(Reader::spool(ours, command.spool_max));
+        Ok(Arc::new(theirs))
+    }
+}
