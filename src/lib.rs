@@ -17,6 +17,7 @@
 //!
 //! - `sys` is the only code that talks to the kernel: spawning by `clone3` with vfork semantics, pidfds, an
 //!   edge-triggered poller, pipes, spools, clocks.
+//! - `util` is a few helpers without a layer: times as RFC 3339 writes them, files that are replaced whole.
 //! - `runtime` is the loop. A thread that waits turns its service's loop beside the supervisor, so that what it
 //!   waits for reaches it without a hand-off.
 //! - `event` is how anything that happens reaches whoever listens: [`Subscription`]s give [`Batch`]es of
@@ -50,6 +51,7 @@ mod printable;
 mod process;
 mod runtime;
 mod sys;
+mod util;
 
 pub use daemon::{
     Daemon, DaemonEntry, DaemonOptions, HealthOptions, HealthServer, Listing, PidFile, PidRead, PidState, Probe,

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::rfc3339;
 use crate::sys::identity::{self, PidNamespace, Presence, ProcessStart};
+use crate::util::rfc3339;
 
 /// A daemon in the registry: `daemon` of the program `code`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -18,7 +18,6 @@ mod listing;
 mod names;
 mod pid_file;
 mod registry;
-mod rfc3339;
 mod signals;
 
 pub(crate) use client::{Endpoint, probe, wait_for};

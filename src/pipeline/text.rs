@@ -18,22 +18,6 @@ pub(super) fn duration(duration: Duration) -> String {
     }
 }
 
-/// A moment of CLOCK_REALTIME as RFC 3339 writes it, in UTC, with nanoseconds.
-pub(super) fn timestamp(realtime_ns: u64) -> String {
-    let (seconds, ns) = (realtime_ns / 1_000_000_000, realtime_ns % 1_000_000_000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days to a date, counted from March so that a leap day is the last of its year; eras of 400 years.
-    let day = days + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let (month, year) = if month < 10 { (month + 3, year) } else { (month - 9, year + 1) };
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{ns:09}Z", year + era * 400)
-}
-
 /// Characters of a name that messages and the progress view show: both repeat names, which may be as long as memory
 /// holds.
 const SHOWN: usize = 200;
@@ -142,15 +126,6 @@ mod tests {
         assert_eq!(shown(125_000_000_000), "2 min 05 s");
         assert_eq!(shown(3_720_000_000_000), "1 h 02 min");
         duration(Duration::MAX);
-    }
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000000000Z");
-        assert_eq!(timestamp(951_782_400_000_000_001), "2000-02-29T00:00:00.000000001Z");
-        assert_eq!(timestamp(1_709_251_199_000_000_000), "2024-02-29T23:59:59.000000000Z");
-        assert_eq!(timestamp(4_107_542_400_000_000_000), "2100-03-01T00:00:00.000000000Z");
-        assert_eq!(timestamp(u64::MAX), "2554-07-21T23:34:33.709551615Z");
     }
 
     #[test]

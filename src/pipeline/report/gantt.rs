@@ -11,6 +11,7 @@ use super::outcome;
 use super::xml::{attribute, escaped};
 use crate::pipeline::text;
 use crate::pipeline::{RunReport, SpecResult, SpecState};
+use crate::util::rfc3339;
 
 const WIDTH: f64 = 1200.0;
 const MARGIN: f64 = 16.0;
@@ -159,7 +160,7 @@ fn head(svg: &mut String, report: &RunReport, critical: &[usize]) {
         WIDTH - MARGIN,
         report.specs.len(),
         text::duration(longest),
-        text::timestamp(report.started.realtime_ns).split('.').next().unwrap_or_default().replace('T', " "),
+        rfc3339::format_with_nanoseconds(report.started.realtime_ns).split('.').next().unwrap_or_default().replace('T', " "),
     );
     let mut x = MARGIN;
     let counted = [PASSED, FAILED, ALLOWED, TIMED_OUT, CANCELLED, SKIPPED];

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::signal_name;
-use crate::pipeline::text;
 use crate::pipeline::{RunReport, SpecResult, SpecState};
 use crate::sys::pidfd::ExitStatus;
+use crate::util::duration::nanoseconds;
+use crate::util::rfc3339;
 
 const VERSION: u32 = 1;
 
@@ -65,7 +66,7 @@ pub(super) fn render(report: &RunReport) -> String {
         version: VERSION,
         name: Some(report.name.as_str()).filter(|name| !name.is_empty()),
         success: report.success(),
-        started: text::timestamp(report.started.realtime_ns),
+        started: rfc3339::format_with_nanoseconds(report.started.realtime_ns),
         duration_ns: nanoseconds(report.duration),
         limit: report.limit,
         totals: totals(report),
@@ -108,7 +109,7 @@ fn spec<'a>(report: &'a RunReport, result: &'a SpecResult) -> Spec<'a> {
         signal_name: signal.map(signal_name),
         core_dumped,
         attempts: result.attempts,
-        started: result.started.map(|stamp| text::timestamp(stamp.realtime_ns)),
+        started: result.started.map(|stamp| rfc3339::format_with_nanoseconds(stamp.realtime_ns)),
         start_ns: report.offset(result).map(nanoseconds),
         duration_ns: nanoseconds(result.duration),
         allow_failure: result.allow_failure,
@@ -118,10 +119,6 @@ fn spec<'a>(report: &'a RunReport, result: &'a SpecResult) -> Spec<'a> {
         dropped_bytes: result.dropped_bytes,
         error: result.error.as_deref(),
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// RFC 4648, with padding.

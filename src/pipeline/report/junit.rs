@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::outcome;
 use super::xml::{attribute, escaped};
-use crate::pipeline::text;
 use crate::pipeline::{RunReport, SpecResult, SpecState};
+use crate::util::rfc3339;
 
 /// What a test case of JUnit can be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) fn render(report: &RunReport) -> String {
         seconds(report.duration),
     );
     // Readers want the time without zone and fraction.
-    let started = text::timestamp(report.started.realtime_ns);
+    let started = rfc3339::format_with_nanoseconds(report.started.realtime_ns);
     let started = started.split('.').next().unwrap_or_default();
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(xml, "<testsuites {totals}>\n<testsuite {totals} timestamp=\"{started}\">");

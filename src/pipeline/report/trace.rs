@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::lanes::lanes;
 use super::outcome;
 use crate::pipeline::RunReport;
-use crate::pipeline::text;
+use crate::util::rfc3339;
 
 const PID: u32 = 1;
 
@@ -53,7 +53,7 @@ pub(super) fn render(report: &RunReport) -> String {
         report.specs.iter().filter(|spec| spec.started.is_none()).map(|spec| spec.name.as_str()).collect();
     json!({
         "displayTimeUnit": "ms",
-        "otherData": {"started": text::timestamp(report.started.realtime_ns), "not_started": not_started},
+        "otherData": {"started": rfc3339::format_with_nanoseconds(report.started.realtime_ns), "not_started": not_started},
         "traceEvents": events,
     })
     .to_string()
