@@ -4,6 +4,7 @@
 pub(crate) mod condition;
 pub(crate) mod draft;
 pub(crate) mod duration;
+pub(crate) mod epoch;
 pub(crate) mod path;
 pub(crate) mod rfc3339;
 pub(crate) mod text;

@@ -1,51 +1,59 @@
 //! The checks of a server and the threads that run them.
 //!
-//! A check is user code that may hang. Each runs on a thread of the pool, at most once at a time, and whoever asks
-//! meanwhile shares that run; so there are never more threads than checks, and one that hangs holds one thread and
-//! nobody else. Idle threads wait for the next run and end with the server.
+//! A check is code of the host, and may hang. Each check runs on a thread of the pool, at most once at a time, and requests
+//! that come meanwhile share that run. So there are never more threads than checks, and a check that hangs holds up one
+//! thread and no other check. Idle threads wait for the next run, and end with the server.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::answer::one_line;
 use crate::error::{Error, Result, quoted};
 use crate::runtime::{lock, panic_message};
 use crate::sys::thread;
+use crate::util::condition::wait_up_to;
+use crate::util::text;
 
 type Run = Box<dyn Fn() -> std::result::Result<(), String> + Send + Sync>;
 
-/// Longest name, in bytes.
+/// The longest name, in bytes.
 const NAME_MAX: usize = 100;
+/// The longest error of one check, in bytes.
+const ERROR_MAX: usize = 1000;
 
-/// What a check came to.
+/// The error of a check on one line, cut to its longest.
+pub(super) fn one_line(error: &str) -> String {
+    text::one_line(error, ERROR_MAX)
+}
+
+/// How a run of a check ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Passed,
-    /// Why, on one line, cut: every request that waits has a copy.
+    /// The error, on one line and cut, because every request that waits gets a copy.
     Failed(String),
-    /// Likewise.
+    /// The panic's message, likewise.
     Panicked(String),
-    /// Not over within its limit, which passed while it was waited for.
+    /// Its time limit passed while the request waited.
     TimedOut,
-    /// Its limit had passed before it was asked.
+    /// Its time limit had passed before the request came.
     StillRunning,
-    /// No thread could be had for it.
+    /// No thread could be started for it, with the reason.
     NotRun(String),
 }
 
 /// One check's part of an answer.
 pub(super) struct Finding {
-    /// None where it was added without a name.
+    /// The name of the check; None if it was added without one.
     pub(super) name: Option<String>,
-    /// From 1, in the order in which they were added.
+    /// The number of the check, from 1, in the order in which they were added.
     pub(super) place: usize,
     pub(super) outcome: Outcome,
-    /// How long it took, or has been running.
+    /// How long the run took, or has been going on.
     pub(super) took: Duration,
 }
 
@@ -56,7 +64,7 @@ struct Check {
     current: Mutex<Option<Current>>,
 }
 
-/// A run that goes on.
+/// A run that is under way.
 #[derive(Clone)]
 struct Current {
     started: Instant,
@@ -70,7 +78,7 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    /// Checks that are each given so much time.
+    /// No checks yet; each will have this time limit.
     pub(super) fn new(limit: Duration) -> Checks {
         Checks { limit, list: Mutex::new(Vec::new()), pool: Arc::new(Pool::default()) }
     }
@@ -92,7 +100,7 @@ impl Checks {
         Ok(())
     }
 
-    /// Runs them all side by side, and waits for each no longer than its limit.
+    /// Runs all checks side by side, and waits for each no longer than its limit.
     pub(super) async fn ask(&self) -> Vec<Finding> {
         let list = lock(&self.list).clone();
         let runs: Vec<_> = list
@@ -114,17 +122,17 @@ impl Checks {
         findings
     }
 
-    /// Does this thread run one of these?
+    /// Does this thread run one of these checks?
     pub(super) fn is_running_here(&self) -> bool {
         RUNNING_FOR.get() == self.pool.id()
     }
 
-    /// Threads may be kept from now on.
+    /// From now on threads are kept when they are idle.
     pub(super) fn open(&self) {
         lock(&self.pool.state).open = true;
     }
 
-    /// Idle threads end, and others once their check is over.
+    /// Ends idle threads, and others once their check has ended.
     pub(super) fn close(&self) {
         lock(&self.pool.state).open = false;
         self.pool.work.notify_all();
@@ -132,31 +140,32 @@ impl Checks {
 }
 
 impl Current {
-    /// Had its limit passed before it was asked?
+    /// Has its limit passed already?
     fn is_late(&self, limit: Duration) -> bool {
         self.started.elapsed() >= limit
     }
 
+    /// Waits for the outcome, no longer than the limit allows. `late` says that the limit had passed when the request came.
     async fn outcome(mut self, limit: Duration, late: bool) -> (Outcome, Duration) {
         if late && self.result.borrow().is_none() {
             return (Outcome::StillRunning, self.started.elapsed());
         }
         let left = limit.saturating_sub(self.started.elapsed());
-        // Looks once where no time is left.
+        // Without time left, this looks once.
         let result = self.result.wait_for(Option::is_some);
         match tokio::time::timeout(left, result).await {
             Ok(Ok(result)) => match &*result {
                 Some(result) => result.clone(),
                 None => (Outcome::TimedOut, limit),
             },
-            // A thread that ends without a result is a bug here, not the check's.
+            // A thread that ends without a result is a bug of this library, not of the check.
             Ok(Err(_)) => (Outcome::NotRun("its thread has gone".to_owned()), self.started.elapsed()),
             Err(_) => (Outcome::TimedOut, limit),
         }
     }
 }
 
-/// Threads for checks: as many as ever ran at once.
+/// Threads for checks: as many as checks ever ran at once.
 #[derive(Default)]
 struct Pool {
     state: Mutex<PoolState>,
@@ -165,8 +174,9 @@ struct Pool {
 
 #[derive(Default)]
 struct PoolState {
+    /// Idle threads are kept.
     open: bool,
-    /// Threads that run no check, and look for a job next.
+    /// Threads that run no check, and take a job next.
     free: usize,
     jobs: VecDeque<Job>,
 }
@@ -178,7 +188,7 @@ struct Job {
 }
 
 thread_local! {
-    /// Whose check this thread runs.
+    /// The pool whose check this thread runs, as [`Pool::id`] has it; 0 for none.
     static RUNNING_FOR: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -187,6 +197,7 @@ impl Pool {
         Arc::as_ptr(self).addr()
     }
 
+    /// The run of the check that is under way, or a new one.
     fn start_or_join(self: &Arc<Pool>, check: &Arc<Check>) -> Result<Current> {
         let mut current = lock(&check.current);
         if let Some(current) = &*current {
@@ -198,6 +209,7 @@ impl Pool {
         Ok(current.insert(run).clone())
     }
 
+    /// Gives the job to a free thread, or to a new one.
     fn give(self: &Arc<Pool>, job: Job) -> Result<()> {
         let mut state = lock(&self.state);
         if state.free > state.jobs.len() {
@@ -210,7 +222,7 @@ impl Pool {
         thread::start("coreproc-check", move || pool.work_from(job)).map(drop)
     }
 
-    /// A thread's life.
+    /// The life of a thread.
     fn work_from(self: Arc<Pool>, first: Job) {
         let mut job = first;
         loop {
@@ -230,7 +242,7 @@ impl Pool {
                     state.free -= 1;
                     return;
                 }
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = wait_up_to(&self.work, state, None);
             };
         }
     }
@@ -245,11 +257,12 @@ impl Job {
         }
     }
 
+    /// Hands the outcome to the requests that wait.
     fn tell(self, outcome: Outcome) {
-        // In this order: whoever has seen the result may start the next run.
+        // In this order: a request that has seen the result may start the next run.
         *lock(&self.check.current) = None;
         let _ = self.result.send(Some((outcome, self.started.elapsed())));
-        // The server may be gone, and this the last owner of the user's closure.
+        // If the server is gone, this drops the host's closure, which may panic.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
     }
 }

@@ -160,7 +160,11 @@ fn head(svg: &mut String, report: &RunReport, critical: &[usize]) {
         WIDTH - MARGIN,
         report.specs.len(),
         text::duration(longest),
-        rfc3339::format_with_nanoseconds(report.started.realtime_ns).split('.').next().unwrap_or_default().replace('T', " "),
+        rfc3339::format_with_nanoseconds(report.started.realtime_ns)
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .replace('T', " "),
     );
     let mut x = MARGIN;
     let counted = [PASSED, FAILED, ALLOWED, TIMED_OUT, CANCELLED, SKIPPED];

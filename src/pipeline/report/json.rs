@@ -1,7 +1,5 @@
 //! The report as JSON; `docs/reports.md` describes it.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::signal_name;
