@@ -11,7 +11,8 @@ use super::order::{AttemptId, Order, Verdict};
 use super::screen::{Kind, Paint, Screen};
 use crate::event::{Event, EventKind, SpecState};
 use crate::pipeline::result::RunReport;
-use crate::pipeline::run::{Progress, Run};
+use crate::pipeline::run::Run;
+use crate::pipeline::snapshot::Progress;
 use crate::pipeline::text;
 use crate::sys::clock::monotonic_ns;
 
