@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::signal_name;
+use super::words::{signal_name, state_name};
 use crate::pipeline::{RunReport, SpecResult, SpecState};
 use crate::sys::pidfd::ExitStatus;
 use crate::util::duration::nanoseconds;
@@ -32,7 +32,7 @@ struct Totals {
     timed_out: usize,
     cancelled: usize,
     skipped: usize,
-    /// Those of failed and timed out that were allowed.
+    /// Specs that failed or timed out, which was allowed.
     allowed_failures: usize,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn render(report: &RunReport) -> String {
         critical_path_ns: nanoseconds(report.critical_duration(&path)),
         specs: report.specs.iter().map(|result| spec(report, result)).collect(),
     };
-    // Text and numbers alone: nothing in it can be refused.
+    // It consists of text and numbers, none of which can be refused.
     serde_json::to_string(&whole).unwrap_or_default()
 }
 
@@ -101,7 +101,7 @@ fn spec<'a>(report: &'a RunReport, result: &'a SpecResult) -> Spec<'a> {
     let after = result.after.iter().filter_map(|index| report.specs.get(*index));
     Spec {
         name: &result.name,
-        state: result.state.name(),
+        state: state_name(result.state),
         exit_code,
         signal,
         signal_name: signal.map(signal_name),
@@ -119,7 +119,7 @@ fn spec<'a>(report: &'a RunReport, result: &'a SpecResult) -> Spec<'a> {
     }
 }
 
-/// RFC 4648, with padding.
+/// Base64 of RFC 4648, with padding.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
