@@ -85,7 +85,7 @@ impl History {
     /// # Errors
     ///
     /// `InvalidArgument` if the path names no regular file, or the pipeline's name is longer than 1024 bytes.
-    /// `PermissionDenied`, `System` and others of the kernel if the file cannot be read. A damaged file is no error, see
+    /// `PermissionDenied`, `System` and the like if the file cannot be read. A damaged file is no error, see
     /// [`History::problem`].
     pub fn open(path: impl AsRef<Path>, pipeline: &str) -> Result<History> {
         fork::check(OPEN)?;
@@ -118,7 +118,7 @@ impl History {
     ///
     /// # Errors
     ///
-    /// `PermissionDenied`, `System` and others of the kernel if the file cannot be read or written; it is as it was.
+    /// `PermissionDenied`, `System` and the like if the file cannot be read or written; it is as it was.
     pub fn record(&mut self, report: &RunReport) -> Result<()> {
         fork::check(RECORD)?;
         let mut document = self.read(RECORD)?;

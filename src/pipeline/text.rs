@@ -1,4 +1,4 @@
-//! Times, dates and names for people: in reports and in the progress view.
+//! Times and names for people, in reports and in the progress view.
 
 use std::time::Duration;
 
@@ -18,16 +18,15 @@ pub(super) fn duration(duration: Duration) -> String {
     }
 }
 
-/// Characters of a name that messages and the progress view show: both repeat names, which may be as long as memory
-/// holds.
+/// How many characters of a name messages and the progress view show: a name may be as long as memory holds.
 const SHOWN: usize = 200;
 
-/// A name in a message: quoted, escaped, and cut when it is long.
+/// A name in a message: in quotation marks, escaped, and cut if it is long.
 pub(super) fn quoted(name: &str) -> String {
     quoted_start(name, SHOWN)
 }
 
-/// As [`quoted`], so many characters of it.
+/// As [`quoted`], with at most this many characters.
 pub(super) fn quoted_start(text: &str, most: usize) -> String {
     match start(text, most) {
         (whole, "") => format!("{whole:?}"),
@@ -35,7 +34,7 @@ pub(super) fn quoted_start(text: &str, most: usize) -> String {
     }
 }
 
-/// As [`clean`], and cut when it is long.
+/// As [`clean`], and cut if it is long.
 pub(super) fn short(name: &str) -> String {
     match start(name, SHOWN) {
         (whole, "") => clean(whole),
@@ -43,14 +42,14 @@ pub(super) fn short(name: &str) -> String {
     }
 }
 
-/// The first characters, and what follows them.
+/// The first characters, and the rest.
 fn start(text: &str, most: usize) -> (&str, &str) {
     text.split_at(text.char_indices().nth(most).map_or(text.len(), |(at, _)| at))
 }
 
-/// How many columns of a terminal a text takes at the most. Wide characters are those of Unicode's East Asian Width
-/// (W and F); of the combining characters those in common use are known, others count as one. What asks for the
-/// picture of a character, which makes it wide on some terminals, counts as one, too.
+/// How many columns of a terminal a text takes at the most. Wide characters are those of Unicode's East Asian Width (W and F).
+/// Combining characters in common use take none; others count as one. The selector that asks for the picture of a character,
+/// which makes it wide on some terminals, counts as one too.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(width).sum()
 }
@@ -71,7 +70,7 @@ fn is_wide(character: char) -> bool {
         '\u{ff01}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' | '\u{16fe0}'..='\u{1b2ff}' | '\u{20000}'..='\u{3fffd}' => {
             true
         }
-        // Pictures: those of the basic plane stand among narrow signs.
+        // Pictures. Those of the basic plane stand among narrow signs.
         '\u{231a}' | '\u{231b}' | '\u{2329}' | '\u{232a}' | '\u{23e9}'..='\u{23ec}' | '\u{23f0}' | '\u{23f3}' => true,
         '\u{25fd}' | '\u{25fe}' | '\u{2614}' | '\u{2615}' | '\u{2648}'..='\u{2653}' | '\u{267f}' | '\u{2693}' => true,
         '\u{26a1}' | '\u{26aa}' | '\u{26ab}' | '\u{26bd}' | '\u{26be}' | '\u{26c4}' | '\u{26c5}' | '\u{26ce}' => true,
@@ -87,7 +86,7 @@ fn is_wide(character: char) -> bool {
     }
 }
 
-/// The text in so many columns, its end replaced by `…` where it has more.
+/// The text in at most this many columns. If it has more, `…` replaces its end.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if columns(text) <= most {
         return text.to_owned();
@@ -95,7 +94,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     let mut room = most;
     let mut kept = String::new();
     for character in text.chars() {
-        // One column is the ellipsis's.
+        // One column is for the ellipsis.
         if width(character) + 1 > room {
             break;
         }

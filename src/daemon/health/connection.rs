@@ -25,7 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::answer::{self, Form};
 use super::options::HealthOptions;
-use super::roster::{Member, Roster};
+use super::roster::{Closable, Roster};
 use crate::sys::socket;
 
 /// The smallest buffer that hyper takes.
@@ -53,7 +53,7 @@ pub(super) struct Connection {
     makes_room: Cell<bool>,
 }
 
-impl Member for Connection {
+impl Closable for Connection {
     fn has_arrived(&self) -> bool {
         !self.ended.get() && socket::has_arrived(self.fd.get_ref())
     }

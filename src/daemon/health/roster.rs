@@ -1,5 +1,5 @@
 //! [`Roster`]: the connections that are open, and those of them that wait for their client, in order. It lives on the server's
-//! thread, and knows of a connection only what [`Member`] says.
+//! thread, and knows of a connection only what [`Closable`] says.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -18,12 +18,12 @@ use super::shared::Shared;
 const TURNS: u32 = 8;
 
 /// A connection on the roster.
-pub(super) trait Member {
+pub(super) trait Closable {
     /// Has something arrived from the client that was not read yet?
     fn has_arrived(&self) -> bool;
     /// Closes it at the next turn of the loop.
     fn close(&self);
-    /// As [`Member::close`]; [`Roster::closed`] is told that it made room.
+    /// As [`Closable::close`]; [`Roster::closed`] is told that it made room.
     fn make_room(&self);
 }
 
@@ -43,17 +43,17 @@ pub(super) struct Roster<C> {
 /// Connections that wait for their client, by ticket: the one that has waited longest comes first.
 struct Waiting<C> {
     last_ticket: u64,
-    members: BTreeMap<u64, Rc<C>>,
+    connections: BTreeMap<u64, Rc<C>>,
 }
 
-impl<C: Member> Roster<C> {
+impl<C: Closable> Roster<C> {
     pub(super) fn new(shared: Arc<Shared>, limit: usize) -> Roster<C> {
         Roster {
             shared,
             limit,
             open: Cell::new(0),
             is_making_room: Cell::new(false),
-            waiting: RefCell::new(Waiting { last_ticket: 0, members: BTreeMap::new() }),
+            waiting: RefCell::new(Waiting { last_ticket: 0, connections: BTreeMap::new() }),
             changed: Notify::new(),
             is_stopping: Cell::new(false),
         }
@@ -91,7 +91,7 @@ impl<C: Member> Roster<C> {
         let mut waiting = self.waiting.borrow_mut();
         waiting.last_ticket += 1;
         let ticket = waiting.last_ticket;
-        waiting.members.insert(ticket, Rc::clone(connection));
+        waiting.connections.insert(ticket, Rc::clone(connection));
         self.changed.notify_one();
         ticket
     }
@@ -99,7 +99,7 @@ impl<C: Member> Roster<C> {
     /// Takes a connection off the list.
     pub(super) fn unlist(&self, ticket: u64) {
         // Dropped outside the borrow: the last owner of a connection calls `closed`.
-        let connection = self.waiting.borrow_mut().members.remove(&ticket);
+        let connection = self.waiting.borrow_mut().connections.remove(&ticket);
         drop(connection);
     }
 
@@ -115,7 +115,7 @@ impl<C: Member> Roster<C> {
             if self.is_making_room.get() {
                 return true;
             }
-            if self.waiting.borrow().members.is_empty() {
+            if self.waiting.borrow().connections.is_empty() {
                 return false;
             }
             if let Some(connection) = self.longest_waiting(turns_left == 0) {
@@ -132,7 +132,7 @@ impl<C: Member> Roster<C> {
     fn longest_waiting(&self, any: bool) -> Option<Rc<C>> {
         const LOOKED_AT: usize = 32;
         let waiting = self.waiting.borrow();
-        let mut first = waiting.members.values().take(LOOKED_AT);
+        let mut first = waiting.connections.values().take(LOOKED_AT);
         first.find(|connection| any || !connection.has_arrived()).cloned()
     }
 
@@ -140,7 +140,8 @@ impl<C: Member> Roster<C> {
     pub(super) async fn close_idle(&self) {
         let (mut turns_left, mut fewest) = (TURNS, usize::MAX);
         while turns_left > 0 {
-            let unread = self.waiting.borrow().members.values().filter(|connection| connection.has_arrived()).count();
+            let unread =
+                self.waiting.borrow().connections.values().filter(|connection| connection.has_arrived()).count();
             if unread == 0 {
                 break;
             }
@@ -149,7 +150,7 @@ impl<C: Member> Roster<C> {
             fewest = fewest.min(unread);
             yield_now().await;
         }
-        for connection in self.waiting.borrow().members.values() {
+        for connection in self.waiting.borrow().connections.values() {
             connection.close();
         }
     }
@@ -169,6 +170,6 @@ impl<C: Member> Roster<C> {
                 break;
             }
         }
-        self.open.get().saturating_sub(self.waiting.borrow().members.len())
+        self.open.get().saturating_sub(self.waiting.borrow().connections.len())
     }
 }

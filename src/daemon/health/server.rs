@@ -110,9 +110,9 @@ impl HealthServer {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if the address cannot be read. `Busy` if another server listens there. `InvalidState` if this one
-    /// runs already. `NotFound` if the name has no addresses. `PermissionDenied`, `System` and others of the kernel.
-    /// `Unsupported` in a build without the feature `health`.
+    /// `InvalidArgument` if the address cannot be read. `Busy` if another server listens there. `InvalidState` if this one runs
+    /// already. `NotFound` if the name has no addresses. `PermissionDenied`, `System` and the like for other errors of the
+    /// kernel. `Unsupported` in a build without the feature `health`.
     pub fn start(&self) -> Result<()> {
         const OPERATION: &str = "start health server";
         fork::check(OPERATION)?;

@@ -63,7 +63,7 @@ impl PidFile {
     /// holds it already. `InvalidArgument` if the path names a symbolic link, a directory, or anything else that is no plain
     /// file. `PermissionDenied` if the file belongs to another user, if everybody may write it, or if everybody may replace
     /// what is in one of the directories above. `Malformed` if the file holds something other than a PID; it is left as it is.
-    /// `System` and others of the kernel.
+    /// `System` and the like for other errors of the kernel.
     pub fn acquire(&self) -> Result<()> {
         fork::check(ACQUIRE)?;
         let subject = |error: Error| error.on(self.quoted());
@@ -81,7 +81,7 @@ impl PidFile {
     /// # Errors
     ///
     /// `Forked` in a child of fork: only the process that acquired the file may release it. `PermissionDenied`, `System` and
-    /// others of the kernel if the file could not be removed; the lock is given back all the same, and the file is emptied if
+    /// the like if the file could not be removed; the lock is given back all the same, and the file is emptied if
     /// that is possible.
     pub fn release(&self) -> Result<()> {
         fork::check(RELEASE)?;

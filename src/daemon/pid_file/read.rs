@@ -74,7 +74,7 @@ pub struct PidRead {
 ///
 /// # Errors
 ///
-/// `PermissionDenied`, `System` and others of the kernel if the file cannot be read.
+/// `PermissionDenied`, `System` and the like if the file cannot be read.
 pub fn read_pid(path: impl AsRef<Path>) -> Result<PidRead> {
     let path = path.as_ref();
     fork::check(READ)?;

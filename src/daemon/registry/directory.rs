@@ -56,7 +56,7 @@ impl Directory {
         self.0.join(name)
     }
 
-    /// Makes it, with the directories above, where they are missing.
+    /// Makes it, with the directories above, if they are missing.
     pub(super) fn make(&self) -> std::result::Result<(), i32> {
         file::make_folders(&self.0)
     }

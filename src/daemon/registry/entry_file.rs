@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path) -> Result<EntryFile, i32> {
         return none(facts, what);
     }
     let text = file::read_start(&file, LARGEST)?;
-    // Of a time that is ahead of the clock the distance counts too: the file would be new for ever.
+    // The distance counts in both directions, else a file whose time is ahead of the clock would always be new.
     let age_ns = clock::realtime_ns() - facts.modified_ns;
     let is_begun = text.is_empty() && age_ns.unsigned_abs() <= EMPTY.as_nanos();
     Ok(EntryFile { facts, entry: parse(&text), is_begun })

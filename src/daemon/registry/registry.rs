@@ -100,11 +100,11 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if a field cannot be written; the error names it. `Busy` if another daemon has the file, or a
-    /// process holds the directory's lock for longer than 5 s. `PermissionDenied` also if everybody may write the directory
-    /// and it is not sticky, or if its lock belongs to another user. `System` and others of the kernel. The earlier entry is
-    /// then as it was, unless the last step alone failed, "sync folder": the new entry is in place, but a crash of the system
-    /// may lose it.
+    /// `InvalidArgument` if a field cannot be written; the error names it. `Busy` if another daemon has the file, or a process
+    /// holds the directory's lock for longer than 5 s. `PermissionDenied` also if everybody may write the directory and it is
+    /// not sticky, or if its lock belongs to another user. `System` and the like for other errors of the kernel. The earlier
+    /// entry is then as it was, unless the last step alone failed, "sync folder": the new entry is in place, but a crash of the
+    /// system may lose it.
     pub fn register(&self, entry: &DaemonEntry) -> Result<DaemonEntry> {
         fork::check(REGISTER)?;
         let subject = |error: Error| error.on(subject_of(&entry.code, &entry.daemon));
@@ -179,7 +179,7 @@ impl Registry {
     /// # Errors
     ///
     /// `InvalidArgument` if the code or the name is empty. `Busy` if a process holds the directory's lock for longer than
-    /// 5 s. `PermissionDenied`, `System` and others of the kernel.
+    /// 5 s. `PermissionDenied`, `System` and the like for other errors of the kernel.
     pub fn unregister(&self, code: &str, daemon: &str) -> Result<()> {
         self.remove(code, daemon, PATIENCE, |_| true)
     }
@@ -238,7 +238,8 @@ impl Registry {
     /// # Errors
     ///
     /// `InvalidArgument` if the code or the name is empty. `Malformed` if the daemon's file is no entry. `PermissionDenied`
-    /// also if the entry is not believed, because of its file's owner or mode. `System` and others of the kernel.
+    /// also if the entry is not believed, because of its file's owner or mode. `System` and the like for other errors of the
+    /// kernel.
     pub fn get(&self, code: &str, daemon: &str) -> Result<Option<DaemonEntry>> {
         fork::check(GET)?;
         let subject = |error: Error| error.on(subject_of(code, daemon));
@@ -322,7 +323,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `PermissionDenied`, `System` and others of the kernel if the directory cannot be read.
+    /// `PermissionDenied`, `System` and the like if the directory cannot be read.
     pub fn list(&self) -> Result<Listing> {
         fork::check(LIST)?;
         match self.directory.facts() {

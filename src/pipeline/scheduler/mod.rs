@@ -184,7 +184,7 @@ impl Scheduler {
     }
 
     /// A running spec could not be started for lack of something that other processes of the run hold: it waits for one of
-    /// them. False if there is none, so that it would wait for ever.
+    /// them. False if there is none, so that it would wait in vain.
     pub(super) fn postpone(&mut self, index: usize, relief: Relief) -> bool {
         let others = self.counts.running - 1;
         if self.nodes[index].phase != Phase::Running || self.is_over_for(index) {
