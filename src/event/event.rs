@@ -30,6 +30,22 @@ pub enum Cause {
 }
 
 /// How a spec of a run ended. Every spec of a run ends in exactly one of them.
+///
+/// ```
+/// use coreproc::{Command, Pipeline, Service, ServiceOptions, Spec, SpecState};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let mut pipeline = Pipeline::new();
+/// pipeline.add(Spec::new("missing", Command::new("/no/such/program")));
+/// let mut next = Spec::new("next", Command::new("true"));
+/// next.after("missing");
+/// pipeline.add(next);
+/// let states: Vec<SpecState> = pipeline.run_all(&service)?.specs.iter().map(|spec| spec.state).collect();
+/// assert_eq!(states, [SpecState::Failed, SpecState::Skipped]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SpecState {
     /// Exit code 0.

@@ -8,7 +8,8 @@ use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, Head
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::checks::{Finding, Outcome, one_line};
+use super::check::{Outcome, one_line};
+use super::checks::Finding;
 
 /// How an answer is written.
 pub(super) enum Form {
