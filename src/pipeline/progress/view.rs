@@ -34,7 +34,7 @@ const OPEN: &str = "open progress view";
 /// last line of output, and later events and output after that. If a process holds the output open, the end is shown after two
 /// seconds (ten if output is grouped), and later output follows.
 ///
-/// A terminal that was stopped (Ctrl-S), or a pipe without a reader that reads, keeps no call beyond its timeout. Meanwhile
+/// A terminal that was stopped (Ctrl-S), or a pipe that is not read, keeps no call beyond its timeout. Meanwhile
 /// children are slowed once their queues are full, and everything is shown when the target goes on. Once the run is cancelled,
 /// by the host, its deadline or a failure, a watch does not slow children any more, so that the run can end: a mebibyte of lines
 /// is kept, and of further lines the number is shown.
