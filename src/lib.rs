@@ -24,6 +24,7 @@
 //!   process. `sys::poller` waits, `sys::pipe` reads and writes, `sys::spool` follows the output of a detached child.
 //!   `sys::procfs` names the [`Holder`]s of a pipe, `sys::identity` tells which process a PID names ([`ProcessStart`],
 //!   [`PidNamespace`]), and `sys::clock` gives each event its [`Stamp`].
+//! - `util` is a few helpers without a layer, beside `sys`: times as RFC 3339 writes them, files that are replaced whole.
 //! - `runtime` is the loop: it waits for descriptors and deadlines, and hands what comes to a handler. It knows tokens,
 //!   and neither processes nor events. A thread that waits for something takes the seat and turns its service's loop
 //!   beside the supervisor, so that the end of its wait reaches it without a hand-off. `runtime::gate` is how everything
@@ -67,6 +68,7 @@ mod printable;
 mod process;
 mod runtime;
 mod sys;
+mod util;
 
 pub use daemon::{
     Daemon, DaemonEntry, DaemonOptions, HealthOptions, HealthServer, Listing, PidFile, PidRead, PidState, Probe,

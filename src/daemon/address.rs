@@ -9,11 +9,11 @@ use crate::error::{Error, Result, quoted};
 /// One address, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
-    /// A name or a number (IPv6 without its brackets; empty: any) and a port.
+    /// A name or a number (IPv6 without its brackets; empty for any address) and a port.
     Tcp(String, u16),
-    /// A socket file.
+    /// The path of a socket file.
     Unix(PathBuf),
-    /// A socket whose name is no file, without the `@`: unix(7), "abstract".
+    /// The name, without the `@`, of a socket that has no file: unix(7), "abstract".
     Abstract(String),
 }
 
@@ -23,12 +23,12 @@ const HOST_MAX: usize = 255;
 const PATH_MAX: usize = 107;
 
 impl Address {
-    /// Where a server listens.
+    /// Reads the address at which a server listens.
     pub(super) fn parse(operation: &'static str, text: &str) -> Result<Address> {
         read(text).map_err(|why| Error::invalid(operation, why).on(quoted(text.as_bytes())))
     }
 
-    /// Where a client asks: `http://` before it, and a `/` after it, are fine.
+    /// Reads the address that a client asks: it may have `http://` before it and a `/` after it.
     pub(super) fn parse_peer(operation: &'static str, text: &str) -> Result<Address> {
         let refused = |why: &str| Error::invalid(operation, why).on(quoted(text.as_bytes()));
         let address = match text.strip_prefix("http://") {
@@ -111,7 +111,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The addresses of `host`, if it is written as a number, or is empty: then `any`.
+/// The addresses of `host` if it is a number; those of `any` if it is empty; None if it is a name.
 pub(super) fn literal(host: &str, port: u16, any: &[IpAddr]) -> Option<Vec<SocketAddr>> {
     if host.is_empty() {
         return Some(any.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
@@ -119,7 +119,7 @@ pub(super) fn literal(host: &str, port: u16, any: &[IpAddr]) -> Option<Vec<Socke
     host.parse::<IpAddr>().ok().map(|ip| vec![SocketAddr::new(ip, port)])
 }
 
-/// The addresses of a name, by getaddrinfo(3), which may take as long as it likes.
+/// The addresses of a name, by getaddrinfo(3), which has no time limit.
 pub(super) fn look_up(host: &str, port: u16) -> std::result::Result<Vec<SocketAddr>, String> {
     match (host, port).to_socket_addrs() {
         Ok(addresses) => {

@@ -1,17 +1,16 @@
-//! [`Daemon`]: PID file, health server and registry entry, taken and given back in order.
+//! [`Daemon`]: the handle, which callers hold.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use super::entry::DaemonEntry;
-use super::health::{HealthOptions, HealthServer};
-use super::life::{Holdings, Life, Meant, Phase, Requested, StopHandle};
-use super::pid_file::PidFile;
-use super::registry::{PATIENCE, Registry};
-use super::{names, signals};
+use super::health::HealthServer;
+use super::holdings::Holdings;
+use super::life::{Life, Phase, Requested, StopOf};
+use super::options::DaemonOptions;
+use super::registry::Registry;
+use super::signals;
+use super::stop_handle::StopHandle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Deadline, is_in_callback, lock};
 use crate::sys::fork;
@@ -20,60 +19,49 @@ const START: &str = "start daemon";
 const RUN: &str = "run daemon";
 const STOP: &str = "stop daemon";
 
-/// What a daemon has.
-#[derive(Clone, Debug)]
-pub struct DaemonOptions {
-    /// Its PID file, if it has one.
-    pub pid_file: Option<PathBuf>,
-    /// How long a stop may take; [`Duration::MAX`] for as long as it takes.
-    pub shutdown_timeout: Duration,
-    /// Where its health server listens, if it has one: see [`HealthServer::new`].
-    pub health_address: Option<String>,
-    /// The limits of its health server.
-    pub health: HealthOptions,
-    /// The registry that it is found in, if it is.
-    pub registry: Option<Registry>,
-    /// What the registry says: code and daemon are needed. PID and start are filled in when it starts, and the health
-    /// address where there is a health server; project (the current folder) and binary where they are empty.
-    pub entry: DaemonEntry,
-}
-
-impl Default for DaemonOptions {
-    /// Nothing of it all, and 30 seconds for a stop.
-    fn default() -> DaemonOptions {
-        DaemonOptions {
-            pid_file: None,
-            shutdown_timeout: Duration::from_secs(30),
-            health_address: None,
-            health: HealthOptions::default(),
-            registry: None,
-            entry: DaemonEntry::default(),
-        }
-    }
-}
-
 /// The life of this program as a daemon. Cheap to clone; thread-safe.
 ///
-/// It starts in this order: PID file, health server, registry; and stops in this: not ready, health server down,
-/// PID file released, unregistered. Nobody finds a daemon that does not answer yet, and whoever waits for its end by
-/// its PID file knows that its address is free.
+/// It starts in this order: PID file, health server, registry. It stops in this order: not ready, health server down, PID file
+/// released, unregistered. So a program that finds the daemon in the registry gets answers from it, and a program that has
+/// seen its PID file released can use its address.
 ///
-/// When the last clone is dropped while it runs, it gives everything back without waiting for requests. A check that
-/// has a clone keeps it alive; give it a [`StopHandle`].
+/// If the last clone is dropped while the daemon runs, it gives everything back without waiting for requests. A check that has
+/// a clone keeps the daemon alive; give the check a [`StopHandle`] instead.
+///
+/// ```
+/// use coreproc::{Daemon, DaemonEntry, DaemonOptions, Registry};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// # let scratch = tempfile::tempdir().expect("a directory");
+/// # let scratch = scratch.path();
+/// let daemon = Daemon::new(DaemonOptions {
+///     pid_file: Some(scratch.join("mailer.pid")),
+///     health_address: Some("127.0.0.1:0".to_owned()),
+///     registry: Some(Registry::new(scratch.join("daemons"))),
+///     entry: DaemonEntry { code: "shop".to_owned(), daemon: "mailer".to_owned(), ..DaemonEntry::default() },
+///     ..DaemonOptions::default()
+/// });
+/// daemon.start()?;
+/// // A program would go on with `daemon.stop_on_signals()?` and `daemon.run()?`.
+/// assert!(daemon.is_ready());
+/// daemon.stop()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Daemon(Arc<Inner>);
 
 struct Inner {
     options: DaemonOptions,
     health: Option<HealthServer>,
-    /// What the program wants `/ready` to say while it runs.
+    /// What `/ready` answers while the daemon runs.
     ready: AtomicBool,
     life: Life,
     listening: Mutex<Option<signals::Listening>>,
 }
 
 impl Daemon {
-    /// A daemon that has not started: nothing is opened, and nothing is looked at.
+    /// A daemon that has not started. Nothing is opened or looked at.
     pub fn new(options: DaemonOptions) -> Daemon {
         let health = options.health_address.as_ref().map(|address| HealthServer::new(address, options.health));
         Daemon(Arc::new(Inner {
@@ -88,7 +76,8 @@ impl Daemon {
     /// Adds a check to its health server: see [`HealthServer::add_check`].
     ///
     /// # Errors
-    /// Those of the health server; [`ErrorKind::InvalidState`] where the daemon has none.
+    ///
+    /// As [`HealthServer::add_check`]. `InvalidState` if the daemon has no health address.
     pub fn add_check(
         &self,
         name: impl Into<String>,
@@ -100,25 +89,25 @@ impl Daemon {
         self.0.health.as_ref().ok_or_else(none)?.add_check(name, check)
     }
 
-    /// Takes the PID file, starts the health server, registers. When a step fails, what was done before it is undone.
-    /// A daemon that was stopped can be started again.
+    /// Takes the PID file, starts the health server, and registers. If a step fails, the steps before it are undone. A daemon
+    /// that was stopped can be started again.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidState`] when it is started already; [`ErrorKind::InvalidArgument`] for an entry without
-    /// code or daemon; those of [`PidFile::acquire`], [`HealthServer::start`] and [`Registry::register`].
+    ///
+    /// `InvalidState` if it is started already. `InvalidArgument` if the entry has no code or no daemon. As
+    /// [`PidFile::acquire`](super::PidFile::acquire), [`HealthServer::start`] and [`Registry::register`].
     pub fn start(&self) -> Result<()> {
         fork::check(START)?;
         let options = &self.0.options;
         let step = self.0.life.begin_start(START)?;
         if options.registry.is_some() {
-            names::file_name(&options.entry.code, &options.entry.daemon)
-                .and_then(|_| options.entry.check_texts())
+            Registry::check_entry(&options.entry)
                 .map_err(|reason| Error::invalid(START, format!("registry entry: {reason}")))?;
         }
         let mut holdings = Holdings::default();
-        if let Err(error) = self.take(&mut holdings) {
+        if let Err(error) = holdings.take(options, self.0.health.as_ref()) {
             let mut errors = vec![error];
-            errors.extend(self.give_back(holdings, Instant::now().checked_add(options.shutdown_timeout)));
+            errors.extend(holdings.give_back(Deadline::within(options.shutdown_timeout)));
             return collected(START, errors);
         }
         step.started(holdings);
@@ -126,112 +115,56 @@ impl Daemon {
         Ok(())
     }
 
-    fn take(&self, holdings: &mut Holdings) -> Result<()> {
-        let options = &self.0.options;
-        if let Some(path) = &options.pid_file {
-            let pid_file = PidFile::new(path);
-            pid_file.acquire()?;
-            holdings.pid_file = Some(pid_file);
-        }
-        if let Some(health) = &self.0.health {
-            // Until all of it is there.
-            health.set_ready(false);
-            health.start()?;
-            holdings.health = true;
-        }
-        if let Some(registry) = &options.registry {
-            let entry = registry.register(&self.filled_in())?;
-            holdings.registered = Some((registry.clone(), entry));
-        }
-        Ok(())
-    }
-
-    fn filled_in(&self) -> DaemonEntry {
-        let text = |path: std::io::Result<PathBuf>| path.map_or(String::new(), |path| path.to_string_lossy().into());
-        let mut entry = self.0.options.entry.clone();
-        entry.pid = std::process::id().cast_signed();
-        entry.started = Some(SystemTime::now());
-        if let Some(health) = &self.0.health {
-            entry.health = health.address();
-        }
-        if entry.project.is_empty() {
-            entry.project = text(std::env::current_dir());
-        }
-        if entry.binary.is_empty() {
-            entry.binary = text(std::env::current_exe());
-        }
-        entry
-    }
-
-    /// Stops it, within the shutdown timeout: requests under way are waited for, and cut when it is over. The steps
-    /// after one that failed are taken all the same. One that is being stopped is waited for, and gives the same
-    /// result; one that does not run is fine. Afterwards signals do what they did before
-    /// [`stop_on_signals`](Daemon::stop_on_signals).
+    /// Stops the daemon within the shutdown timeout: requests under way are waited for, and cut when the time is over. A step
+    /// that fails does not keep the steps after it from being taken. If another thread stops the daemon already, this waits for
+    /// that and returns the same result; if the daemon does not run, there is nothing to do. Afterwards signals do what they
+    /// did before [`stop_on_signals`](Daemon::stop_on_signals).
     ///
     /// # Errors
-    /// Of all steps that failed, in one text, with the kind of the first; [`ErrorKind::TimedOut`] also for one that
-    /// is still being started when the time is over, of which a stop is then requested; [`ErrorKind::Deadlock`] inside one of its
-    /// checks or any callback, where [`request_stop`](Daemon::request_stop) is right.
+    ///
+    /// The errors of all steps that failed, in one text, with the kind of the first. `TimedOut` also if the daemon is still
+    /// being started when the time is over; a stop is then requested. `Deadlock` inside one of its checks or any callback; use
+    /// [`request_stop`](Daemon::request_stop) there.
     pub fn stop(&self) -> Result<()> {
-        self.stop_meant(Meant::Now)
+        self.stop_run(StopOf::AnyRun)
     }
 
-    fn stop_meant(&self, meant: Meant) -> Result<()> {
+    fn stop_run(&self, which: StopOf) -> Result<()> {
         fork::check(STOP)?;
         self.refuse_in_callback(STOP)?;
-        let time = self.0.options.shutdown_timeout;
-        let deadline = Instant::now().checked_add(time);
-        let (step, holdings) = match self.0.life.begin_stop(STOP, meant, Deadline::after(Some(time))) {
+        let deadline = Deadline::within(self.0.options.shutdown_timeout);
+        let (step, holdings) = match self.0.life.begin_stop(STOP, which, deadline) {
             Ok(begun) => begun,
             Err(outcome) => return outcome,
         };
-        let errors = self.give_back(holdings, deadline);
+        let errors = holdings.give_back(deadline);
         self.restore_signals();
         let outcome = collected(STOP, errors);
         step.stopped(outcome.clone());
         outcome
     }
 
-    /// In the order of a stop; what failed.
-    fn give_back(&self, holdings: Holdings, deadline: Option<Instant>) -> Vec<Error> {
-        let left = |most: Duration| match deadline {
-            None => most,
-            Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(most),
-        };
-        let mut errors = Vec::new();
-        if holdings.health
-            && let Some(health) = &self.0.health
-        {
-            health.set_ready(false);
-            errors.extend(health.stop(left(Duration::MAX)).err());
-        }
-        if let Some(pid_file) = holdings.pid_file {
-            errors.extend(pid_file.release().err());
-        }
-        if let Some((registry, entry)) = holdings.registered {
-            errors.extend(registry.unregister_own_within(&entry, left(PATIENCE)).err());
-        }
-        errors
-    }
-
-    /// Waits until a stop is requested, and stops it; or until somebody else has stopped it, and returns how that went.
+    /// Waits until a stop is requested, and stops the daemon; or until another thread has stopped it, and returns the result of
+    /// that.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidState`] for a daemon that is not started; those of [`stop`](Daemon::stop).
+    ///
+    /// `InvalidState` if the daemon is not started. As [`stop`](Daemon::stop).
     pub fn run(&self) -> Result<()> {
         match self.wait(RUN, Deadline::after(None))? {
             Requested::Stopped(outcome) => outcome,
-            Requested::Now(meant) => self.stop_meant(meant),
+            Requested::Now(which) => self.stop_run(which),
             Requested::NotYet => self.stop(),
         }
     }
 
-    /// Waits until a stop is requested, or was begun by somebody, and leaves it at that: for loops that have other
-    /// things to look at in between. None waits for ever, zero only looks.
+    /// Waits until a stop is requested or another thread has begun one, and does not stop the daemon: for loops that look at
+    /// other things in between. None waits without limit, zero only looks.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`]; [`ErrorKind::InvalidState`] for a daemon that is not started;
-    /// [`ErrorKind::Deadlock`] inside one of its checks or any callback, unless it only looks.
+    ///
+    /// `TimedOut` if no stop was requested in time. `InvalidState` if the daemon is not started. `Deadlock` inside one of its
+    /// checks or any callback, unless it only looks.
     pub fn wait_for_stop_request(&self, timeout: Option<Duration>) -> Result<()> {
         const OPERATION: &str = "wait for stop request";
         match self.wait(OPERATION, Deadline::after(timeout))? {
@@ -255,17 +188,17 @@ impl Daemon {
         Ok(())
     }
 
-    /// Has [`run`](Daemon::run) stop it and return: see [`StopHandle::request_stop`].
+    /// Makes [`run`](Daemon::run) stop the daemon and return: see [`StopHandle::request_stop`].
     pub fn request_stop(&self) {
         self.stop_handle().request_stop();
     }
 
-    /// What requests a stop without keeping the daemon alive.
+    /// A handle that requests a stop without keeping the daemon alive.
     pub fn stop_handle(&self) -> StopHandle {
-        self.0.life.stop_handle()
+        StopHandle::new(self.0.life.clone())
     }
 
-    /// What `/ready` answers while it runs: true unless told otherwise.
+    /// Sets what `/ready` answers while the daemon runs: true at first.
     pub fn set_ready(&self, ready: bool) {
         self.0.ready.store(ready, Ordering::SeqCst);
         if !fork::happened() {
@@ -273,6 +206,7 @@ impl Daemon {
         }
     }
 
+    /// Passes the flag on to the health server of a daemon that runs.
     fn show_ready(&self) {
         let state = self.0.life.state();
         if let (Phase::Running(_), Some(health)) = (&state.phase, &self.0.health) {
@@ -280,28 +214,29 @@ impl Daemon {
         }
     }
 
-    /// Does it run, and is it ready?
+    /// Does the daemon run, and is it ready?
     pub fn is_ready(&self) -> bool {
         !fork::happened()
             && self.0.ready.load(Ordering::SeqCst)
             && matches!(self.0.life.state().phase, Phase::Running(_))
     }
 
-    /// Where its health server listens: the bound address while it does, else the given one; empty where it has none.
+    /// The address of its health server: the bound address while it listens, else the given one; empty if it has none.
     pub fn health_address(&self) -> String {
         self.0.health.as_ref().map_or(String::new(), HealthServer::address)
     }
 
-    /// From now on SIGTERM and SIGINT request a stop of this daemon: the one thing in this library that touches
-    /// dispositions. Until [`restore_signals`](Daemon::restore_signals), the end of a stop, or the drop of the daemon.
-    /// Called before the start, it misses no signal. Again is fine; several daemons may listen.
+    /// From now on SIGTERM and SIGINT request a stop of this daemon, until [`restore_signals`](Daemon::restore_signals), the end
+    /// of a stop, or the drop of the daemon. Nothing else in this library changes the disposition of a signal. Called before
+    /// the start, it misses no signal. A second call does nothing; several daemons may listen.
     ///
-    /// What the program had installed for the two does not run meanwhile. They are taken by any thread that does not
-    /// block them, or by a thread of this library, `coreproc-sig`; no mask is touched. A child of fork gets what it
-    /// would have without this.
+    /// Handlers that the program has installed for the two signals do not run meanwhile. The signals are taken by any thread
+    /// that does not block them, or by a thread of this library, `coreproc-sig`; no mask is changed. A child of fork has the
+    /// dispositions that it would have without this.
     ///
     /// # Errors
-    /// [`ErrorKind::System`].
+    ///
+    /// `System` if the kernel refuses the thread or the handlers.
     pub fn stop_on_signals(&self) -> Result<()> {
         fork::check("stop on signals")?;
         let mut listening = lock(&self.0.listening);
@@ -311,8 +246,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// Undoes [`stop_on_signals`](Daemon::stop_on_signals): when no other daemon listens, both signals do again what
-    /// they did before, unless the program has installed something over it meanwhile, which stays.
+    /// Undoes [`stop_on_signals`](Daemon::stop_on_signals). If no other daemon listens, both signals do again what they did
+    /// before, unless the program has installed another handler meanwhile, which stays.
     pub fn restore_signals(&self) {
         if !fork::happened() {
             drop(lock(&self.0.listening).take());
@@ -331,20 +266,16 @@ impl Drop for Inner {
         if fork::happened() {
             return;
         }
-        // Whoever starts or stops it has a clone.
+        // A thread that starts or stops the daemon has a clone, so no thread does.
         let phase = std::mem::replace(&mut self.life.state().phase, Phase::Idle);
         if let Phase::Running(holdings) = phase {
             self.health = None;
-            drop(holdings.pid_file);
-            if let Some((registry, entry)) = holdings.registered {
-                // Without waiting for the folder's lock or the disk; the entry ends with this process anyway.
-                let _ = registry.unregister_own_within(&entry, Duration::ZERO);
-            }
+            holdings.abandon();
         }
     }
 }
 
-/// All that went wrong, as one error.
+/// All errors as one.
 fn collected(operation: &'static str, mut errors: Vec<Error>) -> Result<()> {
     match errors.len() {
         0 => Ok(()),

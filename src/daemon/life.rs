@@ -1,23 +1,14 @@
-//! The states of a daemon, and those who wait for them.
+//! [`Life`]: the states of a daemon, and the waits for them.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::entry::DaemonEntry;
-use super::pid_file::PidFile;
-use super::registry::Registry;
+use super::holdings::Holdings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Deadline, lock};
-use crate::sys::fork;
+use crate::util::condition::wait_up_to;
 
-/// What a daemon that runs holds.
-#[derive(Default)]
-pub(super) struct Holdings {
-    pub(super) pid_file: Option<PidFile>,
-    pub(super) health: bool,
-    pub(super) registered: Option<(Registry, DaemonEntry)>,
-}
-
+/// The state of a daemon: idle → starting → running → stopping → idle, or from starting back to idle.
 pub(super) enum Phase {
     Idle,
     Starting,
@@ -28,8 +19,9 @@ pub(super) enum Phase {
 pub(super) struct State {
     pub(super) phase: Phase,
     stop_requested: bool,
-    /// How often it was stopped, and how that went the last time.
+    /// How often the daemon was stopped.
     stops: u64,
+    /// The result of the last stop.
     last_stop: Result<()>,
 }
 
@@ -41,29 +33,15 @@ struct Inner {
     changed: Condvar,
 }
 
-/// Asks a daemon to stop, and does not keep it alive: for checks, other threads, and whatever else should outlive
-/// nothing. Cheap to clone; thread-safe.
-#[derive(Clone)]
-pub struct StopHandle(Life);
-
-impl StopHandle {
-    /// Has [`Daemon::run`](super::Daemon::run) stop its daemon and return. Never waits, and may be called anywhere but
-    /// in a signal handler. Before a start it is kept for the run that follows.
-    pub fn request_stop(&self) {
-        if !fork::happened() {
-            self.0.change(|state| state.stop_requested = true);
-        }
-    }
-}
-
 impl Life {
     pub(super) fn new() -> Life {
         let state = State { phase: Phase::Idle, stop_requested: false, stops: 0, last_stop: Ok(()) };
         Life(Arc::new(Inner { state: Mutex::new(state), changed: Condvar::new() }))
     }
 
-    pub(super) fn stop_handle(&self) -> StopHandle {
-        StopHandle(self.clone())
+    /// Makes the thread that runs the daemon stop it. A request before the start is kept.
+    pub(super) fn request_stop(&self) {
+        self.change(|state| state.stop_requested = true);
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -76,14 +54,10 @@ impl Life {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, left: Option<Duration>) -> MutexGuard<'a, State> {
-        let changed = &self.0.changed;
-        match left {
-            None => changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Some(left) => changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
-        }
+        wait_up_to(&self.0.changed, state, left)
     }
 
-    /// From idle to starting; back to idle if the step that this gives is dropped without an outcome.
+    /// From idle to starting. If the step that this returns is dropped without an outcome, the daemon is idle again.
     pub(super) fn begin_start(&self, operation: &'static str) -> Result<Step<'_>> {
         let mut state = self.state();
         let why = match state.phase {
@@ -98,18 +72,18 @@ impl Life {
         Err(Error::new(ErrorKind::InvalidState, operation, why))
     }
 
-    /// From running to stopping, with what there is to be given back; or the outcome of the stop that somebody else
-    /// was at; or Ok for a daemon that does not run. One that is being started is waited for; past the deadline, a stop
-    /// is requested of it.
+    /// From running to stopping: returns what is to be given back. Fails with the result of the stop if another thread has
+    /// stopped the daemon meanwhile, or does so now, and with Ok if the daemon does not run. A start that is under way is
+    /// waited for; past the deadline, a stop is requested.
     pub(super) fn begin_stop(
         &self,
         operation: &'static str,
-        meant: Meant,
+        which: StopOf,
         deadline: Deadline,
     ) -> std::result::Result<(Step<'_>, Holdings), Result<()>> {
         let mut state = self.state();
         loop {
-            if let Meant::Run(run) = meant
+            if let StopOf::Run(run) = which
                 && run != state.stops
             {
                 return Err(state.last_stop.clone());
@@ -141,7 +115,7 @@ impl Life {
         }
     }
 
-    /// Waits until a stop is requested or somebody has begun one; the outcome, if that one is over.
+    /// Waits until a stop is requested or another thread has begun one; if that stop has ended, returns its result.
     pub(super) fn wait_for_request(&self, operation: &'static str, deadline: Deadline) -> Result<Requested> {
         let mut state = self.state();
         let stops = state.stops;
@@ -151,8 +125,8 @@ impl Life {
             }
             match state.phase {
                 Phase::Idle => return Err(Error::new(ErrorKind::InvalidState, operation, "is not started")),
-                Phase::Running(_) if state.stop_requested => return Ok(Requested::Now(Meant::Run(stops))),
-                Phase::Stopping => return Ok(Requested::Now(Meant::Run(stops))),
+                Phase::Running(_) if state.stop_requested => return Ok(Requested::Now(StopOf::Run(stops))),
+                Phase::Stopping => return Ok(Requested::Now(StopOf::Run(stops))),
                 Phase::Starting | Phase::Running(_) => {}
             }
             state = match deadline.left() {
@@ -163,19 +137,22 @@ impl Life {
     }
 }
 
-/// Which run of the daemon a stop is for.
+/// Which run of the daemon is to be stopped.
 #[derive(Clone, Copy)]
-pub(super) enum Meant {
-    /// Whichever it is in.
-    Now,
-    /// The one before which it was stopped so often: a later one, which somebody may have started meanwhile, goes on.
+pub(super) enum StopOf {
+    AnyRun,
+    /// The run before which the daemon was stopped so often. A later run, which another thread may have started meanwhile, goes
+    /// on.
     Run(u64),
 }
 
-/// What became of a wait for a request to stop.
+/// How a wait for a request to stop ended.
 pub(super) enum Requested {
-    Now(Meant),
+    /// A stop of this run was requested or has begun.
+    Now(StopOf),
+    /// No stop was requested in time.
     NotYet,
+    /// The daemon was stopped, with this result.
     Stopped(Result<()>),
 }
 
@@ -203,7 +180,7 @@ impl Step<'_> {
 }
 
 impl Drop for Step<'_> {
-    /// Without an outcome: a start that failed, or a panic on the way.
+    /// Without an outcome, a start has failed, or a panic came between.
     fn drop(&mut self) {
         if !self.is_over {
             self.life.change(|state| {
@@ -228,13 +205,13 @@ mod tests {
     fn a_run_that_was_asked_to_stop_does_not_stop_its_successor() {
         let life = Life::new();
         start(&life);
-        life.stop_handle().request_stop();
-        let Ok(Requested::Now(meant)) = life.wait_for_request("run", LOOK) else { panic!("not requested") };
-        // Somebody else is faster, and starts it again.
-        let Ok((step, _)) = life.begin_stop("stop", Meant::Now, LOOK) else { panic!("not running") };
+        life.request_stop();
+        let Ok(Requested::Now(which)) = life.wait_for_request("run", LOOK) else { panic!("not requested") };
+        // Another thread is faster, and starts it again.
+        let Ok((step, _)) = life.begin_stop("stop", StopOf::AnyRun, LOOK) else { panic!("not running") };
         step.stopped(Err(Error::new(ErrorKind::System, "stop", "of the first run")));
         start(&life);
-        let Err(Err(outcome)) = life.begin_stop("run", meant, LOOK) else { panic!("stopped the second") };
+        let Err(Err(outcome)) = life.begin_stop("run", which, LOOK) else { panic!("stopped the second") };
         assert!(outcome.to_string().contains("of the first run"));
         assert!(matches!(life.state().phase, Phase::Running(_)));
     }

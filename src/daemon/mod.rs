@@ -1,42 +1,33 @@
 //! Layer 2: the life of a daemon. PID file, registry, health server, and the order in which they start and stop.
 //!
-//! `daemon` is what callers hold, `life` its states; `pid_file`, `registry` and `health` stand alone too. `client` asks
-//! the health of others, `signals` is the one thing here that touches dispositions.
+//! `daemon` is what callers hold, `options` what it has, `life` its states, and `holdings` what it takes and gives back.
+//! `pid_file`, `registry` and `health` also work alone. `client` asks the health of others. `signals` turns SIGTERM and SIGINT
+//! into requests to stop, which `stop_handle` makes. `address` and `lock_file` serve several of them.
 
 #[cfg(feature = "health")]
 mod address;
 mod client;
-#[allow(clippy::module_inception)]
+#[allow(clippy::module_inception, reason = "the file is named like the type in it")]
 mod daemon;
-mod entry;
-mod entry_file;
 mod health;
-#[cfg(feature = "health")]
-mod http;
+mod holdings;
 mod life;
-mod listing;
-mod names;
+mod lock_file;
+mod options;
 mod pid_file;
 mod registry;
-mod rfc3339;
 mod signals;
+mod stop_handle;
 
 pub(crate) use client::{Endpoint, probe, wait_for};
 pub use client::{Probe, probe_health, probe_ready, wait_for_health, wait_for_ready};
-pub use daemon::{Daemon, DaemonOptions};
-pub use entry::DaemonEntry;
-pub(crate) use entry::{from_ns, to_ns};
-#[cfg(feature = "fuzzing")]
-pub(crate) use entry_file::parse as parse_entry;
+pub use daemon::Daemon;
 pub use health::{HealthOptions, HealthServer};
-pub use life::StopHandle;
-pub use listing::{Listing, Problem as RegistryProblem};
-pub use names::RegistryNames;
+pub use options::DaemonOptions;
 pub use pid_file::{PidFile, PidRead, PidState, read_pid};
-pub use registry::Registry;
-
-/// The text of an entry's file.
+pub use registry::{DaemonEntry, Listing, Registry, RegistryNames, RegistryProblem};
 #[cfg(feature = "fuzzing")]
-pub(crate) fn write_entry(entry: &DaemonEntry) -> std::result::Result<Vec<u8>, String> {
-    entry.to_json()
-}
+pub(crate) use registry::{parse_entry, write_entry};
+pub use stop_handle::StopHandle;
+
+pub(crate) use crate::util::epoch::{from_ns, to_ns};

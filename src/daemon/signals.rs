@@ -1,32 +1,32 @@
-//! SIGTERM and SIGINT as requests to stop, for programs that are daemons and ask for it. The only place where this
-//! library touches dispositions.
+//! SIGTERM and SIGINT as requests to stop, for programs that are daemons and ask for it. Nothing else in this library changes
+//! the disposition of a signal.
 //!
-//! The handler tells one thread, `coreproc-sig`, which asks every daemon that listens. It is the only thread of ours
-//! that leaves signals open: those two, so that they arrive also where the program blocks them everywhere. No mask
-//! of another thread is touched. The last daemon that stops listening puts the dispositions back.
+//! The handler wakes one thread, `coreproc-sig`, which asks every daemon that listens to stop. It is the only thread of ours
+//! that does not block these two signals, so that they arrive even if all threads of the program block them. The mask of no
+//! other thread is changed. The last daemon that stops listening puts the dispositions back.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use super::life::StopHandle;
+use super::stop_handle::StopHandle;
 use crate::error::{Error, Result};
 use crate::runtime::lock;
 use crate::sys::{fork, handler, thread};
 
 const OPERATION: &str = "stop on signals";
 
-/// The thread, while somebody listens. Held while something is installed or restored.
+/// The thread, while a daemon listens. The lock is held while handlers are installed or restored.
 static THREAD: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
 static LISTENERS: Mutex<Vec<(u64, StopHandle)>> = Mutex::new(Vec::new());
 static NEXT: AtomicU64 = AtomicU64::new(0);
-/// The thread is to end.
+/// Set when the thread is to end.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// While it lives, the signals ask for a stop.
+/// While it lives, the two signals request a stop of one daemon.
 pub(super) struct Listening(u64);
 
-/// Has SIGTERM and SIGINT ask for this stop.
+/// Makes SIGTERM and SIGINT request a stop by this handle.
 pub(super) fn listen(stop: StopHandle) -> Result<Listening> {
     let mut thread = lock(&THREAD);
     if thread.is_none() {
@@ -47,7 +47,7 @@ pub(super) fn listen(stop: StopHandle) -> Result<Listening> {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        // A child of fork has no such thread, and its copy of the lock may be held for ever.
+        // A child of fork has no such thread, and its copy of the lock may never be given back.
         if fork::happened() {
             return;
         }
@@ -64,7 +64,7 @@ impl Drop for Listening {
     }
 }
 
-/// The thread's life.
+/// The life of the thread.
 fn pass_on(mut seen: u32) {
     handler::listen_here();
     loop {

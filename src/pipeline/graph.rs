@@ -1,5 +1,5 @@
-//! The graph of a pipeline: checked whole, in time linear in specs and dependencies, and without recursion, so
-//! that a chain may be as long as memory holds.
+//! The graph of a pipeline. It is checked as a whole, in time linear in specs and dependencies, and without recursion, so that a
+//! chain may be as long as memory holds.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,71 +10,94 @@ use super::spec::{Pipeline, Spec};
 use super::text::quoted;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is wrong with a spec. In JSON: `unknown_dependency`, ….
+/// The kind of a problem of a pipeline. In JSON: `unknown_dependency`, ….
+///
+/// ```
+/// use coreproc::{Command, Pipeline, ProblemKind, Spec};
+///
+/// let mut pipeline = Pipeline::new();
+/// let mut spec = Spec::new("ouroboros", Command::new("true"));
+/// spec.after("ouroboros");
+/// pipeline.add(spec);
+/// assert_eq!(pipeline.problems()[0].kind, ProblemKind::SelfDependency);
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
-    /// Its name is empty.
+    /// The name of the spec is empty.
     EmptyName,
-    /// An earlier spec has its name.
+    /// An earlier spec has the same name.
     DuplicateName,
-    /// It comes after an empty name.
+    /// A dependency is an empty name.
     EmptyDependency,
-    /// It comes after the same spec twice.
+    /// A dependency is named twice.
     DuplicateDependency,
-    /// It comes after itself.
+    /// The spec depends on itself.
     SelfDependency,
-    /// It comes after a spec that there is not.
+    /// A dependency does not exist.
     UnknownDependency,
-    /// It comes, through others, after itself.
+    /// The spec depends on itself through others.
     Cycle,
-    /// A setter of its command refused what it was given, or its options contradict each other.
+    /// A setter of the command refused its value, or options of the command contradict each other.
     Command,
 }
 
 /// Why a pipeline cannot run.
+///
+/// ```
+/// use coreproc::{Command, Pipeline, Problem, Spec};
+///
+/// let mut pipeline = Pipeline::new();
+/// pipeline.add(Spec::new("build", Command::new("true")));
+/// let mut test = Spec::new("test", Command::new("true"));
+/// test.after("biuld");
+/// pipeline.add(test);
+/// let problem: &Problem = &pipeline.problems()[0];
+/// assert_eq!(problem.place, "specs[1].after[0]");
+/// assert_eq!(problem.message, r#"unknown spec "biuld", did you mean "build"?"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// What is wrong.
+    /// The kind of the problem.
     pub kind: ProblemKind,
-    /// The specs concerned, by index. Of a cycle: those that the message names, in its order, then all that are
+    /// The indices of the specs concerned. For a cycle: those that the message names, in that order, then all others that are
     /// in a cycle with them.
     pub specs: Vec<usize>,
-    /// Where it is: `specs[3].after[0]`.
+    /// The place of the problem: `specs[3].after[0]`.
     pub place: String,
-    /// What is wrong, in words: `unknown spec "biuld", did you mean "build"?`.
+    /// The problem in words: `unknown spec "biuld", did you mean "build"?`.
     pub message: String,
 }
 
-/// A list of specs for each spec, all of them in one piece of memory.
+/// A list of specs for each spec, all lists in one piece of memory.
 #[derive(Clone)]
 pub(super) struct Edges {
     targets: Vec<usize>,
-    /// Where the list of each ends.
+    /// Where the list of each spec ends.
     ends: Vec<usize>,
 }
 
-/// Who comes after whom, by index.
+/// The dependencies of specs, by index.
 pub(super) struct Graph {
-    /// What each comes after.
+    /// The dependencies of each spec.
     pub(super) after: Edges,
-    /// What comes after each.
+    /// The dependents of each spec.
     pub(super) before: Edges,
-    /// All of them, each behind those that it comes after.
+    /// All specs, each after its dependencies.
     pub(super) order: Vec<usize>,
 }
 
-/// Searching a name that was probably meant looks at every other one: done for the first few alone, and for fewer where
-/// there are very many, so that the check stays linear, and mistakes are told at once.
+/// How many unknown names get a suggestion. The search for the name that was probably meant looks at every other name, so fewer
+/// get one if there are very many names, and the check stays linear.
 const SUGGESTIONS: usize = 8;
-/// How many names are looked at in all, where that leaves one search.
+/// How many names all searches may look at together; one search is always done.
 const COMPARISONS: usize = 200_000;
-/// Specs of a cycle that its message names.
+/// How many specs of a cycle its message names.
 const NAMED: usize = 50;
 
 impl Edges {
-    /// No edge at all.
+    /// An empty list for each spec.
     pub(super) fn none(specs: usize) -> Edges {
         Edges { targets: Vec::new(), ends: vec![0; specs] }
     }
@@ -83,18 +106,19 @@ impl Edges {
         self.ends.len()
     }
 
+    /// The list of a spec.
     pub(super) fn of(&self, index: usize) -> &[usize] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.targets[start..self.ends[index]]
     }
 
-    /// The same edges, from the other side.
+    /// The same edges in the other direction.
     fn reversed(&self) -> Edges {
         let mut ends = vec![0; self.len()];
         self.targets.iter().for_each(|target| ends[*target] += 1);
         let mut sum = 0;
         for end in &mut ends {
-            // Where each list starts; filling it moves that to where it ends.
+            // The start of each list; filling the list moves it to the end.
             sum += std::mem::replace(end, sum);
         }
         let mut targets = vec![0; self.targets.len()];
@@ -109,7 +133,7 @@ impl Edges {
 }
 
 impl Pipeline {
-    /// All that is wrong with it, in the order of its specs, cycles last; empty when it can run.
+    /// All problems of the pipeline, in the order of its specs, cycles last. Empty if it can run.
     pub fn problems(&self) -> Vec<Problem> {
         match build(&self.specs) {
             Ok(_) => Vec::new(),
@@ -117,12 +141,13 @@ impl Pipeline {
         }
     }
 
-    /// Can it run? Names are unique and not empty, dependencies are known, not doubled, and without cycle, and
-    /// no command was refused. Time grows linearly with specs and dependencies.
+    /// Checks that the pipeline can run: names are unique and not empty, dependencies exist, are named once and form no cycle,
+    /// and no command was refused. The time that this takes is linear in specs and dependencies.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument): the first problem, where it is, and how
-    /// many others there are: `check pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+    ///
+    /// `InvalidArgument` if it cannot run. The error has the first problem, its place, and the number of others: `check pipeline:
+    /// specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
     pub fn check(&self) -> Result<()> {
         self.graph("check pipeline").map(drop)
     }
@@ -159,7 +184,7 @@ fn build(specs: &[Spec]) -> std::result::Result<Graph, Vec<Problem>> {
     if problems.is_empty() { Ok(Graph { after, before, order }) } else { Err(problems) }
 }
 
-/// The index of each name, and what is wrong with the names and commands.
+/// The index of each name. Adds the problems of names and commands.
 fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str, usize> {
     let mut names = HashMap::with_capacity(specs.len());
     for (index, spec) in specs.iter().enumerate() {
@@ -181,10 +206,10 @@ fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str,
     names
 }
 
-/// What each spec comes after, without what is wrong.
+/// The dependencies of each spec, without those that are wrong. Adds the problems of those.
 fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Problem>) -> Edges {
     let mut suggestions = (COMPARISONS / specs.len().max(1)).clamp(1, SUGGESTIONS);
-    // Which spec named this one last: finds doubles without a set for each spec.
+    // For each spec, the last spec that named it: this finds doubles without a set for each spec.
     let mut named_by = vec![usize::MAX; specs.len()];
     let mut after = Edges { targets: Vec::new(), ends: Vec::with_capacity(specs.len()) };
     for (index, spec) in specs.iter().enumerate() {
@@ -229,7 +254,7 @@ fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Proble
     after
 }
 
-/// Each spec behind those that it comes after (Kahn's algorithm); without those in, or behind, a cycle.
+/// The specs, each after its dependencies (Kahn's algorithm), without those in a cycle or after one.
 fn order(after: &Edges, before: &Edges) -> Vec<usize> {
     let mut pending: Vec<usize> = (0..after.len()).map(|index| after.of(index).len()).collect();
     let mut order: Vec<usize> = (0..after.len()).filter(|index| pending[*index] == 0).collect();
@@ -246,7 +271,8 @@ fn order(after: &Edges, before: &Edges) -> Vec<usize> {
     order
 }
 
-/// A problem for each knot of specs that wait for each other, naming its shortest cycle through its first spec.
+/// Adds a problem for each knot, which is a group of specs that all wait for each other. The problem names the shortest cycle
+/// through the knot's first spec.
 fn cycles(specs: &[Spec], after: &Edges, order: &[usize], problems: &mut Vec<Problem>) {
     let mut left = vec![true; specs.len()];
     order.iter().for_each(|index| left[*index] = false);
@@ -257,7 +283,7 @@ fn cycles(specs: &[Spec], after: &Edges, order: &[usize], problems: &mut Vec<Pro
     for (number, knot) in knots.iter().enumerate() {
         knot.iter().for_each(|index| knot_of[*index] = number);
     }
-    // Which spec of a knot a search came from, shared by the searches: each spec is in one knot.
+    // For each spec, the spec from which a search came to it. The searches share it, because each spec is in one knot.
     let mut from = vec![usize::MAX; specs.len()];
     for (number, knot) in knots.iter().enumerate() {
         let mut cycle = cycle_through(knot[0], after, |index| knot_of[index] == number, &mut from);
@@ -320,7 +346,7 @@ fn knots(after: &Edges, left: &[bool]) -> Vec<Vec<usize>> {
         if number[root] != UNSEEN {
             continue;
         }
-        // Each with the edge that it goes on with.
+        // Each spec with the edge to follow next.
         let mut path = vec![(root, 0)];
         while let Some((index, edge)) = path.last_mut() {
             let index = *index;

@@ -1,38 +1,56 @@
 //! [`History`]: a file that remembers how long specs take.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::result::{RunReport, SpecResult};
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::error::{Error, Result, describe_errno};
 use crate::event::SpecState;
 use crate::sys::clock::Stamp;
-use crate::sys::{file, fork, retried};
+use crate::sys::file::{self, Kind};
+use crate::sys::fork;
+use crate::util::draft::{self, Draft};
+use crate::util::duration::nanoseconds;
+use crate::util::path::{quoted, with_suffix};
 
 const VERSION: u32 = 1;
-/// What the last run counts against all before it.
+/// The weight of the last run in the mean; all runs before it have the rest.
 const NEWEST: f64 = 0.3;
-/// Specs that are remembered, of all pipelines of a file; those that ran last stay.
+/// The most specs that are remembered, of all pipelines of a file together. Those that ran last stay.
 const MOST_SPECS: usize = 20_000;
-/// Longer names of specs are not remembered, those of pipelines refused.
+/// The longest name, in bytes. Longer names of specs are not remembered, and of pipelines they are refused.
 const LONGEST_NAME: usize = 1024;
-/// No file of ours is larger: where long names would make it so, fewer specs are remembered.
+/// The largest file that is written, in bytes. If long names would make it larger, fewer specs are remembered.
 const LARGEST_FILE: usize = 64 * 1024 * 1024;
 
-/// How long the specs of a pipeline took in earlier runs, kept in a file, which may serve several pipelines: for
-/// [`RunOptions::durations`](crate::RunOptions), by which the longest path starts first and the time left is
-/// known.
+/// How long the specs of a pipeline took in earlier runs, kept in a file that may serve several pipelines. It is meant for
+/// [`RunOptions::durations`](crate::RunOptions::durations), by which the longest path starts first and the time that is left is
+/// estimated.
 ///
-/// The file is JSON, replaced as a whole by rename(2), which keeps its permissions and follows a symbolic link, and
-/// bounded. It holds hints: one that is damaged is set
-/// aside as `FILE.bad`, and begun anew; of two processes that record in the same moment, one may be forgotten.
+/// The file is JSON, and bounded. It is replaced as a whole by rename(2); its permissions stay, and a symbolic link to it stays
+/// one. It holds hints: a damaged file is set aside as `FILE.bad` and begun anew, and of two processes that record in the same
+/// moment, one may be forgotten.
+///
+/// ```
+/// use coreproc::{Command, History, Pipeline, RunOptions, Service, ServiceOptions, Spec};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// # let scratch = tempfile::tempdir().expect("a directory");
+/// # let path = scratch.path().join("durations.json");
+/// let service = Service::new(ServiceOptions::default())?;
+/// let mut pipeline = Pipeline::new();
+/// pipeline.add(Spec::new("build", Command::new("true")));
+/// let mut history = History::open(&path, "nightly")?;
+/// let options = RunOptions { durations: history.durations(), ..RunOptions::default() };
+/// let report = pipeline.start(&service, options)?.wait(None)?;
+/// history.record(&report)?;
+/// assert!(History::open(&path, "nightly")?.durations().contains_key("build"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct History {
     path: PathBuf,
@@ -41,6 +59,7 @@ pub struct History {
     problem: Option<String>,
 }
 
+/// The JSON of the file: specs by pipeline and name.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -51,9 +70,9 @@ struct Document {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    /// The mean, in nanoseconds; recent runs count more.
+    /// The mean duration in nanoseconds; recent runs count more.
     ns: u64,
-    /// When it ran last, in seconds since the epoch.
+    /// When the spec ran last, in seconds since the epoch.
     seen: u64,
 }
 
@@ -61,11 +80,12 @@ const OPEN: &str = "open history";
 const RECORD: &str = "record history";
 
 impl History {
-    /// What the file says of the pipeline of this name. A file that there is not yet is an empty one.
+    /// Reads what the file says of the pipeline of this name. A missing file is an empty one.
     ///
     /// # Errors
-    /// What kept it from being read: [`ErrorKind::PermissionDenied`], [`ErrorKind::System`],
-    /// [`ErrorKind::InvalidArgument`] (not a regular file, no file's name, a pipeline's of more than 1024 bytes). A damaged file is none, see
+    ///
+    /// `InvalidArgument` if the path names no regular file, or the pipeline's name is longer than 1024 bytes.
+    /// `PermissionDenied`, `System` and the like if the file cannot be read. A damaged file is no error, see
     /// [`History::problem`].
     pub fn open(path: impl AsRef<Path>, pipeline: &str) -> Result<History> {
         fork::check(OPEN)?;
@@ -82,22 +102,23 @@ impl History {
         Ok(history)
     }
 
-    /// How long each spec took, by name: the mean of its runs, of which recent ones count more.
+    /// How long each spec took, by name: the mean of its runs, in which recent runs count more.
     pub fn durations(&self) -> HashMap<String, Duration> {
         let known = self.specs.iter();
         known.map(|(name, entry)| (name.clone(), Duration::from_nanos(entry.ns))).collect()
     }
 
-    /// What was wrong with the file, if it was set aside.
+    /// What was wrong with the file, if it was damaged and set aside.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
 
-    /// Remembers how long the specs of a run took that passed; of others only when nothing is known of them yet,
-    /// and they ended by themselves. Writes the file: what other pipelines have in it stays.
+    /// Remembers how long the specs of a run took, and writes the file. Specs that passed count; those that failed count only
+    /// if nothing is known of them yet. What the file says of other pipelines stays.
     ///
     /// # Errors
-    /// [`ErrorKind::PermissionDenied`], [`ErrorKind::System`]; the file is as it was.
+    ///
+    /// `PermissionDenied`, `System` and the like if the file cannot be read or written; it is as it was.
     pub fn record(&mut self, report: &RunReport) -> Result<()> {
         fork::check(RECORD)?;
         let mut document = self.read(RECORD)?;
@@ -109,100 +130,66 @@ impl History {
         }
         self.specs = specs.clone();
         document.version = VERSION;
-        self.replace(&text_of(document)).map_err(|error| self.failed(RECORD, "write", &error))
+        self.replace(&text_of(document)).map_err(|errno| self.failed(RECORD, "write", errno))
     }
 
-    /// Reads the file; sets aside what is not ours.
+    /// Reads the file. A file that is not a history is set aside, and an empty document returned.
     fn read(&mut self, operation: &'static str) -> Result<Document> {
-        let text = match self.text() {
-            Ok(Some(text)) => text,
-            Ok(None) => return Ok(Document::default()),
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                return Err(Error::invalid(operation, "is not a regular file").on(self.subject()));
-            }
-            Err(error) => return Err(self.failed(operation, "read", &error)),
+        let fail = |errno| self.failed(operation, "read", errno);
+        let refused = || Err(Error::invalid(operation, "is not a regular file").on(quoted(&self.path)));
+        let file = match file::open_through(&self.path) {
+            Err(libc::ENOENT) => return Ok(Document::default()),
+            // The path has a NUL byte.
+            Err(libc::EINVAL) => return refused(),
+            file => file.map_err(fail)?,
         };
+        if file::facts(&file).map_err(fail)?.kind != Kind::Regular {
+            return refused();
+        }
+        let text = file::read_large(file, LARGEST_FILE).map_err(fail)?;
         let problem = match serde_json::from_slice::<Document>(&text) {
             Ok(document) if document.version == VERSION => return Ok(document),
             Ok(document) => format!("version {} is not known, known is {VERSION}", document.version),
             Err(_) if text.len() > LARGEST_FILE => format!("is larger than {LARGEST_FILE} bytes"),
             Err(error) => error.to_string(),
         };
-        let aside = beside(&self.path, ".bad");
-        let became = match retried(|| fs::rename(&self.path, &aside)) {
-            Ok(()) => format!("set aside as {}", quoted(aside.as_os_str().as_encoded_bytes())),
-            Err(error) => format!("could not be set aside: {error}"),
+        let aside = with_suffix(&self.path, ".bad");
+        let became = match file::rename(&self.path, &aside) {
+            Ok(()) => format!("set aside as {}", quoted(&aside)),
+            Err(errno) => format!("could not be set aside: {}", describe_errno(errno)),
         };
-        self.problem = Some(format!("{}: {problem}; {became}", self.subject()));
+        self.problem = Some(format!("{}: {problem}; {became}", quoted(&self.path)));
         Ok(Document::default())
     }
 
-    /// None: there is no file.
-    fn text(&self) -> io::Result<Option<Vec<u8>>> {
-        // Without waiting for the writer of a FIFO.
-        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(&self.path)
-        {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        if !file.metadata()?.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
+    /// Replaces the file by one with this text: whole, or not at all, also if the machine stops.
+    fn replace(&self, text: &[u8]) -> std::result::Result<(), i32> {
+        // A symbolic link stays one: the file to which it leads is replaced.
+        let path = file::real_path(&self.path).unwrap_or_else(|_| self.path.clone());
+        let earlier = file::look_through(&path).ok();
+        let suffix = format!(".{}.{}.tmp", std::process::id(), draft::next_number());
+        // Only its owner may write it, whatever the umask is.
+        let draft = Draft::create(with_suffix(&path, &suffix), 0o644)?;
+        if let Some(earlier) = earlier {
+            file::set_mode(draft.file(), earlier.mode & 0o7777)?;
         }
-        let mut text = Vec::new();
-        file.take(LARGEST_FILE as u64 + 1).read_to_end(&mut text)?;
-        Ok(Some(text))
+        draft.write(text).map_err(|(_, errno)| errno)?;
+        draft.publish(&path)?;
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        file::sync_directory(directory.unwrap_or(Path::new(".")))
     }
 
-    /// Written whole, or not at all, also if the machine stops: a file of our own beside it takes its name.
-    fn replace(&self, text: &[u8]) -> io::Result<()> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        // Where a symbolic link leads to, so that it stays one.
-        let path = retried(|| fs::canonicalize(&self.path)).unwrap_or_else(|_| self.path.clone());
-        let permissions = retried(|| fs::metadata(&path)).ok().map(|known| known.permissions());
-        let own = format!(".{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let temporary = beside(&path, &own);
-        // Not for everybody to write, whatever the umask.
-        let written =
-            OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary).and_then(|mut file| {
-                if let Some(permissions) = permissions {
-                    file.set_permissions(permissions)?;
-                }
-                file.write_all(text)?;
-                file.sync_all()?;
-                retried(|| fs::rename(&temporary, &path))
-            });
-        if let Err(error) = written {
-            let _ = fs::remove_file(&temporary);
-            return Err(error);
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        file::sync_directory(folder.unwrap_or(Path::new("."))).map_err(io::Error::from_raw_os_error)
-    }
-
-    fn subject(&self) -> String {
-        quoted(self.path.as_os_str().as_encoded_bytes())
-    }
-
-    fn failed(&self, operation: &'static str, stage: &'static str, error: &io::Error) -> Error {
-        match error.raw_os_error() {
-            Some(errno) => Error::system(operation, stage, errno).on(self.subject()),
-            None => Error::new(ErrorKind::System, operation, error.to_string()).at(stage).on(self.subject()),
-        }
+    fn failed(&self, operation: &'static str, stage: &'static str, errno: i32) -> Error {
+        Error::system(operation, stage, errno).on(quoted(&self.path))
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// The document as JSON, without what it has no room for.
+/// The document as JSON, without the specs for which it has no room.
 fn text_of(mut document: Document) -> Vec<u8> {
     let mut most = MOST_SPECS;
     loop {
         forget(&mut document, most);
-        // Names and numbers alone: nothing in it can be refused.
+        // It consists of names and numbers, none of which can be refused.
         let text = serde_json::to_vec(&document).unwrap_or_default();
         if text.len() <= LARGEST_FILE || most == 0 {
             return text;
@@ -211,8 +198,9 @@ fn text_of(mut document: Document) -> Vec<u8> {
     }
 }
 
+/// Adds the duration of a spec to its mean.
 fn learn(specs: &mut BTreeMap<String, Entry>, spec: &SpecResult, now: u64) {
-    let took = u64::try_from(spec.duration.as_nanos()).unwrap_or(u64::MAX);
+    let took = nanoseconds(spec.duration);
     match (spec.state, specs.get_mut(&spec.name)) {
         (SpecState::Passed, Some(known)) => {
             known.ns = (known.ns as f64 * (1.0 - NEWEST) + took as f64 * NEWEST) as u64;
@@ -226,18 +214,19 @@ fn learn(specs: &mut BTreeMap<String, Entry>, spec: &SpecResult, now: u64) {
     }
 }
 
-/// What ran at a time that is ahead of the clock, which was set back, would be the last to be forgotten: it ran before this run.
+/// After the clock was set back, specs seem to have run in the future and would be forgotten last: they count as having run
+/// before this run.
 fn not_ahead(document: &mut Document, now: u64) {
     for entry in document.pipelines.values_mut().flat_map(BTreeMap::values_mut).filter(|entry| entry.seen > now) {
         entry.seen = now.saturating_sub(1);
     }
 }
 
-/// Drops what ran longest ago, where there is more than so many.
+/// Forgets the specs that ran longest ago, if there are more than `most`.
 fn forget(document: &mut Document, most: usize) {
     let mut seen: Vec<u64> = document.pipelines.values().flat_map(|specs| specs.values().map(|e| e.seen)).collect();
     seen.sort_unstable_by(|a, b| b.cmp(a));
-    // What ran as long ago as the first that goes stays as far as there is room.
+    // Of the specs that ran as long ago as the first that goes, as many stay as there is room for.
     if let Some(oldest) = seen.get(most).copied() {
         let mut room = most - seen.iter().filter(|seen| **seen > oldest).count();
         for specs in document.pipelines.values_mut() {

@@ -1,25 +1,34 @@
-//! Layer 3: a [`Pipeline`] is a graph of [`Spec`]s; running it starts each the moment its last dependency has
-//! ended, and leaves a [`RunReport`].
+//! Layer 3: a [`Pipeline`] is a graph of [`Spec`]s. A run starts each spec the moment its last dependency has ended, and leaves a
+//! [`RunReport`].
+//!
+//! `spec` and `json` make a pipeline, and `graph` checks it. `run` is a run as callers hold it, `options` how to run, `plan` what
+//! follows from that. `scheduler` decides what runs when, without clocks or processes; `engine` does it. `snapshot` is a run at
+//! one moment, `result` its end, `report` the formats of that, `progress` a view for people. `history` remembers durations.
+//! `text` and `nearest` help with messages.
 
 mod engine;
 mod graph;
 mod history;
 mod json;
 mod nearest;
+mod options;
+mod plan;
 mod progress;
 mod report;
 mod result;
 mod run;
 mod scheduler;
+mod snapshot;
 mod spec;
 mod text;
 
 pub use crate::event::SpecState;
 pub use graph::{Problem, ProblemKind};
 pub use history::History;
+pub use options::{Limit, OnFailure, RunMode, RunOptions};
 pub use progress::{ProgressOptions, ProgressOutput, ProgressStyle, ProgressView};
 pub use report::ReportFormat;
 pub use result::{RunReport, SpecResult};
-pub use run::{Limit, OnFailure, Progress, Run, RunOptions, RunningSpec};
-pub use scheduler::RunMode;
+pub use run::Run;
+pub use snapshot::{Progress, RunningSpec};
 pub use spec::{Backoff, Pipeline, Spec};

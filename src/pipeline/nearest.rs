@@ -1,18 +1,17 @@
-//! The known word that was probably meant.
+//! [`nearest`]: the known word that was probably meant.
 
-/// Words longer than this are not compared: the work grows with the product of both lengths.
+/// The longest word that is compared, in characters: the work grows with the product of both lengths.
 const LONGEST: usize = 64;
 
-/// A word and a longer one that starts with it (`timeout`, `timeout_ms`) are near from so many characters on.
+/// How many characters a word needs so that a longer one that starts with it is near (`timeout`, `timeout_ms`).
 const SHORTEST_PREFIX: usize = 3;
 
-/// The first of the nearest of `known`, if one is near enough to be a slip of the fingers: a third of its
-/// characters wrong, missing, too many or swapped with their neighbour, or one the beginning of the other.
+/// The first of the words in `known` that are nearest, if it is near enough for a typing mistake: at most a third of its
+/// characters are wrong, missing, added or swapped with their neighbour, or one word is the beginning of the other.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = letters(word)?;
     let mut rows = Rows::default();
-    // Beside each other, not in an Option of both: of that, optimised code looks at a distance that is not there, which
-    // valgrind reports.
+    // Two variables instead of an Option of both: optimised code reads the distance of a None, which valgrind reports.
     let (mut best, mut least) = (None, usize::MAX);
     for candidate in known {
         let Some(letters) = letters(candidate) else { continue };
@@ -21,7 +20,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         let slip = rows.distance(&word, &letters, most);
         let beginning = || (near <= most && is_beginning(&word, &letters)).then_some(near);
         let Some(distance) = slip.or_else(beginning) else { continue };
-        // With nothing in common it is no slip, however short.
+        // Words that have nothing in common are not near, however short they are.
         if distance < word.len().max(letters.len()) {
             (best, least) = (Some(candidate), distance);
         }
@@ -41,7 +40,7 @@ fn is_beginning(a: &[char], b: &[char]) -> bool {
     a.len().min(b.len()) >= SHORTEST_PREFIX && (a.starts_with(b) || b.starts_with(a))
 }
 
-/// Rows of the table of [`Rows::distance`], kept from one pair of words to the next: there may be very many.
+/// Three rows of the table of [`Rows::distance`], kept from one pair of words to the next, because there may be very many pairs.
 #[derive(Default)]
 struct Rows {
     before: Vec<usize>,
@@ -50,10 +49,10 @@ struct Rows {
 }
 
 impl Rows {
-    /// Changes that lead from one to the other (optimal string alignment): insert, delete, replace, swap neighbours;
+    /// How many changes lead from one word to the other (optimal string alignment: insert, delete, replace, swap neighbours).
     /// None if there are more than `most`.
     fn distance(&mut self, a: &[char], b: &[char], most: usize) -> Option<usize> {
-        // Most names of a pipeline begin, and many end, as their neighbours do.
+        // Most names of a pipeline begin like others, and many end like others.
         let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
         let (a, b) = (&a[same..], &b[same..]);
         let same = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
@@ -83,9 +82,9 @@ impl Rows {
     }
 }
 
-/// How many letters of one the other has not, whatever their order: no way between them is shorter.
+/// How many letters of one word are not in the other, in any order. The distance is never less.
 fn differing(a: &[char], b: &[char]) -> usize {
-    // Letters that share a place hide a difference, and never make one.
+    // Letters that share a counter can hide a difference, but never make one.
     let mut counts = [0i16; 64];
     a.iter().for_each(|letter| counts[*letter as usize % 64] += 1);
     b.iter().for_each(|letter| counts[*letter as usize % 64] -= 1);

@@ -1,4 +1,4 @@
-//! [`RunReport`]: what became of a run, spec by spec.
+//! [`RunReport`]: the result of a run, spec by spec.
 
 use std::time::Duration;
 
@@ -6,62 +6,97 @@ use crate::event::SpecState;
 use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
 
-/// What became of a spec.
+/// The result of a spec.
+///
+/// ```
+/// use coreproc::{Command, ExitStatus, Pipeline, Service, ServiceOptions, Spec, SpecResult, SpecState};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let mut pipeline = Pipeline::new();
+/// let mut shell = Command::new("sh");
+/// shell.args(["-c", "echo no; exit 3"]);
+/// pipeline.add(Spec::new("check", shell));
+/// let report = pipeline.run_all(&service)?;
+/// let check: &SpecResult = &report.specs[0];
+/// assert_eq!((check.state, check.status), (SpecState::Failed, Some(ExitStatus::Code(3))));
+/// assert_eq!(check.output, b"no\n");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SpecResult {
     /// Its name.
     pub name: String,
     /// How it ended.
     pub state: SpecState,
-    /// How its last attempt ended; None when none was started.
+    /// The exit status of its last attempt; None if no process was started.
     pub status: Option<ExitStatus>,
-    /// How often it was started, failed starts included.
+    /// How many attempts there were, failed starts included.
     pub attempts: u32,
-    /// When its first attempt was started.
+    /// When its first attempt was started; None if there was none.
     pub started: Option<Stamp>,
-    /// From the start of its first attempt to the end of its last.
+    /// The time from the start of its first attempt to the end of its last.
     pub duration: Duration,
-    /// What the capture of its last attempt holds: both streams in order of arrival.
+    /// The bytes in the capture of its last attempt: both streams in order of arrival.
     pub output: Vec<u8>,
-    /// Bytes of its output that the capture does not hold any more.
+    /// How many bytes of its output the capture does not hold any more.
     pub dropped_bytes: u64,
-    /// Why it did not pass; None when it did.
+    /// Why it did not pass; None if it did.
     pub error: Option<String>,
-    /// Its failure was allowed.
+    /// It may fail.
     pub allow_failure: bool,
-    /// The specs that it came after, by their index in the report.
+    /// Its dependencies, by their index in the report.
     pub after: Vec<usize>,
 }
 
-/// What became of a run.
+/// The result of a run.
+///
+/// ```
+/// use coreproc::{Command, Pipeline, RunReport, Service, ServiceOptions, Spec, SpecState};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let mut pipeline = Pipeline::new();
+/// pipeline.add(Spec::new("build", Command::new("true")));
+/// let mut test = Spec::new("test", Command::new("false"));
+/// test.after("build");
+/// pipeline.add(test);
+/// let report: &RunReport = &*pipeline.run_all(&service)?;
+/// assert!(!report.success());
+/// assert_eq!(report.count(SpecState::Passed), 1);
+/// assert_eq!(report.critical_path(), [0, 1]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunReport {
     /// The pipeline's name; empty if it has none.
     pub name: String,
-    /// In the order of the pipeline.
+    /// The results of its specs, in the order of the pipeline.
     pub specs: Vec<SpecResult>,
     /// When the run was started.
     pub started: Stamp,
-    /// From its start to the end of the last spec.
+    /// The time from its start to the end of the last spec.
     pub duration: Duration,
-    /// How many ran at a time at the most; 0: without limit.
+    /// How many specs could run at a time; 0 means no limit.
     pub limit: usize,
 }
 
 impl SpecResult {
-    /// A failure that counts as one, but was allowed.
+    /// Did it fail or time out, and was that allowed?
     pub(super) fn is_allowed_failure(&self) -> bool {
         self.allow_failure && matches!(self.state, SpecState::Failed | SpecState::TimedOut)
     }
 }
 
 impl RunReport {
-    /// How many specs ended so.
+    /// How many specs ended in this state.
     pub fn count(&self, state: SpecState) -> usize {
         self.specs.iter().filter(|spec| spec.state == state).count()
     }
 
-    /// Did every spec pass, but for those whose failure is allowed? A skipped or a cancelled spec is no success.
+    /// Did every spec pass, except for failures that were allowed? A skipped or cancelled spec is no success.
     pub fn success(&self) -> bool {
         self.specs.iter().all(|spec| match spec.state {
             SpecState::Passed => true,

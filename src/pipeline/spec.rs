@@ -1,13 +1,23 @@
-//! [`Spec`]: a node of a pipeline, and [`Pipeline`]: all of them.
+//! [`Spec`]: a node of a pipeline. [`Pipeline`]: a graph of specs.
 
 use std::time::Duration;
 
 use crate::process::Command;
 
-/// How long to wait before an attempt is repeated: `first`, then twice the last one each time, `most` at most.
+/// How long to wait before an attempt is repeated: `first`, then twice the last wait each time, but at most `most`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use coreproc::{Backoff, Command, Spec};
+///
+/// let backoff = Backoff { first: Duration::from_millis(200), most: Duration::from_secs(5) };
+/// let mut spec = Spec::new("download", Command::new("curl"));
+/// spec.retries(3, backoff);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// Before the second attempt.
+    /// The wait before the second attempt.
     pub first: Duration,
     /// The longest wait.
     pub most: Duration,
@@ -20,8 +30,17 @@ impl Default for Backoff {
     }
 }
 
-/// A process of a pipeline, and what it comes after. A builder: setters return it; what they were given is
-/// judged when the pipeline is checked.
+/// A process of a pipeline, and its dependencies. It is a builder: setters return it, and values are checked with the pipeline.
+///
+/// ```
+/// use coreproc::{Command, Spec};
+///
+/// let mut command = Command::new("cargo");
+/// command.args(["test", "--workspace"]);
+/// let mut spec = Spec::new("test", command);
+/// spec.after("build").after("lint").allow_failure(true);
+/// assert_eq!(spec.name(), "test");
+/// ```
 #[derive(Clone)]
 pub struct Spec {
     pub(super) name: String,
@@ -34,8 +53,8 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// A spec of this name, which no other of its pipeline may have, that runs `command`. The command's timeout
-    /// is that of each attempt.
+    /// A spec that runs `command`, with a name that no other spec of its pipeline may have. The timeout of the command is that of
+    /// each attempt.
     pub fn new(name: impl Into<String>, command: Command) -> Spec {
         Spec {
             name: name.into(),
@@ -53,25 +72,25 @@ impl Spec {
         &self.name
     }
 
-    /// Starts after the spec of this name has ended.
+    /// Adds a dependency: this spec starts after the spec with that name has ended.
     pub fn after(&mut self, name: impl Into<String>) -> &mut Self {
         self.after.push(name.into());
         self
     }
 
-    /// Its failure counts, but does not skip what comes after it.
+    /// Sets whether its failure, which still counts as one, leaves its dependents to run.
     pub fn allow_failure(&mut self, allowed: bool) -> &mut Self {
         self.allow_failure = allowed;
         self
     }
 
-    /// Runs once all that it comes after has ended, however that went, and after a cancel too: clean-up.
+    /// Sets whether it runs once its dependencies have ended in any state, also after a cancel: for clean-up.
     pub fn always_run(&mut self, always: bool) -> &mut Self {
         self.always_run = always;
         self
     }
 
-    /// Attempts after the first failed one.
+    /// Sets how many further attempts follow a failed one, and the waits before them.
     pub fn retries(&mut self, retries: u32, backoff: Backoff) -> &mut Self {
         self.retries = retries;
         self.backoff = backoff;
@@ -79,23 +98,39 @@ impl Spec {
     }
 }
 
-/// A graph of specs, in the order in which they were added. A builder.
+/// A graph of specs, in the order in which they were added. It is a builder.
+///
+/// ```
+/// use coreproc::{Command, Pipeline, Service, ServiceOptions, Spec};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let mut pipeline = Pipeline::new();
+/// pipeline.add(Spec::new("build", Command::new("true")));
+/// let mut test = Spec::new("test", Command::new("true"));
+/// test.after("build");
+/// pipeline.add(test);
+/// let service = Service::new(ServiceOptions::default())?;
+/// assert!(pipeline.run_all(&service)?.success());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct Pipeline {
     pub(super) name: String,
     pub(super) specs: Vec<Spec>,
-    /// What a run keeps to unless its options say otherwise.
+    /// The limit of a run whose options leave it open; 0 means none.
     pub(super) limit: Option<usize>,
+    /// Whether a run whose options leave it open is cancelled by a failure.
     pub(super) fail_fast: Option<bool>,
 }
 
 impl Pipeline {
-    /// An empty one.
+    /// An empty pipeline.
     pub fn new() -> Pipeline {
         Pipeline::default()
     }
 
-    /// Gives it a name, which reports of its runs carry.
+    /// Sets its name, which reports of its runs carry.
     pub fn named(&mut self, name: impl Into<String>) -> &mut Self {
         self.name = name.into();
         self
@@ -106,7 +141,7 @@ impl Pipeline {
         &self.name
     }
 
-    /// What it consists of, in order.
+    /// Its specs, in order.
     pub fn specs(&self) -> &[Spec] {
         &self.specs
     }

@@ -1,4 +1,4 @@
-//! Times, dates and names for people: in reports and in the progress view.
+//! Times and names for people, in reports and in the progress view.
 
 use std::time::Duration;
 
@@ -18,32 +18,15 @@ pub(super) fn duration(duration: Duration) -> String {
     }
 }
 
-/// A moment of CLOCK_REALTIME as RFC 3339 writes it, in UTC, with nanoseconds.
-pub(super) fn timestamp(realtime_ns: u64) -> String {
-    let (seconds, ns) = (realtime_ns / 1_000_000_000, realtime_ns % 1_000_000_000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days to a date, counted from March so that a leap day is the last of its year; eras of 400 years.
-    let day = days + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let (month, year) = if month < 10 { (month + 3, year) } else { (month - 9, year + 1) };
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{ns:09}Z", year + era * 400)
-}
-
-/// Characters of a name that messages and the progress view show: both repeat names, which may be as long as memory
-/// holds.
+/// How many characters of a name messages and the progress view show: a name may be as long as memory holds.
 const SHOWN: usize = 200;
 
-/// A name in a message: quoted, escaped, and cut when it is long.
+/// A name in a message: in quotation marks, escaped, and cut if it is long.
 pub(super) fn quoted(name: &str) -> String {
     quoted_start(name, SHOWN)
 }
 
-/// As [`quoted`], so many characters of it.
+/// As [`quoted`], with at most this many characters.
 pub(super) fn quoted_start(text: &str, most: usize) -> String {
     match start(text, most) {
         (whole, "") => format!("{whole:?}"),
@@ -51,7 +34,7 @@ pub(super) fn quoted_start(text: &str, most: usize) -> String {
     }
 }
 
-/// As [`clean`], and cut when it is long.
+/// As [`clean`], and cut if it is long.
 pub(super) fn short(name: &str) -> String {
     match start(name, SHOWN) {
         (whole, "") => clean(whole),
@@ -59,14 +42,14 @@ pub(super) fn short(name: &str) -> String {
     }
 }
 
-/// The first characters, and what follows them.
+/// The first characters, and the rest.
 fn start(text: &str, most: usize) -> (&str, &str) {
     text.split_at(text.char_indices().nth(most).map_or(text.len(), |(at, _)| at))
 }
 
-/// How many columns of a terminal a text takes at the most. Wide characters are those of Unicode's East Asian Width
-/// (W and F); of the combining characters those in common use are known, others count as one. What asks for the
-/// picture of a character, which makes it wide on some terminals, counts as one, too.
+/// How many columns of a terminal a text takes at the most. Wide characters are those of Unicode's East Asian Width (W and F).
+/// Combining characters in common use take none; others count as one. The selector that asks for the picture of a character,
+/// which makes it wide on some terminals, counts as one too.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(width).sum()
 }
@@ -87,7 +70,7 @@ fn is_wide(character: char) -> bool {
         '\u{ff01}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' | '\u{16fe0}'..='\u{1b2ff}' | '\u{20000}'..='\u{3fffd}' => {
             true
         }
-        // Pictures: those of the basic plane stand among narrow signs.
+        // Pictures. Those of the basic plane stand among narrow signs.
         '\u{231a}' | '\u{231b}' | '\u{2329}' | '\u{232a}' | '\u{23e9}'..='\u{23ec}' | '\u{23f0}' | '\u{23f3}' => true,
         '\u{25fd}' | '\u{25fe}' | '\u{2614}' | '\u{2615}' | '\u{2648}'..='\u{2653}' | '\u{267f}' | '\u{2693}' => true,
         '\u{26a1}' | '\u{26aa}' | '\u{26ab}' | '\u{26bd}' | '\u{26be}' | '\u{26c4}' | '\u{26c5}' | '\u{26ce}' => true,
@@ -103,7 +86,7 @@ fn is_wide(character: char) -> bool {
     }
 }
 
-/// The text in so many columns, its end replaced by `…` where it has more.
+/// The text in at most this many columns. If it has more, `…` replaces its end.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if columns(text) <= most {
         return text.to_owned();
@@ -111,7 +94,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     let mut room = most;
     let mut kept = String::new();
     for character in text.chars() {
-        // One column is the ellipsis's.
+        // One column is for the ellipsis.
         if width(character) + 1 > room {
             break;
         }
@@ -142,15 +125,6 @@ mod tests {
         assert_eq!(shown(125_000_000_000), "2 min 05 s");
         assert_eq!(shown(3_720_000_000_000), "1 h 02 min");
         duration(Duration::MAX);
-    }
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000000000Z");
-        assert_eq!(timestamp(951_782_400_000_000_001), "2000-02-29T00:00:00.000000001Z");
-        assert_eq!(timestamp(1_709_251_199_000_000_000), "2024-02-29T23:59:59.000000000Z");
-        assert_eq!(timestamp(4_107_542_400_000_000_000), "2100-03-01T00:00:00.000000000Z");
-        assert_eq!(timestamp(u64::MAX), "2554-07-21T23:34:33.709551615Z");
     }
 
     #[test]

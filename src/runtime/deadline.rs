@@ -21,6 +21,18 @@ impl Deadline {
         }))
     }
 
+    /// As [`Deadline::after`]; [`Duration::MAX`] waits for ever.
+    pub(crate) fn within(timeout: Duration) -> Deadline {
+        Deadline::after((timeout != Duration::MAX).then_some(timeout))
+    }
+
+    /// The deadline, or the end of `time` from now if that comes first.
+    #[cfg(feature = "health")]
+    pub(crate) fn or_after(self, time: Duration) -> Deadline {
+        let other = Deadline::after(Some(time));
+        Deadline(self.0.into_iter().chain(other.0).min())
+    }
+
     /// At this moment of CLOCK_MONOTONIC; None: no limit.
     pub(crate) fn at(at: Option<u64>) -> Deadline {
         Deadline(at)
@@ -29,6 +41,11 @@ impl Deadline {
     /// Is the call to look only, without waiting?
     pub(crate) fn only_looks(self) -> bool {
         self.0 == Some(0)
+    }
+
+    /// Has it passed?
+    pub(crate) fn is_over(self) -> bool {
+        self.left() == Some(Duration::ZERO)
     }
 
     /// The time that is left; None: no limit.

@@ -6,7 +6,7 @@
 //! getdents64(2), faccessat(2), geteuid(2).
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -207,9 +207,21 @@ pub(crate) fn read_start(file: &File, most: usize) -> Result<Vec<u8>> {
 
 /// The first bytes of what the name stands for, links followed, without waiting.
 pub(crate) fn head(path: &Path, most: usize) -> Result<Vec<u8>> {
+    read_start(&open_through(path)?, most)
+}
+
+/// Opens what the name stands for to read it, links followed, without waiting for the writer of a FIFO.
+pub(crate) fn open_through(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(errno_of)?;
-    read_start(&file, most)
+    above_stdio(OwnedFd::from(file)).map(File::from)
+}
+
+/// As [`read_start`], of a file that may be large: in large pieces, from where the file is read next.
+pub(crate) fn read_large(file: File, most: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(errno_of)?;
+    Ok(bytes)
 }
 
 /// May this process run it, by the mode of the file and of the mount?

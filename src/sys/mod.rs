@@ -24,6 +24,8 @@ pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod handler;
 pub(crate) mod identity;
+#[cfg(feature = "health")]
+pub(crate) mod limits;
 pub(crate) mod outlet;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;

@@ -27,6 +27,16 @@ pub(crate) fn name(signal: i32) -> Option<&'static str> {
     nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str)
 }
 
+/// The number of `SIGTERM`, …; None for other names.
+pub(crate) fn number(name: &str) -> Option<i32> {
+    nix::sys::signal::Signal::iterator().find(|signal| signal.as_str() == name).map(|signal| signal as i32)
+}
+
+/// The names of all signals but the real-time ones.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
+    nix::sys::signal::Signal::iterator().map(nix::sys::signal::Signal::as_str)
+}
+
 /// Blocks every signal on this thread until dropped, libc's own two included. For moments only: libc's setuid
 /// waits until every thread has taken one of them.
 pub(crate) struct AllBlocked(#[allow(dead_code, reason = "for its drop")] Mask);

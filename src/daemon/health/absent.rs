@@ -1,15 +1,15 @@
-//! In place of the server where this build is without the feature `health`.
+//! The health server of a build without the feature `health`: it cannot be started.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::HealthOptions;
+use super::options::HealthOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork;
 
-/// An HTTP server that says whether its program is well: not in this build, which is without the feature `health`.
-/// Adding checks and starting fail with [`ErrorKind::Unsupported`].
+/// An HTTP server that says whether its program is well. This build is without the feature `health`: adding checks and
+/// starting fail with [`ErrorKind::Unsupported`].
 #[derive(Clone, Debug)]
 pub struct HealthServer(Arc<(String, AtomicBool)>);
 
@@ -20,6 +20,10 @@ impl HealthServer {
     }
 
     /// Fails.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`.
     pub fn add_check(
         &self,
         _name: impl Into<String>,
@@ -29,17 +33,21 @@ impl HealthServer {
         Err(unsupported("add check"))
     }
 
-    /// Keeps the flag.
+    /// Sets the flag of `/ready`.
     pub fn set_ready(&self, ready: bool) {
         self.0.1.store(ready, Ordering::SeqCst);
     }
 
-    /// The flag: true at first.
+    /// The flag of `/ready`: true at first.
     pub fn is_ready(&self) -> bool {
         self.0.1.load(Ordering::SeqCst)
     }
 
     /// Fails.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`.
     pub fn start(&self) -> Result<()> {
         fork::check("start health server")?;
         Err(unsupported("start health server"))
@@ -50,12 +58,16 @@ impl HealthServer {
         self.0.0.clone()
     }
 
-    /// Stopping what does not run is fine.
+    /// Has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// `Forked` in a child of fork.
     pub fn stop(&self, _timeout: Duration) -> Result<()> {
         fork::check("stop health server")
     }
 
-    #[allow(dead_code, reason = "as the server has it")]
+    #[allow(dead_code, reason = "the server has it too")]
     pub(crate) fn is_in_check(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! What is written: status, body, headers. Plain text, or JSON where it is asked for.
+//! The answers: status, headers and body. Plain text, or JSON if the request asks for it.
 
 use std::time::Duration;
 
@@ -8,18 +8,17 @@ use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, Head
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::checks::{Finding, Outcome};
+use super::check::{Outcome, one_line};
+use super::checks::Finding;
 
-/// Longest text of one check in an answer, in bytes.
-const TEXT_MAX: usize = 1000;
-
+/// How an answer is written.
 pub(super) enum Form {
     Text,
     Json,
 }
 
 impl Form {
-    /// JSON where `application/json` is accepted by name, and not less gladly than plain text is.
+    /// JSON if `application/json` is accepted by name, and has at least the weight of plain text.
     pub(super) fn asked_for(headers: &HeaderMap) -> Form {
         let (mut json, mut text) = (0.0, 0.0);
         let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -38,7 +37,7 @@ impl Form {
     }
 }
 
-/// Of `/health`.
+/// The answer to `/health`.
 pub(super) fn health(form: &Form, findings: &[Finding]) -> Response<Full<Bytes>> {
     let faults: Vec<String> = findings.iter().filter_map(fault).collect();
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -53,7 +52,7 @@ pub(super) fn health(form: &Form, findings: &[Finding]) -> Response<Full<Bytes>>
     }
 }
 
-/// Of `/ready`.
+/// The answer to `/ready`.
 pub(super) fn ready(form: &Form, ready: bool) -> Response<Full<Bytes>> {
     let (status, word) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     match form {
@@ -70,7 +69,7 @@ pub(super) fn no_such_method() -> Response<Full<Bytes>> {
     with_methods(text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"))
 }
 
-/// Of OPTIONS.
+/// The answer to OPTIONS.
 pub(super) fn options() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -86,7 +85,7 @@ pub(super) fn bad_host() -> Response<Full<Bytes>> {
     text(StatusCode::BAD_REQUEST, "bad request: there must be one Host header\n")
 }
 
-/// The connection ends with this answer.
+/// Says that the connection ends with this answer.
 pub(super) fn last(response: &mut Response<Full<Bytes>>) {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }
@@ -108,7 +107,7 @@ fn response(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Ful
     response
 }
 
-/// What is wrong with a check, in one line; a check without a name that says itself what is wrong needs no other.
+/// What is wrong with a check, in one line; None if it passed. The error of a check without a name stands alone.
 fn fault(finding: &Finding) -> Option<String> {
     let why = match &finding.outcome {
         Outcome::Passed => return None,
@@ -150,27 +149,7 @@ fn entry(finding: &Finding) -> Value {
     entry
 }
 
-/// A text without line breaks and control characters, cut to what an answer may hold.
-pub(in crate::daemon) fn one_line(text: &str) -> String {
-    let text = text.trim();
-    let cut = if text.len() > TEXT_MAX { text.floor_char_boundary(TEXT_MAX) } else { text.len() };
-    let mut line = String::with_capacity(cut + 3);
-    let mut blank = false;
-    for c in text[..cut].chars() {
-        let control = c.is_control() || c == '\u{2028}' || c == '\u{2029}';
-        // "\r\n" is one break.
-        if !(control && blank) {
-            line.push(if control { ' ' } else { c });
-        }
-        blank = control;
-    }
-    if cut < text.len() {
-        line.push('…');
-    }
-    line
-}
-
-/// Milliseconds below a second.
+/// A duration with one unit: milliseconds below a second.
 fn short(time: Duration) -> String {
     if time < Duration::from_secs(1) {
         format!("{} ms", time.as_millis())

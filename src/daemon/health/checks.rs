@@ -1,66 +1,29 @@
-//! The checks of a server and the threads that run them.
+//! [`Checks`]: the checks of a server.
 //!
-//! A check is user code that may hang. Each runs on a thread of the pool, at most once at a time, and whoever asks
-//! meanwhile shares that run; so there are never more threads than checks, and one that hangs holds one thread and
-//! nobody else. Idle threads wait for the next run and end with the server.
+//! A check is code of the host, and may hang. Each check runs on a thread of the pool, at most once at a time, and requests
+//! that come meanwhile share that run. So there are never more threads than checks, and a check that hangs holds up one
+//! thread and no other check. Idle threads wait for the next run, and end with the server.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::answer::one_line;
+use super::check::{Check, Outcome, Run};
+use super::pool::Pool;
 use crate::error::{Error, Result, quoted};
-use crate::runtime::{lock, panic_message};
-use crate::sys::thread;
+use crate::runtime::lock;
 
-type Run = Box<dyn Fn() -> std::result::Result<(), String> + Send + Sync>;
-
-/// Longest name, in bytes.
+/// The longest name, in bytes.
 const NAME_MAX: usize = 100;
-
-/// What a check came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Passed,
-    /// Why, on one line, cut: every request that waits has a copy.
-    Failed(String),
-    /// Likewise.
-    Panicked(String),
-    /// Not over within its limit, which passed while it was waited for.
-    TimedOut,
-    /// Its limit had passed before it was asked.
-    StillRunning,
-    /// No thread could be had for it.
-    NotRun(String),
-}
 
 /// One check's part of an answer.
 pub(super) struct Finding {
-    /// None where it was added without a name.
+    /// The name of the check; None if it was added without one.
     pub(super) name: Option<String>,
-    /// From 1, in the order in which they were added.
+    /// The number of the check, from 1, in the order in which they were added.
     pub(super) place: usize,
     pub(super) outcome: Outcome,
-    /// How long it took, or has been running.
+    /// How long the run took, or has been going on.
     pub(super) took: Duration,
-}
-
-struct Check {
-    name: String,
-    place: usize,
-    run: Run,
-    current: Mutex<Option<Current>>,
-}
-
-/// A run that goes on.
-#[derive(Clone)]
-struct Current {
-    started: Instant,
-    result: watch::Receiver<Option<(Outcome, Duration)>>,
 }
 
 pub(super) struct Checks {
@@ -70,11 +33,12 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    /// Checks that are each given so much time.
+    /// No checks yet; each will have this time limit.
     pub(super) fn new(limit: Duration) -> Checks {
         Checks { limit, list: Mutex::new(Vec::new()), pool: Arc::new(Pool::default()) }
     }
 
+    /// Adds a check. Its name may be empty.
     pub(super) fn add(&self, operation: &'static str, name: String, run: Run) -> Result<()> {
         let refused = |why: &str| Err(Error::invalid(operation, why).on(quoted(name.as_bytes())));
         if name.len() > NAME_MAX {
@@ -92,7 +56,7 @@ impl Checks {
         Ok(())
     }
 
-    /// Runs them all side by side, and waits for each no longer than its limit.
+    /// Runs all checks side by side, and waits for each no longer than its limit.
     pub(super) async fn ask(&self) -> Vec<Finding> {
         let list = lock(&self.list).clone();
         let runs: Vec<_> = list
@@ -114,142 +78,18 @@ impl Checks {
         findings
     }
 
-    /// Does this thread run one of these?
+    /// Does this thread run one of these checks?
     pub(super) fn is_running_here(&self) -> bool {
-        RUNNING_FOR.get() == self.pool.id()
+        self.pool.is_running_here()
     }
 
-    /// Threads may be kept from now on.
+    /// The server starts: threads are kept from now on.
     pub(super) fn open(&self) {
-        lock(&self.pool.state).open = true;
+        self.pool.open();
     }
 
-    /// Idle threads end, and others once their check is over.
+    /// The server ends, and with it the threads.
     pub(super) fn close(&self) {
-        lock(&self.pool.state).open = false;
-        self.pool.work.notify_all();
-    }
-}
-
-impl Current {
-    /// Had its limit passed before it was asked?
-    fn is_late(&self, limit: Duration) -> bool {
-        self.started.elapsed() >= limit
-    }
-
-    async fn outcome(mut self, limit: Duration, late: bool) -> (Outcome, Duration) {
-        if late && self.result.borrow().is_none() {
-            return (Outcome::StillRunning, self.started.elapsed());
-        }
-        let left = limit.saturating_sub(self.started.elapsed());
-        // Looks once where no time is left.
-        let result = self.result.wait_for(Option::is_some);
-        match tokio::time::timeout(left, result).await {
-            Ok(Ok(result)) => match &*result {
-                Some(result) => result.clone(),
-                None => (Outcome::TimedOut, limit),
-            },
-            // A thread that ends without a result is a bug here, not the check's.
-            Ok(Err(_)) => (Outcome::NotRun("its thread has gone".to_owned()), self.started.elapsed()),
-            Err(_) => (Outcome::TimedOut, limit),
-        }
-    }
-}
-
-/// Threads for checks: as many as ever ran at once.
-#[derive(Default)]
-struct Pool {
-    state: Mutex<PoolState>,
-    work: Condvar,
-}
-
-#[derive(Default)]
-struct PoolState {
-    open: bool,
-    /// Threads that run no check, and look for a job next.
-    free: usize,
-    jobs: VecDeque<Job>,
-}
-
-struct Job {
-    check: Arc<Check>,
-    started: Instant,
-    result: watch::Sender<Option<(Outcome, Duration)>>,
-}
-
-thread_local! {
-    /// Whose check this thread runs.
-    static RUNNING_FOR: Cell<usize> = const { Cell::new(0) };
-}
-
-impl Pool {
-    fn id(self: &Arc<Pool>) -> usize {
-        Arc::as_ptr(self).addr()
-    }
-
-    fn start_or_join(self: &Arc<Pool>, check: &Arc<Check>) -> Result<Current> {
-        let mut current = lock(&check.current);
-        if let Some(current) = &*current {
-            return Ok(current.clone());
-        }
-        let (sender, receiver) = watch::channel(None);
-        let run = Current { started: Instant::now(), result: receiver };
-        self.give(Job { check: Arc::clone(check), started: run.started, result: sender })?;
-        Ok(current.insert(run).clone())
-    }
-
-    fn give(self: &Arc<Pool>, job: Job) -> Result<()> {
-        let mut state = lock(&self.state);
-        if state.free > state.jobs.len() {
-            state.jobs.push_back(job);
-            self.work.notify_one();
-            return Ok(());
-        }
-        drop(state);
-        let pool = Arc::clone(self);
-        thread::start("coreproc-check", move || pool.work_from(job)).map(drop)
-    }
-
-    /// A thread's life.
-    fn work_from(self: Arc<Pool>, first: Job) {
-        let mut job = first;
-        loop {
-            RUNNING_FOR.set(self.id());
-            let outcome = job.run();
-            RUNNING_FOR.set(0);
-            // Before the result is known, so that the next run finds this thread free.
-            lock(&self.state).free += 1;
-            job.tell(outcome);
-            let mut state = lock(&self.state);
-            job = loop {
-                if let Some(job) = state.jobs.pop_front() {
-                    state.free -= 1;
-                    break job;
-                }
-                if !state.open {
-                    state.free -= 1;
-                    return;
-                }
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-            };
-        }
-    }
-}
-
-impl Job {
-    fn run(&self) -> Outcome {
-        match catch_unwind(AssertUnwindSafe(|| (self.check.run)())) {
-            Ok(Ok(())) => Outcome::Passed,
-            Ok(Err(why)) => Outcome::Failed(one_line(&why)),
-            Err(payload) => Outcome::Panicked(one_line(&panic_message(payload.as_ref()))),
-        }
-    }
-
-    fn tell(self, outcome: Outcome) {
-        // In this order: whoever has seen the result may start the next run.
-        *lock(&self.check.current) = None;
-        let _ = self.result.send(Some((outcome, self.started.elapsed())));
-        // The server may be gone, and this the last owner of the user's closure.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
+        self.pool.close();
     }
 }

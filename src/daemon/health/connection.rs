@@ -1,4 +1,4 @@
-//! One client's conversation: hyper over a non-blocking socket, with the two deadlines of a connection.
+//! [`Connection`]: one client's conversation. hyper over a non-blocking socket, with the two time limits of a connection.
 
 use std::cell::{Cell, OnceCell};
 use std::convert::Infallible;
@@ -24,85 +24,93 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::answer::{self, Form};
-use super::server::Server;
+use super::options::HealthOptions;
+use super::roster::{Closable, Roster};
 use crate::sys::socket;
 
-/// hyper's smallest buffer.
+/// The smallest buffer that hyper takes.
 const BUFFER_MIN: usize = 8192;
-/// How much is still read, and how long, of a client that goes on sending after its last answer.
+/// How many bytes are still read of a client that goes on sending after its last answer.
 const LINGER_BYTES: usize = 4 << 20;
+/// How long such a client is still read.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A connection that is open. It waits for a request (then it is listed with the server, which may close it to make
-/// room) or serves one.
+/// A connection that is open. It waits for a request (then it is on the list of the roster, which may close it to make room)
+/// or serves one.
 pub(super) struct Connection {
-    server: Rc<Server>,
+    roster: Rc<Roster<Connection>>,
     fd: AsyncFd<OwnedFd>,
     task: OnceCell<AbortHandle>,
-    /// The number under which the server lists it while it waits.
+    /// The ticket under which the roster lists it while it waits.
     ticket: Cell<Option<u64>>,
-    /// None while a request is served: its checks have limits of their own.
+    /// When the client must have sent a request or taken its answer. None while a request is served: its checks have limits
+    /// of their own.
     deadline: Cell<Option<Instant>>,
-    /// Has something of the next request come?
+    /// A part of the next request has arrived.
     begun: Cell<bool>,
-    /// Has the client said that it sends no more?
+    /// The client has said that it sends no more.
     ended: Cell<bool>,
     makes_room: Cell<bool>,
 }
 
+impl Closable for Connection {
+    fn has_arrived(&self) -> bool {
+        !self.ended.get() && socket::has_arrived(self.fd.get_ref())
+    }
+
+    fn close(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
+    fn make_room(&self) {
+        self.makes_room.set(true);
+        self.close();
+    }
+}
+
 impl Connection {
-    pub(super) fn open(server: &Rc<Server>, fd: OwnedFd) -> Result<(), i32> {
+    /// Begins to serve a connection that was accepted.
+    pub(super) fn open(roster: &Rc<Roster<Connection>>, fd: OwnedFd) -> Result<(), i32> {
         let connection = Rc::new(Connection {
-            server: Rc::clone(server),
+            roster: Rc::clone(roster),
             fd: socket::watch(fd, Interest::READABLE | Interest::WRITABLE)?,
             task: OnceCell::new(),
             ticket: Cell::new(None),
-            deadline: Cell::new(after(server.options().header_timeout)),
+            deadline: Cell::new(after(roster.shared.options.header_timeout)),
             begun: Cell::new(true),
             ended: Cell::new(false),
             makes_room: Cell::new(false),
         });
-        server.opened();
-        connection.ticket.set(Some(server.list(&connection)));
+        roster.opened();
+        connection.ticket.set(Some(roster.list(&connection)));
         let listed = Listed(Rc::clone(&connection));
         let task = tokio::task::spawn_local(async move { listed.0.converse().await });
         let _ = connection.task.set(task.abort_handle());
         Ok(())
     }
 
-    /// Closes it, at the next turn of the loop.
-    pub(super) fn close(&self) {
-        if let Some(task) = self.task.get() {
-            task.abort();
-        }
+    fn options(&self) -> &HealthOptions {
+        &self.roster.shared.options
     }
 
-    /// As [`close`](Connection::close), and tells the server once that is done.
-    pub(super) fn make_room(&self) {
-        self.makes_room.set(true);
-        self.close();
-    }
-
-    /// Is there anything to read?
-    pub(super) fn has_arrived(&self) -> bool {
-        !self.ended.get() && socket::has_arrived(self.fd.get_ref())
-    }
-
+    /// The connection's task.
     async fn converse(self: &Rc<Connection>) {
         self.talk().await;
-        // A close with unread bytes would be a reset, which takes the answer back.
-        if !self.ended.get() && (!self.server.is_stopping() || self.has_arrived()) {
+        // Closing with unread bytes would reset the connection, and the client could lose its answer.
+        if !self.ended.get() && (!self.roster.is_stopping() || self.has_arrived()) {
             let _ = socket::end_writing(self.fd.get_ref());
             let _ = timeout(LINGER, self.read_on()).await;
         }
     }
 
-    /// Answers requests until the client, or a limit, ends it.
+    /// Answers requests until the client or a time limit ends the connection.
     async fn talk(self: &Rc<Connection>) {
         let service = service_fn(|request| async { Ok::<_, Infallible>(self.answer(request).await) });
-        let most = self.server.options().max_header_bytes;
+        let most = self.options().max_header_bytes;
         let http = http1::Builder::new()
-            // Ours, which also see an answer that nobody takes.
+            // Our own time limit also covers an answer that the client does not take.
             .header_read_timeout(None)
             .max_header_size(most)
             .max_buf_size(most.max(BUFFER_MIN))
@@ -111,7 +119,7 @@ impl Connection {
         let mut http = pin!(http);
         let mut alarm = pin!(sleep_until(self.deadline.get().unwrap_or_else(Instant::now)));
         poll_fn(|cx| {
-            // What went wrong is the client's business.
+            // An error of hyper's is the client's fault.
             if http.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { self.poll_deadline(alarm.as_mut(), cx) }
         })
         .await;
@@ -126,9 +134,9 @@ impl Connection {
     }
 
     async fn answer(self: &Rc<Connection>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        self.serves();
+        self.begin_to_serve();
         let form = Form::asked_for(request.headers());
-        let shared = self.server.shared();
+        let shared = &self.roster.shared;
         let is_good = has_good_host(&request);
         let mut response = match (endpoint(request.uri().path()), request.method()) {
             _ if !is_good => answer::bad_host(),
@@ -139,37 +147,37 @@ impl Connection {
             _ => answer::no_such_path(),
         };
         // A body is not read, and must not be taken for the next request.
-        if !is_good || !request.body().is_end_stream() || self.server.is_stopping() {
+        if !is_good || !request.body().is_end_stream() || self.roster.is_stopping() {
             answer::last(&mut response);
         }
-        self.waits();
+        self.begin_to_wait();
         response
     }
 
-    fn serves(&self) {
+    fn begin_to_serve(&self) {
         if let Some(ticket) = self.ticket.take() {
-            self.server.unlist(ticket);
+            self.roster.unlist(ticket);
         }
         self.deadline.set(None);
     }
 
-    /// For a further request, and until its answer is taken.
-    fn waits(self: &Rc<Connection>) {
-        self.ticket.set(Some(self.server.list(self)));
-        self.deadline.set(after(self.server.options().idle_timeout));
+    /// Until the client has taken the answer and sent a further request.
+    fn begin_to_wait(self: &Rc<Connection>) {
+        self.ticket.set(Some(self.roster.list(self)));
+        self.deadline.set(after(self.options().idle_timeout));
         self.begun.set(false);
     }
 
-    /// Notes what a read brought.
+    /// Notes how many bytes a read brought.
     fn received(&self, count: usize) {
         if count == 0 {
             self.ended.set(true);
         } else if !self.begun.replace(true) && self.ticket.get().is_some() {
-            self.deadline.set(after(self.server.options().header_timeout));
+            self.deadline.set(after(self.options().header_timeout));
         }
     }
 
-    /// Reads to the end, and forgets it.
+    /// Reads to the end, and discards what it reads.
     async fn read_on(&self) {
         let mut sink = [0; 4096];
         let mut left = LINGER_BYTES;
@@ -186,27 +194,27 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         socket::end(self.fd.get_ref());
-        self.server.closed(self.makes_room.get());
+        self.roster.closed(self.makes_room.get());
     }
 }
 
-/// In the task: takes the connection off the server's list when that ends, however it does.
+/// The connection in its task: it is taken off the roster's list when the task ends, however that ends.
 struct Listed(Rc<Connection>);
 
 impl Drop for Listed {
     fn drop(&mut self) {
         if let Some(ticket) = self.0.ticket.take() {
-            self.0.server.unlist(ticket);
+            self.0.roster.unlist(ticket);
         }
     }
 }
 
-/// The path, without one slash at its end.
+/// The path without a slash at its end.
 fn endpoint(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }
 
-/// RFC 9112, 3.2: one Host, no more, and none only before HTTP/1.1; with a value that a host can have.
+/// RFC 9112, 3.2: a request has one Host header, or none before HTTP/1.1, with a value that a host can have.
 fn has_good_host(request: &Request<Incoming>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -218,12 +226,12 @@ fn has_good_host(request: &Request<Incoming>) -> bool {
     }
 }
 
-/// None: never.
+/// The moment after this time; None if that is never.
 fn after(time: Duration) -> Option<Instant> {
     Instant::now().checked_add(time)
 }
 
-pub(super) fn into_io<T>(result: Result<T, i32>) -> io::Result<T> {
+fn into_io<T>(result: Result<T, i32>) -> io::Result<T> {
     result.map_err(io::Error::from_raw_os_error)
 }
 

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
-use super::field::{Field, Json, Object};
+use super::document::Json;
+use super::field::{Field, Object};
+use super::version::check_version;
 use crate::error::Result;
 use crate::process::{Command, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions};
 use crate::sys::signal;
@@ -31,15 +31,17 @@ const FIELDS: [&str; 17] = [
 ];
 
 impl Command {
-    /// A command from JSON: an object with `"version": 1` and what `docs/pipeline-json.md` lists for commands.
+    /// Reads a command from JSON: an object with `"version": 1` and the fields that `docs/pipeline-json.md` lists for commands.
     ///
     /// # Errors
-    /// MALFORMED, with the path and what was meant: `stdout: unknown value "pip", did you mean "pipe"?`.
+    ///
+    /// `Malformed` if something is wrong. The error has the path and the word that was probably meant: `stdout: unknown value
+    /// "pip", did you mean "pipe"?`.
     pub fn from_json(text: &str) -> Result<Command> {
         const OPERATION: &str = "parse command";
         let json = Json::parse(OPERATION, text)?;
         let document = Field::document(OPERATION, &json);
-        super::check_version(&document)?;
+        check_version(&document)?;
         let mut known = vec!["version"];
         known.extend(FIELDS);
         from_object(&document, &document.object(&known)?)
@@ -85,7 +87,7 @@ fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
     finished(field, command)
 }
 
-/// What was refused is said where it was written; what slipped through is said of the whole command.
+/// The command, unless one of its setters refused a value: the error then is about the whole command.
 fn finished(field: &Field<'_>, command: Command) -> Result<Command> {
     match command.flaw() {
         Some(flaw) => Err(field.wrong(flaw)),
@@ -192,25 +194,24 @@ fn stop_options(field: &Field<'_>) -> Result<StopOptions> {
     Ok(options)
 }
 
-/// A number, or a name with or without its SIG.
+/// A signal as a number, or as a name with its SIG or without.
 fn signal_number(field: &Field<'_>) -> Result<i32> {
     if !field.is_text() {
         let number = field.whole(1, signal::MAX as u64)?;
         return i32::try_from(number).map_err(|_| field.expected("a signal"));
     }
     let text = field.text()?;
-    let named = |name: &str| Signal::iterator().find(|signal| signal.as_str() == name);
-    match named(text).or_else(|| named(&format!("SIG{text}"))) {
-        Some(signal) => Ok(signal as i32),
+    match signal::number(text).or_else(|| signal::number(&format!("SIG{text}"))) {
+        Some(number) => Ok(number),
         None => {
-            // Named as it was written: with, or without, its SIG.
+            // Suggested as it was written: with its SIG, or without.
             let skipped = if text.starts_with("SIG") { 0 } else { "SIG".len() };
-            Err(field.unknown(text, "signal", Signal::iterator().map(|signal| &signal.as_str()[skipped..])))
+            Err(field.unknown(text, "signal", signal::names().map(|name| &name[skipped..])))
         }
     }
 }
 
-/// Milliseconds; null is without end.
+/// A time in milliseconds; null is no limit.
 fn or_never(field: &Field<'_>) -> Result<Duration> {
     if field.is_null() { Ok(Duration::MAX) } else { Ok(Duration::from_millis(field.whole(0, u64::MAX)?)) }
 }

@@ -1,95 +1,14 @@
-//! A JSON document as it was written, and a place in it that knows its path: every complaint says where.
+//! [`Field`]: a value in a JSON document that knows its path, so that every error says where it is.
 
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Number;
-
+use super::document::Json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::nearest::nearest;
 use crate::pipeline::text;
 
-/// A document. Unlike `serde_json::Value` it keeps a key that is given twice, so that it can be refused.
-pub(super) enum Json {
-    Null,
-    Boolean(bool),
-    Number(Number),
-    Text(String),
-    List(Vec<Json>),
-    Object(Vec<(String, Json)>),
-}
-
-impl Json {
-    /// Reads a document. Nesting is bounded by serde_json's recursion limit, 128 levels.
-    pub(super) fn parse(operation: &'static str, text: &str) -> Result<Json> {
-        if text.starts_with('\u{feff}') {
-            return Err(Error::new(
-                ErrorKind::Malformed,
-                operation,
-                "line 1, column 1: a byte order mark, which JSON has not",
-            ));
-        }
-        serde_json::from_str(text).map_err(|error| {
-            let whole = error.to_string();
-            let place = format!(" at line {} column {}", error.line(), error.column());
-            let what = whole.strip_suffix(&place).unwrap_or(&whole);
-            let cause = format!("line {}, column {}: {what}", error.line(), error.column());
-            Error::new(ErrorKind::Malformed, operation, cause)
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Json, D::Error> {
-        struct AsWritten;
-        impl<'de> Visitor<'de> for AsWritten {
-            type Value = Json;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("JSON")
-            }
-            fn visit_unit<E>(self) -> std::result::Result<Json, E> {
-                Ok(Json::Null)
-            }
-            fn visit_bool<E>(self, value: bool) -> std::result::Result<Json, E> {
-                Ok(Json::Boolean(value))
-            }
-            fn visit_u64<E>(self, value: u64) -> std::result::Result<Json, E> {
-                Ok(Json::Number(value.into()))
-            }
-            fn visit_i64<E>(self, value: i64) -> std::result::Result<Json, E> {
-                Ok(Json::Number(value.into()))
-            }
-            fn visit_f64<E>(self, value: f64) -> std::result::Result<Json, E> {
-                Ok(Number::from_f64(value).map_or(Json::Null, Json::Number))
-            }
-            fn visit_str<E>(self, value: &str) -> std::result::Result<Json, E> {
-                Ok(Json::Text(value.to_owned()))
-            }
-            fn visit_string<E>(self, value: String) -> std::result::Result<Json, E> {
-                Ok(Json::Text(value))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Json, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(Json::List(list))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Json, A::Error> {
-                let mut object = Vec::new();
-                while let Some(entry) = entries.next_entry()? {
-                    object.push(entry);
-                }
-                Ok(Json::Object(object))
-            }
-        }
-        deserializer.deserialize_any(AsWritten)
-    }
-}
-
-/// The way from the document to a place in it.
+/// The way from the document to a value in it.
 #[derive(Clone, Copy)]
 enum Path<'a> {
     Document,
@@ -119,12 +38,12 @@ impl fmt::Display for Path<'_> {
 /// How many characters of a text an error shows.
 const SHOWN: usize = 60;
 
-/// A text in an error message.
-pub(super) fn shown(text: &str) -> String {
+/// A text in an error.
+fn shown(text: &str) -> String {
     text::quoted_start(text, SHOWN)
 }
 
-/// A value and its place.
+/// A value and its path.
 #[derive(Clone, Copy)]
 pub(super) struct Field<'a> {
     operation: &'static str,
@@ -137,12 +56,12 @@ impl<'a> Field<'a> {
         Field { operation, value, path: Path::Document }
     }
 
-    /// What is wrong here.
+    /// An error that says what is wrong with this value.
     pub(super) fn wrong(&self, what: impl fmt::Display) -> Error {
         wrong(self.operation, self.path, what)
     }
 
-    /// What should be here instead.
+    /// An error that says which value should be here instead.
     pub(super) fn expected(&self, what: impl fmt::Display) -> Error {
         let found = match self.value {
             Json::Null => "null".to_owned(),
@@ -155,7 +74,7 @@ impl<'a> Field<'a> {
         self.wrong(format_args!("expected {what}, found {found}"))
     }
 
-    /// An object of these fields alone, each given once.
+    /// The value as an object that has only these fields, each at most once.
     pub(super) fn object(&'a self, known: &[&str]) -> Result<Object<'a>> {
         let object = self.map("an object")?;
         if let Some((key, _)) = object.entries.iter().find(|(key, _)| !known.contains(&key.as_str())) {
@@ -168,7 +87,7 @@ impl<'a> Field<'a> {
         Ok(object)
     }
 
-    /// An object of any keys, each given once.
+    /// The value as an object with any keys, each at most once. `what` is said to be expected otherwise.
     pub(super) fn map(&'a self, what: &str) -> Result<Object<'a>> {
         let Json::Object(entries) = self.value else { return Err(self.expected(what)) };
         let mut seen = HashSet::with_capacity(entries.len());
@@ -178,7 +97,7 @@ impl<'a> Field<'a> {
         Ok(Object { field: self, entries })
     }
 
-    /// A field of it, where it is an object.
+    /// The field of this name, if the value is an object that has it.
     pub(super) fn get(&'a self, key: &str) -> Option<Field<'a>> {
         let Json::Object(entries) = self.value else { return None };
         Object { field: self, entries }.get(key)
@@ -200,13 +119,14 @@ impl<'a> Field<'a> {
         matches!(self.value, Json::Null)
     }
 
+    /// The items of a list. `what` is said to be expected otherwise.
     pub(super) fn list(&'a self, what: &str) -> Result<impl Iterator<Item = Field<'a>>> {
         let Json::List(items) = self.value else { return Err(self.expected(what)) };
         let place = move |(index, value)| Field { value, path: Path::Index(&self.path, index), ..*self };
         Ok(items.iter().enumerate().map(place))
     }
 
-    /// A text that the kernel can take: without a NUL.
+    /// A text that the kernel can take: one without a NUL byte.
     pub(super) fn text(&self) -> Result<&'a str> {
         let Json::Text(text) = self.value else { return Err(self.expected("a string")) };
         if text.contains('\0') {
@@ -228,6 +148,7 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A whole number from `least` to `most`.
     pub(super) fn whole(&self, least: u64, most: u64) -> Result<u64> {
         match self.value {
             Json::Number(number) => number.as_u64().filter(|value| (least..=most).contains(value)),
@@ -249,7 +170,7 @@ impl<'a> Field<'a> {
         Err(self.unknown(text, "value", known))
     }
 
-    /// The complaint about a word that is none of `known`.
+    /// An error about a word that is none of `known`.
     pub(super) fn unknown<'b>(&self, word: &str, what: &str, known: impl Iterator<Item = &'b str> + Clone) -> Error {
         match nearest(word, known.clone()) {
             Some(meant) => self.wrong(format_args!("unknown {what} {}, did you mean {meant:?}?", shown(word))),
@@ -278,7 +199,7 @@ fn listed_or<'a>(words: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// An object whose keys are in order.
+/// The fields of an object, each of them given once.
 pub(super) struct Object<'a> {
     field: &'a Field<'a>,
     entries: &'a [(String, Json)],

@@ -1,24 +1,44 @@
 //! [`Pipeline::from_json`]. The shape is described in `docs/pipeline-json.md`.
+//!
+//! `document` is the JSON as it was written, `field` a value in it that knows its path, `version` checks the version, and
+//! `command` reads commands.
 
 mod command;
+mod document;
 mod field;
+mod version;
 
 use std::time::Duration;
 
-use field::{Field, Json, Object};
+use document::Json;
+use field::{Field, Object};
+use version::check_version;
 
 use super::spec::{Backoff, Pipeline, Spec};
 use crate::error::Result;
 
-/// The only version there is.
-const VERSION: u64 = 1;
-
 impl Pipeline {
-    /// A pipeline from JSON, as `docs/pipeline-json.md` describes it; its graph is checked as well.
+    /// Reads a pipeline from JSON, as `docs/pipeline-json.md` describes it, and checks its graph.
     ///
     /// # Errors
-    /// MALFORMED, with the path and what was meant: `specs[3].after[0]: unknown spec "biuld", did you mean
-    /// "build"?`; syntax errors with line and column.
+    ///
+    /// `Malformed` if something is wrong. The error has the path and the word that was probably meant: `specs[3].after[0]:
+    /// unknown spec "biuld", did you mean "build"?`; a syntax error has line and column.
+    ///
+    /// ```
+    /// use coreproc::Pipeline;
+    ///
+    /// # fn main() -> coreproc::Result<()> {
+    /// let pipeline = Pipeline::from_json(
+    ///     r#"{"version": 1, "specs": [
+    ///         {"name": "build", "command": ["make"]},
+    ///         {"name": "test", "command": ["make", "test"], "after": ["build"]}
+    ///     ]}"#,
+    /// )?;
+    /// assert_eq!(pipeline.specs().len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_json(text: &str) -> Result<Pipeline> {
         const OPERATION: &str = "parse pipeline";
         let json = Json::parse(OPERATION, text)?;
@@ -43,16 +63,6 @@ impl Pipeline {
             None => Ok(pipeline),
         }
     }
-}
-
-/// The version comes first: what a later one has more is no mistake of this one.
-fn check_version(document: &Field<'_>) -> Result<()> {
-    let version = document.map("an object")?.required("version")?;
-    let number = version.whole(0, u64::MAX)?;
-    if number == VERSION {
-        return Ok(());
-    }
-    Err(version.wrong(format_args!("{number} is not known, known is {VERSION}")))
 }
 
 fn spec(field: &Field<'_>) -> Result<Spec> {

@@ -1,19 +1,19 @@
-//! What a child wrote, made fit to stand between other lines.
+//! Takes control sequences out of a child's output, so that it can stand between other lines.
 
 use crate::printable::is_steering;
 
-/// How a line of output is shown.
+/// What becomes of colours in a line of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colours {
-    /// Colours and weights (SGR sequences) are kept, and reset at the end.
+    /// Colours and weights (SGR sequences) are kept, and reset at the end of the line.
     Kept,
-    /// Nothing but text.
+    /// Only text is left.
     Cut,
 }
 
-/// A line of output: bytes that are not UTF-8 are replaced, what follows the last carriage return counts (as on a
-/// terminal, where it overwrites), and control sequences are cut, but for colours where they are kept. Cursor
-/// movements, titles, clipboards, queries, hidden text, changes of direction: none gets through.
+/// A line of output as it is shown: bytes that are not UTF-8 are replaced, only the text after the last carriage return counts
+/// (as on a terminal, where it overwrites the text before), and control sequences are cut, except for colours if those are
+/// kept. Cursor movements, titles, clipboards, queries, hidden text and changes of direction do not get through.
 pub(super) fn line(bytes: &[u8], colours: Colours) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_end_matches('\r');
@@ -47,7 +47,7 @@ pub(super) fn line(bytes: &[u8], colours: Colours) -> String {
     shown
 }
 
-/// Passes what follows an ESC; of a colour (ESC [ digits m) its length.
+/// Skips the sequence after an ESC. Returns the length of a colour (ESC [ digits m); None for others.
 fn sequence(rest: &mut std::str::Chars<'_>) -> Option<usize> {
     match rest.next()? {
         '[' => {
@@ -74,7 +74,7 @@ fn sequence(rest: &mut std::str::Chars<'_>) -> Option<usize> {
     }
 }
 
-/// Is concealed text (8) among the parameters of a colour? Not where an 8 is part of a colour's number.
+/// Is concealed text (8) among the parameters of a colour? An 8 that is part of a colour's number does not count.
 fn hides(parameters: &str) -> bool {
     let mut parameters = parameters.split(';');
     while let Some(parameter) = parameters.next() {
@@ -95,7 +95,7 @@ fn hides(parameters: &str) -> bool {
     false
 }
 
-/// Passes the rest of a control sequence; of a colour its length.
+/// Skips the rest of a control sequence. Returns the length of a colour; None for others.
 fn skip_csi(rest: &mut std::str::Chars<'_>) -> Option<usize> {
     let mut plain = true;
     for (length, character) in rest.by_ref().enumerate() {

@@ -1,89 +1,97 @@
-//! In which order lines are shown.
+//! [`Order`]: the order in which lines are shown.
 //!
-//! The events of a run come in the order in which things happened, those of a process apart from them: what it wrote
-//! mostly comes after the run has told of its end, and may come before the run has told of its start. So everything
-//! that the run tells is a step in a queue. The end of an attempt waits for its last output, whatever was told after
-//! it waits behind it, and an attempt's output waits for its start. Shown is thus what happened, in that order, and
-//! counts only grow.
+//! The events of a run come in the order in which things happened, but those of its processes come apart from them: output
+//! mostly comes after the run has told the end of the attempt, and may come before the run has told its start. So everything
+//! that the run tells is a step in a queue. The end of an attempt waits for its last output, later steps wait behind it, and
+//! the output of an attempt waits for its start. Things are thus shown in the order in which they happened, and counts only
+//! grow.
 
 use std::collections::{HashMap, VecDeque};
 
-use super::ProgressOutput;
+use super::options::ProgressOutput;
 
-/// A spec, and which of its attempts.
+/// The index of a spec, and the number of its attempt.
 pub(super) type AttemptId = (usize, u32);
 
-/// Bytes of an attempt's output that are kept until it is shown; and, of output that comes live but waits for other
-/// specs' last lines, the bytes of all attempts at which it waits no more.
+/// How many bytes of an attempt's output are kept until they are shown; and how many bytes of prefixed output, of all attempts,
+/// may wait for other specs' last lines.
 const KEPT: usize = 1024 * 1024;
 const MS: u64 = 1_000_000;
 
-/// What there was of an attempt's output, and is not shown yet.
+/// The output of an attempt that is not shown yet.
 #[derive(Default)]
 struct Attempt {
     lines: String,
+    /// Bytes that were dropped because there were too many.
     dropped: usize,
     process: Process,
     phase: Phase,
 }
 
+/// What is known of the process of an attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Process {
-    /// Nothing was told of one.
+    /// No event of it has come.
     #[default]
     Unknown,
-    /// Output may follow.
+    /// More output may follow.
     Open,
+    /// No more output follows.
     Closed,
 }
 
+/// How much of an attempt was shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
-    /// Its start waits in the queue, or is not known yet.
+    /// Nothing: its start waits in the queue, or is not known yet.
     #[default]
     Held,
-    /// Its start was shown.
+    /// Its start.
     Begun,
-    /// So was its end, though output may follow: it took too long.
+    /// Its end, although output may follow, because the output took too long.
     Told,
 }
 
 /// The line about the end of an attempt, or of a spec.
 pub(super) struct Verdict {
     pub(super) line: String,
-    /// Did the spec end? Then it is counted.
+    /// The spec has ended, and is counted.
     pub(super) is_last: bool,
-    /// There was a process.
+    /// The attempt had a process.
     pub(super) had_process: bool,
 }
 
+/// Something that the run has told.
 enum Step {
-    /// The line is empty where starts are not shown.
+    /// The start of an attempt. The line is empty if starts are not shown.
     Start(AttemptId, String),
+    /// The end of an attempt, or of a spec.
     End {
         id: AttemptId,
         line: String,
         is_last: bool,
         /// It waits for the last output.
         waits: bool,
-        /// When it was told.
+        /// When it was told, on CLOCK_MONOTONIC.
         since: u64,
     },
 }
 
 pub(super) struct Order {
     output: ProgressOutput,
+    /// How many specs there are.
     total: usize,
-    /// Specs whose end was shown.
+    /// How many specs' ends were shown.
     done: usize,
     steps: VecDeque<Step>,
     attempts: HashMap<AttemptId, Attempt>,
-    /// The last attempts of specs that were told to have started, and to have ended.
+    /// By spec, the last attempt whose start was told.
     started: HashMap<usize, u32>,
+    /// By spec, the last attempt whose end was told.
     ended: HashMap<usize, u32>,
-    /// Bytes of live output that waits.
+    /// Bytes of prefixed output that waits.
     held: usize,
-    /// To be shown, next.
+    /// The lines to be shown next.
     lines: Vec<String>,
 }
 
@@ -102,12 +110,12 @@ impl Order {
         }
     }
 
-    /// How many specs there are.
+    /// Sets how many specs there are.
     pub(super) fn begin(&mut self, total: usize) {
         self.total = total;
     }
 
-    /// What can be shown by now.
+    /// The lines that can be shown by now.
     pub(super) fn take_lines(&mut self) -> Vec<String> {
         std::mem::take(&mut self.lines)
     }
@@ -115,7 +123,7 @@ impl Order {
     // What the run tells.
 
     pub(super) fn started(&mut self, id: AttemptId, line: String) {
-        // The start of one that found no memory or descriptors is told again.
+        // The start of an attempt that found no memory or descriptors is told again.
         if self.started.insert(id.0, id.1) != Some(id.1) {
             self.steps.push_back(Step::Start(id, line));
         }
@@ -124,11 +132,11 @@ impl Order {
 
     pub(super) fn ended(&mut self, id: AttemptId, verdict: Verdict, now: u64) {
         let Verdict { line, is_last, had_process } = verdict;
-        // One that is cancelled between two attempts ends with one that has ended.
+        // A spec that is cancelled between two attempts ends with an attempt that has ended before.
         let is_new = self.ended.insert(id.0, id.1) != Some(id.1);
         let waits = is_new && self.output != ProgressOutput::None;
         if waits && had_process {
-            // It may be closed already.
+            // The process may be closed already.
             let attempt = self.attempts.entry(id).or_default();
             if attempt.process == Process::Unknown {
                 attempt.process = Process::Open;
@@ -162,7 +170,7 @@ impl Order {
         }
     }
 
-    /// Its process is closed. `more` heads output that comes after its end was shown.
+    /// The process of an attempt is closed. `more` is the line above output that comes after the end was shown.
     pub(super) fn closed(&mut self, id: AttemptId, more: &str) {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.process = Process::Closed;
@@ -178,7 +186,7 @@ impl Order {
 
     // What time tells.
 
-    /// When an end has waited long enough for its last output, which somebody may hold back for ever.
+    /// When the next end has waited long enough for its last output, which a process may hold open without limit.
     pub(super) fn due(&self) -> Option<u64> {
         let patience = if self.output == ProgressOutput::Grouped { 10_000 * MS } else { 2_000 * MS };
         match self.steps.front()? {
@@ -187,12 +195,12 @@ impl Order {
         }
     }
 
-    /// Ends that are due are shown.
+    /// Shows ends that are due.
     pub(super) fn pass_time(&mut self, now: u64) {
         self.advance(Some(now));
     }
 
-    /// Nothing follows: the rest is shown as it is.
+    /// Shows the rest as it is, because nothing follows.
     pub(super) fn finish(&mut self) {
         self.pass_time(u64::MAX);
         let mut left: Vec<(AttemptId, Attempt)> = self.attempts.drain().collect();
@@ -200,7 +208,7 @@ impl Order {
         left.into_iter().for_each(|(_, attempt)| self.show(attempt));
     }
 
-    /// Takes the steps whose turn it is.
+    /// Takes the steps that need not wait.
     fn advance(&mut self, now: Option<u64>) {
         loop {
             let is_overdue = self.held > KEPT || self.due().zip(now).is_some_and(|(due, now)| due <= now);
@@ -260,12 +268,12 @@ impl Order {
 }
 
 impl Attempt {
-    /// Keeps the end of what is too much.
+    /// Drops the beginning of output that is too much.
     fn shorten(&mut self) {
         if self.lines.len() <= KEPT {
             return;
         }
-        // A whole line, and half of the room at once: it is not moved for every line.
+        // Whole lines, and half of the room at once, so that the rest is not moved for every line.
         let from = self.lines.len() - KEPT / 2;
         let end = memchr::memchr(b'\n', &self.lines.as_bytes()[from..]).map_or(self.lines.len(), |at| from + at + 1);
         self.dropped += end;

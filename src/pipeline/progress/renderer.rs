@@ -1,17 +1,18 @@
-//! Events of a run in, lines out.
+//! [`Renderer`]: makes lines of the events of a run.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ProgressOutput;
 use super::controls::{Colours, line};
+use super::options::ProgressOutput;
 use super::order::{AttemptId, Order, Verdict};
 use super::screen::{Kind, Paint, Screen};
 use crate::event::{Event, EventKind, SpecState};
 use crate::pipeline::result::RunReport;
-use crate::pipeline::run::{Progress, Run};
+use crate::pipeline::run::Run;
+use crate::pipeline::snapshot::Progress;
 use crate::pipeline::text;
 use crate::sys::clock::monotonic_ns;
 
@@ -21,9 +22,9 @@ pub(super) struct Place {
     pub(super) left: Option<Duration>,
 }
 
-/// Columns of a prefix.
+/// The most columns of a prefix.
 const PREFIX: usize = 24;
-/// Lines for running specs on a terminal.
+/// The most lines for running specs on a terminal.
 const RUNNING: usize = 8;
 
 pub(super) struct Renderer {
@@ -31,17 +32,19 @@ pub(super) struct Renderer {
     output: ProgressOutput,
     order: Order,
     total: usize,
-    /// Of the specs that something was told of, as they are shown.
+    /// The names of specs as they are shown, for specs with events so far.
     names: HashMap<usize, Arc<str>>,
-    /// Columns to which prefixes are filled.
+    /// The columns to which prefixes are filled.
     prefix: usize,
+    /// When the run was started, on CLOCK_MONOTONIC.
     started: u64,
     /// Lines since the last frame.
     fresh: usize,
+    /// The run has told its end.
     ended: bool,
-    /// The run, once it is known.
+    /// The id of the run, once it is known.
     run: Option<u64>,
-    /// The last words were said.
+    /// The last line was added.
     finished: bool,
 }
 
@@ -66,7 +69,7 @@ impl Renderer {
         self.screen.kind == Kind::Terminal
     }
 
-    /// The run that it shows: from now on this one, unless there is one already.
+    /// The id of the run that it shows: this run, unless it shows another already.
     pub(super) fn shows(&mut self, run: &Run) -> u64 {
         *self.run.get_or_insert(run.id())
     }
@@ -75,7 +78,7 @@ impl Renderer {
         self.ended
     }
 
-    /// Has enough come for a frame?
+    /// Are there enough lines for a frame?
     pub(super) fn is_full(&self) -> bool {
         self.fresh >= 1000 || self.ended || self.stands_still()
     }
@@ -100,7 +103,7 @@ impl Renderer {
         self.screen.wait_until_it_moves(patience);
     }
 
-    /// After the last words: what was not written yet.
+    /// Writes what was not written yet, after the last line.
     pub(super) fn write_on(&mut self) {
         self.screen.draw(&[]);
     }
@@ -109,6 +112,7 @@ impl Renderer {
         self.screen.take_error()
     }
 
+    /// Takes an event of the run.
     pub(super) fn event(&mut self, event: &Event<'_>, run: &Run) {
         let Some(part) = event.part.filter(|part| part.run_id == run.id()) else { return };
         match (event.kind, part.spec) {
@@ -164,7 +168,7 @@ impl Renderer {
         self.put_ready();
     }
 
-    /// Empty on a terminal, which shows below what runs.
+    /// The line about the start of an attempt. It is empty on a terminal, which shows the specs that run below.
     fn start_line(&self, attempt: u32, name: &str) -> String {
         if self.is_terminal() {
             return String::new();
@@ -186,7 +190,7 @@ impl Renderer {
             what = took(event);
         }
         let reason = text::clean(&String::from_utf8_lossy(event.data));
-        // The line says already that it was skipped.
+        // The line says already that the spec was skipped.
         let reason = reason.strip_prefix("skipped: ").unwrap_or(&reason);
         if !reason.is_empty() {
             what.push_str(": ");
@@ -209,7 +213,7 @@ impl Renderer {
         if self.is_terminal() { Colours::Kept } else { Colours::Cut }
     }
 
-    /// A line of output: behind its name, or below the line of its attempt.
+    /// A line of output: after the name of its spec, or below the line of its attempt.
     fn output_line(&self, spec: usize, name: &str, bytes: &[u8]) -> String {
         let shown = line(bytes, self.colours());
         if self.output == ProgressOutput::Prefixed {
@@ -219,7 +223,7 @@ impl Renderer {
         }
     }
 
-    /// `name |`, of equal width, in a colour of its own on a terminal.
+    /// `name |`, filled to equal width and, on a terminal, in a colour of its own.
     fn prefixed(&self, spec: usize, name: &str) -> String {
         const COLOURS: [u8; 6] = [36, 33, 35, 32, 34, 31];
         let cut = text::cut(name, PREFIX);
@@ -234,12 +238,12 @@ impl Renderer {
         }
     }
 
-    /// When there is something to show though nothing comes.
+    /// When there is something to show even if no event comes.
     pub(super) fn due(&self) -> Option<u64> {
         self.order.due()
     }
 
-    /// Writes what came, and on a terminal what is going on.
+    /// Writes the lines that have come and, on a terminal, the specs that run.
     pub(super) fn draw(&mut self, place: &Place) {
         self.order.pass_time(monotonic_ns());
         self.put_ready();
@@ -267,7 +271,7 @@ impl Renderer {
         status
     }
 
-    /// The last words, once. What never became complete is shown as it is.
+    /// Adds the last line, once, after the rest of the output.
     pub(super) fn finish(&mut self, report: &RunReport) {
         if std::mem::replace(&mut self.finished, true) {
             return;
@@ -299,7 +303,7 @@ impl Renderer {
     }
 }
 
-/// How long it took: what its run says, and its report.
+/// How long a spec or an attempt took, as its report says.
 fn took(event: &Event<'_>) -> String {
     format!(" {}", text::duration(Duration::from_nanos(event.took_ns)))
 }
@@ -328,7 +332,7 @@ fn summary(place: &Place, total: usize, columns: usize, started: u64, now: u64) 
     format!("[{:<BAR$}] {words}", format!("{}{head}", "=".repeat(filled)))
 }
 
-/// Times that change on the screen have whole seconds: they would flicker.
+/// A time that changes on the screen. It has whole seconds, because smaller digits would flicker.
 fn whole_seconds(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),

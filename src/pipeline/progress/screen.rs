@@ -1,7 +1,7 @@
-//! Where the view is written: lines that stay, and below them, on a terminal, a few that are replaced.
+//! [`Screen`]: writes lines that stay and, on a terminal, a few lines below them that are replaced.
 //!
-//! A terminal or a pipe that takes nothing is never waited for here. What was to be written next is kept until it takes
-//! that, and frames come afterwards.
+//! It never waits for a terminal or a pipe that takes nothing. It keeps what was to be written next until the target takes that,
+//! and draws no frame before.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -12,14 +12,14 @@ use crate::printable::without_commands;
 use crate::sys::outlet::Outlet;
 use crate::sys::terminal;
 
-/// What the view writes to.
+/// The target to which the view writes.
 pub(super) enum Target {
     Outlet(Outlet),
     Writer(Box<dyn Write + Send>),
 }
 
 impl Target {
-    /// How much of it was taken.
+    /// Writes, and returns how many bytes the target took.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Target::Outlet(outlet) => outlet.write(bytes).map_err(io::Error::from_raw_os_error),
@@ -27,7 +27,7 @@ impl Target {
         }
     }
 
-    /// Columns and rows; what a terminal was once, where it does not say.
+    /// Columns and rows: 80 and 24 if the target does not tell.
     fn size(&self) -> (usize, usize) {
         let size = match self {
             Target::Outlet(outlet) => terminal::size(outlet.fd()),
@@ -37,7 +37,7 @@ impl Target {
     }
 }
 
-/// Is there a part that is replaced?
+/// Whether lines are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Terminal,
@@ -47,23 +47,23 @@ pub(super) enum Kind {
 pub(super) struct Screen {
     target: Target,
     pub(super) kind: Kind,
-    /// Lines that stay, and were not written yet.
+    /// Lines that stay and were not written yet.
     lines: String,
-    /// May lines be omitted? If not, whoever adds them waits for the target instead.
+    /// Lines may be omitted while the target takes nothing. If not, the caller waits for the target instead.
     pub(super) may_omit: bool,
-    /// Lines that had no room there.
+    /// How many lines were omitted since this was last shown.
     omitted: usize,
-    /// What the target is to take before anything else.
+    /// The bytes that the target is to take before anything else.
     unwritten: Vec<u8>,
-    /// Columns of each line below that is on the screen now.
+    /// The columns of each replaceable line that is on the screen now.
     drawn: Vec<usize>,
-    /// Why nothing is written any more.
+    /// The error after which nothing is written any more.
     broken: Option<io::Error>,
 }
 
-/// Not more than this is gathered before it is written.
+/// How many bytes of lines are gathered before they are written.
 const ENOUGH: usize = 64 * 1024;
-/// Not more than this waits for a target that takes nothing.
+/// How many bytes of lines are kept for a target that takes nothing.
 const KEPT: usize = 1024 * 1024;
 
 impl Screen {
@@ -84,8 +84,7 @@ impl Screen {
         self.target.size()
     }
 
-    /// Adds a line that stays. Where some may be omitted, what a target that takes nothing has no room for is counted,
-    /// and the count is shown.
+    /// Adds a line that stays. If lines may be omitted, those for which there is no room are counted, and the count is shown.
     pub(super) fn line(&mut self, line: &str) {
         if self.may_omit && self.lines.len() + line.len() > KEPT && self.stands_still() {
             self.omitted += 1;
@@ -97,7 +96,7 @@ impl Screen {
         }
     }
 
-    /// As [`Screen::line`], with room for it always.
+    /// As [`Screen::line`], for a line that is never omitted.
     pub(super) fn last_line(&mut self, line: &str) {
         self.note_omitted();
         match self.kind {
@@ -114,7 +113,7 @@ impl Screen {
         }
     }
 
-    /// Did the target take no more, though more is to be written?
+    /// Is there more to be written than the target took?
     pub(super) fn stands_still(&self) -> bool {
         !self.unwritten.is_empty()
     }
@@ -124,14 +123,14 @@ impl Screen {
         self.stands_still() || !self.lines.is_empty() || self.omitted > 0
     }
 
-    /// Waits until a target that stands still takes something, or so long.
+    /// Waits until a target that stands still takes something, for at most `patience`.
     pub(super) fn wait_until_it_moves(&self, patience: Duration) {
         if let Target::Outlet(outlet) = &self.target {
             outlet.takes_within(patience);
         }
     }
 
-    /// Writes what was to be written next; false when not all was taken.
+    /// Writes the bytes that come before anything else. False if the target did not take all of them.
     fn write_on(&mut self) -> bool {
         if self.broken.is_none() {
             match self.target.write(&self.unwritten) {
@@ -145,8 +144,8 @@ impl Screen {
         !self.stands_still()
     }
 
-    /// Writes the lines that stay, and below them `status` in place of what was there. Each of its lines is text
-    /// without controls, and is cut to the terminal's width; `paint` dresses it afterwards.
+    /// Writes the lines that stay and, below them, `status` in place of the lines that were there. Each line of the status is
+    /// text without controls; it is cut to the terminal's width, and then painted.
     pub(super) fn draw(&mut self, status: &[(String, Paint)]) {
         if !self.write_on() {
             return;
@@ -170,13 +169,13 @@ impl Screen {
         self.write_on();
     }
 
-    /// The way back over what is to be replaced. A terminal that became narrower has wrapped it.
+    /// The sequence that erases the lines to be replaced. A terminal that became narrower has wrapped them.
     fn erased(&mut self, columns: usize) -> String {
         let rows: usize = self.drawn.drain(..).map(|drawn| drawn.div_ceil(columns.max(1)).max(1)).sum();
         if rows == 0 { String::new() } else { format!("\r\u{1b}[{rows}A\u{1b}[J") }
     }
 
-    /// Why nothing is written any more; said once.
+    /// The error after which nothing is written any more.
     pub(super) fn take_error(&mut self) -> Option<io::Error> {
         let error = self.broken.as_ref()?;
         let again = error.raw_os_error().map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error);
@@ -184,7 +183,7 @@ impl Screen {
     }
 }
 
-/// How a word is dressed on a terminal.
+/// How text is painted on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Paint {
     None,

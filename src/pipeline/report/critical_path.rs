@@ -1,14 +1,14 @@
-//! The critical path: the chain of specs, each after the one before, that took longest in all. With as many
-//! processors as it likes a run cannot be shorter.
+//! The critical path: the chain of specs, each after the one before, that took longest in all. A run cannot be shorter, however
+//! many processors it has.
 
 use std::time::Duration;
 
 use crate::pipeline::RunReport;
 
 impl RunReport {
-    /// The specs of the critical path by their index, in the order in which they ran: of all chains in which each
-    /// comes after the one before, that whose durations add up to most. Specs that never started are not of it.
-    /// Linear in specs and dependencies.
+    /// The indices of the specs of the critical path, in the order in which they ran: of all chains in which each spec comes
+    /// after the one before, the chain whose durations add up to most. Specs that never started are left out. The time that
+    /// this takes is linear in specs and dependencies.
     pub fn critical_path(&self) -> Vec<usize> {
         let length = self.specs.len();
         let mut followers: Vec<Vec<usize>> = vec![Vec::new(); length];
@@ -19,7 +19,7 @@ impl RunReport {
                 waits[index] += 1;
             }
         }
-        // In an order of the graph, so that what comes before is known; what is on a cycle is never ready.
+        // In an order of the graph, so that dependencies come first. A spec on a cycle is never ready.
         let mut ready: Vec<usize> = (0..length).filter(|index| waits[*index] == 0).collect();
         let mut before = vec![Duration::ZERO; length];
         let mut previous: Vec<Option<usize>> = vec![None; length];
@@ -53,7 +53,7 @@ impl RunReport {
         path
     }
 
-    /// How long the critical path took, waits between its specs not counted.
+    /// How long the specs of the critical path took, without the waits between them.
     pub(super) fn critical_duration(&self, path: &[usize]) -> Duration {
         path.iter().fold(Duration::ZERO, |sum, index| sum.saturating_add(self.specs[*index].duration))
     }

@@ -1,33 +1,37 @@
-//! The report as a Gantt chart: one SVG, without scripts, fonts or anything else from outside.
+//! The report as a Gantt chart: one SVG that needs no scripts, fonts or other files.
 //!
-//! A row a spec, in the order of their starts; those that did not start come last, with the reason. States differ
-//! in colour, in pattern and by a sign, so that the chart can be read without colours; bars of the critical path
-//! have a thick edge, and a line leads from each to the next.
+//! Each spec has a row, in the order of their starts. Specs that did not start come last, with the reason. States differ in
+//! colour, in pattern and by a sign, so that the chart can be read without colours. Bars of the critical path have a thick edge,
+//! and a line leads from each to the next.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::outcome;
+use super::words::outcome;
 use super::xml::{attribute, escaped};
 use crate::pipeline::text;
 use crate::pipeline::{RunReport, SpecResult, SpecState};
+use crate::util::rfc3339;
 
 const WIDTH: f64 = 1200.0;
 const MARGIN: f64 = 16.0;
-/// Title, legend and the upper axis.
+/// The height of the title, the legend and the upper axis.
 const HEAD: f64 = 86.0;
 const FOOT: f64 = 28.0;
-/// A column of text at the chart's font size; an average, since fonts are the viewer's.
+/// The width of a character at the chart's font size. It is an average, since the viewer chooses the font.
 const COLUMN: f64 = 7.0;
-/// Columns for names; longer ones are cut, and whole in the tool tip.
+/// How many columns names get. Longer names are cut; the tool tip has them whole.
 const NAMES: std::ops::RangeInclusive<usize> = 8..=44;
-/// What is written behind a bar that ends at the right edge, and would not fit there.
+/// The most columns of the note beside a bar.
 const NOTE: usize = 34;
 
-/// How a state is drawn: class, its sign's path in a box of 10, words of the legend.
+/// How a state is drawn.
 struct Look {
+    /// The class of the bar.
     class: &'static str,
+    /// The path of the sign, in a box of 10 by 10.
     sign: &'static str,
+    /// The words in the legend.
     words: &'static str,
 }
 
@@ -72,17 +76,17 @@ const PATTERNS: &str = "<defs>\
 <pattern id=\"ca\" width=\"4\" height=\"4\" patternUnits=\"userSpaceOnUse\">\
 <path d=\"M0 0h4v4h-4z\" fill=\"#d9c8ee\"/><path d=\"M1 0v4\" stroke=\"#8e63c7\"/></pattern></defs>";
 
-/// Where things are.
+/// Sizes and positions.
 struct Layout {
-    /// Height of a row.
+    /// The height of a row.
     row: f64,
-    /// Left edge of the time axis.
+    /// The left edge of the time axis.
     left: f64,
-    /// Its width.
+    /// The width of the time axis.
     width: f64,
-    /// What it shows.
+    /// The time that the axis shows.
     span: Duration,
-    /// Columns for names.
+    /// How many columns names get.
     names: usize,
 }
 
@@ -129,7 +133,7 @@ pub(super) fn render(report: &RunReport) -> String {
     order.iter().enumerate().for_each(|(row, index)| rows[*index] = row);
     let mut is_critical = vec![false; order.len()];
     critical.iter().for_each(|index| is_critical[*index] = true);
-    // Lines first: they pass behind bars and words.
+    // Lines come first, so that they pass behind bars and words.
     for pair in critical.windows(2) {
         link(&mut svg, report, &layout, (pair[0], rows[pair[0]]), (pair[1], rows[pair[1]]));
     }
@@ -159,7 +163,11 @@ fn head(svg: &mut String, report: &RunReport, critical: &[usize]) {
         WIDTH - MARGIN,
         report.specs.len(),
         text::duration(longest),
-        text::timestamp(report.started.realtime_ns).split('.').next().unwrap_or_default().replace('T', " "),
+        rfc3339::format_with_nanoseconds(report.started.realtime_ns)
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .replace('T', " "),
     );
     let mut x = MARGIN;
     let counted = [PASSED, FAILED, ALLOWED, TIMED_OUT, CANCELLED, SKIPPED];
@@ -189,7 +197,7 @@ fn sign(svg: &mut String, look: &Look, x: f64, y: f64) {
     let _ = write!(svg, "<path class=\"s\" transform=\"translate({x:.1} {y:.1})\" d=\"{}\"/>", look.sign);
 }
 
-/// Grid lines and their times above and below; behind the rows a shade for every second one.
+/// Grid lines with their times above and below, and a shade behind every second row.
 fn axis(svg: &mut String, report: &RunReport, layout: &Layout) {
     let bottom = layout.y(report.specs.len());
     for row in (1..report.specs.len()).step_by(2) {
@@ -212,7 +220,8 @@ fn axis(svg: &mut String, report: &RunReport, layout: &Layout) {
     }
 }
 
-/// 1, 2 or 5 of a power of ten (of seconds; above, of minutes and hours), so that there are some six to a chart.
+/// The distance of grid lines: 1, 2 or 5 times a power of ten up to 10 s, above that whole minutes or hours, so that a chart has
+/// about six lines.
 fn nice_step(span: Duration) -> Duration {
     const MOST: u32 = 9;
     let decimal = (0..11u32).flat_map(|power| [1, 2, 5].map(|digit| digit * 10u64.pow(power)));
@@ -222,7 +231,7 @@ fn nice_step(span: Duration) -> Duration {
     steps.map(Duration::from_nanos).find(|step| span <= *step * MOST).unwrap_or(span / MOST)
 }
 
-/// A time on the axis, as exact as its step.
+/// A time on the axis, as exact as the step needs.
 fn tick(at: Duration, step: Duration) -> String {
     let seconds = at.as_secs_f64();
     match step.as_nanos() {
@@ -269,7 +278,7 @@ fn draw_spec(svg: &mut String, report: &RunReport, layout: &Layout, spec: &SpecR
         layout.row - 6.0
     );
     let note = note(spec);
-    // Behind the bar; before it, where there is no room behind; else on it.
+    // Behind the bar; if there is no room, before it; else on it.
     let needed = text::columns(&note) as f64 * COLUMN + 8.0;
     let (x, anchor) = if to + needed < WIDTH - MARGIN {
         (to + 5.0, "")
@@ -281,7 +290,7 @@ fn draw_spec(svg: &mut String, report: &RunReport, layout: &Layout, spec: &SpecR
     let _ = writeln!(svg, "<text class=\"d{anchor}\" x=\"{x:.1}\" y=\"{baseline:.1}\">{}</text></g>", escaped(&note));
 }
 
-/// What stands beside a bar.
+/// The note beside a bar.
 fn note(spec: &SpecResult) -> String {
     let mut note = text::duration(spec.duration);
     if spec.state != SpecState::Passed {
@@ -308,13 +317,13 @@ fn tool_tip(report: &RunReport, spec: &SpecResult, name: &str) -> String {
     attribute(&tip)
 }
 
-/// From the end of a bar of the critical path down or up to the start of the next.
+/// A line from the end of a bar of the critical path to the start of the next.
 fn link(svg: &mut String, report: &RunReport, layout: &Layout, from: (usize, usize), to: (usize, usize)) {
     let (before, after) = (&report.specs[from.0], &report.specs[to.0]);
     let (Some(began), Some(start)) = (report.offset(before), report.offset(after)) else { return };
     let (x1, x2) = (layout.x(began.saturating_add(before.duration)), layout.x(start));
     let middle = |row: usize| layout.y(row) + layout.row / 2.0;
-    // Down from the bar's end, then to the start of the next, whose edge it meets.
+    // Down or up from the end of the bar to the row of the next, and along it to the start of that bar.
     let edge = if to.1 > from.1 { layout.y(to.1) + 3.0 } else { layout.y(to.1) + layout.row - 3.0 };
     let leave = if to.1 > from.1 { layout.y(from.1) + layout.row - 3.0 } else { layout.y(from.1) + 3.0 };
     if x2 - x1 < 6.0 {

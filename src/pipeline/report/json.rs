@@ -1,13 +1,12 @@
 //! The report as JSON; `docs/reports.md` describes it.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
-use super::signal_name;
-use crate::pipeline::text;
+use super::words::{signal_name, state_name};
 use crate::pipeline::{RunReport, SpecResult, SpecState};
 use crate::sys::pidfd::ExitStatus;
+use crate::util::duration::nanoseconds;
+use crate::util::rfc3339;
 
 const VERSION: u32 = 1;
 
@@ -33,7 +32,7 @@ struct Totals {
     timed_out: usize,
     cancelled: usize,
     skipped: usize,
-    /// Those of failed and timed out that were allowed.
+    /// Specs that failed or timed out, which was allowed.
     allowed_failures: usize,
 }
 
@@ -65,7 +64,7 @@ pub(super) fn render(report: &RunReport) -> String {
         version: VERSION,
         name: Some(report.name.as_str()).filter(|name| !name.is_empty()),
         success: report.success(),
-        started: text::timestamp(report.started.realtime_ns),
+        started: rfc3339::format_with_nanoseconds(report.started.realtime_ns),
         duration_ns: nanoseconds(report.duration),
         limit: report.limit,
         totals: totals(report),
@@ -73,7 +72,7 @@ pub(super) fn render(report: &RunReport) -> String {
         critical_path_ns: nanoseconds(report.critical_duration(&path)),
         specs: report.specs.iter().map(|result| spec(report, result)).collect(),
     };
-    // Text and numbers alone: nothing in it can be refused.
+    // It consists of text and numbers, none of which can be refused.
     serde_json::to_string(&whole).unwrap_or_default()
 }
 
@@ -102,13 +101,13 @@ fn spec<'a>(report: &'a RunReport, result: &'a SpecResult) -> Spec<'a> {
     let after = result.after.iter().filter_map(|index| report.specs.get(*index));
     Spec {
         name: &result.name,
-        state: result.state.name(),
+        state: state_name(result.state),
         exit_code,
         signal,
         signal_name: signal.map(signal_name),
         core_dumped,
         attempts: result.attempts,
-        started: result.started.map(|stamp| text::timestamp(stamp.realtime_ns)),
+        started: result.started.map(|stamp| rfc3339::format_with_nanoseconds(stamp.realtime_ns)),
         start_ns: report.offset(result).map(nanoseconds),
         duration_ns: nanoseconds(result.duration),
         allow_failure: result.allow_failure,
@@ -120,11 +119,7 @@ fn spec<'a>(report: &'a RunReport, result: &'a SpecResult) -> Spec<'a> {
     }
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// RFC 4648, with padding.
+/// Base64 of RFC 4648, with padding.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);

@@ -1,22 +1,22 @@
 //! The report as JUnit XML: a test suite whose test cases are the specs.
 //!
-//! There is no schema that everybody keeps; this is the part that Jenkins, GitLab and GitHub's actions share.
-//! A failure that was allowed is a skipped test, so that it does not turn a run red that succeeded.
+//! There is no schema that all readers keep to; this is the part that Jenkins, GitLab and GitHub's actions share. A failure that
+//! was allowed is a skipped test, so that it does not turn a run red that succeeded.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::outcome;
+use super::words::outcome;
 use super::xml::{attribute, escaped};
-use crate::pipeline::text;
 use crate::pipeline::{RunReport, SpecResult, SpecState};
+use crate::util::rfc3339;
 
-/// What a test case of JUnit can be.
+/// The results that a test case of JUnit can have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Passed,
     Failure,
-    /// It could not be started, or was stopped: no statement about what it does.
+    /// The process could not be started or was stopped, which says nothing about what it tests.
     Error,
     Skipped,
 }
@@ -43,8 +43,8 @@ pub(super) fn render(report: &RunReport) -> String {
         count(Verdict::Skipped),
         seconds(report.duration),
     );
-    // Readers want the time without zone and fraction.
-    let started = text::timestamp(report.started.realtime_ns);
+    // Readers expect the time without zone and fraction.
+    let started = rfc3339::format_with_nanoseconds(report.started.realtime_ns);
     let started = started.split('.').next().unwrap_or_default();
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(xml, "<testsuites {totals}>\n<testsuite {totals} timestamp=\"{started}\">");

@@ -1,4 +1,4 @@
-//! Specs that ran at the same time, side by side.
+//! Lanes: specs that ran at the same time are shown side by side.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::pipeline::RunReport;
 
-/// For each spec that started, the lowest lane in which it overlaps no other.
+/// The lane of each spec that started: the lowest in which it overlaps no other spec.
 pub(super) fn lanes(report: &RunReport) -> Vec<Option<usize>> {
     let mut spans: Vec<(Duration, Duration, usize)> = Vec::new();
     for (index, spec) in report.specs.iter().enumerate() {

@@ -1,4 +1,7 @@
-//! What a [`RunReport`] looks like outside: JSON, JUnit XML, a Chrome trace, a Gantt chart.
+//! [`ReportFormat`]: how a [`RunReport`] is written. JSON, JUnit XML, a Chrome trace, a Gantt chart.
+//!
+//! `json`, `junit`, `trace` and `gantt` are the formats. `words` is what they say alike, `critical_path` and `lanes` what they
+//! work out, `xml` how text is escaped.
 
 mod critical_path;
 mod gantt;
@@ -6,15 +9,25 @@ mod json;
 mod junit;
 mod lanes;
 mod trace;
+mod words;
 mod xml;
 
-use std::time::Duration;
+use super::result::RunReport;
 
-use super::{RunReport, SpecResult, SpecState};
-use crate::sys::pidfd::ExitStatus;
-use crate::sys::signal;
-
-/// What a report is written as.
+/// How a report is written.
+///
+/// ```
+/// use coreproc::{Command, Pipeline, ReportFormat, Service, ServiceOptions, Spec};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let mut pipeline = Pipeline::new();
+/// pipeline.named("nightly").add(Spec::new("build", Command::new("true")));
+/// let report = pipeline.run_all(&service)?;
+/// assert!(report.render(ReportFormat::Junit).starts_with("<?xml"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReportFormat {
     /// JSON, `"version": 1`: see `docs/reports.md`.
@@ -28,7 +41,7 @@ pub enum ReportFormat {
 }
 
 impl RunReport {
-    /// The report as text. See `docs/reports.md`.
+    /// The report as text in this format. See `docs/reports.md`.
     pub fn render(&self, format: ReportFormat) -> String {
         match format {
             ReportFormat::Json => json::render(self),
@@ -37,43 +50,4 @@ impl RunReport {
             ReportFormat::Svg => gantt::render(self),
         }
     }
-
-    /// What formats call it that cannot do without a name.
-    fn title(&self) -> &str {
-        if self.name.is_empty() { "pipeline" } else { &self.name }
-    }
-
-    /// From the run's start to the spec's.
-    fn offset(&self, spec: &SpecResult) -> Option<Duration> {
-        let start = spec.started?.monotonic_ns.saturating_sub(self.started.monotonic_ns);
-        Some(Duration::from_nanos(start))
-    }
-}
-
-impl SpecState {
-    /// As reports name it.
-    fn name(self) -> &'static str {
-        match self {
-            SpecState::Passed => "passed",
-            SpecState::Failed => "failed",
-            SpecState::Skipped => "skipped",
-            SpecState::Cancelled => "cancelled",
-            SpecState::TimedOut => "timed_out",
-        }
-    }
-}
-
-/// How a spec ended, in a few words: `exit code 3`, `SIGKILL`, `timed out`.
-fn outcome(spec: &SpecResult) -> String {
-    match (spec.state, spec.status) {
-        (SpecState::Failed, Some(ExitStatus::Code(code))) => format!("exit code {code}"),
-        (SpecState::Failed, Some(ExitStatus::Signal { signal, .. })) => signal_name(signal),
-        (SpecState::Failed, Some(ExitStatus::Unknown)) => "unknown status".to_owned(),
-        (SpecState::Failed, None) => "not started".to_owned(),
-        (state, _) => state.name().replace('_', " "),
-    }
-}
-
-fn signal_name(number: i32) -> String {
-    signal::name(number).map_or_else(|| format!("signal {number}"), str::to_owned)
 }

@@ -1,15 +1,15 @@
-//! The report in the Trace Event Format of Chrome, which Perfetto and `about:tracing` load: a complete event for
-//! each spec that started, in a lane (a thread to the viewer) in which it overlaps no other, and a flow from each
-//! spec to those that came after it.
+//! The report in the Trace Event Format of Chrome, which Perfetto and `about:tracing` load. Each spec that started is a complete
+//! event in a lane (for the viewer, a thread) in which it overlaps no other spec, and flows lead from each spec to those that
+//! came after it.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::lanes::lanes;
-use super::outcome;
+use super::words::{outcome, state_name};
 use crate::pipeline::RunReport;
-use crate::pipeline::text;
+use crate::util::rfc3339;
 
 const PID: u32 = 1;
 
@@ -28,14 +28,14 @@ pub(super) fn render(report: &RunReport) -> String {
             "ph": "X", "cat": "spec", "name": spec.name, "pid": PID, "tid": lane,
             "ts": microseconds(start), "dur": microseconds(spec.duration),
             "args": {
-                "state": spec.state.name(), "outcome": outcome(spec), "attempts": spec.attempts,
+                "state": state_name(spec.state), "outcome": outcome(spec), "attempts": spec.attempts,
                 "allow_failure": spec.allow_failure, "critical": is_critical[index], "error": spec.error,
             },
         }));
         for &dependency in &spec.after {
             let Some(before) = report.specs.get(dependency) else { continue };
             let (Some(began), Some(from)) = (report.offset(before), lanes[dependency]) else { continue };
-            // A flow starts within a slice: at its end the slice is over already.
+            // A flow must start within the slice, and the end is not within it.
             let end = began.saturating_add(before.duration.saturating_sub(Duration::from_nanos(1)));
             let flow = |phase: &str, at: Duration, lane: usize| {
                 json!({"ph": phase, "cat": "after", "name": "after", "id": flows, "pid": PID, "tid": lane,
@@ -43,7 +43,7 @@ pub(super) fn render(report: &RunReport) -> String {
             };
             events.push(flow("s", end, from));
             let mut arrival = flow("f", start, lane);
-            // To the slice that begins here, not to the one that follows.
+            // Binds the flow to the slice that begins here, not to the one that follows.
             arrival["bp"] = json!("e");
             events.push(arrival);
             flows += 1;
@@ -53,7 +53,7 @@ pub(super) fn render(report: &RunReport) -> String {
         report.specs.iter().filter(|spec| spec.started.is_none()).map(|spec| spec.name.as_str()).collect();
     json!({
         "displayTimeUnit": "ms",
-        "otherData": {"started": text::timestamp(report.started.realtime_ns), "not_started": not_started},
+        "otherData": {"started": rfc3339::format_with_nanoseconds(report.started.realtime_ns), "not_started": not_started},
         "traceEvents": events,
     })
     .to_string()

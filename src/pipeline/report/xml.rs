@@ -1,14 +1,14 @@
 //! Text in XML.
 
-/// Text for an element or an attribute: markup escaped, and what XML 1.0 cannot hold (control characters,
-/// U+FFFE, U+FFFF) replaced by U+FFFD. Line ends are written as references, which no reader normalizes.
+/// The text for an element or an attribute: markup is escaped, and characters that XML 1.0 cannot hold (control characters,
+/// U+FFFE, U+FFFF) become U+FFFD. Carriage returns are written as references, which no reader changes.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
-            // For the sake of "]]>".
+            // Because of "]]>".
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
@@ -21,7 +21,7 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// As [`escaped`], for an attribute, in which readers turn tabs and line ends into blanks unless told.
+/// As [`escaped`], for an attribute: readers turn tabs and line ends in it into spaces unless they are references.
 pub(super) fn attribute(text: &str) -> String {
     escaped(text).replace('\t', "&#9;").replace('\n', "&#10;")
 }

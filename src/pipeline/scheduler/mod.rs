@@ -1,116 +1,39 @@
-//! Decides which spec runs when, and how each ends. It has no clock, no processes and no locks: a run tells it
+//! [`Scheduler`]: decides which spec runs when, and how each ends. It has no clock, no processes and no locks: a run tells it
 //! what happened, and asks what to start and what to stop.
 //!
-//! waiting → ready → running → ended, or, with attempts left, running → resting → ready. A spec that will not
-//! run ends from wherever it is. Every transition is in here, and no spec leaves `Ended`.
+//! waiting → ready → running → ended, or, with attempts left, running → resting → ready. A spec that will not run ends from
+//! any other phase. Every transition is in this file, and no spec leaves `Ended`.
+//!
+//! `node` is a spec as the scheduler knows it, `halt` why a run goes no further, `weights` which spec comes first.
+
+mod halt;
+mod node;
+mod weights;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
+pub(super) use halt::Halt;
+pub(super) use node::Counts;
+use node::{Node, Phase, Task};
+use weights::weights;
+
 use super::graph::{Edges, Graph};
-use super::spec::{Backoff, Spec};
+use super::options::RunMode;
+use super::plan::Plan;
+use super::spec::Spec;
 use super::text::quoted;
 use crate::event::SpecState;
 
-/// What a run does with its graph.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum RunMode {
-    /// Each spec starts the moment its last dependency has ended, several at a time, the one that begins the
-    /// longest remaining path first.
-    #[default]
-    All,
-    /// One at a time, in the order of the pipeline, but none before those it comes after; stops at the first
-    /// failure.
-    Sequential,
-    /// Several at a time, whatever comes after what.
-    Parallel,
-}
-
-/// What the scheduler is to know of a spec.
-pub(super) struct Task {
-    name: Arc<str>,
-    allow_failure: bool,
-    always_run: bool,
-    retries: u32,
-    backoff: Backoff,
-    weight: u64,
-}
-
-/// Where a spec is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Waiting,
-    Ready,
-    Running,
-    /// Until its next attempt, at this moment.
-    Resting(u64),
-    Ended(SpecState),
-}
-
-struct Node {
-    phase: Phase,
-    /// What it comes after and has not ended.
-    pending: usize,
-    attempts: u32,
-    error: Option<Arc<str>>,
-    /// Running, and it has been asked to stop.
-    stopping: bool,
-}
-
-/// Why what has not run will not.
-#[derive(Clone, Debug)]
-pub(super) enum Halt {
-    /// The run was cancelled; the clean-up still runs.
-    Cancelled,
-    /// Its deadline passed; the clean-up still runs.
-    Deadline,
-    /// A spec did not pass, in a run that stops at the first failure; the clean-up still runs.
-    Failure(Arc<str>),
-    /// It was cancelled once more: the clean-up does not run either.
-    CancelledAgain,
-    /// Nothing can be started any more.
-    ServiceClosed,
-}
-
-impl Halt {
-    fn text(&self) -> String {
-        match self {
-            Halt::Cancelled | Halt::CancelledAgain => "the run was cancelled".to_owned(),
-            Halt::Deadline => "the deadline of the run passed".to_owned(),
-            Halt::Failure(reason) => (**reason).to_owned(),
-            Halt::ServiceClosed => "the service was closed".to_owned(),
-        }
-    }
-
-    /// Do specs that always run still run?
-    fn spares_clean_up(&self) -> bool {
-        self.rank() == 0
-    }
-
-    /// Is what runs stopped? Closing a service says itself what becomes of its processes.
-    fn stops(&self) -> bool {
-        !matches!(self, Halt::ServiceClosed)
-    }
-
-    /// A harder one replaces the reason.
-    fn rank(&self) -> u8 {
-        match self {
-            Halt::Cancelled | Halt::Deadline | Halt::Failure(_) => 0,
-            Halt::ServiceClosed => 1,
-            Halt::CancelledAgain => 2,
-        }
-    }
-}
-
-/// Do processes of the run, though their specs have ended, hold what a start lacked?
+/// Whether processes of the run whose specs have ended still hold what a start lacked, such as descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relief {
-    /// One was closed meanwhile.
+    /// A process was closed meanwhile.
     Came,
-    /// One is not closed yet.
+    /// A process is not closed yet.
     WillCome,
-    /// There is none.
+    /// There is no such process.
     Never,
 }
 
@@ -120,82 +43,59 @@ pub(super) enum Outcome {
     Passed,
     Failed(String),
     TimedOut(String),
-    /// We stopped it.
+    /// The run, or the close of its service, stopped it.
     Stopped,
     /// It could not be started, because the service is closed.
     Refused,
 }
 
-/// What became known, in this order, for the run to tell.
+/// A decision about the spec of this index, for the run to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Retrying(usize),
     Ended(usize, SpecState),
 }
 
-/// How many specs are where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) waiting: usize,
-    pub(super) running: usize,
-    pub(super) resting: usize,
-    pub(super) passed: usize,
-    pub(super) failed: usize,
-    pub(super) skipped: usize,
-    pub(super) cancelled: usize,
-    pub(super) timed_out: usize,
+impl Change {
+    pub(super) fn index(&self) -> usize {
+        match self {
+            Change::Retrying(index) | Change::Ended(index, _) => *index,
+        }
+    }
 }
 
 pub(super) struct Scheduler {
     tasks: Vec<Task>,
     nodes: Vec<Node>,
-    /// What comes after each.
+    /// The dependents of each spec.
     before: Edges,
     mode: RunMode,
     limit: usize,
     fail_fast: bool,
     /// Nothing can be started until a process of the run is closed.
     is_short: bool,
-    /// The heaviest, and of these the first, is on top.
+    /// Weights and indices of specs that are ready. The heaviest spec, and of several the first, is on top.
     ready: BinaryHeap<(u64, Reverse<usize>)>,
+    /// Specs that are resting, by the moment when that ends.
     resting: BTreeSet<(u64, usize)>,
     halt: Option<Halt>,
     counts: Counts,
-    /// Not told yet.
+    /// Decisions that were not told yet.
     changes: Vec<Change>,
+    /// Running specs that are to be stopped.
     to_stop: Vec<usize>,
 }
 
-/// How a scheduler is to go about it.
-pub(super) struct Plan {
-    pub(super) mode: RunMode,
-    /// At least 1.
-    pub(super) limit: usize,
-    pub(super) fail_fast: bool,
-}
-
 impl Scheduler {
-    /// `durations` are those that are remembered, by index.
+    /// A scheduler for these specs. `durations` are those that are known, by index, in nanoseconds.
     pub(super) fn new(specs: &[Spec], graph: Graph, plan: &Plan, durations: &[Option<u64>]) -> Scheduler {
         let Graph { after, before, order } = graph;
         let independent = plan.mode == RunMode::Parallel;
         let before = if independent { Edges::none(specs.len()) } else { before };
         let weights = weights(&before, &order, durations);
-        let tasks = specs.iter().zip(weights).map(|(spec, weight)| Task {
-            name: Arc::from(spec.name.as_str()),
-            allow_failure: spec.allow_failure,
-            always_run: spec.always_run,
-            retries: spec.retries,
-            backoff: spec.backoff,
-            weight: if plan.mode == RunMode::Sequential { 0 } else { weight },
-        });
-        let nodes = (0..specs.len()).map(|index| Node {
-            phase: Phase::Waiting,
-            pending: if independent { 0 } else { after.of(index).len() },
-            attempts: 0,
-            error: None,
-            stopping: false,
-        });
+        let weigh = |weight| if plan.mode == RunMode::Sequential { 0 } else { weight };
+        let tasks = specs.iter().zip(weights).map(|(spec, weight)| Task::new(spec, weigh(weight)));
+        let nodes = (0..specs.len()).map(|index| Node::new(if independent { 0 } else { after.of(index).len() }));
         let mut scheduler = Scheduler {
             tasks: tasks.collect(),
             nodes: nodes.collect(),
@@ -219,7 +119,7 @@ impl Scheduler {
 
     // What to do.
 
-    /// The next spec to start an attempt of, which counts as running from now on.
+    /// The next spec of which to start an attempt. It counts as running from now on.
     pub(super) fn next(&mut self, now: u64) -> Option<usize> {
         while let Some((due, index)) = self.resting.first().copied().filter(|(due, _)| *due <= now) {
             self.resting.remove(&(due, index));
@@ -237,35 +137,36 @@ impl Scheduler {
 
     /// Is a spec ready, and a place free?
     pub(super) fn can_start(&mut self) -> bool {
-        // The heap also holds specs that were ready when the run was halted.
+        // The heap still holds specs that were ready when the run was halted.
         while let Some((_, Reverse(index))) = self.ready.peek().copied() {
             if self.nodes[index].phase == Phase::Ready {
                 break;
             }
             self.ready.pop();
         }
-        // One at a time means that the next one waits for an attempt to be repeated.
+        // One at a time means that the next spec waits until a failed attempt was repeated.
         let rests = self.mode == RunMode::Sequential && !self.resting.is_empty();
         !self.ready.is_empty() && self.counts.running < self.limit && !rests && !self.is_short
     }
 
-    /// When the first repeated attempt is due.
+    /// When the next repeated attempt is due.
     pub(super) fn due(&self) -> Option<u64> {
         self.resting.first().map(|(due, _)| *due)
     }
 
-    /// The running specs that are to be stopped, or stopped harder, each time it is asked anew.
+    /// The running specs that are to be stopped, or to be stopped harder, since this was last asked.
     pub(super) fn take_to_stop(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.to_stop)
     }
 
+    /// The decisions since this was last asked, in order.
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }
 
     // What happened.
 
-    /// An attempt of a running spec ended.
+    /// An attempt of a running spec has ended.
     pub(super) fn ended(&mut self, index: usize, outcome: Outcome, now: u64) {
         if self.nodes[index].phase != Phase::Running {
             return;
@@ -282,8 +183,8 @@ impl Scheduler {
         }
     }
 
-    /// A running spec could not be started for lack of something that other processes of the run hold: it waits for
-    /// one of them. False when there is none, so that it would wait for ever.
+    /// A running spec could not be started for lack of something that other processes of the run hold: it waits for one of
+    /// them. False if there is none, so that it would wait in vain.
     pub(super) fn postpone(&mut self, index: usize, relief: Relief) -> bool {
         let others = self.counts.running - 1;
         if self.nodes[index].phase != Phase::Running || self.is_over_for(index) {
@@ -300,7 +201,7 @@ impl Scheduler {
         true
     }
 
-    /// A process was closed: what it held is free.
+    /// A process was closed, and what it held is free.
     pub(super) fn relieved(&mut self) {
         self.is_short = false;
     }
@@ -309,7 +210,7 @@ impl Scheduler {
         self.halt.is_some()
     }
 
-    /// Ends what does not run, and asks for a stop of what does.
+    /// Ends the specs that do not run, and asks for a stop of those that do.
     pub(super) fn halt(&mut self, halt: Halt) {
         let (stops, spares, again) = (halt.stops(), halt.spares_clean_up(), matches!(halt, Halt::CancelledAgain));
         if self.halt.as_ref().is_none_or(|before| before.rank() < halt.rank()) {
@@ -320,7 +221,7 @@ impl Scheduler {
                 continue;
             }
             match self.nodes[index].phase {
-                // One that waits for its turn to be repeated has begun.
+                // A spec that waits for its turn to be repeated has run.
                 Phase::Ready if self.nodes[index].attempts > 0 => self.end_cancelled(index),
                 Phase::Waiting | Phase::Ready => self.skip(index),
                 Phase::Resting(due) => {
@@ -353,7 +254,7 @@ impl Scheduler {
         self.nodes[index].attempts
     }
 
-    /// How long it, and what comes after it, will take at least.
+    /// How long the spec, and the specs after it, will take at least, in nanoseconds.
     pub(super) fn weight(&self, index: usize) -> u64 {
         self.tasks[index].weight
     }
@@ -373,7 +274,7 @@ impl Scheduler {
         }
     }
 
-    /// Why its last attempt, or it as a whole, did not pass.
+    /// Why the last attempt of a spec, or the spec as a whole, did not pass.
     pub(super) fn error(&self, index: usize) -> Option<&Arc<str>> {
         self.nodes[index].error.as_ref()
     }
@@ -382,24 +283,10 @@ impl Scheduler {
 
     fn enter(&mut self, index: usize, phase: Phase) {
         let old = std::mem::replace(&mut self.nodes[index].phase, phase);
-        *self.counter(old) -= 1;
-        *self.counter(phase) += 1;
+        *self.counts.of(old) -= 1;
+        *self.counts.of(phase) += 1;
         if phase == Phase::Ready {
             self.ready.push((self.tasks[index].weight, Reverse(index)));
-        }
-    }
-
-    fn counter(&mut self, phase: Phase) -> &mut usize {
-        let counts = &mut self.counts;
-        match phase {
-            Phase::Waiting | Phase::Ready => &mut counts.waiting,
-            Phase::Running => &mut counts.running,
-            Phase::Resting(_) => &mut counts.resting,
-            Phase::Ended(SpecState::Passed) => &mut counts.passed,
-            Phase::Ended(SpecState::Failed) => &mut counts.failed,
-            Phase::Ended(SpecState::Skipped) => &mut counts.skipped,
-            Phase::Ended(SpecState::Cancelled) => &mut counts.cancelled,
-            Phase::Ended(SpecState::TimedOut) => &mut counts.timed_out,
         }
     }
 
@@ -407,7 +294,7 @@ impl Scheduler {
         let task = &self.tasks[index];
         let attempts = self.nodes[index].attempts;
         if attempts <= task.retries && !self.is_over_for(index) {
-            let due = now.saturating_add(rest(task.backoff, attempts));
+            let due = now.saturating_add(task.rest(attempts));
             self.nodes[index].error = Some(error.into());
             self.enter(index, Phase::Resting(due));
             self.resting.insert((due, index));
@@ -423,7 +310,7 @@ impl Scheduler {
         }
     }
 
-    /// Will a spec not run any more?
+    /// Does the halt keep this spec from running?
     fn is_over_for(&self, index: usize) -> bool {
         self.halt.as_ref().is_some_and(|halt| !(self.tasks[index].always_run && halt.spares_clean_up()))
     }
@@ -442,13 +329,13 @@ impl Scheduler {
         self.end(index, SpecState::Cancelled, Some(error.into()));
     }
 
-    /// The attempt that was refused never was.
+    /// Ends a spec whose attempt was refused, which does not count.
     fn end_refused(&mut self, index: usize) {
         self.nodes[index].attempts -= 1;
         if self.nodes[index].attempts == 0 { self.skip(index) } else { self.end_cancelled(index) }
     }
 
-    /// Ends a spec, and with it those that it takes along.
+    /// Ends a spec, and those that are skipped because of it.
     fn end(&mut self, index: usize, state: SpecState, error: Option<Arc<str>>) {
         let mut failed = None;
         let mut ending = vec![(index, state, error)];
@@ -484,7 +371,7 @@ impl Scheduler {
         }
     }
 
-    /// Why what comes after a spec that ended so is skipped, if it is.
+    /// Why the dependents of a spec that ended so are skipped; None if they are not.
     fn obstacle(&self, index: usize, state: SpecState, error: Option<&Arc<str>>) -> Option<Arc<str>> {
         let task = &self.tasks[index];
         let how = match state {
@@ -493,31 +380,9 @@ impl Scheduler {
             SpecState::Failed => "failed",
             SpecState::TimedOut => "timed out",
             SpecState::Cancelled => "was cancelled",
-            // Whatever kept this one from running keeps the next one, too.
+            // The obstacle of this spec is also that of the next.
             SpecState::Skipped => return error.cloned(),
         };
         Some(format!("skipped: {} {how}", quoted(&task.name)).into())
     }
-}
-
-/// How long the longest path from each spec to an end takes: what is not remembered counts as the mean of what
-/// is, and as 1 when nothing is.
-fn weights(before: &Edges, order: &[usize], durations: &[Option<u64>]) -> Vec<u64> {
-    let known: Vec<u64> = durations.iter().copied().flatten().collect();
-    let sum: u128 = known.iter().map(|duration| u128::from(*duration)).sum();
-    let mean = sum.checked_div(known.len() as u128).map_or(1, |mean| mean as u64);
-    let mut weights = vec![0; before.len()];
-    for index in order.iter().rev() {
-        let rest = before.of(*index).iter().map(|dependent| weights[*dependent]).max().unwrap_or(0);
-        weights[*index] = durations[*index].unwrap_or(mean).max(1).saturating_add(rest);
-    }
-    weights
-}
-
-/// How long to wait after so many failed attempts.
-fn rest(backoff: Backoff, attempts: u32) -> u64 {
-    let doublings = (attempts - 1).min(63);
-    let first = u64::try_from(backoff.first.as_nanos()).unwrap_or(u64::MAX);
-    let most = u64::try_from(backoff.most.as_nanos()).unwrap_or(u64::MAX);
-    first.saturating_mul(1 << doublings).min(most)
 }

@@ -1,15 +1,15 @@
-//! The registry's file names: no two daemons share one, whatever they are called.
+//! The registry's file names: no two daemons share one, whatever their names are.
 
-/// The kernel's limit for a name.
+/// The kernel's limit for a file's name, in bytes.
 pub(super) const NAME_MAX: usize = 255;
-/// Less what setting a file aside appends.
+/// The longest name that we write: setting a file aside appends to it.
 const LONGEST: usize = NAME_MAX - ".bad999".len();
-/// Of a name that is too long, so much is kept, for people.
+/// How many bytes are kept of a name that is too long, for people.
 const KEPT: usize = 120;
 
-/// `CODE-DAEMON.json`, both with `-`, `/`, `%`, control bytes and a leading dot as `%XX`: what is left around the
-/// one `-` is unambiguous. A longer one than a file may have becomes `%~HASH-` and its start; no other name starts so.
-/// Fails with the field that cannot be used.
+/// `CODE-DAEMON.json`, both with `-`, `/`, `%`, control bytes and a leading dot as `%XX`, so that the one `-` that is left
+/// separates them. A name that is too long becomes `%~HASH-` and its own start; no other name starts so. An error names the
+/// field that cannot be used.
 pub(super) fn file_name(code: &str, daemon: &str) -> Result<String, String> {
     for (field, value) in [("code", code), ("daemon", daemon)] {
         if value.is_empty() {
@@ -27,19 +27,36 @@ pub(super) fn file_name(code: &str, daemon: &str) -> Result<String, String> {
     Ok(format!("%~{:032x}-{}.json", hash(stem.as_bytes()), &stem[..kept]))
 }
 
-/// How a registry names the files that it writes. It reads them by any name.
+/// How a registry names the files that it writes. It reads files with any name.
+///
+/// ```
+/// use coreproc::{DaemonEntry, Registry, RegistryNames};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// # let scratch = tempfile::tempdir().expect("a directory");
+/// let registry = Registry::new(scratch.path()).with_names(RegistryNames::Plain);
+/// registry.register(&DaemonEntry {
+///     code: "web-shop".to_owned(),
+///     daemon: "mailer".to_owned(),
+///     pid: std::process::id() as i32,
+///     ..DaemonEntry::default()
+/// })?;
+/// assert!(registry.dir().join("web-shop-mailer.json").exists());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RegistryNames {
-    /// So that no two daemons share a file, whatever they are called.
+    /// Encodes names, so that no two daemons share a file.
     #[default]
     Encoded,
-    /// As programs do that do not encode names, so that they find it, where that is safe and no other daemon has that
-    /// file; else as `Encoded`.
+    /// Uses names as they are, so that programs which do not encode them find the entry; as `Encoded` if that is not safe or
+    /// another daemon has that file.
     Plain,
 }
 
 impl RegistryNames {
-    /// The name to begin with; the other one is [`file_name`].
+    /// The name that is tried first; [`file_name`] is the other one.
     pub(super) fn first(self, code: &str, daemon: &str) -> Result<String, String> {
         let encoded = file_name(code, daemon)?;
         match self {
@@ -49,14 +66,14 @@ impl RegistryNames {
     }
 }
 
-/// The name that programs which do not encode give it, if that is a name in the folder: each `/` becomes `-`.
+/// The name that programs which do not encode names give the file: each `/` becomes `-`. None if no file can have it.
 pub(super) fn plain_file_name(code: &str, daemon: &str) -> Option<String> {
     let name = format!("{code}-{daemon}.json").replace('/', "-");
     let usable = name.len() <= NAME_MAX && !name.contains('\0') && !name.starts_with('.');
     usable.then_some(name)
 }
 
-/// May a plain name be written? With a `%` it could be the encoded one of another daemon.
+/// May a plain name be written? With a `%` it could be the encoded name of another daemon.
 fn is_safe(plain: &str) -> bool {
     plain.len() <= LONGEST && !plain.contains(|c: char| c == '%' || c.is_control())
 }
@@ -73,8 +90,8 @@ fn encode(text: &str) -> String {
     encoded
 }
 
-/// FNV-1a of 128 bits. Should two names have the same, the registry refuses the second: it believes the fields in a
-/// file, not its name.
+/// FNV-1a of 128 bits. If two names have the same hash, the registry refuses the second: it believes the fields in a file,
+/// not its name.
 fn hash(bytes: &[u8]) -> u128 {
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;

@@ -1,19 +1,13 @@
 //! Times as RFC 3339 writes them: `2026-03-01T10:20:30.123456789+02:00`. Within the program they are nanoseconds
-//! since the epoch.
+//! since the epoch (CLOCK_REALTIME).
 
 const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400;
 
-/// In UTC, with as many digits of a second as are needed. None outside the years 0 to 9999.
-pub(super) fn format(ns: i128) -> Option<String> {
-    let (seconds, fraction) = (ns.div_euclid(SECOND), ns.rem_euclid(SECOND));
-    let (days, of_day) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
-    let (year, month, day) = date_of(i64::try_from(days).ok()?);
-    if !(0..=9999).contains(&year) {
-        return None;
-    }
-    let mut text =
-        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60);
+/// The time in UTC, with as many digits of the second as it needs. None outside the years 0 to 9999.
+pub(crate) fn format(ns: i128) -> Option<String> {
+    let mut text = date_and_time(ns.div_euclid(SECOND))?;
+    let fraction = ns.rem_euclid(SECOND);
     if fraction != 0 {
         text.push_str(format!(".{fraction:09}").trim_end_matches('0'));
     }
@@ -21,8 +15,25 @@ pub(super) fn format(ns: i128) -> Option<String> {
     Some(text)
 }
 
-/// Digits of a second beyond the ninth are cut.
-pub(super) fn parse(text: &str) -> Result<i128, String> {
+/// The time in UTC, always with nine digits of the second. A `u64` ends within the year 2554, so every one can be written.
+pub(crate) fn format_with_nanoseconds(ns: u64) -> String {
+    let (seconds, fraction) = (ns / 1_000_000_000, ns % 1_000_000_000);
+    format!("{}.{fraction:09}Z", date_and_time(seconds.into()).unwrap_or_default())
+}
+
+/// `2026-03-01T10:20:30` of a number of seconds since the epoch.
+fn date_and_time(seconds: i128) -> Option<String> {
+    let (days, of_day) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+    let (year, month, day) = date_of(i64::try_from(days).ok()?);
+    if !(0..=9999).contains(&year) {
+        return None;
+    }
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"))
+}
+
+/// Reads a time; digits of the second beyond the ninth are cut. An error says that the text is no time.
+pub(crate) fn parse(text: &str) -> Result<i128, String> {
     read(text.as_bytes()).ok_or_else(|| format!("{text:?} is no RFC 3339 time"))
 }
 
@@ -56,7 +67,7 @@ fn read(text: &[u8]) -> Option<i128> {
     Some(i128::from(seconds) * SECOND + i128::from(fraction))
 }
 
-/// What is left to read.
+/// The text that is not read yet.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -66,7 +77,7 @@ impl Rest<'_> {
         Some(*first)
     }
 
-    /// Goes past one of these, if it is next.
+    /// Goes past the next byte if it is one of these.
     fn after(&mut self, any_of: &[u8]) -> Option<&mut Self> {
         let first = self.0.first()?;
         if !any_of.contains(first) {
@@ -112,8 +123,8 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from the epoch to a date. Years are counted from March, so that the leap day is their last, in eras of 400
-/// years (146,097 days).
+/// The days from the epoch to a date. Years are counted from March, so that the leap day is the last of a year, in eras of
+/// 400 years (146,097 days).
 fn days_to(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
@@ -156,6 +167,15 @@ mod tests {
         assert_eq!(format(0).as_deref(), Some("1970-01-01T00:00:00Z"));
         assert_eq!(format(253_402_300_800 * SECOND), None);
         assert_eq!(format(i128::MIN / 2), None);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        assert_eq!(format_with_nanoseconds(0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(format_with_nanoseconds(951_782_400_000_000_001), "2000-02-29T00:00:00.000000001Z");
+        assert_eq!(format_with_nanoseconds(1_709_251_199_000_000_000), "2024-02-29T23:59:59.000000000Z");
+        assert_eq!(format_with_nanoseconds(4_107_542_400_000_000_000), "2100-03-01T00:00:00.000000000Z");
+        assert_eq!(format_with_nanoseconds(u64::MAX), "2554-07-21T23:34:33.709551615Z");
     }
 
     #[test]

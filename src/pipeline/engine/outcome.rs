@@ -1,0 +1,35 @@
+//! How the end of a process becomes the outcome of an attempt.
+
+use std::time::Duration;
+
+use crate::event::{Cause, Ending};
+use crate::pipeline::scheduler::Outcome;
+use crate::sys::clock::exact;
+use crate::sys::pidfd::ExitStatus;
+use crate::sys::signal;
+
+/// The outcome of an attempt whose process ended so. `is_closing` says that the service is being closed, which stops its
+/// processes; `limit` is the command's timeout.
+pub(super) fn outcome(ending: Ending, is_closing: bool, limit: Option<Duration>) -> Outcome {
+    match ending.cause {
+        Cause::Cancelled => Outcome::Stopped,
+        Cause::Stopped | Cause::Killed if is_closing => Outcome::Stopped,
+        Cause::Timeout => Outcome::TimedOut(format!("timed out after {}", exact(limit.unwrap_or_default()))),
+        Cause::Natural if ending.status == ExitStatus::Code(0) => Outcome::Passed,
+        Cause::Natural => Outcome::Failed(describe(ending.status)),
+        Cause::Stopped => Outcome::Failed(format!("stopped by another: {}", describe(ending.status))),
+        Cause::Killed => Outcome::Failed(format!("killed by another: {}", describe(ending.status))),
+    }
+}
+
+/// `exit code 3`, `signal 9 (SIGKILL)`.
+fn describe(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Code(code) => format!("exit code {code}"),
+        ExitStatus::Signal { signal: number, .. } => match signal::name(number) {
+            Some(name) => format!("signal {number} ({name})"),
+            None => format!("signal {number}"),
+        },
+        ExitStatus::Unknown => "exit status unknown: the host reaped it".to_owned(),
+    }
+}
