@@ -21,19 +21,19 @@
 // hits inside a call ends after it, and callbacks on the library's threads cannot be cancelled.
 // (POSIX allows no library call in a thread with the asynchronous type; here such a thread ends as
 // it comes out of the call.) A call must not be left by longjmp(3), siglongjmp(3), pthread_exit(3)
-// or an exception, neither from a callback nor from a signal handler that interrupts it: locks would
-// stay taken. A signal handler delays the call that it interrupts, and the work for the service
-// that this thread does: a thread that waits does the work of its service. Deadlines (timeouts,
-// grace periods) are met nevertheless, and so is all that comes after the first of them; events
-// before that, of any process, come when the handler returns.
+// or an exception, neither from a callback nor from a signal handler that interrupts it: locks
+// would stay taken. A signal handler delays the call that it interrupts, and the work for the
+// service that this thread does: a thread that waits does the work of its service. Deadlines
+// (timeouts, grace periods) are met nevertheless, and so is all that comes after the first of them;
+// events before that, of any process, come when the handler returns.
 //
 // Descriptors of the library must be left alone by the host. After closefrom(3) each service whose
 // descriptors were closed is broken: its waits end, and its calls return COREPROC_SYSTEM with errno
-// EBADF; its processes run on, and are not reaped. The library touches no descriptor number that may
-// be the host's by then, with these exceptions: calls in the moment before it notices the close;
-// while a forked copy of the host lives, which holds the descriptors too, waits that are under way
-// do not end, and other calls return the error; health servers, progress views, PID files and
-// history files do not notice, so free them before.
+// EBADF; its processes run on, and are not reaped. The library touches no descriptor number that
+// may be the host's by then, with these exceptions: calls in the moment before it notices the
+// close; while a forked copy of the host lives, which holds the descriptors too, waits that are
+// under way do not end, and other calls return the error; health servers, progress views, PID files
+// and history files do not notice, so free them before.
 //
 // Memory. When it runs out, calls return COREPROC_OUT_OF_MEMORY; large buffers and threads are
 // refused, and small allocations come from a reserve of 1 MiB, half of which calls may use.
@@ -742,7 +742,7 @@ typedef struct coreproc_run_options {
   struct coreproc_progress *progress;
 } coreproc_run_options;
 
-// Where a run is. Plain data.
+// How far a run is. Plain data.
 typedef struct coreproc_run_info {
   // sizeof(coreproc_run_info), set by the caller; as much as both sides know is written.
   uint32_t struct_size;
@@ -860,11 +860,11 @@ const char *coreproc_error_message(const struct coreproc_error *error);
 // Frees an error. NULL is fine.
 void coreproc_error_free(struct coreproc_error *error);
 
-// The ABI counter of the loaded library, as in its SONAME. A binding that loads the library at run
-// time compares it with the `COREPROC_ABI_VERSION` it was written for. Thread-safe.
+// Returns the ABI counter of the loaded library, as in its SONAME. A binding that loads the library
+// at run time compares it with the `COREPROC_ABI_VERSION` that it was written for. Thread-safe.
 uint32_t coreproc_abi_version(void);
 
-// The version of the loaded library, such as "0.1.0". Static. Thread-safe.
+// Returns the version of the loaded library, such as "0.1.0". Static. Thread-safe.
 const char *coreproc_version(void);
 
 // Returns the first byte, or the NUL if there is none; NULL for NULL only. Lives as long as the
@@ -1914,7 +1914,7 @@ uint64_t coreproc_run_id(const struct coreproc_run *run);
 // Returns how many specs it has; 0 for NULL. Thread-safe.
 size_t coreproc_run_spec_count(const struct coreproc_run *run);
 
-// Tells where a run is now, or how it went. The caller sets `out->struct_size`. Thread-safe.
+// Tells how far a run is now, or how it went. The caller sets `out->struct_size`. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; PANIC.
 coreproc_result coreproc_run_info_get(const struct coreproc_run *run,

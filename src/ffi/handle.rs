@@ -55,7 +55,7 @@ pub(super) unsafe fn array<T, E>(
 pub(super) fn another<T: Clone>(handle: Option<&T>) -> Option<Box<T>> {
     let null = std::ptr::null_mut();
     let copy = guard::get(null, || handle.map_or(null, |handle| Box::into_raw(Box::new(handle.clone()))));
-    // SAFETY: the box that was just made, and nobody else has it.
+    // SAFETY: the box that was just made, which nothing else has.
     (!copy.is_null()).then(|| unsafe { Box::from_raw(copy) })
 }
 

@@ -30,7 +30,7 @@ struct Report {
     texts: Vec<(CString, Option<CString>)>,
 }
 
-/// Where a run is. Plain data.
+/// How far a run is. Plain data.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct coreproc_run_info {
@@ -185,7 +185,7 @@ pub extern "C-unwind" fn coreproc_run_spec_count(run: Option<&coreproc_run>) -> 
     read(run, 0, |run| run.run.spec_count())
 }
 
-/// Tells where a run is now, or how it went. The caller sets `out->struct_size`. Thread-safe.
+/// Tells how far a run is now, or how it went. The caller sets `out->struct_size`. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; PANIC.
 #[unsafe(no_mangle)]
