@@ -77,9 +77,11 @@ pub(super) fn free_memory<T>(handle: Option<Box<T>>) {
 fn drop_if<T>(handle: Option<Box<T>>, may_drop: impl FnOnce() -> bool) {
     // A thread that is cancelled before the guard, or after it, ends in frames that have nothing to drop.
     let mut handle = ManuallyDrop::new(handle);
-    guard::get((), || {
-        if may_drop() {
-            drop(handle.take());
-        }
-    });
+    if handle.is_some() {
+        guard::get((), || {
+            if may_drop() {
+                drop(handle.take());
+            }
+        });
+    }
 }
