@@ -3,10 +3,11 @@
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::sync::Once;
 
 use super::convert::Operation;
 use super::error::{COREPROC_OK, COREPROC_OUT_OF_MEMORY, coreproc_error, coreproc_result};
-use super::guard::{catch, uncancelled};
+use super::guard::{catch, silence, uncancelled};
 use super::user_data::{UserData, coreproc_destroy};
 use crate::error::Result;
 use crate::sys::{fork, reserve};
@@ -47,10 +48,9 @@ fn framed(
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
     run: impl FnOnce(Operation) -> Result<()>,
 ) -> coreproc_result {
-    // Made by the first call, because later there may be no memory for it.
-    let out_of_memory = coreproc_error::out_of_memory();
+    prepare();
     let (code, error) = if reserve::is_low() {
-        (COREPROC_OUT_OF_MEMORY, out_of_memory)
+        (COREPROC_OUT_OF_MEMORY, coreproc_error::out_of_memory())
     } else {
         match catch(operation, || fork::check(operation).and_then(|()| run(Operation(operation)))) {
             Ok(()) => return COREPROC_OK,
@@ -62,4 +62,13 @@ fn framed(
         err.write(error);
     }
     code
+}
+
+/// What the first call does. It makes the error that needs no memory, because later there may be none.
+fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        coreproc_error::out_of_memory();
+        silence();
+    });
 }

@@ -15,6 +15,7 @@ thread_local! {
 /// Runs a call that cannot fail, and returns `fallback` if it panics.
 pub(super) fn get<T: Copy>(fallback: T, run: impl FnOnce() -> T) -> T {
     uncancelled(|| {
+        silence();
         let mut value = fallback;
         let _ = catch("get", || {
             value = run();
@@ -41,9 +42,8 @@ extern "C" fn apart<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Runs `run` and makes an error of a panic.
+/// Runs `run` and makes an error of a panic. After [`silence`].
 pub(super) fn catch(operation: &'static str, run: impl FnOnce() -> Result<()>) -> Result<()> {
-    silence();
     let outer = GUARDED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(run));
     GUARDED.set(outer);
@@ -51,7 +51,7 @@ pub(super) fn catch(operation: &'static str, run: impl FnOnce() -> Result<()>) -
 }
 
 /// Keeps panics that become errors off stderr, because a library prints nothing. Other panics keep their hook.
-fn silence() {
+pub(super) fn silence() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let previous = std::panic::take_hook();

@@ -13,7 +13,8 @@ pub(super) const fn shared<T: Send + Sync>() {}
 
 /// Reads something that needs no lock; `fallback` for NULL.
 pub(super) fn read<T, V: Copy>(handle: Option<&T>, fallback: V, read: impl FnOnce(&T) -> V) -> V {
-    guard::get(fallback, || handle.map_or(fallback, read))
+    let Some(handle) = handle else { return fallback };
+    guard::get(fallback, move || read(handle))
 }
 
 /// Reads something behind a lock; `fallback` for NULL, and in a child of fork, where the lock may be held for ever.
@@ -53,8 +54,8 @@ pub(super) unsafe fn array<T, E>(
 
 /// A second handle to what the first one is for; NULL for NULL.
 pub(super) fn another<T: Clone>(handle: Option<&T>) -> Option<Box<T>> {
-    let null = std::ptr::null_mut();
-    let copy = guard::get(null, || handle.map_or(null, |handle| Box::into_raw(Box::new(handle.clone()))));
+    let handle = handle?;
+    let copy = guard::get(std::ptr::null_mut(), move || Box::into_raw(Box::new(handle.clone())));
     // SAFETY: the box that was just made, which nothing else has.
     (!copy.is_null()).then(|| unsafe { Box::from_raw(copy) })
 }
