@@ -1,7 +1,7 @@
 //! Writes the C header into `OUT_DIR` (a test compares it with the committed one), and gives the shared
 //! library its SONAME and `-z nodelete`. Nothing else.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The ABI counter of the SONAME; raised only when the ABI breaks.
@@ -21,62 +21,28 @@ fn main() {
     let header = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("coreproc.h");
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
     config.after_includes = Some(version_macros());
-    // The order of these files is the order of the header.
-    let sources = [
-        "error",
-        "version",
-        "bytes",
-        "ring",
-        "service",
-        "command",
-        "process",
-        "subscription",
-        "pid_file",
-        "registry",
-        "health",
-        "daemon",
-        "pipeline",
-        "history",
-        "progress",
-        "run",
-        "report",
-    ];
-    let bindings = sources
-        .iter()
-        .fold(cbindgen::Builder::new().with_config(config), |builder, name| {
-            builder.with_src(root.join("src/ffi").join(name).with_extension("rs"))
-        })
+    sources(&root.join("src/ffi"))
+        .into_iter()
+        .fold(cbindgen::Builder::new().with_config(config), |builder, source| builder.with_src(source))
         .generate()
-        .expect("cbindgen reads src/ffi");
-    let mut text = Vec::new();
-    bindings.write(&mut text);
-    let text = String::from_utf8(text).expect("cbindgen writes UTF-8");
-    fs::write(&header, without_safety_sections(&text)).expect("OUT_DIR is writable");
+        .expect("cbindgen reads src/ffi")
+        .write_to_file(&header);
     println!("cargo:rustc-env=COREPROC_HEADER={}", header.display());
 }
 
-/// Rust's `# Safety` sections say to Rust callers what the header's prose says to C's.
-fn without_safety_sections(header: &str) -> String {
-    let mut in_section = false;
-    let mut kept: Vec<&str> = Vec::new();
-    for line in header.lines() {
-        if line.trim() == "// # Safety" {
-            in_section = true;
-            // And the empty comment line before it.
-            kept.pop_if(|last| last.trim() == "//");
-        }
-        in_section &= line.trim_start().starts_with("//");
-        if !in_section {
-            kept.push(line);
-        }
-    }
-    kept.join("\n") + "\n"
+/// The files that the header is made of, in the order in which `src/ffi/mod.rs` exports them.
+fn sources(ffi: &Path) -> Vec<PathBuf> {
+    let exports = fs::read_to_string(ffi.join("mod.rs")).expect("src/ffi/mod.rs is readable");
+    let list = exports.split_once("pub use self::{").and_then(|(_, rest)| rest.split_once('}'));
+    let (list, _) = list.expect("src/ffi/mod.rs exports its files in one list");
+    let names = list.split(',').filter_map(|export| export.trim().strip_suffix("::*"));
+    names.map(|name| ffi.join(name).with_extension("rs")).collect()
 }
 
 fn version_macros() -> String {
     let part = |name: &str| env::var(format!("CARGO_PKG_VERSION{name}")).expect("cargo sets the version");
     format!(
-        "\n// Version of this header; `coreproc_version` and `coreproc_abi_version` tell that of the library.\n\
+        "\n// The version of this header; `coreproc_version` and `coreproc_abi_version` return that of the\n// library.\n\
          #define COREPROC_VERSION \"{}\"\n#define COREPROC_VERSION_MAJOR {}\n#define COREPROC_VERSION_MINOR {}\n\
          #define COREPROC_VERSION_PATCH {}\n#define COREPROC_ABI_VERSION {ABI_VERSION}",
         part(""),

@@ -1,43 +1,49 @@
 // coreproc: process management from C. Generated from the Rust sources in src/ffi; do not edit.
 //
-// Results. A call that can fail returns a coreproc_result: 0, or a negative code. Its last argument,
-// `coreproc_error **err`, may be NULL and is written only on failure; outputs are written only on success.
-// NULL, a bad length, an unknown value or a call after close is an error, never a crash; a dangling pointer
-// is undefined, as everywhere in C. `struct_size` is the sizeof of the struct as the caller knows it.
+// Results. A call that can fail returns a coreproc_result: 0, or a negative code. Its last
+// argument, `coreproc_error **err`, may be NULL and is written only on failure; outputs are written
+// only on success. NULL, a bad length, an unknown value or a call after close is an error, never a
+// crash; a dangling or misaligned pointer is undefined, as everywhere in C. `struct_size` is the
+// sizeof of the struct as the caller knows it.
 //
-// Ownership. What the library allocates, the `_free` function of its type frees: it accepts NULL, never
-// blocks, never fails, never kills. What is passed in is copied before the call returns. Strings in are a
-// pointer and a length (NULL with 0 is empty); text out is UTF-8 and ends with a NUL.
+// Ownership. Memory that the library allocates is freed by the `_free` function of its type: it
+// accepts NULL, never blocks, never fails, never kills. Arguments are copied before the call
+// returns. Strings in are a pointer and a length (NULL with 0 is empty); text out is UTF-8 and ends
+// with a NUL.
 //
-// Threads. Services, processes and subscriptions are reference-counted and may be used from any thread at
-// once. Commands are builders and belong to one thread at a time. In a child of fork() every call that can fail
-// returns COREPROC_FORKED, and others do nothing. The library installs no signal handler, unless coreproc_daemon_stop_on_signals asks for it; its
-// threads are called coreproc-*, and block all signals but the two that libc keeps for itself.
+// Threads. Services, processes and subscriptions are reference-counted and may be used from any
+// thread at once. Commands are builders and belong to one thread at a time. In a child of fork()
+// every call that can fail returns COREPROC_FORKED, and the others do nothing. The library installs
+// no signal handler, unless coreproc_daemon_stop_on_signals asks for it; its threads are called
+// coreproc-*, and block all signals but the two that libc keeps for itself.
 //
-// What a host may do meanwhile. A call is not a cancellation point: with pthread_cancel(3) a thread that is in one ends
-// after it, and callbacks on the library's threads cannot be cancelled. (POSIX wants no thread with the asynchronous
-// type in any library; here such a thread ends as it comes out of the call.) A call must not be left by longjmp(3),
-// siglongjmp(3), pthread_exit(3) or an exception, neither from a callback nor from a signal handler that interrupts it:
-// locks would stay taken. A signal handler delays the call that it interrupts, and what the service does on that
-// thread: while a thread waits it does the work of its service. Deadlines (timeouts, grace periods) are met
-// nevertheless, and whatever comes after the first of them; events before that, of any process, come when the handler
-// returns.
+// What a host may do meanwhile. A call is not a cancellation point: a thread that pthread_cancel(3)
+// hits inside a call ends after it, and callbacks on the library's threads cannot be cancelled.
+// (POSIX allows no library call in a thread with the asynchronous type; here such a thread ends as
+// it comes out of the call.) A call must not be left by longjmp(3), siglongjmp(3), pthread_exit(3)
+// or an exception, neither from a callback nor from a signal handler that interrupts it: locks
+// would stay taken. A signal handler delays the call that it interrupts, and the work for the
+// service that this thread does: a thread that waits does the work of its service. Deadlines
+// (timeouts, grace periods) are met nevertheless, and so is all that comes after the first of them;
+// events before that, of any process, come when the handler returns.
 //
-// Descriptors are the host's to leave alone. After closefrom(3) each service whose descriptors were closed is broken:
-// its waits end, and its calls say COREPROC_SYSTEM with errno EBADF; its processes run on, and nobody reaps them. No
-// number is touched that may be the host's by then, with these exceptions: what is done in the moment before the close
-// is noticed; while a forked copy of the host lives, which holds the descriptors too, waits that are under way do not
-// end, and other calls say it; health servers, progress views, PID files and history files do not notice, so free them
-// before.
+// Descriptors of the library must be left alone by the host. After closefrom(3) each service whose
+// descriptors were closed is broken: its waits end, and its calls return COREPROC_SYSTEM with errno
+// EBADF; its processes run on, and are not reaped. The library touches no descriptor number that
+// may be the host's by then, with these exceptions: calls in the moment before it notices the
+// close; while a forked copy of the host lives, which holds the descriptors too, waits that are
+// under way do not end, and other calls return the error; health servers, progress views, PID files
+// and history files do not notice, so free them before.
 //
-// Memory. When it runs out calls say COREPROC_OUT_OF_MEMORY; large buffers and threads are refused, and small
-// allocations come from a reserve of 1 MiB, half of which calls may use. coreproc_health_free and coreproc_daemon_free
-// leave the server running, and its memory lost, if there is none. The process is aborted when the reserve is at its
-// end, and when another thread takes the last memory while a thread of ours starts. A library that was built by cargo
-// alone, without `make build`, has no reserve: there, a small allocation that fails aborts.
+// Memory. When it runs out, calls return COREPROC_OUT_OF_MEMORY; large buffers and threads are
+// refused, and small allocations come from a reserve of 1 MiB, half of which calls may use.
+// coreproc_health_free and coreproc_daemon_free leave the server running, and its memory lost, if
+// there is none. The process is aborted when the reserve is used up, and when another thread takes
+// the last memory while a thread of the library starts. A library that was built by cargo alone,
+// without `make build`, has no reserve: there, a small allocation that fails aborts.
 //
-// Times are milliseconds (`_ms`; a timeout of -1 waits for ever, 0 only looks) or nanoseconds (`_ns`).
-// Link with pkg-config: cc main.c $(pkg-config --cflags --libs coreproc)
+// Times are milliseconds (`_ms`; a timeout of -1 waits for ever, 0 only looks) or nanoseconds
+// (`_ns`). Link with pkg-config: cc main.c $(pkg-config --cflags --libs coreproc)
 
 
 #ifndef COREPROC_H
@@ -46,23 +52,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Version of this header; `coreproc_version` and `coreproc_abi_version` tell that of the library.
+// The version of this header; `coreproc_version` and `coreproc_abi_version` return that of the
+// library.
 #define COREPROC_VERSION "0.1.0"
 #define COREPROC_VERSION_MAJOR 0
 #define COREPROC_VERSION_MINOR 1
 #define COREPROC_VERSION_PATCH 0
 #define COREPROC_ABI_VERSION 1
 
-// It worked.
+// Success.
 #define COREPROC_OK 0
 
-// NULL, a bad length, an unknown value, a NUL byte in a string: the message names the argument.
+// NULL, a bad length, an unknown value, or a NUL byte in a string. The message names the argument.
 #define COREPROC_INVALID_ARGUMENT -1
 
-// There is no such program, interpreter, file or folder, or no such process.
+// There is no such program, interpreter, file, directory or process.
 #define COREPROC_NOT_FOUND -2
 
-// The kernel refused for lack of permission (EACCES, EPERM), or others could tamper with what is there.
+// The kernel refused for lack of permission (EACCES, EPERM), or other users could tamper with what
+// is there.
 #define COREPROC_PERMISSION_DENIED -3
 
 // Another system call failed; see `coreproc_error_errno`.
@@ -74,7 +82,7 @@
 // The process has ended.
 #define COREPROC_NOT_RUNNING -6
 
-// Standard input is not a pipe, was closed, or nobody reads it any more.
+// Standard input is not a pipe, was closed, or has no reader any more.
 #define COREPROC_STDIN_CLOSED -7
 
 // The time ran out first.
@@ -89,26 +97,26 @@
 // The call was made in a child of fork(), which has none of the library's threads.
 #define COREPROC_FORKED -11
 
-// A bug in the library; the message says what panicked.
+// A bug in the library. The message says what panicked.
 #define COREPROC_PANIC -12
 
-// The kernel, its filters, or this build of the library, lack something that is needed.
+// The kernel, its filters, or this build of the library lack something that is needed.
 #define COREPROC_UNSUPPORTED -13
 
-// Somebody else holds it: a PID file of a daemon that lives, an address in use.
+// In use: a PID file of a daemon that lives, or an address that another server listens at.
 #define COREPROC_BUSY -14
 
-// What was read, a file, JSON, an answer, is not what it should be; the message says where.
+// A file, JSON, or an answer that was read is not what it should be. The message says where.
 #define COREPROC_MALFORMED -15
 
-// Not in the state that the call is for: started twice, run before start.
+// Not in the state that the call is for: started twice, or run before it was started.
 #define COREPROC_INVALID_STATE -16
 
-// For sizes and durations: none, or without limit, as the field says. 0 is the default.
+// For sizes and durations: none or no limit, as the field says. 0 is the default.
 #define COREPROC_UNLIMITED 18446744073709551615ull
 
-// For a capture, whose limit is never none: nothing is kept. To keep everything, ask for INT64_MAX bytes; memory is
-// taken as output comes.
+// For a capture, which always has a limit: keeps nothing. To keep everything, ask for INT64_MAX
+// bytes; memory is taken as output comes.
 #define COREPROC_CAPTURE_NONE 18446744073709551615ull
 
 // For coreproc_service_close: leaves the children alone.
@@ -117,17 +125,15 @@
 // For coreproc_service_close: stops each child by its command's stop options.
 #define COREPROC_CLOSE_STOP 2
 
-// For coreproc_service_close: sends SIGKILL to each child, and its group where it leads one.
+// For coreproc_service_close: sends SIGKILL to each child, and to its group if it leads one.
 #define COREPROC_CLOSE_KILL 3
 
-// The group where the process leads its own, else the process; for coreproc_process_signal the process.
-#define COREPROC_SCOPE_DEFAULT 0
+// A process group of its own, which it leads; the default. The kernel stops it when it reads from
+// the terminal.
+#define COREPROC_GROUP_OWN 1
 
-// The process alone.
-#define COREPROC_SCOPE_PROCESS 1
-
-// The process group that it leads.
-#define COREPROC_SCOPE_GROUP 2
+// The host's process group: it can use the terminal as the host can.
+#define COREPROC_GROUP_INHERIT 2
 
 // Standard input.
 #define COREPROC_STREAM_STDIN 0
@@ -144,17 +150,19 @@
 // A pipe of ours; the default of outputs.
 #define COREPROC_STDIO_PIPE 2
 
-// The host's own. To read from the host's terminal a child has to be in its group: see coreproc_command_group.
+// The host's own. To read from the host's terminal a child has to be in its group: see
+// coreproc_command_group.
 #define COREPROC_STDIO_INHERIT 3
 
 // Standard error alone: wherever standard output goes, in the exact order of writing.
 #define COREPROC_STDIO_MERGE 4
 
-// Outputs alone: an unlinked file (in TMPDIR, else /tmp) that the child appends to and that we follow; the
-// default of outputs of a detached command. A child that opens it again by name, as `echo > /dev/stdout` does, empties
-// it and writes from its start: it is followed from there. What was seen to wait unread then is counted in
-// `discarded_bytes`; what was written and emptied before it was looked at cannot be. A part that was never written, of
-// more than a mebibyte, counts as lost, too.
+// Outputs alone: an unlinked file (in TMPDIR, else /tmp) that the child appends to and that we
+// follow; the default of outputs of a detached command. A child that opens it again by name, as
+// `echo > /dev/stdout` does, empties it and writes from its start: it is followed from there. What
+// was seen to wait unread then is counted in `discarded_bytes`; what was written and emptied before
+// it was looked at cannot be counted. A part of more than a mebibyte that was never written counts
+// as lost, too.
 #define COREPROC_STDIO_SPOOL 5
 
 // Standard input alone: a file to read.
@@ -163,19 +171,23 @@
 // Outputs alone: a file, created with 0666 less the umask, and emptied.
 #define COREPROC_FILE_TRUNCATE 2
 
-// Outputs alone: a file, created with 0666 less the umask, and added to.
+// Outputs alone: a file, created with 0666 less the umask, and appended to.
 #define COREPROC_FILE_APPEND 3
 
-// A process group of its own, which it leads; the default. The kernel stops it when it reads from the terminal.
-#define COREPROC_GROUP_OWN 1
+// The group if the process leads its own, else the process; for coreproc_process_signal the
+// process.
+#define COREPROC_SCOPE_DEFAULT 0
 
-// The host's process group: it can use the terminal as the host can.
-#define COREPROC_GROUP_INHERIT 2
+// The process alone.
+#define COREPROC_SCOPE_PROCESS 1
+
+// The process group that it leads.
+#define COREPROC_SCOPE_GROUP 2
 
 // It runs.
 #define COREPROC_STATE_RUNNING 1
 
-// Its leader ended and was reaped; its output is being read to the end.
+// Its leader has ended and was reaped; its output is being read to the end.
 #define COREPROC_STATE_EXITED 2
 
 // Nothing follows.
@@ -199,26 +211,28 @@
 // It was stopped because the run that it is part of was cancelled.
 #define COREPROC_CAUSE_CANCELLED 5
 
-// The host reaped the child and the kernel could not tell how it ended: exit_code is -1, signal is 0.
+// The host reaped the child and the kernel could not tell how it ended: exit_code is -1, signal is
+// 0.
 #define COREPROC_FLAG_STATUS_UNKNOWN 1
 
 // The signal that ended it left a core dump.
 #define COREPROC_FLAG_CORE_DUMPED 2
 
-// A piece of a line that is longer than the maximum: the next event of this stream goes on with it.
+// A piece of a line that is longer than the maximum: the next event of this stream continues it.
 #define COREPROC_FLAG_PARTIAL 4
 
 // The last line, which had no "\n".
 #define COREPROC_FLAG_NO_NEWLINE 8
 
-// It was closed at the drain bound: somebody else still holds its output pipes.
+// It was closed at the drain bound: another process still holds its output pipes.
 #define COREPROC_FLAG_DRAIN_BOUND 16
 
-// Output before this event was lost, because memory for it could not be had.
+// Output before this event was lost, because there was no memory for it.
 #define COREPROC_FLAG_LOST 32
 
-// In an info: the kernel refuses the signal of a stop, a timeout or a close, mostly because the process has become
-// another user's. It is tried again until it is taken or the process ends.
+// In an info: the kernel refuses the signal of a stop, a timeout or a close, mostly because the
+// process has become another user's. The signal is tried again until it is taken or the process
+// ends.
 #define COREPROC_FLAG_STOP_REFUSED 64
 
 // Output as it was read.
@@ -233,16 +247,17 @@
 // Every lifecycle event. The default.
 #define COREPROC_LIFECYCLE_ALL 1
 
-// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone, for callers that wait for ends; of a run's
-// processes also the first (STARTED), because nobody else tells of them.
+// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone, for subscribers that
+// need only ends; of a run's processes also the first (STARTED), because nothing else tells of
+// them.
 #define COREPROC_LIFECYCLE_ENDS 2
 
-// Every process of the service that is spawned, and every run that is started, after the subscription opened.
-// The default.
+// Every process of the service that is spawned, and every run that is started, after the
+// subscription opened. The default.
 #define COREPROC_SUBSCRIBE_ALL 1
 
-// Processes whose command named it (coreproc_command_subscribe), and runs whose options did, with their
-// processes.
+// Processes whose command named it (coreproc_command_subscribe), and runs whose options did, with
+// their processes.
 #define COREPROC_SUBSCRIBE_NAMED 2
 
 // The process runs; the first event of each process.
@@ -254,31 +269,70 @@
 // It wrote to standard error.
 #define COREPROC_EVENT_STDERR 3
 
-// Its leader ended and was reaped; output may follow.
+// Its leader has ended and was reaped; output may follow.
 #define COREPROC_EVENT_EXITED 4
 
-// Nothing follows. With the flag DRAIN_BOUND, the data name who still holds its pipes, "PID COMMAND\n" each.
+// Nothing follows. With the flag DRAIN_BOUND, the data name the processes that still hold its
+// pipes, "PID COMMAND\n" each.
 #define COREPROC_EVENT_CLOSED 5
 
 // A run began; the first event of each run.
 #define COREPROC_EVENT_RUN_STARTED 6
 
-// An attempt of a spec of a run was started; the data are the spec's name. Its process, if it could be started, has
-// its STARTED from just before; batches hold the events of a run or of one process, so either may be taken first.
+// An attempt of a spec of a run was started; the data are the spec's name. Its process, if it could
+// be started, has its STARTED from just before; batches hold the events of a run or of one process,
+// so either may be taken first.
 #define COREPROC_EVENT_SPEC_STARTED 7
 
 // An attempt of a spec failed, the data say why, and another one follows.
 #define COREPROC_EVENT_SPEC_RETRYING 8
 
-// A spec ended: what comes after it may start. Output of it may follow. The data say why it did not pass;
-// they are empty when it did.
+// A spec ended: what comes after it may start. Output of it may follow. The data say why it did not
+// pass; they are empty if it did.
 #define COREPROC_EVENT_SPEC_ENDED 9
 
 // A run ended, and its processes are closed; its last event. exit_code is 0 for a success, else 1.
 #define COREPROC_EVENT_RUN_ENDED 10
 
-// Of events, where no spec is meant.
+// The spec of an event that is about none.
 #define COREPROC_NO_SPEC 4294967295
+
+// Its daemon lives.
+#define COREPROC_PID_ALIVE 1
+
+// Its daemon has ended and left its file.
+#define COREPROC_PID_DEAD 2
+
+// There is something else in its place: not a PID, not a plain file, or a file that any user could
+// have put there.
+#define COREPROC_PID_INVALID 3
+
+// There is no such file.
+#define COREPROC_PID_MISSING 4
+
+// `/health`: do its checks pass?
+#define COREPROC_ENDPOINT_HEALTH 1
+
+// `/ready`: does it take work?
+#define COREPROC_ENDPOINT_READY 2
+
+// Each spec starts the moment its last dependency has ended, several at a time, the one that begins
+// the longest path first. The default.
+#define COREPROC_RUN_ALL 1
+
+// One at a time, in the order of the pipeline, but none before those it comes after; stops at the
+// first failure.
+#define COREPROC_RUN_SEQUENTIAL 2
+
+// Several at a time, whatever comes after what.
+#define COREPROC_RUN_PARALLEL 3
+
+// A failure skips what comes after it, and nothing else. The default, unless the pipeline says
+// otherwise.
+#define COREPROC_KEEP_GOING 1
+
+// A failure that is not allowed cancels the run.
+#define COREPROC_FAIL_FAST 2
 
 // Exit code 0.
 #define COREPROC_SPEC_PASSED 1
@@ -295,26 +349,21 @@
 // Stopped by its own timeout.
 #define COREPROC_SPEC_TIMED_OUT 5
 
-// Its daemon lives.
-#define COREPROC_PID_ALIVE 1
+// JSON, `"version": 1`.
+#define COREPROC_REPORT_JSON 1
 
-// Its daemon has ended and left its file.
-#define COREPROC_PID_DEAD 2
+// JUnit XML, as CI systems read it: the pipeline is a suite, its specs are test cases; a failure
+// that is allowed is a skipped one.
+#define COREPROC_REPORT_JUNIT 2
 
-// There is something else in its place: no PID, no file of its own, or one that anybody could have put there.
-#define COREPROC_PID_INVALID 3
+// A Chrome trace, for Perfetto or about:tracing.
+#define COREPROC_REPORT_CHROME_TRACE 3
 
-// There is no such file.
-#define COREPROC_PID_MISSING 4
+// A Gantt chart with the critical path marked, as one self-contained SVG.
+#define COREPROC_REPORT_SVG 4
 
-// `/health`: do its checks pass?
-#define COREPROC_ENDPOINT_HEALTH 1
-
-// `/ready`: does it take work?
-#define COREPROC_ENDPOINT_READY 2
-
-// As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else plain. Reads the
-// environment once, which is a race with a setenv of the host. The default.
+// As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else
+// plain. Reads the environment once, which is a race with a setenv of the host. The default.
 #define COREPROC_PROGRESS_STYLE_AUTO 1
 
 // Lines that stay, and below them what runs, how much is done, and how long it will take.
@@ -326,136 +375,116 @@
 // Output line by line, as it comes: `name | line`. The default.
 #define COREPROC_PROGRESS_OUTPUT_PREFIXED 1
 
-// The output of each attempt at once, when it has ended; the last mebibyte. What follows more than ten seconds after
-// the end, as something holds the output open, comes below a line of its own.
+// The output of each attempt at once, when it has ended; the last mebibyte. What follows more than
+// ten seconds after the end, because the output is still held open, comes below a line of its own.
 #define COREPROC_PROGRESS_OUTPUT_GROUPED 2
 
 // No output.
 #define COREPROC_PROGRESS_OUTPUT_NONE 3
 
-// Each spec starts the moment its last dependency has ended, several at a time, the one that begins the longest
-// path first. The default.
-#define COREPROC_RUN_ALL 1
-
-// One at a time, in the order of the pipeline, but none before those it comes after; stops at the first failure.
-#define COREPROC_RUN_SEQUENTIAL 2
-
-// Several at a time, whatever comes after what.
-#define COREPROC_RUN_PARALLEL 3
-
-// A failure skips what comes after it, and nothing else. The default, unless the pipeline says otherwise.
-#define COREPROC_KEEP_GOING 1
-
-// A failure that is not allowed cancels the run.
-#define COREPROC_FAIL_FAST 2
-
-// JSON, `"version": 1`.
-#define COREPROC_REPORT_JSON 1
-
-// JUnit XML, as CI systems read it: the pipeline is a suite, its specs are test cases; a failure that is allowed is a skipped one.
-#define COREPROC_REPORT_JUNIT 2
-
-// A Chrome trace, for Perfetto or about:tracing.
-#define COREPROC_REPORT_CHROME_TRACE 3
-
-// A Gantt chart with the critical path marked, as one self-contained SVG.
-#define COREPROC_REPORT_SVG 4
-
-// Consecutive events of one process. While it is out, no other taker gets events of that process. Owned by
-// whoever took it; one thread at a time.
+// Consecutive events of one process. While it is out, no other taker gets events of that process.
+// Owned by the caller that took it; one thread at a time.
 typedef struct coreproc_batch coreproc_batch;
 
-// Bytes that the library made. Immutable; owned by whoever got them; any thread may read them. A NUL follows the
-// last one and is not counted: text without a NUL of its own can be used as a C string.
+// Bytes that the library made. Immutable; owned by the caller that got them; any thread may read
+// them. A NUL follows the last one and is not counted: text without a NUL of its own can be used as
+// a C string.
 typedef struct coreproc_bytes coreproc_bytes;
 
 // The answer of a check that is running: valid during the callback, on its thread.
 typedef struct coreproc_check_answer coreproc_check_answer;
 
-// What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything passed in is
-// copied. A setter that fails changes nothing.
+// What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything
+// passed in is copied. A setter that fails changes nothing.
 typedef struct coreproc_command coreproc_command;
 
-// The life of this program as a daemon: PID file, health server and registry entry, each where the options say
-// so. Shared: reference-counted, thread-safe. Freeing the last reference while it runs gives everything back,
-// without waiting for requests.
+// The life of this program as a daemon: PID file, health server and registry entry, each if the
+// options say so. Shared: reference-counted, thread-safe. Freeing the last reference while it runs
+// gives everything back, without waiting for requests.
 //
-// It starts in this order: PID file, health server, registry; and stops in this: not ready, health server down,
-// PID file released, unregistered.
+// It starts in this order: PID file, health server, registry; and stops in this: not ready, health
+// server down, PID file released, unregistered.
 typedef struct coreproc_daemon coreproc_daemon;
 
-// Entries that were read, and what could not be. Immutable; owned by whoever got them; any thread may read them.
+// Entries that were read, and the problems of those that could not be. Immutable; owned by the
+// caller that got them; any thread may read them.
 typedef struct coreproc_entries coreproc_entries;
 
-// Why a call failed. Immutable; owned by whoever got it; any thread may read it.
+// Why a call failed. Immutable; owned by the caller that got it; any thread may read it.
 //
-// Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There is no
-// last-error state.
+// Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There
+// is no last-error state.
 typedef struct coreproc_error coreproc_error;
 
-// An HTTP server that says whether its program is well. Shared: reference-counted, thread-safe. Freeing the
-// last reference stops it at once, without waiting.
+// An HTTP server that says whether its program is well. Shared: reference-counted, thread-safe.
+// Freeing the last reference stops it at once, without waiting.
 //
-// GET and HEAD of /health, also with a "/" at the end, run the checks side by side and answer "ok\n" (200) or "unhealthy: WHY\n" (503); of
-// /ready, "ready\n" (200) or "not ready\n" (503). With "Accept: application/json" the answer is an object with
-// a status and each check's name, state ("passed", "failed", "panicked", "timed out", "still running", "not
-// run"), duration_ms and error. It runs on one thread, coreproc-http, and checks on their own, coreproc-check.
+// GET and HEAD of /health, also with a "/" at the end, run the checks side by side and answer
+// "ok\n" (200) or "unhealthy: WHY\n" (503); those of /ready answer "ready\n" (200) or "not ready\n"
+// (503). With "Accept: application/json" the answer is an object with a status and each check's
+// name, state ("passed", "failed", "panicked", "timed out", "still running", "not run"),
+// duration_ms and error. It runs on one thread, coreproc-http, and checks on their own,
+// coreproc-check.
 typedef struct coreproc_health coreproc_health;
 
-// How long the specs of a pipeline took in earlier runs, kept in a file that may serve several pipelines. As
-// `history` of coreproc_run_options it lets the longest path start first, and tells how much time is left.
-// One thread at a time.
+// How long the specs of a pipeline took in earlier runs, kept in a file that may serve several
+// pipelines. As `history` of coreproc_run_options it lets the longest path start first, and tells
+// how much time is left. One thread at a time.
 typedef struct coreproc_history coreproc_history;
 
-// One daemon at a time for each path: a file that holds its PID in decimal, with a lock (fcntl(2), F_OFD_SETLK)
-// that is the proof of life. Shared: reference-counted, thread-safe. Freeing the last reference to one that is
-// held releases it.
+// One daemon at a time for each path: a file that holds its PID in decimal, with a lock (fcntl(2),
+// F_OFD_SETLK) that is the proof of life. Shared: reference-counted, thread-safe. Freeing the last
+// reference to one that is held releases it.
 //
-// The lock is inherited through fork(): a child changes nothing for its parent, but while it lives, and its
-// parent ended without a release, the file counts as held. It does not pass an exec.
+// The lock is inherited through fork(): a child changes nothing for its parent, but while it lives,
+// and its parent has ended without a release, the file counts as held. It does not pass an exec.
 typedef struct coreproc_pid_file coreproc_pid_file;
 
-// Specs, each a command and what it comes after; to be run once or often. A builder: one thread at a time.
-// Everything passed in is copied. A setter that fails changes nothing; whether the specs fit together is told
-// by coreproc_pipeline_check, and by coreproc_run_start.
+// Specs, each a command and what it comes after; to be run once or often. A builder: one thread at
+// a time. Everything passed in is copied. A setter that fails changes nothing;
+// coreproc_pipeline_check, and coreproc_run_start, tell whether the specs fit together.
 typedef struct coreproc_pipeline coreproc_pipeline;
 
-// A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing to the
-// process; while a reference is held, an ended process keeps its status and its captured output.
+// A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing
+// to the process; while a reference is held, an ended process keeps its status and its captured
+// output.
 typedef struct coreproc_process coreproc_process;
 
-// Shows one run to people: at a terminal, or in a log. Open it, name it in the run's options, then watch. Thread-safe.
+// Shows one run to people: at a terminal, or in a log. Open it, name it in the run's options, then
+// watch. Thread-safe.
 //
-// Names are shown with control characters escaped. Lines of output lose their control sequences, but for colours on
-// a terminal; reports have what was written.
+// Names are shown with control characters escaped. Lines of output lose their control sequences,
+// but for colours on a terminal; reports have what was written.
 //
-// A terminal that was stopped (Ctrl-S), or a pipe that nobody reads, keeps no call beyond its timeout. Its children are
-// slowed meanwhile, as soon as their queues are full, and everything is shown once it goes on. From when the run is
-// cancelled, by whatever, a watch does not slow them any more, so that the run can end: a mebibyte of lines is kept, and how many
-// more there were is shown.
+// A terminal that was stopped (Ctrl-S), or a pipe without a reader, keeps no call beyond its
+// timeout. Children are slowed meanwhile, as soon as their queues are full, and everything is shown
+// once it goes on. After a cancel of any kind, a watch no longer slows them, so that the run can
+// end: a mebibyte of lines is kept, and how many more there were is shown.
 //
-// A run that has a view which nobody watches waits for it once a child's output fills its queue, as with every
-// subscription, also when it is cancelled; watching goes on with it, and freeing the view lifts that.
+// A run with a view that no thread watches waits for it once a child's output fills its queue, as
+// with every subscription, even if it is cancelled; watching lets it go on, and freeing the view
+// lifts the wait.
 typedef struct coreproc_progress coreproc_progress;
 
-// Which daemons of a user run: a folder with one JSON file for each. Shared: reference-counted, thread-safe; any
-// number of processes may use one folder.
+// Which daemons of a user run: a directory with one JSON file for each. Shared: reference-counted,
+// thread-safe; any number of processes may use one directory.
 typedef struct coreproc_registry coreproc_registry;
 
-// A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted, thread-safe; each
-// call is one step to all others.
+// A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted,
+// thread-safe; each call is one step to all others.
 typedef struct coreproc_ring coreproc_ring;
 
-// A pipeline under way, or what became of it. Shared: reference-counted, thread-safe. Freeing it does not cancel
-// the run, which goes on to its end, and keeps its service open until then.
+// A pipeline under way, or what became of it. Shared: reference-counted, thread-safe. Freeing it
+// does not cancel the run, which goes on to its end, and keeps its service open until then.
 typedef struct coreproc_run coreproc_run;
 
 // Spawns processes and supervises them on one thread, `coreproc-sup`. Shared: reference-counted,
-// thread-safe. Freeing the last reference kills nobody: the thread goes on until the last process is closed.
+// thread-safe. Freeing the last reference kills no process: the thread goes on until the last
+// process is closed.
 typedef struct coreproc_service coreproc_service;
 
-// A stream of the events of processes. Shared: reference-counted, thread-safe. Freeing the last reference
-// closes it, without waiting.
+// A stream of the events of processes. Shared: reference-counted, thread-safe. Freeing the last
+// reference closes it, without waiting.
 typedef struct coreproc_subscription coreproc_subscription;
 
 // What a call that can fail returns: 0, or a negative code. `coreproc_result_name` names it.
@@ -467,12 +496,13 @@ typedef struct coreproc_service_options {
   uint32_t struct_size;
   // Must be 0.
   uint32_t reserved;
-  // How much output is kept of processes whose command does not say (0: 1 MiB; COREPROC_CAPTURE_NONE: nothing;
-  // INT64_MAX: everything).
+  // How many bytes of output are kept of processes whose command does not say (0: 1 MiB;
+  // COREPROC_CAPTURE_NONE: nothing; INT64_MAX: everything).
   uint64_t capture_bytes;
-  // After the exit, while somebody else holds the output pipes: the longest silence (0: 500; UNLIMITED: any).
+  // The longest silence after the exit while another process holds the output pipes (0: 500;
+  // UNLIMITED: any).
   uint64_t drain_silence_ms;
-  // The longest time in all (0: 5000; UNLIMITED: any).
+  // The longest time after the exit in all (0: 5000; UNLIMITED: any).
   uint64_t drain_total_ms;
 } coreproc_service_options;
 
@@ -486,7 +516,7 @@ typedef struct coreproc_stop_options {
   int32_t signal;
   // Must be 0.
   uint32_t reserved;
-  // How long until SIGKILL (0: 5000; UNLIMITED: it is never sent).
+  // Milliseconds until SIGKILL (0: 5000; UNLIMITED: it is never sent).
   uint64_t grace_ms;
 } coreproc_stop_options;
 
@@ -500,7 +530,7 @@ typedef struct coreproc_process_info {
   uint64_t id;
   // Its PID; may be another process's once this one has ended.
   int32_t pid;
-  // 0 to 255 once it exited by itself, else -1.
+  // 0 to 255 once it has exited by itself, else -1.
   int32_t exit_code;
   // The signal that ended it, else 0.
   int32_t signal;
@@ -514,17 +544,17 @@ typedef struct coreproc_process_info {
   uint64_t started_monotonic_ns;
   // When it was started, on CLOCK_REALTIME.
   uint64_t started_realtime_ns;
-  // When its end was seen, 0 before.
+  // When its end was seen, on CLOCK_MONOTONIC; 0 before.
   uint64_t exited_monotonic_ns;
-  // When it was closed, 0 before.
+  // When it was closed, on CLOCK_MONOTONIC; 0 before.
   uint64_t closed_monotonic_ns;
   // Bytes read from its standard output so far.
   uint64_t stdout_bytes;
   // Bytes read from its standard error so far.
   uint64_t stderr_bytes;
-  // Bytes that its capture does not hold any more, or never did.
+  // Bytes that its capture no longer holds, or never held.
   uint64_t dropped_bytes;
-  // Bytes read after it was closed, and discarded; or lost from a spool.
+  // Bytes that were read and discarded after it was closed, or lost from a spool.
   uint64_t discarded_bytes;
 } coreproc_process_info;
 
@@ -538,21 +568,23 @@ typedef struct coreproc_subscription_options {
   uint32_t delivery;
   // A COREPROC_LIFECYCLE value (0: ALL).
   uint32_t lifecycle;
-  // Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When so many wait, that child's pipes are not read,
-  // and the kernel slows it; no other child is affected. One read, or one line, may go beyond it.
+  // Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When so many wait, that
+  // child's pipes are not read, and the kernel slows it; no other child is affected. One read, or
+  // one line, may go beyond it.
   uint64_t queue_bytes;
-  // Longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of this size.
+  // Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of this
+  // size.
   uint64_t max_line_bytes;
 } coreproc_subscription_options;
 
-// One event of one process, or of one run. Read events by the stride that came with them: a later library may append
-// fields, and kinds, which are to be ignored.
+// One event of one process, or of one run. Read events by the stride that came with them: a later
+// library may append fields, and kinds, which are to be ignored.
 typedef struct coreproc_event {
   // A COREPROC_EVENT value.
   uint32_t kind;
   // COREPROC_FLAG values.
   uint32_t flags;
-  // Whose event it is: a process's id, or a run's, which are of one count.
+  // The id of the process or the run that it is of; both are of one count.
   uint64_t process_id;
   // Counts from 1 for each process, and each run, in each subscription, without gaps.
   uint64_t sequence;
@@ -562,22 +594,23 @@ typedef struct coreproc_event {
   uint64_t realtime_ns;
   // The process's PID; 0 for a run.
   int32_t pid;
-  // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 when it exited by itself; else -1. RUN_ENDED: 0 or 1.
+  // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 if it exited by itself; else -1. RUN_ENDED:
+  // 0 or 1.
   int32_t exit_code;
   // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: the signal that ended it; else 0.
   int32_t signal;
   // EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
   uint32_t cause;
-  // The bytes of an output event, or a text; no NUL follows them; never NULL; valid until the batch is freed, or
-  // during the callback.
+  // The bytes of an output event, or a text; no NUL follows them; never NULL; valid until the batch
+  // is freed, or during the callback.
   const uint8_t *data;
-  // How many they are.
+  // The length of `data`.
   size_t len;
   // The run that it is of; 0: none.
   uint64_t run_id;
   // The spec of that run that it is about, by its index in the pipeline; NO_SPEC: none.
   uint32_t spec;
-  // Which attempt of the spec, from 1; 0 where there was none.
+  // Which attempt of the spec, from 1; 0 if there was none.
   uint32_t attempt;
   // SPEC_ENDED: a COREPROC_SPEC value; else 0.
   uint32_t spec_state;
@@ -585,74 +618,78 @@ typedef struct coreproc_event {
   uint32_t reserved;
 } coreproc_event;
 
-// Runs on the subscription's thread, `coreproc-dsp`, for a batch of consecutive events of one process, never
-// twice at once. `events` is the first of `count`, `stride` bytes apart; they are valid during the call. It
-// must not throw or longjmp. Inside it no call may wait: those that would return DEADLOCK.
+// Runs on the subscription's thread, `coreproc-dsp`, for a batch of consecutive events of one
+// process, never twice at once. `events` is the first of `count`, `stride` bytes apart; they are
+// valid during the call. It must not throw or longjmp. Inside it no call may wait: those that would
+// return DEADLOCK.
 typedef void (*coreproc_callback)(const struct coreproc_event *events,
                                   size_t count,
                                   size_t stride,
                                   void *user_data);
 
-// Runs exactly once, after the last callback, also when listen itself fails.
+// Runs exactly once, after the last callback, even if the call that it was given to fails.
 typedef void (*coreproc_destroy)(void *user_data);
 
-// A daemon in the registry. Texts in are a pointer and a length, UTF-8; texts out end with a NUL as well. Read
-// entries by the stride that came with them: a later library may append fields.
+// A daemon in the registry. Texts in are a pointer and a length, UTF-8; texts out end with a NUL as
+// well. Read entries by the stride that came with them: a later library may append fields.
 typedef struct coreproc_daemon_entry {
   // sizeof(coreproc_daemon_entry).
   uint32_t struct_size;
-  // Its process. In a daemon's options it must be 0: it is filled in. coreproc_registry_register writes what it is
-  // given: 0, or a PID that does not run, makes an entry that is dead at the next reading.
+  // The PID of its process. In a daemon's options it must be 0: it is filled in.
+  // coreproc_registry_register writes what it is given: 0, or a PID that does not run, makes an
+  // entry that is dead at the next reading.
   int32_t pid;
   // When it started, on CLOCK_REALTIME (in: 0 is now).
   uint64_t started_ns;
-  // Which program it belongs to. Not empty.
+  // The program that it belongs to. Not empty.
   const char *code;
   // The length of `code`.
   size_t code_len;
-  // Which of its daemons it is. Not empty.
+  // Which daemon of that program it is. Not empty.
   const char *daemon;
   // The length of `daemon`.
   size_t daemon_len;
-  // Where its health server listens, or empty.
+  // The address at which its health server listens, or empty.
   const char *health;
   // The length of `health`.
   size_t health_len;
-  // The folder it works for, or empty.
+  // The directory that it works for, or empty.
   const char *project;
   // The length of `project`.
   size_t project_len;
-  // Its program, or empty.
+  // The path of its executable, or empty.
   const char *binary;
   // The length of `binary`.
   size_t binary_len;
 } coreproc_daemon_entry;
 
-// What a health server allows. Zero is the default everywhere, UINT64_MAX no limit.
+// What a health server allows. Zero is the default everywhere, UNLIMITED no limit.
 typedef struct coreproc_health_options {
   // sizeof(coreproc_health_options).
   uint32_t struct_size;
   // Must be 0.
   uint32_t reserved;
-  // How long one run of a check may take before the answer goes out without it (0: 5 s). The check itself is
-  // not stopped; while it runs it is not started again.
+  // How long one run of a check may take before the answer goes out without it (0: 5000). The check
+  // itself is not stopped; while it runs it is not started again.
   uint64_t check_timeout_ms;
-  // Connections at once (0: 4096), and never more than half of RLIMIT_NOFILE. When a further one comes, that
-  // which has waited longest for its client's next request is closed.
+  // Connections at once (0: 4096), and never more than half of RLIMIT_NOFILE. When a further one
+  // comes, the one that has waited longest for its client's next request is closed.
   uint64_t max_connections;
   // Bytes of a request's line and headers (0: 16 KiB). A longer one is answered with 431.
   uint64_t max_header_bytes;
-  // From a connection's beginning, or a further request's first byte, to the end of its headers (0: 10 s).
+  // The time from a connection's beginning, or a further request's first byte, to the end of its
+  // headers (0: 10000).
   uint64_t header_timeout_ms;
-  // How long a connection may stay without a further request, or without taking its answer (0: 60 s).
+  // How long a connection may stay without a further request, or without taking its answer (0:
+  // 60000).
   uint64_t idle_timeout_ms;
 } coreproc_health_options;
 
-// A check: returns 0 when all is well, else any other value, after it has said why with
-// coreproc_check_answer_reason. It runs on a thread of the library, coreproc-check, for each request that finds
-// it idle, never twice at once; it may block. It must not throw or longjmp. Inside it, stopping the server that
-// runs it returns DEADLOCK. Its thread blocks all signals, and a program that it starts by fork(2) or
-// posix_spawn(3) inherits that.
+// A check: returns 0 if all is well, else any other value, after it has said why with
+// coreproc_check_answer_reason. It runs on a thread of the library, coreproc-check, for each
+// request that finds it idle, never twice at once; it may block. It must not throw or longjmp.
+// Inside it, stopping the server that runs it returns DEADLOCK. Its thread blocks all signals, and
+// a program that it starts by fork(2) or posix_spawn(3) inherits that.
 typedef int32_t (*coreproc_check)(struct coreproc_check_answer *answer, void *user_data);
 
 // What a daemon has. Zero is the default, or nothing, everywhere. All of it is copied.
@@ -675,23 +712,11 @@ typedef struct coreproc_daemon_options {
   const struct coreproc_health_options *health;
   // The registry that it is found in; NULL: none.
   const struct coreproc_registry *registry;
-  // What the registry says of it; needed where there is a registry, with code and daemon. PID and start are
-  // filled in when it starts, the health address where there is a health server, and project (the current
-  // folder) and binary where they are empty.
+  // What the registry says of it; needed if there is a registry, with code and daemon. PID and
+  // start are filled in when it starts, the health address if there is a health server, and project
+  // (the current directory) and binary if they are empty.
   const struct coreproc_daemon_entry *entry;
 } coreproc_daemon_options;
-
-// How to show a run. Zero is the default everywhere.
-typedef struct coreproc_progress_options {
-  // sizeof(coreproc_progress_options).
-  uint32_t struct_size;
-  // A COREPROC_PROGRESS_STYLE value (0: AUTO).
-  uint32_t style;
-  // A COREPROC_PROGRESS_OUTPUT value (0: PREFIXED).
-  uint32_t output;
-  // Must be 0.
-  uint32_t reserved;
-} coreproc_progress_options;
 
 // How to run a pipeline. Zero is the default everywhere.
 typedef struct coreproc_run_options {
@@ -699,67 +724,68 @@ typedef struct coreproc_run_options {
   uint32_t struct_size;
   // A COREPROC_RUN value (0: ALL).
   uint32_t mode;
-  // KEEP_GOING or FAIL_FAST (0: what the pipeline says; there, KEEP_GOING).
+  // KEEP_GOING or FAIL_FAST (0: what the pipeline says; if it does not, KEEP_GOING).
   uint32_t on_failure;
   // Must be 0.
   uint32_t reserved;
-  // How many specs run at a time (0: what the pipeline says; there, as many as there are processors; UNLIMITED:
-  // all of them). SEQUENTIAL is one.
+  // How many specs run at a time (0: what the pipeline says; if it does not, as many as there are
+  // processors; UNLIMITED: all of them). SEQUENTIAL is one.
   uint64_t limit;
   // Cancels the run when it has taken so long (0, UNLIMITED: never).
   uint64_t deadline_ms;
-  // Gets the events of the run and of its processes; needed for one with the scope NAMED. NULL: none.
+  // The subscription that gets the events of the run and of its processes; needed for one with the
+  // scope NAMED. NULL: none.
   struct coreproc_subscription *subscription;
   // How long specs took before: what begins the longest path starts first. NULL: nothing is known.
   const struct coreproc_history *history;
-  // Is going to show the run (coreproc_progress_watch). NULL: none.
+  // The view that is going to show the run (coreproc_progress_watch). NULL: none.
   struct coreproc_progress *progress;
 } coreproc_run_options;
 
-// Where a run is. Plain data.
+// How far a run is. Plain data.
 typedef struct coreproc_run_info {
   // sizeof(coreproc_run_info), set by the caller; as much as both sides know is written.
   uint32_t struct_size;
   // 1 once every spec has ended and the results are there, else 0.
   uint32_t ended;
-  // 1 once it has ended and every spec passed, but for those whose failure is allowed; else 0. A skipped or
-  // a cancelled spec is no success.
+  // 1 once it has ended and every spec passed, but for those whose failure is allowed; else 0. A
+  // skipped or a cancelled spec is no success.
   uint32_t success;
   // 0.
   uint32_t reserved;
   // How many specs there are.
   uint64_t total;
-  // Not started.
+  // Specs that are not yet started.
   uint64_t waiting;
-  // Each has a process, or is just getting one.
+  // Specs that have a process, or are just getting one.
   uint64_t running;
-  // Failed, and waiting for their next attempt.
+  // Specs that failed, and wait for their next attempt.
   uint64_t retrying;
-  // Ended as COREPROC_SPEC_PASSED says.
+  // Specs that ended as COREPROC_SPEC_PASSED says.
   uint64_t passed;
-  // Ended as COREPROC_SPEC_FAILED says.
+  // Specs that ended as COREPROC_SPEC_FAILED says.
   uint64_t failed;
-  // Ended as COREPROC_SPEC_SKIPPED says.
+  // Specs that ended as COREPROC_SPEC_SKIPPED says.
   uint64_t skipped;
-  // Ended as COREPROC_SPEC_CANCELLED says.
+  // Specs that ended as COREPROC_SPEC_CANCELLED says.
   uint64_t cancelled;
-  // Ended as COREPROC_SPEC_TIMED_OUT says.
+  // Specs that ended as COREPROC_SPEC_TIMED_OUT says.
   uint64_t timed_out;
   // When it was started, on CLOCK_MONOTONIC.
   uint64_t started_monotonic_ns;
   // When it was started, on CLOCK_REALTIME.
   uint64_t started_realtime_ns;
-  // From its start to the end of the last spec; 0 before it has ended.
+  // The time from its start to the end of the last spec; 0 before it has ended.
   uint64_t duration_ns;
 } coreproc_run_info;
 
-// What became of a spec. Pointers live as long as the handle that it was asked of.
+// What became of a spec. Pointers live as long as the handle of the run that was asked.
 typedef struct coreproc_spec_result {
   // sizeof(coreproc_spec_result), set by the caller; as much as both sides know is written.
   uint32_t struct_size;
   // A COREPROC_SPEC value.
   uint32_t state;
-  // Of its last attempt: 0 to 255 when it exited by itself; else -1.
+  // Of its last attempt: 0 to 255 if it exited by itself; else -1.
   int32_t exit_code;
   // The signal that ended its last attempt; else 0.
   int32_t signal;
@@ -773,15 +799,15 @@ typedef struct coreproc_spec_result {
   uint32_t reserved;
   // Its name, which ends with a NUL.
   const char *name;
-  // Its length without the NUL.
+  // The length of `name` without the NUL.
   size_t name_len;
-  // Why it did not pass, such as `skipped: "build" failed`, or "" when it did; ends with a NUL.
+  // Why it did not pass, such as `skipped: "build" failed`, or "" if it did; ends with a NUL.
   const char *error;
-  // Its length without the NUL.
+  // The length of `error` without the NUL.
   size_t error_len;
   // What the capture of its last attempt holds, both streams in order of arrival; never NULL.
   const uint8_t *output;
-  // How many bytes that are.
+  // The length of `output`.
   size_t output_len;
   // Bytes of its output that the capture does not hold.
   uint64_t dropped_bytes;
@@ -789,209 +815,311 @@ typedef struct coreproc_spec_result {
   uint64_t started_monotonic_ns;
   // When its first attempt was started, on CLOCK_REALTIME; 0 if none was.
   uint64_t started_realtime_ns;
-  // From the start of its first attempt to the end of its last.
+  // The time from the start of its first attempt to the end of its last.
   uint64_t duration_ns;
 } coreproc_spec_result;
+
+// How to show a run. Zero is the default everywhere.
+typedef struct coreproc_progress_options {
+  // sizeof(coreproc_progress_options).
+  uint32_t struct_size;
+  // A COREPROC_PROGRESS_STYLE value (0: AUTO).
+  uint32_t style;
+  // A COREPROC_PROGRESS_OUTPUT value (0: PREFIXED).
+  uint32_t output;
+  // Must be 0.
+  uint32_t reserved;
+} coreproc_progress_options;
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
-// The name of a result code, such as "COREPROC_TIMED_OUT"; "COREPROC_UNKNOWN" for one this library does not
-// know. Static. Thread-safe.
+// Returns the name of a result code, such as "COREPROC_TIMED_OUT"; "COREPROC_UNKNOWN" for one that
+// this library does not know. Static. Thread-safe.
 const char *coreproc_result_name(coreproc_result result);
 
-// The result code that the failed call returned; `COREPROC_OK` for NULL. Thread-safe.
+// Returns the result code that the failed call returned; `COREPROC_OK` for NULL. Thread-safe.
 coreproc_result coreproc_error_result(const struct coreproc_error *error);
 
-// The kernel's errno behind the failure, 0 where there is none. Thread-safe.
+// Returns the kernel's errno behind the failure; 0 if there is none. Thread-safe.
 int32_t coreproc_error_errno(const struct coreproc_error *error);
 
-// The operation that failed, such as "spawn"; "" for NULL. Lives as long as the error. Thread-safe.
+// Returns the operation that failed, such as "spawn"; "" for NULL. Lives as long as the error.
+// Thread-safe.
 const char *coreproc_error_operation(const struct coreproc_error *error);
 
-// The step of the operation that failed, such as "lookup", "chdir", "exec", "interpreter", "stdin"; "" where
-// there is none. Lives as long as the error. Thread-safe.
+// Returns the step of the operation that failed, such as "lookup", "chdir", "exec", "interpreter",
+// "stdin"; "" if there is none, and for NULL. Lives as long as the error. Thread-safe.
 const char *coreproc_error_stage(const struct coreproc_error *error);
 
-// The whole story, to be shown as it is, such as `spawn "gti": lookup: no such program in PATH`; "" for NULL.
-// Lives as long as the error. Thread-safe.
+// Returns the whole story, to be shown as it is, such as `spawn "gti": lookup: no such program in
+// PATH`; "" for NULL. Lives as long as the error. Thread-safe.
 const char *coreproc_error_message(const struct coreproc_error *error);
 
-// Frees an error; NULL is fine.
+// Frees an error. NULL is fine.
 void coreproc_error_free(struct coreproc_error *error);
 
-// The ABI counter of the loaded library, as in its SONAME. A binding that loads the library at run time
-// compares it with the `COREPROC_ABI_VERSION` it was written for. Thread-safe.
+// Returns the ABI counter of the loaded library, as in its SONAME. A binding that loads the library
+// at run time compares it with the `COREPROC_ABI_VERSION` that it was written for. Thread-safe.
 uint32_t coreproc_abi_version(void);
 
-// The version of the loaded library, such as "0.1.0". Static. Thread-safe.
+// Returns the version of the loaded library, such as "0.1.0". Static. Thread-safe.
 const char *coreproc_version(void);
 
-// The first byte, or the NUL when there is none; never NULL but for NULL. Lives as long as the bytes. Thread-safe.
+// Returns the first byte, or the NUL if there is none; NULL for NULL only. Lives as long as the
+// bytes. Thread-safe.
 const uint8_t *coreproc_bytes_data(const struct coreproc_bytes *bytes);
 
-// How many they are, without the NUL at the end; 0 for NULL. Thread-safe.
+// Returns how many bytes there are, without the NUL at the end; 0 for NULL. Thread-safe.
 size_t coreproc_bytes_len(const struct coreproc_bytes *bytes);
 
-// Frees bytes; NULL is fine.
+// Frees bytes. NULL is fine.
 void coreproc_bytes_free(struct coreproc_bytes *bytes);
 
-// An empty ring for `size` bytes; 0 keeps nothing. Memory is taken as it is needed; where it cannot be had,
-// what there is becomes the size. On success `*out` is to be freed with coreproc_ring_free. Thread-safe.
-// Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_ring_new(size_t size,
-                                  struct coreproc_ring **out,
-                                  struct coreproc_error **err);
-
-// Another reference to the same ring, to be freed on its own; NULL gives NULL. Thread-safe.
-struct coreproc_ring *coreproc_ring_ref(struct coreproc_ring *ring);
-
-// Keeps `len` bytes, in place of the oldest where the ring is full. Thread-safe. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_ring_write(struct coreproc_ring *ring,
-                                    const uint8_t *data,
-                                    size_t len,
-                                    struct coreproc_error **err);
-
-// Copies what the ring holds, oldest first, to `buffer`, if it fits into `size` bytes. `*out` is how many bytes
-// the ring holds: when that is more than `size`, nothing was copied, and another try needs as much.
-// Thread-safe. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_ring_copy(struct coreproc_ring *ring,
-                                   uint8_t *buffer,
-                                   size_t size,
-                                   size_t *out,
-                                   struct coreproc_error **err);
-
-// How many bytes the ring holds; 0 for NULL, and in a child of fork. Thread-safe.
-size_t coreproc_ring_len(const struct coreproc_ring *ring);
-
-// How many bytes the ring holds at most; 0 for NULL, and in a child of fork. Thread-safe.
-size_t coreproc_ring_cap(const struct coreproc_ring *ring);
-
-// Forgets what the ring holds; NULL is fine. Its memory is kept for what comes. Thread-safe.
-void coreproc_ring_reset(struct coreproc_ring *ring);
-
-// Gives a reference back; NULL is fine.
-void coreproc_ring_free(struct coreproc_ring *ring);
-
-// Starts a service. `options` may be NULL. On success `*out` is to be freed with coreproc_service_free.
-// Thread-safe. Errors: INVALID_ARGUMENT, SYSTEM (epoll_create1(2), timerfd_create(2), pthread_create(3)).
+// Starts a service. `options` may be NULL. Free `*out` with coreproc_service_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM (epoll_create1(2), timerfd_create(2), pthread_create(3)).
 coreproc_result coreproc_service_new(const struct coreproc_service_options *options,
                                      struct coreproc_service **out,
                                      struct coreproc_error **err);
 
-// Another reference to the same service, to be freed on its own; NULL gives NULL. Thread-safe.
-struct coreproc_service *coreproc_service_ref(struct coreproc_service *service);
+// Returns another reference to the same service, to be freed on its own; NULL for NULL.
+// Thread-safe.
+struct coreproc_service *coreproc_service_ref(const struct coreproc_service *service);
 
-// The process with this id, until it is closed. `*out` is to be freed with coreproc_process_free.
-// Thread-safe. Errors: INVALID_ARGUMENT, NOT_FOUND.
-coreproc_result coreproc_service_process(struct coreproc_service *service,
+// Finds the process with this id, until it is closed. Free `*out` with coreproc_process_free.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; NOT_FOUND.
+coreproc_result coreproc_service_process(const struct coreproc_service *service,
                                          uint64_t id,
                                          struct coreproc_process **out,
                                          struct coreproc_error **err);
 
-// How many processes are not closed, those being spawned included. Thread-safe. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_service_count(struct coreproc_service *service,
+// Counts the processes that are not yet closed, including those that are being spawned.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_service_count(const struct coreproc_service *service,
                                        uint64_t *out,
                                        struct coreproc_error **err);
 
-// Refuses spawns from now on, and ends the processes that run as `mode`, a COREPROC_CLOSE value, says.
-// Does not wait; may be called again, with another mode too. Subscriptions end once every process is closed.
-// Thread-safe. Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, of which the
-// message says how many processes could not be signalled: the service is closed all the same, and what the kernel
-// refused is tried again.
-coreproc_result coreproc_service_close(struct coreproc_service *service,
+// Refuses spawns from now on, and ends the processes that run as `mode`, a COREPROC_CLOSE value,
+// says. Does not wait; may be called again, also with another mode. Subscriptions end once every
+// process is closed. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, whose message
+// says how many processes could not be signalled: the service is closed all the same, and signals
+// that the kernel refused are tried again.
+coreproc_result coreproc_service_close(const struct coreproc_service *service,
                                        uint32_t mode,
                                        struct coreproc_error **err);
 
-// Waits until no process is unclosed, up to `timeout_ms` (-1: for ever; 0: only looks). Thread-safe.
-// Errors: INVALID_ARGUMENT, TIMED_OUT, DEADLOCK, PANIC.
-coreproc_result coreproc_service_wait_idle(struct coreproc_service *service,
+// Waits until all processes are closed, up to `timeout_ms` (-1: for ever; 0: only looks).
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; DEADLOCK inside a callback; PANIC.
+coreproc_result coreproc_service_wait_idle(const struct coreproc_service *service,
                                            int64_t timeout_ms,
                                            struct coreproc_error **err);
 
-// Gives a reference back; NULL is fine. Never blocks, never kills. After the last one no process can be
-// spawned, and the supervisor goes on until the last child is closed.
+// Gives a reference back. NULL is fine. Never blocks, never kills. After the last one no process
+// can be spawned, and the supervisor goes on until the last child is closed. Thread-safe.
 void coreproc_service_free(struct coreproc_service *service);
 
-// A command that runs `program`: a path if it has a slash (looked up from the child's folder), else a name
-// that is looked up in the child's PATH. `*out` is to be freed with coreproc_command_free. Errors:
-// INVALID_ARGUMENT.
+// Makes a command that runs `program`: a path if it has a slash (looked up from the child's
+// directory), else a name that is looked up in the child's PATH. Free `*out` with
+// coreproc_command_free.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_new(const char *program,
                                      size_t program_len,
                                      struct coreproc_command **out,
                                      struct coreproc_error **err);
 
-// A command from JSON, UTF-8: `{"version": 1, "program": "make", "args": ["all"], …}`, as docs/pipeline-json.md
-// (installed below share/doc/coreproc) describes it. `*out` is to be freed with coreproc_command_free. Errors:
-// INVALID_ARGUMENT, MALFORMED, whose message says where and what was meant: `parse command: stdout: unknown value
-// "pip", did you mean "pipe"?`.
+// Makes a command from JSON, UTF-8: `{"version": 1, "program": "make", "args": ["all"], …}`, as
+// docs/pipeline-json.md (installed below share/doc/coreproc) describes it. Free `*out` with
+// coreproc_command_free.
+//
+// Errors: INVALID_ARGUMENT; MALFORMED, whose message says where the mistake is and what was meant:
+// `parse command: stdout: unknown value "pip", did you mean "pipe"?`.
 coreproc_result coreproc_command_from_json(const char *json,
                                            size_t json_len,
                                            struct coreproc_command **out,
                                            struct coreproc_error **err);
 
-// Adds an argument. Errors: INVALID_ARGUMENT.
+// Adds an argument.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_arg(struct coreproc_command *command,
                                      const char *arg,
                                      size_t arg_len,
                                      struct coreproc_error **err);
 
-// What the program sees as `argv[0]`; the program's name unless told. Errors: INVALID_ARGUMENT.
+// Sets what the program sees as `argv[0]`; its name unless told.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_arg0(struct coreproc_command *command,
                                       const char *arg,
                                       size_t arg_len,
                                       struct coreproc_error **err);
 
-// Adds a variable to the environment, "KEY=VALUE", or replaces one. Errors: INVALID_ARGUMENT.
+// Adds a variable to the environment, "KEY=VALUE", or replaces it.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_env(struct coreproc_command *command,
                                      const char *entry,
                                      size_t entry_len,
                                      struct coreproc_error **err);
 
-// Starts from an empty environment: neither inherited, nor what was added so far. Errors: INVALID_ARGUMENT.
+// Starts from an empty environment: inherits nothing, and forgets what was added so far.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_env_clear(struct coreproc_command *command,
                                            struct coreproc_error **err);
 
-// The whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are, also with an empty key;
-// nothing is inherited, and what was said before is replaced. Without it the library reads `environ` at each spawn, which is a race
-// with a setenv of the host. Errors: INVALID_ARGUMENT.
+// Sets the whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are, also
+// with an empty key; nothing is inherited, and what was said before is replaced. Without it the
+// library reads `environ` at each spawn, which is a race with a setenv of the host.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_env_whole(struct coreproc_command *command,
                                            const char *block,
                                            size_t block_len,
                                            struct coreproc_error **err);
 
-// The child's working folder. Errors: INVALID_ARGUMENT.
+// Sets the child's working directory.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_cwd(struct coreproc_command *command,
                                      const char *path,
                                      size_t path_len,
                                      struct coreproc_error **err);
 
-// Looks the program up in this, in the form of PATH, instead of the child's PATH. Errors: INVALID_ARGUMENT.
+// Looks the program up in these directories, in the form of PATH, instead of in the child's PATH.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_search_path(struct coreproc_command *command,
                                              const char *path,
                                              size_t path_len,
                                              struct coreproc_error **err);
 
-// Where a standard stream goes: `stream` is a COREPROC_STREAM value, `mode` a COREPROC_STDIO value. A child that
-// inherits a terminal and reads from it is stopped by the kernel, unseen, unless it is in the host's group: see
-// coreproc_command_group. Errors: INVALID_ARGUMENT, also for a mode that this stream cannot have.
+// Sets how many bytes of its output are kept, the newest (0: what the service says;
+// COREPROC_CAPTURE_NONE: nothing; INT64_MAX: everything).
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture(struct coreproc_command *command,
+                                         uint64_t bytes,
+                                         struct coreproc_error **err);
+
+// Sets its process group: a COREPROC_GROUP value.
+//
+// A child that may ask at the terminal (a password, an editor, stty) needs COREPROC_GROUP_INHERIT.
+// In a group of its own the kernel stops it as soon as it reads from the terminal or changes its
+// settings (SIGTTIN, SIGTTOU): it counts as running then, no event tells, and a wait without a
+// timeout does not come back.
+//
+// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and
+// SIGHUP, SIGINT and SIGQUIT stay ignored in it if the host ignores them, as with nohup and a
+// shell's "&". Every other signal, and every signal in a group of its own, starts at its default.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_group(struct coreproc_command *command,
+                                       uint32_t mode,
+                                       struct coreproc_error **err);
+
+// Lets it outlive the host: a session of its own, and no output pipe of ours, whose end would kill
+// or block it. Outputs that are not told otherwise become spools.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_detach(struct coreproc_command *command,
+                                        struct coreproc_error **err);
+
+// Sets how many bytes may wait unread in a spool before the oldest are lost, and counted (0: 64
+// MiB; UNLIMITED: as many as the file system takes).
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_spool_max(struct coreproc_command *command,
+                                           uint64_t bytes,
+                                           struct coreproc_error **err);
+
+// Stops it by its stop options when it has run for so long (0, UNLIMITED: never).
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_timeout(struct coreproc_command *command,
+                                         uint64_t timeout_ms,
+                                         struct coreproc_error **err);
+
+// Sets how it is stopped: by its timeout, by a close of its service, and by a stop that does not
+// say. NULL is the default.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_stop_options(struct coreproc_command *command,
+                                              const struct coreproc_stop_options *options,
+                                              struct coreproc_error **err);
+
+// Sets its drain bound, how long output is awaited after the exit while another process holds the
+// pipes: the longest silence (0: 500; UNLIMITED: any) and the longest time in all (0: 5000;
+// UNLIMITED: any).
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_drain(struct coreproc_command *command,
+                                       uint64_t silence_ms,
+                                       uint64_t total_ms,
+                                       struct coreproc_error **err);
+
+// Names a subscription that gets its events; needed for subscriptions with the scope NAMED.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_subscribe(struct coreproc_command *command,
+                                           const struct coreproc_subscription *subscription,
+                                           struct coreproc_error **err);
+
+// Starts a process. Returns once exec has succeeded; the calling thread waits for that, and any
+// number of threads may spawn at once, the same command too while no thread changes it (clone3(2)
+// with vfork semantics: the cost does not grow with the host's memory). Free `*out` with
+// coreproc_process_free. The command can be spawned again.
+//
+// The call waits for no other end of a file, but for a file system that does not answer (NFS, FUSE,
+// autofs), as every program does; timeouts and deadlines do not count yet then.
+//
+// Errors name the stage, and nothing was started: INVALID_ARGUMENT; NOT_FOUND ("lookup", "exec",
+// "interpreter", "chdir"); PERMISSION_DENIED; SYSTEM with errno (ENOEXEC: there is no /bin/sh for a
+// script without a "#!" line); UNSUPPORTED; CLOSED; PANIC.
+coreproc_result coreproc_command_spawn(const struct coreproc_command *command,
+                                       const struct coreproc_service *service,
+                                       struct coreproc_process **out,
+                                       struct coreproc_error **err);
+
+// Frees a command. NULL is fine. Processes that it started go on.
+void coreproc_command_free(struct coreproc_command *command);
+
+// Sets where a standard stream goes: `stream` is a COREPROC_STREAM value, `mode` a COREPROC_STDIO
+// value. A child that inherits a terminal and reads from it is stopped by the kernel, unseen,
+// unless it is in the host's group: see coreproc_command_group.
+//
+// Errors: INVALID_ARGUMENT, also for a mode that this stream cannot have.
 coreproc_result coreproc_command_stdio(struct coreproc_command *command,
                                        uint32_t stream,
                                        uint32_t mode,
                                        struct coreproc_error **err);
 
-// Gives a standard stream this descriptor, which is duplicated: the caller's may be closed at once. Errors:
-// INVALID_ARGUMENT, SYSTEM (fcntl(2): EBADF, EMFILE).
+// Gives a standard stream this descriptor, which is duplicated: the caller may close its own at
+// once.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM (fcntl(2): EBADF, EMFILE).
 coreproc_result coreproc_command_stdio_fd(struct coreproc_command *command,
                                           uint32_t stream,
                                           int32_t fd,
                                           struct coreproc_error **err);
 
-// Gives a standard stream this file, opened at each spawn from the host's folder; `mode` is a COREPROC_FILE
-// value. The open waits for nobody: of a FIFO that has no other end (where a shell would wait) the spawn fails with
-// ENXIO, of a file whose lease somebody keeps for longer than a second with EAGAIN. To wait for the other end, open
-// the FIFO and use coreproc_command_stdio_fd. Errors: INVALID_ARGUMENT.
+// Gives a standard stream this file, opened at each spawn from the host's directory; `mode` is a
+// COREPROC_FILE value. The open does not wait: a FIFO that has no other end (for which a shell
+// would wait) fails the spawn with ENXIO, a file whose lease another process keeps for longer than
+// a second with EAGAIN. To wait for the other end, open the FIFO and use coreproc_command_stdio_fd.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_stdio_file(struct coreproc_command *command,
                                             uint32_t stream,
                                             const char *path,
@@ -999,186 +1127,139 @@ coreproc_result coreproc_command_stdio_file(struct coreproc_command *command,
                                             uint32_t mode,
                                             struct coreproc_error **err);
 
-// How much of its output is kept, the newest (0: what the service says; COREPROC_CAPTURE_NONE: nothing; INT64_MAX:
-// everything). Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_command_capture(struct coreproc_command *command,
-                                         uint64_t bytes,
-                                         struct coreproc_error **err);
-
-// Its process group: a COREPROC_GROUP value.
-//
-// A child that may ask at the terminal (a password, an editor, stty) needs COREPROC_GROUP_INHERIT. In a group of its own
-// the kernel stops it as soon as it reads from the terminal or changes its settings (SIGTTIN, SIGTTOU): it counts as
-// running then, no event tells, and a wait without a timeout does not come back.
-//
-// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and SIGHUP, SIGINT and
-// SIGQUIT stay ignored in it if the host ignores them, as nohup and a shell's "&" have it. Every other signal, and in a
-// group of its own every one, starts at its default. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_command_group(struct coreproc_command *command,
-                                       uint32_t mode,
-                                       struct coreproc_error **err);
-
-// Lets it outlive the host: a session of its own, and no output pipe of ours, whose end would kill or block
-// it. Outputs that are not told otherwise become spools. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_command_detach(struct coreproc_command *command,
-                                        struct coreproc_error **err);
-
-// How much may wait unread in a spool before the oldest is lost, and counted (0: 64 MiB; UNLIMITED: all
-// that the file system takes). Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_command_spool_max(struct coreproc_command *command,
-                                           uint64_t bytes,
-                                           struct coreproc_error **err);
-
-// Stops it by its stop options when it has run so long (0, UNLIMITED: never). Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_command_timeout(struct coreproc_command *command,
-                                         uint64_t timeout_ms,
-                                         struct coreproc_error **err);
-
-// How it is stopped: by its timeout, by a close of its service, and by a stop that does not say. NULL is the
-// default. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_command_stop_options(struct coreproc_command *command,
-                                              const struct coreproc_stop_options *options,
-                                              struct coreproc_error **err);
-
-// Its drain bound: how long output is awaited after the exit, while somebody else holds the pipes; the
-// longest silence (0: 500; UNLIMITED: any) and the longest time in all (0: 5000; UNLIMITED: any). Errors:
-// INVALID_ARGUMENT.
-coreproc_result coreproc_command_drain(struct coreproc_command *command,
-                                       uint64_t silence_ms,
-                                       uint64_t total_ms,
-                                       struct coreproc_error **err);
-
-// Names a subscription that gets its events; needed for those with the scope NAMED. Errors:
-// INVALID_ARGUMENT.
-coreproc_result coreproc_command_subscribe(struct coreproc_command *command,
-                                           struct coreproc_subscription *subscription,
-                                           struct coreproc_error **err);
-
-// Starts it. Returns once exec has succeeded; the calling thread waits for that, and any number of threads
-// may spawn at once, the same command too while nobody changes it (clone3(2) with vfork semantics: the cost
-// does not grow with the host's memory). `*out`
-// is to be freed with coreproc_process_free. The command can be spawned again.
-//
-// It waits for nobody at the other end of a file, but for a file system that does not answer (NFS, FUSE, autofs) as
-// every program does; timeouts and deadlines do not count yet then.
-//
-// Errors name the stage, and nothing was started: INVALID_ARGUMENT, NOT_FOUND ("lookup", "exec",
-// "interpreter", "chdir"), PERMISSION_DENIED, SYSTEM with errno (ENOEXEC: there is no /bin/sh for a script without a
-// "#!" line), UNSUPPORTED, CLOSED, PANIC.
-coreproc_result coreproc_command_spawn(const struct coreproc_command *command,
-                                       struct coreproc_service *service,
-                                       struct coreproc_process **out,
-                                       struct coreproc_error **err);
-
-// Frees a command; NULL is fine. Processes that it started go on.
-void coreproc_command_free(struct coreproc_command *command);
-
-// Its number in its service: from 1, never reused; 0 for NULL. Thread-safe.
+// Returns its number in its service: from 1, never reused; 0 for NULL. Thread-safe.
 uint64_t coreproc_process_id(const struct coreproc_process *process);
 
-// Its PID, which may be another process's once this one has ended; -1 for NULL. Thread-safe.
+// Returns its PID, which may be another process's once this one has ended; -1 for NULL.
+// Thread-safe.
 int32_t coreproc_process_pid(const struct coreproc_process *process);
 
-// What is known of it now. The caller sets `out->struct_size`. Thread-safe. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_process_info_get(struct coreproc_process *process,
+// Tells what is known of it now. The caller sets `out->struct_size`. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_info_get(const struct coreproc_process *process,
                                           struct coreproc_process_info *out,
                                           struct coreproc_error **err);
 
-// Waits until it is exited or closed, as `until`, a COREPROC_STATE value, says; up to `timeout_ms` (-1: for
-// ever; 0: only looks). `out` may be NULL; else the caller sets its `struct_size`. Thread-safe, any number
-// of waiters. Errors: INVALID_ARGUMENT, TIMED_OUT, DEADLOCK, PANIC.
-coreproc_result coreproc_process_wait(struct coreproc_process *process,
+// Waits until it is exited or closed, as `until`, a COREPROC_STATE value, says; up to `timeout_ms`
+// (-1: for ever; 0: only looks). `out` may be NULL; else the caller sets its `struct_size`. Any
+// number of threads may wait. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; DEADLOCK inside a callback; PANIC.
+coreproc_result coreproc_process_wait(const struct coreproc_process *process,
                                       uint32_t until,
                                       int64_t timeout_ms,
                                       struct coreproc_process_info *out,
                                       struct coreproc_error **err);
 
-// A copy of what its capture holds: both streams, in order of arrival. `*out` is to be freed with
-// coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY.
-coreproc_result coreproc_process_output(struct coreproc_process *process,
+// Copies what its capture holds: both streams, in order of arrival. Free `*out` with
+// coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; OUT_OF_MEMORY.
+coreproc_result coreproc_process_output(const struct coreproc_process *process,
                                         struct coreproc_bytes **out,
                                         struct coreproc_error **err);
 
-// Who held its output pipes when it was closed at the drain bound, "PID COMMAND\n" each, "?" for a PID that
-// could not be seen; empty otherwise. A process may call itself anything: in COMMAND control characters, and what nobody
-// sees, are escaped, so that no name is a line of its own or talks to a terminal. `*out` is to be freed with coreproc_bytes_free. Thread-safe.
+// Names the processes that held its output pipes when it was closed at the drain bound, "PID
+// COMMAND\n" each, "?" for a PID that could not be seen; empty otherwise. A process may call itself
+// anything: control and invisible characters in COMMAND are escaped, so that no name is a line of
+// its own or talks to a terminal. Free `*out` with coreproc_bytes_free. Thread-safe.
+//
 // Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_process_holders(struct coreproc_process *process,
+coreproc_result coreproc_process_holders(const struct coreproc_process *process,
                                          struct coreproc_bytes **out,
                                          struct coreproc_error **err);
 
-// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. It reaches this process
-// or its group, or nobody. Thread-safe. Errors: INVALID_ARGUMENT, NOT_RUNNING, PERMISSION_DENIED; UNSUPPORTED for a
-// group before Linux 6.9 if the host has reaped the process (it ignores SIGCHLD, or calls waitpid(-1)), because
+// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value. The
+// signal reaches this process or its group, never another one. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; NOT_RUNNING; PERMISSION_DENIED; UNSUPPORTED for a group before Linux
+// 6.9 if the host has reaped the process (it ignores SIGCHLD, or calls waitpid(-1)), because
 // nothing proves then whose the group's number is.
-coreproc_result coreproc_process_signal(struct coreproc_process *process,
+coreproc_result coreproc_process_signal(const struct coreproc_process *process,
                                         int32_t signal,
                                         uint32_t scope,
                                         struct coreproc_error **err);
 
-// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed. Thread-safe.
-// Errors: INVALID_ARGUMENT, NOT_RUNNING when nobody is left to kill, PERMISSION_DENIED, UNSUPPORTED as for
-// coreproc_process_signal.
-coreproc_result coreproc_process_kill(struct coreproc_process *process,
+// Sends SIGKILL, once. A group can be killed after its leader has ended, until the process is
+// closed. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; NOT_RUNNING if there is no process left to kill; PERMISSION_DENIED;
+// UNSUPPORTED as for coreproc_process_signal.
+coreproc_result coreproc_process_kill(const struct coreproc_process *process,
                                       uint32_t scope,
                                       struct coreproc_error **err);
 
-// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait. SIGCONT follows the
-// first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once; stopping what has ended
-// is fine. While a group's stop goes on, the process is not closed. Thread-safe. Errors: INVALID_ARGUMENT;
-// PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, mostly because the process has become another user's:
-// the stop goes on, the signal is tried again until it is taken or the process ends, and COREPROC_FLAG_STOP_REFUSED is
-// set meanwhile; UNSUPPORTED as for coreproc_process_signal.
-coreproc_result coreproc_process_stop(struct coreproc_process *process,
+// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait.
+// SIGCONT follows the first signal, so that a suspended process acts on it. A second stop sends
+// SIGKILL at once; stopping a process that has ended is fine. While the stop of a group goes on,
+// the process is not closed. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, mostly
+// because the process has become another user's: the stop goes on, the signal is tried again until
+// it is taken or the process ends, and COREPROC_FLAG_STOP_REFUSED is set meanwhile; UNSUPPORTED as
+// for coreproc_process_signal.
+coreproc_result coreproc_process_stop(const struct coreproc_process *process,
                                       const struct coreproc_stop_options *options,
                                       struct coreproc_error **err);
 
-// Writes to its standard input: at least one byte, and as many as it takes within `timeout_ms` (-1: for
-// ever; 0: what fits now). On success `*written`, which may be NULL, is at most `len`; it is less only when
-// the time, or its reading, ended. Concurrent writes do not mix. Never a SIGPIPE. Thread-safe.
-// Errors, when not one byte was written: INVALID_ARGUMENT; NOT_RUNNING when the process has ended, whatever became of
-// its standard input before; STDIN_CLOSED while it runs, but its input is no pipe, was closed, or has no reader left
-// (a reader mostly ends right after it has closed its input, so the end is waited for before this is said, up to 0.1 s
-// and within `timeout_ms`); TIMED_OUT, DEADLOCK, PANIC.
-coreproc_result coreproc_process_write(struct coreproc_process *process,
+// Writes to its standard input: at least one byte, and as many as it takes within `timeout_ms` (-1:
+// for ever; 0: what fits now). On success `*written`, which may be NULL, is at most `len`; it is
+// less only if the time ran out, or the reader ended. Concurrent writes do not mix. Never raises
+// SIGPIPE. Thread-safe.
+//
+// Errors, if not one byte was written: INVALID_ARGUMENT; NOT_RUNNING if the process has ended,
+// whatever became of its standard input before; STDIN_CLOSED while it runs, if its input is not a
+// pipe, was closed, or has no reader left (a reader mostly ends right after it has closed its
+// input, so this is said only after waiting for the end, up to 0.1 s and within `timeout_ms`);
+// TIMED_OUT; DEADLOCK inside a callback; PANIC.
+coreproc_result coreproc_process_write(const struct coreproc_process *process,
                                        const uint8_t *data,
                                        size_t len,
                                        int64_t timeout_ms,
                                        size_t *written,
                                        struct coreproc_error **err);
 
-// Closes its standard input: its reader sees the end, also while a child that the host forked lives (libc's fork, which
-// runs pthread_atfork(3) handlers: a copy that a bare clone made keeps it open). Idempotent; a write that waits fails.
-// Thread-safe.
+// Closes its standard input: its reader sees the end, also while a child that the host forked lives
+// (libc's fork, which runs pthread_atfork(3) handlers: a copy that a bare clone made keeps it
+// open). Idempotent; a write that waits fails. Thread-safe.
+//
 // Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_process_close_stdin(struct coreproc_process *process,
+coreproc_result coreproc_process_close_stdin(const struct coreproc_process *process,
                                              struct coreproc_error **err);
 
-// Closes our end of an output, COREPROC_STREAM_STDOUT or _STDERR: what is in the pipe is lost, and whoever writes
-// to it from now on gets a SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent; fine for an output
-// that is no pipe of ours. Thread-safe. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_process_close_output(struct coreproc_process *process,
+// Closes our end of an output, COREPROC_STREAM_STDOUT or _STDERR: what is in the pipe is lost, and
+// a process that writes to it from now on gets a SIGPIPE, as in a shell pipeline whose reader has
+// ended. Idempotent; fine for an output that is not a pipe of ours. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_close_output(const struct coreproc_process *process,
                                               uint32_t stream,
                                               struct coreproc_error **err);
 
-// Another reference to the same process, to be freed on its own; NULL gives NULL. Thread-safe.
-struct coreproc_process *coreproc_process_ref(struct coreproc_process *process);
+// Returns another reference to the same process, to be freed on its own; NULL for NULL.
+// Thread-safe.
+struct coreproc_process *coreproc_process_ref(const struct coreproc_process *process);
 
-// Gives a reference back; NULL is fine. Never blocks, never kills.
+// Gives a reference back. NULL is fine. Never blocks, never kills. Thread-safe.
 void coreproc_process_free(struct coreproc_process *process);
 
-// Opens a stream of events to take from. `options` may be NULL. `*out` is to be freed with
-// coreproc_subscription_free. Thread-safe. Errors: INVALID_ARGUMENT, CLOSED.
-coreproc_result coreproc_subscription_open(struct coreproc_service *service,
+// Opens a stream of events to take from. `options` may be NULL. Free `*out` with
+// coreproc_subscription_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; CLOSED.
+coreproc_result coreproc_subscription_open(const struct coreproc_service *service,
                                            const struct coreproc_subscription_options *options,
                                            struct coreproc_subscription **out,
                                            struct coreproc_error **err);
 
-// Opens a stream of events for which `callback` is run. `options` and `destroy` may be NULL. `user_data` is
-// the library's until `destroy` has run, which it does exactly once, also when this call fails. `*out` is to
-// be freed with coreproc_subscription_free, which, for the last reference, closes it without waiting.
-// Thread-safe. Errors: INVALID_ARGUMENT, CLOSED, SYSTEM (pthread_create(3)).
-coreproc_result coreproc_subscription_listen(struct coreproc_service *service,
+// Opens a stream of events for which `callback` is run. `options` and `destroy` may be NULL.
+// `user_data` is the library's, on any thread, until `destroy` has run, which it does exactly once,
+// even if this call fails. Free `*out` with coreproc_subscription_free, which, for the last
+// reference, closes it without waiting. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; CLOSED; SYSTEM (pthread_create(3)).
+coreproc_result coreproc_subscription_listen(const struct coreproc_service *service,
                                              const struct coreproc_subscription_options *options,
                                              coreproc_callback callback,
                                              void *user_data,
@@ -1186,118 +1267,188 @@ coreproc_result coreproc_subscription_listen(struct coreproc_service *service,
                                              struct coreproc_subscription **out,
                                              struct coreproc_error **err);
 
-// A descriptor that is readable while events may be waiting or the stream has ended: the end of a pipe,
-// non-blocking, owned by the subscription: duplicate it for a loop that closes what it wraps. Its bytes mean
-// nothing, and may be read. It is armed again by a take that found nothing: take until TIMED_OUT.
-// Thread-safe. Errors: INVALID_ARGUMENT (also for a listener), SYSTEM (pipe2(2)).
-coreproc_result coreproc_subscription_fd(struct coreproc_subscription *subscription,
+// Gets a descriptor that is readable while events may be waiting or the stream has ended: the end
+// of a pipe, non-blocking, owned by the subscription: duplicate it for a loop that closes what it
+// wraps. Its bytes mean nothing, and may be read. It is armed again by a take that found nothing:
+// take until TIMED_OUT. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT, also for a listener; SYSTEM (pipe2(2)).
+coreproc_result coreproc_subscription_fd(const struct coreproc_subscription *subscription,
                                          int32_t *out,
                                          struct coreproc_error **err);
 
-// Has the caller's own event loop do the service's work, in coreproc_subscription_take, without a hand-off between
-// threads. `*out` is an epoll(7) descriptor owned by the subscription, readable while there is work, and when the
-// stream has ended, for a loop that accepts one, level- or edge-triggered: duplicate it for a loop that closes what
-// it wraps; never read or change it.
+// Has the caller's own event loop do the service's work, in coreproc_subscription_take, without a
+// hand-off between threads. `*out` is an epoll(7) descriptor owned by the subscription, readable
+// while there is work, and when the stream has ended, for a loop that accepts one, level- or
+// edge-triggered: duplicate it for a loop that closes what it wraps; never read or change it.
 //
-// Until the subscription is closed or freed, or a take says CLOSED, nothing happens to the processes of the service
-// but in takes: no output is read, no exit is seen. (Deadlines are met.) So whenever the descriptor is readable,
-// take until TIMED_OUT or CLOSED, and soon. Those takes only look: another timeout than 0 is INVALID_ARGUMENT. Other
-// waits of the service end when a take has brought what they wait for.
+// Until the subscription is closed or freed, or a take says CLOSED, nothing happens to the
+// processes of the service but in takes: no output is read, no exit is seen. (Deadlines are met.)
+// So whenever the descriptor is readable, take until TIMED_OUT or CLOSED, and soon. Those takes
+// only look: another timeout than 0 is INVALID_ARGUMENT. Other waits of the service end when a take
+// has brought what they wait for. Thread-safe.
 //
-// Thread-safe. Errors: INVALID_ARGUMENT (also for a listener, and after coreproc_subscription_fd), BUSY while another
-// subscription drives or a thread waits for something of the service (an earlier listener's does, for as long as it
-// lives): then coreproc_subscription_fd is left; CLOSED, SYSTEM (epoll_create1(2)).
-coreproc_result coreproc_subscription_drive(struct coreproc_subscription *subscription,
+// Errors: INVALID_ARGUMENT, also for a listener, and after coreproc_subscription_fd; BUSY while
+// another subscription drives or a thread waits for something of the service (the thread of an
+// earlier listener does, for as long as it lives): then coreproc_subscription_fd is left; CLOSED;
+// SYSTEM (epoll_create1(2)).
+coreproc_result coreproc_subscription_drive(const struct coreproc_subscription *subscription,
                                             int32_t *out,
                                             struct coreproc_error **err);
 
-// Takes up to `max_events` (0: 1024) consecutive events of one process, waiting up to `timeout_ms` (-1: for
-// ever; 0: only looks). `*out` is to be freed with coreproc_batch_free; until then no other taker gets events
-// of that process. Thread-safe: several threads may take side by side, and each process's events stay in
-// order. Errors: INVALID_ARGUMENT, TIMED_OUT, CLOSED at the end of the stream, DEADLOCK, PANIC.
-coreproc_result coreproc_subscription_take(struct coreproc_subscription *subscription,
+// Takes up to `max_events` (0: 1024) consecutive events of one process, waiting up to `timeout_ms`
+// (-1: for ever; 0: only looks). Free `*out` with coreproc_batch_free; until then no other taker
+// gets events of that process. Several threads may take side by side, and each process's events
+// stay in order. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; CLOSED at the end of the stream; DEADLOCK inside a callback;
+// PANIC.
+coreproc_result coreproc_subscription_take(const struct coreproc_subscription *subscription,
                                            size_t max_events,
                                            int64_t timeout_ms,
                                            struct coreproc_batch **out,
                                            struct coreproc_error **err);
 
-// The first event of a batch, with their number and the bytes from one to the next; `count` and `stride`
-// may be NULL. Valid until the batch is freed. NULL with 0 for NULL.
+// Ends the subscription: discards what waits, lifts its backpressure, and wakes every taker.
+// Idempotent. With a callback, waits until a running call and `destroy` have returned, except from
+// inside the callback. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; PANIC.
+coreproc_result coreproc_subscription_close(const struct coreproc_subscription *subscription,
+                                            struct coreproc_error **err);
+
+// Returns another reference to the same subscription, to be freed on its own; NULL for NULL.
+// Thread-safe.
+struct coreproc_subscription *coreproc_subscription_ref(const struct coreproc_subscription *subscription);
+
+// Gives a reference back. NULL is fine. Never blocks. The last one closes the subscription, without
+// waiting for a callback that runs. Thread-safe.
+void coreproc_subscription_free(struct coreproc_subscription *subscription);
+
+// Returns the first event of a batch, with their number and the bytes from one to the next; `count`
+// and `stride` may be NULL. Valid until the batch is freed. NULL, with 0, for NULL.
 const struct coreproc_event *coreproc_batch_events(const struct coreproc_batch *batch,
                                                    size_t *count,
                                                    size_t *stride);
 
-// The process whose events these are, also when it has ended and been closed: so whoever takes the events of
-// processes that others start, such as a run, can have all that a handle gives. `*out` is to be freed with
-// coreproc_process_free. Errors: INVALID_ARGUMENT; NOT_FOUND for a run's own events, and once the subscription
-// is closed.
+// Gets the process whose events these are, even if it has ended and is closed: so a taker of the
+// events of processes that others start, such as a run, can have all that a handle gives. Free
+// `*out` with coreproc_process_free.
+//
+// Errors: INVALID_ARGUMENT; NOT_FOUND for a run's own events, and once the subscription is closed.
 coreproc_result coreproc_batch_process(const struct coreproc_batch *batch,
                                        struct coreproc_process **out,
                                        struct coreproc_error **err);
 
-// Frees a batch: gives its process's turn and credit back, and wakes a taker if there is more of that
-// process. NULL is fine. May be called after the subscription was freed.
+// Frees a batch: gives its process's turn and credit back, and wakes a taker if there is more of
+// that process. NULL is fine. May be called after the subscription was freed. Thread-safe.
 void coreproc_batch_free(struct coreproc_batch *batch);
 
-// Ends the subscription: discards what waits, lifts its backpressure, and wakes every taker. Idempotent. With
-// a callback, waits until a running call and `destroy` have returned, except from inside the callback.
-// Thread-safe. Errors: INVALID_ARGUMENT, PANIC.
-coreproc_result coreproc_subscription_close(struct coreproc_subscription *subscription,
-                                            struct coreproc_error **err);
+// Makes an empty ring for `size` bytes; 0 keeps nothing. Memory is taken as it is needed; if there
+// is none, the ring stays as large as it is. Free `*out` with coreproc_ring_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_new(size_t size,
+                                  struct coreproc_ring **out,
+                                  struct coreproc_error **err);
 
-// Another reference to the same subscription, to be freed on its own; NULL gives NULL. Thread-safe.
-struct coreproc_subscription *coreproc_subscription_ref(struct coreproc_subscription *subscription);
+// Returns another reference to the same ring, to be freed on its own; NULL for NULL. Thread-safe.
+struct coreproc_ring *coreproc_ring_ref(const struct coreproc_ring *ring);
 
-// Gives a reference back; NULL is fine. Never blocks. The last one closes the subscription, without waiting
-// for a callback that runs.
-void coreproc_subscription_free(struct coreproc_subscription *subscription);
+// Keeps `len` bytes, in place of the oldest if the ring is full. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_write(const struct coreproc_ring *ring,
+                                    const uint8_t *data,
+                                    size_t len,
+                                    struct coreproc_error **err);
 
-// A PID file of this path, not held yet; nothing is opened. `*out` is to be freed with coreproc_pid_file_free.
-// Thread-safe. Errors: INVALID_ARGUMENT.
+// Copies what the ring holds, oldest first, to `buffer`, if it fits into `size` bytes. `*out` is
+// how many bytes the ring holds: if that is more than `size`, nothing was copied, and another try
+// needs as much. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_ring_copy(const struct coreproc_ring *ring,
+                                   uint8_t *buffer,
+                                   size_t size,
+                                   size_t *out,
+                                   struct coreproc_error **err);
+
+// Returns how many bytes the ring holds; 0 for NULL, and in a child of fork. Thread-safe.
+size_t coreproc_ring_len(const struct coreproc_ring *ring);
+
+// Returns how many bytes the ring can hold; 0 for NULL, and in a child of fork. Thread-safe.
+size_t coreproc_ring_cap(const struct coreproc_ring *ring);
+
+// Forgets what the ring holds. NULL is fine. Its memory is kept for what comes. Thread-safe.
+void coreproc_ring_reset(const struct coreproc_ring *ring);
+
+// Gives a reference back. NULL is fine. Thread-safe.
+void coreproc_ring_free(struct coreproc_ring *ring);
+
+// Makes a PID file of this path, not held yet; nothing is opened. Free `*out` with
+// coreproc_pid_file_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pid_file_new(const char *path,
                                       size_t path_len,
                                       struct coreproc_pid_file **out,
                                       struct coreproc_error **err);
 
-// Takes the file for this process: makes it, with the folders above, or takes over a stale one, and writes the
-// PID. Of many that start at once exactly one gets it. A read lock, which anybody who may read the file can take,
-// is in nobody's way: the file is replaced by a new one then. Thread-safe. Errors: BUSY, with the PID if it is known
-// for sure, while a daemon that lives has it; INVALID_STATE while this handle has; INVALID_ARGUMENT for a symbolic
-// link, a directory, or anything else that is no plain file; PERMISSION_DENIED also for another user's file, for one
-// that everybody may write, and for a folder on the way to it that everybody may write and that is not sticky;
-// MALFORMED for a file that holds something else than a PID, which is left as it is; NOT_FOUND, SYSTEM (open(2),
-// fcntl(2), write(2)).
-coreproc_result coreproc_pid_file_acquire(struct coreproc_pid_file *pid_file,
+// Takes the file for this process: makes it, with the directories above, or takes over a stale one,
+// and writes the PID. Of many that start at once exactly one gets it. A read lock, which every
+// process that may read the file can take, is not in the way: the file is replaced by a new one
+// then. Thread-safe.
+//
+// Errors: BUSY while a daemon that lives has it, with the PID if it is known for sure;
+// INVALID_STATE while this handle has it; INVALID_ARGUMENT for a symbolic link, a directory, or
+// anything else that is not a plain file; PERMISSION_DENIED also for another user's file, for one
+// that every user may write, and for a directory on the way to it that every user may write and
+// that is not sticky; MALFORMED for a file that holds something else than a PID, which is left as
+// it is; NOT_FOUND; SYSTEM (open(2), fcntl(2), write(2)).
+coreproc_result coreproc_pid_file_acquire(const struct coreproc_pid_file *pid_file,
                                           struct coreproc_error **err);
 
-// Removes the file, if the path still names it, and gives the lock back. One that is not held is fine.
-// Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM (unlink(2)): then it is not held any more all
-// the same.
-coreproc_result coreproc_pid_file_release(struct coreproc_pid_file *pid_file,
+// Removes the file, if the path still names it, and gives the lock back. One that is not held is
+// fine. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM (unlink(2)): it is no longer held all the
+// same.
+coreproc_result coreproc_pid_file_release(const struct coreproc_pid_file *pid_file,
                                           struct coreproc_error **err);
 
-// The path, as it was given; "" for NULL. Lives as long as the handle. Thread-safe.
+// Returns the path, as it was given; "" for NULL. Lives as long as the handle. Thread-safe.
 const char *coreproc_pid_file_path(const struct coreproc_pid_file *pid_file);
 
-// Does this handle hold it? 1 or 0; 0 for NULL. Thread-safe.
+// Returns 1 if this handle holds it, else 0; 0 for NULL. Thread-safe.
 uint32_t coreproc_pid_file_held(const struct coreproc_pid_file *pid_file);
 
-// Another reference to the same PID file, to be freed on its own; NULL gives NULL. Thread-safe.
-struct coreproc_pid_file *coreproc_pid_file_ref(struct coreproc_pid_file *pid_file);
+// Returns another reference to the same PID file, to be freed on its own; NULL for NULL.
+// Thread-safe.
+struct coreproc_pid_file *coreproc_pid_file_ref(const struct coreproc_pid_file *pid_file);
 
-// Gives a reference back; NULL is fine. The last one to a PID file that is held releases it.
+// Gives a reference back. NULL is fine. The last one to a PID file that is held releases it.
+// Thread-safe.
 void coreproc_pid_file_free(struct coreproc_pid_file *pid_file);
 
-// Reads a PID file, of this library or one without a lock, and tells in `*state`, a COREPROC_PID value, whether
-// its daemon lives: it does while the file is locked, and, without a lock, if its PID names a process that
-// started before the file was written, at a time that is not ahead of the clock. `*pid` is the daemon's PID, or that
-// of the one that was; 0 where none is known for sure: that of a locked file is told if /proc/PID/fdinfo shows that
-// the process has the lock, because it may be a number of another PID namespace. INVALID is also what anybody could
-// have put there: a file that everybody may write, that has several names, or that is in a folder as
-// coreproc_pid_file_acquire refuses it; and, if its owner is neither root nor this process's user, one in a sticky
-// folder that everybody may write. Elsewhere such a user's file counts for that user's processes alone. `*reason`
-// says why, for people; it is empty for a daemon that lives and its PID, and to be freed with coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe. Errors: INVALID_ARGUMENT,
-// PERMISSION_DENIED, SYSTEM (open(2), read(2)).
+// Reads a PID file, of this library or one without a lock, and tells in `*state`, a COREPROC_PID
+// value, whether its daemon lives: it does while the file is locked, and, without a lock, if its
+// PID names a process that started before the file was written, at a time that is not ahead of the
+// clock.
+//
+// `*pid` is the daemon's PID, or that of the one that was; 0 if none is known for sure: that of a
+// locked file is told if /proc/PID/fdinfo shows that the process has the lock, because it may be a
+// number of another PID namespace.
+//
+// INVALID is also what any user could have put there: a file that every user may write, that has
+// several names, or that is in a directory that coreproc_pid_file_acquire refuses; and, if its
+// owner is neither root nor this process's user, one in a sticky directory that every user may
+// write. Elsewhere such a user's file counts for that user's processes alone.
+//
+// `*reason` says why, for people; it is empty for a daemon that lives and its PID. Free it with
+// coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; PERMISSION_DENIED; SYSTEM (open(2), read(2)).
 coreproc_result coreproc_pid_file_read(const char *path,
                                        size_t path_len,
                                        uint32_t *state,
@@ -1305,48 +1456,60 @@ coreproc_result coreproc_pid_file_read(const char *path,
                                        struct coreproc_bytes **reason,
                                        struct coreproc_error **err);
 
-// The registry in this folder, which is made when the first daemon is registered; NULL with 0: the user's,
-// "$HOME/.core/daemons". `*out` is to be freed with coreproc_registry_free. Thread-safe. Errors:
-// INVALID_ARGUMENT; NOT_FOUND when HOME is needed and not set.
+// Makes the registry in this directory, which is made when the first daemon is registered; NULL
+// with 0: the user's, "$HOME/.core/daemons". Free `*out` with coreproc_registry_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; NOT_FOUND if HOME is needed and not set.
 coreproc_result coreproc_registry_new(const char *dir,
                                       size_t dir_len,
                                       struct coreproc_registry **out,
                                       struct coreproc_error **err);
 
-// As coreproc_registry_new, but what is registered is found by programs, too, that look for "CODE-DAEMON.json" with
-// each "/" as "-": it is in the file of that name, unless that one is another daemon's, or the name is not safe. Which
-// of two such daemons has it is then the one that registered first. Reading knows every name in both kinds of registries.
+// As coreproc_registry_new, but what is registered is also found by programs that look for
+// "CODE-DAEMON.json" with each "/" as "-": it is in the file of that name, unless that one is
+// another daemon's, or the name is not safe. Of two such daemons the one that registered first has
+// it. Reading knows every name in both kinds of registries.
+//
+// Errors: INVALID_ARGUMENT; NOT_FOUND if HOME is needed and not set.
 coreproc_result coreproc_registry_new_plain(const char *dir,
                                             size_t dir_len,
                                             struct coreproc_registry **out,
                                             struct coreproc_error **err);
 
-// Its folder, from the root; "" for NULL. Lives as long as the handle. Thread-safe.
+// Returns its directory, from the root; "" for NULL. Lives as long as the handle. Thread-safe.
 const char *coreproc_registry_dir(const struct coreproc_registry *registry);
 
-// Writes the entry of a daemon, in the place of an earlier one of the same code and name: to a temporary file,
-// fsync(2), rename(2), fsync(2) of the folder, so that a crash leaves the old entry or the new one. A PID that
-// does not run is written too; the next reader finds it dead. Thread-safe. Errors: INVALID_ARGUMENT names the
-// field; BUSY when another daemon's file, or the lock of the folder, is in the way; PERMISSION_DENIED (also for a
-// folder that everybody may write and that is not sticky), SYSTEM: the earlier entry is as it was, unless only the last step failed, "sync folder".
-coreproc_result coreproc_registry_register(struct coreproc_registry *registry,
+// Writes the entry of a daemon, in the place of an earlier one of the same code and name: to a
+// temporary file, fsync(2), rename(2), fsync(2) of the directory, so that a crash leaves the old
+// entry or the new one. A PID that does not run is written too; the next reader finds it dead.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT names the field; BUSY if another daemon's file, or the lock of the
+// directory, is in the way; PERMISSION_DENIED, also for a directory that every user may write and
+// that is not sticky; SYSTEM. The earlier entry is as it was then, unless only the last step
+// failed, the fsync(2) of the directory.
+coreproc_result coreproc_registry_register(const struct coreproc_registry *registry,
                                            const struct coreproc_daemon_entry *entry,
                                            struct coreproc_error **err);
 
-// Removes the entry of a daemon. A missing one is fine. Thread-safe. Errors: INVALID_ARGUMENT names the field;
-// BUSY when the lock of the folder is in the way; PERMISSION_DENIED, SYSTEM (unlink(2), fsync(2)).
-coreproc_result coreproc_registry_unregister(struct coreproc_registry *registry,
+// Removes the entry of a daemon. A missing one is fine. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT names the field; BUSY if the lock of the directory is in the way;
+// PERMISSION_DENIED; SYSTEM (unlink(2), fsync(2)).
+coreproc_result coreproc_registry_unregister(const struct coreproc_registry *registry,
                                              const char *code,
                                              size_t code_len,
                                              const char *daemon,
                                              size_t daemon_len,
                                              struct coreproc_error **err);
 
-// The entry of a daemon that lives. `*out`, with this one, is to be freed with coreproc_entries_free.
-// Thread-safe. Errors: INVALID_ARGUMENT names the field; NOT_FOUND when there is none, or it is dead, or of another
-// PID namespace, where that cannot be told; MALFORMED when its file is no entry; PERMISSION_DENIED also for an entry
-// that is not believed, as coreproc_registry_list has it; SYSTEM.
-coreproc_result coreproc_registry_get(struct coreproc_registry *registry,
+// Gets the entry of a daemon that lives. Free `*out`, with this one entry, with
+// coreproc_entries_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT names the field; NOT_FOUND if there is none, or it is dead, or of
+// another PID namespace, from which that cannot be told; MALFORMED if its file is not an entry;
+// PERMISSION_DENIED, also for an entry that is not believed (see coreproc_registry_list); SYSTEM.
+coreproc_result coreproc_registry_get(const struct coreproc_registry *registry,
                                       const char *code,
                                       size_t code_len,
                                       const char *daemon,
@@ -1354,56 +1517,64 @@ coreproc_result coreproc_registry_get(struct coreproc_registry *registry,
                                       struct coreproc_entries **out,
                                       struct coreproc_error **err);
 
-// All daemons that live, by start, code and daemon. Entries of dead ones are removed; files that are no entries
-// are set aside, under the same name with ".bad", and are among the problems. So are entries that are left alone: of
-// another PID namespace, in which alone their PIDs count; of a user other than root and this process's, unless it is
-// about that user's own process, in a folder that not everybody may write; and those that everybody may write. In
-// another user's folder nothing of other users is changed. A missing folder is empty. `*out` is to be freed with
-// coreproc_entries_free. Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM,
-// when the folder cannot be read.
-coreproc_result coreproc_registry_list(struct coreproc_registry *registry,
+// Lists all daemons that live, by start, code and daemon. Entries of dead ones are removed; files
+// that are not entries are set aside, under the same name with ".bad", and are among the problems.
+// Free `*out` with coreproc_entries_free. A missing directory is empty. Thread-safe.
+//
+// Among the problems are also entries that are left alone: of another PID namespace, in which alone
+// their PIDs count; of a user other than root and this process's, unless it is about that user's
+// own process, in a directory that not every user may write; and those that every user may write.
+// In another user's directory nothing of other users is changed.
+//
+// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM if the directory cannot be read.
+coreproc_result coreproc_registry_list(const struct coreproc_registry *registry,
                                        struct coreproc_entries **out,
                                        struct coreproc_error **err);
 
-// The first entry, with their number and the bytes from one to the next; `count` and `stride` may be NULL.
-// Valid until the entries are freed. NULL with 0 for NULL. Thread-safe.
+// Returns another reference to the same registry, to be freed on its own; NULL for NULL.
+// Thread-safe.
+struct coreproc_registry *coreproc_registry_ref(const struct coreproc_registry *registry);
+
+// Gives a reference back. NULL is fine. Thread-safe.
+void coreproc_registry_free(struct coreproc_registry *registry);
+
+// Returns the first entry, with their number and the bytes from one to the next; `count` and
+// `stride` may be NULL. Valid until the entries are freed. NULL, with 0, for NULL. Thread-safe.
 const struct coreproc_daemon_entry *coreproc_entries_first(const struct coreproc_entries *entries,
                                                            size_t *count,
                                                            size_t *stride);
 
-// The problem at `index`, from 0, to be shown as it is: which file, what is wrong or could not be checked, where it
-// was set aside to.
-// NULL beyond the last, and for NULL. Valid until the entries are freed. Thread-safe.
-const char *coreproc_entries_problem(const struct coreproc_entries *entries,
-                                     size_t index);
+// Returns the problem at `index`, from 0, to be shown as it is: which file it is about, what is
+// wrong or could not be checked, where the file was set aside to. NULL beyond the last, and for
+// NULL. Valid until the entries are freed. Thread-safe.
+const char *coreproc_entries_problem(const struct coreproc_entries *entries, size_t index);
 
-// Frees entries; NULL is fine.
+// Frees entries. NULL is fine.
 void coreproc_entries_free(struct coreproc_entries *entries);
 
-// Another reference to the same registry, to be freed on its own; NULL gives NULL. Thread-safe.
-struct coreproc_registry *coreproc_registry_ref(struct coreproc_registry *registry);
-
-// Gives a reference back; NULL is fine.
-void coreproc_registry_free(struct coreproc_registry *registry);
-
-// A server that will listen at `address`: `127.0.0.1:0`, `[::1]:0`, `localhost:0` (its first address that can
-// be had), `:8080` (every interface of the machine: whoever can reach it can ask), `unix:/run/it.sock` (a socket file,
-// for its owner and, as the umask has it, its group), `unix:@it` (a name that is no file: unix(7), "abstract"; for
-// everybody in the network namespace). Port 0 lets the kernel choose. Nothing is opened, and the address is not
-// looked at, before coreproc_health_start. `options` may be NULL. `*out` is to be freed with
-// coreproc_health_free. Thread-safe. Errors: INVALID_ARGUMENT.
+// Makes a server that will listen at `address`: `127.0.0.1:0`, `[::1]:0`, `localhost:0` (its first
+// address that is free), `:8080` (every interface of the machine: every client that can reach it
+// can ask), `unix:/run/it.sock` (a socket file, for its owner and, as the umask allows, its group),
+// `unix:@it` (a name that is not a file: unix(7), "abstract"; for every user in the network
+// namespace). Port 0 lets the kernel choose. Nothing is opened, and the address is not looked at,
+// before coreproc_health_start. `options` may be NULL. Free `*out` with coreproc_health_free.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_health_new(const char *address,
                                     size_t address_len,
                                     const struct coreproc_health_options *options,
                                     struct coreproc_health **out,
                                     struct coreproc_error **err);
 
-// Adds a check, also while the server runs. `name` may be empty: then its reason stands in the answer alone.
-// `destroy` may be NULL. `user_data` is the library's until `destroy` has run, which it does exactly once, on
-// any thread: after the last run, once the server is freed; or before this returns, when it fails. Thread-safe.
-// Errors: INVALID_ARGUMENT (also a name that is taken, is longer than 100 bytes, or has control characters),
-// UNSUPPORTED.
-coreproc_result coreproc_health_add_check(struct coreproc_health *health,
+// Adds a check, also while the server runs. `name` may be empty: then its reason stands in the
+// answer alone. `destroy` may be NULL. `user_data` is the library's, on any thread, until `destroy`
+// has run, which it does exactly once: after the last run, once the server is freed; or before this
+// returns, if it fails. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT, also for a name that is taken, is longer than 100 bytes, or has control
+// characters; UNSUPPORTED.
+coreproc_result coreproc_health_add_check(const struct coreproc_health *health,
                                           const char *name,
                                           size_t name_len,
                                           coreproc_check check,
@@ -1411,63 +1582,74 @@ coreproc_result coreproc_health_add_check(struct coreproc_health *health,
                                           coreproc_destroy destroy,
                                           struct coreproc_error **err);
 
-// Says, inside a check, why it fails; a later call replaces an earlier one. It is of no effect when the check
-// then returns 0. UTF-8 (what is not is replaced); line breaks become blanks; after 1000 bytes it is cut.
+// Sets what /ready answers from now on: 0 not ready, 1 ready, which it is at first. Thread-safe.
+//
 // Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_check_answer_reason(struct coreproc_check_answer *answer,
+coreproc_result coreproc_health_set_ready(const struct coreproc_health *health,
+                                          uint32_t ready,
+                                          struct coreproc_error **err);
+
+// Returns 1 if /ready answers 200, else 0; 0 for NULL. Thread-safe.
+uint32_t coreproc_health_ready(const struct coreproc_health *health);
+
+// Binds, listens and serves; once this has returned, connections are accepted. A socket file that a
+// server left behind is replaced, under the lock of a file PATH.lock that is there for this moment.
+// Its mode is 0660, less the umask; a program that wants others to connect changes it afterwards. A
+// name is looked up by getaddrinfo(3), on this thread. After a stop it can be started again.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT for an address that cannot be read; BUSY if another server listens
+// there; INVALID_STATE while it runs; NOT_FOUND for a name without addresses; PERMISSION_DENIED;
+// SYSTEM; UNSUPPORTED.
+coreproc_result coreproc_health_start(const struct coreproc_health *health,
+                                      struct coreproc_error **err);
+
+// Gets the bound address while it runs, with the port that port 0 became; else the given one. Free
+// `*out` with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_health_address(const struct coreproc_health *health,
+                                        struct coreproc_bytes **out,
+                                        struct coreproc_error **err);
+
+// Stops it: no connection is accepted any more, connections without a request under way are closed
+// at once, and requests under way are waited for up to `timeout_ms` (-1: for ever); then they are
+// cut, which is TIMED_OUT. In every case nothing listens and no connection is open afterwards.
+// Stopping a server that does not run is fine. A check that runs past its time limit is not waited
+// for. A server that another thread is starting is waited for up to `timeout_ms`, too; then it goes
+// on, which is TIMED_OUT. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; DEADLOCK inside one of its checks or any callback; PANIC.
+coreproc_result coreproc_health_stop(const struct coreproc_health *health,
+                                     int64_t timeout_ms,
+                                     struct coreproc_error **err);
+
+// Returns another reference to the same server, to be freed on its own; NULL for NULL. Thread-safe.
+struct coreproc_health *coreproc_health_ref(const struct coreproc_health *health);
+
+// Gives a reference back. NULL is fine. Never blocks. The last one stops the server at once,
+// without waiting for requests or checks. Thread-safe.
+void coreproc_health_free(struct coreproc_health *health);
+
+// Says, inside a check, why it fails; a later call replaces an earlier one. It has no effect if the
+// check then returns 0. UTF-8 (what is not is replaced); line breaks become blanks; after 1000
+// bytes it is cut. On the thread of the check alone.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_check_answer_reason(const struct coreproc_check_answer *answer,
                                              const char *text,
                                              size_t text_len,
                                              struct coreproc_error **err);
 
-// What /ready answers from now on: 0 not ready, 1 ready, which it is at first. Thread-safe.
-// Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_health_set_ready(struct coreproc_health *health,
-                                          uint32_t ready,
-                                          struct coreproc_error **err);
-
-// 1 when /ready answers 200, else 0; 0 for NULL. Thread-safe.
-uint32_t coreproc_health_ready(const struct coreproc_health *health);
-
-// Binds, listens and serves; once this has returned, connections are accepted. A socket file that a server left
-// behind is replaced, under the lock of a file PATH.lock that is there for this moment. Its mode is 0660, less what
-// the umask takes; a program that wants others to connect changes it afterwards. A name is looked up by
-// getaddrinfo(3), on this thread.
-// After a stop it can be started again. Thread-safe. Errors: INVALID_ARGUMENT for an address that cannot be
-// read, BUSY where somebody listens there, INVALID_STATE while it runs, NOT_FOUND for a name without addresses,
-// PERMISSION_DENIED, SYSTEM, UNSUPPORTED.
-coreproc_result coreproc_health_start(struct coreproc_health *health,
-                                      struct coreproc_error **err);
-
-// The bound address while it runs, with the port that port 0 became; else the given one. `*out` is to be freed
-// with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_health_address(struct coreproc_health *health,
-                                        struct coreproc_bytes **out,
-                                        struct coreproc_error **err);
-
-// Stops it: nothing is accepted any more, connections without a request under way are closed at once, and
-// requests under way are waited for up to `timeout_ms` (-1: for ever); then they are cut, which is TIMED_OUT.
-// In every case nothing listens and no connection is open afterwards. Stopping what does not run is fine. A
-// check that runs past its time limit is not waited for. One that another thread is starting is waited for up to
-// `timeout_ms`, too; then it goes on, which is TIMED_OUT. Thread-safe. Errors: INVALID_ARGUMENT, TIMED_OUT,
-// DEADLOCK inside one of its checks or any callback, PANIC.
-coreproc_result coreproc_health_stop(struct coreproc_health *health,
-                                     int64_t timeout_ms,
-                                     struct coreproc_error **err);
-
-// Another reference to the same server, to be freed on its own; NULL gives NULL. Thread-safe.
-struct coreproc_health *coreproc_health_ref(struct coreproc_health *health);
-
-// Gives a reference back; NULL is fine. Never blocks. The last one stops the server at once, without waiting
-// for requests or checks.
-void coreproc_health_free(struct coreproc_health *health);
-
-// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once, then after
-// 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value. An address is
-// `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine), `unix:/path` or `unix:@name`, also with
-// `http://` before it. `*ok` becomes 1 or 0. `*reason`, where `reason` is not NULL, becomes the body of the answer, such as
-// "ok", or the last thing that was in its way, such as "connection refused" or "503: unhealthy: no database";
-// it is to be freed with coreproc_bytes_free. Names are looked up on a thread of the library, coreproc-lookup.
-// Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK inside an event callback, UNSUPPORTED.
+// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once,
+// then after 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value.
+// An address is `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine), `unix:/path`
+// or `unix:@name`, also with `http://` before it. `*ok` becomes 1 or 0. `*reason` becomes the body
+// of the answer, such as "ok", or the last thing that was in its way, such as "connection refused"
+// or "503: unhealthy: no database"; free it with coreproc_bytes_free. `reason` may be NULL. Names
+// are looked up on a thread of the library, coreproc-lookup. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; DEADLOCK inside an event callback; UNSUPPORTED.
 coreproc_result coreproc_health_wait(const char *address,
                                      size_t address_len,
                                      uint32_t endpoint,
@@ -1476,7 +1658,9 @@ coreproc_result coreproc_health_wait(const char *address,
                                      struct coreproc_bytes **reason,
                                      struct coreproc_error **err);
 
-// As coreproc_health_wait, but asks once. Thread-safe. Errors: INVALID_ARGUMENT, DEADLOCK, UNSUPPORTED.
+// As coreproc_health_wait, but asks once. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; DEADLOCK inside an event callback; UNSUPPORTED.
 coreproc_result coreproc_health_probe(const char *address,
                                       size_t address_len,
                                       uint32_t endpoint,
@@ -1485,16 +1669,19 @@ coreproc_result coreproc_health_probe(const char *address,
                                       struct coreproc_bytes **reason,
                                       struct coreproc_error **err);
 
-// A daemon that has not started: nothing is opened, and nothing is looked at. `options` may be NULL. `*out` is to
-// be freed with coreproc_daemon_free. Thread-safe. Errors: INVALID_ARGUMENT names the field.
+// Makes a daemon that has not started: nothing is opened, and nothing is looked at. `options` may
+// be NULL. Free `*out` with coreproc_daemon_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT names the field.
 coreproc_result coreproc_daemon_new(const struct coreproc_daemon_options *options,
                                     struct coreproc_daemon **out,
                                     struct coreproc_error **err);
 
-// Adds a check to its health server: as coreproc_health_add_check. Inside it coreproc_daemon_request_stop is
-// fine, and coreproc_daemon_stop returns DEADLOCK. Thread-safe. Errors: INVALID_STATE where it has no health
-// address; those of coreproc_health_add_check.
-coreproc_result coreproc_daemon_add_check(struct coreproc_daemon *daemon,
+// Adds a check to its health server: as coreproc_health_add_check. Inside it
+// coreproc_daemon_request_stop is fine, and coreproc_daemon_stop returns DEADLOCK. Thread-safe.
+//
+// Errors: INVALID_STATE if it has no health address; those of coreproc_health_add_check.
+coreproc_result coreproc_daemon_add_check(const struct coreproc_daemon *daemon,
                                           const char *name,
                                           size_t name_len,
                                           coreproc_check check,
@@ -1502,100 +1689,125 @@ coreproc_result coreproc_daemon_add_check(struct coreproc_daemon *daemon,
                                           coreproc_destroy destroy,
                                           struct coreproc_error **err);
 
-// Takes the PID file, starts the health server, registers. When a step fails, what was done before it is undone.
-// One that was stopped can be started again. Thread-safe. Errors: INVALID_STATE when it is started already;
-// INVALID_ARGUMENT for an entry without code or daemon; those of coreproc_pid_file_acquire,
-// coreproc_health_start and coreproc_registry_register.
-coreproc_result coreproc_daemon_start(struct coreproc_daemon *daemon,
+// Takes the PID file, starts the health server, registers. If a step fails, what was done before it
+// is undone. A daemon that was stopped can be started again. Thread-safe.
+//
+// Errors: INVALID_STATE if it is started already; INVALID_ARGUMENT for an entry without code or
+// daemon; those of coreproc_pid_file_acquire, coreproc_health_start and coreproc_registry_register.
+coreproc_result coreproc_daemon_start(const struct coreproc_daemon *daemon,
                                       struct coreproc_error **err);
 
-// Waits until a stop is requested (coreproc_daemon_request_stop, a signal after coreproc_daemon_stop_on_signals)
-// and stops it; or until another thread has stopped it, and returns how that went. Thread-safe. Errors:
-// INVALID_STATE when it is not started; those of coreproc_daemon_stop.
-coreproc_result coreproc_daemon_run(struct coreproc_daemon *daemon,
+// Waits until a stop is requested (coreproc_daemon_request_stop, a signal after
+// coreproc_daemon_stop_on_signals) and stops it; or until another thread has stopped it, and
+// returns how that went. Thread-safe.
+//
+// Errors: INVALID_STATE if it is not started; those of coreproc_daemon_stop.
+coreproc_result coreproc_daemon_run(const struct coreproc_daemon *daemon,
                                     struct coreproc_error **err);
 
-// Waits until a stop is requested, or was begun by somebody, up to `timeout_ms` (-1: for ever; 0: only looks),
-// and leaves it at that: for loops that have other things to look at. Thread-safe. Errors: INVALID_ARGUMENT;
-// TIMED_OUT; INVALID_STATE when it is not started; DEADLOCK inside one of its checks or any callback.
-coreproc_result coreproc_daemon_wait_for_stop_request(struct coreproc_daemon *daemon,
+// Waits until a stop is requested, or has begun, up to `timeout_ms` (-1: for ever; 0: only looks),
+// and leaves it at that: for loops that have other things to look at. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; INVALID_STATE if it is not started; DEADLOCK inside one of
+// its checks or any callback.
+coreproc_result coreproc_daemon_wait_for_stop_request(const struct coreproc_daemon *daemon,
                                                       int64_t timeout_ms,
                                                       struct coreproc_error **err);
 
-// Has coreproc_daemon_run stop it and return. Never waits; may be called from any thread, and inside a check or
-// any callback, but not in a signal handler. Before a start it is kept for the run that follows. Thread-safe.
+// Has coreproc_daemon_run stop it and return. Never waits; may be called from any thread, and
+// inside a check or any callback, but not in a signal handler. Before a start it is kept for the
+// run that follows. Thread-safe.
+//
 // Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_daemon_request_stop(struct coreproc_daemon *daemon,
+coreproc_result coreproc_daemon_request_stop(const struct coreproc_daemon *daemon,
                                              struct coreproc_error **err);
 
-// Stops it, within the shutdown timeout: requests under way are waited for, and cut when it is over. The steps
-// after one that failed are taken all the same. One that is being stopped is waited for, and gives the same
-// result; one that does not run is fine. Afterwards signals do what they did before
-// coreproc_daemon_stop_on_signals. Thread-safe. Errors: the message has those of all steps that failed, the
-// result is the first's (TIMED_OUT when requests were cut); TIMED_OUT also for one that is still being started
-// when the time is over, of which a stop is then requested; DEADLOCK inside one of its checks or any callback.
-coreproc_result coreproc_daemon_stop(struct coreproc_daemon *daemon,
+// Stops it, within the shutdown timeout: requests under way are waited for, and cut when it is
+// over. The steps after one that failed are taken all the same. A daemon that is being stopped is
+// waited for, and gives the same result; one that does not run is fine. Afterwards signals do what
+// they did before coreproc_daemon_stop_on_signals. Thread-safe.
+//
+// Errors: the message has those of all steps that failed, the result is the first's (TIMED_OUT if
+// requests were cut); TIMED_OUT also for a daemon that is still being started when the time is
+// over, of which a stop is then requested; DEADLOCK inside one of its checks or any callback.
+coreproc_result coreproc_daemon_stop(const struct coreproc_daemon *daemon,
                                      struct coreproc_error **err);
 
-// What /ready answers while it runs: 1, as at first, or 0. Thread-safe. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_daemon_set_ready(struct coreproc_daemon *daemon,
+// Sets what /ready answers while it runs: 1, as at first, or 0. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_set_ready(const struct coreproc_daemon *daemon,
                                           uint32_t ready,
                                           struct coreproc_error **err);
 
-// Does it run, and is it ready? 1 or 0; 0 for NULL. Thread-safe.
+// Returns 1 if it runs and is ready, else 0; 0 for NULL. Thread-safe.
 uint32_t coreproc_daemon_ready(const struct coreproc_daemon *daemon);
 
-// Where its health server listens: the bound address while it does, else the given one; empty where it has none.
-// `*out` is to be freed with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_daemon_health_address(struct coreproc_daemon *daemon,
+// Gets where its health server listens: the bound address while it does, else the given one; empty
+// if it has none. Free `*out` with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_health_address(const struct coreproc_daemon *daemon,
                                                struct coreproc_bytes **out,
                                                struct coreproc_error **err);
 
-// From now on SIGTERM and SIGINT request a stop of this daemon: the one thing in this library that touches
-// dispositions. Until coreproc_daemon_restore_signals, the end of a stop, or the last free. Called before the
-// start, it misses no signal. Again is fine; several daemons may listen.
+// Makes SIGTERM and SIGINT request a stop of this daemon from now on: the one thing in this library
+// that touches dispositions. It lasts until coreproc_daemon_restore_signals, the end of a stop, or
+// the last free. Called before the start, it misses no signal. A second call is fine; several
+// daemons may listen.
 //
-// What the program had installed for the two does not run meanwhile. They are taken by any thread that does not
-// block them, else by a thread of this library, coreproc-sig, by a handler with SA_ONSTACK and SA_RESTART; no
-// mask is touched. A child of fork() gets what it would have without this. Thread-safe. Errors: SYSTEM
-// (sigaction(2), pthread_create(3)).
-coreproc_result coreproc_daemon_stop_on_signals(struct coreproc_daemon *daemon,
+// What the program had installed for the two does not run meanwhile. They are taken by any thread
+// that does not block them, else by a thread of this library, coreproc-sig, by a handler with
+// SA_ONSTACK and SA_RESTART; no mask is touched. A child of fork() gets what it would have without
+// this. Thread-safe.
+//
+// Errors: SYSTEM (sigaction(2), pthread_create(3)).
+coreproc_result coreproc_daemon_stop_on_signals(const struct coreproc_daemon *daemon,
                                                 struct coreproc_error **err);
 
-// Undoes coreproc_daemon_stop_on_signals: when no other daemon listens, both signals do again what they did
-// before, unless the program has installed something over it meanwhile, which stays. Thread-safe. Errors:
-// INVALID_ARGUMENT.
-coreproc_result coreproc_daemon_restore_signals(struct coreproc_daemon *daemon,
+// Undoes coreproc_daemon_stop_on_signals: when no other daemon listens, both signals do again what
+// they did before, unless the program has installed something over it meanwhile, which stays.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_daemon_restore_signals(const struct coreproc_daemon *daemon,
                                                 struct coreproc_error **err);
 
-// Another reference to the same daemon, to be freed on its own; NULL gives NULL. Thread-safe.
-struct coreproc_daemon *coreproc_daemon_ref(struct coreproc_daemon *daemon);
+// Returns another reference to the same daemon, to be freed on its own; NULL for NULL. Thread-safe.
+struct coreproc_daemon *coreproc_daemon_ref(const struct coreproc_daemon *daemon);
 
-// Gives a reference back; NULL is fine. The last one to a daemon that runs gives everything back, without
-// waiting for requests.
+// Gives a reference back. NULL is fine. The last one to a daemon that runs gives everything back,
+// without waiting for requests. Thread-safe.
 void coreproc_daemon_free(struct coreproc_daemon *daemon);
 
-// An empty pipeline. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT.
+// Makes an empty pipeline. Free `*out` with coreproc_pipeline_free.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_new(struct coreproc_pipeline **out, struct coreproc_error **err);
 
-// A pipeline from JSON, UTF-8, as docs/pipeline-json.md (installed below share/doc/coreproc) describes it; its graph is
-// checked as well. `*out` is to be freed with coreproc_pipeline_free. Errors: INVALID_ARGUMENT, MALFORMED, whose
-// message says where and what was meant: `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean
-// "build"?`.
+// Makes a pipeline from JSON, UTF-8, as docs/pipeline-json.md (installed below share/doc/coreproc)
+// describes it; its graph is checked as well. Free `*out` with coreproc_pipeline_free.
+//
+// Errors: INVALID_ARGUMENT; MALFORMED, whose message says where the mistake is and what was meant:
+// `parse pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
 coreproc_result coreproc_pipeline_from_json(const char *json,
                                             size_t json_len,
                                             struct coreproc_pipeline **out,
                                             struct coreproc_error **err);
 
-// Gives a pipeline a name, UTF-8 without NUL, which reports of its runs carry; an empty one takes it away. Errors:
-// INVALID_ARGUMENT.
+// Gives a pipeline a name, UTF-8 without NUL, which reports of its runs carry; an empty one takes
+// it away.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_name(struct coreproc_pipeline *pipeline,
                                        const char *name,
                                        size_t name_len,
                                        struct coreproc_error **err);
 
-// Adds a spec of this name, UTF-8 without NUL, that runs a copy of `command`, whose timeout is that of each attempt.
-// `spec`, which may be NULL, gets its index: they count from 0. Errors: INVALID_ARGUMENT.
+// Adds a spec of this name, UTF-8 without NUL, that runs a copy of `command`, whose timeout is that
+// of each attempt. `spec`, which may be NULL, gets its index; indexes count from 0.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_add(struct coreproc_pipeline *pipeline,
                                       const char *name,
                                       size_t name_len,
@@ -1603,29 +1815,37 @@ coreproc_result coreproc_pipeline_add(struct coreproc_pipeline *pipeline,
                                       size_t *spec,
                                       struct coreproc_error **err);
 
-// Starts a spec after the one of this name, which may be added later, has ended. Errors: INVALID_ARGUMENT.
+// Starts a spec after the one of this name, which may be added later, has ended.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_after(struct coreproc_pipeline *pipeline,
                                         size_t spec,
                                         const char *name,
                                         size_t name_len,
                                         struct coreproc_error **err);
 
-// With 1, a spec's failure counts, but does not skip what comes after it. Errors: INVALID_ARGUMENT.
+// With 1, a spec's failure counts, but does not skip what comes after it.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_allow_failure(struct coreproc_pipeline *pipeline,
                                                 size_t spec,
                                                 uint32_t allowed,
                                                 struct coreproc_error **err);
 
-// With 1, a spec runs once all that it comes after has ended, however that went, and after a failure or a
-// cancel too: clean-up. Errors: INVALID_ARGUMENT.
+// With 1, a spec runs once all that it comes after has ended, however that went, and after a
+// failure or a cancel too: clean-up.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_always_run(struct coreproc_pipeline *pipeline,
                                              size_t spec,
                                              uint32_t always,
                                              struct coreproc_error **err);
 
-// How many attempts follow the first one as long as they fail (0: none), after which wait: `first_ms`
-// (0: 100), then twice the last one each time, `most_ms` (0: 10000; UNLIMITED: any) at most. Errors:
-// INVALID_ARGUMENT.
+// Sets how many attempts follow the first one as long as they fail (0: none), and the waits before
+// them: `first_ms` (0: 100), then twice the last one each time, at most `most_ms` (0: 10000;
+// UNLIMITED: any).
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_retries(struct coreproc_pipeline *pipeline,
                                           size_t spec,
                                           uint32_t retries,
@@ -1633,31 +1853,104 @@ coreproc_result coreproc_pipeline_retries(struct coreproc_pipeline *pipeline,
                                           uint64_t most_ms,
                                           struct coreproc_error **err);
 
-// How many specs it has; 0 for NULL.
+// Returns how many specs it has; 0 for NULL.
 size_t coreproc_pipeline_spec_count(const struct coreproc_pipeline *pipeline);
 
-// Can it run? Names are unique and not empty; dependencies are known, not doubled, and without cycle. Linear in
-// specs and dependencies. Errors: INVALID_ARGUMENT, whose message says what is wrong first, where, and how much
-// else is: `check pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+// Checks whether it can run: names are unique and not empty; dependencies are known, not doubled,
+// and without cycle. Linear in specs and dependencies.
+//
+// Errors: INVALID_ARGUMENT, whose message says what is wrong first, where, and how much else is:
+// `check pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
 coreproc_result coreproc_pipeline_check(const struct coreproc_pipeline *pipeline,
                                         struct coreproc_error **err);
 
-// All that is wrong with it, as JSON: an array, empty when it can run, of
-// `{"kind": "unknown_dependency", "specs": [3], "place": "specs[3].after[0]", "message": "unknown spec …"}`.
+// Lists all that is wrong with it, as JSON: an array, empty if it can run, of `{"kind":
+// "unknown_dependency", "specs": [3], "place": "specs[3].after[0]", "message": "unknown spec …"}`.
 // Kinds: empty_name, duplicate_name, empty_dependency, duplicate_dependency, self_dependency,
-// unknown_dependency, cycle, command; a later library may know more. `specs` are the indexes of those concerned;
-// of a cycle first those that the message names, in its order, then all others that are in a cycle with them.
-// `*out` is to be freed with coreproc_bytes_free. Errors: INVALID_ARGUMENT.
+// unknown_dependency, cycle, command; a later library may know more. `specs` are the indexes of
+// those concerned; of a cycle first those that the message names, in its order, then all others
+// that are in a cycle with them. Free `*out` with coreproc_bytes_free.
+//
+// Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_problems(const struct coreproc_pipeline *pipeline,
                                            struct coreproc_bytes **out,
                                            struct coreproc_error **err);
 
-// Frees a pipeline; NULL is fine. Its runs go on.
+// Frees a pipeline. NULL is fine. Its runs go on.
 void coreproc_pipeline_free(struct coreproc_pipeline *pipeline);
 
-// What the file at `path` says of the pipeline of this name, UTF-8 and up to 1024 bytes. A file that there is not yet is an
-// empty one; one that is damaged is set aside as PATH.bad, see coreproc_history_problem. `*out` is to be freed with
-// coreproc_history_free. Errors: INVALID_ARGUMENT (also: not a regular file), PERMISSION_DENIED, SYSTEM (open(2),
+// Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most two a processor,
+// which end with it. The pipeline is copied: it can be changed, and run again. `options` may be
+// NULL. Free `*out` with coreproc_run_free.
+//
+// Errors: INVALID_ARGUMENT, also for a pipeline that cannot run, of which nothing was started (see
+// coreproc_pipeline_check); CLOSED; SYSTEM (pthread_create(3)); PANIC.
+coreproc_result coreproc_run_start(const struct coreproc_pipeline *pipeline,
+                                   const struct coreproc_service *service,
+                                   const struct coreproc_run_options *options,
+                                   struct coreproc_run **out,
+                                   struct coreproc_error **err);
+
+// Waits up to `timeout_ms` (-1: for ever; 0: only looks) until every spec has ended and every
+// process of the run is closed: then coreproc_run_info_get and coreproc_run_spec_get tell what
+// became of it. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; DEADLOCK inside a callback; PANIC.
+coreproc_result coreproc_run_wait(const struct coreproc_run *run,
+                                  int64_t timeout_ms,
+                                  struct coreproc_error **err);
+
+// Cancels a run, without waiting: running specs are stopped as their commands say, waiting specs
+// are skipped; specs that always run are neither. A second call ends those too, and kills what has
+// not stopped yet. Fine once the run has ended. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_run_cancel(const struct coreproc_run *run, struct coreproc_error **err);
+
+// Returns its number in its service, of the same count as those of processes; its events carry it.
+// 0 for NULL. Thread-safe.
+uint64_t coreproc_run_id(const struct coreproc_run *run);
+
+// Returns how many specs it has; 0 for NULL. Thread-safe.
+size_t coreproc_run_spec_count(const struct coreproc_run *run);
+
+// Tells how far a run is now, or how it went. The caller sets `out->struct_size`. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; PANIC.
+coreproc_result coreproc_run_info_get(const struct coreproc_run *run,
+                                      struct coreproc_run_info *out,
+                                      struct coreproc_error **err);
+
+// Tells what became of a spec, by its index, of a run that has ended. The caller sets
+// `out->struct_size`. What it points to lives as long as this handle. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; INVALID_STATE while the run has not ended; PANIC.
+coreproc_result coreproc_run_spec_get(const struct coreproc_run *run,
+                                      size_t spec,
+                                      struct coreproc_spec_result *out,
+                                      struct coreproc_error **err);
+
+// Returns another reference to the same run, to be freed on its own; NULL for NULL. Thread-safe.
+struct coreproc_run *coreproc_run_ref(const struct coreproc_run *run);
+
+// Gives a reference back. NULL is fine. Never blocks, never cancels. What results of this reference
+// point to is gone. Thread-safe.
+void coreproc_run_free(struct coreproc_run *run);
+
+// Writes what became of a run that has ended as UTF-8 text: `format` is a COREPROC_REPORT value.
+// Free `*out` with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; INVALID_STATE while the run has not ended; PANIC.
+coreproc_result coreproc_run_report(const struct coreproc_run *run,
+                                    uint32_t format,
+                                    struct coreproc_bytes **out,
+                                    struct coreproc_error **err);
+
+// Reads what the file at `path` says of the pipeline of this name, UTF-8 and up to 1024 bytes. A
+// file that does not exist yet is an empty one; one that is damaged is set aside as PATH.bad, see
+// coreproc_history_problem. Free `*out` with coreproc_history_free.
+//
+// Errors: INVALID_ARGUMENT, also if it is not a regular file; PERMISSION_DENIED; SYSTEM (open(2),
 // read(2)).
 coreproc_result coreproc_history_open(const char *path,
                                       size_t path_len,
@@ -1666,98 +1959,49 @@ coreproc_result coreproc_history_open(const char *path,
                                       struct coreproc_history **out,
                                       struct coreproc_error **err);
 
-// Remembers how long the specs of a run that has ended took, and writes the file (rename(2), as a whole). Errors:
-// INVALID_ARGUMENT, INVALID_STATE while the run has not ended, PERMISSION_DENIED, SYSTEM; the file is as it was.
+// Remembers how long the specs of a run that has ended took, and writes the file (rename(2), as a
+// whole).
+//
+// Errors: INVALID_ARGUMENT; INVALID_STATE while the run has not ended; PERMISSION_DENIED; SYSTEM.
+// The file is as it was then.
 coreproc_result coreproc_history_record(struct coreproc_history *history,
-                                        struct coreproc_run *run,
+                                        const struct coreproc_run *run,
                                         struct coreproc_error **err);
 
-// What was wrong with the file, if it was set aside; else "". Lives until the history is recorded or freed.
+// Returns what was wrong with the file, if it was set aside; else "". Lives until the history is
+// recorded or freed.
 const char *coreproc_history_problem(const struct coreproc_history *history);
 
-// Frees a history; NULL is fine.
+// Frees a history. NULL is fine.
 void coreproc_history_free(struct coreproc_history *history);
 
-// A view that writes to a duplicate of `fd`. A pipe or a terminal is opened again, by way of /proc, so that writing to it
-// never waits. Where that cannot be done (no /proc, another user's terminal) it is written to in small pieces that it
-// has room for: a write can wait only if another process takes that room in the same moment. `options` may be NULL. `*out` is to be freed with
-// coreproc_progress_free. Errors: INVALID_ARGUMENT, SYSTEM (fcntl(2): EBADF, EMFILE), CLOSED.
-coreproc_result coreproc_progress_open(struct coreproc_service *service,
+// Opens a view that writes to a duplicate of `fd`. A pipe or a terminal is opened again, by way of
+// /proc, so that writing to it never waits. If that cannot be done (no /proc, another user's
+// terminal) it is written to in small pieces that it has room for: a write can wait only if another
+// process takes that room in the same moment. `options` may be NULL. Free `*out` with
+// coreproc_progress_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM (fcntl(2): EBADF, EMFILE); CLOSED.
+coreproc_result coreproc_progress_open(const struct coreproc_service *service,
                                        int32_t fd,
                                        const struct coreproc_progress_options *options,
                                        struct coreproc_progress **out,
                                        struct coreproc_error **err);
 
-// Shows the run, on the calling thread, until it has ended and all of it is shown, or up to `timeout_ms` (-1: for
-// ever, also for a terminal that stands still), after which it can be called again. The run is one whose options named this view, the same in each call.
-// Thread-safe; one call waits for the other, no longer than its timeout. Errors: INVALID_ARGUMENT, TIMED_OUT,
-// INVALID_STATE for another run, SYSTEM (write(2)) once the run has ended, DEADLOCK, PANIC.
-coreproc_result coreproc_progress_watch(struct coreproc_progress *progress,
-                                        struct coreproc_run *run,
+// Shows the run, on the calling thread, until it has ended and all of it is shown, or up to
+// `timeout_ms` (-1: for ever, also for a terminal that stands still), after which it can be called
+// again. The run is one whose options named this view, the same in each call. One call waits for
+// the other, no longer than its timeout. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; INVALID_STATE for another run; SYSTEM (write(2)) once the
+// run has ended; DEADLOCK inside a callback; PANIC.
+coreproc_result coreproc_progress_watch(const struct coreproc_progress *progress,
+                                        const struct coreproc_run *run,
                                         int64_t timeout_ms,
                                         struct coreproc_error **err);
 
-// Frees a view; NULL is fine. Its run goes on.
+// Frees a view. NULL is fine. Its run goes on.
 void coreproc_progress_free(struct coreproc_progress *progress);
-
-// Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most two a processor, which end
-// with it. The pipeline is copied: it can be changed, and run again. `options` may be NULL. `*out` is to be freed
-// with coreproc_run_free. Errors: INVALID_ARGUMENT, also for a pipeline that cannot run, of which nothing was
-// started (see coreproc_pipeline_check); CLOSED, SYSTEM (pthread_create(3)), PANIC.
-coreproc_result coreproc_run_start(const struct coreproc_pipeline *pipeline,
-                                   struct coreproc_service *service,
-                                   const struct coreproc_run_options *options,
-                                   struct coreproc_run **out,
-                                   struct coreproc_error **err);
-
-// Waits up to `timeout_ms` (-1: for ever; 0: only looks) until every spec has ended and every process of the run
-// is closed: then coreproc_run_info_get and coreproc_run_spec_get tell what became of it. Thread-safe. Errors:
-// INVALID_ARGUMENT, TIMED_OUT, DEADLOCK, PANIC.
-coreproc_result coreproc_run_wait(struct coreproc_run *run,
-                                  int64_t timeout_ms,
-                                  struct coreproc_error **err);
-
-// Cancels a run, without waiting: what runs is stopped as its command says, what waits is skipped. Specs that
-// always run are neither. A second call ends those too, and kills what has not stopped yet. Fine once the run has
-// ended. Thread-safe. Errors: INVALID_ARGUMENT.
-coreproc_result coreproc_run_cancel(struct coreproc_run *run,
-                                    struct coreproc_error **err);
-
-// Its number in its service, of the same count as those of processes; its events carry it. 0 for NULL.
-// Thread-safe.
-uint64_t coreproc_run_id(const struct coreproc_run *run);
-
-// How many specs it has; 0 for NULL. Thread-safe.
-size_t coreproc_run_spec_count(const struct coreproc_run *run);
-
-// Where a run is now, or how it went. The caller sets `out->struct_size`. Thread-safe. Errors: INVALID_ARGUMENT,
-// PANIC.
-coreproc_result coreproc_run_info_get(struct coreproc_run *run,
-                                      struct coreproc_run_info *out,
-                                      struct coreproc_error **err);
-
-// What became of a spec, by its index, of a run that has ended. The caller sets `out->struct_size`. What it
-// points to lives as long as this handle. Thread-safe. Errors: INVALID_ARGUMENT, INVALID_STATE while the run has
-// not ended, PANIC.
-coreproc_result coreproc_run_spec_get(struct coreproc_run *run,
-                                      size_t spec,
-                                      struct coreproc_spec_result *out,
-                                      struct coreproc_error **err);
-
-// Another reference to the same run, to be freed on its own; NULL gives NULL. Thread-safe.
-struct coreproc_run *coreproc_run_ref(struct coreproc_run *run);
-
-// Gives a reference back; NULL is fine. Never blocks, never cancels. What results of this reference point to is
-// gone.
-void coreproc_run_free(struct coreproc_run *run);
-
-// What became of a run that has ended, as UTF-8 text: `format` is a COREPROC_REPORT value. `*out` is to be freed
-// with coreproc_bytes_free. Thread-safe. Errors: INVALID_ARGUMENT, INVALID_STATE while the run has not ended,
-// PANIC.
-coreproc_result coreproc_run_report(struct coreproc_run *run,
-                                    uint32_t format,
-                                    struct coreproc_bytes **out,
-                                    struct coreproc_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -3,19 +3,21 @@
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
 
-use super::guard;
+use super::convert::c_text;
+use super::handle::{free_memory, read, shared, text};
 use crate::error::{Error, ErrorKind};
 
 /// What a call that can fail returns: 0, or a negative code. `coreproc_result_name` names it.
 pub type coreproc_result = i32;
 
-/// It worked.
+/// Success.
 pub const COREPROC_OK: i32 = 0;
-/// NULL, a bad length, an unknown value, a NUL byte in a string: the message names the argument.
+/// NULL, a bad length, an unknown value, or a NUL byte in a string. The message names the argument.
 pub const COREPROC_INVALID_ARGUMENT: i32 = -1;
-/// There is no such program, interpreter, file or folder, or no such process.
+/// There is no such program, interpreter, file, directory or process.
 pub const COREPROC_NOT_FOUND: i32 = -2;
-/// The kernel refused for lack of permission (EACCES, EPERM), or others could tamper with what is there.
+/// The kernel refused for lack of permission (EACCES, EPERM), or other users could tamper with what
+/// is there.
 pub const COREPROC_PERMISSION_DENIED: i32 = -3;
 /// Another system call failed; see `coreproc_error_errno`.
 pub const COREPROC_SYSTEM: i32 = -4;
@@ -23,7 +25,7 @@ pub const COREPROC_SYSTEM: i32 = -4;
 pub const COREPROC_OUT_OF_MEMORY: i32 = -5;
 /// The process has ended.
 pub const COREPROC_NOT_RUNNING: i32 = -6;
-/// Standard input is not a pipe, was closed, or nobody reads it any more.
+/// Standard input is not a pipe, was closed, or has no reader any more.
 pub const COREPROC_STDIN_CLOSED: i32 = -7;
 /// The time ran out first.
 pub const COREPROC_TIMED_OUT: i32 = -8;
@@ -33,21 +35,21 @@ pub const COREPROC_CLOSED: i32 = -9;
 pub const COREPROC_DEADLOCK: i32 = -10;
 /// The call was made in a child of fork(), which has none of the library's threads.
 pub const COREPROC_FORKED: i32 = -11;
-/// A bug in the library; the message says what panicked.
+/// A bug in the library. The message says what panicked.
 pub const COREPROC_PANIC: i32 = -12;
-/// The kernel, its filters, or this build of the library, lack something that is needed.
+/// The kernel, its filters, or this build of the library lack something that is needed.
 pub const COREPROC_UNSUPPORTED: i32 = -13;
-/// Somebody else holds it: a PID file of a daemon that lives, an address in use.
+/// In use: a PID file of a daemon that lives, or an address that another server listens at.
 pub const COREPROC_BUSY: i32 = -14;
-/// What was read, a file, JSON, an answer, is not what it should be; the message says where.
+/// A file, JSON, or an answer that was read is not what it should be. The message says where.
 pub const COREPROC_MALFORMED: i32 = -15;
-/// Not in the state that the call is for: started twice, run before start.
+/// Not in the state that the call is for: started twice, or run before it was started.
 pub const COREPROC_INVALID_STATE: i32 = -16;
 
-/// Why a call failed. Immutable; owned by whoever got it; any thread may read it.
+/// Why a call failed. Immutable; owned by the caller that got it; any thread may read it.
 ///
-/// Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There is no
-/// last-error state.
+/// Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There
+/// is no last-error state.
 pub struct coreproc_error {
     error: Error,
     operation: CString,
@@ -55,20 +57,20 @@ pub struct coreproc_error {
     message: CString,
 }
 
+const _: () = shared::<coreproc_error>();
+
 /// The address of the one error that many may hold, which no free frees.
 static OUT_OF_MEMORY: OnceLock<usize> = OnceLock::new();
 
 impl coreproc_error {
     pub(super) fn into_raw(error: Error) -> *mut coreproc_error {
-        // Our messages have no NUL: what comes from outside is quoted and escaped.
-        let text = |text: &str| CString::new(text.replace('\0', "\\0")).unwrap_or_default();
-        let boxed = coreproc_error {
-            operation: text(error.operation()),
-            stage: text(error.stage()),
-            message: text(&error.to_string()),
+        Box::into_raw(Box::new(coreproc_error {
+            // Our messages have no NUL: what comes from outside is quoted and escaped.
+            operation: c_text(error.operation()),
+            stage: c_text(error.stage()),
+            message: c_text(&error.to_string()),
             error,
-        };
-        Box::into_raw(Box::new(boxed))
+        }))
     }
 
     /// The error of a call that is refused because memory is short: made by the first call, and never freed.
@@ -101,8 +103,8 @@ impl coreproc_error {
     }
 }
 
-/// The name of a result code, such as "COREPROC_TIMED_OUT"; "COREPROC_UNKNOWN" for one this library does not
-/// know. Static. Thread-safe.
+/// Returns the name of a result code, such as "COREPROC_TIMED_OUT"; "COREPROC_UNKNOWN" for one that
+/// this library does not know. Static. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_result_name(result: coreproc_result) -> *const c_char {
     let name = match result {
@@ -128,66 +130,45 @@ pub extern "C-unwind" fn coreproc_result_name(result: coreproc_result) -> *const
     name.as_ptr()
 }
 
-/// The result code that the failed call returned; `COREPROC_OK` for NULL. Thread-safe.
-///
-/// # Safety
-/// `error` is NULL or a live error.
+/// Returns the result code that the failed call returned; `COREPROC_OK` for NULL. Thread-safe.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_error_result(error: *const coreproc_error) -> coreproc_result {
-    // SAFETY: the caller's promise.
-    guard::get(COREPROC_OK, || unsafe { error.as_ref() }.map_or(COREPROC_OK, |e| coreproc_error::code(e.error.kind())))
+pub extern "C-unwind" fn coreproc_error_result(error: Option<&coreproc_error>) -> coreproc_result {
+    read(error, COREPROC_OK, |error| coreproc_error::code(error.error.kind()))
 }
 
-/// The kernel's errno behind the failure, 0 where there is none. Thread-safe.
-///
-/// # Safety
-/// `error` is NULL or a live error.
+/// Returns the kernel's errno behind the failure; 0 if there is none. Thread-safe.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_error_errno(error: *const coreproc_error) -> i32 {
-    // SAFETY: the caller's promise.
-    guard::get(0, || unsafe { error.as_ref() }.and_then(|e| e.error.errno()).unwrap_or(0))
+pub extern "C-unwind" fn coreproc_error_errno(error: Option<&coreproc_error>) -> i32 {
+    read(error, 0, |error| error.error.errno().unwrap_or(0))
 }
 
-/// The operation that failed, such as "spawn"; "" for NULL. Lives as long as the error. Thread-safe.
-///
-/// # Safety
-/// `error` is NULL or a live error.
+/// Returns the operation that failed, such as "spawn"; "" for NULL. Lives as long as the error.
+/// Thread-safe.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_error_operation(error: *const coreproc_error) -> *const c_char {
-    // SAFETY: the caller's promise.
-    guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.operation.as_ptr()))
+pub extern "C-unwind" fn coreproc_error_operation(error: Option<&coreproc_error>) -> *const c_char {
+    text(error, |error| &error.operation)
 }
 
-/// The step of the operation that failed, such as "lookup", "chdir", "exec", "interpreter", "stdin"; "" where
-/// there is none. Lives as long as the error. Thread-safe.
-///
-/// # Safety
-/// `error` is NULL or a live error.
+/// Returns the step of the operation that failed, such as "lookup", "chdir", "exec", "interpreter",
+/// "stdin"; "" if there is none, and for NULL. Lives as long as the error. Thread-safe.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_error_stage(error: *const coreproc_error) -> *const c_char {
-    // SAFETY: the caller's promise.
-    guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.stage.as_ptr()))
+pub extern "C-unwind" fn coreproc_error_stage(error: Option<&coreproc_error>) -> *const c_char {
+    text(error, |error| &error.stage)
 }
 
-/// The whole story, to be shown as it is, such as `spawn "gti": lookup: no such program in PATH`; "" for NULL.
-/// Lives as long as the error. Thread-safe.
-///
-/// # Safety
-/// `error` is NULL or a live error.
+/// Returns the whole story, to be shown as it is, such as `spawn "gti": lookup: no such program in
+/// PATH`; "" for NULL. Lives as long as the error. Thread-safe.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_error_message(error: *const coreproc_error) -> *const c_char {
-    // SAFETY: the caller's promise.
-    guard::get(c"".as_ptr(), || unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.message.as_ptr()))
+pub extern "C-unwind" fn coreproc_error_message(error: Option<&coreproc_error>) -> *const c_char {
+    text(error, |error| &error.message)
 }
 
-/// Frees an error; NULL is fine.
-///
-/// # Safety
-/// `error` is NULL or a live error, and dead afterwards.
+/// Frees an error. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_error_free(error: *mut coreproc_error) {
+    // Not a `Box` yet, which has one owner: calls that are refused for lack of memory all give the same error.
     if !error.is_null() && OUT_OF_MEMORY.get() != Some(&(error as usize)) {
-        // SAFETY: the caller's promise; made by `into_raw`.
-        guard::get((), || drop(unsafe { Box::from_raw(error) }));
+        // SAFETY: `into_raw` made it, and the caller has it alone.
+        free_memory(Some(unsafe { Box::from_raw(error) }));
     }
 }

@@ -1,50 +1,40 @@
 //! Faults on purpose, for test builds (feature `fault-injection`): not in the header, never in a release.
 
 use std::ffi::{CStr, c_char};
+use std::mem::MaybeUninit;
 
+use super::call::call;
 use super::error::{coreproc_error, coreproc_result};
-use super::guard;
 use super::run::coreproc_run;
 use super::service::coreproc_service;
 
-/// Panics inside the guard with this message.
-///
-/// # Safety
-/// Pointers are NULL or valid; `message` ends with a NUL.
+/// Panics inside the guard with this message, which ends with a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_test_panic(
     message: *const c_char,
-    err: *mut *mut coreproc_error,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    // SAFETY: the caller's promises.
-    unsafe {
-        guard::call("test", err, || {
-            let message = guard::handle("test", "message", message)?;
-            panic!("{}", CStr::from_ptr(message).to_string_lossy())
-        })
-    }
+    call("test", err, |op| {
+        if message.is_null() {
+            return Err(op.is_null("message"));
+        }
+        // SAFETY: a test's text.
+        panic!("{}", unsafe { CStr::from_ptr(message) }.to_string_lossy())
+    })
 }
 
 /// Makes the service's loop panic at its next turn.
-///
-/// # Safety
-/// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_test_panic_supervisor(service: *mut coreproc_service) {
-    // SAFETY: the caller's promise.
-    if let Some(service) = unsafe { service.as_ref() } {
+pub extern "C-unwind" fn coreproc_test_panic_supervisor(service: Option<&coreproc_service>) {
+    if let Some(service) = service {
         service.0.supervisor().panic_at_next_turn();
     }
 }
 
 /// Makes a worker of the run panic at its next job.
-///
-/// # Safety
-/// Pointers are NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_test_panic_run(run: *mut coreproc_run) {
-    // SAFETY: the caller's promise.
-    if let Some(run) = unsafe { run.as_ref() } {
+pub extern "C-unwind" fn coreproc_test_panic_run(run: Option<&coreproc_run>) {
+    if let Some(run) = run {
         run.run().panic_at_next_job();
     }
 }

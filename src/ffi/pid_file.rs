@@ -1,197 +1,169 @@
 //! `coreproc_pid_file`.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, OsStr, c_char};
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use super::bytes::coreproc_bytes;
+use super::call::call;
 use super::error::{coreproc_error, coreproc_result};
-use super::guard;
-use crate::error::{Error, Result};
+use super::handle::{another, free, read, shared, text};
 use crate::{PidFile, PidState};
 
 /// Its daemon lives.
 pub const COREPROC_PID_ALIVE: u32 = 1;
 /// Its daemon has ended and left its file.
 pub const COREPROC_PID_DEAD: u32 = 2;
-/// There is something else in its place: no PID, no file of its own, or one that anybody could have put there.
+/// There is something else in its place: not a PID, not a plain file, or a file that any user could
+/// have put there.
 pub const COREPROC_PID_INVALID: u32 = 3;
 /// There is no such file.
 pub const COREPROC_PID_MISSING: u32 = 4;
 
-/// One daemon at a time for each path: a file that holds its PID in decimal, with a lock (fcntl(2), F_OFD_SETLK)
-/// that is the proof of life. Shared: reference-counted, thread-safe. Freeing the last reference to one that is
-/// held releases it.
+/// One daemon at a time for each path: a file that holds its PID in decimal, with a lock (fcntl(2),
+/// F_OFD_SETLK) that is the proof of life. Shared: reference-counted, thread-safe. Freeing the last
+/// reference to one that is held releases it.
 ///
-/// The lock is inherited through fork(): a child changes nothing for its parent, but while it lives, and its
-/// parent ended without a release, the file counts as held. It does not pass an exec.
+/// The lock is inherited through fork(): a child changes nothing for its parent, but while it lives,
+/// and its parent has ended without a release, the file counts as held. It does not pass an exec.
+#[derive(Clone)]
 pub struct coreproc_pid_file {
     file: Arc<PidFile>,
     path: CString,
 }
 
-/// A path, which may have any byte but NUL.
-///
-/// # Safety
-/// `pointer` is NULL or valid for reads of `len` bytes.
-pub(super) unsafe fn path(operation: &'static str, name: &str, pointer: *const c_char, len: usize) -> Result<CString> {
-    // SAFETY: the caller's promise.
-    let bytes = unsafe { guard::bytes(operation, name, pointer.cast(), len)? };
-    CString::new(bytes).map_err(|_| Error::invalid(operation, format!("{name}: has a NUL byte")))
+const _: () = shared::<coreproc_pid_file>();
+
+fn state_value(state: PidState) -> u32 {
+    match state {
+        PidState::Alive => COREPROC_PID_ALIVE,
+        PidState::Dead => COREPROC_PID_DEAD,
+        PidState::Invalid => COREPROC_PID_INVALID,
+        PidState::Missing => COREPROC_PID_MISSING,
+    }
 }
 
-/// A PID file of this path, not held yet; nothing is opened. `*out` is to be freed with coreproc_pid_file_free.
-/// Thread-safe. Errors: INVALID_ARGUMENT.
+/// Makes a PID file of this path, not held yet; nothing is opened. Free `*out` with
+/// coreproc_pid_file_free. Thread-safe.
 ///
-/// # Safety
-/// Pointers are NULL or valid.
+/// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_pid_file_new(
     path: *const c_char,
     path_len: usize,
-    out: *mut *mut coreproc_pid_file,
-    err: *mut *mut coreproc_error,
+    out: Option<&mut MaybeUninit<Box<coreproc_pid_file>>>,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    const OPERATION: &str = "new PID file";
-    // SAFETY: the caller's promises.
-    unsafe {
-        guard::call(OPERATION, err, || {
-            let given = guard::text(OPERATION, "path", path, path_len)?;
-            let path = self::path(OPERATION, "path", path, path_len)?;
-            if given.is_empty() {
-                return Err(Error::invalid(OPERATION, "path: is empty"));
-            }
-            let out = guard::out(OPERATION, out)?;
-            out.write(Box::into_raw(Box::new(coreproc_pid_file { file: Arc::new(PidFile::new(given)), path })));
-            Ok(())
-        })
-    }
-}
-
-/// Takes the file for this process: makes it, with the folders above, or takes over a stale one, and writes the
-/// PID. Of many that start at once exactly one gets it. A read lock, which anybody who may read the file can take,
-/// is in nobody's way: the file is replaced by a new one then. Thread-safe. Errors: BUSY, with the PID if it is known
-/// for sure, while a daemon that lives has it; INVALID_STATE while this handle has; INVALID_ARGUMENT for a symbolic
-/// link, a directory, or anything else that is no plain file; PERMISSION_DENIED also for another user's file, for one
-/// that everybody may write, and for a folder on the way to it that everybody may write and that is not sticky;
-/// MALFORMED for a file that holds something else than a PID, which is left as it is; NOT_FOUND, SYSTEM (open(2),
-/// fcntl(2), write(2)).
-///
-/// # Safety
-/// Pointers are NULL or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_pid_file_acquire(
-    pid_file: *mut coreproc_pid_file,
-    err: *mut *mut coreproc_error,
-) -> coreproc_result {
-    const OPERATION: &str = "acquire PID file";
-    // SAFETY: the caller's promises.
-    unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "pid_file", pid_file)?.file.acquire()) }
-}
-
-/// Removes the file, if the path still names it, and gives the lock back. One that is not held is fine.
-/// Thread-safe. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, SYSTEM (unlink(2)): then it is not held any more all
-/// the same.
-///
-/// # Safety
-/// Pointers are NULL or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_pid_file_release(
-    pid_file: *mut coreproc_pid_file,
-    err: *mut *mut coreproc_error,
-) -> coreproc_result {
-    const OPERATION: &str = "release PID file";
-    // SAFETY: the caller's promises.
-    unsafe { guard::call(OPERATION, err, || guard::handle(OPERATION, "pid_file", pid_file)?.file.release()) }
-}
-
-/// The path, as it was given; "" for NULL. Lives as long as the handle. Thread-safe.
-///
-/// # Safety
-/// `pid_file` is NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_pid_file_path(pid_file: *const coreproc_pid_file) -> *const c_char {
-    // SAFETY: the caller's promise.
-    guard::get(c"".as_ptr(), || unsafe { pid_file.as_ref() }.map_or(c"".as_ptr(), |f| f.path.as_ptr()))
-}
-
-/// Does this handle hold it? 1 or 0; 0 for NULL. Thread-safe.
-///
-/// # Safety
-/// `pid_file` is NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_pid_file_held(pid_file: *const coreproc_pid_file) -> u32 {
-    // SAFETY: the caller's promise.
-    guard::get(0, || unsafe { pid_file.as_ref() }.map_or(0, |f| u32::from(f.file.is_held())))
-}
-
-/// Another reference to the same PID file, to be freed on its own; NULL gives NULL. Thread-safe.
-///
-/// # Safety
-/// `pid_file` is NULL or live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_pid_file_ref(pid_file: *mut coreproc_pid_file) -> *mut coreproc_pid_file {
-    guard::get(std::ptr::null_mut(), || {
-        // SAFETY: the caller's promise.
-        unsafe { pid_file.as_ref() }.map_or(std::ptr::null_mut(), |f| {
-            Box::into_raw(Box::new(coreproc_pid_file { file: Arc::clone(&f.file), path: f.path.clone() }))
-        })
+    call("new PID file", err, |op| {
+        // SAFETY: `path` has `path_len` bytes.
+        let path = unsafe { op.path("path", path, path_len) }?;
+        if path.is_empty() {
+            return Err(op.invalid("path: is empty"));
+        }
+        let file = Arc::new(PidFile::new(OsStr::from_bytes(path.as_bytes())));
+        op.out(out)?.write(Box::new(coreproc_pid_file { file, path }));
+        Ok(())
     })
 }
 
-/// Gives a reference back; NULL is fine. The last one to a PID file that is held releases it.
+/// Takes the file for this process: makes it, with the directories above, or takes over a stale one,
+/// and writes the PID. Of many that start at once exactly one gets it. A read lock, which every
+/// process that may read the file can take, is not in the way: the file is replaced by a new one
+/// then. Thread-safe.
 ///
-/// # Safety
-/// `pid_file` is NULL or live, and dead afterwards.
+/// Errors: BUSY while a daemon that lives has it, with the PID if it is known for sure;
+/// INVALID_STATE while this handle has it; INVALID_ARGUMENT for a symbolic link, a directory, or
+/// anything else that is not a plain file; PERMISSION_DENIED also for another user's file, for one
+/// that every user may write, and for a directory on the way to it that every user may write and
+/// that is not sticky; MALFORMED for a file that holds something else than a PID, which is left as
+/// it is; NOT_FOUND; SYSTEM (open(2), fcntl(2), write(2)).
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_pid_file_free(pid_file: *mut coreproc_pid_file) {
-    if !pid_file.is_null() {
-        // SAFETY: the caller's promise; made by `new` or `ref`.
-        guard::free(|| drop(unsafe { Box::from_raw(pid_file) }));
-    }
+pub extern "C-unwind" fn coreproc_pid_file_acquire(
+    pid_file: Option<&coreproc_pid_file>,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
+) -> coreproc_result {
+    call("acquire PID file", err, |op| op.handle("pid_file", pid_file)?.file.acquire())
 }
 
-/// Reads a PID file, of this library or one without a lock, and tells in `*state`, a COREPROC_PID value, whether
-/// its daemon lives: it does while the file is locked, and, without a lock, if its PID names a process that
-/// started before the file was written, at a time that is not ahead of the clock. `*pid` is the daemon's PID, or that
-/// of the one that was; 0 where none is known for sure: that of a locked file is told if /proc/PID/fdinfo shows that
-/// the process has the lock, because it may be a number of another PID namespace. INVALID is also what anybody could
-/// have put there: a file that everybody may write, that has several names, or that is in a folder as
-/// coreproc_pid_file_acquire refuses it; and, if its owner is neither root nor this process's user, one in a sticky
-/// folder that everybody may write. Elsewhere such a user's file counts for that user's processes alone. `*reason`
-/// says why, for people; it is empty for a daemon that lives and its PID, and to be freed with coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe. Errors: INVALID_ARGUMENT,
-/// PERMISSION_DENIED, SYSTEM (open(2), read(2)).
+/// Removes the file, if the path still names it, and gives the lock back. One that is not held is
+/// fine. Thread-safe.
 ///
-/// # Safety
-/// Pointers are NULL or valid.
+/// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM (unlink(2)): it is no longer held all the
+/// same.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_pid_file_release(
+    pid_file: Option<&coreproc_pid_file>,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
+) -> coreproc_result {
+    call("release PID file", err, |op| op.handle("pid_file", pid_file)?.file.release())
+}
+
+/// Returns the path, as it was given; "" for NULL. Lives as long as the handle. Thread-safe.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_pid_file_path(pid_file: Option<&coreproc_pid_file>) -> *const c_char {
+    text(pid_file, |pid_file| &pid_file.path)
+}
+
+/// Returns 1 if this handle holds it, else 0; 0 for NULL. Thread-safe.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_pid_file_held(pid_file: Option<&coreproc_pid_file>) -> u32 {
+    read(pid_file, 0, |pid_file| u32::from(pid_file.file.is_held()))
+}
+
+/// Returns another reference to the same PID file, to be freed on its own; NULL for NULL.
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_pid_file_ref(pid_file: Option<&coreproc_pid_file>) -> Option<Box<coreproc_pid_file>> {
+    another(pid_file)
+}
+
+/// Gives a reference back. NULL is fine. The last one to a PID file that is held releases it.
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_pid_file_free(pid_file: Option<Box<coreproc_pid_file>>) {
+    free(pid_file);
+}
+
+/// Reads a PID file, of this library or one without a lock, and tells in `*state`, a COREPROC_PID
+/// value, whether its daemon lives: it does while the file is locked, and, without a lock, if its
+/// PID names a process that started before the file was written, at a time that is not ahead of the
+/// clock.
+///
+/// `*pid` is the daemon's PID, or that of the one that was; 0 if none is known for sure: that of a
+/// locked file is told if /proc/PID/fdinfo shows that the process has the lock, because it may be a
+/// number of another PID namespace.
+///
+/// INVALID is also what any user could have put there: a file that every user may write, that has
+/// several names, or that is in a directory that coreproc_pid_file_acquire refuses; and, if its
+/// owner is neither root nor this process's user, one in a sticky directory that every user may
+/// write. Elsewhere such a user's file counts for that user's processes alone.
+///
+/// `*reason` says why, for people; it is empty for a daemon that lives and its PID. Free it with
+/// coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe.
+///
+/// Errors: INVALID_ARGUMENT; PERMISSION_DENIED; SYSTEM (open(2), read(2)).
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_pid_file_read(
     path: *const c_char,
     path_len: usize,
-    state: *mut u32,
-    pid: *mut i32,
-    reason: *mut *mut coreproc_bytes,
-    err: *mut *mut coreproc_error,
+    state: Option<&mut MaybeUninit<u32>>,
+    pid: Option<&mut MaybeUninit<i32>>,
+    reason: Option<&mut MaybeUninit<Box<coreproc_bytes>>>,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    const OPERATION: &str = "read PID file";
-    // SAFETY: the caller's promises.
-    unsafe {
-        guard::call(OPERATION, err, || {
-            let path = guard::text(OPERATION, "path", path, path_len)?;
-            let state = guard::out(OPERATION, state)?;
-            let read = crate::read_pid(path)?;
-            state.write(match read.state {
-                PidState::Alive => COREPROC_PID_ALIVE,
-                PidState::Dead => COREPROC_PID_DEAD,
-                PidState::Invalid => COREPROC_PID_INVALID,
-                PidState::Missing => COREPROC_PID_MISSING,
-            });
-            if !pid.is_null() {
-                pid.write(read.pid.unwrap_or(0));
-            }
-            if !reason.is_null() {
-                reason.write(coreproc_bytes::into_raw(read.reason.into_bytes()));
-            }
-            Ok(())
-        })
-    }
+    call("read PID file", err, |op| {
+        // SAFETY: `path` has `path_len` bytes.
+        let path = unsafe { op.text("path", path, path_len) }?;
+        let state = op.out(state)?;
+        let read = crate::read_pid(path)?;
+        state.write(state_value(read.state));
+        if let Some(pid) = pid {
+            pid.write(read.pid.unwrap_or(0));
+        }
+        if let Some(reason) = reason {
+            reason.write(coreproc_bytes::new(read.reason));
+        }
+        Ok(())
+    })
 }

@@ -2,15 +2,15 @@
 
 use std::ffi::c_char;
 
-/// The ABI counter of the loaded library, as in its SONAME. A binding that loads the library at run time
-/// compares it with the `COREPROC_ABI_VERSION` it was written for. Thread-safe.
+/// Returns the ABI counter of the loaded library, as in its SONAME. A binding that loads the library
+/// at run time compares it with the `COREPROC_ABI_VERSION` that it was written for. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_abi_version() -> u32 {
     const ABI: u32 = parse(env!("COREPROC_ABI_VERSION"));
     ABI
 }
 
-/// The version of the loaded library, such as "0.1.0". Static. Thread-safe.
+/// Returns the version of the loaded library, such as "0.1.0". Static. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()

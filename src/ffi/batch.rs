@@ -1,0 +1,67 @@
+//! `coreproc_batch`.
+
+use std::mem::MaybeUninit;
+
+use super::call::call;
+use super::error::{coreproc_error, coreproc_result};
+use super::event::coreproc_event;
+use super::handle::{array, free};
+use super::process::coreproc_process;
+use crate::Batch;
+
+/// Consecutive events of one process. While it is out, no other taker gets events of that process.
+/// Owned by the caller that took it; one thread at a time.
+pub struct coreproc_batch {
+    /// Point into `batch`.
+    events: Vec<coreproc_event>,
+    batch: Batch,
+}
+
+// SAFETY: the pointers in `events` are to memory that `batch` owns and that does not change.
+unsafe impl Send for coreproc_batch {}
+
+impl coreproc_batch {
+    /// Takes up to `max` events out of a batch of the core.
+    pub(super) fn new(mut batch: Batch, max: usize) -> Box<coreproc_batch> {
+        let mut events = Vec::with_capacity(batch.size_hint().min(max));
+        batch.collect(max, |event| events.push(coreproc_event::new(&event)));
+        Box::new(coreproc_batch { events, batch })
+    }
+}
+
+/// Returns the first event of a batch, with their number and the bytes from one to the next; `count`
+/// and `stride` may be NULL. Valid until the batch is freed. NULL, with 0, for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn coreproc_batch_events(
+    batch: Option<&coreproc_batch>,
+    count: *mut usize,
+    stride: *mut usize,
+) -> *const coreproc_event {
+    // SAFETY: `count` and `stride` are NULL or valid.
+    unsafe { array(batch, |batch| &batch.events, count, stride) }
+}
+
+/// Gets the process whose events these are, even if it has ended and is closed: so a taker of the
+/// events of processes that others start, such as a run, can have all that a handle gives. Free
+/// `*out` with coreproc_process_free.
+///
+/// Errors: INVALID_ARGUMENT; NOT_FOUND for a run's own events, and once the subscription is closed.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_batch_process(
+    batch: Option<&coreproc_batch>,
+    out: Option<&mut MaybeUninit<Box<coreproc_process>>>,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
+) -> coreproc_result {
+    call("process of batch", err, |op| {
+        let batch = op.handle("batch", batch)?;
+        op.out(out)?.write(Box::new(coreproc_process(batch.batch.process()?)));
+        Ok(())
+    })
+}
+
+/// Frees a batch: gives its process's turn and credit back, and wakes a taker if there is more of
+/// that process. NULL is fine. May be called after the subscription was freed. Thread-safe.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_batch_free(batch: Option<Box<coreproc_batch>>) {
+    free(batch);
+}

@@ -1,0 +1,88 @@
+//! `coreproc_process_info`.
+
+use super::status::{
+    COREPROC_CAUSE_NONE, COREPROC_FLAG_DRAIN_BOUND, COREPROC_FLAG_STOP_REFUSED, cause_value, flag, status_fields,
+};
+use super::versioned::versioned;
+use crate::{Info, State};
+
+/// It runs.
+pub const COREPROC_STATE_RUNNING: u32 = 1;
+/// Its leader has ended and was reaped; its output is being read to the end.
+pub const COREPROC_STATE_EXITED: u32 = 2;
+/// Nothing follows.
+pub const COREPROC_STATE_CLOSED: u32 = 3;
+
+/// What is known of a process. Plain data.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct coreproc_process_info {
+    /// sizeof(coreproc_process_info), set by the caller; as much as both sides know is written.
+    pub struct_size: u32,
+    /// A COREPROC_STATE value.
+    pub state: u32,
+    /// Its number in its service: from 1, never reused.
+    pub id: u64,
+    /// Its PID; may be another process's once this one has ended.
+    pub pid: i32,
+    /// 0 to 255 once it has exited by itself, else -1.
+    pub exit_code: i32,
+    /// The signal that ended it, else 0.
+    pub signal: i32,
+    /// A COREPROC_CAUSE value.
+    pub cause: u32,
+    /// COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// When it was started, on CLOCK_MONOTONIC.
+    pub started_monotonic_ns: u64,
+    /// When it was started, on CLOCK_REALTIME.
+    pub started_realtime_ns: u64,
+    /// When its end was seen, on CLOCK_MONOTONIC; 0 before.
+    pub exited_monotonic_ns: u64,
+    /// When it was closed, on CLOCK_MONOTONIC; 0 before.
+    pub closed_monotonic_ns: u64,
+    /// Bytes read from its standard output so far.
+    pub stdout_bytes: u64,
+    /// Bytes read from its standard error so far.
+    pub stderr_bytes: u64,
+    /// Bytes that its capture no longer holds, or never held.
+    pub dropped_bytes: u64,
+    /// Bytes that were read and discarded after it was closed, or lost from a spool.
+    pub discarded_bytes: u64,
+}
+
+versioned!(coreproc_process_info, 104);
+const _: () = assert!(size_of::<coreproc_process_info>() == 104);
+
+impl coreproc_process_info {
+    pub(super) fn new(struct_size: u32, info: &Info) -> coreproc_process_info {
+        let (exit_code, signal, flags) = status_fields(info.status());
+        coreproc_process_info {
+            struct_size,
+            state: match info.state {
+                State::Running => COREPROC_STATE_RUNNING,
+                State::Exited => COREPROC_STATE_EXITED,
+                State::Closed => COREPROC_STATE_CLOSED,
+            },
+            id: info.id,
+            pid: info.pid,
+            exit_code,
+            signal,
+            cause: info.ending.map_or(COREPROC_CAUSE_NONE, |ending| cause_value(ending.cause)),
+            flags: flags
+                | flag(info.drain_bound, COREPROC_FLAG_DRAIN_BOUND)
+                | flag(info.stop_refused.is_some(), COREPROC_FLAG_STOP_REFUSED),
+            reserved: 0,
+            started_monotonic_ns: info.started.monotonic_ns,
+            started_realtime_ns: info.started.realtime_ns,
+            exited_monotonic_ns: info.exited.map_or(0, |stamp| stamp.monotonic_ns),
+            closed_monotonic_ns: info.closed.map_or(0, |stamp| stamp.monotonic_ns),
+            stdout_bytes: info.stdout_bytes,
+            stderr_bytes: info.stderr_bytes,
+            dropped_bytes: info.dropped_bytes,
+            discarded_bytes: info.discarded_bytes,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Sizes and durations, of which 0 is the default and the maximum is no limit.
+
+use std::time::Duration;
+
+use crate::{Drain, Size};
+
+/// For sizes and durations: none or no limit, as the field says. 0 is the default.
+pub const COREPROC_UNLIMITED: u64 = 0xFFFF_FFFF_FFFF_FFFF;
+/// For a capture, which always has a limit: keeps nothing. To keep everything, ask for INT64_MAX
+/// bytes; memory is taken as output comes.
+pub const COREPROC_CAPTURE_NONE: u64 = 0xFFFF_FFFF_FFFF_FFFF;
+
+pub(super) fn capture(bytes: u64) -> Size {
+    match bytes {
+        0 => Size::Default,
+        COREPROC_CAPTURE_NONE => Size::None,
+        bytes => Size::Bytes(bytes),
+    }
+}
+
+pub(super) fn duration(ms: u64, default: Duration) -> Duration {
+    match ms {
+        0 => default,
+        COREPROC_UNLIMITED => Duration::MAX,
+        ms => Duration::from_millis(ms),
+    }
+}
+
+/// A duration whose default is no limit.
+pub(super) fn at_most(ms: u64) -> Option<Duration> {
+    match ms {
+        0 | COREPROC_UNLIMITED => None,
+        ms => Some(Duration::from_millis(ms)),
+    }
+}
+
+/// A count or a size; the maximum is no limit.
+pub(super) fn count(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+pub(super) fn drain(silence_ms: u64, total_ms: u64) -> Drain {
+    let default = Drain::default();
+    Drain { silence: duration(silence_ms, default.silence), total: duration(total_ms, default.total) }
+}
