@@ -142,7 +142,6 @@ func TestRingBuffer_may_be_used_by_many_goroutines(t *testing.T) {
 }
 
 func TestRingBuffers_that_are_forgotten_are_freed_by_themselves(t *testing.T) {
-	// Go's heap hardly grows by them: the collector has to be told.
 	data := make([]byte, 1<<20)
 	before, rings := residentBytes(t), count(t, 2000)
 	for range rings {
