@@ -27,8 +27,8 @@ type DaemonOptions struct {
 // Daemon gives a program the life of a daemon: one at a time by a PID file, a health server, an entry in a
 // registry. It may be used by several goroutines at once.
 type Daemon struct {
-	core   *capi.Daemon
-	broken error // why there is no core
+	handle *capi.Daemon
+	broken error // why there is no handle
 
 	bound atomic.Pointer[string] // where its health server listens, or did last
 
@@ -50,8 +50,8 @@ var (
 
 // NewDaemon is a daemon that has not started. A mistake in the options is reported by Start.
 func NewDaemon(options DaemonOptions) *Daemon {
-	core, err := newDaemon(options)
-	return &Daemon{core: core, broken: err}
+	handle, err := newDaemon(options)
+	return &Daemon{handle: handle, broken: err}
 }
 
 func newDaemon(options DaemonOptions) (*capi.Daemon, error) {
@@ -65,40 +65,40 @@ func newDaemon(options DaemonOptions) (*capi.Daemon, error) {
 			return nil, err
 		}
 		entry := options.RegistryEntry
-		coptions.Registry = options.Registry.core
+		coptions.Registry = options.Registry.handle
 		coptions.Entry = capi.Entry{Code: entry.Code, Daemon: entry.Daemon, Health: entry.Health, Project: entry.Project, Binary: entry.Binary}
 	}
-	core, err := capi.NewDaemon(coptions)
+	handle, err := capi.NewDaemon(coptions)
 	if err != nil || options.HealthAddr == "" {
-		return core, err
+		return handle, err
 	}
 	for _, check := range options.HealthChecks {
 		if check == nil {
 			continue
 		}
-		if err := core.AddCheck(capi.Check(check)); err != nil {
-			core.Close()
+		if err := handle.AddCheck(capi.Check(check)); err != nil {
+			handle.Close()
 			return nil, err
 		}
 	}
-	return core, nil
+	return handle, nil
 }
 
 // Start takes the PID file, starts the health server, and registers. When a step fails, what was done before it
 // is undone. Starting what is started is an error; what was stopped can be started again.
 func (d *Daemon) Start() error {
-	if d.core == nil {
+	if d.handle == nil {
 		return cmp.Or(d.broken, errNoDaemon)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.core.Start(); err != nil {
+	if err := d.handle.Start(); err != nil {
 		if errors.Is(err, capi.ErrInvalidState) {
 			return fmt.Errorf("daemon is already running: %w", err)
 		}
 		return named(err)
 	}
-	if address, err := d.core.HealthAddress(); err == nil {
+	if address, err := d.handle.HealthAddress(); err == nil {
 		d.bound.Store(&address)
 	}
 	d.life = &daemonLife{over: make(chan struct{})}
@@ -132,7 +132,7 @@ func (d *Daemon) Stop() error {
 		return nil
 	}
 	// Whoever stops it too waits here, and is told the same.
-	err := d.core.Stop()
+	err := d.handle.Stop()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.life == life {
@@ -154,23 +154,23 @@ func (d *Daemon) current() *daemonLife {
 
 // SetReady says what the health server answers to /ready, which is yes at first.
 func (d *Daemon) SetReady(ready bool) {
-	if d.core != nil {
-		_ = d.core.SetReady(ready)
+	if d.handle != nil {
+		_ = d.handle.SetReady(ready)
 	}
 }
 
 // Ready says whether the daemon runs and is ready.
-func (d *Daemon) Ready() bool { return d.core != nil && d.core.Ready() }
+func (d *Daemon) Ready() bool { return d.handle != nil && d.handle.Ready() }
 
 // HealthAddr is the address at which the health server listens, or did before Stop; "" where there is none.
 func (d *Daemon) HealthAddr() string {
-	if d.core == nil {
+	if d.handle == nil {
 		return ""
 	}
 	if bound := d.bound.Load(); bound != nil {
 		return *bound
 	}
-	given, err := d.core.HealthAddress()
+	given, err := d.handle.HealthAddress()
 	if err != nil {
 		return ""
 	}

@@ -135,7 +135,7 @@ func TestProcess_that_is_lost_ends_after_the_events_that_are_being_handled(t *te
 	await(t, blocking, "the first line")
 
 	// when nothing will come any more,
-	service.engine.Load().hub.events.Close()
+	service.backend.Load().feed.Close()
 
 	// then the process waits for the handler.
 	waits := func() bool {
@@ -158,8 +158,8 @@ func TestProcess_that_is_lost_ends_after_the_events_that_are_being_handled(t *te
 
 func TestProcess_that_is_lost_has_no_events_after_its_end(t *testing.T) {
 	service, recorder := newRecordedService(t)
-	engine := service.engine.Load()
-	events, err := engine.service.Subscribe(capi.SubscriptionOptions{EndsOnly: true})
+	backend := service.backend.Load()
+	events, err := backend.service.Subscribe(capi.SubscriptionOptions{EndsOnly: true})
 	require.NoError(t, err)
 	defer events.Close()
 	process, err := service.Start(t.Context(), "echo", "on its way to the handlers")
@@ -170,7 +170,7 @@ func TestProcess_that_is_lost_has_no_events_after_its_end(t *testing.T) {
 	lost := newProcess(99, RunOptions{}, capi.ScopeProcess, service.listeners())
 	lost.started(process.handle)
 	lost.lose(capi.ErrPanic)
-	engine.hub.deliver(lost, batch, self())
+	lost.deliver(backend.feed, batch, self())
 
 	assert.Zero(t, batch.Left())
 	messages := recorder.untilExited(t, lost.ID)
@@ -227,7 +227,7 @@ func TestEvents_that_end_too_early_end_every_wait(t *testing.T) {
 	service, recorder := newRecordedService(t)
 	process, err := service.Start(t.Context(), "cat")
 	require.NoError(t, err)
-	service.engine.Load().hub.events.Close()
+	service.backend.Load().feed.Close()
 
 	// then waiting for one ends with the cause,
 	err = wait(t, process)
@@ -315,7 +315,7 @@ func TestHandler_that_panics_ends_the_program_with_its_stack(t *testing.T) {
 	assert.Equal(t, 2, exit.ExitCode())
 	assert.Contains(t, output, "panic: the handler's own")
 	assert.Contains(t, output, "panicInHandler")
-	assert.Contains(t, output, "(*hub).deliver")
+	assert.Contains(t, output, "(*ManagedProcess).deliver")
 }
 
 func panicInHandler() { panic("the handler's own") }

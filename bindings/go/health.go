@@ -18,8 +18,8 @@ type HealthCheck func() error
 // HealthServer answers over HTTP whether its program is well: /health "ok" (200) or "unhealthy: " and the error of a
 // check (503), /ready "ready" (200) or "not ready" (503). It may be used by several goroutines at once.
 type HealthServer struct {
-	core    *capi.Health
-	broken  error // why there is no core
+	handle  *capi.Health
+	broken  error // why there is no handle
 	address string
 
 	bound   atomic.Pointer[string] // where it listens, or did last
@@ -31,39 +31,39 @@ type HealthServer struct {
 // file, for its owner and, as the umask has it, its group) or "unix:@it" (a name that is no file, for everybody in the
 // network namespace). A mistake in it is reported by Start.
 func NewHealthServer(addr string) *HealthServer {
-	core, err := capi.NewHealth(addr)
-	return &HealthServer{core: core, broken: err, address: addr}
+	handle, err := capi.NewHealth(addr)
+	return &HealthServer{handle: handle, broken: err, address: addr}
 }
 
 // AddCheck adds a check, also while the server runs. Checks run side by side, none twice at once; one that takes
 // longer than 5 s is a failure.
 func (h *HealthServer) AddCheck(check HealthCheck) {
-	if h.core != nil && check != nil {
-		_ = h.core.AddCheck(capi.Check(check))
+	if h.handle != nil && check != nil {
+		_ = h.handle.AddCheck(capi.Check(check))
 	}
 }
 
 // SetReady says what /ready answers, which is yes at first.
 func (h *HealthServer) SetReady(ready bool) {
-	if h.core != nil {
-		_ = h.core.SetReady(ready)
+	if h.handle != nil {
+		_ = h.handle.SetReady(ready)
 	}
 }
 
 // Ready says what /ready answers; false once the server was stopped.
-func (h *HealthServer) Ready() bool { return h.core != nil && !h.stopped.Load() && h.core.Ready() }
+func (h *HealthServer) Ready() bool { return h.handle != nil && !h.stopped.Load() && h.handle.Ready() }
 
 var errNoHealthServer = errors.New("health server: NewHealthServer makes one")
 
 // Start listens; when it has returned, connections are accepted.
 func (h *HealthServer) Start() error {
-	if h.core == nil {
+	if h.handle == nil {
 		return cmp.Or(h.broken, errNoHealthServer)
 	}
-	if err := h.core.Start(); err != nil {
+	if err := h.handle.Start(); err != nil {
 		return err
 	}
-	if address, err := h.core.Address(); err == nil {
+	if address, err := h.handle.Address(); err == nil {
 		h.bound.Store(&address)
 	}
 	h.stopped.Store(false)
@@ -77,12 +77,12 @@ func (h *HealthServer) Stop(ctx context.Context) error {
 	if ctx == nil {
 		return ErrDaemonContextRequired
 	}
-	if h.core == nil {
+	if h.handle == nil {
 		return nil
 	}
-	forget := context.AfterFunc(ctx, func() { _ = h.core.Stop(0) })
+	forget := context.AfterFunc(ctx, func() { _ = h.handle.Stop(0) })
 	defer forget()
-	err := h.core.Stop(-1)
+	err := h.handle.Stop(-1)
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", err, ctx.Err())
 	}

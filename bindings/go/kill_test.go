@@ -247,7 +247,7 @@ func TestKill_whose_handler_ends_its_goroutine_leaves_the_process_to_end(t *test
 		_ = process.Kill()
 	}()
 	await(t, ended, "the end of the goroutine")
-	assert.Equal(t, syscall.SIGKILL, exitOf(t, process).signal)
+	assert.Equal(t, syscall.SIGKILL, exitOf(t, process).Signal)
 	assert.Equal(t, 1, killsOf(recorder.untilExited(t, process.ID)))
 }
 

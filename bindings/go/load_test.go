@@ -192,21 +192,21 @@ func TestEvents_of_a_start_that_failed_hold_nothing(t *testing.T) {
 		_, err := service.Run(t.Context(), "true")
 		require.NoError(t, err)
 		// As a child leaves them that could not be watched: nobody knows it, and its events come all the same,
-		engine := service.engine.Load()
+		backend := service.backend.Load()
 		for _, underWay := range []bool{false, true} {
 			if underWay {
-				engine.hub.Begin()
+				backend.feed.Begin()
 			}
 			command, err := capi.NewCommand("/bin/echo")
 			require.NoError(t, err)
-			unknown, err := command.Spawn(engine.service)
+			unknown, err := command.Spawn(backend.service)
 			require.NoError(t, err)
 			// here first,
 			process, err := service.Start(t.Context(), "true")
 			require.NoError(t, err)
 			require.NoError(t, wait(t, process))
 			if underWay {
-				engine.hub.End()
+				backend.feed.End()
 			}
 			unknown.Close()
 			command.Close()

@@ -11,15 +11,15 @@ import (
 // PIDFile lets one daemon run at a time. The proof that it lives is a lock on the file, not the number in it. It may
 // be used by several goroutines at once.
 type PIDFile struct {
-	core   *capi.PIDFile
-	broken error // why there is no core
+	handle *capi.PIDFile
+	broken error // why there is no handle
 	path   string
 }
 
 // NewPIDFile is the PID file at a path, not held yet. A mistake in the path is reported by Acquire.
 func NewPIDFile(path string) *PIDFile {
-	core, err := capi.NewPIDFile(path)
-	return &PIDFile{core: core, broken: err, path: path}
+	handle, err := capi.NewPIDFile(path)
+	return &PIDFile{handle: handle, broken: err, path: path}
 }
 
 var errNoPIDFile = errors.New("PID file: NewPIDFile makes one")
@@ -27,10 +27,10 @@ var errNoPIDFile = errors.New("PID file: NewPIDFile makes one")
 // Acquire takes the file for this program, until Release or its end: makes it, with the folders above it, or takes over one whose daemon is
 // dead. While a daemon that lives has it, that is an error; so is a file of another user, and one that everybody may write.
 func (f *PIDFile) Acquire() error {
-	if f.core == nil {
+	if f.handle == nil {
 		return cmp.Or(f.broken, errNoPIDFile)
 	}
-	if err := f.core.Acquire(); err != nil {
+	if err := f.handle.Acquire(); err != nil {
 		return named(err)
 	}
 	keep(f)
@@ -49,11 +49,11 @@ func named(err error) error {
 
 // Release removes the file. Releasing one that is not held is fine.
 func (f *PIDFile) Release() error {
-	if f.core == nil {
+	if f.handle == nil {
 		return nil
 	}
 	letGo(f)
-	return f.core.Release()
+	return f.handle.Release()
 }
 
 // Path is the path as it was given.

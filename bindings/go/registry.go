@@ -25,8 +25,8 @@ type DaemonEntry struct {
 // "-", unless that is the file of another daemon or not safe as a name. It may be used by several goroutines and programs
 // at once.
 type Registry struct {
-	core   *capi.Registry
-	broken error // why there is no core
+	handle *capi.Registry
+	broken error // why there is no handle
 }
 
 var (
@@ -40,19 +40,19 @@ func NewRegistry(dir string) *Registry {
 	if dir == "" {
 		return &Registry{broken: errRegistryDir}
 	}
-	core, err := capi.NewRegistry(dir)
-	return &Registry{core: core, broken: err}
+	handle, err := capi.NewRegistry(dir)
+	return &Registry{handle: handle, broken: err}
 }
 
 // DefaultRegistry is the user's, ~/.core/daemons.
 func DefaultRegistry() *Registry {
-	core, err := capi.NewRegistry("")
-	return &Registry{core: core, broken: err}
+	handle, err := capi.NewRegistry("")
+	return &Registry{handle: handle, broken: err}
 }
 
 // usable says why there is no registry.
 func (r *Registry) usable() error {
-	if r.core == nil {
+	if r.handle == nil {
 		return cmp.Or(r.broken, errNoRegistry)
 	}
 	return nil
@@ -75,7 +75,7 @@ func (r *Registry) Register(entry DaemonEntry) error {
 		}
 		started = uint64(ns)
 	}
-	return r.core.Register(capi.Entry{
+	return r.handle.Register(capi.Entry{
 		Code: entry.Code, Daemon: entry.Daemon, PID: int32(entry.PID), Health: entry.Health,
 		Project: entry.Project, Binary: entry.Binary, Started: started,
 	})
@@ -86,7 +86,7 @@ func (r *Registry) Unregister(code, daemon string) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return r.core.Unregister(code, daemon)
+	return r.handle.Unregister(code, daemon)
 }
 
 // Get is the entry of a daemon that lives; false where there is none. A daemon of another PID namespace is not known to live.
@@ -94,7 +94,7 @@ func (r *Registry) Get(code, daemon string) (*DaemonEntry, bool) {
 	if r.usable() != nil {
 		return nil, false
 	}
-	found, err := r.core.Get(code, daemon)
+	found, err := r.handle.Get(code, daemon)
 	if err != nil {
 		return nil, false
 	}
@@ -109,7 +109,7 @@ func (r *Registry) List() ([]DaemonEntry, error) {
 	if err := r.usable(); err != nil {
 		return nil, err
 	}
-	found, err := r.core.List()
+	found, err := r.handle.List()
 	if err != nil {
 		return nil, err
 	}

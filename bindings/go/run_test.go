@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"dappco.re/go/core/process/internal/engine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -61,7 +62,7 @@ func TestRun_gives_every_exit_code(t *testing.T) {
 		}
 		var exit *ExitError
 		require.ErrorAs(t, err, &exit)
-		require.Equal(t, ExitError{code: code}, *exit)
+		require.Equal(t, engine.End{Code: code}, exit.end())
 	}
 }
 
@@ -79,7 +80,7 @@ func TestRun_tells_signals_from_exit_codes(t *testing.T) {
 		require.NoError(t, err)
 		var exit *ExitError
 		require.ErrorAs(t, wait(t, process), &exit)
-		require.Equal(t, ExitError{code: -1, signal: signal}, *exit)
+		require.Equal(t, engine.End{Code: -1, Signal: signal}, exit.end())
 		require.Equal(t, StatusKilled, process.Status)
 		require.Equal(t, -1, process.ExitCode)
 	}

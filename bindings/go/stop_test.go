@@ -11,16 +11,17 @@ import (
 	"testing"
 	"time"
 
+	"dappco.re/go/core/process/internal/engine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 // exitOf is how a process ended.
-func exitOf(t *testing.T, process *Process) ExitError {
+func exitOf(t *testing.T, process *Process) engine.End {
 	t.Helper()
 	var exit *ExitError
 	require.ErrorAs(t, wait(t, process), &exit)
-	return *exit
+	return exit.end()
 }
 
 func TestTimeout_kills_when_there_is_no_grace_period(t *testing.T) {
@@ -28,7 +29,7 @@ func TestTimeout_kills_when_there_is_no_grace_period(t *testing.T) {
 		Command: "sleep", Args: []string{"1000"}, Timeout: 50 * time.Millisecond,
 	})
 	require.NoError(t, err)
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, timedOut: true}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL, TimedOut: true}, exitOf(t, process))
 	assert.Equal(t, StatusKilled, process.Status)
 }
 
@@ -37,7 +38,7 @@ func TestTimeout_asks_first_when_there_is_a_grace_period(t *testing.T) {
 		Command: "sleep", Args: []string{"1000"}, Timeout: 50 * time.Millisecond, GracePeriod: hang,
 	})
 	require.NoError(t, err)
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGTERM, timedOut: true}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGTERM, TimedOut: true}, exitOf(t, process))
 	assert.EqualError(t, process.Wait(), "process was killed")
 }
 
@@ -57,7 +58,7 @@ func TestShutdown_kills_what_ignores_SIGTERM(t *testing.T) {
 	require.NoError(t, err)
 	recorder.untilLine(t, process.ID, "ready")
 	require.NoError(t, process.Shutdown())
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 }
 
 func TestShutdown_lets_a_process_end_by_itself(t *testing.T) {
@@ -80,7 +81,7 @@ func TestSignal_reaches_a_running_process_alone(t *testing.T) {
 	recorder.untilLine(t, process.ID, "ready")
 	require.NoError(t, process.Signal(syscall.Signal(0)), "0 only looks")
 	require.NoError(t, process.Signal(syscall.SIGUSR1))
-	assert.Equal(t, ExitError{code: 9}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: 9}, exitOf(t, process))
 	assert.Equal(t, "ready\ngot it\n", process.Output())
 
 	assert.ErrorIs(t, process.Signal(syscall.SIGUSR1), ErrProcessNotRunning)
@@ -109,7 +110,7 @@ func TestContext_kills_when_it_is_cancelled(t *testing.T) {
 	process, err := newQuietService(t).Start(ctx, "sleep", "1000")
 	require.NoError(t, err)
 	cancel()
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, cause: context.Canceled}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL, Cause: context.Canceled}, exitOf(t, process))
 	assert.Equal(t, StatusKilled, process.Status)
 	assert.ErrorIs(t, process.Wait(), context.Canceled)
 	assert.EqualError(t, process.Wait(), "process was killed: context canceled")
@@ -127,7 +128,7 @@ func TestContext_that_is_done_is_not_why_a_process_ended_that_was_killed_before(
 	process, err := newQuietService(t).Start(ctx, "sleep", "1000")
 	require.NoError(t, err)
 	require.NoError(t, process.Kill())
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 	cancel()
 	assert.NotErrorIs(t, process.Wait(), context.Canceled)
 }
@@ -140,7 +141,7 @@ func TestContext_cancelled_as_the_process_ends_gives_one_end(t *testing.T) {
 		require.NoError(t, err)
 		go cancel()
 		if err := wait(t, process); err != nil {
-			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, cause: context.Canceled}, exitOf(t, process))
+			assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL, Cause: context.Canceled}, exitOf(t, process))
 		}
 		exits := 0
 		for _, message := range recorder.untilExited(t, process.ID) {
@@ -184,7 +185,7 @@ func TestKillGroup_has_signals_reach_the_group(t *testing.T) {
 			service, recorder := newRecordedService(t)
 			process, child := family(t, service, recorder, RunOptions{Detach: true, KillGroup: true, GracePeriod: 20 * time.Millisecond})
 			require.NoError(t, stop(process))
-			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+			assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 			gone(t, child)
 		})
 	}
@@ -193,7 +194,7 @@ func TestKillGroup_has_signals_reach_the_group(t *testing.T) {
 func TestKillGroup_has_the_timeout_reach_the_group(t *testing.T) {
 	service, recorder := newRecordedService(t)
 	process, child := family(t, service, recorder, RunOptions{Detach: true, KillGroup: true, Timeout: 300 * time.Millisecond})
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, timedOut: true}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL, TimedOut: true}, exitOf(t, process))
 	gone(t, child)
 }
 
@@ -204,7 +205,7 @@ func TestKill_without_KillGroup_reaches_the_process_alone(t *testing.T) {
 	child, err := strconv.Atoi(recorder.firstLine(t, process.ID))
 	require.NoError(t, err)
 	require.NoError(t, process.Kill())
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 	assert.NoError(t, syscall.Kill(child, 0), "its child lives on")
 	require.NoError(t, service.KillPID(child))
 	gone(t, child)
@@ -254,7 +255,7 @@ func TestProcess_that_has_ended_runs_until_its_output_was_read(t *testing.T) {
 	assert.NoError(t, process.Kill())
 	assert.ErrorIs(t, service.Remove(process.ID), errStillRunning)
 
-	assert.Equal(t, ExitError{code: 3}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: 3}, exitOf(t, process))
 	assert.Equal(t, early.Duration, process.Duration, "it ends with the process")
 	assert.GreaterOrEqual(t, time.Since(process.StartedAt), process.Duration+500*time.Millisecond, "the drain bound")
 }
@@ -269,7 +270,7 @@ func TestSignal_by_id_and_by_pid(t *testing.T) {
 			process, err := service.Start(t.Context(), "sleep", "1000")
 			require.NoError(t, err)
 			require.NoError(t, send(process))
-			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGTERM}, exitOf(t, process))
+			assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGTERM}, exitOf(t, process))
 			messages := recorder.untilExited(t, process.ID)
 			assert.Equal(t, ActionProcessKilled{ID: process.ID, Signal: "SIGTERM"}, messages[1])
 			assert.ErrorIs(t, send(process), ErrProcessNotRunning)
@@ -287,7 +288,7 @@ func TestKill_by_id_and_by_pid_is_broadcast_once(t *testing.T) {
 			process, err := service.Start(t.Context(), "sleep", "1000")
 			require.NoError(t, err)
 			require.NoError(t, kill(process))
-			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+			assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 			assert.Equal(t, []any{
 				ActionProcessStarted{ID: process.ID, Command: "sleep", Args: []string{"1000"}, PID: process.Info().PID},
 				ActionProcessKilled{ID: process.ID, Signal: "SIGKILL"},
@@ -343,7 +344,7 @@ func TestOnShutdown_kills_groups_and_detached_processes_without_grace(t *testing
 
 	for _, process := range []*Process{plain, detached} {
 		assert.False(t, process.IsRunning(), "it is over when OnShutdown returns")
-		assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+		assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 		messages := recorder.untilExited(t, process.ID)
 		assert.Equal(t, ActionProcessKilled{ID: process.ID, Signal: "SIGKILL"}, messages[len(messages)-2])
 	}
@@ -368,7 +369,7 @@ func TestOnShutdown_may_be_called_by_a_handler(t *testing.T) {
 	process, err := service.Start(t.Context(), "sh", "-c", "echo hello; exec sleep 1000")
 	require.NoError(t, err)
 	assert.NoError(t, await(t, called, "the return of OnShutdown"))
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 }
 
 func TestOnShutdown_kills_also_when_its_context_is_over(t *testing.T) {
@@ -378,7 +379,7 @@ func TestOnShutdown_kills_also_when_its_context_is_over(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	assert.NoError(t, service.OnShutdown(ctx))
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 }
 
 // meanwhile is a context that does something when a start looks whether it is done.
@@ -397,7 +398,7 @@ func TestOnShutdown_kills_what_is_on_its_way(t *testing.T) {
 	shutDown := func() { assert.NoError(t, service.OnShutdown(context.Background())) }
 	process, err := service.Start(meanwhile{context.Background(), shutDown}, "sleep", "1000")
 	require.NoError(t, err)
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 }
 
 func TestOnShutdown_while_others_start_and_after_them_leaves_none(t *testing.T) {

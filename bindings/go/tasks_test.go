@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dappco.re/go/core"
+	"dappco.re/go/core/process/internal/engine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -179,7 +180,7 @@ func TestTasks_hand_every_option_on(t *testing.T) {
 	assert.Equal(t, "", perform[string](t, service, c, TaskProcessOutput{ID: info.ID}))
 	process, err := service.Get(info.ID)
 	require.NoError(t, err)
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, timedOut: true}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL, TimedOut: true}, exitOf(t, process))
 }
 
 func TestTasks_end_with_the_context_of_the_Core(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 	"slices"
 	"sync"
 
-	_ "dappco.re/go/core/process" // its *ExitError
+	"dappco.re/go/core/process"
+	"dappco.re/go/core/process/internal/engine"
 	"dappco.re/go/core/process/internal/run"
 )
 
@@ -54,8 +55,10 @@ type Cmd struct {
 // as by LookPath of os/exec. When ctx is done, the process is killed. Without more, its three streams are null,
 // its directory and environment are those of this program, and so is its process group.
 func Command(ctx context.Context, name string, args ...string) *Cmd {
-	return &Cmd{ctx: ctx, spec: run.Spec{Name: name, Args: slices.Clone(args)}}
+	return &Cmd{ctx: ctx, spec: run.Spec{Name: name, Args: slices.Clone(args), ExitError: exitError}}
 }
+
+func exitError(exit *engine.Exit) error { return (*process.ExitError)(exit) }
 
 // WithDir sets the working directory; "" is that of this program.
 func (c *Cmd) WithDir(dir string) *Cmd {
