@@ -12,35 +12,35 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// DaemonOptions say what a daemon has; what is empty, it has not.
+// DaemonOptions say what a daemon has. It does not have the parts whose options are empty.
 type DaemonOptions struct {
-	PIDFile         string        // the path of its PID file; missing folders are made
+	PIDFile         string        // path of its PID file; missing directories are made
 	ShutdownTimeout time.Duration // how long Stop may take; 0 means 30 s
-	HealthAddr      string        // where its health server listens, see NewHealthServer
-	HealthChecks    []HealthCheck // of the health server, if there is one
-	Registry        *Registry     // in which it is found
-	// RegistryEntry is what the registry says of it: Code and Daemon are needed. Start fills in PID, Started and,
-	// where there is a health server, Health; Project (the current folder) and Binary if they are empty.
+	HealthAddr      string        // address of its health server, see NewHealthServer
+	HealthChecks    []HealthCheck // checks of the health server
+	Registry        *Registry     // registry that it has an entry in
+	// RegistryEntry is its entry in the registry: Code and Daemon are needed. Start fills in PID, Started and, if there is a
+	// health server, Health; it fills in Project (the current directory) and Binary if they are empty.
 	RegistryEntry DaemonEntry
 }
 
-// Daemon gives a program the life of a daemon: one at a time by a PID file, a health server, an entry in a
+// Daemon gives a program the life of a daemon: a PID file, so that one runs at a time, a health server, and an entry in a
 // registry. It may be used by several goroutines at once.
 type Daemon struct {
 	handle *capi.Daemon
-	broken error // why there is no handle
+	broken error // why there is no handle, or nil
 
-	bound atomic.Pointer[string] // where its health server listens, or did last
+	bound atomic.Pointer[string] // address at which its health server listens, or did last
 
 	mu   sync.Mutex
-	life *daemonLife // nil: not started
+	life *daemonLife // nil if it is not started
 }
 
 // daemonLife is the time between a start and a stop.
 type daemonLife struct {
 	end  sync.Once
-	over chan struct{}
-	err  error // how the stop went, once it is over
+	over chan struct{} // closed when the stop is over
+	err  error         // of the stop, once over is closed
 }
 
 var (
@@ -48,7 +48,7 @@ var (
 	errNoDaemon         = errors.New("daemon: NewDaemon makes one")
 )
 
-// NewDaemon is a daemon that has not started. A mistake in the options is reported by Start.
+// NewDaemon makes a daemon that has not started. Start reports a mistake in the options.
 func NewDaemon(options DaemonOptions) *Daemon {
 	handle, err := newDaemon(options)
 	return &Daemon{handle: handle, broken: err}
@@ -84,8 +84,8 @@ func newDaemon(options DaemonOptions) (*capi.Daemon, error) {
 	return handle, nil
 }
 
-// Start takes the PID file, starts the health server, and registers. When a step fails, what was done before it
-// is undone. Starting what is started is an error; what was stopped can be started again.
+// Start takes the PID file, starts the health server, and registers the daemon. If a step fails, the steps before it are
+// undone. Starting a daemon that is started is an error; one that was stopped can be started again.
 func (d *Daemon) Start() error {
 	if d.handle == nil {
 		return cmp.Or(d.broken, errNoDaemon)
@@ -106,8 +106,8 @@ func (d *Daemon) Start() error {
 	return nil
 }
 
-// Run waits until ctx is done and stops the daemon, or until somebody else has stopped it. It returns how the stop
-// went. A daemon that is not started is an error.
+// Run waits until ctx is done and stops the daemon, or until another goroutine has stopped it. It returns the error of that
+// stop. It is an error if the daemon is not started.
 func (d *Daemon) Run(ctx context.Context) error {
 	if ctx == nil {
 		return ErrDaemonContextRequired
@@ -124,14 +124,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 }
 
-// Stop undoes Start, within the shutdown timeout: requests to the health server under way are waited for, and cut
-// when it is over. Stopping what is stopped is nil.
+// Stop undoes Start, within the shutdown timeout: it waits for requests to the health server that are under way, and cuts
+// them when the timeout is over. Stopping a daemon that is stopped returns nil.
 func (d *Daemon) Stop() error {
 	life := d.current()
 	if life == nil {
 		return nil
 	}
-	// Whoever stops it too waits here, and is told the same.
+	// Another goroutine that stops it at the same time waits here, and gets the same error.
 	err := d.handle.Stop()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -152,7 +152,7 @@ func (d *Daemon) current() *daemonLife {
 	return d.life
 }
 
-// SetReady says what the health server answers to /ready, which is yes at first.
+// SetReady sets whether the health server answers "ready" to /ready, as it does at first.
 func (d *Daemon) SetReady(ready bool) {
 	if d.handle != nil {
 		_ = d.handle.SetReady(ready)
@@ -162,7 +162,7 @@ func (d *Daemon) SetReady(ready bool) {
 // Ready says whether the daemon runs and is ready.
 func (d *Daemon) Ready() bool { return d.handle != nil && d.handle.Ready() }
 
-// HealthAddr is the address at which the health server listens, or did before Stop; "" where there is none.
+// HealthAddr returns the address at which the health server listens, or did before Stop; "" if there is none.
 func (d *Daemon) HealthAddr() string {
 	if d.handle == nil {
 		return ""
@@ -176,10 +176,3 @@ func (d *Daemon) HealthAddr() string {
 	}
 	return given
 }
-
-// What is kept lives on although the program has dropped it: the lock of a PID file, a server, a daemon. The library
-// would give them back with the last reference.
-var kept sync.Map
-
-func keep(what any)  { kept.Store(what, nil) }
-func letGo(what any) { kept.Delete(what) }

@@ -25,7 +25,8 @@ type liveRun struct {
 
 func newLiveRun(service *Service, specs []RunSpec, mode capi.RunMode) *liveRun {
 	run := &liveRun{
-		service: service, specs: specs, mode: mode, processes: make(map[int]*ManagedProcess, len(specs)), absent: make(map[int]bool),
+		service: service, specs: specs, mode: mode,
+		processes: make(map[int]*ManagedProcess, len(specs)), absent: make(map[int]bool),
 	}
 	run.changed.L = &run.mu
 	if mode == capi.RunAll {

@@ -27,9 +27,10 @@ type RunResult struct {
 	// spec that it comes after is the reason, and 1 when the run was cancelled or the spec itself has a mistake.
 	ExitCode int
 	Duration time.Duration
-	Output   string // both streams in the order in which they came, the newest part if it was more than the service's BufferSize
-	Error    error  // nil for a process that exited by itself, whatever its code
-	Skipped  bool   // it was not started; Error says why
+	// Output holds both streams in the order in which they came, the newest part if it was more than the service's BufferSize.
+	Output  string
+	Error   error // nil for a process that exited by itself, whatever its code
+	Skipped bool  // it was not started; Error says why
 }
 
 // Passed says whether the spec ran and exited with code 0.

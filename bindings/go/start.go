@@ -18,8 +18,8 @@ func (s *Service) Start(ctx context.Context, command string, args ...string) (*P
 
 // StartWithOptions starts a process, with a pipe for its stdin, and returns once it runs. When ctx is
 // done, the process is killed. It leads a process group of its own, so a Ctrl-C at the terminal does not reach it, and
-// it goes on when this program ends, with broken pipes. A process that cannot be started is returned with the error, as a
-// process with StatusFailed; the error of an unknown program is exec.ErrNotFound of os/exec.
+// it goes on when this program ends, with broken pipes. If the process cannot be started, it is returned with the error,
+// with StatusFailed; errors.Is finds exec.ErrNotFound of os/exec if the program is unknown.
 func (s *Service) StartWithOptions(ctx context.Context, options RunOptions) (*Process, error) {
 	return s.start(ctx, options, capi.StdioPipe)
 }

@@ -49,8 +49,8 @@ func (i *input) copy() {
 // longestRead is how long the last Read may take once the child has ended.
 const longestRead = 5 * time.Second
 
-// end stops the copying once the child has ended, and returns the Reader's error. The caller may then use the Reader, unless
-// its Read has not returned within longestRead.
+// end stops the copying once the child has ended, and returns the Reader's error. The caller may then use the Reader,
+// unless its Read has not returned within longestRead.
 func (i *input) end() error {
 	_ = i.pipe.Close()
 	select {

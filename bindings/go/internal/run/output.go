@@ -17,8 +17,8 @@ type output struct {
 	queue
 }
 
-// write writes data. After a failure it closes the output, so that a process which goes on writing there ends by SIGPIPE, as
-// it does when the reader of a pipeline has gone.
+// write writes data. If that fails it closes the output, so that a process which goes on writing there ends by SIGPIPE, as
+// it does when the reader of a pipeline has ended.
 func (o *output) write(process *capi.Process, data string) {
 	if o.failed != nil || data == "" {
 		return
