@@ -21,9 +21,9 @@ func newDaemonOf(t *testing.T, options DaemonOptions) *Daemon {
 }
 
 func TestDaemon_lives_with_PID_file_health_server_and_registry(t *testing.T) {
-	folder := t.TempDir()
-	registry := NewRegistry(filepath.Join(folder, "daemons"))
-	path := filepath.Join(folder, "run", "it.pid")
+	dir := t.TempDir()
+	registry := NewRegistry(filepath.Join(dir, "daemons"))
+	path := filepath.Join(dir, "run", "it.pid")
 	daemon := newDaemonOf(t, DaemonOptions{
 		PIDFile: path, HealthAddr: "127.0.0.1:0", Registry: registry,
 		RegistryEntry: DaemonEntry{Code: "core", Daemon: "it"},
@@ -97,7 +97,7 @@ func TestDaemon_runs_until_its_context_is_done_or_somebody_stops_it(t *testing.T
 			for range 2 {
 				err := await(t, ended, "the end of Run")
 				if err != nil {
-					// It came after the stop.
+					// The check came after the stop.
 					assert.ErrorIs(t, err, errDaemonNotStarted)
 				}
 			}
@@ -108,8 +108,8 @@ func TestDaemon_runs_until_its_context_is_done_or_somebody_stops_it(t *testing.T
 }
 
 func TestDaemon_that_cannot_start_undoes_what_it_did(t *testing.T) {
-	folder := t.TempDir()
-	path := filepath.Join(folder, "it.pid")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "it.pid")
 	other := newDaemonOf(t, DaemonOptions{HealthAddr: "127.0.0.1:0"})
 	require.NoError(t, other.Start())
 
@@ -119,7 +119,7 @@ func TestDaemon_that_cannot_start_undoes_what_it_did(t *testing.T) {
 	assert.NoFileExists(t, path)
 	assert.ErrorContains(t, daemon.Run(t.Context()), "not started")
 
-	daemon = newDaemonOf(t, DaemonOptions{PIDFile: path, Registry: NewRegistry(folder)})
+	daemon = newDaemonOf(t, DaemonOptions{PIDFile: path, Registry: NewRegistry(dir)})
 	assert.ErrorContains(t, daemon.Start(), "code", "an entry needs one")
 	assert.NoFileExists(t, path)
 }
@@ -177,8 +177,8 @@ func TestDaemon_stops_within_its_shutdown_timeout(t *testing.T) {
 }
 
 func TestDaemon_and_what_is_held_live_on_when_they_are_dropped(t *testing.T) {
-	folder := t.TempDir()
-	pidFile, daemonFile := filepath.Join(folder, "one.pid"), filepath.Join(folder, "two.pid")
+	dir := t.TempDir()
+	pidFile, daemonFile := filepath.Join(dir, "one.pid"), filepath.Join(dir, "two.pid")
 	var address string
 	var stop []func() error
 	func() {
@@ -218,10 +218,10 @@ func TestDaemon_and_what_is_held_live_on_when_they_are_dropped(t *testing.T) {
 
 func TestDaemon_leaves_nothing(t *testing.T) {
 	warmUp(t)
-	folder := t.TempDir()
+	dir := t.TempDir()
 	round := func() {
 		daemon := NewDaemon(DaemonOptions{
-			PIDFile: filepath.Join(folder, "it.pid"), HealthAddr: "127.0.0.1:0", Registry: NewRegistry(folder),
+			PIDFile: filepath.Join(dir, "it.pid"), HealthAddr: "127.0.0.1:0", Registry: NewRegistry(dir),
 			RegistryEntry: DaemonEntry{Code: "c", Daemon: "d"}, HealthChecks: []HealthCheck{func() error { return nil }},
 		})
 		require.NoError(t, daemon.Start())

@@ -46,8 +46,8 @@ func Example() {
 	// exit code 3
 }
 
-// A Core starts the service, and ends its processes with itself. Since v0.8 of Core it is made by
-// core.New(core.WithService(process.Register)), and core.ServiceFor finds the service.
+// A Core starts the service, and ends its processes when it shuts down. Since v0.8 of Core,
+// core.New(core.WithService(process.Register)) makes such a Core, and core.ServiceFor finds the service.
 func ExampleRegister() {
 	c := core.New()
 	service := process.Register(c).Value.(*process.Service)
@@ -98,17 +98,17 @@ func ExampleManagedProcess_SendInput() {
 	// pear
 }
 
-// A daemon is one at a time, can be asked how it is, and can be found.
+// One daemon runs at a time; other programs find it and ask whether it is well.
 func ExampleDaemon() {
-	folder, err := os.MkdirTemp("", "daemon")
+	dir, err := os.MkdirTemp("", "daemon")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(folder)
-	registry := process.NewRegistry(filepath.Join(folder, "daemons"))
+	defer os.RemoveAll(dir)
+	registry := process.NewRegistry(filepath.Join(dir, "daemons"))
 	daemon := process.NewDaemon(process.DaemonOptions{
-		PIDFile:       filepath.Join(folder, "indexer.pid"),
+		PIDFile:       filepath.Join(dir, "indexer.pid"),
 		HealthAddr:    "127.0.0.1:0",
 		HealthChecks:  []process.HealthCheck{func() error { return errors.New("no database") }},
 		Registry:      registry,
@@ -119,11 +119,11 @@ func ExampleDaemon() {
 		return
 	}
 
-	// Somebody else finds it, and asks.
+	// Another program finds it, and asks.
 	entry, found := registry.Get("search", "indexer")
 	fmt.Println("found:", found, entry.Health == daemon.HealthAddr())
 	fmt.Println(process.ProbeHealth(entry.Health, 1000))
-	pid, alive := process.ReadPID(filepath.Join(folder, "indexer.pid"))
+	pid, alive := process.ReadPID(filepath.Join(dir, "indexer.pid"))
 	fmt.Println(pid == entry.PID, alive)
 
 	ctx, cancel := context.WithCancel(context.Background())

@@ -94,7 +94,7 @@ func TestProcessesOfARunAreListedWithoutACore(t *testing.T) {
 }
 
 func TestMessagesOfASpecComeAfterThoseOfWhatItComesAfter(t *testing.T) {
-	// Given a handler that is slow with the first of two,
+	// Given a handler that is slow with the first process of two,
 	recorder := newRecorder()
 	ended, release := make(chan string, 2), make(chan struct{})
 	var order []string
@@ -132,7 +132,7 @@ func TestMessagesOfASpecComeAfterThoseOfWhatItComesAfter(t *testing.T) {
 	require.NoError(t, second.Kill())
 	assert.Empty(t, recorder.soFar(second.ID), "it has not started yet, for who listens")
 
-	// then what is told of it comes after what is told of the first, in order.
+	// then its messages come after those of the first, in order.
 	close(release)
 	all := await(t, ran, "the end of the run")
 	assert.Equal(t, []int{1, 1, 0}, []int{all.Passed, all.Failed, all.Skipped})

@@ -125,7 +125,7 @@ func TestWait_serves_many_at_once(t *testing.T) {
 	for range 20 {
 		waiters.Go(func() {
 			assert.EqualError(t, process.Wait(), "process exited with code 3")
-			// Final, and to be read without a lock: the race detector watches.
+			// They are final, and may be read without a lock: the race detector watches.
 			assert.Equal(t, []any{StatusExited, 3}, []any{process.Status, process.ExitCode})
 			assert.Positive(t, process.Duration)
 		})

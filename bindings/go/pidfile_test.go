@@ -13,7 +13,7 @@ import (
 )
 
 func TestPIDFile_is_held_by_one(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "folder", "it.pid")
+	path := filepath.Join(t.TempDir(), "dir", "it.pid")
 	pid, alive := ReadPID(path)
 	assert.Equal(t, []any{0, false}, []any{pid, alive}, "there is none")
 

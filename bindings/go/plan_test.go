@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// checked are the ways to run specs that look at what comes after what.
+// checked returns the ways to run specs that take heed of dependencies.
 func checked(r *Runner) map[string]func(context.Context, []RunSpec) (*RunAllResult, error) {
 	return map[string]func(context.Context, []RunSpec) (*RunAllResult, error){"all": r.RunAll, "sequential": r.RunSequential}
 }

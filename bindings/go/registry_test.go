@@ -13,10 +13,10 @@ import (
 )
 
 func TestRegistry_keeps_those_that_live(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "daemons")
-	registry := NewRegistry(folder)
+	dir := filepath.Join(t.TempDir(), "daemons")
+	registry := NewRegistry(dir)
 	entries, err := registry.List()
-	require.NoError(t, err, "a missing folder is empty")
+	require.NoError(t, err, "a missing dir is empty")
 	assert.Empty(t, entries)
 	require.NoError(t, registry.Unregister("core", "none"), "a missing one is fine")
 
@@ -52,19 +52,19 @@ func TestRegistry_keeps_those_that_live(t *testing.T) {
 }
 
 func TestRegistry_shares_its_files_with_programs_that_do_not_encode_names(t *testing.T) {
-	folder := t.TempDir()
-	registry := NewRegistry(folder)
-	// Given what such a program has written,
+	dir := t.TempDir()
+	registry := NewRegistry(dir)
+	// Given a file that such a program has written,
 	theirs, err := json.Marshal(DaemonEntry{Code: "my/code", Daemon: "one", PID: os.Getpid(), Started: time.Now()})
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "my-code-one.json"), theirs, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "my-code-one.json"), theirs, 0o644))
 
 	// it is found,
 	found, ok := registry.Get("my/code", "one")
 	require.True(t, ok)
 	assert.Equal(t, "my/code", found.Code)
 
-	// and so is ours by the same rule, unless the file is another's.
+	// and our file has the name by the same rule, unless the file of that name belongs to another daemon.
 	for name, entry := range map[string]DaemonEntry{
 		"core-go-agent.json":      {Code: "core-go", Daemon: "agent"},
 		"github.com-x-y-w-1.json": {Code: "github.com/x/y", Daemon: "w/1"},
@@ -73,7 +73,7 @@ func TestRegistry_shares_its_files_with_programs_that_do_not_encode_names(t *tes
 	} {
 		entry.PID = os.Getpid()
 		require.NoError(t, registry.Register(entry))
-		text, err := os.ReadFile(filepath.Join(folder, name))
+		text, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		var written DaemonEntry
 		require.NoError(t, json.Unmarshal(text, &written))
@@ -86,17 +86,17 @@ func TestRegistry_shares_its_files_with_programs_that_do_not_encode_names(t *tes
 	assert.Len(t, entries, 5)
 	require.NoError(t, registry.Unregister("my/code", "one"))
 	require.NoError(t, registry.Register(DaemonEntry{Code: "my", Daemon: "code-one", PID: os.Getpid()}))
-	assert.FileExists(t, filepath.Join(folder, "my-code-one.json"), "free again, it is the next one's")
-	assert.NoFileExists(t, filepath.Join(folder, "my-code%2Done.json"))
+	assert.FileExists(t, filepath.Join(dir, "my-code-one.json"), "free again, it is the next one's")
+	assert.NoFileExists(t, filepath.Join(dir, "my-code%2Done.json"))
 }
 
 func TestDaemon_registers_by_a_name_that_others_find(t *testing.T) {
-	folder := t.TempDir()
-	daemon := newDaemonOf(t, DaemonOptions{Registry: NewRegistry(folder), RegistryEntry: DaemonEntry{Code: "a/b", Daemon: "c-d"}})
+	dir := t.TempDir()
+	daemon := newDaemonOf(t, DaemonOptions{Registry: NewRegistry(dir), RegistryEntry: DaemonEntry{Code: "a/b", Daemon: "c-d"}})
 	require.NoError(t, daemon.Start())
-	assert.FileExists(t, filepath.Join(folder, "a-b-c-d.json"))
+	assert.FileExists(t, filepath.Join(dir, "a-b-c-d.json"))
 	require.NoError(t, daemon.Stop())
-	assert.NoFileExists(t, filepath.Join(folder, "a-b-c-d.json"))
+	assert.NoFileExists(t, filepath.Join(dir, "a-b-c-d.json"))
 }
 
 func TestRegistry_refuses_what_is_no_entry(t *testing.T) {
@@ -112,7 +112,7 @@ func TestRegistry_refuses_what_is_no_entry(t *testing.T) {
 	}
 	broken := NewRegistry("")
 	_, err := broken.List()
-	assert.ErrorContains(t, err, "folder")
+	assert.ErrorContains(t, err, "dir")
 	assert.Error(t, broken.Register(DaemonEntry{Code: "x", Daemon: "x", PID: 1}))
 	assert.Error(t, broken.Unregister("x", "x"))
 	_, found := broken.Get("x", "x")
@@ -141,10 +141,10 @@ func TestDaemonEntry_as_JSON(t *testing.T) {
 func TestRegistry_gives_a_start_that_a_file_does_not_know_as_zero(t *testing.T) {
 	for name, started := range map[string]string{"zero": `,"started":"0001-01-01T00:00:00Z"`, "missing": ""} {
 		t.Run(name, func(t *testing.T) {
-			folder := t.TempDir()
+			dir := t.TempDir()
 			text := `{"code":"z","daemon":"q","pid":` + strconv.Itoa(os.Getpid()) + started + `}`
-			require.NoError(t, os.WriteFile(filepath.Join(folder, "z-q.json"), []byte(text), 0o600))
-			registry := NewRegistry(folder)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "z-q.json"), []byte(text), 0o600))
+			registry := NewRegistry(dir)
 			entry, found := registry.Get("z", "q")
 			require.True(t, found)
 			assert.True(t, entry.Started.IsZero(), entry.Started)

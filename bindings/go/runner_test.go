@@ -106,7 +106,7 @@ func TestRunParallelIgnoresDependencies(t *testing.T) {
 	assert.Equal(t, []int{3, 1, 0}, []int{all.Passed, all.Failed, all.Skipped})
 }
 
-// outcome is the state, the exit code and the error of a result in a line.
+// outcome returns the state, the exit code and the error of a result in a line.
 func outcome(result RunResult) string {
 	state := "failed"
 	switch {
@@ -137,7 +137,7 @@ func TestAFailedStartHasAnError(t *testing.T) {
 	all, err := newTestRunner(t).RunAll(context.Background(), []RunSpec{
 		{Name: "unknown", Command: "no-such-program-anywhere"},
 		{Name: "empty"},
-		{Name: "folder", Command: "true", Dir: "/no/such/folder"},
+		{Name: "dir", Command: "true", Dir: "/no/such/dir"},
 		sh("after", "true", "unknown"),
 	})
 	require.NoError(t, err)
@@ -198,7 +198,7 @@ func TestARunWithADoneContextStartsNothing(t *testing.T) {
 }
 
 func TestARunOfWhichSomethingWasSkippedIsNoSuccess(t *testing.T) {
-	// As OnShutdown leaves one that it finds between two processes: nothing failed.
+	// OnShutdown leaves such a run if it finds it between two processes: nothing failed.
 	all := RunAllResult{Results: []RunResult{{}, {Skipped: true, ExitCode: 1}}}
 	all.count()
 	assert.Equal(t, []int{1, 0, 1}, []int{all.Passed, all.Failed, all.Skipped})
@@ -215,7 +215,7 @@ func TestDirAndEnvReachASpec(t *testing.T) {
 }
 
 func TestManySpecsRunAtOnce(t *testing.T) {
-	// Each waits for the next one's file: with a limit on how many run, none would end.
+	// Each spec waits for the file of the next one: if there were a limit on how many run, none would end.
 	dir := t.TempDir()
 	const count = 20
 	specs := make([]RunSpec, count)

@@ -28,7 +28,7 @@ func TestOnShutdown_kills_groups_and_detached_processes_without_grace(t *testing
 	gone(t, child)
 	gone(t, other)
 
-	// Then the service is still of use.
+	// Then the service can still be used.
 	output, err := service.Run(t.Context(), "echo", "again")
 	require.NoError(t, err)
 	assert.Equal(t, "again\n", output)
@@ -59,7 +59,7 @@ func TestOnShutdown_kills_also_when_its_context_is_over(t *testing.T) {
 	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 }
 
-// meanwhile is a context that does something when a start looks whether it is done.
+// meanwhile is a context that calls a function when a start checks whether it is done.
 type meanwhile struct {
 	context.Context
 	do func()

@@ -42,7 +42,7 @@ func TestSignal_refuses_what_is_not_of_this_system(t *testing.T) {
 	assert.True(t, process.IsRunning())
 }
 
-// family starts a shell that ignores SIGTERM, and a child of it, and gives the child's pid.
+// family starts a shell that ignores SIGTERM, and a child of it, and returns the child's PID.
 func family(t *testing.T, service *Service, recorder *recorder, options RunOptions) (*Process, int) {
 	t.Helper()
 	options.Command, options.Args = "sh", []string{"-c", "trap '' TERM; sleep 1000 & echo $!; wait"}
@@ -105,8 +105,8 @@ func TestGroup_whose_leader_has_ended_can_be_killed_but_not_signalled(t *testing
 	assert.NoError(t, process.Kill())
 }
 
-// lingering starts a process that has ended, while somebody who left its group holds its output: it is running,
-// as far as anybody can tell, until the drain bound.
+// lingering starts a process that ends while a child which has left its group holds its output: the service reports it as
+// running until the drain bound.
 func lingering(t *testing.T, service *Service, recorder *recorder) *Process {
 	t.Helper()
 	process, err := service.Start(t.Context(), "sh", "-c", "setsid sleep 1000 & echo $!; exit 3")
@@ -182,7 +182,7 @@ func TestPIDs_that_are_not_ours_or_none(t *testing.T) {
 		assert.ErrorContains(t, service.KillPID(pid), "pid")
 		assert.ErrorContains(t, service.SignalPID(pid, syscall.SIGTERM), "pid")
 	}
-	const unused = 1<<22 + 1 // above what the kernel gives out
+	const unused = 1<<22 + 1 // above the PIDs that the kernel gives out
 	assert.ErrorIs(t, service.KillPID(unused), ErrProcessNotFound)
 	assert.ErrorIs(t, service.SignalPID(unused, syscall.SIGTERM), syscall.ESRCH)
 	assert.ErrorContains(t, service.SignalPID(unused, foreignSignal{}), "foreign")
@@ -198,7 +198,7 @@ func TestPIDs_and_signals_above_32_bits_are_not_cut(t *testing.T) {
 	service := newQuietService(t)
 	process, err := service.Start(t.Context(), "sleep", "1000")
 	require.NoError(t, err)
-	// The kernel would take these for the process, for this program's group, and for everybody.
+	// The kernel would take these for the process, for the group of this program, and for all processes.
 	const beyond = 1 << 32
 	for _, pid := range []int{beyond + process.Info().PID, beyond, beyond - 1} {
 		assert.ErrorIs(t, service.SignalPID(pid, syscall.Signal(0)), ErrProcessNotFound, pid)

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// exitOf is how a process ended.
+// exitOf returns how a process ended.
 func exitOf(t *testing.T, process *Process) engine.End {
 	t.Helper()
 	var exit *ExitError

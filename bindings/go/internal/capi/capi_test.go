@@ -45,7 +45,7 @@ func spawn(t *testing.T, service *Service, program string, args ...string) *Proc
 	return process
 }
 
-// eventsOf takes the events of a process up to its last.
+// eventsOf takes the events of a process up to its last one.
 func eventsOf(t *testing.T, subscription *Subscription, process *Process) []Event {
 	t.Helper()
 	var events []Event

@@ -18,7 +18,7 @@ func TestCommand_refuses_mistakes_by_name(t *testing.T) {
 		"NUL in an argument": command.Args("fine", "a\x00b"),
 		"NUL in an entry":    command.Env([]string{"A=1", "B=\x00C=1"}),
 		"entry without =":    command.Env([]string{"A"}),
-		"NUL in the folder":  command.Dir("/\x00"),
+		"NUL in the dir":     command.Dir("/\x00"),
 		"unknown stream":     command.Stdio(Stream(99), StdioNull),
 		"unknown mode":       command.Stdio(Stdout, StdioMode(99)),
 		"stdin cannot merge": command.Stdio(Stdin, StdioMerge),

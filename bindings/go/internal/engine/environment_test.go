@@ -55,7 +55,7 @@ func TestEntriesWithAnEmptyNameArePassedOnAsOsExecDoes(t *testing.T) {
 
 	theirs := exec.Command("/bin/true")
 	theirs.Env = append(slices.Clone(host), added...)
-	// What it keeps of what is no KEY=VALUE is its own.
+	// os/exec keeps some entries that are no KEY=VALUE; this package keeps none.
 	want := slices.DeleteFunc(theirs.Environ(), func(entry string) bool { return !strings.Contains(entry, "=") })
 	assert.ElementsMatch(t, want, got)
 }

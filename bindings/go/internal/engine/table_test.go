@@ -10,7 +10,7 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// newBatch gives the events of a process that has ended.
+// newBatch returns the events of a process that has ended.
 func newBatch(t *testing.T) *capi.Batch {
 	t.Helper()
 	service, err := capi.NewService(capi.ServiceOptions{})
@@ -45,7 +45,7 @@ func TestTable_keeps_a_batch_while_a_start_is_under_way(t *testing.T) {
 	table.Begin()
 	assert.Empty(t, receiverOf(&table, batch))
 
-	// The start that ends is another's.
+	// Another start has ended, not the one of the batch.
 	table.End()
 	assert.Positive(t, batch.Left())
 
