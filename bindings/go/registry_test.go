@@ -16,7 +16,7 @@ func TestRegistry_keeps_those_that_live(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "daemons")
 	registry := NewRegistry(dir)
 	entries, err := registry.List()
-	require.NoError(t, err, "a missing dir is empty")
+	require.NoError(t, err, "a missing directory is empty")
 	assert.Empty(t, entries)
 	require.NoError(t, registry.Unregister("core", "none"), "a missing one is fine")
 
@@ -112,7 +112,7 @@ func TestRegistry_refuses_what_is_no_entry(t *testing.T) {
 	}
 	broken := NewRegistry("")
 	_, err := broken.List()
-	assert.ErrorContains(t, err, "dir")
+	assert.ErrorContains(t, err, "folder")
 	assert.Error(t, broken.Register(DaemonEntry{Code: "x", Daemon: "x", PID: 1}))
 	assert.Error(t, broken.Unregister("x", "x"))
 	_, found := broken.Get("x", "x")

@@ -2,7 +2,6 @@ package process
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -159,13 +158,4 @@ func residentBytes(t *testing.T) int {
 	pages, err := strconv.Atoi(strings.Fields(string(statm))[1])
 	require.NoError(t, err)
 	return pages * os.Getpagesize()
-}
-
-func ExampleRingBuffer() {
-	last := NewRingBuffer(15)
-	for i := range 100 {
-		fmt.Fprintf(last, "line %d\n", i)
-	}
-	fmt.Printf("%q\n", last)
-	// Output: "ine 98\nline 99\n"
 }

@@ -14,16 +14,16 @@ func TestCommand_refuses_mistakes_by_name(t *testing.T) {
 	defer command.Close()
 	_, empty := NewCommand("")
 	for name, err := range map[string]error{
-		"empty program":      empty,
-		"NUL in an argument": command.Args("fine", "a\x00b"),
-		"NUL in an entry":    command.Env([]string{"A=1", "B=\x00C=1"}),
-		"entry without =":    command.Env([]string{"A"}),
-		"NUL in the dir":     command.Dir("/\x00"),
-		"unknown stream":     command.Stdio(Stream(99), StdioNull),
-		"unknown mode":       command.Stdio(Stdout, StdioMode(99)),
-		"stdin cannot merge": command.Stdio(Stdin, StdioMerge),
-		"unknown scope":      command.StopBy(StopOptions{Scope: Scope(99)}),
-		"unknown signal":     command.StopBy(StopOptions{Signal: 1000}),
+		"empty program":        empty,
+		"NUL in an argument":   command.Args("fine", "a\x00b"),
+		"NUL in an entry":      command.Env([]string{"A=1", "B=\x00C=1"}),
+		"entry without =":      command.Env([]string{"A"}),
+		"NUL in the directory": command.Dir("/\x00"),
+		"unknown stream":       command.Stdio(Stream(99), StdioNull),
+		"unknown mode":         command.Stdio(Stdout, StdioMode(99)),
+		"stdin cannot merge":   command.Stdio(Stdin, StdioMerge),
+		"unknown scope":        command.StopBy(StopOptions{Scope: Scope(99)}),
+		"unknown signal":       command.StopBy(StopOptions{Signal: 1000}),
 	} {
 		assert.ErrorIs(t, err, ErrInvalidArgument, name)
 		assert.NotEmpty(t, err.Error(), name)
