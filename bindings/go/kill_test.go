@@ -129,7 +129,7 @@ func TestKill_of_many_at_once_is_told_once(t *testing.T) {
 				assert.NoError(t, process.Kill())
 				await(t, process.Done(), "the end")
 				messages := recorder.until(t, process.ID, func(any) bool { return true })
-				assert.Equal(t, 1, killsOf(messages), "whoever waits for Done has had it")
+				assert.Equal(t, 1, killsOf(messages), "it came before Done was closed")
 			})
 		}
 		killers.Wait()
@@ -394,7 +394,7 @@ func TestKill_by_a_goroutine_that_the_handler_waits_for_returns_and_is_told_befo
 	process, err := service.Start(t.Context(), "sh", "-c", "echo hello; exec sleep 1000")
 	require.NoError(t, err)
 	await(t, process.Done(), "the end")
-	assert.Equal(t, 1, killsOf(recorder.until(t, process.ID, func(any) bool { return true })), "who waits for Done has had it")
+	assert.Equal(t, 1, killsOf(recorder.until(t, process.ID, func(any) bool { return true })), "it came before Done was closed")
 	assert.Equal(t, 1, killsOf(recorder.untilExited(t, process.ID)))
 }
 

@@ -130,7 +130,7 @@ func TestMessagesOfASpecComeAfterThoseOfWhatItComesAfter(t *testing.T) {
 	}
 	second := running()[0]
 	require.NoError(t, second.Kill())
-	assert.Empty(t, recorder.soFar(second.ID), "it has not started yet, for who listens")
+	assert.Empty(t, recorder.soFar(second.ID), "the handlers have not heard of its start yet")
 
 	// then its messages come after those of the first, in order.
 	close(release)

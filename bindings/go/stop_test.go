@@ -65,7 +65,7 @@ func TestShutdown_lets_a_process_end_by_itself(t *testing.T) {
 	require.NoError(t, err)
 	recorder.untilLine(t, process.ID, "ready")
 	require.NoError(t, process.Shutdown())
-	require.NoError(t, wait(t, process), "a code of 0 is a success, whoever asked for it")
+	require.NoError(t, wait(t, process), "a code of 0 is a success, also after a shutdown")
 	assert.Equal(t, StatusExited, process.Status)
 	assert.Equal(t, "ready\nbye\n", process.Output())
 }
