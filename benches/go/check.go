@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// What the children write, as in ../shared/pattern.h, so that every host can prove that it read it all.
+// This file knows what the children write, as ../shared/pattern.h does, so that every host can prove that it has read all
+// of it.
 
 const (
 	lineBytes    = 80
@@ -16,7 +17,8 @@ const (
 	fnvPrime     = 0x100000001b3
 )
 
-// sumLines is the sum of the hashes of the lines: lines of two streams may come in either order.
+// sumLines returns the sum of the hashes of the lines. It is the same in any order, because the lines of two streams may
+// come in either order.
 func sumLines(output []byte) uint64 {
 	sum := uint64(0)
 	for line := range bytes.Lines(output) {
@@ -29,7 +31,8 @@ func sumLines(output []byte) uint64 {
 	return sum
 }
 
-// addLine is the checksum of a stream of lines: order matters, and it is cheap enough not to be what is measured.
+// addLine adds a line to the checksum of a stream, in which the order matters. It is cheap, so as not to be what is
+// measured.
 func addLine(checksum uint64, line string) uint64 {
 	if len(line) < 8 {
 		return checksum * fnvPrime
@@ -37,7 +40,7 @@ func addLine(checksum uint64, line string) uint64 {
 	return checksum*fnvPrime + binary.LittleEndian.Uint64([]byte(line[:8]))
 }
 
-// pattern is what flood writes again and again.
+// pattern returns what the child "flood" writes again and again.
 func pattern() []byte {
 	all := make([]byte, 0, lineBytes*patternLines)
 	for line := range uint32(patternLines) {

@@ -17,11 +17,11 @@ type contender interface {
 	run(child string, args ...string) (output []byte, code int, err error)
 	// lines hands each line of a child's output to a handler.
 	lines(handle func(line string), child string, args ...string) error
-	// captured runs a child whose last output is kept, and gives that.
+	// captured runs a child to its end, and returns the last part of its output, which is kept.
 	captured(child string, args ...string) ([]byte, error)
 	// start starts a child with a pipe for its stdin.
 	start(grace time.Duration, child string, args ...string) (live, error)
-	// all runs so many of the same child, with no order among them, and checks that each exits with 0.
+	// all runs the same child count times, in any order, and checks that each exits with 0.
 	all(count int, child string) error
 }
 
@@ -33,7 +33,7 @@ type live interface {
 	endInput() error
 }
 
-// ended is an exit code, or -1 and whether it was a SIGKILL.
+// ended says how a child ended: its exit code, or -1 and whether SIGKILL ended it.
 type ended struct {
 	code   int
 	killed bool
@@ -75,7 +75,7 @@ func workload(implementation, name string, args arguments) (figures, error) {
 	if work == nil || open == nil {
 		return nil, fmt.Errorf("unknown implementation %q or workload %q", implementation, name)
 	}
-	// Who asks for lines has a handler for them; the others have none.
+	// The workload that asks for lines has a handler for them; the others have none.
 	contender, err := open(name == "output" && args.text(2) == "lines")
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// arguments of a workload; a mistake in them is one of the orchestrator's.
+// arguments are the arguments of a workload. A mistake in them is one of the program that runs the benches.
 type arguments []string
 
 func (a arguments) text(index int) string {

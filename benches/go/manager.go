@@ -13,8 +13,8 @@ import (
 	"dappco.re/go/core"
 )
 
-// manager stands in for the pure Go manager that this binding replaces: what one writes first, on os/exec, with
-// a goroutine for each stream, one that waits, one that watches the context, and a ring behind a mutex.
+// manager stands in for the pure Go manager that this binding replaces: the obvious design on os/exec, with a goroutine
+// for each stream, one that waits, one that watches the context, and a ring behind a mutex.
 type manager struct{}
 
 type managed struct {
@@ -99,7 +99,7 @@ func (by manager) run(child string, args ...string) ([]byte, int, error) {
 	return m.ring.bytes(), end.code, err
 }
 
-// lineMessage is what it broadcasts for a line.
+// lineMessage is the message that manager broadcasts for a line.
 type lineMessage struct{ id, line, stream string }
 
 // lines broadcasts each line as an action of a Core, which is how its users get them.
@@ -140,7 +140,7 @@ type mutexRing struct {
 	mu   sync.Mutex
 	data []byte
 	size int
-	at   int // where the oldest byte is, once it is full
+	at   int // index of the oldest byte, once it is full
 	err  error
 }
 

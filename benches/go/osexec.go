@@ -110,7 +110,7 @@ func (l *osLive) endInput() error { return l.stdin.Close() }
 
 func (o osExec) all(count int, child string) error { return allOf(count, child, o) }
 
-// allOf runs children on as many goroutines.
+// allOf runs count children, each on a goroutine.
 func allOf(count int, child string, by contender) error {
 	failed := make(chan error, count)
 	var running sync.WaitGroup

@@ -15,11 +15,11 @@ import (
 // ours is package process, as its callers use it.
 type ours struct {
 	service *process.Service
-	core    *core.Core
+	c       *core.Core // nil if no handler hears of lines
 }
 
-// newOurs has a Core with who listens for lines. A service without a Core reads and keeps output, and hands it
-// to nobody.
+// newOurs makes a service, with a Core if lines are to be handled. A service without a Core reads and keeps output, and
+// hands it to no handler.
 func newOurs(lines bool) (contender, error) {
 	var c *core.Core
 	if lines {
@@ -51,7 +51,7 @@ func (o *ours) run(child string, args ...string) ([]byte, int, error) {
 }
 
 func (o *ours) lines(handle func(string), child string, args ...string) error {
-	o.core.RegisterAction(func(_ *core.Core, message core.Message) core.Result {
+	o.c.RegisterAction(func(_ *core.Core, message core.Message) core.Result {
 		if output, ok := message.(process.ActionProcessOutput); ok {
 			handle(output.Line)
 		}

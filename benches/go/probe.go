@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-// nowNs is CLOCK_MONOTONIC, which children stamp with too.
+// nowNs reads CLOCK_MONOTONIC, which the children read for their time stamps, too.
 func nowNs() uint64 {
 	var clock syscall.Timespec
 	const monotonic = 1
@@ -27,7 +27,7 @@ func cpuUs() float64 {
 	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e3
 }
 
-// rssBytes is exact, where statm is batched per CPU.
+// rssBytes returns the resident memory. It is exact, unlike that in statm, which the kernel updates in batches per CPU.
 func rssBytes() (float64, error) {
 	file, err := os.Open("/proc/self/smaps_rollup")
 	if err != nil {
@@ -51,7 +51,7 @@ func threads() int {
 	return len(tasks)
 }
 
-// page is shared with the children: a count of those that are ready, then a time stamp for each.
+// page is memory that is shared with the children: the number of children that are ready, then a time stamp of each.
 type page []byte
 
 func mapPage(path string) (page, error) {

@@ -49,7 +49,7 @@ func spawn(by contender, args arguments) (figures, error) {
 	}, nil
 }
 
-// output CHILD LINES MODE, MODE bytes or lines
+// output CHILD LINES MODE: MODE is bytes or lines
 func output(by contender, args arguments) (figures, error) {
 	child, lines := args.text(0), args.number(1)
 	if args.text(2) == "bytes" {
@@ -130,7 +130,7 @@ func idle(by contender, args arguments) (figures, error) {
 			debug.FreeOSMemory()
 			time.Sleep(20 * time.Millisecond)
 		}
-		_, _ = rssBytes() // what the look itself costs comes before it
+		_, _ = rssBytes() // the first call takes memory itself
 		rss, err := rssBytes()
 		if err != nil {
 			fail(err)

@@ -21,25 +21,24 @@ type ActionProcessStarted struct {
 }
 
 // ActionProcessOutput is a line of output, without its "\n" or "\r\n". A line longer than 4 MiB comes in pieces
-// of that size. Lines share memory with their neighbours: strings.Clone a line that is kept for long.
+// of that size. Lines share memory with their neighbours: if a line is kept for long, keep a strings.Clone of it.
 type ActionProcessOutput struct {
 	ID     string
 	Line   string
 	Stream Stream
 }
 
-// ActionProcessKilled says that a signal ended the process, whoever sent it. Where Kill did, it comes before Kill returns,
-// unless other handlers of the process take so long that Kill gives up waiting for them.
+// ActionProcessKilled says that a signal ended the process. If Kill sent that signal, it comes before Kill returns, unless
+// other handlers of the process take so long that Kill stops waiting for them.
 type ActionProcessKilled struct {
 	ID     string
-	Signal string // its name, such as "SIGTERM"
+	Signal string // name of the signal, such as "SIGTERM"
 }
 
-// ActionProcessExited is the last that is heard of a process, or all that is heard of one that
-// could not be started.
+// ActionProcessExited is the last message of a process. Of a process that could not be started it is the only one.
 type ActionProcessExited struct {
 	ID       string
 	ExitCode int // -1 if a signal ended it, it was not started, or the kernel would not tell
 	Duration time.Duration
-	Error    error // what Wait returns; of a failed start, what Start returns
+	Error    error // what Wait returns; after a failed start, what Start returns
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What callers are told, beside the signatures in contract_test.go: seen from outside, as they see it.
+// These tests check what callers rely on beside the signatures in contract_test.go, from outside of the package.
 
 func newService(t *testing.T) *process.Service {
 	t.Helper()

@@ -10,19 +10,19 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// Kill sends SIGKILL, to the group with KillGroup. Killing what has ended is fine. ActionProcessKilled has been broadcast,
-// on this goroutine, when it returns: for that it waits until the signal is known to have ended the process, a tenth of a
-// second at most, and then until the handler of the process that runs on another goroutine has returned, a second at most.
-// If that is not enough, ActionProcessKilled comes before Done is closed. For the end of the output it does not wait.
-// A handler of the process may call it, and waits for no other handler then. A handler that waits for a goroutine which
-// calls it holds that up for the whole second.
+// Kill sends SIGKILL, with KillGroup to the group. Killing a process that has ended is fine. When Kill returns,
+// ActionProcessKilled has been broadcast on this goroutine: for that it waits until the signal is known to have ended the
+// process, a tenth of a second at most, and then until a handler of the process that runs on another goroutine has
+// returned, a second at most. If that is not enough, ActionProcessKilled comes before Done is closed. Kill does not wait
+// for the end of the output. A handler of the process may call it, and then it waits for no other handler. A handler that
+// waits for a goroutine which calls Kill holds that up for the whole second.
 func (p *ManagedProcess) Kill() error {
 	return p.killAloud(func() error { return p.kill(p.scope) })
 }
 
-// killAloud kills at once, and says so before it returns, when its turn has come.
+// killAloud kills at once, waits for its turn, and broadcasts the kill before it returns.
 func (p *ManagedProcess) killAloud(kill func() error) error {
-	if p.core == nil || p.handle == nil || !p.IsRunning() {
+	if p.listeners == nil || p.handle == nil || !p.IsRunning() {
 		return kill()
 	}
 	finish := p.turn.begin()
@@ -38,8 +38,8 @@ func (p *ManagedProcess) killAloud(kill func() error) error {
 	return nil
 }
 
-// killer is the signal that has ended a process which was killed; 0 if it had exited by itself. One that the kernel
-// holds back, in the middle of a call to a disk or in a frozen group, dies later, of this signal.
+// killer returns the signal that has ended a process which was killed; 0 if it had exited by itself. A process that the
+// kernel holds back, in the middle of a call to a disk or in a frozen group, dies later, by SIGKILL.
 func (p *ManagedProcess) killer() syscall.Signal {
 	signal := syscall.SIGKILL
 	poll(func() bool {
@@ -53,7 +53,7 @@ func (p *ManagedProcess) killer() syscall.Signal {
 	return signal
 }
 
-// poll looks again and again until something has come true, but not for long, and says whether it has.
+// poll checks a condition again and again for a tenth of a second, and says whether it has come true.
 func poll(isTrue func() bool) bool {
 	const longest = 100 * time.Millisecond
 	deadline := time.Now().Add(longest)
@@ -77,9 +77,8 @@ func (p *ManagedProcess) kill(scope capi.Scope) error {
 	return err
 }
 
-// Shutdown sends SIGTERM, and SIGKILL when the process has not ended within its GracePeriod; without
-// one it is Kill, and waits for no more than that. A second Shutdown does not wait for the grace period. With KillGroup
-// both signals go to the group.
+// Shutdown sends SIGTERM, and SIGKILL if the process has not ended within its GracePeriod; without a GracePeriod it is
+// Kill. A second Shutdown does not wait for the grace period. With KillGroup both signals go to the group.
 func (p *ManagedProcess) Shutdown() error {
 	if p.handle == nil {
 		return nil
@@ -90,82 +89,18 @@ func (p *ManagedProcess) Shutdown() error {
 	return p.handle.Stop()
 }
 
-// Signal sends a signal, to the group with KillGroup; 0 only looks whether the process runs. It must be a
-// syscall.Signal. ErrProcessNotRunning if the process has ended.
+// Signal sends a signal, which must be a syscall.Signal, with KillGroup to the group; 0 only checks whether the process
+// runs. It returns ErrProcessNotRunning if the process has ended.
 func (p *ManagedProcess) Signal(signal os.Signal) error {
 	number, err := signalNumber(signal)
 	if err != nil {
 		return err
 	}
-	// A group may outlive its leader; the process is the leader.
+	// The process is the leader of its group, and the group may outlive it.
 	if p.handle == nil || p.scope == capi.ScopeGroup && !p.lives() {
 		return ErrProcessNotRunning
 	}
 	return p.translate(p.handle.Signal(number, p.scope))
-}
-
-// SendInput writes to the process's stdin, and waits while the process does not read. Inputs that are sent at the
-// same time do not mix. Of a process that has ended it is ErrProcessNotRunning, whatever became of its stdin before. While
-// the process runs it is ErrStdinNotAvailable after CloseStdin, without a stdin, or when nobody reads it any more; the
-// error says how much was written before.
-func (p *ManagedProcess) SendInput(input string) error {
-	if p.handle == nil {
-		return ErrProcessNotRunning
-	}
-	p.input.Lock()
-	defer p.input.Unlock()
-	sent := 0
-	for pause := time.Duration(0); ; {
-		written, err := p.write(input)
-		switch {
-		case err == nil:
-			pause = 0
-			sent += written
-			if input = input[written:]; input == "" {
-				return nil
-			}
-		case errors.Is(err, capi.ErrTimedOut):
-			pause = min(max(2*pause, time.Millisecond), longestPause)
-			time.Sleep(pause)
-		case sent > 0:
-			return fmt.Errorf("%w (after %d of %d bytes)", p.translate(err), sent, sent+len(input))
-		default:
-			return p.translate(err)
-		}
-	}
-}
-
-// Writing to a full pipe waits in the library, on a thread. Few may do so at a time, and not for long: a
-// process that does not read costs its writers a look now and then, and no thread.
-const (
-	longestWrite = 20 * time.Millisecond
-	longestPause = 50 * time.Millisecond
-)
-
-var writers = make(chan struct{}, 4)
-
-// write writes at least a byte of the input, or is ErrTimedOut.
-func (p *ManagedProcess) write(input string) (int, error) {
-	written, err := p.handle.Write(input, 0)
-	if !errors.Is(err, capi.ErrTimedOut) {
-		return written, err
-	}
-	select {
-	case writers <- struct{}{}:
-		defer func() { <-writers }()
-		return p.handle.Write(input, longestWrite)
-	default:
-		return written, err
-	}
-}
-
-// CloseStdin closes the process's stdin, which is the end of its input. It may be called again, also when the
-// process has ended.
-func (p *ManagedProcess) CloseStdin() error {
-	if p.handle == nil {
-		return nil
-	}
-	return p.handle.CloseStdin()
 }
 
 // lives says whether the process itself has not ended.
@@ -174,10 +109,10 @@ func (p *ManagedProcess) lives() bool {
 	return err == nil && info.State == capi.StateRunning
 }
 
-// signalNumber is the signal as a number, which only those of this system have.
+// signalNumber returns the number of a signal. Only the signals of this system have one.
 func signalNumber(signal os.Signal) (syscall.Signal, error) {
 	number, ok := signal.(syscall.Signal)
-	// More than 32 bits would be cut on the way, and could become another signal.
+	// The library takes 32 bits: a longer number would be cut, and could become another signal.
 	if !ok || int(number) != int(int32(number)) {
 		return 0, fmt.Errorf("signal: not a signal of this system: %v", signal)
 	}

@@ -12,35 +12,35 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// DaemonOptions say what a daemon has; what is empty, it has not.
+// DaemonOptions say what a daemon has. It does not have the parts whose options are empty.
 type DaemonOptions struct {
-	PIDFile         string        // the path of its PID file; missing folders are made
+	PIDFile         string        // path of its PID file; missing directories are made
 	ShutdownTimeout time.Duration // how long Stop may take; 0 means 30 s
-	HealthAddr      string        // where its health server listens, see NewHealthServer
-	HealthChecks    []HealthCheck // of the health server, if there is one
-	Registry        *Registry     // in which it is found
-	// RegistryEntry is what the registry says of it: Code and Daemon are needed. Start fills in PID, Started and,
-	// where there is a health server, Health; Project (the current folder) and Binary if they are empty.
+	HealthAddr      string        // address of its health server, see NewHealthServer
+	HealthChecks    []HealthCheck // checks of the health server
+	Registry        *Registry     // registry that it has an entry in
+	// RegistryEntry is its entry in the registry: Code and Daemon are needed. Start fills in PID, Started and, if there is a
+	// health server, Health; it fills in Project (the current directory) and Binary if they are empty.
 	RegistryEntry DaemonEntry
 }
 
-// Daemon gives a program the life of a daemon: one at a time by a PID file, a health server, an entry in a
+// Daemon gives a program the life of a daemon: a PID file, so that one runs at a time, a health server, and an entry in a
 // registry. It may be used by several goroutines at once.
 type Daemon struct {
-	core   *capi.Daemon
-	broken error // why there is no core
+	handle *capi.Daemon
+	broken error // why there is no handle, or nil
 
-	bound atomic.Pointer[string] // where its health server listens, or did last
+	bound atomic.Pointer[string] // address at which its health server listens, or did last
 
 	mu   sync.Mutex
-	life *daemonLife // nil: not started
+	life *daemonLife // nil if it is not started
 }
 
 // daemonLife is the time between a start and a stop.
 type daemonLife struct {
 	end  sync.Once
-	over chan struct{}
-	err  error // how the stop went, once it is over
+	over chan struct{} // closed when the stop is over
+	err  error         // of the stop, once over is closed
 }
 
 var (
@@ -48,10 +48,10 @@ var (
 	errNoDaemon         = errors.New("daemon: NewDaemon makes one")
 )
 
-// NewDaemon is a daemon that has not started. A mistake in the options is reported by Start.
+// NewDaemon makes a daemon that has not started. Start reports a mistake in the options.
 func NewDaemon(options DaemonOptions) *Daemon {
-	core, err := newDaemon(options)
-	return &Daemon{core: core, broken: err}
+	handle, err := newDaemon(options)
+	return &Daemon{handle: handle, broken: err}
 }
 
 func newDaemon(options DaemonOptions) (*capi.Daemon, error) {
@@ -65,40 +65,40 @@ func newDaemon(options DaemonOptions) (*capi.Daemon, error) {
 			return nil, err
 		}
 		entry := options.RegistryEntry
-		coptions.Registry = options.Registry.core
+		coptions.Registry = options.Registry.handle
 		coptions.Entry = capi.Entry{Code: entry.Code, Daemon: entry.Daemon, Health: entry.Health, Project: entry.Project, Binary: entry.Binary}
 	}
-	core, err := capi.NewDaemon(coptions)
+	handle, err := capi.NewDaemon(coptions)
 	if err != nil || options.HealthAddr == "" {
-		return core, err
+		return handle, err
 	}
 	for _, check := range options.HealthChecks {
 		if check == nil {
 			continue
 		}
-		if err := core.AddCheck(capi.Check(check)); err != nil {
-			core.Close()
+		if err := handle.AddCheck(capi.Check(check)); err != nil {
+			handle.Close()
 			return nil, err
 		}
 	}
-	return core, nil
+	return handle, nil
 }
 
-// Start takes the PID file, starts the health server, and registers. When a step fails, what was done before it
-// is undone. Starting what is started is an error; what was stopped can be started again.
+// Start takes the PID file, starts the health server, and registers the daemon. If a step fails, the steps before it are
+// undone. Starting a daemon that is started is an error; one that was stopped can be started again.
 func (d *Daemon) Start() error {
-	if d.core == nil {
+	if d.handle == nil {
 		return cmp.Or(d.broken, errNoDaemon)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.core.Start(); err != nil {
+	if err := d.handle.Start(); err != nil {
 		if errors.Is(err, capi.ErrInvalidState) {
 			return fmt.Errorf("daemon is already running: %w", err)
 		}
 		return named(err)
 	}
-	if address, err := d.core.HealthAddress(); err == nil {
+	if address, err := d.handle.HealthAddress(); err == nil {
 		d.bound.Store(&address)
 	}
 	d.life = &daemonLife{over: make(chan struct{})}
@@ -106,8 +106,8 @@ func (d *Daemon) Start() error {
 	return nil
 }
 
-// Run waits until ctx is done and stops the daemon, or until somebody else has stopped it. It returns how the stop
-// went. A daemon that is not started is an error.
+// Run waits until ctx is done and stops the daemon, or until another goroutine has stopped it. It returns the error of that
+// stop. It is an error if the daemon is not started.
 func (d *Daemon) Run(ctx context.Context) error {
 	if ctx == nil {
 		return ErrDaemonContextRequired
@@ -124,15 +124,15 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 }
 
-// Stop undoes Start, within the shutdown timeout: requests to the health server under way are waited for, and cut
-// when it is over. Stopping what is stopped is nil.
+// Stop undoes Start, within the shutdown timeout: it waits for requests to the health server that are under way, and cuts
+// them when the timeout is over. Stopping a daemon that is stopped returns nil.
 func (d *Daemon) Stop() error {
 	life := d.current()
 	if life == nil {
 		return nil
 	}
-	// Whoever stops it too waits here, and is told the same.
-	err := d.core.Stop()
+	// Another goroutine that stops it at the same time waits here, and gets the same error.
+	err := d.handle.Stop()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.life == life {
@@ -152,34 +152,27 @@ func (d *Daemon) current() *daemonLife {
 	return d.life
 }
 
-// SetReady says what the health server answers to /ready, which is yes at first.
+// SetReady sets whether the health server answers "ready" to /ready, as it does at first.
 func (d *Daemon) SetReady(ready bool) {
-	if d.core != nil {
-		_ = d.core.SetReady(ready)
+	if d.handle != nil {
+		_ = d.handle.SetReady(ready)
 	}
 }
 
 // Ready says whether the daemon runs and is ready.
-func (d *Daemon) Ready() bool { return d.core != nil && d.core.Ready() }
+func (d *Daemon) Ready() bool { return d.handle != nil && d.handle.Ready() }
 
-// HealthAddr is the address at which the health server listens, or did before Stop; "" where there is none.
+// HealthAddr returns the address at which the health server listens, or did before Stop; "" if there is none.
 func (d *Daemon) HealthAddr() string {
-	if d.core == nil {
+	if d.handle == nil {
 		return ""
 	}
 	if bound := d.bound.Load(); bound != nil {
 		return *bound
 	}
-	given, err := d.core.HealthAddress()
+	given, err := d.handle.HealthAddress()
 	if err != nil {
 		return ""
 	}
 	return given
 }
-
-// What is kept lives on although the program has dropped it: the lock of a PID file, a server, a daemon. The library
-// would give them back with the last reference.
-var kept sync.Map
-
-func keep(what any)  { kept.Store(what, nil) }
-func letGo(what any) { kept.Delete(what) }

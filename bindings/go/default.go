@@ -14,7 +14,7 @@ var (
 	initializing   sync.Mutex
 )
 
-// Default is the service that the functions of this package use, or nil.
+// Default returns the service that the functions of this package use, or nil.
 func Default() *Service { return defaultService.Load() }
 
 // SetDefault replaces the default service.
@@ -27,7 +27,7 @@ func SetDefault(service *Service) error {
 }
 
 // Init makes a default service that broadcasts to the Core, with the default options. If there is a default service
-// already, it does nothing: a second Core hears nothing. The Core does not start and stop this service: its tasks
+// already, it does nothing, and a second Core hears nothing. The Core does not start and stop this service: its tasks
 // are answered after Default().OnStartup, and its processes outlive the Core unless Default().OnShutdown ends them. For
 // a service that lives as long as its Core, use Register, and SetDefault if the functions of this package are to use it.
 func Init(c *core.Core) error {
@@ -44,7 +44,8 @@ func Init(c *core.Core) error {
 	return nil
 }
 
-// Start is [Service.Start] of the default service. Without one, it and its like return ErrServiceNotInitialized.
+// Start is [Service.Start] of the default service. Without a default service, the functions of this package that use it
+// return ErrServiceNotInitialized.
 func Start(ctx context.Context, command string, args ...string) (*Process, error) {
 	return StartWithOptions(ctx, RunOptions{Command: command, Args: args})
 }
@@ -75,10 +76,10 @@ func RunWithOptions(ctx context.Context, options RunOptions) (string, error) {
 // Get is [Service.Get] of the default service.
 func Get(id string) (*Process, error) { return Default().Get(id) }
 
-// List is [Service.List] of the default service; nil without one.
+// List is [Service.List] of the default service; nil if there is none.
 func List() []*Process { return Default().List() }
 
-// Running is [Service.Running] of the default service; nil without one.
+// Running is [Service.Running] of the default service; nil if there is none.
 func Running() []*Process { return Default().Running() }
 
 // Kill is [Service.Kill] of the default service.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"dappco.re/go/core"
+	"dappco.re/go/core/process/internal/engine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -102,7 +103,7 @@ func TestDefault_serves_the_functions_of_the_package(t *testing.T) {
 		sleep, err := StartWithOptions(t.Context(), RunOptions{Command: "sleep", Args: []string{"1000"}})
 		require.NoError(t, err)
 		require.NoError(t, kill(sleep), name)
-		assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, sleep), name)
+		assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, sleep), name)
 	}
 	Clear()
 	assert.Empty(t, List())

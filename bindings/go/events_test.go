@@ -80,7 +80,7 @@ func TestMessages_of_a_line_that_is_too_long_are_its_pieces(t *testing.T) {
 }
 
 func TestHandler_that_blocks_holds_up_its_own_process_alone(t *testing.T) {
-	// Given a handler that blocks at the first line of a process with more output than queues hold,
+	// Given a handler that blocks at the first line of a process with more output than the queues hold,
 	const last = 1_000_000
 	var blocked atomic.Pointer[string]
 	release, blocking := make(chan struct{}), make(chan struct{})
@@ -103,14 +103,14 @@ func TestHandler_that_blocks_holds_up_its_own_process_alone(t *testing.T) {
 	require.NoError(t, err)
 	await(t, blocking, "the first line")
 
-	// when others run,
+	// when other processes run,
 	for range count(t, 50) {
 		output, err := service.Run(t.Context(), "echo", "not held up")
 		require.NoError(t, err)
 		require.Equal(t, "not held up\n", output)
 	}
 
-	// then they end, and the one with the blocked handler waits for it, and loses nothing.
+	// then they end, and the process with the blocked handler waits for it and loses nothing.
 	assert.True(t, slow.IsRunning())
 	stdout, _ := slow.BytesRead()
 	assert.Less(t, stdout, uint64(4<<20), "the rest stays in the process, not in memory")
@@ -120,7 +120,7 @@ func TestHandler_that_blocks_holds_up_its_own_process_alone(t *testing.T) {
 }
 
 func TestProcess_that_is_lost_ends_after_the_events_that_are_being_handled(t *testing.T) {
-	// Given a handler that is at the first line of two,
+	// Given a handler that blocks at the first line of two,
 	recorder := newRecorder()
 	blocking, release := make(chan struct{}), make(chan struct{})
 	service := newListenedService(t, func(message any) {
@@ -134,8 +134,8 @@ func TestProcess_that_is_lost_ends_after_the_events_that_are_being_handled(t *te
 	require.NoError(t, err)
 	await(t, blocking, "the first line")
 
-	// when nothing will come any more,
-	service.engine.Load().hub.events.Close()
+	// when no more events will come,
+	service.backend.Load().feed.Close()
 
 	// then the process waits for the handler.
 	waits := func() bool {
@@ -158,8 +158,8 @@ func TestProcess_that_is_lost_ends_after_the_events_that_are_being_handled(t *te
 
 func TestProcess_that_is_lost_has_no_events_after_its_end(t *testing.T) {
 	service, recorder := newRecordedService(t)
-	engine := service.engine.Load()
-	events, err := engine.service.Subscribe(capi.SubscriptionOptions{EndsOnly: true})
+	backend := service.backend.Load()
+	events, err := backend.service.Subscribe(capi.SubscriptionOptions{EndsOnly: true})
 	require.NoError(t, err)
 	defer events.Close()
 	process, err := service.Start(t.Context(), "echo", "on its way to the handlers")
@@ -170,7 +170,7 @@ func TestProcess_that_is_lost_has_no_events_after_its_end(t *testing.T) {
 	lost := newProcess(99, RunOptions{}, capi.ScopeProcess, service.listeners())
 	lost.started(process.handle)
 	lost.lose(capi.ErrPanic)
-	engine.hub.deliver(lost, batch, self())
+	lost.deliver(backend.feed, batch, self())
 
 	assert.Zero(t, batch.Left())
 	messages := recorder.untilExited(t, lost.ID)
@@ -227,9 +227,9 @@ func TestEvents_that_end_too_early_end_every_wait(t *testing.T) {
 	service, recorder := newRecordedService(t)
 	process, err := service.Start(t.Context(), "cat")
 	require.NoError(t, err)
-	service.engine.Load().hub.events.Close()
+	service.backend.Load().feed.Close()
 
-	// then waiting for one ends with the cause,
+	// then waiting for a process ends with the cause,
 	err = wait(t, process)
 	assert.ErrorContains(t, err, "process was lost")
 	assert.ErrorIs(t, err, capi.ErrClosed)
@@ -237,7 +237,7 @@ func TestEvents_that_end_too_early_end_every_wait(t *testing.T) {
 	messages := recorder.untilExited(t, process.ID)
 	assert.Equal(t, err, messages[len(messages)-1].(ActionProcessExited).Error)
 
-	// also for one that is started after it, and a shutdown leaves none behind.
+	// also for a process that is started later, and a shutdown leaves none behind.
 	late, err := service.Start(t.Context(), "cat")
 	require.NoError(t, err)
 	assert.ErrorContains(t, wait(t, late), "process was lost")
@@ -293,7 +293,7 @@ func TestHandler_that_recovers_from_its_panic_leaves_the_service_working(t *test
 	recorder.untilExited(t, "proc-1")
 }
 
-// A panic that nobody recovers ends the program, as any other: seen from outside.
+// A panic that is not recovered ends the program, as any other: the test looks at another program.
 func TestHandler_that_panics_ends_the_program_with_its_stack(t *testing.T) {
 	if os.Getenv("COREPROC_TEST_PANIC") != "" {
 		service := newListenedService(t, func(message any) {
@@ -315,13 +315,13 @@ func TestHandler_that_panics_ends_the_program_with_its_stack(t *testing.T) {
 	assert.Equal(t, 2, exit.ExitCode())
 	assert.Contains(t, output, "panic: the handler's own")
 	assert.Contains(t, output, "panicInHandler")
-	assert.Contains(t, output, "(*hub).deliver")
+	assert.Contains(t, output, "(*ManagedProcess).deliver")
 }
 
 func panicInHandler() { panic("the handler's own") }
 
 func TestHandlers_of_one_process_need_no_lock(t *testing.T) {
-	// Given a handler that remembers lines without one: the race detector watches.
+	// Given a handler that remembers lines without a lock: the race detector watches.
 	var first, second []string
 	service := newListenedService(t, func(message any) {
 		output, ok := message.(ActionProcessOutput)

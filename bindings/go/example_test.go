@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"dappco.re/go/core"
 	process "dappco.re/go/core/process"
@@ -46,8 +47,8 @@ func Example() {
 	// exit code 3
 }
 
-// A Core starts the service, and ends its processes with itself. Since v0.8 of Core it is made by
-// core.New(core.WithService(process.Register)), and core.ServiceFor finds the service.
+// A Core starts the service, and ends its processes when it shuts down. Since v0.8 of Core,
+// core.New(core.WithService(process.Register)) makes such a Core, and core.ServiceFor finds the service.
 func ExampleRegister() {
 	c := core.New()
 	service := process.Register(c).Value.(*process.Service)
@@ -98,17 +99,17 @@ func ExampleManagedProcess_SendInput() {
 	// pear
 }
 
-// A daemon is one at a time, can be asked how it is, and can be found.
+// One daemon runs at a time; other programs find it and ask whether it is well.
 func ExampleDaemon() {
-	folder, err := os.MkdirTemp("", "daemon")
+	dir, err := os.MkdirTemp("", "daemon")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(folder)
-	registry := process.NewRegistry(filepath.Join(folder, "daemons"))
+	defer os.RemoveAll(dir)
+	registry := process.NewRegistry(filepath.Join(dir, "daemons"))
 	daemon := process.NewDaemon(process.DaemonOptions{
-		PIDFile:       filepath.Join(folder, "indexer.pid"),
+		PIDFile:       filepath.Join(dir, "indexer.pid"),
 		HealthAddr:    "127.0.0.1:0",
 		HealthChecks:  []process.HealthCheck{func() error { return errors.New("no database") }},
 		Registry:      registry,
@@ -119,11 +120,11 @@ func ExampleDaemon() {
 		return
 	}
 
-	// Somebody else finds it, and asks.
+	// Another program finds it, and asks.
 	entry, found := registry.Get("search", "indexer")
 	fmt.Println("found:", found, entry.Health == daemon.HealthAddr())
 	fmt.Println(process.ProbeHealth(entry.Health, 1000))
-	pid, alive := process.ReadPID(filepath.Join(folder, "indexer.pid"))
+	pid, alive := process.ReadPID(filepath.Join(dir, "indexer.pid"))
 	fmt.Println(pid == entry.PID, alive)
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -163,4 +164,127 @@ func ExampleRunner() {
 	// test   passed false skipped false code 1 "1 failure\n"
 	// lint   passed false skipped false code 1 ""
 	// success: false
+}
+
+// A timeout shuts a process down: SIGTERM, and SIGKILL after the grace period.
+func ExampleService_StartWithOptions() {
+	service := new(process.Service)
+	sleeper, err := service.StartWithOptions(context.Background(), process.RunOptions{
+		Command: "sleep", Args: []string{"1000"},
+		Timeout: 50 * time.Millisecond, GracePeriod: 5 * time.Second,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var exit *process.ExitError
+	if errors.As(sleeper.Wait(), &exit) {
+		fmt.Println("timed out:", exit.TimedOut(), "signal", int(exit.Signal()))
+	}
+	fmt.Println(sleeper.Info().Status)
+	// Output:
+	// timed out: true signal 15
+	// killed
+}
+
+// The functions of the package use the default service, which Init makes. Here it has no Core.
+func ExampleInit() {
+	if err := process.Init(nil); err != nil {
+		fmt.Println(err)
+		return
+	}
+	output, err := process.Run(context.Background(), "echo", "hello")
+	fmt.Printf("%q %v\n", output, err)
+	// Output: "hello\n" <nil>
+}
+
+// A program is found once, and run for its output.
+func ExampleProgram() {
+	program := process.Program{Name: "sh"}
+	if err := program.Find(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(filepath.IsAbs(program.Path))
+	output, err := program.Run(context.Background(), "-c", "echo out; echo err >&2")
+	fmt.Printf("%q %v\n", output, err)
+	// Output:
+	// true
+	// "out\nerr" <nil>
+}
+
+// A health server answers as its checks and its readiness say.
+func ExampleHealthServer() {
+	server := process.NewHealthServer("127.0.0.1:0")
+	server.AddCheck(func() error { return nil })
+	server.SetReady(false)
+	if err := server.Start(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(process.ProbeHealth(server.Addr(), 60_000))
+	fmt.Println(process.ProbeReady(server.Addr(), 60_000))
+	fmt.Println(server.Stop(context.Background()))
+	// Output:
+	// true ok
+	// false 503: not ready
+	// <nil>
+}
+
+// A PID file lets one instance of a program run at a time.
+func ExamplePIDFile() {
+	dir, err := os.MkdirTemp("", "pidfile")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	file := process.NewPIDFile(filepath.Join(dir, "it.pid"))
+	if err := file.Acquire(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	pid, alive := process.ReadPID(file.Path())
+	fmt.Println(pid == os.Getpid(), alive)
+	fmt.Println(file.Release())
+	pid, alive = process.ReadPID(file.Path())
+	fmt.Println(pid, alive)
+	// Output:
+	// true true
+	// <nil>
+	// 0 false
+}
+
+// A registry says which daemons run.
+func ExampleRegistry() {
+	dir, err := os.MkdirTemp("", "daemons")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	registry := process.NewRegistry(dir)
+	err = registry.Register(process.DaemonEntry{Code: "search", Daemon: "indexer", PID: os.Getpid()})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	entries, err := registry.List()
+	fmt.Println(len(entries), entries[0].Code, entries[0].Daemon, err)
+	fmt.Println(registry.Unregister("search", "indexer"))
+	_, found := registry.Get("search", "indexer")
+	fmt.Println(found)
+	// Output:
+	// 1 search indexer <nil>
+	// <nil>
+	// false
+}
+
+func ExampleRingBuffer() {
+	last := process.NewRingBuffer(15)
+	for i := range 100 {
+		fmt.Fprintf(last, "line %d\n", i)
+	}
+	fmt.Printf("%q\n", last)
+	// Output: "ine 98\nline 99\n"
 }

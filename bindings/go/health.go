@@ -12,58 +12,58 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// HealthCheck says whether all is well, or what is not. A panic in it is a failure.
+// HealthCheck returns nil if all is well, else what is not. A panic in it counts as a failure.
 type HealthCheck func() error
 
-// HealthServer answers over HTTP whether its program is well: /health "ok" (200) or "unhealthy: " and the error of a
-// check (503), /ready "ready" (200) or "not ready" (503). It may be used by several goroutines at once.
+// HealthServer says over HTTP whether its program is well: /health answers "ok" (200) or "unhealthy: " and the error of a
+// check (503), /ready answers "ready" (200) or "not ready" (503). It may be used by several goroutines at once.
 type HealthServer struct {
-	core    *capi.Health
-	broken  error // why there is no core
+	handle  *capi.Health
+	broken  error // why there is no handle, or nil
 	address string
 
-	bound   atomic.Pointer[string] // where it listens, or did last
-	stopped atomic.Bool            // and was not started since
+	bound   atomic.Pointer[string] // address at which it listens, or did last
+	stopped atomic.Bool            // it was stopped, and not started since
 }
 
-// NewHealthServer is a server that will listen at an address such as "127.0.0.1:8080", ":8080" (every interface of the
-// machine: whoever can reach it can ask), "127.0.0.1:0" (the kernel chooses the port), "unix:/run/it.sock" (a socket
-// file, for its owner and, as the umask has it, its group) or "unix:@it" (a name that is no file, for everybody in the
-// network namespace). A mistake in it is reported by Start.
+// NewHealthServer makes a server that will listen at an address such as "127.0.0.1:8080", ":8080" (every interface of the
+// machine: whatever can reach the machine can ask), "127.0.0.1:0" (the kernel chooses the port), "unix:/run/it.sock" (a
+// socket file, for its owner and, if the umask allows it, its group) or "unix:@it" (a name that is no file, for every
+// process in the network namespace). Start reports a mistake in the address.
 func NewHealthServer(addr string) *HealthServer {
-	core, err := capi.NewHealth(addr)
-	return &HealthServer{core: core, broken: err, address: addr}
+	handle, err := capi.NewHealth(addr)
+	return &HealthServer{handle: handle, broken: err, address: addr}
 }
 
-// AddCheck adds a check, also while the server runs. Checks run side by side, none twice at once; one that takes
-// longer than 5 s is a failure.
+// AddCheck adds a check. It may be called while the server runs. Checks run side by side, none of them twice at once; a
+// check that takes longer than 5 s counts as a failure.
 func (h *HealthServer) AddCheck(check HealthCheck) {
-	if h.core != nil && check != nil {
-		_ = h.core.AddCheck(capi.Check(check))
+	if h.handle != nil && check != nil {
+		_ = h.handle.AddCheck(capi.Check(check))
 	}
 }
 
-// SetReady says what /ready answers, which is yes at first.
+// SetReady sets whether /ready answers "ready", as it does at first.
 func (h *HealthServer) SetReady(ready bool) {
-	if h.core != nil {
-		_ = h.core.SetReady(ready)
+	if h.handle != nil {
+		_ = h.handle.SetReady(ready)
 	}
 }
 
-// Ready says what /ready answers; false once the server was stopped.
-func (h *HealthServer) Ready() bool { return h.core != nil && !h.stopped.Load() && h.core.Ready() }
+// Ready says whether /ready answers "ready"; false once the server was stopped.
+func (h *HealthServer) Ready() bool { return h.handle != nil && !h.stopped.Load() && h.handle.Ready() }
 
 var errNoHealthServer = errors.New("health server: NewHealthServer makes one")
 
-// Start listens; when it has returned, connections are accepted.
+// Start begins to listen. When it returns, connections are accepted.
 func (h *HealthServer) Start() error {
-	if h.core == nil {
+	if h.handle == nil {
 		return cmp.Or(h.broken, errNoHealthServer)
 	}
-	if err := h.core.Start(); err != nil {
+	if err := h.handle.Start(); err != nil {
 		return err
 	}
-	if address, err := h.core.Address(); err == nil {
+	if address, err := h.handle.Address(); err == nil {
 		h.bound.Store(&address)
 	}
 	h.stopped.Store(false)
@@ -71,18 +71,18 @@ func (h *HealthServer) Start() error {
 	return nil
 }
 
-// Stop waits for requests under way until ctx is done; then they are cut, which is an error. Stopping what does not
-// run is fine.
+// Stop waits for requests under way until ctx is done; then it cuts them and returns an error. Stopping a server that does
+// not run is fine.
 func (h *HealthServer) Stop(ctx context.Context) error {
 	if ctx == nil {
 		return ErrDaemonContextRequired
 	}
-	if h.core == nil {
+	if h.handle == nil {
 		return nil
 	}
-	forget := context.AfterFunc(ctx, func() { _ = h.core.Stop(0) })
+	forget := context.AfterFunc(ctx, func() { _ = h.handle.Stop(0) })
 	defer forget()
-	err := h.core.Stop(-1)
+	err := h.handle.Stop(-1)
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", err, ctx.Err())
 	}
@@ -93,7 +93,7 @@ func (h *HealthServer) Stop(ctx context.Context) error {
 	return err
 }
 
-// Addr is the bound address, once the server has run, also after Stop; else the given one.
+// Addr returns the address that the server has bound, also after Stop; before Start, the address that it was given.
 func (h *HealthServer) Addr() string {
 	if bound := h.bound.Load(); bound != nil {
 		return *bound
@@ -101,7 +101,8 @@ func (h *HealthServer) Addr() string {
 	return h.address
 }
 
-// WaitForHealth asks the health server at an address until /health answers 200, for so many milliseconds.
+// WaitForHealth asks the health server at an address until /health answers 200 or timeoutMs milliseconds have passed, and
+// says whether it has answered so.
 func WaitForHealth(addr string, timeoutMs int) bool {
 	return waitFor(addr, capi.EndpointHealth, timeoutMs)
 }
@@ -112,7 +113,8 @@ func WaitForReady(addr string, timeoutMs int) bool {
 }
 
 // ProbeHealth asks the health server at an address once. It returns whether /health answered 200, and the body of the
-// answer without its newline, such as "ok" or, after another status, "503: unhealthy: ...", or what was in its way.
+// answer without its newline, such as "ok" or, with another status, "503: unhealthy: ...". If there was no answer, it
+// returns why.
 func ProbeHealth(addr string, timeoutMs int) (bool, string) {
 	return probe(addr, capi.EndpointHealth, timeoutMs)
 }
@@ -135,7 +137,7 @@ func probe(addr string, endpoint capi.Endpoint, timeoutMs int) (bool, string) {
 	return ok, reason
 }
 
-// patience is a time in milliseconds; none if it is negative.
+// patience converts milliseconds to a duration; a negative number means 0.
 func patience(timeoutMs int) time.Duration {
 	const longest = math.MaxInt64 / int64(time.Millisecond)
 	return time.Duration(min(max(0, int64(timeoutMs)), longest)) * time.Millisecond

@@ -19,10 +19,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hang is when a test gives up: only a guard, nothing takes that long.
+// hang is the time after which a test gives up. It is a guard: nothing takes that long.
 const hang = 2 * time.Minute
 
-// count is how many of something a test does: usual times COREPROC_SCALE, at least one.
+// count returns how often a test does something: usual times COREPROC_SCALE, at least once.
 func count(t *testing.T, usual int) int {
 	t.Helper()
 	scale := 1.0
@@ -36,14 +36,14 @@ func count(t *testing.T, usual int) int {
 	return scaled
 }
 
-// newTestService gives a service with a small buffer, and its Core.
+// newTestService makes a service with a small buffer, and its Core.
 func newTestService(t *testing.T) (*Service, *core.Core) {
 	t.Helper()
 	c := core.New()
 	return newService(t, Options{BufferSize: 1024}, c), c
 }
 
-// newRecordedService gives a service, and a recorder of what it broadcasts.
+// newRecordedService makes a service, and a recorder of what it broadcasts.
 func newRecordedService(t *testing.T) (*Service, *recorder) {
 	t.Helper()
 	c := core.New()
@@ -52,7 +52,7 @@ func newRecordedService(t *testing.T) (*Service, *recorder) {
 	return newService(t, Options{}, c), recorder
 }
 
-// newListenedService gives a service whose messages go to a function.
+// newListenedService makes a service whose messages go to a function.
 func newListenedService(t *testing.T, listen func(message any)) *Service {
 	t.Helper()
 	c := core.New()
@@ -63,7 +63,7 @@ func newListenedService(t *testing.T, listen func(message any)) *Service {
 	return newService(t, Options{}, c)
 }
 
-// newQuietService gives a service without a Core.
+// newQuietService makes a service without a Core.
 func newQuietService(t *testing.T) *Service {
 	t.Helper()
 	return newService(t, Options{}, nil)
@@ -130,7 +130,7 @@ func (r *recorder) record(message any) {
 	r.changed = make(chan struct{})
 }
 
-// until waits for a message of the process that is wanted, and returns all up to now.
+// until waits for a message of the process that is wanted, and returns all messages up to now.
 func (r *recorder) until(t *testing.T, id string, wanted func(any) bool) []any {
 	t.Helper()
 	for {
@@ -146,7 +146,7 @@ func (r *recorder) until(t *testing.T, id string, wanted func(any) bool) []any {
 	}
 }
 
-// soFar gives the messages of a process up to now.
+// soFar returns the messages of a process up to now.
 func (r *recorder) soFar(id string) []any {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -200,10 +200,10 @@ func linesOf(messages []any, stream Stream) []string {
 	return lines
 }
 
-// usage is what this program holds of things that can leak.
+// usage counts the things of this program that can leak.
 type usage struct {
 	goroutines, fds, threads int    // threads of the library
-	names                    string // of these
+	names                    string // names of the threads
 }
 
 func (u usage) String() string {
@@ -226,8 +226,8 @@ func measure(t *testing.T) usage {
 
 type thread struct {
 	name string
-	// Go has made it, on the library's thread for a check, whose name it has got, or on another one that is called so;
-	// it stays. It blocks no signal; the library's do.
+	// Go makes threads of its own on the library's thread for a check, and they get the name of that thread. They stay, and
+	// block no signal; the library's threads block all.
 	isGos bool
 }
 
@@ -237,7 +237,7 @@ func threadsCalled(t *testing.T, prefix string) []thread {
 	require.NoError(t, err)
 	var found []thread
 	for _, path := range statuses {
-		// It may end between the listing and the reading; then this is empty.
+		// If the thread ends between the listing and the reading, this is empty.
 		status, _ := os.ReadFile(path)
 		fields := make(map[string]string)
 		for line := range strings.Lines(string(status)) {
@@ -251,8 +251,8 @@ func threadsCalled(t *testing.T, prefix string) []thread {
 	return found
 }
 
-// returnsTo waits until this program holds no more than before: goroutines and threads end a moment after
-// what they did, and services are freed by the garbage collector.
+// returnsTo waits until this program holds no more than before: goroutines and threads end a moment after their work, and
+// the garbage collector frees services.
 func returnsTo(t *testing.T, before usage) {
 	t.Helper()
 	var now usage
@@ -272,7 +272,7 @@ func returnsTo(t *testing.T, before usage) {
 	}
 }
 
-// warmUp makes what Go and the library keep for ever, and frees what earlier tests left.
+// warmUp makes the things that Go and the library keep for ever, and frees those that earlier tests left.
 func warmUp(t *testing.T) usage {
 	t.Helper()
 	func() {
@@ -285,7 +285,7 @@ func warmUp(t *testing.T) usage {
 	return settled(t)
 }
 
-// settled is what this program holds once that of earlier tests is gone.
+// settled returns the usage of this program once that of earlier tests is gone.
 func settled(t *testing.T) usage {
 	t.Helper()
 	last := measure(t)
@@ -310,7 +310,7 @@ func noChildren(t *testing.T) {
 	assert.ErrorIs(t, err, syscall.ECHILD, "child %d", pid)
 }
 
-// gone waits until no process has the pid, or what is left of it is a zombie of somebody else.
+// gone waits until no process has the PID, or a zombie of another parent has it.
 func gone(t *testing.T, pid int) {
 	t.Helper()
 	deadline := time.Now().Add(hang)

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// killers are the calls that say that they have killed before they return.
+// killers are the calls that broadcast the kill before they return.
 func killers(c *core.Core) map[string]func(*Service, *Process) error {
 	return map[string]func(*Service, *Process) error{
 		"Service.Kill": func(s *Service, p *Process) error { return s.Kill(p.ID) },
@@ -51,7 +51,7 @@ func TestKill_has_told_so_when_it_returns_on_its_goroutine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := core.New()
 			recorder := newRecorder()
-			var told []string // no lock: it is this goroutine's
+			var told []string // no lock: this goroutine alone uses it
 			c.RegisterAction(func(_ *core.Core, message core.Message) core.Result {
 				if killed, ok := message.(ActionProcessKilled); ok {
 					told = append(told, killed.Signal)
@@ -129,7 +129,7 @@ func TestKill_of_many_at_once_is_told_once(t *testing.T) {
 				assert.NoError(t, process.Kill())
 				await(t, process.Done(), "the end")
 				messages := recorder.until(t, process.ID, func(any) bool { return true })
-				assert.Equal(t, 1, killsOf(messages), "whoever waits for Done has had it")
+				assert.Equal(t, 1, killsOf(messages), "it came before Done was closed")
 			})
 		}
 		killers.Wait()
@@ -247,7 +247,7 @@ func TestKill_whose_handler_ends_its_goroutine_leaves_the_process_to_end(t *test
 		_ = process.Kill()
 	}()
 	await(t, ended, "the end of the goroutine")
-	assert.Equal(t, syscall.SIGKILL, exitOf(t, process).signal)
+	assert.Equal(t, syscall.SIGKILL, exitOf(t, process).Signal)
 	assert.Equal(t, 1, killsOf(recorder.untilExited(t, process.ID)))
 }
 
@@ -261,7 +261,7 @@ func killedElsewhere(t *testing.T, process *Process) <-chan struct{} {
 	return returned
 }
 
-// awaitDeath waits until the kernel has ended a process, whatever was said of it.
+// awaitDeath waits until the kernel has ended a process, whatever was broadcast.
 func awaitDeath(t *testing.T, process *Process) {
 	t.Helper()
 	dead := make(chan struct{})
@@ -285,7 +285,7 @@ func TestKill_by_another_goroutine_is_told_when_the_last_handler_of_Started_has_
 			require.NoError(t, err)
 			killed = killedElsewhere(t, process)
 			awaitDeath(t, process)
-			// Longer than a kill waits for the death itself.
+			// This is longer than a kill waits for the death itself.
 			time.Sleep(longestTurn / 4)
 		}
 		return core.Result{OK: true}
@@ -307,7 +307,7 @@ func TestKill_of_what_another_kills_returns_when_that_is_told(t *testing.T) {
 	service := newListenedService(t, func(message any) {
 		if _, ok := message.(ActionProcessKilled); ok {
 			close(telling)
-			// Long enough for the second one to come.
+			// This is long enough for the second kill to come.
 			time.Sleep(longestTurn / 4)
 			told = true
 		}
@@ -394,7 +394,7 @@ func TestKill_by_a_goroutine_that_the_handler_waits_for_returns_and_is_told_befo
 	process, err := service.Start(t.Context(), "sh", "-c", "echo hello; exec sleep 1000")
 	require.NoError(t, err)
 	await(t, process.Done(), "the end")
-	assert.Equal(t, 1, killsOf(recorder.until(t, process.ID, func(any) bool { return true })), "who waits for Done has had it")
+	assert.Equal(t, 1, killsOf(recorder.until(t, process.ID, func(any) bool { return true })), "it came before Done was closed")
 	assert.Equal(t, 1, killsOf(recorder.untilExited(t, process.ID)))
 }
 

@@ -55,7 +55,7 @@ func TestLoad_64_at_a_time_end_as_they_should_and_leave_nothing(t *testing.T) {
 	}
 	callers.Wait()
 	for exits.Load() < int64(2*64*rounds) {
-		runtime.Gosched() // the last ones are still being broadcast
+		runtime.Gosched() // the last messages are still being broadcast
 	}
 	service = nil
 
@@ -79,9 +79,9 @@ func TestLoad_quiet_processes_cost_no_goroutine_and_no_thread(t *testing.T) {
 		processes = append(processes, process)
 	}
 
-	one.fds = measure(t).fds // those are for each process
+	one.fds = measure(t).fds // each process has its own
 	returnsTo(t, one)
-	// Go may have made threads of its own for the starts, by the number of CPUs and not of processes.
+	// Go may have made threads of its own for the starts; their number depends on that of CPUs, not of processes.
 	assert.LessOrEqual(t, allThreads(t), threads+4+4*runtime.NumCPU())
 	for _, process := range processes {
 		require.NoError(t, process.Kill())
@@ -94,7 +94,7 @@ func TestMeasure_does_not_take_a_thread_of_Go_for_one_of_the_library_by_its_name
 	server := NewHealthServer("127.0.0.1:0")
 	server.AddCheck(func() error { return nil })
 	require.NoError(t, server.Start())
-	// Each keeps a thread of Go busy, so that it needs another one, and the check's thread is there to make it.
+	// Each check keeps a thread of Go busy, so that Go needs another one, and makes it on the thread of the check.
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	var readers sync.WaitGroup
@@ -125,7 +125,7 @@ func allThreads(t *testing.T) int {
 	return len(tasks)
 }
 
-// dropped gives a service that the test does not hold on to.
+// dropped makes a service that the test keeps no reference to.
 func dropped(t *testing.T, listen func(any)) *Service {
 	t.Helper()
 	c := core.New()
@@ -172,7 +172,7 @@ func TestService_that_nobody_reaches_is_freed_when_its_processes_have_ended(t *t
 		runtime.GC()
 	}
 
-	// Then its process is not touched, and still heard of.
+	// Then its process is not touched, and its events still come.
 	require.True(t, process.IsRunning())
 	require.NoError(t, process.SendInput("hello\n"))
 	require.NoError(t, process.CloseStdin())
@@ -191,22 +191,22 @@ func TestEvents_of_a_start_that_failed_hold_nothing(t *testing.T) {
 		service := dropped(t, func(any) {})
 		_, err := service.Run(t.Context(), "true")
 		require.NoError(t, err)
-		// As a child leaves them that could not be watched: nobody knows it, and its events come all the same,
-		engine := service.engine.Load()
+		// Given events of a child that could not be watched: the service does not know it, and its events come all the same,
+		backend := service.backend.Load()
 		for _, underWay := range []bool{false, true} {
 			if underWay {
-				engine.hub.Begin()
+				backend.feed.Begin()
 			}
 			command, err := capi.NewCommand("/bin/echo")
 			require.NoError(t, err)
-			unknown, err := command.Spawn(engine.service)
+			unknown, err := command.Spawn(backend.service)
 			require.NoError(t, err)
-			// here first,
+			// before those of the next process,
 			process, err := service.Start(t.Context(), "true")
 			require.NoError(t, err)
 			require.NoError(t, wait(t, process))
 			if underWay {
-				engine.hub.End()
+				backend.feed.End()
 			}
 			unknown.Close()
 			command.Close()
@@ -249,7 +249,7 @@ func TestLoad_processes_that_are_dropped_under_garbage_collection_end_as_they_sh
 			require.Equal(t, 2*len(fmt.Sprintln(i)), len(process.Output()))
 			require.NoError(t, service.Remove(process.ID))
 		}
-		// From here on nobody holds the process but the service.
+		// From here on the service alone holds the process.
 		runtime.GC()
 	}
 	for i, id := range ids {

@@ -9,7 +9,8 @@ import (
 	"syscall"
 )
 
-// Get finds a process by its id: one that runs, or has ended and was neither removed nor cleared.
+// Get returns the process with this ID, if it runs, or has ended and was neither removed nor cleared. Otherwise it returns
+// ErrProcessNotFound.
 func (s *Service) Get(id string) (*Process, error) {
 	if s == nil {
 		return nil, ErrServiceNotInitialized
@@ -23,12 +24,12 @@ func (s *Service) Get(id string) (*Process, error) {
 	return process, nil
 }
 
-// List gives all processes, by the time of their start, then in the order of their ids.
+// List returns all processes in the order of their starts, then of their IDs.
 func (s *Service) List() []*Process {
 	return s.list(func(*Process) bool { return true })
 }
 
-// Running gives the processes that run, in the order of List.
+// Running returns the processes that run, in the order of List.
 func (s *Service) Running() []*Process {
 	return s.list((*Process).IsRunning)
 }
@@ -51,7 +52,7 @@ func (s *Service) list(wanted func(*Process) bool) []*Process {
 	return found
 }
 
-// Kill kills a process, as [ManagedProcess.Kill] does.
+// Kill kills the process with this ID, as [ManagedProcess.Kill] does.
 func (s *Service) Kill(id string) error {
 	process, err := s.Get(id)
 	if err != nil {
@@ -60,7 +61,7 @@ func (s *Service) Kill(id string) error {
 	return process.Kill()
 }
 
-// Signal signals a process, as [ManagedProcess.Signal] does.
+// Signal signals the process with this ID, as [ManagedProcess.Signal] does.
 func (s *Service) Signal(id string, signal os.Signal) error {
 	process, err := s.Get(id)
 	if err != nil {
@@ -69,7 +70,7 @@ func (s *Service) Signal(id string, signal os.Signal) error {
 	return process.Signal(signal)
 }
 
-// KillPID sends SIGKILL to the process with this pid: as Kill if it is one of this service's, else whatever it is.
+// KillPID sends SIGKILL to the process with this PID: as Kill does if it belongs to this service, else to any process.
 func (s *Service) KillPID(pid int) error {
 	process, err := s.withPID(pid)
 	if err != nil {
@@ -81,8 +82,8 @@ func (s *Service) KillPID(pid int) error {
 	return sendSignal(pid, syscall.SIGKILL)
 }
 
-// SignalPID sends a signal to the process with this pid: as Signal if it is one of this service's, else whatever
-// it is.
+// SignalPID sends a signal to the process with this PID: as Signal does if it belongs to this service, else to any
+// process.
 func (s *Service) SignalPID(pid int, signal os.Signal) error {
 	process, err := s.withPID(pid)
 	if err != nil {
@@ -98,7 +99,7 @@ func (s *Service) SignalPID(pid int, signal os.Signal) error {
 	return sendSignal(pid, number)
 }
 
-// withPID finds the process of this service that has the pid now, or nil.
+// withPID returns the process of this service that has the PID now, or nil.
 func (s *Service) withPID(pid int) (*Process, error) {
 	if s == nil {
 		return nil, ErrServiceNotInitialized
@@ -114,10 +115,10 @@ func (s *Service) withPID(pid int) (*Process, error) {
 	return nil, nil
 }
 
-// sendSignal signals a process that is none of the service's.
+// sendSignal signals a process that does not belong to the service.
 func sendSignal(pid int, signal syscall.Signal) error {
 	err := error(syscall.ESRCH)
-	// The kernel looks at 32 bits alone, and would take what is above them for a group, or for everybody.
+	// The kernel looks at 32 bits alone: it could take a longer number for a group, or for all processes.
 	if pid <= math.MaxInt32 {
 		err = syscall.Kill(pid, signal)
 	}
@@ -131,7 +132,7 @@ func sendSignal(pid int, signal syscall.Signal) error {
 	}
 }
 
-// Input writes to the stdin of a process, as [ManagedProcess.SendInput] does.
+// Input writes to the stdin of the process with this ID, as [ManagedProcess.SendInput] does.
 func (s *Service) Input(id, input string) error {
 	process, err := s.Get(id)
 	if err != nil {
@@ -140,7 +141,7 @@ func (s *Service) Input(id, input string) error {
 	return process.SendInput(input)
 }
 
-// CloseStdin closes the stdin of a process.
+// CloseStdin closes the stdin of the process with this ID.
 func (s *Service) CloseStdin(id string) error {
 	process, err := s.Get(id)
 	if err != nil {
@@ -149,7 +150,7 @@ func (s *Service) CloseStdin(id string) error {
 	return process.CloseStdin()
 }
 
-// Wait waits for a process, and returns its final state with the error of [ManagedProcess.Wait].
+// Wait waits for the process with this ID, and returns its final state with the error of [ManagedProcess.Wait].
 func (s *Service) Wait(id string) (Info, error) {
 	process, err := s.Get(id)
 	if err != nil {
@@ -159,7 +160,7 @@ func (s *Service) Wait(id string) (Info, error) {
 	return process.Info(), err
 }
 
-// Output is what a process has written up to now.
+// Output returns what the process with this ID has written up to now.
 func (s *Service) Output(id string) (string, error) {
 	process, err := s.Get(id)
 	if err != nil {
@@ -168,7 +169,7 @@ func (s *Service) Output(id string) (string, error) {
 	return process.Output(), nil
 }
 
-// Remove forgets a process that has ended.
+// Remove forgets the process with this ID, which must have ended.
 func (s *Service) Remove(id string) error {
 	process, err := s.Get(id)
 	if err != nil {

@@ -83,7 +83,7 @@ func TestRemove_and_Clear_forget_what_has_ended_alone(t *testing.T) {
 	require.Error(t, wait(t, running))
 	service.Clear()
 	assert.Empty(t, service.List())
-	assert.Equal(t, StatusKilled, running.Info().Status, "who holds it, still has it")
+	assert.Equal(t, StatusKilled, running.Info().Status, "a process that was removed can still be used")
 }
 
 func TestWait_gives_the_final_state_with_the_error(t *testing.T) {
@@ -125,7 +125,7 @@ func TestWait_serves_many_at_once(t *testing.T) {
 	for range 20 {
 		waiters.Go(func() {
 			assert.EqualError(t, process.Wait(), "process exited with code 3")
-			// Final, and to be read without a lock: the race detector watches.
+			// They are final, and may be read without a lock: the race detector watches.
 			assert.Equal(t, []any{StatusExited, 3}, []any{process.Status, process.ExitCode})
 			assert.Positive(t, process.Duration)
 		})

@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// These tests look at what callers' handlers and checks did, without a lock, once what follows from it has come to pass.
-// The race detector judges: it has to see what the library, of which it sees nothing, puts in order.
+// These tests read without a lock what callers' handlers and checks wrote, after an event that follows from it. The race
+// detector judges: it must learn the order of things that the library, which it does not see, has put in order.
 
-// fetch asks a server as any program does, and gives the status.
+// fetch asks a server as any program does, and returns the status.
 func fetch(t *testing.T, address, path string) int {
 	t.Helper()
 	client := http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -88,7 +88,7 @@ func TestMemory_of_a_check_is_seen_after_the_daemon_has_stopped(t *testing.T) {
 	assert.Equal(t, 2, runs)
 }
 
-// linesOfService gives a service whose handler remembers lines and kills, with no lock.
+// linesOfService makes a service whose handler remembers lines and kills, with no lock.
 func linesOfService(t *testing.T) (service *process.Service, lines, kills *[]string) {
 	t.Helper()
 	lines, kills = new([]string), new([]string)
@@ -198,7 +198,7 @@ func TestMemory_of_a_handler_is_seen_by_the_next_one_of_its_process(t *testing.T
 }
 
 func TestMemory_goes_through_pipes_of_a_child(t *testing.T) {
-	// Before its input, to the handler of what it answers.
+	// What was written before the input is seen by the handler of the answer.
 	said := ""
 	heard := make(chan string, 1)
 	c := core.New()
@@ -218,7 +218,7 @@ func TestMemory_goes_through_pipes_of_a_child(t *testing.T) {
 	require.NoError(t, cat.CloseStdin())
 	require.NoError(t, cat.Wait())
 
-	// From its input to a file of the caller's.
+	// What was written before its input is seen after a read of the caller's file.
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	reader := &countingReader{text: strings.NewReader("hello")}
@@ -232,7 +232,7 @@ func TestMemory_goes_through_pipes_of_a_child(t *testing.T) {
 	require.NoError(t, command.Wait())
 	require.NoError(t, read.Close())
 
-	// From a file of the caller's to a Writer.
+	// What was written before the caller's file is seen by a Writer.
 	read, write, err = os.Pipe()
 	require.NoError(t, err)
 	writer := &showingWriter{shown: new(string), seen: make(chan string, 1)}
@@ -261,7 +261,7 @@ func (r *countingReader) Read(into []byte) (int, error) {
 	return read, err
 }
 
-// showingWriter gives what shown holds when it is written to.
+// showingWriter reports what shown holds when it is written to.
 type showingWriter struct {
 	shown *string
 	seen  chan string

@@ -7,19 +7,19 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// plan says which specs of a pipeline can run although something is wrong with others: all that do not come after
-// one of those.
+// plan says which specs of a pipeline can run although something is wrong with others: all specs that do not come after
+// one of those, by index.
 type plan []planned
 
-// planned is what is known of a spec before anything runs.
+// planned is what is known of a spec before a process runs.
 type planned struct {
-	failure error  // what is wrong with it
-	behind  string // the name of one that it comes after and that cannot run, or ""
+	failure error  // what is wrong with the spec, or nil
+	behind  string // name of a spec that it comes after and that cannot run, or ""
 }
 
 func (p planned) runs() bool { return p.failure == nil && p.behind == "" }
 
-// newPlan makes a plan from the problems of specs, whose names are known to be good.
+// newPlan makes a plan from the problems of specs, whose names are known to be valid.
 func newPlan(specs []RunSpec, problems []capi.Problem) plan {
 	made := make(plan, len(specs))
 	var stuck []int
@@ -53,7 +53,7 @@ func newPlan(specs []RunSpec, problems []capi.Problem) plan {
 	return made
 }
 
-// runnable gives the specs that can run.
+// runnable returns the specs that can run.
 func (p plan) runnable(specs []RunSpec) []RunSpec {
 	var some []RunSpec
 	for index, spec := range specs {
@@ -64,8 +64,8 @@ func (p plan) runnable(specs []RunSpec) []RunSpec {
 	return some
 }
 
-// complete adds the results of those that could not run to those of the others, in the order of the specs. In a run
-// that was cancelled they are among what it did not come to.
+// complete adds the results of the specs that could not run to those of the others, in the order of the specs. If the run
+// was cancelled, the specs that could not run are skipped by that.
 func (p plan) complete(specs []RunSpec, ran []RunResult, cancelled error) []RunResult {
 	results := make([]RunResult, 0, len(specs))
 	for index, spec := range specs {
@@ -85,5 +85,5 @@ func (p plan) complete(specs []RunSpec, ran []RunResult, cancelled error) []RunR
 	return results
 }
 
-// skippedBy is why a spec of a cancelled run was skipped.
+// skippedBy returns why a spec of a cancelled run was skipped.
 func skippedBy(cause error) error { return fmt.Errorf("skipped: the run was cancelled: %w", cause) }

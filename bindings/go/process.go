@@ -1,11 +1,9 @@
 package process
 
 import (
-	"context"
-	"errors"
 	"slices"
+	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"dappco.re/go/core"
@@ -29,8 +27,8 @@ type Process = ManagedProcess
 
 // ManagedProcess is a process of a Service. Its methods may be called by several goroutines at once.
 // Status, ExitCode and Duration are final, and may be read, once Done is closed; until then ask Info.
-// The service does not look at the fields: writing to them changes nothing else. One that no service made, such
-// as a literal in somebody's test, does not run, and its Info is what its fields say.
+// The service does not look at the fields: writing to them changes nothing else. A ManagedProcess that no service made,
+// such as a literal in a test, does not run, and its Info is what its fields say.
 type ManagedProcess struct {
 	ID        string
 	Command   string
@@ -42,28 +40,28 @@ type ManagedProcess struct {
 	ExitCode  int // -1 if a signal ended it, it was not started, or the kernel would not tell
 	Duration  time.Duration
 
-	handle *capi.Process // nil: could not be started
-	core   *core.Core    // nil: nobody listens
-	number uint64        // that of the ID; 0: no service made it
-	forget func() bool   // stops watching the context; nil: there is nothing to watch
+	handle    *capi.Process // nil if it could not be started
+	listeners *core.Core    // Core whose handlers hear of it, or nil
+	number    uint64        // number in the ID; 0 if no service made it
+	forget    func() bool   // stops watching the context; nil if there is none to watch
 
 	pid         int32
-	scope       capi.Scope // whom Kill, Shutdown and Signal reach
-	beforeStart func()     // of a run: what its start, which comes with its events, waits for
+	scope       capi.Scope // which processes Kill, Shutdown and Signal reach
+	beforeStart func()     // of a run: waits until the start, which comes with the events, may be broadcast
 
 	abrupt   bool // Shutdown is Kill
-	killTold bool // Killed is broadcast, or was; whoever has the turn may look
+	killTold bool // Killed is broadcast, or was; only the goroutine that has the turn may look
 
-	turn  turn       // whose handlers may run
-	input sync.Mutex // held while it is sent input
+	turn  turn       // decides which goroutine calls the handlers
+	input sync.Mutex // held while input is sent
 
 	mu    sync.Mutex
 	facts facts
-	done  chan struct{} // made for who asks first
-	err   error         // what Wait returns; until the end, that of the context that has killed it
+	done  chan struct{} // made by the first call of Done
+	err   error         // what Wait returns; before the end, the error of the context that has killed it
 }
 
-// facts are what the service keeps of a process for itself. A service may have many that do nothing, so it is small.
+// facts are what the service keeps of a process for itself. A service may have many idle processes, so they are small.
 type facts struct {
 	id        string
 	command   string
@@ -118,7 +116,7 @@ func newProcess(number uint64, options RunOptions, scope capi.Scope, listeners *
 		Status:    StatusPending,
 		scope:     scope,
 		abrupt:    options.GracePeriod <= 0,
-		core:      listeners,
+		listeners: listeners,
 		number:    number,
 		facts: facts{
 			id: id, command: options.Command, args: slices.Clone(options.Args), dir: options.Dir, startedAt: now,
@@ -126,7 +124,11 @@ func newProcess(number uint64, options RunOptions, scope capi.Scope, listeners *
 	}
 }
 
-// Info tells how the process is doing. Duration runs until the process has ended, which may be a moment before
+func processID(number uint64) string {
+	return "proc-" + strconv.FormatUint(number, 10)
+}
+
+// Info returns a snapshot of the process. Duration grows until the process has ended, which may be a moment before
 // all its output was read.
 func (p *ManagedProcess) Info() Info {
 	if p.number == 0 {
@@ -146,7 +148,7 @@ func (p *ManagedProcess) Info() Info {
 	return info
 }
 
-// fields is the Info of a process that no service made.
+// fields returns the Info of a process that no service made.
 func (p *ManagedProcess) fields() Info {
 	return Info{
 		ID: p.ID, Command: p.Command, Args: slices.Clone(p.Args), Dir: p.Dir, StartedAt: p.StartedAt, Status: p.Status,
@@ -155,13 +157,13 @@ func (p *ManagedProcess) fields() Info {
 }
 
 func (p *ManagedProcess) soFar(started time.Time) time.Duration {
-	if core, err := p.handle.Info(); err == nil && core.State != capi.StateRunning {
-		return lifetime(core)
+	if info, err := p.handle.Info(); err == nil && info.State != capi.StateRunning {
+		return lifetime(info)
 	}
 	return time.Since(started)
 }
 
-// lifetime is how long a process that has ended ran.
+// lifetime returns how long a process ran that has ended.
 func lifetime(info capi.Info) time.Duration {
 	return time.Duration(info.ExitedMonotonic - info.StartedMonotonic)
 }
@@ -173,15 +175,15 @@ func (p *ManagedProcess) IsRunning() bool {
 	return p.facts.phase == running
 }
 
-// mayLive says whether there may be somebody to kill.
+// mayLive says whether there may be a process to kill.
 func (p *ManagedProcess) mayLive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.facts.phase == running || p.facts.gone
 }
 
-// Done is closed when the process has ended and its output was read and broadcast. Whatever the handlers of that did
-// happens before it.
+// Done is closed when the process has ended and its output was read and broadcast. What the handlers did with
+// that output happens before it.
 func (p *ManagedProcess) Done() <-chan struct{} {
 	if p.number == 0 {
 		return ended
@@ -194,7 +196,7 @@ func (p *ManagedProcess) Done() <-chan struct{} {
 	return p.done
 }
 
-// ended is closed.
+// ended is a closed channel.
 var ended = func() chan struct{} {
 	channel := make(chan struct{})
 	close(channel)
@@ -202,7 +204,7 @@ var ended = func() chan struct{} {
 }()
 
 // Wait waits until Done is closed. It returns nil if the process exited with code 0, else an error: an
-// [*ExitError], or what Start returned of a process that could not be started.
+// [*ExitError], or what Start returned for a process that could not be started.
 func (p *ManagedProcess) Wait() error {
 	if p.number == 0 {
 		return ErrProcessNotRunning
@@ -213,8 +215,8 @@ func (p *ManagedProcess) Wait() error {
 	return p.err
 }
 
-// Output is what the process has written up to now, both streams as they came, the newest if it was more than
-// the service's BufferSize; "" without capture.
+// Output returns what the process has written up to now: both streams in the order in which they came, the newest part if
+// that is more than the service's BufferSize; "" without capture.
 func (p *ManagedProcess) Output() string {
 	if p.handle == nil {
 		return ""
@@ -226,7 +228,7 @@ func (p *ManagedProcess) Output() string {
 	return output
 }
 
-// OutputBytes is Output as bytes; nil when there are none.
+// OutputBytes returns Output as bytes; nil if there are none.
 func (p *ManagedProcess) OutputBytes() []byte {
 	if p.handle == nil {
 		return nil
@@ -238,7 +240,7 @@ func (p *ManagedProcess) OutputBytes() []byte {
 	return output
 }
 
-// BytesRead says how much the process has written, as far as it was read, kept or not.
+// BytesRead returns how much of what the process has written was read, whether it was kept or not.
 func (p *ManagedProcess) BytesRead() (stdout, stderr uint64) {
 	if p.handle == nil {
 		return 0, 0
@@ -248,147 +250,4 @@ func (p *ManagedProcess) BytesRead() (stdout, stderr uint64) {
 		return 0, 0
 	}
 	return info.StdoutBytes, info.StderrBytes
-}
-
-// started makes it a process that runs.
-func (p *ManagedProcess) started(handle *capi.Process) {
-	p.handle = handle
-	p.pid = int32(handle.PID())
-	p.Status = StatusRunning
-	p.facts.phase = running
-}
-
-// killWhenDone kills the process when the context is done.
-func (p *ManagedProcess) killWhenDone(ctx context.Context) {
-	if ctx.Done() != nil {
-		p.forget = context.AfterFunc(ctx, func() { p.cancel(ctx.Err()) })
-	}
-}
-
-func (p *ManagedProcess) cancel(cause error) {
-	p.mu.Lock()
-	if p.facts.phase == running {
-		p.err = cause
-	}
-	p.mu.Unlock()
-	_ = p.kill(p.scope)
-}
-
-// failed makes it a process that could not be started.
-func (p *ManagedProcess) failed(cause error) {
-	p.end(func(facts *facts) error {
-		facts.phase, facts.exitCode = failed, -1
-		return &startError{cause}
-	})
-}
-
-// lose makes it a process of which nothing will be heard any more, and says so, after the events that are being
-// handled.
-func (p *ManagedProcess) lose(cause error) {
-	p.turn.enter(self())
-	defer p.turn.leave()
-	p.end(func(facts *facts) error {
-		facts.phase, facts.exitCode, facts.duration, facts.gone = failed, -1, time.Since(facts.startedAt), true
-		return ServiceError("process was lost", cause)
-	})
-	p.announceEnd()
-}
-
-// closed makes it a process that has ended, its output read, and says so.
-func (p *ManagedProcess) closed(event *capi.Event) {
-	core, err := p.handle.Info()
-	// Deferred, because the handler of Killed may end its goroutine.
-	defer p.announceEnd()
-	defer p.end(func(facts *facts) error {
-		facts.phase, facts.exitCode = exited, int32(event.ExitCode)
-		if event.Signal != 0 {
-			facts.phase = killed
-		}
-		facts.duration = time.Since(facts.startedAt)
-		if err == nil {
-			facts.duration = lifetime(core)
-		}
-		if event.ExitCode == 0 && event.Signal == 0 {
-			return nil
-		}
-		failure := &ExitError{code: event.ExitCode, signal: event.Signal, timedOut: event.Cause == capi.CauseTimeout}
-		if event.Cause == capi.CauseKilled {
-			failure.cause = p.err
-		}
-		return failure
-	})
-	if p.turn.owes() && event.Signal != 0 {
-		// Who has killed and waits for Done has heard of it.
-		p.announceKill(event.Signal)
-	}
-}
-
-// end writes the final state, also to the fields, and closes Done.
-func (p *ManagedProcess) end(write func(*facts) error) {
-	p.turn.opened()
-	if p.forget != nil {
-		p.forget()
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.err = write(&p.facts)
-	// Done has not been closed, so nobody may look at these yet.
-	p.Status, p.ExitCode, p.Duration = p.facts.phase.status(), int(p.facts.exitCode), p.facts.duration
-	if p.done == nil {
-		p.done = ended
-		return
-	}
-	close(p.done)
-}
-
-// Its broadcasts.
-
-func (p *ManagedProcess) broadcast(message core.Message) {
-	if p.core != nil {
-		p.core.ACTION(message)
-	}
-}
-
-// announceFirst takes the turn and says that it was started.
-func (p *ManagedProcess) announceFirst() {
-	if p.core == nil {
-		p.turn.opened()
-		return
-	}
-	p.turn.enter(self())
-	defer p.turn.leave()
-	p.announceStart()
-}
-
-// announceStart says that it was started. The caller has the turn, if there are handlers.
-func (p *ManagedProcess) announceStart() {
-	defer p.turn.opened()
-	p.broadcast(ActionProcessStarted{
-		ID: p.facts.id, Command: p.facts.command, Args: slices.Clone(p.facts.args), Dir: p.facts.dir, PID: int(p.pid),
-	})
-}
-
-// announceEnd says how the process ended, once it has. The caller has the turn, if anybody was told of the start.
-func (p *ManagedProcess) announceEnd() {
-	if p.core == nil {
-		return
-	}
-	err := p.Wait()
-	// Deferred, because the handler of Killed may end its goroutine.
-	defer p.broadcast(ActionProcessExited{
-		ID: p.facts.id, ExitCode: int(p.facts.exitCode), Duration: p.facts.duration, Error: err,
-	})
-	var exit *ExitError
-	if errors.As(err, &exit) && exit.signal != 0 {
-		p.announceKill(exit.signal)
-	}
-}
-
-// announceKill says which signal ended the process, once. The caller has the turn.
-func (p *ManagedProcess) announceKill(signal syscall.Signal) {
-	if !p.killTold {
-		p.killTold = true
-		defer p.turn.over()
-		p.broadcast(ActionProcessKilled{ID: p.facts.id, Signal: signalName(signal)})
-	}
 }

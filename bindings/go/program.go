@@ -9,17 +9,18 @@ import (
 	"strings"
 	"unicode"
 
+	"dappco.re/go/core/process/internal/engine"
 	"dappco.re/go/core/process/internal/run"
 )
 
 // Program is a program that is run to its end, for its output.
 type Program struct {
 	Name string // looked up in PATH, unless Path leads to the program
-	Path string // where it is; Find sets it
+	Path string // path of the program; Find sets it
 }
 
-// Find sets Path to where the program is: Path itself if there is an executable file, else what PATH has under
-// Name; always an absolute path. A program that is not found is ErrProgramNotFound.
+// Find sets Path to the absolute path of the program: Path itself if there is an executable file, else what PATH has under
+// Name. It returns ErrProgramNotFound if there is neither.
 func (p *Program) Find() error {
 	if p.Name == "" && p.Path == "" {
 		return ErrProgramNameRequired
@@ -38,7 +39,7 @@ func (p *Program) locate() (string, error) {
 		if candidate == "" {
 			continue
 		}
-		// Path is a path, also without a slash.
+		// Path is a path even if it has no slash.
 		if candidate == p.Path {
 			if candidate, err = filepath.Abs(candidate); err != nil {
 				return "", err
@@ -59,7 +60,7 @@ func (p *Program) Run(ctx context.Context, args ...string) (string, error) {
 
 // RunDir runs the program in a directory to its end, with nothing on its stdin, and returns what it wrote to
 // stdout and stderr, in the order in which it did, without white space at the end. When ctx is done, it is killed.
-// The error holds an *ExitError if it failed; the output is there as well.
+// If it failed, the error holds an *ExitError, and the output is returned with it.
 func (p *Program) RunDir(ctx context.Context, dir string, args ...string) (string, error) {
 	return p.run(ctx, "Program.RunDir", dir, args)
 }
@@ -75,7 +76,10 @@ func (p *Program) run(ctx context.Context, op, dir string, args []string) (strin
 	if name == "" {
 		return "", fmt.Errorf("%s: %w", op, ErrProgramNameRequired)
 	}
-	child, err := run.Start(ctx, run.Spec{Name: name, Args: args, Dir: dir, Stdout: run.Keep, Stderr: run.Keep})
+	child, err := run.Start(ctx, run.Spec{
+		Name: name, Args: args, Dir: dir, Stdout: run.Keep, Stderr: run.Keep,
+		ExitError: func(exit *engine.Exit) error { return (*ExitError)(exit) },
+	})
 	if errors.Is(err, exec.ErrNotFound) {
 		return "", fmt.Errorf("%s: %w: %w", op, ErrProgramNotFound, err)
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 // programFile is an executable script.
-func programFile(t *testing.T, folder, name, script string) string {
+func programFile(t *testing.T, dir, name, script string) string {
 	t.Helper()
-	path := filepath.Join(folder, name)
+	path := filepath.Join(dir, name)
 	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755))
 	return path
 }
@@ -121,7 +121,7 @@ func TestProgram_is_killed_when_its_context_is_done(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
 	go func() {
-		// It opens when the program does, and by then that runs.
+		// The open returns when the program opens it, too, and so runs.
 		file, err := os.OpenFile(fifo, os.O_WRONLY, 0)
 		assert.NoError(t, err)
 		cancel()

@@ -12,21 +12,21 @@ import (
 
 // DaemonEntry is a daemon in a registry.
 type DaemonEntry struct {
-	Code    string    `json:"code"`   // which program it belongs to
-	Daemon  string    `json:"daemon"` // which of its daemons it is
+	Code    string    `json:"code"`   // name of the program that it belongs to
+	Daemon  string    `json:"daemon"` // name of the daemon in that program
 	PID     int       `json:"pid"`
-	Health  string    `json:"health,omitempty"`  // where its health server listens
-	Project string    `json:"project,omitempty"` // the folder it works for
+	Health  string    `json:"health,omitempty"`  // address of its health server
+	Project string    `json:"project,omitempty"` // directory that it works for
 	Binary  string    `json:"binary,omitempty"`
 	Started time.Time `json:"started"`
 }
 
-// Registry says which daemons of a user run: a folder with a file for each, called CODE-DAEMON.json with each "/" as
-// "-", unless that is the file of another daemon or not safe as a name. It may be used by several goroutines and programs
-// at once.
+// Registry says which daemons of a user run. It is a directory with a file for each daemon, whose name is CODE-DAEMON.json
+// with each "/" as "-", unless that is the file of another daemon or is not safe as a name. It may be used by several
+// goroutines and programs at once.
 type Registry struct {
-	core   *capi.Registry
-	broken error // why there is no core
+	handle *capi.Registry
+	broken error // why there is no handle, or nil
 }
 
 var (
@@ -34,32 +34,32 @@ var (
 	errNoRegistry  = errors.New("registry: NewRegistry or DefaultRegistry makes one")
 )
 
-// NewRegistry is the registry in a folder, which is made when the first daemon is registered. A mistake in it is
-// reported by the methods.
+// NewRegistry makes the registry in a directory. The directory is made when the first daemon is registered. The methods
+// report a mistake in its path.
 func NewRegistry(dir string) *Registry {
 	if dir == "" {
 		return &Registry{broken: errRegistryDir}
 	}
-	core, err := capi.NewRegistry(dir)
-	return &Registry{core: core, broken: err}
+	handle, err := capi.NewRegistry(dir)
+	return &Registry{handle: handle, broken: err}
 }
 
-// DefaultRegistry is the user's, ~/.core/daemons.
+// DefaultRegistry makes the registry of the user, ~/.core/daemons.
 func DefaultRegistry() *Registry {
-	core, err := capi.NewRegistry("")
-	return &Registry{core: core, broken: err}
+	handle, err := capi.NewRegistry("")
+	return &Registry{handle: handle, broken: err}
 }
 
-// usable says why there is no registry.
+// usable returns why there is no registry, or nil.
 func (r *Registry) usable() error {
-	if r.core == nil {
+	if r.handle == nil {
 		return cmp.Or(r.broken, errNoRegistry)
 	}
 	return nil
 }
 
-// Register writes an entry, in the place of an earlier one of the same code and name. Started is now if it is zero. A
-// PID that does not run is written too, and found dead by the next reader.
+// Register writes an entry, in place of an earlier one with the same Code and Daemon. If Started is zero, the current time
+// is written. An entry whose PID does not run is written, too; the next reader finds it dead.
 func (r *Registry) Register(entry DaemonEntry) error {
 	if err := r.usable(); err != nil {
 		return err
@@ -75,26 +75,27 @@ func (r *Registry) Register(entry DaemonEntry) error {
 		}
 		started = uint64(ns)
 	}
-	return r.core.Register(capi.Entry{
+	return r.handle.Register(capi.Entry{
 		Code: entry.Code, Daemon: entry.Daemon, PID: int32(entry.PID), Health: entry.Health,
 		Project: entry.Project, Binary: entry.Binary, Started: started,
 	})
 }
 
-// Unregister removes an entry. A missing one is fine.
+// Unregister removes an entry. It is fine if there is none.
 func (r *Registry) Unregister(code, daemon string) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return r.core.Unregister(code, daemon)
+	return r.handle.Unregister(code, daemon)
 }
 
-// Get is the entry of a daemon that lives; false where there is none. A daemon of another PID namespace is not known to live.
+// Get returns the entry of a daemon that lives, and false if there is none. A daemon in another PID namespace is not known
+// to live.
 func (r *Registry) Get(code, daemon string) (*DaemonEntry, bool) {
 	if r.usable() != nil {
 		return nil, false
 	}
-	found, err := r.core.Get(code, daemon)
+	found, err := r.handle.Get(code, daemon)
 	if err != nil {
 		return nil, false
 	}
@@ -102,14 +103,15 @@ func (r *Registry) Get(code, daemon string) (*DaemonEntry, bool) {
 	return &entry, true
 }
 
-// List is every daemon that lives, by Started, Code and Daemon. Entries of dead ones are removed. Those of another PID
-// namespace, in which alone their PIDs mean something, are left out, and left alone; so are those of users other than
-// root and this program's, unless they are about processes of those users, in a folder that not everybody may write.
+// List returns the entries of the daemons that live, sorted by Started, Code and Daemon. It removes entries of dead
+// daemons. Two kinds of entries are neither returned nor removed: those of another PID namespace, because their PIDs mean
+// nothing here, and those of users other than root and the user of this program, unless they describe processes of those
+// users and the directory is one that not every user may write to.
 func (r *Registry) List() ([]DaemonEntry, error) {
 	if err := r.usable(); err != nil {
 		return nil, err
 	}
-	found, err := r.core.List()
+	found, err := r.handle.List()
 	if err != nil {
 		return nil, err
 	}

@@ -1,80 +1,94 @@
 package process
 
 import (
-	"unsafe"
-
-	"dappco.re/go/core/process/internal/capi"
+	"slices"
+	"strings"
+	"sync"
 )
 
-// RingBuffer keeps the last bytes that were written to it. It may be used by several goroutines at once.
-// Its memory is outside of Go's heap, grows as needed up to its size, and is freed with the RingBuffer.
+// RingBuffer keeps the last bytes that were written to it. It may be used by several goroutines at once. Its memory grows
+// as needed, up to its size. The zero RingBuffer keeps nothing.
 type RingBuffer struct {
-	core *capi.Ring // nil: keeps nothing
+	mu    sync.Mutex
+	size  int
+	data  []byte // what it holds; size bytes at most
+	start int    // index in data of the oldest byte; 0 until data is full
 }
 
-// NewRingBuffer is an empty RingBuffer for size bytes. With a size of 0 or below it keeps nothing.
+// NewRingBuffer makes an empty RingBuffer for size bytes. With a size of 0 or below it keeps nothing.
 func NewRingBuffer(size int) *RingBuffer {
-	if size <= 0 {
-		return &RingBuffer{}
-	}
-	core, err := capi.NewRing(uint(size))
-	if err != nil {
-		// It takes a few bytes, so only a library that cannot be used at all comes to this.
-		panic(err)
-	}
-	return &RingBuffer{core}
+	return &RingBuffer{size: max(0, size)}
 }
 
-// Write keeps data, in place of the oldest bytes where the buffer is full. It never fails: it returns
-// len(data) and nil.
+// Write keeps data, in place of the oldest bytes if the buffer is full. It never fails: it returns len(data) and nil.
 func (b *RingBuffer) Write(data []byte) (int, error) {
-	if b.core != nil && len(data) > 0 {
-		// It fails with a closed handle or a bad pointer, and there is neither here.
-		if err := b.core.Write(data); err != nil {
-			panic(err)
+	written := len(data)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	// Bytes before the last size ones would not stay.
+	data = data[max(0, len(data)-b.size):]
+	if room := b.size - len(b.data); room > 0 {
+		fits := min(len(data), room)
+		b.grow(fits)
+		b.data = append(b.data, data[:fits]...)
+		data = data[fits:]
+	}
+	for len(data) > 0 {
+		copied := copy(b.data[b.start:], data)
+		data = data[copied:]
+		b.start += copied
+		if b.start == b.size {
+			b.start = 0
 		}
 	}
-	return len(data), nil
+	return written, nil
 }
 
-// String is what the buffer holds, oldest first.
+// grow makes room for more bytes. Unlike append it takes no memory beyond the size.
+func (b *RingBuffer) grow(more int) {
+	needed := len(b.data) + more
+	if needed <= cap(b.data) {
+		return
+	}
+	grown := make([]byte, len(b.data), min(max(needed, 2*cap(b.data)), b.size))
+	copy(grown, b.data)
+	b.data = grown
+}
+
+// String returns what the buffer holds, oldest first.
 func (b *RingBuffer) String() string {
-	bytes := b.Bytes()
-	// Nobody else has these bytes, so the string need not copy them.
-	return unsafe.String(unsafe.SliceData(bytes), len(bytes))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var text strings.Builder
+	text.Grow(len(b.data))
+	text.Write(b.data[b.start:])
+	text.Write(b.data[:b.start])
+	return text.String()
 }
 
-// Bytes is a copy of what the buffer holds, oldest first; nil when it is empty.
+// Bytes returns a copy of what the buffer holds, oldest first; nil when it is empty.
 func (b *RingBuffer) Bytes() []byte {
-	if b.core == nil {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.data) == 0 {
 		return nil
 	}
-	bytes, err := b.core.Bytes()
-	if err != nil {
-		panic(err) // as in Write
-	}
-	return bytes
+	return slices.Concat(b.data[b.start:], b.data[:b.start])
 }
 
-// Len is how many bytes the buffer holds.
+// Len returns how many bytes the buffer holds.
 func (b *RingBuffer) Len() int {
-	if b.core == nil {
-		return 0
-	}
-	return b.core.Len()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.data)
 }
 
-// Cap is how many bytes the buffer holds at most.
-func (b *RingBuffer) Cap() int {
-	if b.core == nil {
-		return 0
-	}
-	return b.core.Cap()
-}
+// Cap returns how many bytes the buffer holds at most.
+func (b *RingBuffer) Cap() int { return b.size }
 
-// Reset forgets what the buffer holds.
+// Reset forgets what the buffer holds. It keeps the memory for what is written next.
 func (b *RingBuffer) Reset() {
-	if b.core != nil {
-		b.core.Reset()
-	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.data, b.start = b.data[:0], 0
 }

@@ -2,7 +2,6 @@ package process
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -142,7 +141,6 @@ func TestRingBuffer_may_be_used_by_many_goroutines(t *testing.T) {
 }
 
 func TestRingBuffers_that_are_forgotten_are_freed_by_themselves(t *testing.T) {
-	// Go's heap hardly grows by them: the collector has to be told.
 	data := make([]byte, 1<<20)
 	before, rings := residentBytes(t), count(t, 2000)
 	for range rings {
@@ -160,13 +158,4 @@ func residentBytes(t *testing.T) int {
 	pages, err := strconv.Atoi(strings.Fields(string(statm))[1])
 	require.NoError(t, err)
 	return pages * os.Getpagesize()
-}
-
-func ExampleRingBuffer() {
-	last := NewRingBuffer(15)
-	for i := range 100 {
-		fmt.Fprintf(last, "line %d\n", i)
-	}
-	fmt.Printf("%q\n", last)
-	// Output: "ine 98\nline 99\n"
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"dappco.re/go/core/process/internal/engine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -61,7 +62,7 @@ func TestRun_gives_every_exit_code(t *testing.T) {
 		}
 		var exit *ExitError
 		require.ErrorAs(t, err, &exit)
-		require.Equal(t, ExitError{code: code}, *exit)
+		require.Equal(t, engine.End{Code: code}, exit.end())
 	}
 }
 
@@ -79,7 +80,7 @@ func TestRun_tells_signals_from_exit_codes(t *testing.T) {
 		require.NoError(t, err)
 		var exit *ExitError
 		require.ErrorAs(t, wait(t, process), &exit)
-		require.Equal(t, ExitError{code: -1, signal: signal}, *exit)
+		require.Equal(t, engine.End{Code: -1, Signal: signal}, exit.end())
 		require.Equal(t, StatusKilled, process.Status)
 		require.Equal(t, -1, process.ExitCode)
 	}
@@ -105,13 +106,13 @@ func TestRun_drops_empty_entries_of_the_environment_as_os_exec_does(t *testing.T
 	assert.Equal(t, "x\n", output)
 }
 
-func TestRun_in_a_folder_sets_PWD(t *testing.T) {
-	folder := t.TempDir()
+func TestRun_in_a_directory_sets_PWD(t *testing.T) {
+	dir := t.TempDir()
 	output, err := newQuietService(t).RunWithOptions(t.Context(), RunOptions{
-		Command: "sh", Args: []string{"-c", `pwd -P; printenv PWD`}, Dir: folder,
+		Command: "sh", Args: []string{"-c", `pwd -P; printenv PWD`}, Dir: dir,
 	})
 	require.NoError(t, err)
-	assert.Equal(t, folder+"\n"+folder+"\n", output)
+	assert.Equal(t, dir+"\n"+dir+"\n", output)
 }
 
 func TestRun_gives_each_argument_as_it_is(t *testing.T) {
@@ -122,7 +123,7 @@ func TestRun_gives_each_argument_as_it_is(t *testing.T) {
 }
 
 func TestSendInput_gives_back_what_was_sent(t *testing.T) {
-	// Given more than any pipe or queue holds, so that sending has to wait for the reader.
+	// Given more input than any pipe or queue holds, so that sending has to wait for the reader.
 	random := rand.New(rand.NewPCG(1, 2))
 	input := make([]byte, 900*1024)
 	for i := range input {
@@ -204,7 +205,7 @@ func TestSendInput_to_a_process_that_exits_says_the_same_every_time(t *testing.T
 		for err == nil {
 			err = process.SendInput("x")
 		}
-		// One that closes its input first may be held up before it ends.
+		// A process that closes its input first may be held up before it ends.
 		if i%2 == 0 || !errors.Is(err, ErrStdinNotAvailable) {
 			assert.ErrorIs(t, err, ErrProcessNotRunning)
 			assert.NotErrorIs(t, err, ErrStdinNotAvailable)
@@ -222,7 +223,7 @@ func TestSendInput_to_many_that_do_not_read_holds_few_threads(t *testing.T) {
 		require.NoError(t, err)
 		go func() { _ = process.SendInput(strings.Repeat("x", 1<<20)) }()
 	}
-	time.Sleep(100 * time.Millisecond) // by then all wait, or do so later: the number of threads is the test
+	time.Sleep(100 * time.Millisecond) // most writers wait by then; the test is the number of threads
 	assert.LessOrEqual(t, allThreads(t), threads+8+4*runtime.NumCPU())
 }
 

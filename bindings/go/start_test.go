@@ -18,12 +18,12 @@ import (
 )
 
 func TestStart_that_fails_says_stage_and_cause_and_keeps_a_failed_process(t *testing.T) {
-	folder := t.TempDir()
-	plain := filepath.Join(folder, "plain")
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "plain")
 	require.NoError(t, os.WriteFile(plain, []byte("no program"), 0o644))
-	garbage := filepath.Join(folder, "garbage")
+	garbage := filepath.Join(dir, "garbage")
 	require.NoError(t, os.WriteFile(garbage, []byte("no program"), 0o755))
-	orphan := filepath.Join(folder, "orphan")
+	orphan := filepath.Join(dir, "orphan")
 	require.NoError(t, os.WriteFile(orphan, []byte("#!/no/such/interpreter\n"), 0o755))
 
 	for _, c := range []struct {
@@ -37,11 +37,11 @@ func TestStart_that_fails_says_stage_and_cause_and_keeps_a_failed_process(t *tes
 		{"not executable", RunOptions{Command: plain}, []error{capi.ErrPermissionDenied, syscall.EACCES, fs.ErrPermission}, []string{plain}},
 		{"not a program", RunOptions{Command: garbage}, []error{capi.ErrSystem, syscall.ENOEXEC}, []string{garbage}},
 		{"missing interpreter", RunOptions{Command: orphan}, []error{capi.ErrNotFound, syscall.ENOENT}, []string{"interpreter"}},
-		{"missing folder", RunOptions{Command: "true", Dir: "/no/such/folder"}, []error{capi.ErrNotFound, syscall.ENOENT}, []string{"chdir", "/no/such/folder"}},
+		{"missing directory", RunOptions{Command: "true", Dir: "/no/such/dir"}, []error{capi.ErrNotFound, syscall.ENOENT}, []string{"chdir", "/no/such/dir"}},
 		{"too many arguments", RunOptions{Command: "true", Args: []string{strings.Repeat("x", 8<<20)}}, []error{syscall.E2BIG}, nil},
 		{"NUL in the command", RunOptions{Command: "tr\x00ue"}, nil, []string{"NUL"}},
 		{"NUL in an argument", RunOptions{Command: "true", Args: []string{"a\x00b"}}, []error{capi.ErrInvalidArgument}, []string{"argument 1"}},
-		{"NUL in the folder", RunOptions{Command: "true", Dir: "a\x00b"}, []error{capi.ErrInvalidArgument}, []string{"cwd"}},
+		{"NUL in the directory", RunOptions{Command: "true", Dir: "a\x00b"}, []error{capi.ErrInvalidArgument}, []string{"cwd"}},
 		{"NUL in the environment", RunOptions{Command: "true", Env: []string{"A=\x00B=1"}}, []error{capi.ErrInvalidArgument}, nil},
 		{"no value in the environment", RunOptions{Command: "true", Env: []string{"NAME"}}, []error{capi.ErrInvalidArgument}, []string{"NAME"}},
 		{"several mistakes", RunOptions{Command: "true", Args: []string{"\x00"}, Env: []string{"NAME"}}, []error{capi.ErrInvalidArgument}, []string{"argument 1", "NAME"}},
@@ -79,7 +79,7 @@ func TestStart_that_fails_says_stage_and_cause_and_keeps_a_failed_process(t *tes
 
 func TestStart_tells_an_unknown_program_from_other_things_that_are_missing(t *testing.T) {
 	service := newQuietService(t)
-	_, err := service.StartWithOptions(t.Context(), RunOptions{Command: "true", Dir: "/no/such/folder"})
+	_, err := service.StartWithOptions(t.Context(), RunOptions{Command: "true", Dir: "/no/such/dir"})
 	assert.NotErrorIs(t, err, exec.ErrNotFound)
 	_, err = service.Run(t.Context(), "no-such-program")
 	assert.ErrorIs(t, err, exec.ErrNotFound)
@@ -89,38 +89,38 @@ func TestStart_tells_an_unknown_program_from_other_things_that_are_missing(t *te
 }
 
 func TestStart_looks_in_the_PATH_of_this_moment(t *testing.T) {
-	folder := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "coreproc-test-program"), []byte("#!/bin/sh\necho $0\n"), 0o755))
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "coreproc-test-program"), []byte("#!/bin/sh\necho $0\n"), 0o755))
 	service := newQuietService(t)
 	_, err := service.Run(t.Context(), "coreproc-test-program")
 	require.ErrorIs(t, err, exec.ErrNotFound)
-	t.Setenv("PATH", folder)
+	t.Setenv("PATH", dir)
 	output, err := service.Run(t.Context(), "coreproc-test-program")
 	require.NoError(t, err)
-	assert.Equal(t, folder+"/coreproc-test-program\n", output)
+	assert.Equal(t, dir+"/coreproc-test-program\n", output)
 }
 
 func TestStart_does_not_look_in_the_PATH_of_the_child(t *testing.T) {
-	folder := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "coreproc-test-program"), []byte("#!/bin/sh\n"), 0o755))
-	_, err := newQuietService(t).StartWithOptions(t.Context(), RunOptions{Command: "coreproc-test-program", Env: []string{"PATH=" + folder}})
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "coreproc-test-program"), []byte("#!/bin/sh\n"), 0o755))
+	_, err := newQuietService(t).StartWithOptions(t.Context(), RunOptions{Command: "coreproc-test-program", Env: []string{"PATH=" + dir}})
 	assert.ErrorIs(t, err, exec.ErrNotFound)
 }
 
-func TestStart_runs_no_program_of_the_current_folder_by_its_bare_name(t *testing.T) {
-	folder := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "coreproc-test-program"), []byte("#!/bin/sh\n"), 0o755))
-	t.Chdir(folder)
+func TestStart_runs_no_program_of_the_current_directory_by_its_bare_name(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "coreproc-test-program"), []byte("#!/bin/sh\n"), 0o755))
+	t.Chdir(dir)
 	t.Setenv("PATH", ".:"+os.Getenv("PATH"))
 	process, err := newQuietService(t).Start(t.Context(), "coreproc-test-program")
 	assert.ErrorIs(t, err, exec.ErrDot)
 	assert.Equal(t, StatusFailed, process.Status)
 }
 
-func TestStart_takes_a_relative_path_from_the_folder_of_the_child(t *testing.T) {
-	folder := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "program"), []byte("#!/bin/sh\necho found\n"), 0o755))
-	output, err := newQuietService(t).RunWithOptions(t.Context(), RunOptions{Command: "./program", Dir: folder})
+func TestStart_takes_a_relative_path_from_the_directory_of_the_child(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "program"), []byte("#!/bin/sh\necho found\n"), 0o755))
+	output, err := newQuietService(t).RunWithOptions(t.Context(), RunOptions{Command: "./program", Dir: dir})
 	require.NoError(t, err)
 	assert.Equal(t, "found\n", output)
 }

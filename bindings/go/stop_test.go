@@ -3,24 +3,21 @@ package process
 import (
 	"context"
 	"os"
-	"os/exec"
-	"strconv"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"dappco.re/go/core/process/internal/engine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// exitOf is how a process ended.
-func exitOf(t *testing.T, process *Process) ExitError {
+// exitOf returns how a process ended.
+func exitOf(t *testing.T, process *Process) engine.End {
 	t.Helper()
 	var exit *ExitError
 	require.ErrorAs(t, wait(t, process), &exit)
-	return *exit
+	return exit.end()
 }
 
 func TestTimeout_kills_when_there_is_no_grace_period(t *testing.T) {
@@ -28,7 +25,7 @@ func TestTimeout_kills_when_there_is_no_grace_period(t *testing.T) {
 		Command: "sleep", Args: []string{"1000"}, Timeout: 50 * time.Millisecond,
 	})
 	require.NoError(t, err)
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, timedOut: true}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL, TimedOut: true}, exitOf(t, process))
 	assert.Equal(t, StatusKilled, process.Status)
 }
 
@@ -37,7 +34,7 @@ func TestTimeout_asks_first_when_there_is_a_grace_period(t *testing.T) {
 		Command: "sleep", Args: []string{"1000"}, Timeout: 50 * time.Millisecond, GracePeriod: hang,
 	})
 	require.NoError(t, err)
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGTERM, timedOut: true}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGTERM, TimedOut: true}, exitOf(t, process))
 	assert.EqualError(t, process.Wait(), "process was killed")
 }
 
@@ -57,7 +54,7 @@ func TestShutdown_kills_what_ignores_SIGTERM(t *testing.T) {
 	require.NoError(t, err)
 	recorder.untilLine(t, process.ID, "ready")
 	require.NoError(t, process.Shutdown())
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 }
 
 func TestShutdown_lets_a_process_end_by_itself(t *testing.T) {
@@ -68,48 +65,19 @@ func TestShutdown_lets_a_process_end_by_itself(t *testing.T) {
 	require.NoError(t, err)
 	recorder.untilLine(t, process.ID, "ready")
 	require.NoError(t, process.Shutdown())
-	require.NoError(t, wait(t, process), "a code of 0 is a success, whoever asked for it")
+	require.NoError(t, wait(t, process), "a code of 0 is a success, also after a shutdown")
 	assert.Equal(t, StatusExited, process.Status)
 	assert.Equal(t, "ready\nbye\n", process.Output())
 }
 
-func TestSignal_reaches_a_running_process_alone(t *testing.T) {
-	service, recorder := newRecordedService(t)
-	process, err := service.Start(t.Context(), "sh", "-c", "trap 'echo got it; exit 9' USR1; echo ready; read line")
-	require.NoError(t, err)
-	recorder.untilLine(t, process.ID, "ready")
-	require.NoError(t, process.Signal(syscall.Signal(0)), "0 only looks")
-	require.NoError(t, process.Signal(syscall.SIGUSR1))
-	assert.Equal(t, ExitError{code: 9}, exitOf(t, process))
-	assert.Equal(t, "ready\ngot it\n", process.Output())
-
-	assert.ErrorIs(t, process.Signal(syscall.SIGUSR1), ErrProcessNotRunning)
-	assert.EqualError(t, process.Signal(syscall.SIGUSR1), process.ID+": process is not running")
-	assert.ErrorIs(t, process.Signal(syscall.Signal(0)), ErrProcessNotRunning)
-	assert.NoError(t, process.Kill(), "killing what has ended is fine")
-	assert.NoError(t, process.Shutdown())
-}
-
-type foreignSignal struct{}
-
 var _ os.Signal = foreignSignal{}
-
-func (foreignSignal) String() string { return "foreign" }
-func (foreignSignal) Signal()        {}
-
-func TestSignal_refuses_what_is_not_of_this_system(t *testing.T) {
-	process, err := newQuietService(t).Start(t.Context(), "cat")
-	require.NoError(t, err)
-	assert.ErrorContains(t, process.Signal(foreignSignal{}), "foreign")
-	assert.True(t, process.IsRunning())
-}
 
 func TestContext_kills_when_it_is_cancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	process, err := newQuietService(t).Start(ctx, "sleep", "1000")
 	require.NoError(t, err)
 	cancel()
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, cause: context.Canceled}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL, Cause: context.Canceled}, exitOf(t, process))
 	assert.Equal(t, StatusKilled, process.Status)
 	assert.ErrorIs(t, process.Wait(), context.Canceled)
 	assert.EqualError(t, process.Wait(), "process was killed: context canceled")
@@ -127,7 +95,7 @@ func TestContext_that_is_done_is_not_why_a_process_ended_that_was_killed_before(
 	process, err := newQuietService(t).Start(ctx, "sleep", "1000")
 	require.NoError(t, err)
 	require.NoError(t, process.Kill())
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL}, exitOf(t, process))
 	cancel()
 	assert.NotErrorIs(t, process.Wait(), context.Canceled)
 }
@@ -140,7 +108,7 @@ func TestContext_cancelled_as_the_process_ends_gives_one_end(t *testing.T) {
 		require.NoError(t, err)
 		go cancel()
 		if err := wait(t, process); err != nil {
-			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, cause: context.Canceled}, exitOf(t, process))
+			assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL, Cause: context.Canceled}, exitOf(t, process))
 		}
 		exits := 0
 		for _, message := range recorder.untilExited(t, process.ID) {
@@ -161,277 +129,4 @@ func TestContext_does_not_reach_a_detached_process(t *testing.T) {
 	require.NoError(t, process.CloseStdin())
 	require.NoError(t, wait(t, process))
 	assert.Equal(t, "still here\n", process.Output())
-}
-
-// family starts a shell that ignores SIGTERM, and a child of it, and gives the child's pid.
-func family(t *testing.T, service *Service, recorder *recorder, options RunOptions) (*Process, int) {
-	t.Helper()
-	options.Command, options.Args = "sh", []string{"-c", "trap '' TERM; sleep 1000 & echo $!; wait"}
-	process, err := service.StartWithOptions(t.Context(), options)
-	require.NoError(t, err)
-	child, err := strconv.Atoi(recorder.firstLine(t, process.ID))
-	require.NoError(t, err)
-	return process, child
-}
-
-func TestKillGroup_has_signals_reach_the_group(t *testing.T) {
-	for name, stop := range map[string]func(*Process) error{
-		"Kill":     (*Process).Kill,
-		"Shutdown": (*Process).Shutdown,
-		"Signal":   func(p *Process) error { return p.Signal(syscall.SIGKILL) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			service, recorder := newRecordedService(t)
-			process, child := family(t, service, recorder, RunOptions{Detach: true, KillGroup: true, GracePeriod: 20 * time.Millisecond})
-			require.NoError(t, stop(process))
-			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
-			gone(t, child)
-		})
-	}
-}
-
-func TestKillGroup_has_the_timeout_reach_the_group(t *testing.T) {
-	service, recorder := newRecordedService(t)
-	process, child := family(t, service, recorder, RunOptions{Detach: true, KillGroup: true, Timeout: 300 * time.Millisecond})
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, timedOut: true}, exitOf(t, process))
-	gone(t, child)
-}
-
-func TestKill_without_KillGroup_reaches_the_process_alone(t *testing.T) {
-	service, recorder := newRecordedService(t)
-	process, err := service.Start(t.Context(), "sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!; wait")
-	require.NoError(t, err)
-	child, err := strconv.Atoi(recorder.firstLine(t, process.ID))
-	require.NoError(t, err)
-	require.NoError(t, process.Kill())
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
-	assert.NoError(t, syscall.Kill(child, 0), "its child lives on")
-	require.NoError(t, service.KillPID(child))
-	gone(t, child)
-}
-
-func TestGroup_whose_leader_has_ended_can_be_killed_but_not_signalled(t *testing.T) {
-	// Given a leader that has ended, and a member that holds its output,
-	service, recorder := newRecordedService(t)
-	process, err := service.StartWithOptions(t.Context(), RunOptions{
-		Command: "sh", Args: []string{"-c", "sh -c 'echo $$; read line' & read line"}, Detach: true, KillGroup: true, GracePeriod: hang,
-	})
-	require.NoError(t, err)
-	child, err := strconv.Atoi(recorder.firstLine(t, process.ID))
-	require.NoError(t, err)
-	require.NoError(t, process.Shutdown(), "a stop of the group holds back Done")
-	require.Error(t, wait(t, process))
-	gone(t, child)
-	assert.ErrorIs(t, process.Signal(syscall.SIGTERM), ErrProcessNotRunning)
-	assert.NoError(t, process.Kill())
-}
-
-// lingering starts a process that has ended, while somebody who left its group holds its output: it is running,
-// as far as anybody can tell, until the drain bound.
-func lingering(t *testing.T, service *Service, recorder *recorder) *Process {
-	t.Helper()
-	process, err := service.Start(t.Context(), "sh", "-c", "setsid sleep 1000 & echo $!; exit 3")
-	require.NoError(t, err)
-	child, err := strconv.Atoi(recorder.firstLine(t, process.ID))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = syscall.Kill(child, syscall.SIGKILL); gone(t, child) })
-	for process.lives() {
-		time.Sleep(time.Millisecond)
-	}
-	return process
-}
-
-func TestProcess_that_has_ended_runs_until_its_output_was_read(t *testing.T) {
-	service, recorder := newRecordedService(t)
-	process := lingering(t, service, recorder)
-
-	require.True(t, process.IsRunning())
-	early := process.Info()
-	assert.Equal(t, []any{true, StatusRunning}, []any{early.Running, early.Status})
-	assert.ErrorIs(t, process.Signal(syscall.SIGTERM), ErrProcessNotRunning)
-	assert.ErrorIs(t, process.Signal(syscall.Signal(0)), ErrProcessNotRunning)
-	assert.ErrorIs(t, process.SendInput("x"), ErrProcessNotRunning)
-	assert.NoError(t, process.Kill())
-	assert.ErrorIs(t, service.Remove(process.ID), errStillRunning)
-
-	assert.Equal(t, ExitError{code: 3}, exitOf(t, process))
-	assert.Equal(t, early.Duration, process.Duration, "it ends with the process")
-	assert.GreaterOrEqual(t, time.Since(process.StartedAt), process.Duration+500*time.Millisecond, "the drain bound")
-}
-
-func TestSignal_by_id_and_by_pid(t *testing.T) {
-	service, recorder := newRecordedService(t)
-	for name, send := range map[string]func(*Process) error{
-		"id":  func(p *Process) error { return service.Signal(p.ID, syscall.SIGTERM) },
-		"pid": func(p *Process) error { return service.SignalPID(p.Info().PID, syscall.SIGTERM) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			process, err := service.Start(t.Context(), "sleep", "1000")
-			require.NoError(t, err)
-			require.NoError(t, send(process))
-			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGTERM}, exitOf(t, process))
-			messages := recorder.untilExited(t, process.ID)
-			assert.Equal(t, ActionProcessKilled{ID: process.ID, Signal: "SIGTERM"}, messages[1])
-			assert.ErrorIs(t, send(process), ErrProcessNotRunning)
-		})
-	}
-}
-
-func TestKill_by_id_and_by_pid_is_broadcast_once(t *testing.T) {
-	service, recorder := newRecordedService(t)
-	for name, kill := range map[string]func(*Process) error{
-		"id":  func(p *Process) error { return service.Kill(p.ID) },
-		"pid": func(p *Process) error { return service.KillPID(p.Info().PID) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			process, err := service.Start(t.Context(), "sleep", "1000")
-			require.NoError(t, err)
-			require.NoError(t, kill(process))
-			assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
-			assert.Equal(t, []any{
-				ActionProcessStarted{ID: process.ID, Command: "sleep", Args: []string{"1000"}, PID: process.Info().PID},
-				ActionProcessKilled{ID: process.ID, Signal: "SIGKILL"},
-				ActionProcessExited{ID: process.ID, ExitCode: -1, Duration: process.Duration, Error: process.Wait()},
-			}, recorder.untilExited(t, process.ID))
-		})
-	}
-}
-
-func TestPIDs_that_are_not_ours_or_none(t *testing.T) {
-	service, _ := newTestService(t)
-	for _, pid := range []int{0, -1} {
-		assert.ErrorContains(t, service.KillPID(pid), "pid")
-		assert.ErrorContains(t, service.SignalPID(pid, syscall.SIGTERM), "pid")
-	}
-	const unused = 1<<22 + 1 // above what the kernel gives out
-	assert.ErrorIs(t, service.KillPID(unused), ErrProcessNotFound)
-	assert.ErrorIs(t, service.SignalPID(unused, syscall.SIGTERM), syscall.ESRCH)
-	assert.ErrorContains(t, service.SignalPID(unused, foreignSignal{}), "foreign")
-
-	stranger := exec.Command("sleep", "1000")
-	require.NoError(t, stranger.Start())
-	require.NoError(t, service.SignalPID(stranger.Process.Pid, syscall.Signal(0)))
-	require.NoError(t, service.KillPID(stranger.Process.Pid))
-	assert.Error(t, stranger.Wait())
-}
-
-func TestPIDs_and_signals_above_32_bits_are_not_cut(t *testing.T) {
-	service := newQuietService(t)
-	process, err := service.Start(t.Context(), "sleep", "1000")
-	require.NoError(t, err)
-	// The kernel would take these for the process, for this program's group, and for everybody.
-	const beyond = 1 << 32
-	for _, pid := range []int{beyond + process.Info().PID, beyond, beyond - 1} {
-		assert.ErrorIs(t, service.SignalPID(pid, syscall.Signal(0)), ErrProcessNotFound, pid)
-	}
-	assert.ErrorIs(t, service.KillPID(beyond+process.Info().PID), ErrProcessNotFound)
-	kill := syscall.Signal(beyond) + syscall.SIGKILL
-	assert.ErrorContains(t, process.Signal(kill), "not a signal")
-	assert.ErrorContains(t, service.SignalPID(process.Info().PID, kill), "not a signal")
-	assert.NoError(t, process.Signal(syscall.SIGTERM))
-	var exit *ExitError
-	require.ErrorAs(t, wait(t, process), &exit)
-	assert.Equal(t, syscall.SIGTERM, exit.Signal())
-}
-
-func TestOnShutdown_kills_groups_and_detached_processes_without_grace(t *testing.T) {
-	service, recorder := newRecordedService(t)
-	plain, child := family(t, service, recorder, RunOptions{GracePeriod: hang})
-	detached, other := family(t, service, recorder, RunOptions{Detach: true, GracePeriod: hang})
-
-	require.NoError(t, service.OnShutdown(t.Context()))
-
-	for _, process := range []*Process{plain, detached} {
-		assert.False(t, process.IsRunning(), "it is over when OnShutdown returns")
-		assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
-		messages := recorder.untilExited(t, process.ID)
-		assert.Equal(t, ActionProcessKilled{ID: process.ID, Signal: "SIGKILL"}, messages[len(messages)-2])
-	}
-	gone(t, child)
-	gone(t, other)
-
-	// Then the service is still of use.
-	output, err := service.Run(t.Context(), "echo", "again")
-	require.NoError(t, err)
-	assert.Equal(t, "again\n", output)
-	assert.NoError(t, service.OnShutdown(t.Context()))
-}
-
-func TestOnShutdown_may_be_called_by_a_handler(t *testing.T) {
-	var service *Service
-	called := make(chan error, 1)
-	service = newListenedService(t, func(message any) {
-		if _, ok := message.(ActionProcessOutput); ok {
-			called <- service.OnShutdown(context.Background())
-		}
-	})
-	process, err := service.Start(t.Context(), "sh", "-c", "echo hello; exec sleep 1000")
-	require.NoError(t, err)
-	assert.NoError(t, await(t, called, "the return of OnShutdown"))
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
-}
-
-func TestOnShutdown_kills_also_when_its_context_is_over(t *testing.T) {
-	service, _ := newTestService(t)
-	process, err := service.Start(t.Context(), "sleep", "1000")
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	assert.NoError(t, service.OnShutdown(ctx))
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
-}
-
-// meanwhile is a context that does something when a start looks whether it is done.
-type meanwhile struct {
-	context.Context
-	do func()
-}
-
-func (m meanwhile) Err() error {
-	m.do()
-	return m.Context.Err()
-}
-
-func TestOnShutdown_kills_what_is_on_its_way(t *testing.T) {
-	service := newQuietService(t)
-	shutDown := func() { assert.NoError(t, service.OnShutdown(context.Background())) }
-	process, err := service.Start(meanwhile{context.Background(), shutDown}, "sleep", "1000")
-	require.NoError(t, err)
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL}, exitOf(t, process))
-}
-
-func TestOnShutdown_while_others_start_and_after_them_leaves_none(t *testing.T) {
-	service := newQuietService(t)
-	for range count(t, 20) {
-		var starters sync.WaitGroup
-		begun := make(chan struct{}, 4)
-		var over atomic.Bool
-		for range 4 {
-			starters.Go(func() {
-				for !over.Load() {
-					_, err := service.Start(context.Background(), "sleep", "1000")
-					assert.NoError(t, err)
-					select {
-					case begun <- struct{}{}:
-					default:
-					}
-				}
-			})
-		}
-		await(t, begun, "a start")
-		require.NoError(t, service.OnShutdown(context.Background()))
-		over.Store(true)
-		starters.Wait()
-		end(t, service)
-		service.Clear()
-		noChildren(t)
-	}
-}
-
-func TestLifecycle_needs_a_context(t *testing.T) {
-	service := newQuietService(t)
-	//lint:ignore SA1012 the mistake is what is tested
-	assert.ErrorIs(t, service.OnShutdown(nil), ErrContextRequired)
-	//lint:ignore SA1012 the mistake is what is tested
-	assert.ErrorIs(t, service.OnStartup(nil), ErrContextRequired)
 }

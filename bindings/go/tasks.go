@@ -50,10 +50,10 @@ type TaskProcessSignal struct {
 // TaskProcessGet asks for the Info of a process.
 type TaskProcessGet struct{ ID string }
 
-// TaskProcessWait waits for a process. Value is its final Info, or a *TaskProcessWaitError if Wait had an error.
+// TaskProcessWait waits for a process. Value is its final Info, or a *TaskProcessWaitError if Wait returned an error.
 type TaskProcessWait struct{ ID string }
 
-// TaskProcessOutput asks what a process has written.
+// TaskProcessOutput asks for what a process has written.
 type TaskProcessOutput struct{ ID string }
 
 // TaskProcessInput writes to the stdin of a process.
@@ -74,7 +74,7 @@ type TaskProcessList struct{ RunningOnly bool }
 // TaskProcessClear forgets every process that has ended.
 type TaskProcessClear struct{}
 
-// TaskProcessWaitError is how a process ended that TaskProcessWait waited for, if it did not succeed.
+// TaskProcessWaitError says how a process that TaskProcessWait waited for ended, if it did not succeed.
 type TaskProcessWaitError struct {
 	Info Info
 	Err  error
@@ -87,12 +87,12 @@ func (e *TaskProcessWaitError) Error() string {
 	return e.Err.Error()
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *TaskProcessWaitError) Unwrap() error { return e.Err }
 
 var errNeitherIDNorPID = errors.New("task: ID or PID is required")
 
-// perform answers the tasks of this package, and no others: of these the Result is zero.
+// perform answers the tasks of this package. For any other task it returns a zero Result.
 func (s *Service) perform(c *core.Core, task any) core.Result {
 	switch task := task.(type) {
 	case TaskProcessStart:

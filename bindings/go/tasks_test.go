@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"dappco.re/go/core"
+	"dappco.re/go/core/process/internal/engine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// newTaskService gives a service that answers tasks.
+// newTaskService makes a service that answers tasks.
 func newTaskService(t *testing.T) (*Service, *core.Core) {
 	t.Helper()
 	service, c := newTestService(t)
@@ -19,13 +20,13 @@ func newTaskService(t *testing.T) (*Service, *core.Core) {
 	return service, c
 }
 
-// hasTasks says whether a Core has tasks, as those up to v0.7 do. To the others they are messages.
+// hasTasks says whether a Core has tasks, as those up to v0.7 do. For the others tasks are messages.
 func hasTasks(c *core.Core) bool {
 	_, ok := any(c).(performer)
 	return ok
 }
 
-// request hands a task to a Core in the way that it has. That of messages gives no value.
+// request hands a task to a Core, as a task or as a message. A message has no value.
 func request(c *core.Core, task any) core.Result {
 	old, ok := any(c).(interface{ PERFORM(core.Task) core.Result })
 	if !ok {
@@ -35,7 +36,8 @@ func request(c *core.Core, task any) core.Result {
 	return old.PERFORM(own)
 }
 
-// perform has a task done that must be done, and gives its value: by the Core, or by the service where that gives none.
+// perform has a task done that must succeed, and returns its value: by the Core, or by the service if the Core returns
+// none.
 func perform[T any](t *testing.T, service *Service, c *core.Core, task any) T {
 	t.Helper()
 	var result core.Result
@@ -56,7 +58,7 @@ func performNothing(t *testing.T, c *core.Core, task any) {
 	assert.Equal(t, core.Result{OK: true}, request(c, task), "%#v", task)
 }
 
-// unanswered is what a Core says to what nobody answers.
+// unanswered is the Result of a Core for a task that no handler answers.
 func unanswered(c *core.Core) core.Result { return core.Result{OK: !hasTasks(c)} }
 
 func TestTasks_are_answered_once_OnStartup_ran(t *testing.T) {
@@ -179,7 +181,7 @@ func TestTasks_hand_every_option_on(t *testing.T) {
 	assert.Equal(t, "", perform[string](t, service, c, TaskProcessOutput{ID: info.ID}))
 	process, err := service.Get(info.ID)
 	require.NoError(t, err)
-	assert.Equal(t, ExitError{code: -1, signal: syscall.SIGKILL, timedOut: true}, exitOf(t, process))
+	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL, TimedOut: true}, exitOf(t, process))
 }
 
 func TestTasks_end_with_the_context_of_the_Core(t *testing.T) {

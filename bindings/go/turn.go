@@ -9,43 +9,43 @@ import (
 	"time"
 )
 
-// turn lets the handlers of one process come one after another, whichever goroutine runs them: the one that starts it,
-// the one that brings its events, or one that kills it, which says so itself before it goes on.
+// turn has the handlers of one process called one after another, on whichever goroutine: the one that starts the process,
+// the one that brings its events, or one that kills it, which broadcasts the kill itself before it goes on.
 //
-// A handler may kill its own process, and what says so must not wait for the handler then; anybody else must. Go does not
-// tell them apart, so a turn knows the goroutine that has it. The id of a goroutine is looked up when it begins with the
-// events of a process and when it starts or kills one, not for each line. What a handler has started on another goroutine
-// does not count as the handler: if that kills and the handler waits for it, only the limit on waiting helps.
+// A handler may kill its own process: the broadcast of that kill must not wait for the handler, and any other must. Go
+// does not tell the two apart, so a turn knows the goroutine that has it. The ID of a goroutine is looked up when it begins
+// with the events of a process and when it starts or kills one, not for each line. A goroutine that a handler has
+// started does not count as the handler: if it kills and the handler waits for it, only the limit on waiting helps.
 //
-// Killers go first: who brings events gives way to those who were there when it asked, so that a kill has been told
-// before the end is.
+// Killers go first: a goroutine that brings events gives way to the killers that were there when it asked, so that a kill
+// is broadcast before the end.
 type turn struct {
 	mu      sync.Mutex
-	changed chan struct{} // closed when one of the others changes; nil when nobody waits for that
+	changed chan struct{} // closed when a field below changes; nil if no goroutine waits for that
 
 	holder   goroutine
 	held     bool
-	open     bool         // the start was broadcast, or will never be: until then nobody hears of a kill
-	told     bool         // Killed was broadcast, to its end
-	owed     bool         // somebody who has killed could not say so
-	bringers int32        // want to bring events
-	killers  atomic.Int32 // will say that they have killed
+	open     bool         // the start was broadcast, or never will be; until then no kill is broadcast
+	told     bool         // the broadcast of Killed has ended
+	owed     bool         // a killer could not broadcast its kill
+	bringers int32        // goroutines that want to bring events
+	killers  atomic.Int32 // goroutines that will broadcast their kill
 }
 
-// goroutine is the id of one; 0 where no handler can ask, because there are none.
+// goroutine is the ID of a goroutine; 0 if there are no handlers that could ask for it.
 type goroutine uint64
 
-// longestTurn is how long a kill waits for its turn. It is longer than most handlers take, and bounds what would be a
-// deadlock: a handler that waits for another goroutine that kills, or two that kill each other's process.
+// longestTurn is how long a kill waits for its turn. Most handlers take less. It bounds what would be a deadlock: a handler
+// that waits for another goroutine that kills, or two handlers that kill each other's process.
 const longestTurn = time.Second
 
-// self is the goroutine that calls it.
+// self returns the goroutine that calls it.
 func self() goroutine {
 	var text [40]byte // "goroutine 18446744073709551615 ["
 	number, _, _ := bytes.Cut(bytes.TrimPrefix(text[:runtime.Stack(text[:], false)], []byte("goroutine ")), []byte(" "))
 	id, err := strconv.ParseUint(string(number), 10, 64)
 	if err != nil {
-		return 0 // waits for its turn like anybody else
+		return 0 // it waits for its turn like any other
 	}
 	return goroutine(id)
 }
@@ -67,11 +67,11 @@ func (t *turn) leave() {
 	t.change()
 }
 
-// isWanted says whether somebody waits for the turn who is to have it first.
+// isWanted says whether a killer is there, which is to have the turn first.
 func (t *turn) isWanted() bool { return t.killers.Load() > 0 }
 
-// begin says that the caller kills now, and will call finish. Those who come while events wait already do not hold these
-// up as well: the end of a process would not get through a crowd that kills.
+// begin says that the caller kills now, and will call finish. A killer that comes while events wait already does not hold
+// them up as well: otherwise the end of a process would wait for ever if enough goroutines kill it.
 func (t *turn) begin() (finish func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,8 +87,8 @@ func (t *turn) begin() (finish func()) {
 	}
 }
 
-// tell calls say, which says that the process was killed, in a turn of its own or in that of the handler that kills. It
-// does not when that was said meanwhile, and leaves it to the end of the process when that takes too long.
+// tell calls say, which broadcasts that the process was killed, in a turn of its own or in that of the handler that kills.
+// It does not call it if that was broadcast meanwhile, and leaves it to the end of the process if it takes too long.
 func (t *turn) tell(say func()) {
 	me := self()
 	if !t.isOf(me) {
@@ -122,7 +122,7 @@ func (t *turn) enterToTell(me goroutine) bool {
 	return true
 }
 
-// opened says that the start has been broadcast, or will never be.
+// opened says that the start has been broadcast, or never will be.
 func (t *turn) opened() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -130,7 +130,7 @@ func (t *turn) opened() {
 	t.change()
 }
 
-// over says that Killed was broadcast.
+// over says that the broadcast of Killed has ended.
 func (t *turn) over() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -138,21 +138,21 @@ func (t *turn) over() {
 	t.change()
 }
 
-// owe leaves it to the end of the process to say that it was killed.
+// owe leaves the broadcast of a kill to the end of the process.
 func (t *turn) owe() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.owed = true
 }
 
-// owes says whether the end of the process is to say that it was killed, before Done is closed.
+// owes says whether the end of the process is to broadcast that it was killed, before Done is closed.
 func (t *turn) owes() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.owed && !t.told
 }
 
-// await waits until something has come true, and says whether it has. The turn is locked, but not meanwhile.
+// await waits until a condition has come true, and says whether it has. The caller holds t.mu, which is free meanwhile.
 func (t *turn) await(longest <-chan time.Time, isTrue func() bool) bool {
 	for !isTrue() {
 		if t.changed == nil {
@@ -173,7 +173,7 @@ func (t *turn) await(longest <-chan time.Time, isTrue func() bool) bool {
 	return true
 }
 
-// change wakes those who wait. The turn is locked.
+// change wakes the goroutines that wait. The caller holds t.mu.
 func (t *turn) change() {
 	if t.changed != nil {
 		close(t.changed)

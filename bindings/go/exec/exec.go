@@ -9,7 +9,8 @@ import (
 	"slices"
 	"sync"
 
-	_ "dappco.re/go/core/process" // its *ExitError
+	"dappco.re/go/core/process"
+	"dappco.re/go/core/process/internal/engine"
 	"dappco.re/go/core/process/internal/run"
 )
 
@@ -27,37 +28,39 @@ var (
 	errStderrSet      = errors.New("stderr is set already")
 )
 
-// Options are what a command can be given beside its name and arguments, in one value. A Cmd takes them one by one: WithDir
-// and its like.
+// Options are what a command can be given beside its name and arguments, in one value. A Cmd takes them one by one, by
+// WithDir and the other With methods.
 type Options struct {
-	Dir    string    // the working directory; "" is that of this program
+	Dir    string    // working directory; "" means that of this program
 	Env    []string  // "KEY=VALUE", added to the inherited environment
-	Stdin  io.Reader // nil: nothing to read
-	Stdout io.Writer // nil: thrown away
-	Stderr io.Writer // nil: thrown away
+	Stdin  io.Reader // nil means nothing to read
+	Stdout io.Writer // nil means that the output is thrown away
+	Stderr io.Writer // nil means that the errors are thrown away
 }
 
-// Cmd is a command, to be run once. The With methods belong before that, and return the Cmd itself.
+// Cmd is a command, to be run once. The With methods are for the time before that, and return the Cmd itself.
 type Cmd struct {
 	ctx        context.Context
 	spec       run.Spec
-	logger     Logger // nil: the default
+	logger     Logger // nil means the default
 	background bool
 
 	mu      sync.Mutex
 	started bool
 	child   *run.Child
-	told    sync.Once // of the failure
+	told    sync.Once // the Logger, of the failure
 }
 
-// Command is a command that runs the program name with these arguments. A name without a slash is looked up
-// as by LookPath of os/exec. When ctx is done, the process is killed. Without more, its three streams are null,
-// its directory and environment are those of this program, and so is its process group.
+// Command makes a command that runs the program name with these arguments. A name without a slash is looked up as LookPath
+// of os/exec does. When ctx is done, the process is killed. By default its three streams are null, and its directory,
+// environment and process group are those of this program.
 func Command(ctx context.Context, name string, args ...string) *Cmd {
-	return &Cmd{ctx: ctx, spec: run.Spec{Name: name, Args: slices.Clone(args)}}
+	return &Cmd{ctx: ctx, spec: run.Spec{Name: name, Args: slices.Clone(args), ExitError: exitError}}
 }
 
-// WithDir sets the working directory; "" is that of this program.
+func exitError(exit *engine.Exit) error { return (*process.ExitError)(exit) }
+
+// WithDir sets the working directory; "" means that of this program.
 func (c *Cmd) WithDir(dir string) *Cmd {
 	c.spec.Dir = dir
 	return c
@@ -69,16 +72,16 @@ func (c *Cmd) WithEnv(env []string) *Cmd {
 	return c
 }
 
-// WithStdin sets what the command reads. An *os.File becomes its stdin itself; anything else is read by a
-// goroutine, until its end or that of the command.
+// WithStdin sets what the command reads. An *os.File becomes the command's stdin itself. A goroutine reads any other
+// Reader, until its end or the end of the command.
 func (c *Cmd) WithStdin(reader io.Reader) *Cmd {
 	c.spec.Stdin = reader
 	return c
 }
 
-// WithStdout sets where the output goes. An *os.File becomes the command's stdout itself. A Writer that is slow
-// slows the command down, and one that fails ends it as the end of a pipeline's reader does, by SIGPIPE at its
-// next write. If stdout and stderr are the same Writer, one goroutine at a time calls it.
+// WithStdout sets where the output goes. An *os.File becomes the command's stdout itself. A slow Writer slows the command
+// down. A Writer that fails ends the command by SIGPIPE at its next write, as in a pipeline whose reader has ended. If
+// stdout and stderr are the same Writer, one goroutine at a time calls it.
 func (c *Cmd) WithStdout(writer io.Writer) *Cmd {
 	c.spec.Stdout = writer
 	return c
@@ -90,19 +93,19 @@ func (c *Cmd) WithStderr(writer io.Writer) *Cmd {
 	return c
 }
 
-// WithLogger sets who is told; nil: DefaultLogger.
+// WithLogger sets the Logger of the command; nil means DefaultLogger.
 func (c *Cmd) WithLogger(logger Logger) *Cmd {
 	c.logger = logger
 	return c
 }
 
-// WithBackground has Run return once the command runs. It is still killed when its context is done.
+// WithBackground has Run return once the command runs. The command is still killed when its context is done.
 func (c *Cmd) WithBackground(background bool) *Cmd {
 	c.background = background
 	return c
 }
 
-// Start starts the command, and does not wait for it: Wait does.
+// Start starts the command and does not wait for it.
 func (c *Cmd) Start() error {
 	const op = "Cmd.Start"
 	err := c.start(c.spec)
@@ -112,7 +115,7 @@ func (c *Cmd) Start() error {
 	return c.report(op, err)
 }
 
-// Wait waits for the end of a command that was started. Its error is that of Run.
+// Wait waits for the end of a command that was started, and returns the error that Run would.
 func (c *Cmd) Wait() error {
 	const op = "Cmd.Wait"
 	c.mu.Lock()
@@ -124,8 +127,8 @@ func (c *Cmd) Wait() error {
 	return c.report(op, child.Wait())
 }
 
-// Run runs the command to its end, or, in the background, returns once it runs. The error is nil if it exited
-// with code 0 and its streams were copied.
+// Run runs the command to its end; in the background it returns once the command runs. The error is nil if the command
+// exited with code 0 and its streams were copied.
 func (c *Cmd) Run() error {
 	const op = "Cmd.Run"
 	err := c.start(c.spec)
@@ -137,7 +140,7 @@ func (c *Cmd) Run() error {
 	return c.report(op, err)
 }
 
-// watch waits for a command in the background, for the Logger.
+// watch waits for a command in the background, to tell the Logger if it fails.
 func (c *Cmd) watch(op string) { _ = c.report(op, c.child.Wait()) }
 
 // Output runs the command to its end and returns all that it wrote to stdout; nil if it failed.
@@ -171,7 +174,7 @@ func (c *Cmd) CombinedOutput() ([]byte, error) {
 	return output, c.report("Cmd.CombinedOutput", err)
 }
 
-// RunQuiet runs a command to its end, and says in the error what it wrote to stderr.
+// RunQuiet runs a command to its end. If it fails, the error says what it wrote to stderr.
 func RunQuiet(ctx context.Context, name string, args ...string) error {
 	const op = "RunQuiet"
 	c := Command(ctx, name, args...)
@@ -185,7 +188,7 @@ func RunQuiet(ctx context.Context, name string, args ...string) error {
 	return c.report(op, err)
 }
 
-// output runs the command to its end and gives what keep asked to be kept.
+// output runs the command to its end and returns the output that keep has chosen.
 func (c *Cmd) output(keep func(*run.Spec) error) ([]byte, error) {
 	if c.background {
 		return nil, errBackground
@@ -234,7 +237,7 @@ func (c *Cmd) log() Logger {
 	return DefaultLogger()
 }
 
-// report adds the operation to an error, and tells the Logger, of the first.
+// report adds the operation to an error, and tells the Logger of the first one.
 func (c *Cmd) report(op string, err error) error {
 	if err == nil {
 		return nil

@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hang is when a test gives up: only a guard, nothing takes that long.
+// hang is the time after which a test gives up. It is a guard: nothing takes that long.
 const hang = 2 * time.Minute
 
-// count is how many of something a test does: usual times COREPROC_SCALE, at least one.
+// count returns how often a test does something: usual times COREPROC_SCALE, at least once.
 func count(t *testing.T, usual int) int {
 	t.Helper()
 	scale := 1.0
@@ -48,7 +48,7 @@ func await[T any](t *testing.T, channel <-chan T, what string) T {
 	}
 }
 
-// eventually waits for what has no event to wait for.
+// eventually waits for a condition that has no event.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(hang); !holds(); time.Sleep(time.Millisecond) {
@@ -56,7 +56,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// recorder is a Logger that remembers.
+// recorder is a Logger that remembers its messages.
 type recorder struct {
 	mu    sync.Mutex
 	lines []string
@@ -79,7 +79,7 @@ func (r *recorder) seen() []string {
 	return append([]string(nil), r.lines...)
 }
 
-// usage is what a test must not leave behind.
+// usage counts the things that a test must not leave behind.
 type usage struct{ goroutines, threads, files int }
 
 func measure(t *testing.T) usage {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestLoad_many_goroutines_run_commands_and_leave_nothing(t *testing.T) {
-	// The first commands of each kind start what stays.
+	// The first commands of each kind start goroutines and threads that stay.
 	require.NoError(t, exec.Command(within(t), "true").WithStdout(new(bytes.Buffer)).Run())
 	require.NoError(t, exec.Command(within(t), "true").Run())
 	before := measure(t)
@@ -33,7 +33,7 @@ func TestLoad_many_goroutines_run_commands_and_leave_nothing(t *testing.T) {
 	returnsTo(t, before)
 }
 
-// one runs a command of one of the kinds, and checks all of what comes back.
+// one runs a command of one of the kinds, and checks all of its results.
 func one(t *testing.T, worker, i int) {
 	code := (worker + i) % 4
 	text := fmt.Sprintf("worker %d, command %d", worker, i)

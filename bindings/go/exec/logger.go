@@ -2,7 +2,7 @@ package exec
 
 import "sync/atomic"
 
-// Logger is told what is run. It has to be safe for concurrent use. keyvals are keys and values in turn.
+// Logger is told what is run. It must be safe for concurrent use. keyvals are keys and values in turn.
 type Logger interface {
 	// Debug is called once for each command that starts, with "executing command", cmd and args.
 	Debug(msg string, keyvals ...any)
@@ -21,8 +21,8 @@ func (NopLogger) Error(string, ...any) {}
 
 var defaultLogger atomic.Pointer[Logger]
 
-// SetDefaultLogger sets the Logger of commands that have none of their own; nil: NopLogger. It may be called
-// by several goroutines at once.
+// SetDefaultLogger sets the Logger of commands that have none of their own; nil means NopLogger. It may be called by
+// several goroutines at once.
 func SetDefaultLogger(logger Logger) {
 	if logger == nil {
 		logger = NopLogger{}
@@ -30,7 +30,7 @@ func SetDefaultLogger(logger Logger) {
 	defaultLogger.Store(&logger)
 }
 
-// DefaultLogger is the Logger of commands that have none of their own.
+// DefaultLogger returns the Logger of commands that have none of their own.
 func DefaultLogger() Logger {
 	if logger := defaultLogger.Load(); logger != nil {
 		return *logger

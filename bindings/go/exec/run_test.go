@@ -130,23 +130,23 @@ func TestProcess_is_in_this_programs_group(t *testing.T) {
 }
 
 func TestProgram_is_found_as_by_LookPath(t *testing.T) {
-	// Given a folder in PATH,
+	// Given a directory in PATH,
 	bin := t.TempDir()
 	tool := filepath.Join(bin, "coreproc-tool")
 	require.NoError(t, os.WriteFile(tool, []byte("#!/bin/sh\necho found $0\n"), 0o755))
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 
-	// then what is in it is found, also where the child has another PATH, and knows itself by its name.
+	// then a program in it is found, even if the child has another PATH, and the program knows itself by its name.
 	output, err := exec.Command(within(t), "coreproc-tool").WithEnv([]string{"PATH=/nowhere"}).Output()
 	require.NoError(t, err)
 	assert.Equal(t, "found "+tool+"\n", string(output))
 
-	// A path is one from the command's directory.
+	// A path with a slash is relative to the command's directory.
 	output, err = exec.Command(within(t), "./coreproc-tool").WithDir(bin).Output()
 	require.NoError(t, err)
 	assert.Equal(t, "found ./coreproc-tool\n", string(output))
 
-	// What is not found is told in os/exec's words.
+	// A program that is not found has the error of os/exec.
 	for _, name := range []string{"coreproc-no-such-program", "/no/such/program"} {
 		err = exec.Command(within(t), name).Run()
 		require.ErrorIs(t, err, osexec.ErrNotFound, name)
@@ -155,7 +155,7 @@ func TestProgram_is_found_as_by_LookPath(t *testing.T) {
 	var failure *osexec.Error
 	require.ErrorAs(t, exec.Command(within(t), "coreproc-no-such-program").Run(), &failure)
 
-	// A file that may not be executed is there, but not allowed.
+	// A file that may not be executed is found, but not allowed.
 	require.NoError(t, os.Chmod(tool, 0o644))
 	err = exec.Command(within(t), tool).Run()
 	assert.ErrorIs(t, err, os.ErrPermission)
@@ -289,7 +289,7 @@ func TestRunQuiet_is_quiet_about_success(t *testing.T) {
 }
 
 func TestGrandchild_that_holds_the_output_delays_the_end_by_a_bound(t *testing.T) {
-	// The grandchild lives until this test says so: what comes first is no matter of time.
+	// The grandchild lives until this test ends it, so that the order does not depend on time.
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
 	output, err := exec.Command(within(t), "sh", "-c", "{ read line <"+fifo+"; } & echo done").CombinedOutput()

@@ -66,7 +66,7 @@ func TestReader_is_copied_byte_for_byte(t *testing.T) {
 func TestReader_need_not_be_read_to_its_end(t *testing.T) {
 	reader := strings.NewReader(strings.Repeat("x", 10<<20))
 	require.NoError(t, exec.Command(within(t), "head", "-c", "1").WithStdin(reader).Run())
-	// It is nobody else's now.
+	// The reader belongs to this test again.
 	_, err := reader.ReadByte()
 	require.NoError(t, err)
 }
@@ -131,7 +131,7 @@ func TestWriter_that_blocks_slows_its_command_and_no_other(t *testing.T) {
 	require.NoError(t, slow.Start())
 	await(t, entered, "the first output")
 
-	// when others run meanwhile,
+	// when other commands run meanwhile,
 	for range 20 {
 		output := new(bytes.Buffer)
 		require.NoError(t, exec.Command(within(t), "echo", "quick").WithStdout(output).Run())

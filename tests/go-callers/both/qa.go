@@ -1,5 +1,5 @@
-// Package callers is written as the programs are that use the binding: a build tool that runs commands and pipelines, and
-// a daemon. Its tests are written as theirs are, and run with the race detector.
+// Package callers is written like programs that use the binding: a build tool that runs commands and pipelines, and
+// a daemon. Its tests are written like theirs, and run with the race detector.
 package callers
 
 import (
@@ -13,7 +13,7 @@ import (
 	"dappco.re/go/core/process/exec"
 )
 
-// Checks are the steps of a quality run, of which the user chooses some.
+// Checks are the steps of a quality run. The user chooses some of them.
 var Checks = []process.RunSpec{
 	{Name: "fmt", Command: "true"},
 	{Name: "vet", Command: "sh", Args: []string{"-c", "echo vetted"}, After: []string{"fmt"}},
@@ -22,7 +22,7 @@ var Checks = []process.RunSpec{
 	{Name: "report", Command: "true", After: []string{"test", "audit"}},
 }
 
-// RunChecks runs those of these names, and gives a line for each.
+// RunChecks runs the checks of these names, and returns a line for each.
 func RunChecks(ctx context.Context, service *process.Service, names ...string) ([]string, error) {
 	var specs []process.RunSpec
 	for _, spec := range Checks {
@@ -55,7 +55,7 @@ func RunChecks(ctx context.Context, service *process.Service, names ...string) (
 	return lines, nil
 }
 
-// Git runs a version control command in a directory and gives what it says.
+// Git runs a version control command in a directory and returns its output.
 func Git(ctx context.Context, dir string, args ...string) (string, error) {
 	output, err := exec.Command(ctx, "echo", append([]string{"git"}, args...)...).WithDir(dir).WithEnv([]string{"LC_ALL=C"}).CombinedOutput()
 	if err != nil {
@@ -64,7 +64,7 @@ func Git(ctx context.Context, dir string, args ...string) (string, error) {
 	return strings.TrimSpace(string(output)), nil
 }
 
-// ExitCode is the exit code in an error, or -1.
+// ExitCode returns the exit code in an error, or -1.
 func ExitCode(err error) int {
 	var exit *process.ExitError
 	if errors.As(err, &exit) {
@@ -73,14 +73,14 @@ func ExitCode(err error) int {
 	return -1
 }
 
-// Console gathers what processes say, for a view.
+// Console gathers the output of processes, for a view.
 type Console struct {
 	Lines  []string
 	Killed []string
 	Ended  chan process.ActionProcessExited
 }
 
-// NewConsole listens to a Core.
+// NewConsole makes a Console that hears the messages of a Core.
 func NewConsole(c *core.Core) *Console {
 	console := &Console{Ended: make(chan process.ActionProcessExited, 100)}
 	c.RegisterAction(console.handle)

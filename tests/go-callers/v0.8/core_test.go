@@ -1,4 +1,4 @@
-// Package newcallers is written as the programs are that use the binding with Core v0.8, which finds services itself.
+// Package newcallers is written like programs that use the binding with Core v0.8, which finds services itself.
 package newcallers
 
 import (
@@ -107,7 +107,7 @@ func TestWithService_Twice(t *testing.T) {
 	require.True(t, c.ServiceShutdown(context.Background()).OK)
 }
 
-// A service of the caller's own making, with options.
+// The caller makes the service itself, with options.
 func TestRegisterService_WithOptions(t *testing.T) {
 	c := core.New()
 	made, err := process.NewService(process.Options{BufferSize: 4})(c)

@@ -1,5 +1,4 @@
-// Command demo runs four commands at once, prints their lines as they come, and at the end what became
-// of each.
+// Command demo runs four commands at once, prints their lines as they come, and in the end how each of them ended.
 //
 //	demo [root of the repository]
 package main
@@ -57,7 +56,7 @@ var jobs = []job{
 var errUnexpected = errors.New("a command did not end as it should")
 
 func main() {
-	// Ctrl-C cancels the context, which kills the commands: the table tells of that, too.
+	// Ctrl-C cancels the context, which kills the commands. The table shows that, too.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
@@ -84,7 +83,7 @@ func run(ctx context.Context, args []string, stdout *os.File) (err error) {
 		return registered.Value.(error)
 	}
 	service := registered.Value.(*process.Service)
-	// Leaves no process behind, however this ends.
+	// No process is left behind, however this function ends.
 	defer func() { err = errors.Join(err, service.OnShutdown(context.Background())) }()
 
 	var started []*process.Process
@@ -109,7 +108,7 @@ func run(ctx context.Context, args []string, stdout *os.File) (err error) {
 	return nil
 }
 
-// findRoot is the first argument, or the folder above this one that has the Cargo.toml.
+// findRoot returns the first argument, or the directory above this one that has the Cargo.toml.
 func findRoot(args []string) (string, error) {
 	if len(args) > 0 {
 		return filepath.Abs(args[0])
@@ -118,11 +117,11 @@ func findRoot(args []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for folder := start; ; folder = filepath.Dir(folder) {
-		if _, err := os.Stat(filepath.Join(folder, "Cargo.toml")); err == nil {
-			return folder, nil
+	for dir := start; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "Cargo.toml")); err == nil {
+			return dir, nil
 		}
-		if folder == filepath.Dir(folder) {
+		if dir == filepath.Dir(dir) {
 			return "", fmt.Errorf("no Cargo.toml above %s; give the repository's root", start)
 		}
 	}

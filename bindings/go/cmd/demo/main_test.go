@@ -28,7 +28,7 @@ func runDemo(t *testing.T, ctx context.Context, args ...string) (string, error) 
 	return string(printed), failure
 }
 
-// linesOf are the lines that start with prefix, without it.
+// linesOf returns the lines that start with prefix, without it.
 func linesOf(printed, prefix string) []string {
 	var found []string
 	for line := range strings.Lines(printed) {
@@ -69,7 +69,7 @@ func TestDemo_runs_the_real_commands_and_tells_how_each_ended(t *testing.T) {
 
 func TestDemo_fails_when_a_command_does_not_end_as_it_should(t *testing.T) {
 	printed, err := runDemo(t, t.Context(), t.TempDir())
-	assert.ErrorIs(t, err, errUnexpected, "there is no bindings/c to compile in an empty folder")
+	assert.ErrorIs(t, err, errUnexpected, "there is no bindings/c to compile in an empty directory")
 	assert.Regexp(t, regexp.MustCompile(`(?m)^compile   failed     1 `), printed)
 	assert.True(t, strings.HasSuffix(printed, "\nNot all ended as they were meant to.\n"), printed)
 }

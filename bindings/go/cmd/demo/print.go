@@ -11,7 +11,7 @@ import (
 	process "dappco.re/go/core/process"
 )
 
-// printLegend says what is going to be seen.
+// printLegend says what the demo will print.
 func printLegend(out io.Writer) {
 	fmt.Fprintf(out, "coreproc %s from Go\n\n", process.Version())
 	fmt.Fprintln(out, `Four commands at once. "|" marks a line of standard output, "!" one of standard error:`)
@@ -30,13 +30,12 @@ type printer struct {
 }
 
 func newPrinter(file *os.File) *printer {
-	// NO_COLOR, where it is set and not empty, means no colour: https://no-color.org
+	// NO_COLOR, if it is set and not empty, means no colour: https://no-color.org
 	coloured := isTerminal(file) && os.Getenv("NO_COLOR") == ""
 	return &printer{out: file, coloured: coloured, jobs: make(map[string]job)}
 }
 
-// start starts a job's process. No line can be printed meanwhile, so that none comes before it is known
-// whose it is.
+// start starts the process of a job. No line is printed meanwhile, because the printer does not know its job before.
 func (p *printer) start(job job, start func() (*process.Process, error)) (*process.Process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -48,7 +47,7 @@ func (p *printer) start(job job, start func() (*process.Process, error)) (*proce
 	return running, nil
 }
 
-// handle hears what happens to the processes.
+// handle handles a message about a process.
 func (p *printer) handle(message any) {
 	output, ok := message.(process.ActionProcessOutput)
 	if !ok {

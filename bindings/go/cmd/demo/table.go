@@ -29,7 +29,7 @@ func printTable(out *printer, ended []*process.Process) bool {
 	return asExpected
 }
 
-// outcome is how a process ended, and its exit code or signal: 143 and SIGTERM are not the same thing.
+// outcome returns how a process ended, and its exit code or signal: 143 and SIGTERM are not the same thing.
 func outcome(err error) (status, code string) {
 	if err == nil {
 		return "passed", "0"

@@ -1,6 +1,7 @@
 // Command pipeline runs a pipeline file, shows it live, and writes its Gantt chart: pipeline FILE CHART.svg HISTORY.json
 //
-// Ctrl-C, or SIGTERM, cancels the run, and it waits for what is stopped then and for specs that always run. It returns 0 if the run succeeded, 1 if it did not, 2 if it could not be run.
+// Ctrl-C, or SIGTERM, cancels the run; the command then waits for the processes that are stopped and for the specs that
+// always run. It exits with 0 if the run succeeded, 1 if it did not, and 2 if it could not be run.
 package main
 
 import (
@@ -42,8 +43,9 @@ func printEnds(out io.Writer, ends []capi.SpecEnd) {
 	}
 }
 
-// cancelOnInterrupt cancels the run at a Ctrl-C, or SIGTERM: what runs is stopped, and specs that always run do so. A
-// second one ends those, too, and a third one this program. What it returns ends that.
+// cancelOnInterrupt cancels the run at a Ctrl-C, or SIGTERM: the processes that run are stopped, and the specs that always
+// run do so. A second signal ends those, too, and a third one ends this program. The function that it returns stops all
+// of that.
 func cancelOnInterrupt(started *capi.Run) func() {
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)

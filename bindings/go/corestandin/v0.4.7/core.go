@@ -1,9 +1,9 @@
-// Package core is a stand-in for dappco.re/go/core at v0.4.7, which cannot be downloaded where this repository is
-// built. It has what package process and its tests use of it and nothing else: messages, tasks, and the life cycle of
-// services. It was written from that contract, not from Core's sources.
+// Package core is a stand-in for dappco.re/go/core at v0.4.7, which cannot be downloaded in the places where this
+// repository is built. It has what package process and its tests use of it and nothing else: messages, tasks, and the life
+// cycle of services. It was written from that contract, not from Core's sources.
 //
-// This repository builds against it by a replace in its go.mod. One in the go.mod of a dependency is ignored, so programs
-// that import dappco.re/go/core/process get the real Core.
+// This repository builds against it by a replace in its go.mod. Go ignores a replace in the go.mod of a dependency, so
+// programs that import dappco.re/go/core/process get the real Core.
 package core
 
 import (
@@ -12,13 +12,13 @@ import (
 	"sync"
 )
 
-// Message is something to be broadcast by [Core.ACTION].
+// Message is what [Core.ACTION] broadcasts.
 type Message any
 
-// Task is something to be done by [Core.PERFORM].
+// Task is what [Core.PERFORM] has done.
 type Task any
 
-// Result is what a handler answers.
+// Result is the answer of a handler.
 type Result struct {
 	Value any
 	OK    bool

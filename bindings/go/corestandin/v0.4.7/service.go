@@ -80,7 +80,7 @@ func (c *Core) ServiceShutdown(context.Context) Result {
 	return Result{OK: true}
 }
 
-// ServiceRuntime is what a service knows of its Core. T are its options.
+// ServiceRuntime holds the Core of a service and its options, of type T.
 type ServiceRuntime[T any] struct {
 	core    *Core
 	options T
@@ -91,10 +91,10 @@ func NewServiceRuntime[T any](c *Core, options T) *ServiceRuntime[T] {
 	return &ServiceRuntime[T]{core: c, options: options}
 }
 
-// Core is the Core of the service.
+// Core returns the Core of the service.
 func (r *ServiceRuntime[T]) Core() *Core { return r.core }
 
-// Options are the options of the service.
+// Options returns the options of the service.
 func (r *ServiceRuntime[T]) Options() T { return r.options }
 
 type failure struct {

@@ -1,7 +1,8 @@
-// Package core is a stand-in for dappco.re/go/core at v0.8.0-alpha.1, which cannot be downloaded where this repository is
-// built. It has what package process and its tests use of it and nothing else: messages, and the life cycle of services. It was written from that contract, not from Core's sources.
+// Package core is a stand-in for dappco.re/go/core at v0.8.0-alpha.1, which cannot be downloaded in the places where this
+// repository is built. It has what package process and its tests use of it and nothing else: messages, and the life cycle
+// of services. It was written from that contract, not from Core's sources.
 //
-// Every Go test of this repository runs against it as well as against that of v0.4.7: tools/test-go puts it in its place.
+// Every Go test of this repository runs against it and against that of v0.4.7: tools/test-go puts it in its place.
 package core
 
 import (
@@ -10,7 +11,7 @@ import (
 	"sync"
 )
 
-// Message is something to be broadcast by [Core.ACTION].
+// Message is what [Core.ACTION] broadcasts.
 type Message any
 
 // Task is a plan of named steps. It has nothing to do with messages: no Core of this version answers one.
@@ -26,7 +27,7 @@ type Step struct {
 	With   Options
 }
 
-// Result is what a handler answers.
+// Result is the answer of a handler.
 type Result struct {
 	Value any
 	OK    bool
@@ -50,10 +51,10 @@ type Core struct {
 	cancel   context.CancelFunc
 }
 
-// CoreOption is something that New does to a Core.
+// CoreOption is a function that New applies to a Core.
 type CoreOption func(*Core) Result
 
-// New makes a Core and does the options to it, in their order, whatever becomes of each.
+// New makes a Core and applies the options to it, in their order. It ignores their Results.
 func New(options ...CoreOption) *Core {
 	c := new(Core)
 	c.ctx, c.cancel = context.WithCancel(context.Background())

@@ -14,7 +14,7 @@ type Service struct {
 	OnStart  func() Result
 	OnStop   func() Result
 	OnReload func() Result
-	Instance any // what ServiceFor gives
+	Instance any // what ServiceFor returns
 }
 
 type namedService struct {
@@ -55,7 +55,7 @@ func (c *Core) RegisterService(name string, instance any) Result {
 	return Result{OK: true}
 }
 
-// WithService has New call a factory and register the instance that it gives, if it gives one, under the last element
+// WithService has New call a factory and register the instance that the factory returns, if any, under the last element
 // of its package path in lower case.
 func WithService(factory func(*Core) Result) CoreOption {
 	return func(c *Core) Result {
@@ -71,7 +71,7 @@ func WithService(factory func(*Core) Result) CoreOption {
 	}
 }
 
-// ServiceFor gives the instance of a service, if there is one of this name and type.
+// ServiceFor returns the instance of a service, if there is one of this name and type.
 func ServiceFor[T any](c *Core, name string) (T, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -133,7 +133,7 @@ func (c *Core) ServiceShutdown(context.Context) Result {
 	return Result{OK: true}
 }
 
-// ServiceRuntime is what a service knows of its Core. T are its options.
+// ServiceRuntime holds the Core of a service and its options, of type T.
 type ServiceRuntime[T any] struct {
 	core    *Core
 	options T
@@ -144,10 +144,10 @@ func NewServiceRuntime[T any](c *Core, options T) *ServiceRuntime[T] {
 	return &ServiceRuntime[T]{core: c, options: options}
 }
 
-// Core is the Core of the service.
+// Core returns the Core of the service.
 func (r *ServiceRuntime[T]) Core() *Core { return r.core }
 
-// Options are the options of the service.
+// Options returns the options of the service.
 func (r *ServiceRuntime[T]) Options() T { return r.options }
 
 type failure struct {

@@ -16,7 +16,7 @@ import (
 // EventKind says what happened.
 type EventKind uint32
 
-// The kinds of events. A kind that is not in this list is to be ignored.
+// The kinds of events. Ignore a kind that is not in this list.
 const (
 	EventStarted EventKind = C.COREPROC_EVENT_STARTED
 	EventStdout  EventKind = C.COREPROC_EVENT_STDOUT
@@ -40,21 +40,21 @@ type Event struct {
 	Data      string         // shares memory with the other events of its batch; strings.Clone frees one from the others
 }
 
-// Batch is some consecutive events of one process. That process gets no further batch until this
-// one is closed, and once its queue is full, its output is not read: so it must be closed.
+// Batch holds some consecutive events of one process. It must be closed: that process gets no further batch before, and
+// once its queue is full, its output is not read.
 type Batch struct {
 	handle[*C.coreproc_batch]
 	id     uint64
-	run    uint64 // whose process that is; 0: none
-	spec   int    // of that run, if it is a process's
+	run    uint64 // the run that the process belongs to, or 0
+	spec   int    // index of its spec in that run
 	events *C.coreproc_event
 	count  int
 	stride int
 	next   int
 
-	data  string  // of the events from next on, and the byte that may be between two
-	last  uintptr // where, in C, the data of the event before next ended
-	event Event   // the one that Next gave last
+	data  string  // data of the events from next on, and the bytes that may lie between them
+	last  uintptr // end of the data, in C, of the event before next
+	event Event   // the event that Next returned last
 }
 
 // newBatch copies the payload of a batch into one piece of Go memory.
@@ -70,8 +70,8 @@ func newBatch(pointer *C.coreproc_batch, events *C.coreproc_event, count, stride
 	return batch
 }
 
-// payload is the data of all events. Mostly they lie side by side, or with the "\n" of a line between them,
-// and are copied by the run.
+// payload copies the data of all events. Mostly they lie side by side, or with the "\n" of a line between them, and one
+// copy does for all of them.
 func (b *Batch) payload() string {
 	size, last := 0, uintptr(0)
 	for i := range b.count {
@@ -107,7 +107,7 @@ func (b *Batch) payload() string {
 	return data.String()
 }
 
-// gap is 1 if exactly one byte lies between the last data and those of the event, else 0.
+// gap returns 1 if exactly one byte lies between the last data and those of the event, else 0.
 func gap(event *C.coreproc_event, last uintptr) int {
 	if last != 0 && uintptr(unsafe.Pointer(event.data)) == last+1 {
 		return 1
@@ -115,7 +115,7 @@ func gap(event *C.coreproc_event, last uintptr) int {
 	return 0
 }
 
-// end is where the data of an event end.
+// end returns the address at which the data of an event end.
 func end(event *C.coreproc_event) uintptr {
 	return uintptr(unsafe.Pointer(event.data)) + uintptr(event.len)
 }
@@ -124,16 +124,17 @@ func (b *Batch) at(i int) *C.coreproc_event {
 	return (*C.coreproc_event)(unsafe.Add(unsafe.Pointer(b.events), i*b.stride))
 }
 
-// ProcessID is whose events these are.
+// ProcessID returns the ID of the process that the events belong to.
 func (b *Batch) ProcessID() uint64 { return b.id }
 
-// Run is the run that they are of, its own or those of a process of it; 0: none.
+// Run returns the ID of the run that the events belong to, its own events or those of one of its processes; 0 if there is
+// none.
 func (b *Batch) Run() uint64 { return b.run }
 
-// Spec is the spec of the run whose process it is, by its index; without meaning for any other batch.
+// Spec returns the index of the spec whose process it is. It has a meaning for processes of a run alone.
 func (b *Batch) Spec() int { return b.spec }
 
-// Started is when the first event was seen: of the first batch of a process, when that was started.
+// Started returns the time of the first event. In the first batch of a process that is the time of its start.
 func (b *Batch) Started() time.Time {
 	defer runtime.KeepAlive(b)
 	if b.Left() == 0 {
@@ -142,7 +143,8 @@ func (b *Batch) Started() time.Time {
 	return time.Unix(0, int64(b.at(0).realtime_ns))
 }
 
-// Process is the process whose events these are, also when it is closed. ErrNotFound for a run's own.
+// Process returns the process that the events belong to, also when it is closed. It returns ErrNotFound for a run's own
+// events.
 func (b *Batch) Process() (*Process, error) {
 	pointer, err := b.acquire()
 	if err != nil {
@@ -157,7 +159,7 @@ func (b *Batch) Process() (*Process, error) {
 	return newProcess(process), nil
 }
 
-// Left is how many events Next has not given yet; 0 once the batch is closed.
+// Left returns how many events Next has not returned yet; 0 once the batch is closed.
 func (b *Batch) Left() int {
 	if b.closed.Load() {
 		return 0
@@ -165,8 +167,8 @@ func (b *Batch) Left() int {
 	return b.count - b.next
 }
 
-// Next gives the next event, in order; nil after the last, and once the batch is closed. It is valid until Next is
-// called again; its Data stay.
+// Next returns the next event, in order; nil after the last, and once the batch is closed. The event is valid until Next is
+// called again; its Data stay valid.
 func (b *Batch) Next() *Event {
 	if b.Left() == 0 {
 		return nil

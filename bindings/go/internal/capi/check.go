@@ -6,7 +6,7 @@ package capi
 extern int32_t capiRunCheck(coreproc_check_answer *answer, uintptr_t check);
 extern void capiForgetCheck(uintptr_t check);
 
-// A cgo.Handle is a number and no pointer: it is one in C alone.
+// A cgo.Handle is a number, and only C sees it as a pointer.
 static int32_t capi_check(coreproc_check_answer *answer, void *check) {
 	return capiRunCheck(answer, (uintptr_t)check);
 }
@@ -34,7 +34,7 @@ import (
 	"runtime/cgo"
 )
 
-// Check says whether all is well.
+// Check returns nil if all is well, else what is not.
 type Check func() error
 
 //export capiRunCheck
@@ -53,8 +53,8 @@ func capiForgetCheck(check C.uintptr_t) { cgo.Handle(check).Delete() }
 
 var errCheckEnded = errors.New("the check ended its goroutine")
 
-// run runs a check on a goroutine of its own, because nothing may end the one that C has called. A panic is a
-// failure, as in a handler of net/http.
+// run runs a check on a goroutine of its own, because the check may end its goroutine, and C has called this one. A panic
+// counts as a failure.
 func (c Check) run() error {
 	result := make(chan error, 1)
 	go func() {
@@ -72,7 +72,8 @@ func (c Check) run() error {
 	return <-result
 }
 
-// AddCheck adds a check. It is forgotten when the server is freed, which it must not hold back.
+// AddCheck adds a check. The check is forgotten when the server is freed; it must not refer to the server, which would keep
+// that from being freed.
 func (h *Health) AddCheck(added Check) error {
 	pointer, err := h.acquire()
 	if err != nil {
@@ -83,7 +84,7 @@ func (h *Health) AddCheck(added Check) error {
 	return check(C.capi_health_add(pointer, C.uintptr_t(cgo.NewHandle(added)), &cerr), cerr)
 }
 
-// AddCheck adds a check to its health server. It is forgotten when the daemon is freed.
+// AddCheck adds a check to the health server. The check is forgotten when the daemon is freed.
 func (d *Daemon) AddCheck(added Check) error {
 	pointer, err := d.acquire()
 	if err != nil {

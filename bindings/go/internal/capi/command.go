@@ -14,7 +14,7 @@ import (
 	"unsafe"
 )
 
-// Command says what to spawn. A refused setter changes nothing.
+// Command says what to spawn. A setter that returns an error has changed nothing.
 type Command struct {
 	handle[*C.coreproc_command]
 }
@@ -32,7 +32,7 @@ const (
 // StdioMode says what a standard stream of a child is.
 type StdioMode uint32
 
-// What a standard stream can be. Unless told, stdin is null and the outputs are pipes.
+// What a standard stream can be. By default stdin is null and the outputs are pipes.
 const (
 	StdioNull    StdioMode = C.COREPROC_STDIO_NULL
 	StdioPipe    StdioMode = C.COREPROC_STDIO_PIPE
@@ -40,10 +40,10 @@ const (
 	StdioMerge   StdioMode = C.COREPROC_STDIO_MERGE // stderr alone
 )
 
-// Scope says whom a signal reaches.
+// Scope says which processes a signal reaches.
 type Scope uint8
 
-// Whom a signal reaches. The default depends on the verb, see coreproc.h.
+// Which processes a signal reaches. The default depends on the verb, see coreproc.h.
 const (
 	ScopeDefault Scope = C.COREPROC_SCOPE_DEFAULT
 	ScopeProcess Scope = C.COREPROC_SCOPE_PROCESS
@@ -52,9 +52,9 @@ const (
 
 // StopOptions are a way to stop a process: a signal, and SIGKILL if it still runs after the grace.
 type StopOptions struct {
-	Signal syscall.Signal // 0: SIGTERM
+	Signal syscall.Signal // 0 means SIGTERM
 	Scope  Scope
-	Grace  time.Duration // 0: 5 s
+	Grace  time.Duration // 0 means 5 s
 }
 
 func (o StopOptions) toC() C.coreproc_stop_options {
@@ -66,7 +66,7 @@ func (o StopOptions) toC() C.coreproc_stop_options {
 	}
 }
 
-// NewCommand is a command that runs a program: a path if it has a slash, else a name to look up.
+// NewCommand makes a command that runs a program: a path if it has a slash, else a name to look up.
 func NewCommand(program string) (*Command, error) {
 	data, size := text(program)
 	var pointer *C.coreproc_command
@@ -96,7 +96,7 @@ func (c *Command) Args(args ...string) error {
 	return nil
 }
 
-// Arg0 is the name under which the program sees itself; unless told, what it was named by.
+// Arg0 sets the name under which the program sees itself; by default the name of the program in NewCommand.
 func (c *Command) Arg0(name string) error {
 	pointer, err := c.acquire()
 	if err != nil {
@@ -108,10 +108,10 @@ func (c *Command) Arg0(name string) error {
 	return check(C.coreproc_command_arg0(pointer, data, size, &cerr), cerr)
 }
 
-// blocks are for environments on their way to the library, which copies them: several KiB for each spawn.
+// blocks hold environments on their way to the library, which copies them: several KiB for each spawn.
 var blocks = sync.Pool{New: func() any { return new([]byte) }}
 
-// Env is the child's whole environment, each entry "KEY=VALUE"; nothing is inherited.
+// Env sets the child's whole environment, each entry "KEY=VALUE"; nothing is inherited.
 func (c *Command) Env(entries []string) error {
 	shared := blocks.Get().(*[]byte)
 	defer blocks.Put(shared)
@@ -136,7 +136,7 @@ func (c *Command) Env(entries []string) error {
 	return check(C.coreproc_command_env_whole(pointer, data, length, &cerr), cerr)
 }
 
-// Dir is the child's working directory.
+// Dir sets the child's working directory.
 func (c *Command) Dir(path string) error {
 	pointer, err := c.acquire()
 	if err != nil {
@@ -148,7 +148,7 @@ func (c *Command) Dir(path string) error {
 	return check(C.coreproc_command_cwd(pointer, data, size, &cerr), cerr)
 }
 
-// SearchPath is where the program is looked up, instead of in the child's PATH.
+// SearchPath sets the directories in which the program is looked up, instead of the child's PATH.
 func (c *Command) SearchPath(path string) error {
 	pointer, err := c.acquire()
 	if err != nil {
@@ -160,7 +160,7 @@ func (c *Command) SearchPath(path string) error {
 	return check(C.coreproc_command_search_path(pointer, data, size, &cerr), cerr)
 }
 
-// Stdio says what a standard stream is.
+// Stdio sets what a standard stream is.
 func (c *Command) Stdio(stream Stream, mode StdioMode) error {
 	pointer, err := c.acquire()
 	if err != nil {
@@ -171,7 +171,7 @@ func (c *Command) Stdio(stream Stream, mode StdioMode) error {
 	return check(C.coreproc_command_stdio(pointer, C.uint32_t(stream), C.uint32_t(mode), &cerr), cerr)
 }
 
-// Capture is how much of the output is kept; 0: what the service says; [Unlimited]: nothing.
+// Capture sets how many bytes of the output are kept; 0 means what the service says, [Unlimited] means none.
 func (c *Command) Capture(bytes uint64) error {
 	pointer, err := c.acquire()
 	if err != nil {
@@ -182,7 +182,8 @@ func (c *Command) Capture(bytes uint64) error {
 	return check(C.coreproc_command_capture(pointer, C.uint64_t(bytes), &cerr), cerr)
 }
 
-// Detach lets the child outlive this program: in a session of its own, its outputs in files that are followed.
+// Detach lets the child outlive this program: it gets a session of its own, and its outputs are files that the library
+// follows.
 func (c *Command) Detach() error {
 	pointer, err := c.acquire()
 	if err != nil {
@@ -193,7 +194,7 @@ func (c *Command) Detach() error {
 	return check(C.coreproc_command_detach(pointer, &cerr), cerr)
 }
 
-// Timeout is how long the child may run until it is stopped; 0: for ever.
+// Timeout sets how long the child may run until it is stopped; 0 means for ever.
 func (c *Command) Timeout(timeout time.Duration) error {
 	pointer, err := c.acquire()
 	if err != nil {
@@ -204,7 +205,7 @@ func (c *Command) Timeout(timeout time.Duration) error {
 	return check(C.coreproc_command_timeout(pointer, milliseconds(timeout), &cerr), cerr)
 }
 
-// StopBy says how the child is stopped: by its timeout, by its service, by [Process.Stop].
+// StopBy sets how its timeout, its service and [Process.Stop] stop the child.
 func (c *Command) StopBy(options StopOptions) error {
 	pointer, err := c.acquire()
 	if err != nil {
@@ -216,7 +217,7 @@ func (c *Command) StopBy(options StopOptions) error {
 	return check(C.coreproc_command_stop_options(pointer, &coptions, &cerr), cerr)
 }
 
-// Spawn starts a process; the command can be spawned again.
+// Spawn starts a process. The command can be spawned again.
 func (c *Command) Spawn(service *Service) (*Process, error) {
 	pointer, err := c.acquire()
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 // Group says which process group a child is in.
 type Group uint32
 
-// The process groups of a child. Unless told, it leads its own.
+// The process groups of a child. By default it leads its own.
 const (
 	GroupOwn     Group = C.COREPROC_GROUP_OWN
 	GroupInherit Group = C.COREPROC_GROUP_INHERIT // that of this program
 )
 
-// Group says which process group the child is in.
+// Group sets which process group the child is in.
 func (c *Command) Group(group Group) error {
 	pointer, err := c.acquire()
 	if err != nil {
@@ -30,7 +30,7 @@ func (c *Command) Group(group Group) error {
 	return check(C.coreproc_command_group(pointer, C.uint32_t(group), &cerr), cerr)
 }
 
-// StdioFd makes a descriptor a standard stream of the child. The library duplicates it before this
+// StdioFd makes a descriptor a standard stream of the child. The library has duplicated it when this
 // returns.
 func (c *Command) StdioFd(stream Stream, fd uintptr) error {
 	if fd > math.MaxInt32 {

@@ -15,12 +15,12 @@ import (
 // Unlimited stands for "none or unlimited" where the C ABI takes a size or a duration.
 const Unlimited = math.MaxUint64
 
-// text lends a string's bytes to a call; what the library keeps, it copies.
+// text lends the bytes of a string to a call. The library copies what it keeps.
 func text(s string) (*C.char, C.size_t) {
 	return (*C.char)(unsafe.Pointer(unsafe.StringData(s))), C.size_t(len(s))
 }
 
-// pinned is text inside of a struct: it stays where it is until the pinner lets go.
+// pinned is text for a field of a struct: the bytes stay in their place until the pinner is unpinned.
 func pinned(pinner *runtime.Pinner, s string) (*C.char, C.size_t) {
 	if s == "" {
 		return nil, 0
@@ -29,7 +29,7 @@ func pinned(pinner *runtime.Pinner, s string) (*C.char, C.size_t) {
 	return text(s)
 }
 
-// number is how C takes a yes or no.
+// number converts a bool as C takes it.
 func number(yes bool) C.uint32_t {
 	if yes {
 		return 1
@@ -37,7 +37,7 @@ func number(yes bool) C.uint32_t {
 	return 0
 }
 
-// limit is a timeout; a negative one is for ever.
+// limit converts a timeout; a negative one means for ever.
 func limit(timeout time.Duration) C.int64_t {
 	if timeout < 0 {
 		return -1
@@ -45,7 +45,7 @@ func limit(timeout time.Duration) C.int64_t {
 	return C.int64_t(milliseconds(timeout))
 }
 
-// milliseconds rounds up, so that a short duration does not become 0, which means the default.
+// milliseconds converts a duration. It rounds up, so that a short one does not become 0, which means the default.
 func milliseconds(d time.Duration) C.uint64_t {
 	if d <= 0 {
 		return 0
@@ -53,7 +53,7 @@ func milliseconds(d time.Duration) C.uint64_t {
 	return C.uint64_t((d-1)/time.Millisecond + 1)
 }
 
-// goBytes copies bytes the library made, and frees them.
+// goBytes copies bytes that the library made, and frees them; nil if there are none.
 func goBytes(bytes *C.coreproc_bytes) []byte {
 	defer C.coreproc_bytes_free(bytes)
 	length := int(C.coreproc_bytes_len(bytes))
@@ -69,4 +69,9 @@ func goBytes(bytes *C.coreproc_bytes) []byte {
 func goString(bytes *C.coreproc_bytes) string {
 	copied := goBytes(bytes)
 	return unsafe.String(unsafe.SliceData(copied), len(copied))
+}
+
+// goText copies a text that belongs to the library.
+func goText[T C.char | C.uint8_t](data *T, size C.size_t) string {
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)))
 }

@@ -11,21 +11,21 @@ import (
 	"unsafe"
 )
 
-// Daemon is a PID file, a health server and an entry in a registry, as far as it has them.
+// Daemon is a PID file, a health server and an entry in a registry, each of them if the options say so.
 type Daemon struct {
 	handle[*C.coreproc_daemon]
 }
 
 // DaemonOptions say what a daemon has.
 type DaemonOptions struct {
-	ShutdownTimeout time.Duration // 0: 30 s
-	PIDFile         string        // "": none
-	HealthAddress   string        // "": none
-	Registry        *Registry     // nil: none
-	Entry           Entry         // of the registry; PID and Started must be 0
+	ShutdownTimeout time.Duration // 0 means 30 s
+	PIDFile         string        // "" means none
+	HealthAddress   string        // "" means none
+	Registry        *Registry     // nil means none
+	Entry           Entry         // entry in the registry; PID and Started must be 0
 }
 
-// NewDaemon is a daemon that has not started.
+// NewDaemon makes a daemon that has not started.
 func NewDaemon(options DaemonOptions) (*Daemon, error) {
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
@@ -57,7 +57,7 @@ func NewDaemon(options DaemonOptions) (*Daemon, error) {
 	return daemon, nil
 }
 
-// Start takes the PID file, starts the health server, and registers, or undoes what it did.
+// Start takes the PID file, starts the health server, and registers the daemon. If a step fails, it undoes the others.
 func (d *Daemon) Start() error {
 	pointer, err := d.acquire()
 	if err != nil {
@@ -68,7 +68,7 @@ func (d *Daemon) Start() error {
 	return check(C.coreproc_daemon_start(pointer, &cerr), cerr)
 }
 
-// Stop undoes Start, and waits on a thread for requests under way. Stopping what does not run is fine.
+// Stop undoes Start, and waits on a thread for requests under way. Stopping a daemon that does not run is fine.
 func (d *Daemon) Stop() error {
 	pointer, err := d.acquire()
 	if err != nil {
@@ -79,7 +79,7 @@ func (d *Daemon) Stop() error {
 	return check(C.coreproc_daemon_stop(pointer, &cerr), cerr)
 }
 
-// SetReady says what /ready answers while it runs.
+// SetReady sets what /ready answers while the daemon runs.
 func (d *Daemon) SetReady(ready bool) error {
 	pointer, err := d.acquire()
 	if err != nil {
@@ -90,7 +90,7 @@ func (d *Daemon) SetReady(ready bool) error {
 	return check(C.coreproc_daemon_set_ready(pointer, number(ready), &cerr), cerr)
 }
 
-// Ready says whether it runs and is ready.
+// Ready says whether the daemon runs and is ready.
 func (d *Daemon) Ready() bool {
 	pointer, err := d.acquire()
 	if err != nil {
@@ -100,7 +100,7 @@ func (d *Daemon) Ready() bool {
 	return C.coreproc_daemon_ready(pointer) != 0
 }
 
-// HealthAddress is where its health server listens, or will; "" where it has none.
+// HealthAddress returns the address at which the health server listens, or will listen; "" if there is none.
 func (d *Daemon) HealthAddress() (string, error) {
 	pointer, err := d.acquire()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // Result is the code of a failed call. It is an error itself, so that
-// errors.Is(err, capi.ErrNotFound) asks for the kind of failure.
+// errors.Is(err, capi.ErrNotFound) tells the kind of failure.
 type Result int32
 
 // The failures of the C ABI; coreproc.h says what each means.
@@ -34,7 +34,7 @@ const (
 	ErrInvalidState     Result = C.COREPROC_INVALID_STATE
 )
 
-// Error is the name of the constant in C, such as "COREPROC_NOT_FOUND".
+// Error returns the name of the constant in C, such as "COREPROC_NOT_FOUND".
 func (r Result) Error() string {
 	return C.GoString(C.coreproc_result_name(C.coreproc_result(r)))
 }
@@ -42,15 +42,15 @@ func (r Result) Error() string {
 // Error is a failed call of the C ABI. errors.Is finds its Result and its Errno.
 type Error struct {
 	Result  Result
-	Errno   syscall.Errno // 0 when no system call is behind it
+	Errno   syscall.Errno // 0 if no system call has failed
 	Op      string        // the operation that failed, such as "spawn"
-	Stage   string        // how far it came, such as "lookup"; "" when it has no stages
-	Message string        // can be shown as it is
+	Stage   string        // stage that failed, such as "lookup"; "" if the operation has no stages
+	Message string        // text that can be shown as it is
 }
 
 func (e *Error) Error() string { return e.Message }
 
-// Unwrap gives what errors.Is is to find.
+// Unwrap returns what errors.Is is to find.
 func (e *Error) Unwrap() []error {
 	if e.Errno == 0 {
 		return []error{e.Result}
@@ -58,7 +58,8 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Result, e.Errno}
 }
 
-// check turns the result of a call into an error, and frees the C error.
+// check turns the result of a call into an error, and frees the C error. Every call of the library that can fail ends
+// here.
 func check(result C.coreproc_result, cerr *C.coreproc_error) error {
 	if result == C.COREPROC_OK {
 		return nil

@@ -8,12 +8,12 @@ import (
 // handle owns a C handle, whose pointer type is P. It is embedded in the Go type of that handle.
 //
 // A call takes the pointer by acquire and gives it back by release. That counts the calls under
-// way, so Close cannot free under one of them, and it keeps the Go object reachable until the
-// call has returned, so the garbage collector cannot either.
+// way, so Close does not free the handle during a call, and it keeps the Go object reachable until the
+// call has returned, so the garbage collector does not free it either.
 type handle[P any] struct {
 	pointer P
 	free    func(P)
-	refs    atomic.Int32 // the owner's, until Close, and one for each call under way
+	refs    atomic.Int32 // one for the owner, until Close, and one for each call under way
 	closed  atomic.Bool
 	cleanup runtime.Cleanup
 }
@@ -24,7 +24,7 @@ func (h *handle[P]) own(pointer P, free func(P)) {
 	h.cleanup = runtime.AddCleanup(h, free, pointer)
 }
 
-// acquire gives the pointer for one call, or ErrClosed.
+// acquire returns the pointer for one call, or ErrClosed.
 func (h *handle[P]) acquire() (P, error) {
 	var none P
 	stress()
@@ -50,8 +50,7 @@ func (h *handle[P]) release() {
 	runtime.KeepAlive(h)
 }
 
-// Close gives the handle back, at the latest when the calls under way have returned. It does not
-// wait for them, and may be called again.
+// Close gives the handle back once the calls under way have returned. It does not wait for them, and may be called again.
 func (h *handle[P]) Close() {
 	if h.closed.CompareAndSwap(false, true) {
 		h.cleanup.Stop()

@@ -12,7 +12,7 @@ type Health struct {
 	handle[*C.coreproc_health]
 }
 
-// NewHealth is a server that will listen at an address.
+// NewHealth makes a server that will listen at an address.
 func NewHealth(address string) (*Health, error) {
 	data, size := text(address)
 	var pointer *C.coreproc_health
@@ -25,7 +25,7 @@ func NewHealth(address string) (*Health, error) {
 	return health, nil
 }
 
-// SetReady says what /ready answers.
+// SetReady sets what /ready answers.
 func (h *Health) SetReady(ready bool) error {
 	pointer, err := h.acquire()
 	if err != nil {
@@ -36,7 +36,7 @@ func (h *Health) SetReady(ready bool) error {
 	return check(C.coreproc_health_set_ready(pointer, number(ready), &cerr), cerr)
 }
 
-// Ready says what /ready answers.
+// Ready says whether /ready answers yes.
 func (h *Health) Ready() bool {
 	pointer, err := h.acquire()
 	if err != nil {
@@ -57,7 +57,7 @@ func (h *Health) Start() error {
 	return check(C.coreproc_health_start(pointer, &cerr), cerr)
 }
 
-// Address is where the server listens, or will.
+// Address returns the address at which the server listens, or will listen.
 func (h *Health) Address() (string, error) {
 	pointer, err := h.acquire()
 	if err != nil {
@@ -72,7 +72,7 @@ func (h *Health) Address() (string, error) {
 	return goString(bytes), nil
 }
 
-// Stop waits for requests under way, on a thread, for so long; a negative time is for ever.
+// Stop waits on a thread for requests under way, until the timeout; a negative one means for ever.
 func (h *Health) Stop(timeout time.Duration) error {
 	pointer, err := h.acquire()
 	if err != nil {
@@ -83,7 +83,7 @@ func (h *Health) Stop(timeout time.Duration) error {
 	return check(C.coreproc_health_stop(pointer, limit(timeout), &cerr), cerr)
 }
 
-// Endpoint is what a health server is asked for.
+// Endpoint is a path that a health server answers.
 type Endpoint uint32
 
 // The endpoints.
@@ -92,7 +92,7 @@ const (
 	EndpointReady  Endpoint = C.COREPROC_ENDPOINT_READY
 )
 
-// WaitHealth asks a server, on a thread, until it answers that all is well or the time is over.
+// WaitHealth asks a server, on a thread, until it answers that all is well or the timeout is over.
 func WaitHealth(address string, endpoint Endpoint, timeout time.Duration) (bool, error) {
 	data, size := text(address)
 	var ok C.uint32_t
@@ -101,7 +101,7 @@ func WaitHealth(address string, endpoint Endpoint, timeout time.Duration) (bool,
 	return ok != 0, check(result, cerr)
 }
 
-// ProbeHealth asks a server once, on a thread, and gives its answer too, or what was in its way.
+// ProbeHealth asks a server once, on a thread, and returns its answer, or why there was none.
 func ProbeHealth(address string, endpoint Endpoint, timeout time.Duration) (bool, string, error) {
 	data, size := text(address)
 	var ok C.uint32_t

@@ -2,5 +2,5 @@
 
 package capi
 
-// The library is C: without cgo this package has no other file, and the compiler says here what to do.
+// The library needs cgo. Without it this package has no other file, and the error of the compiler here says what to do.
 const _ = coreproc_needs_cgo_and_a_C_compiler__set_CGO_ENABLED_1

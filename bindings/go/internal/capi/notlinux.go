@@ -2,5 +2,5 @@
 
 package capi
 
-// The library is for Linux, and the compiler says so here.
+// The library is for Linux. On other systems the error of the compiler here says so.
 const _ = coreproc_is_for_Linux_alone

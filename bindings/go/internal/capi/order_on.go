@@ -7,20 +7,20 @@ import (
 	"syscall"
 )
 
-// What a program did before it wrote to a descriptor happens before what it does after it has read from one: so the
-// race detector is told by package syscall, which cannot know who is at the other end. Where the library reads and
-// writes, nobody tells it: a check would race with who asked for it over HTTP, and a handler with who wrote what its
-// process answers. So it is told here, by a Write and a Read of nothing.
+// Package syscall tells the race detector that what a program did before it wrote to a descriptor happens before what it
+// does after it has read from one, whatever is at the other end. If the library reads and writes, the race detector is not
+// told: a check would race with the goroutine that asked for it over HTTP, and a handler with the goroutine that wrote what
+// its process answers. So it is told here, by a Write and a Read of nothing.
 
 // sent says that what happened up to now happens before what follows from what is written.
 func sent() {
-	// This is no descriptor, and package syscall speaks before it tries.
+	// This is no descriptor. Package syscall tells the race detector before it tries to write.
 	_, _ = syscall.Write(-1, nil)
 }
 
-// received says that what was read comes after what made somebody write it.
+// received says that what follows comes after what happened before the data that were read were written.
 func received() {
-	// This one has to succeed.
+	// Package syscall tells the race detector only if this succeeds.
 	_, _ = syscall.Read(nothing, make([]byte, 1))
 }
 

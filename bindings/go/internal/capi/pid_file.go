@@ -5,12 +5,12 @@ package capi
 */
 import "C"
 
-// PIDFile is held by one daemon at a time. Who drops one that is held releases it.
+// PIDFile is a PID file, which one daemon at a time holds. It is released when it is freed.
 type PIDFile struct {
 	handle[*C.coreproc_pid_file]
 }
 
-// NewPIDFile is the PID file at a path, not held yet.
+// NewPIDFile makes the PID file at a path, which is not held yet.
 func NewPIDFile(path string) (*PIDFile, error) {
 	data, size := text(path)
 	var pointer *C.coreproc_pid_file
@@ -23,7 +23,7 @@ func NewPIDFile(path string) (*PIDFile, error) {
 	return file, nil
 }
 
-// Acquire takes the file for this program. [ErrBusy] while a daemon that lives has it.
+// Acquire takes the file for this program. It returns [ErrBusy] if a daemon that lives holds it.
 func (f *PIDFile) Acquire() error {
 	pointer, err := f.acquire()
 	if err != nil {
@@ -34,7 +34,7 @@ func (f *PIDFile) Acquire() error {
 	return check(C.coreproc_pid_file_acquire(pointer, &cerr), cerr)
 }
 
-// Release removes the file. One that is not held is fine.
+// Release removes the file. Releasing a file that is not held is fine.
 func (f *PIDFile) Release() error {
 	pointer, err := f.acquire()
 	if err != nil {
@@ -45,7 +45,7 @@ func (f *PIDFile) Release() error {
 	return check(C.coreproc_pid_file_release(pointer, &cerr), cerr)
 }
 
-// ReadPIDFile tells the PID in a file, 0 where there is none for sure, and whether its daemon lives.
+// ReadPIDFile returns the PID in a file, 0 if it is not known for sure, and whether the daemon lives.
 func ReadPIDFile(path string) (pid int, alive bool, err error) {
 	data, size := text(path)
 	var state C.uint32_t

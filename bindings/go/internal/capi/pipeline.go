@@ -15,7 +15,7 @@ type Pipeline struct {
 	handle[*C.coreproc_pipeline]
 }
 
-// NewPipeline is an empty pipeline.
+// NewPipeline makes an empty pipeline.
 func NewPipeline() (*Pipeline, error) {
 	var pointer *C.coreproc_pipeline
 	var cerr *C.coreproc_error
@@ -31,7 +31,7 @@ func ownPipeline(pointer *C.coreproc_pipeline) *Pipeline {
 	return pipeline
 }
 
-// Add adds a spec that runs a copy of the command, and gives its index: they count from 0.
+// Add adds a spec that runs a copy of the command, and returns its index, which counts from 0.
 func (p *Pipeline) Add(name string, command *Command) (int, error) {
 	pointer, err := p.acquire()
 	if err != nil {
@@ -50,7 +50,7 @@ func (p *Pipeline) Add(name string, command *Command) (int, error) {
 	return int(index), err
 }
 
-// After starts a spec after the ones of these names have ended.
+// After has a spec start after the specs of these names have ended.
 func (p *Pipeline) After(spec int, names ...string) error {
 	pointer, err := p.acquire()
 	if err != nil {
@@ -67,7 +67,7 @@ func (p *Pipeline) After(spec int, names ...string) error {
 	return nil
 }
 
-// AllowFailure lets what comes after a spec run although it failed.
+// AllowFailure lets the specs after this one run although it failed.
 func (p *Pipeline) AllowFailure(spec int) error {
 	pointer, err := p.acquire()
 	if err != nil {
@@ -95,14 +95,14 @@ const (
 // Problem is why a pipeline cannot run.
 type Problem struct {
 	Kind    ProblemKind `json:"kind"`
-	Specs   []int       `json:"specs"`   // those concerned, by index
-	Place   string      `json:"place"`   // such as "specs[3].after[0]"
-	Message string      `json:"message"` // what is wrong, in words
+	Specs   []int       `json:"specs"`   // indices of the specs concerned
+	Place   string      `json:"place"`   // place of the problem, such as "specs[3].after[0]"
+	Message string      `json:"message"` // text that says what is wrong
 }
 
 func (p Problem) Error() string { return p.Place + ": " + p.Message }
 
-// Problems tells all that is wrong with a pipeline; none when it can run.
+// Problems returns all that is wrong with a pipeline; none if it can run.
 func (p *Pipeline) Problems() ([]Problem, error) {
 	pointer, err := p.acquire()
 	if err != nil {

@@ -37,7 +37,7 @@ func OpenHistory(path, pipeline string) (*History, error) {
 	return history, nil
 }
 
-// Record remembers how long the specs of a run took that has ended.
+// Record writes down how long the specs of a run took. The run must have ended.
 func (h *History) Record(run *Run) error {
 	pointer, err := h.acquire()
 	if err != nil {
@@ -53,12 +53,12 @@ func (h *History) Record(run *Run) error {
 	return check(C.coreproc_history_record(pointer, runPointer, &cerr), cerr)
 }
 
-// Progress shows a run on a descriptor.
+// Progress is a view of a run on a descriptor.
 type Progress struct {
 	handle[*C.coreproc_progress]
 }
 
-// OpenProgress is a view that writes to a duplicate of the descriptor.
+// OpenProgress makes a view that writes to a duplicate of the descriptor.
 func OpenProgress(service *Service, fd uintptr) (*Progress, error) {
 	servicePointer, err := service.acquire()
 	if err != nil {
@@ -75,7 +75,7 @@ func OpenProgress(service *Service, fd uintptr) (*Progress, error) {
 	return progress, nil
 }
 
-// Watch shows a run that was started with this view, until it has ended, on a thread of its own.
+// Watch shows a run that was started with this view, until it has ended. It holds a thread.
 func (p *Progress) Watch(run *Run) error {
 	pointer, err := p.acquire()
 	if err != nil {
@@ -91,7 +91,7 @@ func (p *Progress) Watch(run *Run) error {
 	return check(C.coreproc_progress_watch(pointer, runPointer, -1, &cerr), cerr)
 }
 
-// StartShown runs a pipeline as it says itself, for a view to watch. It does not wait.
+// StartShown starts a run of a pipeline, in the mode that the pipeline says, for a view to watch. It does not wait.
 func (p *Pipeline) StartShown(service *Service, history *History, progress *Progress) (*Run, error) {
 	historyPointer, err := history.acquire()
 	if err != nil {
@@ -106,16 +106,16 @@ func (p *Pipeline) StartShown(service *Service, history *History, progress *Prog
 	return p.start(service, C.coreproc_run_options{history: historyPointer, progress: progressPointer})
 }
 
-// SpecEnd is what a closing list says of a spec.
+// SpecEnd says how a spec ended, for a list at the end of a run.
 type SpecEnd struct {
 	Name     string
-	Error    string // why it did not pass; "" when it did
+	Error    string // why it did not pass; "" if it did
 	Passed   bool
 	Allowed  bool // it failed, which is allowed
 	Attempts int
 }
 
-// Ends are those of all specs, in order, of a run that has ended.
+// Ends returns how the specs of a run ended, in their order. The run must have ended.
 func (r *Run) Ends() ([]SpecEnd, error) {
 	pointer, err := r.acquire()
 	if err != nil {
@@ -131,8 +131,8 @@ func (r *Run) Ends() ([]SpecEnd, error) {
 		}
 		failed := result.state == C.COREPROC_SPEC_FAILED || result.state == C.COREPROC_SPEC_TIMED_OUT
 		ends[spec] = SpecEnd{
-			Name:     C.GoStringN(result.name, C.int(result.name_len)),
-			Error:    C.GoStringN(result.error, C.int(result.error_len)),
+			Name:     goText(result.name, result.name_len),
+			Error:    goText(result.error, result.error_len),
 			Passed:   result.state == C.COREPROC_SPEC_PASSED,
 			Allowed:  failed && result.allow_failure != 0,
 			Attempts: int(result.attempts),
@@ -141,7 +141,7 @@ func (r *Run) Ends() ([]SpecEnd, error) {
 	return ends, nil
 }
 
-// Chart is a Gantt chart, in SVG, of a run that has ended.
+// Chart returns a Gantt chart, in SVG, of a run that has ended.
 func (r *Run) Chart() ([]byte, error) {
 	pointer, err := r.acquire()
 	if err != nil {

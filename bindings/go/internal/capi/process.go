@@ -63,8 +63,8 @@ type Info struct {
 	Signal           syscall.Signal // 0 unless a signal ended it
 	StartedMonotonic uint64
 	StartedRealtime  uint64
-	ExitedMonotonic  uint64 // 0 until then
-	ClosedMonotonic  uint64 // 0 until then
+	ExitedMonotonic  uint64 // 0 until it has exited
+	ClosedMonotonic  uint64 // 0 until it is closed
 	StdoutBytes      uint64 // read so far
 	StderrBytes      uint64
 	DroppedBytes     uint64 // not, or no longer, in the capture
@@ -77,10 +77,10 @@ func newProcess(pointer *C.coreproc_process) *Process {
 	return process
 }
 
-// ID is the number of the process in its service, never reused.
+// ID returns the number of the process in its service, which is never reused.
 func (p *Process) ID() uint64 { return p.id }
 
-// PID is the number the kernel gave it, which is reused; 0 once the handle is closed.
+// PID returns the number that the kernel gave the process, which is reused; 0 once the handle is closed.
 func (p *Process) PID() int {
 	pointer, err := p.acquire()
 	if err != nil {
@@ -90,7 +90,7 @@ func (p *Process) PID() int {
 	return int(C.coreproc_process_pid(pointer))
 }
 
-// Info tells how the process is doing.
+// Info returns what the library knows of the process now.
 func (p *Process) Info() (Info, error) {
 	pointer, err := p.acquire()
 	if err != nil {
@@ -121,7 +121,7 @@ func (p *Process) Info() (Info, error) {
 	}, nil
 }
 
-// Output is what the capture holds now, both streams in order of arrival; nil when empty.
+// Output returns what the capture holds now, both streams in order of arrival; nil if it is empty.
 func (p *Process) Output() ([]byte, error) {
 	bytes, err := p.captured()
 	if err != nil {
@@ -154,7 +154,7 @@ func (p *Process) captured() (*C.coreproc_bytes, error) {
 	return bytes, nil
 }
 
-// Signal sends a signal; 0 only looks whether the process runs. [ErrNotRunning] once it exited.
+// Signal sends a signal; 0 only checks whether the process runs. It returns [ErrNotRunning] once the process has exited.
 func (p *Process) Signal(signal syscall.Signal, scope Scope) error {
 	pointer, err := p.acquire()
 	if err != nil {
@@ -176,7 +176,7 @@ func (p *Process) Kill(scope Scope) error {
 	return check(C.coreproc_process_kill(pointer, C.uint32_t(scope), &cerr), cerr)
 }
 
-// Stop begins to stop the process as its command said, and does not wait. A second Stop kills.
+// Stop begins to stop the process as its command says, and does not wait. A second Stop kills.
 func (p *Process) Stop() error {
 	pointer, err := p.acquire()
 	if err != nil {
@@ -187,9 +187,9 @@ func (p *Process) Stop() error {
 	return check(C.coreproc_process_stop(pointer, nil, &cerr), cerr)
 }
 
-// Write writes to the child's stdin what fits within the timeout, and says how much that was.
-// A timeout of 0 writes what fits at once, a negative one waits for ever; both that and a positive
-// one hold a thread while they wait.
+// Write writes to the child's stdin what fits within the timeout, and returns how much that was.
+// A timeout of 0 writes what fits at once. A negative one means for ever; that and a positive one hold a thread while they
+// wait.
 func (p *Process) Write(data string, timeout time.Duration) (int, error) {
 	pointer, err := p.acquire()
 	if err != nil {
@@ -206,7 +206,7 @@ func (p *Process) Write(data string, timeout time.Duration) (int, error) {
 	return int(written), nil
 }
 
-// CloseStdin closes the child's stdin; it may be called again.
+// CloseStdin closes the child's stdin. It may be called again.
 func (p *Process) CloseStdin() error {
 	pointer, err := p.acquire()
 	if err != nil {
@@ -218,7 +218,7 @@ func (p *Process) CloseStdin() error {
 	return check(C.coreproc_process_close_stdin(pointer, &cerr), cerr)
 }
 
-// CloseOutput closes our end of an output: what is in the pipe is lost, and whoever writes to it from now on
+// CloseOutput closes our end of an output: what is in the pipe is lost, and a process that writes to it from now on
 // gets a SIGPIPE. It may be called again.
 func (p *Process) CloseOutput(stream Stream) error {
 	pointer, err := p.acquire()

@@ -26,7 +26,7 @@ type Entry struct {
 	Started uint64 // nanoseconds of the realtime clock
 }
 
-// toC is the entry in C, whose strings are the Go ones: valid until the pinner lets go.
+// toC converts the entry. The C strings are the Go strings, and valid until the pinner is unpinned.
 func (e Entry) toC(pinner *runtime.Pinner) C.coreproc_daemon_entry {
 	code, codeLen := pinned(pinner, e.Code)
 	daemon, daemonLen := pinned(pinner, e.Daemon)
@@ -46,22 +46,19 @@ func (e Entry) toC(pinner *runtime.Pinner) C.coreproc_daemon_entry {
 }
 
 func newEntry(entry *C.coreproc_daemon_entry) Entry {
-	copied := func(data *C.char, size C.size_t) string {
-		return string(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(size)))
-	}
 	return Entry{
-		Code:    copied(entry.code, entry.code_len),
-		Daemon:  copied(entry.daemon, entry.daemon_len),
+		Code:    goText(entry.code, entry.code_len),
+		Daemon:  goText(entry.daemon, entry.daemon_len),
 		PID:     int32(entry.pid),
-		Health:  copied(entry.health, entry.health_len),
-		Project: copied(entry.project, entry.project_len),
-		Binary:  copied(entry.binary, entry.binary_len),
+		Health:  goText(entry.health, entry.health_len),
+		Project: goText(entry.project, entry.project_len),
+		Binary:  goText(entry.binary, entry.binary_len),
 		Started: uint64(entry.started_ns),
 	}
 }
 
-// NewRegistry is the registry in a folder; "" is the user's. Programs that do not encode the names of files find its
-// entries, too.
+// NewRegistry makes the registry in a directory; "" means that of the user. Programs that do not encode the names of files
+// find its entries, too.
 func NewRegistry(dir string) (*Registry, error) {
 	data, size := text(dir)
 	if dir == "" {
@@ -91,7 +88,7 @@ func (r *Registry) Register(entry Entry) error {
 	return check(C.coreproc_registry_register(pointer, &centry, &cerr), cerr)
 }
 
-// Unregister removes an entry; a missing one is fine.
+// Unregister removes an entry. It is fine if there is none.
 func (r *Registry) Unregister(code, daemon string) error {
 	pointer, err := r.acquire()
 	if err != nil {
@@ -104,7 +101,7 @@ func (r *Registry) Unregister(code, daemon string) error {
 	return check(C.coreproc_registry_unregister(pointer, codeData, codeSize, daemonData, daemonSize, &cerr), cerr)
 }
 
-// Get is the entry of a daemon that lives, or [ErrNotFound].
+// Get returns the entry of a daemon that lives, or [ErrNotFound].
 func (r *Registry) Get(code, daemon string) (Entry, error) {
 	pointer, err := r.acquire()
 	if err != nil {
@@ -126,7 +123,7 @@ func (r *Registry) Get(code, daemon string) (Entry, error) {
 	return entries[0], nil
 }
 
-// List is every daemon that lives.
+// List returns the entries of the daemons that live.
 func (r *Registry) List() ([]Entry, error) {
 	pointer, err := r.acquire()
 	if err != nil {

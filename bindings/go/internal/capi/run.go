@@ -37,9 +37,9 @@ const (
 type SpecResult struct {
 	State    SpecState
 	ExitCode int            // -1 unless it exited by itself
-	Signal   syscall.Signal // that ended it, else 0
+	Signal   syscall.Signal // signal that ended it, or 0
 	Flags    Flags
-	Error    string // why it did not pass; "" when it did
+	Error    string // why it did not pass; "" if it did
 	Output   string // both streams in order of arrival
 	Duration time.Duration
 }
@@ -82,10 +82,10 @@ func (p *Pipeline) start(service *Service, options C.coreproc_run_options) (*Run
 	return run, nil
 }
 
-// ID is its number in its service, of one count with those of processes.
+// ID returns the number of the run in its service. Runs and processes are numbered together.
 func (r *Run) ID() uint64 { return r.id }
 
-// Wait waits until every spec has ended, on a thread of its own.
+// Wait waits until every spec has ended. It holds a thread.
 func (r *Run) Wait() error {
 	pointer, err := r.acquire()
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *Run) Wait() error {
 	return check(C.coreproc_run_wait(pointer, -1, &cerr), cerr)
 }
 
-// Cancel stops what runs, and skips what waits, without waiting itself.
+// Cancel stops the specs that run, and skips those that have not started. It does not wait.
 func (r *Run) Cancel() error {
 	pointer, err := r.acquire()
 	if err != nil {
@@ -107,7 +107,7 @@ func (r *Run) Cancel() error {
 	return check(C.coreproc_run_cancel(pointer, &cerr), cerr)
 }
 
-// Outcome is how long a run took that has ended, and whether every spec passed, but for allowed failures.
+// Outcome returns how long a run took that has ended, and whether every spec has passed or was allowed to fail.
 func (r *Run) Outcome() (duration time.Duration, success bool, err error) {
 	pointer, err := r.acquire()
 	if err != nil {
@@ -120,7 +120,7 @@ func (r *Run) Outcome() (duration time.Duration, success bool, err error) {
 	return time.Duration(info.duration_ns), info.success != 0, err
 }
 
-// Result is what became of a spec of a run that has ended.
+// Result returns what became of a spec of a run that has ended.
 func (r *Run) Result(spec int) (SpecResult, error) {
 	pointer, err := r.acquire()
 	if err != nil {
@@ -137,8 +137,8 @@ func (r *Run) Result(spec int) (SpecResult, error) {
 		ExitCode: int(result.exit_code),
 		Signal:   syscall.Signal(result.signal),
 		Flags:    Flags(result.flags),
-		Error:    string(unsafe.Slice((*byte)(unsafe.Pointer(result.error)), int(result.error_len))),
-		Output:   string(unsafe.Slice((*byte)(unsafe.Pointer(result.output)), int(result.output_len))),
+		Error:    goText(result.error, result.error_len),
+		Output:   goText(result.output, result.output_len),
 		Duration: time.Duration(result.duration_ns),
 	}, nil
 }

@@ -14,7 +14,7 @@ type Service struct {
 
 // ServiceOptions are the defaults of a service's commands.
 type ServiceOptions struct {
-	CaptureBytes uint64 // 0: 1 MiB; Unlimited: no capture
+	CaptureBytes uint64 // 0 means 1 MiB, Unlimited means no capture
 }
 
 // CloseMode says what becomes of the processes of a service that is closed.
@@ -43,7 +43,7 @@ func NewService(options ServiceOptions) (*Service, error) {
 	return service, nil
 }
 
-// Count is the number of processes that are not closed yet.
+// Count returns the number of processes that are not closed yet.
 func (s *Service) Count() (int, error) {
 	pointer, err := s.acquire()
 	if err != nil {
@@ -58,8 +58,8 @@ func (s *Service) Count() (int, error) {
 	return int(count), nil
 }
 
-// Shut refuses new processes from now on, and does to the running ones as mode says, without
-// waiting for them. It is coreproc_service_close; Close gives the handle back.
+// Shut refuses new processes from now on, and stops or leaves the running ones as mode says, without
+// waiting for them. It calls coreproc_service_close, while Close gives the handle back.
 func (s *Service) Shut(mode CloseMode) error {
 	pointer, err := s.acquire()
 	if err != nil {

@@ -4,6 +4,6 @@ package capi
 
 import "runtime"
 
-// stress runs the garbage collector before and after every call of the library: what only seems to be held
-// is gone by then.
+// stress runs the garbage collector before and after every call of the library: it frees what the call uses if no
+// reference holds that.
 func stress() { runtime.GC() }

@@ -12,7 +12,7 @@ typedef struct {
 	size_t stride;
 } capi_taken;
 
-// One crossing from Go instead of four. TIMED_OUT and CLOSED say it all, so their errors end here.
+// One crossing from Go instead of four. The codes TIMED_OUT and CLOSED say enough, so their errors are freed here.
 static capi_taken capi_take(coreproc_subscription *subscription) {
 	capi_taken taken = {0};
 	taken.result = coreproc_subscription_take(subscription, 0, 0, &taken.batch, &taken.error);
@@ -41,9 +41,9 @@ import (
 type Subscription struct {
 	handle[*C.coreproc_subscription]
 	ready *os.File        // readable while events may wait, and when the stream has ended
-	wait  syscall.RawConn // of ready
+	wait  syscall.RawConn // waits for ready
 
-	// What the last look brought. Fields, because a variable that look changes would be an allocation each time.
+	// look and its last results are fields, because local variables that look changes would be allocated each time.
 	look  func(uintptr) bool
 	batch *Batch
 	err   error
@@ -59,14 +59,14 @@ const (
 	DeliveryNone   Delivery = C.COREPROC_DELIVERY_NONE   // no output at all
 )
 
-// SubscriptionOptions say what a subscription is to see.
+// SubscriptionOptions say what a subscription sees.
 type SubscriptionOptions struct {
-	Named        bool     // only processes whose command named it, see [Command.Subscribe]
-	Drive        bool     // Next does the work of the service, unless another subscription does: nothing happens without it
-	EndsOnly     bool     // of the lifecycle events EventClosed alone, and EventStarted of the processes of a run
-	Delivery     Delivery // 0: lines
-	QueueBytes   uint64   // for each process; 0: 1 MiB
-	MaxLineBytes uint64   // 0: 1 MiB
+	Named        bool     // it sees only processes whose command names it, see [Command.Subscribe]
+	Drive        bool     // Next does the work of the service, which rests between its calls, unless another subscription drives it
+	EndsOnly     bool     // its lifecycle events are EventClosed, and EventStarted for the processes of a run
+	Delivery     Delivery // 0 means lines
+	QueueBytes   uint64   // for each process; 0 means 1 MiB
+	MaxLineBytes uint64   // 0 means 1 MiB
 }
 
 // Subscribe opens a subscription.
@@ -103,8 +103,8 @@ func (s *Service) Subscribe(options SubscriptionOptions) (*Subscription, error) 
 	return subscription, nil
 }
 
-// watch has Go's poller watch for events: on the poller of the service, in whose place Next then does the work, or
-// on a pipe that the service's thread writes to.
+// watch has Go's poller watch for events. It watches the poller of the service, whose work Next then does, or a pipe that
+// the service's thread writes to.
 func (s *Subscription) watch(pointer *C.coreproc_subscription, drive bool) error {
 	var fd C.int32_t
 	var cerr *C.coreproc_error
@@ -130,15 +130,15 @@ func (s *Subscription) watch(pointer *C.coreproc_subscription, drive bool) error
 	return err
 }
 
-// duplicate is the descriptor as a file in Go's poller: a duplicate, because the library closes its own and the
-// os.File closes what it wraps.
+// duplicate makes the descriptor a file in Go's poller. It duplicates the descriptor, because the library closes its own
+// and an os.File closes what it wraps.
 func duplicate(fd C.int32_t) (*os.File, error) {
-	const lowest = 3 // never a standard stream, though the host may have closed those
+	const lowest = 3 // no standard stream: the program may have closed those
 	duplicate, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, lowest)
 	if errno != 0 {
 		return nil, os.NewSyscallError("fcntl", errno)
 	}
-	// This is what tells os.NewFile that it can be waited for.
+	// So os.NewFile knows that Go's poller can wait for it.
 	if err := syscall.SetNonblock(int(duplicate), true); err != nil {
 		_ = syscall.Close(int(duplicate))
 		return nil, os.NewSyscallError("fcntl", err)
@@ -146,10 +146,10 @@ func duplicate(fd C.int32_t) (*os.File, error) {
 	return os.NewFile(duplicate, "coreproc events"), nil
 }
 
-// Next waits for events; [ErrClosed] at the end of the stream. Only the goroutine waits, no thread
-// does. One goroutine at a time may call it; the batches may go to others.
+// Next waits for events and returns them, or [ErrClosed] at the end of the stream. Only the goroutine waits, and no thread.
+// One goroutine at a time may call it; the batches may go to others.
 func (s *Subscription) Next() (*Batch, error) {
-	// A look that finds nothing has armed the descriptor, so nothing can be missed between it and the wait.
+	// A look that finds nothing has armed the descriptor, so no event is missed between the look and the wait.
 	if err := s.wait.Read(s.look); err != nil {
 		if s.closed.Load() {
 			return nil, ErrClosed
@@ -161,11 +161,11 @@ func (s *Subscription) Next() (*Batch, error) {
 	return batch, s.err
 }
 
-// Look gives a batch if one is ready, or an error, [ErrTimedOut] if there is none. Several goroutines may call it,
-// beside one in Next.
+// Look returns a batch if one is ready, and [ErrTimedOut] if none is. Several goroutines may call it at the same time,
+// beside one that is in Next.
 func (s *Subscription) Look() (*Batch, error) { return s.take() }
 
-// take gives a batch if one is ready, or ErrTimedOut, or ErrClosed.
+// take returns a batch if one is ready, else ErrTimedOut or, at the end of the stream, ErrClosed.
 func (s *Subscription) take() (*Batch, error) {
 	pointer, err := s.acquire()
 	if err != nil {
@@ -180,10 +180,10 @@ func (s *Subscription) take() (*Batch, error) {
 	return newBatch(taken.batch, taken.events, int(taken.count), int(taken.stride)), nil
 }
 
-// Close ends the stream, discarding what waits, and gives the handle back. It may be called again, from
-// any goroutine; Next then gives [ErrClosed].
+// Close ends the stream, discards the events that wait, and gives the handle back. It may be called again, from any
+// goroutine. Next then returns [ErrClosed].
 func (s *Subscription) Close() {
-	// First the handle: Next, woken by the second, is to find it closed.
+	// The handle comes first: Next, which the second wakes, is to find it closed.
 	s.handle.Close()
 	if s.ready != nil {
 		_ = s.ready.Close()

@@ -7,8 +7,8 @@ import "C"
 
 import "fmt"
 
-// The loader accepts any library of the right name: a wrong one must not get as far as a call
-// whose structs or arguments it would misread.
+// The loader accepts any library of the right name. A library of another ABI is refused here, before a call whose structs
+// or arguments it would misread.
 func init() {
 	if err := checkABI(uint32(C.coreproc_abi_version()), C.COREPROC_ABI_VERSION); err != nil {
 		panic(err)
@@ -23,7 +23,7 @@ func checkABI(loaded, built uint32) error {
 		Version(), loaded, built)
 }
 
-// Version is the version of the library that was loaded, such as "0.1.0".
+// Version returns the version of the library that was loaded, such as "0.1.0".
 func Version() string {
 	return C.GoString(C.coreproc_version())
 }

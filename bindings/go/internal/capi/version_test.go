@@ -21,8 +21,8 @@ func TestABI_of_another_library_is_refused(t *testing.T) {
 
 func TestABI_is_checked_before_a_program_starts(t *testing.T) {
 	// Given a library that says it speaks another ABI,
-	folder := t.TempDir()
-	source, library := filepath.Join(folder, "other.c"), filepath.Join(folder, "other.so")
+	dir := t.TempDir()
+	source, library := filepath.Join(dir, "other.c"), filepath.Join(dir, "other.so")
 	require.NoError(t, os.WriteFile(source, []byte("unsigned coreproc_abi_version(void) { return 4711; }\n"), 0o644))
 	built, err := exec.Command("cc", "-shared", "-fPIC", "-o", library, source).CombinedOutput()
 	require.NoError(t, err, string(built))

@@ -8,28 +8,30 @@ import (
 	"sync"
 
 	"dappco.re/go/core/process/internal/capi"
+	"dappco.re/go/core/process/internal/engine"
 )
 
 // Child is a command that was started. Its methods may be called by several goroutines at once.
 type Child struct {
-	line    string
-	ctx     context.Context
-	core    *capi.Process
-	input   *input
-	outputs [2]*output   // those that come through Go
-	kept    [2]bool      // those that are kept
-	buffer  bytes.Buffer // what is kept and comes through Go
-	lost    bool         // output was lost for want of memory
-	forget  func() bool  // stops watching the context
-	mu      sync.Mutex   // held while a batch is handled, and at the end
-	ended   bool
-	done    chan struct{}
-	err     error
+	line      string
+	ctx       context.Context
+	exitError func(*engine.Exit) error
+	handle    *capi.Process
+	input     *input
+	outputs   [2]*output   // outputs that come through Go
+	buffer    bytes.Buffer // what is kept and comes through Go
+	forget    func() bool  // stops watching the context
+	mu        sync.Mutex   // held while a batch is handled, and at the end
+	kept      [2]bool      // outputs that are kept
+	lost      bool         // output was lost for want of memory
+	ended     bool
+	done      chan struct{}
+	err       error
 }
 
 // Start starts a command, which is killed when ctx is done.
 func Start(ctx context.Context, spec Spec) (*Child, error) {
-	child := &Child{line: spec.line(), ctx: ctx, done: make(chan struct{})}
+	child := &Child{line: spec.line(), ctx: ctx, exitError: spec.ExitError, done: make(chan struct{})}
 	if err := child.start(&spec); err != nil {
 		if child.input != nil {
 			_ = child.input.pipe.Close()
@@ -55,21 +57,21 @@ func (c *Child) start(spec *Spec) error {
 	if err != nil {
 		return err
 	}
-	if err := command.Subscribe(feed.events); err != nil {
+	if err := feed.Name(command); err != nil {
 		return err
 	}
 	feed.Begin()
-	if c.core, err = command.Spawn(service); err != nil {
+	if c.handle, err = command.Spawn(service); err != nil {
 		feed.End()
 		return err
 	}
 	if c.ctx.Done() != nil {
-		c.forget = context.AfterFunc(c.ctx, func() { _ = c.core.Kill(capi.ScopeProcess) })
+		c.forget = context.AfterFunc(c.ctx, func() { _ = c.handle.Kill(capi.ScopeProcess) })
 	}
 	if c.input != nil {
 		go c.input.copy()
 	}
-	feed.know(c)
+	feed.Know(c.handle.ID(), c)
 	return nil
 }
 
@@ -83,8 +85,8 @@ func (c *Child) Wait() error {
 	return c.err
 }
 
-// Output is what was kept, byte for byte, once the command has ended; nil if that is nothing. What it gives
-// is given once.
+// Output returns what was kept, byte for byte, once the command has ended; nil if that is nothing. It returns the output
+// once.
 func (c *Child) Output() ([]byte, error) {
 	if c.loud() {
 		output := c.buffer.Bytes()
@@ -93,16 +95,41 @@ func (c *Child) Output() ([]byte, error) {
 		}
 		return output, nil
 	}
-	defer c.core.Close()
-	output, err := c.core.Output()
+	defer c.handle.Close()
+	output, err := c.handle.Output()
 	if err != nil {
 		return nil, &Error{Line: c.line, Cause: err}
 	}
 	return output, nil
 }
 
-// handle handles an event, and says whether it was the last.
-func (c *Child) handle(event *capi.Event) bool {
+// receive has a batch handled, on another goroutine if a Reader or Writer of the caller may block.
+func (c *Child) receive(feed *feed, batch *capi.Batch) {
+	if c.loud() || c.input != nil {
+		go c.handleBatch(feed, batch)
+	} else {
+		c.handleBatch(feed, batch)
+	}
+}
+
+func (c *Child) handleBatch(feed *feed, batch *capi.Batch) {
+	defer batch.Close()
+	// The batches of a child follow each other anyway, but the race detector does not see it, because the library sees
+	// to it.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return // abandoned
+	}
+	for event := batch.Next(); event != nil; event = batch.Next() {
+		if c.isLast(event) && feed.Remove(event.ProcessID) {
+			c.closed(event)
+		}
+	}
+}
+
+// isLast handles an event, and says whether it was the last one of its process.
+func (c *Child) isLast(event *capi.Event) bool {
 	c.lost = c.lost || event.Flags&capi.FlagLost != 0
 	switch event.Kind {
 	case capi.EventStdout:
@@ -119,9 +146,9 @@ func (c *Child) write(index int, data string) {
 	switch output := c.outputs[index]; {
 	case output == nil:
 	case c.outputs[1-index] == nil:
-		output.write(c.core, data)
+		output.write(c.handle, data)
 	default:
-		output.enqueue(c.core, data)
+		output.enqueue(c.handle, data)
 	}
 }
 
@@ -144,31 +171,33 @@ func (c *Child) closed(event *capi.Event) {
 	if c.lost || c.dropped() {
 		failures = append(failures, fmt.Errorf("output was lost: %w", capi.ErrOutOfMemory))
 	}
-	if event.ExitCode != 0 || event.Signal != 0 {
+	unsuccessful := event.ExitCode != 0 || event.Signal != 0
+	if unsuccessful {
 		// How it ended says more than what failed on the way.
-		failures = append([]error{ExitError(event.ExitCode, event.Signal)}, failures...)
+		exit := c.exitError(engine.NewExit(engine.End{Code: event.ExitCode, Signal: event.Signal}))
+		failures = append([]error{exit}, failures...)
 	}
 	if len(failures) == 0 {
 		c.end(nil)
 		return
 	}
 	failure := &Error{Line: c.line, Code: event.ExitCode, Signal: event.Signal, Cause: errors.Join(failures...)}
-	if event.Cause == capi.CauseKilled && (event.ExitCode != 0 || event.Signal != 0) {
+	if unsuccessful && event.Cause == capi.CauseKilled {
 		failure.Done = c.ctx.Err()
 	}
 	c.end(failure)
 }
 
-// dropped says whether something is missing in what the library keeps.
+// dropped says whether the output that the library keeps is incomplete.
 func (c *Child) dropped() bool {
 	if c.loud() || c.kept == [2]bool{} {
 		return false
 	}
-	info, err := c.core.Info()
+	info, err := c.handle.Info()
 	return err == nil && info.DroppedBytes > 0
 }
 
-// abandon is the end of a child of which nothing will be heard any more, once what was heard is written.
+// abandon is the end of a child of which no more events will come, once what came is written.
 func (c *Child) abandon(cause error) {
 	if c.input != nil {
 		_ = c.input.pipe.Close()
@@ -189,7 +218,7 @@ func (c *Child) end(err error) {
 	}
 	c.err, c.ended = err, true
 	if c.loud() || c.kept == [2]bool{} {
-		c.core.Close()
+		c.handle.Close()
 	}
 	close(c.done)
 }

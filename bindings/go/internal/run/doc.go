@@ -1,7 +1,8 @@
 // Package run runs commands to their end, for package exec and for process.Program.
 //
-// All of them are processes of one service of the library, which starts with the first. What a command
-// needs not costs nothing: a stream that is a file is the child's own, output that is asked for at the end
-// stays with the library until then, and only an output that goes to a Writer comes through Go as it is
-// written. No goroutine waits for a command, and no thread.
+// A [Spec] says what to run and what its streams are (spec.go), a [Child] is a command that was started (child.go). All
+// commands are processes of one service of the library, which starts with the first one (service.go). What a command does
+// not need costs nothing: a stream that is a file is the child's own, output that is asked for at the end stays with the
+// library until then, and only output to a Writer (output.go) and input from a Reader (input.go) go through Go. No
+// goroutine waits for a command, and no thread.
 package run

@@ -1,33 +1,27 @@
 package run
 
 import (
-	"errors"
 	"fmt"
-	"os/exec"
 	"syscall"
 
-	"dappco.re/go/core/process/internal/capi"
-	"dappco.re/go/core/process/internal/signals"
+	"dappco.re/go/core/process/internal/engine"
 )
 
-// ExitError makes the *ExitError of package process, which sets it: that package imports this one.
-var ExitError func(code int, signal syscall.Signal) error
-
-// Error is a command that ran and failed.
+// Error is the error of a command that ran and failed.
 type Error struct {
 	Line   string
 	Code   int            // -1 unless it exited by itself
 	Signal syscall.Signal // 0 unless a signal ended it
-	Done   error          // of the context that had it killed, or nil
-	Cause  error          // joined: how it ended, what else failed
+	Done   error          // error of the context that had it killed, or nil
+	Cause  error          // how it ended and what else failed, joined
 }
 
 func (e *Error) Error() string {
 	switch {
 	case e.Signal != 0 && e.Done != nil:
-		return fmt.Sprintf("command %q was killed by %s: %v", e.Line, signals.Name(e.Signal), e.Done)
+		return fmt.Sprintf("command %q was killed by %s: %v", e.Line, engine.SignalName(e.Signal), e.Done)
 	case e.Signal != 0:
-		return fmt.Sprintf("command %q was killed by %s", e.Line, signals.Name(e.Signal))
+		return fmt.Sprintf("command %q was killed by %s", e.Line, engine.SignalName(e.Signal))
 	case e.Code > 0:
 		return fmt.Sprintf("command %q failed with exit code %d", e.Line, e.Code)
 	default:
@@ -35,7 +29,7 @@ func (e *Error) Error() string {
 	}
 }
 
-// Unwrap gives the causes.
+// Unwrap returns the causes.
 func (e *Error) Unwrap() []error {
 	if e.Done == nil {
 		return []error{e.Cause}
@@ -43,7 +37,7 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Cause, e.Done}
 }
 
-// StartError is a command that could not be started.
+// StartError is the error of a command that could not be started.
 type StartError struct {
 	Line  string
 	Cause error
@@ -53,12 +47,5 @@ func (e *StartError) Error() string {
 	return fmt.Sprintf("command %q failed to start: %v", e.Line, e.Cause)
 }
 
-// Unwrap adds os/exec's word for an unknown program to the cause, but not for a missing folder.
-func (e *StartError) Unwrap() []error {
-	var failure *capi.Error
-	if errors.As(e.Cause, &failure) && failure.Result == capi.ErrNotFound &&
-		(failure.Stage == "exec" || failure.Stage == "lookup") {
-		return []error{e.Cause, exec.ErrNotFound}
-	}
-	return []error{e.Cause}
-}
+// Unwrap adds os/exec's error for an unknown program to the cause.
+func (e *StartError) Unwrap() []error { return engine.StartCauses(e.Cause) }

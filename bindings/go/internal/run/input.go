@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// pipe is a pipe for a child's stdin. Unlike os.Pipe's, the child's end blocks, as a child expects.
+// pipe makes a pipe for a child's stdin. Unlike that of os.Pipe, the child's end blocks, as a child expects.
 func pipe() (read int, write *os.File, err error) {
 	var ends [2]int
 	if err := syscall.Pipe2(ends[:], syscall.O_CLOEXEC); err != nil {
@@ -38,19 +38,19 @@ func newInput(pipe *os.File, reader io.Reader) *input {
 func (i *input) copy() {
 	defer close(i.done)
 	_, err := io.Copy(i.pipe, i.reader)
-	// That the child reads no more is its own affair.
+	// A child may stop reading its input: that is no failure.
 	if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, os.ErrClosed) {
 		i.failed <- err
 	}
-	// After the error, so that a child that ends by the end of its input does not end before it is known.
+	// After the error, which is then known before a child that waits for the end of its input can end.
 	_ = i.pipe.Close()
 }
 
-// longestRead is how long an ended child's Reader may go on with its last Read.
+// longestRead is how long the last Read may take once the child has ended.
 const longestRead = 5 * time.Second
 
-// end stops the copying once the child has ended, and gives the Reader's error. The caller may then use the
-// Reader, unless its Read does not return: that is not waited for beyond a bound.
+// end stops the copying once the child has ended, and returns the Reader's error. The caller may then use the Reader,
+// unless its Read has not returned within longestRead.
 func (i *input) end() error {
 	_ = i.pipe.Close()
 	select {

@@ -12,18 +12,18 @@ import (
 type output struct {
 	writer io.Writer
 	stream capi.Stream
-	failed error // after it nothing is written
+	failed error // of the Writer; nothing is written after it
 
 	queue
 }
 
-// write writes data, and after a failure has whoever goes on writing to this output end by a SIGPIPE, as
-// when the reader of a pipeline has gone.
-func (o *output) write(core *capi.Process, data string) {
+// write writes data. If that fails it closes the output, so that a process which goes on writing there ends by SIGPIPE, as
+// it does when the reader of a pipeline has ended.
+func (o *output) write(process *capi.Process, data string) {
 	if o.failed != nil || data == "" {
 		return
 	}
-	// A Writer does not change what it is given, and nobody else has it.
+	// A Writer does not change what it is given, so that the bytes of the string need no copy.
 	bytes := unsafe.Slice(unsafe.StringData(data), len(data))
 	written, err := o.writer.Write(bytes)
 	if err == nil && written < len(bytes) {
@@ -31,12 +31,12 @@ func (o *output) write(core *capi.Process, data string) {
 	}
 	if err != nil {
 		o.failed = err
-		_ = core.CloseOutput(o.stream)
+		_ = process.CloseOutput(o.stream)
 	}
 }
 
-// queue decouples the two outputs of a child, so that a Writer that blocks does not hold up the other one
-// before much has come to wait. A goroutine writes while there is something to write.
+// queue decouples the two outputs of a child: a Writer that blocks holds up the other output only when much waits. A
+// goroutine writes while there is something to write.
 type queue struct {
 	mu      sync.Mutex
 	changed sync.Cond // L is &mu, once it is used
@@ -48,8 +48,8 @@ type queue struct {
 // mostWaiting is how many bytes wait for a Writer before its child is no longer read from.
 const mostWaiting = 1 << 20
 
-// enqueue has data written by another goroutine. It waits while too much waits already.
-func (o *output) enqueue(core *capi.Process, data string) {
+// enqueue has data written by another goroutine. It waits while the queue is full.
+func (o *output) enqueue(process *capi.Process, data string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.changed.L = &o.mu
@@ -60,18 +60,18 @@ func (o *output) enqueue(core *capi.Process, data string) {
 	o.size += len(data)
 	if !o.writing {
 		o.writing = true
-		go o.drain(core)
+		go o.drain(process)
 	}
 }
 
-func (o *output) drain(core *capi.Process) {
+func (o *output) drain(process *capi.Process) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.waiting) > 0 {
 		data := o.waiting[0]
 		o.waiting = o.waiting[1:]
 		o.mu.Unlock()
-		o.write(core, data)
+		o.write(process, data)
 		o.mu.Lock()
 		o.size -= len(data)
 		o.changed.Broadcast()

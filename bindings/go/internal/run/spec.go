@@ -1,7 +1,6 @@
 package run
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -12,7 +11,7 @@ import (
 	"syscall"
 
 	"dappco.re/go/core/process/internal/capi"
-	"dappco.re/go/core/process/internal/launch"
+	"dappco.re/go/core/process/internal/engine"
 )
 
 // Spec says what to run.
@@ -22,10 +21,13 @@ type Spec struct {
 	Dir  string   // "" is that of this program
 	Env  []string // "KEY=VALUE", added to the inherited environment; the last of a name wins
 
-	// A stream that is nil is null, and one that is an *os.File is the child's own. The same Writer twice is
-	// written to by one goroutine at a time, both streams as they came.
+	// A stream that is nil is null, and one that is an *os.File is the child's own. If both outputs are the same Writer,
+	// one goroutine at a time writes to it, in the order in which the output came.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+
+	// ExitError makes the error of a command that did not succeed, in a type that the callers of the package know.
+	ExitError func(*engine.Exit) error
 }
 
 // Keep as an output keeps all of it for Child.Output.
@@ -35,7 +37,7 @@ type keep struct{}
 
 func (keep) Write(data []byte) (int, error) { return len(data), nil }
 
-// line is the command as a person writes it.
+// line returns the command as a person writes it.
 func (s *Spec) line() string {
 	return strings.Join(append([]string{s.Name}, s.Args...), " ")
 }
@@ -46,37 +48,20 @@ func (s *Spec) merged() bool {
 		reflect.TypeOf(s.Stdout).Comparable() && s.Stdout == s.Stderr
 }
 
-// command is what is asked for in the library's terms, but for the streams.
+// command makes the command without its streams. The caller closes it.
 func (s *Spec) command() (*capi.Command, error) {
-	program, err := launch.Program(s.Name)
+	command, err := engine.NewCommand(s.Name, s.Args, s.Dir, s.Env)
 	if err != nil {
 		return nil, err
 	}
-	env, err := launch.Environment(s.Dir, s.Env)
-	if err != nil {
-		return nil, err
-	}
-	command, err := capi.NewCommand(program)
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(
-		command.Arg0(s.Name),
-		command.Args(s.Args...),
-		command.Env(env),
-		command.Group(capi.GroupInherit),
-	)
-	if err == nil && s.Dir != "" {
-		err = command.Dir(s.Dir)
-	}
-	if err != nil {
+	if err := command.Group(capi.GroupInherit); err != nil {
 		command.Close()
 		return nil, err
 	}
 	return command, nil
 }
 
-// streams gives the command its streams, and the child what comes through Go.
+// streams gives the command its streams, and the child those that go through Go.
 func (s *Spec) streams(command *capi.Command, child *Child) error {
 	if err := s.stdin(command, child); err != nil {
 		return err
@@ -95,7 +80,7 @@ func (s *Spec) streams(command *capi.Command, child *Child) error {
 			return err
 		}
 	}
-	// Output that is kept beside a Writer's comes through Go as well: the library keeps both as one.
+	// If one output goes to a Writer and the other is kept, both go through Go: the library would keep both as one.
 	if child.loud() {
 		for index, kept := range child.kept {
 			if kept {
@@ -125,7 +110,7 @@ func (s *Spec) stdin(command *capi.Command, child *Child) error {
 	}
 }
 
-// output says where an output goes.
+// output gives the command an output.
 func (c *Child) output(command *capi.Command, index int, writer io.Writer) error {
 	stream := outputStreams[index]
 	switch writer := writer.(type) {
@@ -145,7 +130,7 @@ var outputStreams = [2]capi.Stream{capi.Stdout, capi.Stderr}
 
 var streamNames = map[capi.Stream]string{capi.Stdin: "stdin", capi.Stdout: "stdout", capi.Stderr: "stderr"}
 
-// lend gives the child a file of the user's. As in os/exec, Fd puts it into blocking mode, which the child
+// lend gives the child a file of the caller's. As in os/exec, Fd puts it into blocking mode, which the child
 // shares and expects.
 func lend(command *capi.Command, stream capi.Stream, file *os.File) error {
 	if file == nil {

@@ -1,12 +1,11 @@
-// Package signals knows the names of signals.
-package signals
+package engine
 
 import (
 	"fmt"
 	"syscall"
 )
 
-var names = map[syscall.Signal]string{
+var signalNames = map[syscall.Signal]string{
 	syscall.SIGHUP: "SIGHUP", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT", syscall.SIGILL: "SIGILL",
 	syscall.SIGTRAP: "SIGTRAP", syscall.SIGABRT: "SIGABRT", syscall.SIGBUS: "SIGBUS", syscall.SIGFPE: "SIGFPE",
 	syscall.SIGKILL: "SIGKILL", syscall.SIGUSR1: "SIGUSR1", syscall.SIGSEGV: "SIGSEGV", syscall.SIGUSR2: "SIGUSR2",
@@ -17,9 +16,9 @@ var names = map[syscall.Signal]string{
 	syscall.SIGIO: "SIGIO", syscall.SIGPWR: "SIGPWR", syscall.SIGSYS: "SIGSYS",
 }
 
-// Name is what kill(1) and people call it; syscall.Signal.String describes instead.
-func Name(signal syscall.Signal) string {
-	if name, ok := names[signal]; ok {
+// SignalName returns the name that kill(1) uses, such as "SIGTERM"; syscall.Signal.String returns a description instead.
+func SignalName(signal syscall.Signal) string {
+	if name, ok := signalNames[signal]; ok {
 		return name
 	}
 	return fmt.Sprintf("signal %d", int(signal))

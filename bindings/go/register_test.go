@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// join has a Core find a service by HandleIPCEvents: as it does itself since v0.8, else by hand.
+// join has a Core find a service by HandleIPCEvents: a Core since v0.8 does it itself, an older one is told.
 func join(t *testing.T, c *core.Core, service *Service) {
 	t.Helper()
 	if registrar, ok := any(c).(registrar); ok {

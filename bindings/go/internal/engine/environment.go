@@ -1,6 +1,4 @@
-// Package launch says what os/exec would start: which program, and with which environment. Both are asked of
-// Go, because the library sees neither what os.Setenv did nor exec.LookPath's errors.
-package launch
+package engine
 
 import (
 	"os"
@@ -10,20 +8,23 @@ import (
 	"strings"
 )
 
-// Program is the path of a program: a name without a slash is looked up in PATH as exec.LookPath does, anything
-// else is taken as it is, and is relative to the child's folder.
-func Program(name string) (string, error) {
+// The lookup and the environment are those that os/exec would use. Go is asked for both, because the library sees neither
+// what os.Setenv did nor the errors of exec.LookPath.
+
+// lookUp returns the path of a program. A name without a slash is looked up in PATH as exec.LookPath does; anything else
+// is taken as it is, relative to the directory of the child.
+func lookUp(name string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
 	return exec.LookPath(name)
 }
 
-// Environment is this program's environment, PWD if there is a dir, and what was added, of which the last of a
-// name wins. Empty entries, as strings.Split leaves them, are dropped, which os/exec does, too.
-func Environment(dir string, added []string) ([]string, error) {
-	// Entries that are not KEY=VALUE cannot be passed on, nor meant. A key may be empty: other systems' launchers leave
-	// such entries.
+// environment returns the environment of this program, PWD if there is a dir, and what is added; the last entry of a name
+// wins. Empty entries, as strings.Split leaves them, are dropped, as os/exec does.
+func environment(dir string, added []string) ([]string, error) {
+	// Entries without "=" have no meaning and cannot be passed on. A key may be empty: the launchers of other systems
+	// leave such entries.
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool { return !strings.Contains(entry, "=") })
 	if dir == "" && len(added) == 0 {
 		return env, nil
@@ -54,7 +55,7 @@ func lastOfEachName(env []string) []string {
 	return kept
 }
 
-// nameOf is what os/exec takes for the name in an entry: in "=C:=C:\\dir" it is "=C:".
+// nameOf returns what os/exec takes for the name in an entry: in "=C:=C:\\dir" it is "=C:".
 func nameOf(entry string) (string, bool) {
 	end := strings.Index(entry, "=")
 	if end == 0 {
@@ -62,6 +63,3 @@ func nameOf(entry string) (string, bool) {
 	}
 	return entry[:max(end, 0)], end >= 0
 }
-
-// Nowhere is a program that cannot be started.
-const Nowhere = "/dev/null/nowhere"

@@ -6,29 +6,29 @@ import (
 	"dappco.re/go/core"
 )
 
-// This file is how a service joins a Core. Cores differ: up to v0.7 there are tasks, which PERFORM hands to whoever
-// registered for them; since v0.8 core.Task is something else, and the tasks of this package are messages like others.
-// What a Core has is asked while the program runs, so that one source compiles with both.
+// This file is how a service joins a Core. Cores differ: up to v0.7 there are tasks, which PERFORM hands to the handlers
+// that are registered for them; since v0.8 core.Task is something else, and the tasks of this package are messages like
+// others. The code asks the Core what it has while the program runs, so that one source compiles with both.
 
-// performer is a Core that has tasks. What a Task is, is for that Core to say.
+// performer is a Core that has tasks. The Core defines what a Task is.
 type performer interface {
 	RegisterTask(func(*core.Core, core.Task) core.Result)
 }
 
-// registrar is a Core that keeps instances of services, as WithService of core does with what Register gives it.
+// registrar is a Core that keeps instances of services: its WithService registers what Register returns.
 type registrar interface {
 	RegisterService(name string, instance any) core.Result
 }
 
 const (
 	serviceName = "process"
-	// lifeName is for a Core that is yet to get the service itself under serviceName.
+	// lifeName is the name of the start and stop functions in a Core that registers the service itself as serviceName.
 	lifeName = "process.life"
 )
 
-// Register makes a service with the default options and adds it to the Core as "process", which starts and stops
-// it from then on: once for a Core, which has one service of a name. Value is the *Service. It does not become the
-// default service.
+// Register makes a service with the default options and adds it to the Core as "process"; the Core starts and stops it
+// from then on. A Core has one service of a name, so Register works once for a Core. Value is the *Service. It does not
+// become the default service.
 //
 // Since v0.8 of Core, core.New(core.WithService(process.Register)) calls it, and core.ServiceFor finds the service.
 func Register(c *core.Core) core.Result {
@@ -42,7 +42,7 @@ func Register(c *core.Core) core.Result {
 		if _, ok := any(c).(registrar); ok {
 			name = lifeName
 		}
-		// A name that is taken is that of a service that is there already, and that one lives with the Core.
+		// If the name is taken, the Core has such a service already, and starts and stops that one.
 		c.Service(name, core.Service{
 			OnStart: func() core.Result { return resultOf(service.OnStartup(contextOf(c))) },
 			OnStop:  func() core.Result { return resultOf(service.OnShutdown(contextOf(c))) },
@@ -58,7 +58,7 @@ func resultOf(err error) core.Result {
 	return core.Result{OK: true}
 }
 
-// contextOf is the Core's context.
+// contextOf returns the context of the Core.
 func contextOf(c *core.Core) context.Context {
 	if c != nil {
 		if ctx := c.Context(); ctx != nil {
@@ -86,7 +86,7 @@ func (s *Service) OnStartup(ctx context.Context) error {
 	return nil
 }
 
-// performsFor has the service answer tasks, if the Core has them.
+// performsFor has the service answer tasks if the Core has them, and says whether it has.
 func (s *Service) performsFor(c *core.Core) bool {
 	old, ok := any(c).(performer)
 	if ok {
@@ -95,16 +95,16 @@ func (s *Service) performsFor(c *core.Core) bool {
 	return ok
 }
 
-// HandleIPCEvents hears the messages of a Core that finds it by its name, as those since v0.8 do. It starts the service
-// with core.ActionServiceStartup, answers tasks from then on unless OnStartup was called for that, and does what
-// OnShutdown does at core.ActionServiceShutdown.
+// HandleIPCEvents hears the messages of a Core that finds this method by its name, as Cores since v0.8 do. At
+// core.ActionServiceStartup it starts the service, and it answers tasks from then on unless OnStartup has made that
+// happen; at core.ActionServiceShutdown it does what OnShutdown does.
 func (s *Service) HandleIPCEvents(c *core.Core, message core.Message) core.Result {
 	if s == nil {
 		return core.Result{Value: ErrServiceNotInitialized}
 	}
 	switch message.(type) {
 	case core.ActionServiceStartup:
-		// A Core may hold its handlers while it calls one, so that this one registers no other.
+		// A Core may lock its handlers while it calls one, so this handler registers no other.
 		s.tasks.Do(func() {
 			if c == nil || !s.performsFor(c) {
 				s.hears.Store(true)
@@ -112,7 +112,7 @@ func (s *Service) HandleIPCEvents(c *core.Core, message core.Message) core.Resul
 		})
 		return core.Result{OK: true}
 	case core.ActionServiceShutdown:
-		// OK in any case: one that is not would keep the message from the services behind this one.
+		// OK in any case: otherwise the services after this one would not get the message.
 		if err := s.OnShutdown(contextOf(c)); err != nil {
 			return core.Result{Value: err, OK: true}
 		}
@@ -124,7 +124,7 @@ func (s *Service) HandleIPCEvents(c *core.Core, message core.Message) core.Resul
 	return core.Result{OK: true}
 }
 
-// answer performs a message that is a task of this package. Any other is not the service's business, which is OK.
+// answer performs a message that is a task of this package. For any other message the Result is OK.
 func (s *Service) answer(c *core.Core, message core.Message) core.Result {
 	result := s.perform(c, message)
 	if !result.OK && result.Value == nil {

@@ -1,4 +1,4 @@
-package route
+package engine
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// newBatch gives the events of a process that has ended.
+// newBatch returns the events of a process that has ended.
 func newBatch(t *testing.T) *capi.Batch {
 	t.Helper()
 	service, err := capi.NewService(capi.ServiceOptions{})
@@ -32,14 +32,20 @@ func newBatch(t *testing.T) *capi.Batch {
 	return batch
 }
 
+// receiverOf returns the receiver of a batch; "" if there is none.
+func receiverOf(table *table[string], batch *capi.Batch) string {
+	to, _ := table.route(batch)
+	return to
+}
+
 func TestTable_keeps_a_batch_while_a_start_is_under_way(t *testing.T) {
-	table := NewTable[string]()
+	table := newTable[string]()
 	batch := newBatch(t)
 	table.Begin()
 	table.Begin()
-	assert.Empty(t, table.Route(batch))
+	assert.Empty(t, receiverOf(&table, batch))
 
-	// The start that ends is another's.
+	// Another start has ended, not the one of the batch.
 	table.End()
 	assert.Positive(t, batch.Left())
 
@@ -48,28 +54,28 @@ func TestTable_keeps_a_batch_while_a_start_is_under_way(t *testing.T) {
 	assert.NoError(t, err)
 	assert.Equal(t, []*capi.Batch{batch}, early)
 	assert.Positive(t, batch.Left())
-	assert.Equal(t, "receiver", table.Route(batch))
+	assert.Equal(t, "receiver", receiverOf(&table, batch))
 }
 
 func TestTable_closes_a_batch_that_nobody_can_receive(t *testing.T) {
 	failed, unknown, lost := newBatch(t), newBatch(t), newBatch(t)
-	table := NewTable[string]()
+	table := newTable[string]()
 	table.Begin()
-	assert.Empty(t, table.Route(failed))
+	assert.Empty(t, receiverOf(&table, failed))
 	table.End()
 	assert.Zero(t, failed.Left())
 
-	assert.Empty(t, table.Route(unknown))
+	assert.Empty(t, receiverOf(&table, unknown))
 	assert.Zero(t, unknown.Left())
 
 	table.Begin()
-	assert.Empty(t, table.Route(lost))
-	table.Break(errors.New("no more"))
+	assert.Empty(t, receiverOf(&table, lost))
+	table.fail(errors.New("no more"))
 	assert.Zero(t, lost.Left())
 }
 
 func TestTable_lets_one_end_alone_come_to_pass(t *testing.T) {
-	table := NewTable[string]()
+	table := newTable[string]()
 	for id, receiver := range map[uint64]string{1: "ended", 2: "left"} {
 		_, err := table.Add(id, receiver)
 		require.NoError(t, err)
@@ -78,13 +84,13 @@ func TestTable_lets_one_end_alone_come_to_pass(t *testing.T) {
 	assert.False(t, table.Remove(1))
 
 	cause := errors.New("no more")
-	assert.NoError(t, table.Broken())
-	assert.Equal(t, []string{"left"}, table.Break(cause))
+	assert.NoError(t, table.Err())
+	assert.Equal(t, []string{"left"}, table.fail(cause))
 	assert.False(t, table.Remove(2))
-	assert.Equal(t, cause, table.Broken())
+	assert.Equal(t, cause, table.Err())
 
-	// Whoever comes late is told.
+	// A receiver that comes late gets the cause.
 	_, err := table.Add(3, "late")
 	assert.Equal(t, cause, err)
-	assert.Empty(t, table.Break(cause))
+	assert.Empty(t, table.fail(cause))
 }

@@ -29,10 +29,10 @@ func TestChild_that_is_lost_ends_after_what_is_being_written(t *testing.T) {
 			spec.Name, spec.Args, spec.Stdout = "sh", []string{"-c", "echo text; exec sleep 1000"}, writer
 			child, err := Start(t.Context(), spec)
 			require.NoError(t, err)
-			defer syscall.Kill(child.core.PID(), syscall.SIGKILL)
+			defer syscall.Kill(child.handle.PID(), syscall.SIGKILL)
 			<-writer.blocking
 
-			shared.loud.events.Close()
+			shared.loud.Close()
 
 			ended := func() bool {
 				select {
@@ -52,7 +52,7 @@ func TestChild_that_is_lost_ends_after_what_is_being_written(t *testing.T) {
 	}
 }
 
-// waits says whether a goroutine waits in a function for another one.
+// waits says whether a goroutine waits in a function for another goroutine.
 func waits(function string) bool {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]

@@ -1,4 +1,4 @@
-package launch
+package engine
 
 import (
 	"os"
@@ -14,10 +14,10 @@ import (
 
 // TestMain shows its environment when it runs as the child of a test.
 func TestMain(m *testing.M) {
-	if _, asked := os.LookupEnv("LAUNCH_TEST_ADDED"); !asked {
+	if _, asked := os.LookupEnv("ENGINE_TEST_ADDED"); !asked {
 		os.Exit(m.Run())
 	}
-	env, err := Environment("", strings.Fields(os.Getenv("LAUNCH_TEST_ADDED")))
+	env, err := environment("", strings.Fields(os.Getenv("ENGINE_TEST_ADDED")))
 	if err != nil {
 		panic(err)
 	}
@@ -35,7 +35,7 @@ func TestEntriesWithAnEmptyNameArePassedOnAsOsExecDoes(t *testing.T) {
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	child, err := os.StartProcess(path, []string{path}, &os.ProcAttr{
-		Env:   append(slices.Clone(host), "LAUNCH_TEST_ADDED="+strings.Join(added, " ")),
+		Env:   append(slices.Clone(host), "ENGINE_TEST_ADDED="+strings.Join(added, " ")),
 		Files: []*os.File{nil, write, os.Stderr},
 		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
@@ -49,13 +49,13 @@ func TestEntriesWithAnEmptyNameArePassedOnAsOsExecDoes(t *testing.T) {
 	require.True(t, state.Success())
 
 	got := slices.DeleteFunc(strings.Split(strings.TrimSpace(output.String()), "\n"), func(entry string) bool {
-		return strings.HasPrefix(entry, "LAUNCH_TEST_ADDED=")
+		return strings.HasPrefix(entry, "ENGINE_TEST_ADDED=")
 	})
 	assert.ElementsMatch(t, []string{`=::=::\`, "B=3", "A=4"}, got)
 
 	theirs := exec.Command("/bin/true")
 	theirs.Env = append(slices.Clone(host), added...)
-	// What it keeps of what is no KEY=VALUE is its own.
+	// os/exec keeps some entries that are no KEY=VALUE; this package keeps none.
 	want := slices.DeleteFunc(theirs.Environ(), func(entry string) bool { return !strings.Contains(entry, "=") })
 	assert.ElementsMatch(t, want, got)
 }

@@ -1,0 +1,37 @@
+package engine
+
+import (
+	"errors"
+
+	"dappco.re/go/core/process/internal/capi"
+)
+
+// NewCommand makes a command that runs the program name in a directory; "" is that of this program. A name without a slash
+// is looked up as exec.LookPath does. The environment is that of this program and what is added. The caller closes
+// the command.
+func NewCommand(name string, args []string, dir string, added []string) (*capi.Command, error) {
+	path, err := lookUp(name)
+	if err != nil {
+		return nil, err
+	}
+	env, err := environment(dir, added)
+	if err != nil {
+		return nil, err
+	}
+	command, err := capi.NewCommand(path)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(command.Arg0(name), command.Args(args...), command.Env(env))
+	if dir != "" {
+		err = errors.Join(err, command.Dir(dir))
+	}
+	if err != nil {
+		command.Close()
+		return nil, err
+	}
+	return command, nil
+}
+
+// NewFailingCommand makes a command that cannot be started, for a place that needs one. The caller closes it.
+func NewFailingCommand() (*capi.Command, error) { return capi.NewCommand("/dev/null/nowhere") }
