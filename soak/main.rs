@@ -7,10 +7,6 @@
 mod area;
 mod row;
 
-/// What the behaviour tests stand on: child programs, handshakes, the census.
-#[path = "../tests/common/mod.rs"]
-mod common;
-
 use row::Rows;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};

@@ -1,8 +1,5 @@
 //! Kill, wait, exit and close at once: one exit each, and no signal ever reaches somebody else's process.
 
-mod common;
-
-use common::*;
 use coreproc::{Cause, CloseMode, ErrorKind, ExitStatus, Process, Scope, Service, StopOptions};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -11,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Barrier, RwLock};
 use std::thread;
 use std::time::Duration;
+use support::*;
 
 /// The calls that race, one kind a thread.
 fn hammer(kind: u64, process: &Process) {

@@ -16,8 +16,6 @@ pub(crate) use with_server::{run, serve};
 #[cfg(feature = "health")]
 mod with_server {
     use crate::Fallible;
-    use crate::common::net::Tcp;
-    use crate::common::{GUARD, beside, count, os};
     use crate::row::{Goal, Rows};
     use coreproc::{HealthOptions, HealthServer};
     use std::io::{BufRead, BufReader, Read, Write};
@@ -25,6 +23,8 @@ mod with_server {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::thread;
     use std::time::{Duration, Instant};
+    use support::net::Tcp;
+    use support::{GUARD, beside, count, os};
 
     const REQUEST: &str = "GET /health HTTP/1.1\r\nhost: soak\r\nconnection: close\r\n\r\n";
     const STAY: Duration = Duration::from_secs(3600);
@@ -227,7 +227,7 @@ mod with_server {
         let mut connection = Tcp::to_address(address);
         connection.send(&"GET /ready HTTP/1.1\r\nhost: soak\r\n\r\n".repeat(DEPTH));
         for _ in 0..DEPTH {
-            assert_eq!(connection.next().body, "ready\n");
+            assert_eq!(connection.answer().body, "ready\n");
         }
         sent.fetch_add(DEPTH as u64, Ordering::Relaxed);
         thread::sleep(Duration::from_millis(5));

@@ -1,0 +1,8 @@
+//! Events and output on their way to the host: subscriptions, listeners, lines, a host's own event loop.
+//!
+//! What must have a process of its own has one (`support::host`).
+
+mod drive;
+mod lines;
+mod listen;
+mod subscription;
