@@ -5,10 +5,13 @@
 
 #[cfg(feature = "health")]
 mod health;
-#[cfg(feature = "health")]
-mod health_client;
-#[cfg(feature = "health")]
-mod health_host;
 mod life;
 mod pid_file;
 mod registry;
+
+/// No kernel gives this PID (PID_MAX_LIMIT is 2^22).
+const NOBODY: i32 = 999_999_999;
+
+fn own_pid() -> i32 {
+    std::process::id() as i32
+}

@@ -1,5 +1,6 @@
 //! A host's event loop that does the service's work: all events, nothing beside it, and back to the library at the end.
 
+use crate::LOOK;
 use coreproc::{
     Batch, Cause, CloseMode, Delivery, ErrorKind, EventKind, Lifecycle, Pipeline, RunOptions, Service, Spec, SpecState,
     State, Stream, Subscription, SubscriptionOptions,
@@ -11,8 +12,6 @@ use support::events::{Kept, Log, assert_whole, bytes_of};
 use support::fifo::Talk;
 use support::os::{self, EdgeTriggered};
 use support::*;
-
-const LOOK: Option<Duration> = Some(Duration::ZERO);
 
 struct Loop {
     subscription: Subscription,

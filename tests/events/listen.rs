@@ -1,15 +1,13 @@
 //! Listeners: callbacks on a thread of their own, one at a time.
 
+use crate::LOOK;
 use coreproc::{CloseMode, Delivery, ErrorKind, Subscription, SubscriptionOptions, SubscriptionScope};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 use support::events::{Kept, Log, assert_whole};
 use support::fifo::Talk;
 use support::*;
-
-const LOOK: Option<Duration> = Some(Duration::ZERO);
 
 #[test]
 fn a_listener_is_called_on_one_thread_in_order_and_never_twice_at_once() {

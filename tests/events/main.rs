@@ -6,3 +6,8 @@ mod drive;
 mod lines;
 mod listen;
 mod subscription;
+
+use std::time::Duration;
+
+/// No time to wait: a look at what is there.
+const LOOK: Option<Duration> = Some(Duration::ZERO);

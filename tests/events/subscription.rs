@@ -1,5 +1,6 @@
 //! Subscriptions: order, credit, backpressure on one child alone, ends.
 
+use crate::LOOK;
 use coreproc::{
     CloseMode, Delivery, ErrorKind, EventKind, Service, State, Stream, Subscription, SubscriptionOptions,
     SubscriptionScope,
@@ -13,8 +14,6 @@ use support::events::{Kept, Log, assert_whole, bytes_of, until_closed};
 use support::fifo::Talk;
 use support::pattern::{assert_same, pattern};
 use support::*;
-
-const LOOK: Option<Duration> = Some(Duration::ZERO);
 
 fn subscribe(service: &Service, delivery: Delivery, queue_bytes: u64) -> Subscription {
     service.subscribe(SubscriptionOptions { delivery, queue_bytes, ..Default::default() }).expect("subscribe")

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use support::c_program::soname;
+use support::lossy;
 use support::tree::{Scratch, library, root, tool};
 
 fn build(name: &str, scratch: &Scratch) -> PathBuf {
@@ -43,12 +44,8 @@ fn command(program: &PathBuf, folder: &PathBuf) -> Command {
     command
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 fn says(output: &Output) -> String {
-    format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))
+    format!("{}\n{}{}", output.status, lossy(&output.stdout), lossy(&output.stderr))
 }
 
 #[test]
@@ -63,7 +60,7 @@ fn a_daemon_is_found_asked_and_stopped_by_another_program() {
     let asked = command(&daemonctl, &folder).output().expect("daemonctl");
 
     assert!(asked.status.success(), "{}", says(&asked));
-    let said = text(&asked.stdout);
+    let said = lossy(&asked.stdout);
     let found = format!("daemonctl: coreproc-examples/daemon, PID {}, at 127.0.0.1:", serving.0.id());
     assert!(said.starts_with(&found) && said.contains(": ok\n"), "{said}");
     assert!(said.ends_with("it has stopped, and is registered no more\n"), "{said}");
@@ -90,7 +87,7 @@ fn a_second_daemon_says_who_holds_the_pid_file() {
     let second = command(&daemon, &folder).output().expect("daemon");
 
     assert!(!second.status.success());
-    let why = text(&second.stderr);
+    let why = lossy(&second.stderr);
     assert!(why.contains("daemon.pid") && why.contains(&serving.0.id().to_string()), "{why}");
     let asked = command(&daemonctl, &folder).output().expect("daemonctl");
     assert!(asked.status.success(), "the first one was not harmed: {}", says(&asked));

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use support::c_program::Linkage;
+use support::lossy;
 use support::tree::{Scratch, library, root};
 
 /// The example program, linked with the library of this build.
@@ -18,10 +19,6 @@ fn example(scratch: &Scratch) -> Command {
     command
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 fn run(command: &mut Command, file: &Path, rest: &[&Path]) -> Output {
     command.arg(file).args(rest).output().expect("the example")
 }
@@ -32,8 +29,8 @@ fn the_example_pipeline_ends_as_it_says_and_writes_its_chart() {
     let (chart, history) = (scratch.path().join("chart.svg"), scratch.path().join("history.json"));
     for _ in 0..2 {
         let ended = run(&mut example(&scratch), Path::new("examples/pipeline.json"), &[&chart, &history]);
-        let said = text(&ended.stdout);
-        assert_eq!((ended.status.code(), text(&ended.stderr).as_str()), (Some(1), ""), "{said}");
+        let said = lossy(&ended.stdout);
+        assert_eq!((ended.status.code(), lossy(&ended.stderr).as_str()), (Some(1), ""), "{said}");
         let lines: Vec<&str> = said.lines().collect();
         let (rest, last) = lines.split_at(lines.len() - 4);
         assert_eq!(
@@ -63,7 +60,7 @@ fn what_was_skipped_or_cancelled_is_no_failure_that_was_allowed() {
         {"name": "skipped", "command": ["true"], "after": ["fails"], "allow_failure": true}]}"#;
     fs::write(&file, specs).expect("write");
     let ended = run(&mut example(&scratch), &file, &[]);
-    let said = text(&ended.stdout);
+    let said = lossy(&ended.stdout);
     let list = ["fails: exit code 1", "lint: exit code 1 (allowed)", "skipped: skipped: \"fails\" failed"];
     assert_eq!(said.lines().skip_while(|line| !line.starts_with("FAILED")).skip(1).collect::<Vec<_>>(), list);
 }
@@ -75,7 +72,7 @@ fn the_example_says_what_it_cannot_run() {
     fs::write(&file, r#"{"version": 1, "spec": []}"#).expect("write");
     let ended = run(&mut example(&scratch), &file, &[]);
     let message = "pipeline: parse pipeline: spec: unknown field, did you mean \"specs\"?\n";
-    assert_eq!((ended.status.code(), text(&ended.stderr).as_str()), (Some(2), message));
+    assert_eq!((ended.status.code(), lossy(&ended.stderr).as_str()), (Some(2), message));
     assert_eq!(run(&mut example(&scratch), &scratch.path().join("missing"), &[]).status.code(), Some(2));
 }
 

@@ -1,9 +1,10 @@
 //! Random pipelines, of real processes, against a simple model: every spec ends in exactly one state, the right one;
 //! nothing starts before what it comes after has ended; the limit is kept; a cancel leaves no process.
 
+use crate::quiet;
 use coreproc::{
-    Backoff, CloseMode, Command, Delivery, EventKind, Limit, OnFailure, Pipeline, Run, RunMode, RunOptions, RunReport,
-    Service, Spec, SpecState, StopOptions, Subscription, SubscriptionOptions,
+    Backoff, CloseMode, Command, EventKind, Limit, OnFailure, Pipeline, Run, RunMode, RunOptions, RunReport, Service,
+    Spec, SpecState, StopOptions, Subscription,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -284,10 +285,6 @@ fn check(plan: &Plan, report: &RunReport) {
         let states: Vec<SpecState> = (0..plan.nodes.len()).map(|i| report.specs[plan.place(i)].state).collect();
         assert_eq!(states, expected);
     }
-}
-
-fn quiet() -> SubscriptionOptions {
-    SubscriptionOptions { delivery: Delivery::None, ..Default::default() }
 }
 
 fn against_the_model(cases: u64, ending: impl Strategy<Value = Ending>) {

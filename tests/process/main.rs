@@ -14,3 +14,13 @@ mod spawn_errors;
 mod stdin;
 mod stdio_files;
 mod stop;
+
+use std::time::Duration;
+
+/// A grace period that is over soon.
+const SHORT: Option<Duration> = Some(Duration::from_millis(100));
+
+/// A child that SIGTERM ends.
+const OBEDIENT: &str = "notify INBOX up await GATE";
+/// A child that ignores SIGTERM.
+const STUBBORN: &str = "ignore 15 notify INBOX up await GATE";

@@ -1,18 +1,14 @@
 //! A service: closing it, finding its processes, letting go of it.
 
+use crate::{OBEDIENT, SHORT, STUBBORN};
 use coreproc::{Cause, CloseMode, ErrorKind, Scope, StopOptions};
 use std::time::Duration;
 use support::fifo::Talk;
 use support::*;
 
-const SHORT: Option<Duration> = Some(Duration::from_millis(100));
-
 fn policy(grace: Option<Duration>) -> StopOptions {
     StopOptions { grace, ..Default::default() }
 }
-
-const OBEDIENT: &str = "notify INBOX up await GATE";
-const STUBBORN: &str = "ignore 15 notify INBOX up await GATE";
 
 #[test]
 fn a_closed_service_refuses_to_spawn_and_leaves_stops_or_kills_its_children() {

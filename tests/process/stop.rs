@@ -1,12 +1,12 @@
 //! Stopping: signal, grace, SIGKILL; the process or its group; timeouts; closing a service.
 
+use crate::{OBEDIENT, SHORT, STUBBORN};
 use coreproc::{Cause, CloseMode, Drain, ErrorKind, Group, Process, Scope, Service, State, StopOptions};
 use std::time::Duration;
 use support::fifo::Talk;
 use support::os::Fd;
 use support::*;
 
-const SHORT: Option<Duration> = Some(Duration::from_millis(100));
 /// Long enough never to be what ends a process here.
 const LONG: Option<Duration> = Some(Duration::from_secs(3600));
 
@@ -21,9 +21,7 @@ fn up(talk: &mut Talk, service: &Service, body: &str, members: u64) -> (Process,
     (process, fds)
 }
 
-const OBEDIENT: &str = "notify INBOX up await GATE";
 const POLITE: &str = "on 15 3 notify INBOX up await GATE";
-const STUBBORN: &str = "ignore 15 notify INBOX up await GATE";
 /// A leader that SIGTERM ends and two members that ignore it.
 const FAMILY: &str = "fork plain ignore 15 notify INBOX up await GATE end \
                       fork plain ignore 15 notify INBOX up await GATE end \
