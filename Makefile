@@ -49,7 +49,7 @@ test:
 	@$(MAKE) --no-print-directory --keep-going test-rust test-doc test-go test-python test-kernels-short
 
 # The C tests run from here too, plain, under valgrind and with ASan. Without further features, as Rust programs have
-# it: tests that need faults injected build a library for themselves, and tests/c_release.rs what is shipped.
+# it: tests that need faults injected build a library for themselves, and tests/c/release.rs what is shipped.
 test-rust:
 	cargo test --no-fail-fast
 
@@ -88,10 +88,10 @@ lint:
 	@$(MAKE) --no-print-directory --keep-going lint-rust lint-go lint-python lint-shell
 
 lint-rust:
-	cargo fmt --check
-	cargo clippy --all-targets --all-features -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --lib --no-default-features -- -D warnings
-	cargo test --test header
+	cargo test --test packaging header::
 
 # cgo links, so build comes first.
 lint-go: build

@@ -1,4 +1,4 @@
-//! Kill, wait, exit and close at once: one exit each, and no signal ever reaches somebody else's process.
+//! Kill, wait, exit and close at once: one exit each, and no signal ever reaches a foreign process.
 
 use coreproc::{Cause, CloseMode, ErrorKind, ExitStatus, Process, Scope, Service, StopOptions};
 use std::fs::OpenOptions;
@@ -88,7 +88,7 @@ fn rounds(total: u64) -> (u64, u64) {
                 }
                 other => panic!("{other:?}"),
             }
-            // The others still hold the handle and go on; the number now belongs to somebody else.
+            // The others still hold the handle and go on; the number now belongs to another process.
             if let Some(mut foreigner) = successor(info.pid) {
                 reused.fetch_add(1, Ordering::Relaxed);
                 for _ in 0..3 {

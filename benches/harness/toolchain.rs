@@ -1,4 +1,4 @@
-//! Compiles the children and the C hosts into `target/bench`, and knows where everything lies.
+//! Compiles the children and the C hosts into `target/bench`, and knows the paths.
 
 use crate::Fallible;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ impl Toolchain {
         self.build("limit", "limit", &["-pthread".into()])
     }
 
-    /// Against the library that this very cargo invocation built, and the committed header.
+    /// A C host, linked with the library that this cargo invocation built, and compiled with the committed header.
     pub(crate) fn build_ours_c(&self) -> Fallible<()> {
         let libraries = self.copy_library()?;
         let include = self.sources.with_file_name("include");
@@ -45,7 +45,7 @@ impl Toolchain {
             format!("-I{}", include.display()),
             format!("-L{}", libraries.display()),
             "-lcoreproc".into(),
-            // Before the LD_LIBRARY_PATH that cargo sets, where an older one may be.
+            // It comes before the LD_LIBRARY_PATH that cargo sets, where an older library may be.
             format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()),
         ];
         self.build("c", "ours", &flags)
@@ -82,7 +82,7 @@ impl Toolchain {
         Ok(())
     }
 
-    /// One program for each source file of a folder.
+    /// One program for each source file of a directory.
     fn build(&self, folder: &str, prefix: &str, flags: &[String]) -> Fallible<()> {
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         for entry in std::fs::read_dir(self.sources.join(folder))? {
@@ -104,7 +104,7 @@ impl Toolchain {
         Ok(())
     }
 
-    /// A folder with a copy of the library, which a build meanwhile cannot change, under both its names: the one to
+    /// A directory with a copy of the library, which a build meanwhile cannot change, under both its names: the one to
     /// link with and its SONAME.
     fn copy_library(&self) -> Fallible<PathBuf> {
         let library = std::env::current_exe()?.with_file_name("libcoreproc.so");

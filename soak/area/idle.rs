@@ -1,4 +1,4 @@
-//! Nothing happens, and nobody wakes up.
+//! Idle services: no thread wakes up.
 
 use crate::Fallible;
 use crate::row::Rows;

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use support::c_program::{Linkage, cc, expect_tap, run};
 use support::tree::{Scratch, root, tool};
 
-/// The directory of the shipped libraries, built by the first who asks.
+/// The directory of the shipped libraries, built by the first test that asks.
 fn release() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

@@ -304,7 +304,7 @@ hosted! {
     }
 }
 
-/// Of no use to anybody's terminal: descriptors 0 to 2 are closed here.
+/// Descriptors 0 to 2 are closed here.
 fn closed_standard_streams() {
     let none_below_3 = |when: &str| {
         let low: Vec<_> = census::fds().into_iter().filter(|(fd, _)| *fd < 3).collect();

@@ -285,7 +285,7 @@ hosted! {
         assert!(os::has_no_child());
     }
 
-    /// Between the start of a child and its watching somebody may have taken its first event.
+    /// Between the start of a child and the start of its watch, its first event may have been taken.
     fn whoever_saw_a_child_start_that_cannot_be_watched_sees_its_end() {
         use libc::*;
         let service = warm();

@@ -34,7 +34,7 @@ fn text(output: Output) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// The folder of the libraries under test.
+/// The directory of the libraries under test.
 fn built_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("the test program has a path");
     exe.parent().expect("it lies in a folder").to_owned()
@@ -71,7 +71,7 @@ impl Installed {
         Self::with("prefix/lib", "prefix/include")
     }
 
-    /// With these folders, named from the scratch folder.
+    /// With these directories, relative to the scratch directory.
     fn with(libdir: &str, includedir: &str) -> Self {
         let scratch = TempDir::new().expect("scratch folder");
         let at = |name: &str| scratch.path().join(name);
@@ -111,7 +111,7 @@ impl Installed {
     }
 }
 
-/// What pkg-config says of the package in this library folder, in words.
+/// The words that pkg-config prints for the package in this library directory.
 fn pkg_config(libdir: &Path, args: &[&str]) -> Vec<String> {
     let mut command = Command::new("pkg-config");
     command.env("PKG_CONFIG_PATH", libdir.join("pkgconfig")).args(args).arg("coreproc");

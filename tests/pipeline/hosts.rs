@@ -116,7 +116,7 @@ hosted! {
         let failed = report.specs.iter().find(|spec| spec.state != SpecState::Passed);
         assert!(failed.is_none(), "{failed:?}");
         assert!(report.specs.iter().all(|spec| spec.output == b"done" && spec.attempts == 1));
-        // Where nobody holds any, there is nothing to wait for.
+        // If no process holds any, there is nothing to wait for.
         os::set_limit(libc::RLIMIT_NOFILE, census::fds().len() as u64, used + 30).expect("setrlimit");
         let report = many(3, &script("exit 0")).run_all(&service).expect("run");
         assert_eq!(report.count(SpecState::Failed), 3);

@@ -274,7 +274,7 @@ fn the_critical_path_is_the_longest_chain() {
     let chain = |specs| report(specs).critical_path();
     assert_eq!(chain(vec![]), [0usize; 0]);
     assert_eq!(chain(vec![ran("a", Passed, 0, 5, &[]), ran("b", Passed, 0, 6, &[])]), [1]);
-    // The diamond's long side, wherever it is in the list.
+    // The diamond's long side, at any place in the list.
     let diamond = vec![
         ran("end", Passed, 80, 10, &[1, 2]),
         ran("long", Passed, 10, 70, &[3]),

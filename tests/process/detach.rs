@@ -175,7 +175,7 @@ fn what_a_child_empties_out_of_its_spool_unread_is_counted() {
     let (tool, gate) = (child().display(), talk.gate.path());
     let script = format!("{tool} pattern 1 {len} 1; {tool} await {gate}; echo end > /dev/stdout");
     let process = support::sh(&script).stdout(Output::Spool).spawn(&service).expect("spawn");
-    // The queue is full and nobody takes, so the rest waits in the spool, and was seen there when it was written.
+    // The queue is full and no batch is taken, so the rest waits in the spool, and was seen there when it was written.
     eventually("all is written", || spool_length(process.pid()) == len as u64);
     // Told of in order: once this one's line is here, so is what was written before it.
     let later = Talk::new();
@@ -335,7 +335,7 @@ fn children_outlive_a_host_that_exits() {
         for command in many(&host_dir(), 6) {
             command.spawn(&service).expect("spawn");
         }
-        // Not detached, and silent: nobody kills it either.
+        // Not detached, and silent: it is not killed either.
         let attached = tool(verbs_in(&host_dir(), "notify INBOX attached await LAST"));
         attached.spawn(&service).expect("spawn");
         return host::done();

@@ -180,7 +180,7 @@ fn a_silent_grandchild_is_waited_for_as_long_as_silence_may_last() {
 
 #[test]
 fn what_the_pipe_holds_at_the_bound_is_there() {
-    // The grandchild fills the pipe while nobody reads: a subscriber that sleeps keeps it full.
+    // The grandchild fills the pipe, and a subscriber that takes nothing keeps it full.
     let mut talk = Talk::new();
     let service = service();
     let subscription = service

@@ -139,6 +139,13 @@ fn set(signals: &[i32]) -> u64 {
     signals.iter().fold(0, |set, signal| set | 1 << (signal - 1))
 }
 
+/// Takes back what the program that started the tests ignores, such as a shell for a job in the background.
+fn ignore_nothing() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        os::set_action(signal, libc::SIG_DFL);
+    }
+}
+
 hosted! {
     fn what_nohup_and_a_shell_had_the_host_ignore_stays_ignored_in_its_group_alone() {
         for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGTERM, libc::SIGTSTP] {
@@ -149,12 +156,14 @@ hosted! {
     }
 
     fn a_signal_that_the_host_handles_is_at_its_default_in_a_child_of_its_group() {
+        ignore_nothing();
         os::set_handler(libc::SIGINT);
         os::set_action(libc::SIGHUP, libc::SIG_IGN);
         assert_eq!(ignored(Group::Inherit), set(&[libc::SIGHUP]));
     }
 
     fn what_was_ignored_stays_so_on_every_rung() {
+        ignore_nothing();
         os::set_action(libc::SIGHUP, libc::SIG_IGN);
         for rung in rungs() {
             std::thread::spawn(move || {

@@ -76,7 +76,7 @@ fn merged_streams_keep_their_exact_order() {
     }
 }
 
-/// The kernel keeps what a process wrote before it ended; whoever reacts to the exit must still read it.
+/// The kernel keeps what a process wrote before it ended; it must still be read after the exit.
 #[test]
 fn nothing_is_lost_when_a_process_exits_right_after_its_last_write() {
     let service = service();

@@ -228,7 +228,7 @@ fn mistakes() -> Vec<(Command, &'static str)> {
     // A detached child never writes into a pipe of ours.
     add("stdout", &|c| c.detach().stdout(Output::Pipe));
     add("stderr", &|c| c.detach().stderr(Output::Pipe));
-    // A stop of a group that it does not lead would reach nobody.
+    // A stop of a group that it does not lead would reach no process.
     add("scope", &|c| c.group(Group::Inherit).stop_options(StopOptions { scope: Scope::Group, ..Default::default() }));
     add("capture", &|c| c.capture(Size::Bytes(u64::MAX - 1)));
     list

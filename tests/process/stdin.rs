@@ -1,4 +1,4 @@
-//! Standard input: null, pipe, file, descriptor; backpressure; writing to who no longer reads.
+//! Standard input: null, pipe, file, descriptor; backpressure; writes to children that no longer read.
 
 use coreproc::{Command, ErrorKind, Process, Service, Size, Stdin};
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! Files named as a child's streams: a spawn never waits for whoever is, or is not, at the other end of one.
+//! Files named as a child's streams: a spawn never waits for the other end of one, whether or not it is there.
 
 use coreproc::{Command, Error, ErrorKind, FileMode, Output, Pipeline, RunOptions, Size, SpecState, Stdin};
 use std::fs::{self, File, OpenOptions};

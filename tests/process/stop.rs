@@ -125,7 +125,7 @@ fn a_group_stop_leaves_no_member_although_the_leader_dies_first() {
         let info = process.wait_exit(GUARDED).expect("exited");
         assert_eq!(info.cause(), Some(Cause::Stopped));
         members.iter().for_each(os::assert_ends);
-        // Those who held the output are gone: nobody to be named.
+        // The holders of the output are gone, so none is named.
         assert!(!finish(&process).info.drain_bound);
     }
 }

@@ -201,7 +201,7 @@ hosted! {
         let address = format!("unix:{}/s", dir.path().display());
         let server = HealthServer::new(&address, HealthOptions::default());
         thread::scope(|scope| {
-            // It waits for the lock, as for somebody else's start.
+            // It waits for the lock, as it would for another server's start.
             let start = scope.spawn(|| server.start());
             eventually("it has the lock open", || {
                 fds().values().filter(|path| path.as_str() == lock.to_str().expect("UTF-8")).count() > 1

@@ -1,4 +1,4 @@
-//! A daemon's life: what is there when, what is given back, who may ask for the end.
+//! A daemon's life: what it holds at each moment, what it gives back, what ends it.
 
 mod signals;
 mod start;

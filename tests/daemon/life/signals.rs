@@ -179,7 +179,7 @@ hosted! {
         catch(libc::SIGTERM, note);
         let daemon = Daemon::new(DaemonOptions::default());
         daemon.stop_on_signals().expect("signals");
-        // As one who saves what there is, and puts it back when it is done.
+        // As a host that saves the handler that is there, and puts it back later.
         let saved = os::swap_action(libc::SIGTERM, None);
         drop(daemon);
         os::swap_action(libc::SIGTERM, Some(saved));

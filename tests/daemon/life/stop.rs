@@ -154,7 +154,7 @@ fn a_daemon_that_is_dropped_gives_everything_back() {
     scratch.assert_nothing_is_there();
     eventually("its server is gone", || TcpStream::connect(&address).is_err());
     eventually("its check is gone", || dropped.load(Ordering::SeqCst));
-    // Of nobody.
+    // A number that no process has.
     handle.request_stop();
 }
 

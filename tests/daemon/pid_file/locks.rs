@@ -133,7 +133,7 @@ fn a_read_lock_does_not_make_a_daemon_without_a_lock_a_dead_one() {
     assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 1);
 }
 
-/// Anybody may take it, who may read the file, and keep it for ever.
+/// Every user who may read the file may take it, and keep it for ever.
 #[test]
 fn another_users_read_lock_does_not_block_a_restart() {
     if !os::is_root() {

@@ -68,7 +68,7 @@ fn folders_above_count_as_well_also_behind_a_link() {
     symlink(&below, &link).expect("symlink");
     let mode = |mode| fs::set_permissions(&above, Permissions::from_mode(mode)).expect("chmod");
     for path in [below.join("it.pid"), link.join("it.pid")] {
-        // Whoever may write it may put a folder of theirs in the place of the one below.
+        // A user who may write it may replace the directory below with one of their own.
         mode(0o777);
         let (kind, text) = refused(&path);
         assert!(kind == ErrorKind::PermissionDenied && text.contains("above\" may be written by everybody"), "{text}");
@@ -92,7 +92,7 @@ fn another_users_file_is_refused() {
     assert!(kind == ErrorKind::PermissionDenied && text.contains("user 1234"), "{text}");
     assert_eq!(fs::read_to_string(&path).expect("read"), "1");
 
-    // As that user: a folder it may not write, and a file of root's.
+    // As that user: a directory that it may not write, and a file of root's.
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("chmod");
     let root = dir.path().join("root.pid");
     fs::write(&root, NOBODY.to_string()).expect("write");

@@ -182,7 +182,7 @@ fn drafts_of_the_dead_are_cleaned_and_those_of_the_living_are_not() {
     assert_eq!(list(&registry), []);
     assert_eq!(files(&registry), [".entry-2-2"]);
     drop(writer);
-    // A read lock, which anybody can take, is no writer.
+    // A read lock, which every reader can take, is no writer.
     let reader = fs::File::open(registry.dir().join(".entry-2-2")).expect("open");
     os::lock_for_reading(&reader);
     assert_eq!(list(&registry), []);

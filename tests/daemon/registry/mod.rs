@@ -1,4 +1,4 @@
-//! The registry: nothing lost, nothing invented, whoever writes at once and whatever lies there.
+//! The registry: nothing is lost and nothing invented, however many write at once and whatever files lie there.
 
 mod contention;
 mod disk;
@@ -45,7 +45,7 @@ fn names(entries: &[DaemonEntry]) -> Vec<String> {
     entries.iter().map(|entry| format!("{}/{}", entry.code, entry.daemon)).collect()
 }
 
-/// Names in the folder, without the lock.
+/// Names in the directory, without the lock.
 fn files(registry: &Registry) -> Vec<String> {
     let entries = fs::read_dir(registry.dir()).expect("folder").map(|entry| entry.expect("entry"));
     let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();

@@ -110,7 +110,7 @@ fn plain_names_are_found_by_programs_that_do_not_encode_them() {
         }
     }
 
-    // Free again, the name is the next one's who registers, and the file of before goes.
+    // When the name is free again, the next daemon that registers takes it, and its earlier file goes.
     plain.unregister("a-b", "c").expect("unregister");
     plain.register(&entry("a", "b-c")).expect("register");
     assert!(!files(&plain).contains(&"a-b%2Dc.json".to_owned()) && files(&plain).contains(&"a-b-c.json".to_owned()));

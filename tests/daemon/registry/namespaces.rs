@@ -53,7 +53,7 @@ fn a_proc_of_another_pid_namespace_is_not_asked() {
 }
 
 hosted_part! {
-    /// Registers itself and a child, and knows them and nobody from outside.
+    /// Registers itself and a child, and lists these two, not the daemon outside.
     fn a_host_that_registers() {
         let registry = registry_of_host();
         let child = std::process::Command::new("cat").stdin(Stdio::piped()).spawn().expect("spawn");

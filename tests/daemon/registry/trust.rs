@@ -1,4 +1,4 @@
-//! Other users: whose entries are believed, and who may change what.
+//! Other users: which of their entries are believed, and what they may change.
 
 use super::{entry, files, go_json, list, mode, names, of, put, registry_of_host, scratch};
 use crate::NOBODY;
@@ -197,7 +197,7 @@ hosted! {
             ("core", 0o755),
             ("core/daemons", 0o755),
             ("core/daemons/a-b.json", 0o644),
-            // Nor for others to lock, who could keep it.
+            // Others may not lock it, for they could keep the lock.
             ("core/daemons/.lock", 0o600),
         ];
         for (made, mode) in made {

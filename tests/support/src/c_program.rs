@@ -32,7 +32,7 @@ pub fn soname(library: &Path) -> String {
     line.split(['[', ']']).nth(1).expect("[name]").to_owned()
 }
 
-/// What the C tests are linked with: a library under the name it asks for, and what that takes.
+/// What C programs are linked with: a library under its SONAME, and the flags for it.
 pub struct Linkage<'a> {
     pub library: &'a Path,
     pub compile: Vec<String>,
@@ -64,7 +64,7 @@ impl<'a> Linkage<'a> {
     }
 }
 
-/// How a program ended, and all it said.
+/// How a program ended, and everything it printed.
 pub struct Outcome {
     pub success: bool,
     pub said: String,
@@ -112,7 +112,7 @@ pub fn run(command: &mut Command, scratch: &Scratch) -> Outcome {
     Outcome { success: status.is_some_and(|status| status.success()) && left.is_empty(), said }
 }
 
-/// The processes that carry the mark, after what was just killed had time to go; they are ended here.
+/// The processes that still carry the mark ten seconds later. They are killed.
 fn left_behind(mark: &str) -> Vec<(i32, String)> {
     let started = Instant::now();
     loop {
@@ -144,7 +144,7 @@ fn marked(mark: &str) -> Vec<(i32, String)> {
     .collect()
 }
 
-/// Believes a TAP output only if it is whole: the right library, the sums of its lines, nothing failed.
+/// Checks that a TAP output is whole: the right library, the right sums, no failure.
 pub fn expect_tap(outcome: &Outcome, library: &Path) {
     let said = &outcome.said;
     let passed = said.lines().filter(|line| line.starts_with("ok - ")).count();

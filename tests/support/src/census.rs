@@ -1,4 +1,4 @@
-//! What a process holds: file descriptors, threads, children. For hosts of their own, where nothing else runs.
+//! What a process holds: file descriptors, threads, children. Only for hosts of their own, in which nothing else runs.
 
 use super::{eventually, os};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ impl Census {
         Census { fds: fds(), threads: thread_count(), childless: os::has_no_child() }
     }
 
-    /// Waits for the moment when all is as it was: threads and handles end in their own time.
+    /// Waits until everything is as it was before: threads and handles end in their own time.
     #[track_caller]
     pub fn assert_restored(&self, after: &str) {
         let mut now = Census::take();
@@ -51,7 +51,7 @@ pub fn thread_count() -> usize {
     fs::read_dir("/proc/self/task").expect("/proc/self/task").count()
 }
 
-/// Waits until every service has gone, with its thread: the test's own and the harness's are left.
+/// Waits until every service and its thread have ended: the threads of the test and of the harness are left.
 pub fn wait_serviceless() {
     eventually("every service has ended", || {
         thread_count() == 2 && !fds().values().any(|target| target.contains("eventpoll"))
@@ -101,7 +101,7 @@ pub fn memory_kb(field: &str) -> u64 {
         .expect("a figure in kB")
 }
 
-/// Starts the peak figure (VmHWM) anew.
+/// Sets the peak figure (VmHWM) back to the present one.
 pub fn reset_peak() {
     fs::write("/proc/self/clear_refs", "5").expect("clear_refs");
 }
@@ -110,7 +110,7 @@ pub fn wait_childless() {
     eventually("no child is left, not even a zombie", os::has_no_child);
 }
 
-/// Runs `command`, and waits until of what it needed only that is left which a service keeps for later children.
+/// Runs `command`, and waits until only what a service keeps for later children is left.
 pub fn warm_up(service: &coreproc::Service, command: &coreproc::Command) {
     let before = fds();
     super::run(service, command);

@@ -9,7 +9,7 @@ pub fn child() -> &'static Path {
     Path::new(concat!(env!("OUT_DIR"), "/child"))
 }
 
-/// A copy of the child program in `dir` that runs as root, whoever starts it: its verb `user` makes it anybody's.
+/// A copy of the child program in `dir` that runs as root, whichever user starts it: its verb `user` changes the user.
 pub fn child_of_root(dir: &Path) -> PathBuf {
     let program = dir.join("child-of-root");
     std::fs::copy(child(), &program).expect("copy");
@@ -26,7 +26,7 @@ pub fn tool<S: AsRef<OsStr>>(verbs: impl IntoIterator<Item = S>) -> Command {
     command
 }
 
-/// The child program with the words of `script`; for verbs whose arguments have no blanks.
+/// The child program with the words of `script` as verbs. Their arguments have no blanks.
 pub fn script(script: &str) -> Command {
     tool(script.split_whitespace())
 }

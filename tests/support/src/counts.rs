@@ -12,12 +12,12 @@ fn scale() -> f64 {
     }
 }
 
-/// [`GUARD`] for as much work as the counts of this run ask for.
+/// [`GUARD`], longer if the counts of this run are larger.
 pub fn guard_for_counts() -> Duration {
     GUARD.mul_f64((scale() / DEFAULT_SCALE).max(1.0))
 }
 
-/// A count of quality.md, reduced by COREPROC_SCALE (1 is the full figure), printed.
+/// A full count times `COREPROC_SCALE`, or a tenth of it if that is not set; printed.
 pub fn count(what: &str, full: u64) -> u64 {
     let count = ((full as f64 * scale()).round() as u64).max(1);
     println!("count: {what}: {count} of {full}");

@@ -57,7 +57,7 @@ pub fn run(service: &Service, command: &Command) -> Ended {
     finish(&command.spawn(service).expect("spawn"))
 }
 
-/// Writes all of it, in as many calls as it takes; `timeout` is for each.
+/// Writes all of `data`, in as many calls as it takes; `timeout` is for each.
 pub fn write_all(process: &Process, mut data: &[u8], timeout: Option<Duration>) -> coreproc::Result<()> {
     while !data.is_empty() {
         data = &data[process.write_stdin(data, timeout)?..];
@@ -73,7 +73,7 @@ pub fn refused(service: &Service, command: &Command) -> Error {
     }
 }
 
-/// What went wrong, where something must.
+/// The kind of the error of a call that must fail.
 #[track_caller]
 pub fn kind_of<T>(result: coreproc::Result<T>) -> ErrorKind {
     match result {

@@ -55,7 +55,7 @@ pub fn until_closed(subscription: &Subscription, n: usize) -> Log {
     log
 }
 
-/// Started first, sequence without gaps, one exit, one end, and nothing after it.
+/// Checks that `Started` comes first, the sequence has no gaps, one exit and one end come, and nothing comes after it.
 #[track_caller]
 pub fn assert_whole(events: &[Kept]) {
     let id = events[0].process_id;

@@ -13,7 +13,7 @@ fn open(path: &Path) -> File {
     OpenOptions::new().read(true).write(true).open(path).expect("fifo")
 }
 
-/// Children wait at it: `await PATH`.
+/// A gate at which children wait: `await PATH`.
 pub struct Gate {
     path: PathBuf,
     file: File,
@@ -36,11 +36,11 @@ impl Gate {
         }
     }
 
-    /// Lets all through, whoever waits now and whoever comes.
+    /// Lets all children through, those that wait now and those that come later.
     pub fn open_for_all(self) {}
 }
 
-/// Children tell their PID through it: `notify PATH TEXT`.
+/// An inbox through which children tell their PID: `notify PATH TEXT`.
 pub struct Inbox {
     path: PathBuf,
     file: File,
@@ -108,7 +108,7 @@ impl Talk {
         Talk { gate: Gate::new(dir.path(), "gate"), inbox: Inbox::new(dir.path(), "inbox"), dir }
     }
 
-    /// For hosts whose descriptors 0 to 2 are closed and shall stay so.
+    /// The same for hosts whose descriptors 0 to 2 are closed and must stay closed.
     pub fn at_high_descriptors() -> Talk {
         let Talk { dir, gate, inbox } = Talk::new();
         let gate = Gate { path: gate.path, file: os::high(gate.file) };

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 const NAME: &str = "COREPROC_TEST_HOST";
 const DONE: &str = "host ran to its end";
 
-/// The full name of a test of the module that this stands in: what [`command`] and its like take.
+/// The full name of a test of the module in which this stands, for [`command`] and its variants.
 #[macro_export]
 macro_rules! test_path {
     ($name:expr) => {
@@ -37,7 +37,7 @@ macro_rules! hosted {
     )*};
 }
 
-/// What only runs in a host that another test starts; by itself it does nothing.
+/// A body that runs only in a host that another test starts; run by itself it does nothing.
 #[macro_export]
 macro_rules! hosted_part {
     ($($(#[$meta:meta])* fn $name:ident() $body:block)*) => {$(
@@ -56,12 +56,12 @@ pub fn inside(test: &str) -> bool {
     env::var_os(NAME).is_some_and(|name| name == test)
 }
 
-/// Said at the end of a body, so that a host that ran no test at all does not pass.
+/// Prints that the body ran to its end, so that a host that ran no test does not pass.
 pub fn done() {
     println!("{DONE}");
 }
 
-/// The command that runs `test` in a host: for tests that need more than `run`.
+/// The command that runs `test` in a host, for tests that set more than [`run`] does.
 pub fn command(test: &str) -> Command {
     // The harness leaves the name of the binary out.
     let (_, name) = test.split_once("::").expect("a path by test_path!");
@@ -70,20 +70,20 @@ pub fn command(test: &str) -> Command {
     command
 }
 
-/// The same in a PID namespace of its own, with its own /proc: PIDs can be forced there without hurting anybody else. None
-/// where we may not make one.
+/// The same in a PID namespace of its own, with its own /proc: a test can choose PIDs there without harm to other
+/// processes. None if we may not make one.
 pub fn command_with_own_pids(test: &str) -> Option<Command> {
     command_in_namespaces(test, &["--pid", "--fork", "--kill-child", "--mount-proc"])
 }
 
-/// The same, with the /proc of this namespace, as after unshare(CLONE_NEWPID) alone.
+/// The same, but with the /proc of this namespace, as after unshare(CLONE_NEWPID) alone.
 pub fn command_with_own_pids_alone(test: &str) -> Option<Command> {
     command_in_namespaces(test, &["--pid", "--fork", "--kill-child"])
 }
 
-/// The same in the namespaces that these options of unshare(1) make; None where we may not make them.
+/// The same in the namespaces that these options of unshare(1) make. None if we may not make them.
 pub fn command_in_namespaces(test: &str, options: &[&str]) -> Option<Command> {
-    // Not only root may make one: in a user namespace, where that is allowed, everybody may.
+    // Root may make them, and so may any user in a user namespace, if that is allowed.
     let ways: [&[&str]; 2] = [&[], &["--user", "--map-root-user"]];
     let command = ways.iter().find_map(|way| {
         let unshare = || {
@@ -114,7 +114,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Starts a host and waits until it has said this line.
+    /// Starts a host and waits until it has printed this line.
     pub fn start(command: &mut Command, line: &str) -> Running {
         let mut host = Running(command.stdout(Stdio::piped()).spawn().expect("host"));
         let mut said = BufReader::new(host.0.stdout.take().expect("stdout")).lines();
@@ -123,7 +123,7 @@ impl Running {
     }
 }
 
-/// Runs `test` in a host and passes on what it printed.
+/// Runs `test` in a host; what it printed, which is printed here too.
 #[track_caller]
 pub fn run(test: &str) -> String {
     run_command(command(test))

@@ -26,6 +26,6 @@ pub use waiting::*;
 
 use std::time::Duration;
 
-/// Guards against hanging; no test passes or fails by how fast something was.
+/// A guard against hanging: no test passes or fails by how fast something was.
 pub const GUARD: Duration = Duration::from_secs(120);
 pub const GUARDED: Option<Duration> = Some(GUARD);

@@ -63,7 +63,7 @@ impl Tcp {
         self.send_bytes(text.as_bytes());
     }
 
-    /// The server may have heard enough before all is sent.
+    /// Sends, but takes it that the server may close the connection before it has everything.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         if let Err(error) = self.0.get_mut().write_all(bytes) {
             let gone = [std::io::ErrorKind::BrokenPipe, std::io::ErrorKind::ConnectionReset];
@@ -95,7 +95,7 @@ impl Tcp {
         Answer { status, headers, body: String::from_utf8(self.rest_bytes()).expect("UTF-8") }
     }
 
-    /// Is the last answer there, and good?
+    /// Whether the last answer has come, with status 200.
     pub fn answers_ok(&mut self) -> bool {
         lossy(&self.rest_bytes()).starts_with("HTTP/1.1 200 ")
     }

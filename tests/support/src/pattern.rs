@@ -1,4 +1,4 @@
-//! The bytes that child.c writes, made here a second time to compare with.
+//! The bytes that `child.c` writes, made here a second time for the comparison.
 
 pub struct Random(u64);
 
@@ -69,7 +69,7 @@ pub fn assert_same(got: &[u8], want: &[u8]) {
     );
 }
 
-/// The bytes of `piece`, compared as they arrive: for what is too long to keep.
+/// The bytes of `piece`, compared as they arrive: for output that is too long to keep.
 pub struct Pieces {
     random: Random,
     word: [u8; 8],

@@ -1,4 +1,4 @@
-//! Kernels that lack something, and calls that fail: filters on the calling thread, and on what it starts.
+//! Kernels that lack something, and calls that fail: seccomp filters on the calling thread and on what it starts.
 #![allow(unsafe_code)]
 
 use std::ffi::c_ulong;
@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::mpsc;
 use std::thread;
 
-/// One refusal: this system call, when the argument's masked low half has this value.
+/// A system call that is refused with `errno`; if `argument` names one, only for values that it tests.
 #[derive(Clone, Copy)]
 pub struct Refusal {
     pub call: libc::c_long,
@@ -21,9 +21,9 @@ pub enum Test {
     Bits(u32),
     /// The value under this mask.
     Equals { mask: u32, value: u32 },
-    /// Anything but this.
+    /// Any other value than this.
     Differs(u32),
-    /// Anything but zero.
+    /// Any other value than zero.
     NotZero,
 }
 
@@ -78,12 +78,12 @@ fn program(refusals: &[Refusal]) -> Vec<libc::sock_filter> {
     filter
 }
 
-/// Holds for the calling thread, for ever, and for the threads and processes it starts from now on.
+/// Refuses these calls to the calling thread, for ever, and to the threads and processes it starts from now on.
 pub fn install(refusals: &[Refusal]) {
     load(refusals, 0);
 }
 
-/// The same for all threads that there are.
+/// The same for all threads of this process.
 pub fn install_everywhere(refusals: &[Refusal]) {
     load(refusals, libc::SECCOMP_FILTER_FLAG_TSYNC);
 }
@@ -100,12 +100,12 @@ fn load(refusals: &[Refusal], flags: c_ulong) {
 }
 
 /// Runs `work` on a thread of its own, on which each of these calls is interrupted by a signal (EINTR) the first time, and
-/// made when it is tried again. How many were interrupted.
+/// made when it is tried again. The number of interrupted calls.
 pub fn interrupt_each(call: libc::c_long, work: impl FnOnce() + Send) -> usize {
     let (tell, told) = mpsc::channel::<OwnedFd>();
     thread::scope(|scope| {
         let worker = scope.spawn(move || {
-            // Gone with the thread: then the listener is at its end.
+            // It goes with the thread, and then the listener is at its end.
             tell.send(listen(call)).expect("listener");
             work();
         });
@@ -116,7 +116,7 @@ pub fn interrupt_each(call: libc::c_long, work: impl FnOnce() + Send) -> usize {
     })
 }
 
-/// The calls of this thread, and of what it starts, ask there.
+/// Installs a filter: each such call of this thread, and of what it starts, waits for an answer of the listener.
 fn listen(call: libc::c_long) -> OwnedFd {
     let mut filter = vec![
         statement(LOAD, 0),
@@ -135,7 +135,7 @@ fn listen(call: libc::c_long) -> OwnedFd {
     }
 }
 
-/// Until nobody is left who could ask.
+/// Answers until no process with the filter is left; the number of interrupted calls.
 fn answer_all(listener: &OwnedFd) -> usize {
     const RECEIVE: c_ulong = 0xc050_2100;
     const SEND: c_ulong = 0xc018_2101;

@@ -1,16 +1,16 @@
-//! A host that is killed at a system call of one's choice (ptrace(2)).
+//! Hosts under ptrace(2): killed at a chosen system call, or stopped while they make a child.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// What happened first.
+/// How a traced host ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Met {
-    /// It was killed there.
+    /// It was killed at the chosen system call.
     Killed,
-    /// It ended before.
+    /// It ended before that call, with this exit code, or with the negative number of a signal.
     Ended(i32),
 }
 
@@ -20,7 +20,8 @@ fn trace(request: libc::c_uint, pid: i32, data: usize) {
     assert!(result >= 0, "ptrace {request}: {}", io::Error::last_os_error());
 }
 
-/// What a thread of the host comes to next: of no other child of this process, which other tests may have.
+/// The next event of a thread of the host. Children of other threads of this process, which other tests have, are left
+/// out.
 fn wait() -> (i32, i32) {
     let mut status = 0;
     // SAFETY: room for a status.
@@ -29,13 +30,13 @@ fn wait() -> (i32, i32) {
     (thread, status)
 }
 
-/// In a host: from here on this thread's system calls are counted.
+/// Is called in a host: from here on this thread's system calls are counted.
 pub fn start_counting() {
     // SAFETY: no pointers. The tracer takes the signal.
     unsafe { libc::raise(libc::SIGUSR2) };
 }
 
-/// Runs the host and kills it when it has entered or left so many system calls; entries are odd.
+/// Runs the host and kills it at its `stop`-th entry to or return from a system call; entries are odd.
 pub fn kill_at(mut command: Command, stop: u32) -> Met {
     // SAFETY: one system call, which is safe after a fork.
     unsafe {
@@ -45,7 +46,7 @@ pub fn kill_at(mut command: Command, stop: u32) -> Met {
             if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
         });
     }
-    // Traced by this very thread. Reaped by `wait`.
+    // This thread traces it, and `wait` reaps it.
     #[allow(clippy::zombie_processes)]
     let pid = command.spawn().expect("host").id() as i32;
     let (mut counted, mut seen, mut known) = (None, 0, vec![]);
@@ -69,12 +70,12 @@ pub fn kill_at(mut command: Command, stop: u32) -> Met {
                     continue;
                 }
             }
-            // Its exec.
+            // The host's exec.
             libc::SIGTRAP if thread == pid && is_new => {
                 let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACECLONE | libc::PTRACE_O_EXITKILL;
                 trace(libc::PTRACE_SETOPTIONS, pid, options as usize);
             }
-            // A new thread, and whose it is.
+            // The report of a new thread.
             libc::SIGTRAP => {}
             libc::SIGSTOP if is_new => {}
             libc::SIGUSR2 => counted = Some(thread),
@@ -85,7 +86,7 @@ pub fn kill_at(mut command: Command, stop: u32) -> Met {
     }
 }
 
-/// In a host: offers the next child of this thread to the process that started the host, before it runs.
+/// Is called in a host: shows the next child of this thread, before it runs, to the process that started the host.
 pub fn offer_newborn() {
     // SAFETY: takes no pointers; stops until the tracer goes on.
     unsafe {
@@ -94,14 +95,14 @@ pub fn offer_newborn() {
     }
 }
 
-/// A child that a host has just made and that has not run yet. Its parent waits as well.
+/// A child that a host has just made and that has not run yet. Its parent is stopped as well.
 pub struct Newborn {
     parent: i32,
     child: i32,
 }
 
 impl Newborn {
-    /// The next one that a host of this thread offers.
+    /// Waits for the next child that a host of this thread offers.
     #[track_caller]
     pub fn await_one() -> Newborn {
         let parent = await_stop(None, libc::SIGSTOP);
@@ -117,20 +118,20 @@ impl Newborn {
         Newborn { parent, child }
     }
 
-    /// Both go on, untraced.
+    /// Lets child and parent go on, untraced.
     pub fn let_go(self) {
         trace(libc::PTRACE_DETACH, self.child, 0);
         trace(libc::PTRACE_DETACH, self.parent, 0);
     }
 }
 
-/// Waits until a host, which is not traced, is stopped: what its shell would hear.
+/// Waits until a host that is not traced is stopped, as its shell would learn it.
 #[track_caller]
 pub fn await_stopped(pid: i32) {
     stopped(Some(pid));
 }
 
-/// Waits until this thread, or any of a host's, is stopped by this signal. What else it gets meanwhile is passed on.
+/// Waits until this thread of a host, or any if none is named, is stopped by `signal`. Other signals are passed on.
 #[track_caller]
 fn await_stop(thread: Option<i32>, signal: i32) -> i32 {
     loop {
@@ -142,7 +143,7 @@ fn await_stop(thread: Option<i32>, signal: i32) -> i32 {
     }
 }
 
-/// The next stop of this thread, or of any of a host's, and the signal of it.
+/// The next stop of this thread of a host, or of any if none is named, and its signal.
 #[track_caller]
 fn stopped(thread: Option<i32>) -> (i32, i32) {
     let (mut met, mut status) = (0, 0);

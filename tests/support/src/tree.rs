@@ -1,4 +1,4 @@
-//! Where things are: the sources, what this build made, a directory for each test; and tools that are run on them.
+//! Paths: the sources, what this build made, a directory for each test. And tools that are run on them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::thread;
 
 /// The directory of the sources.
 pub fn root() -> &'static Path {
-    // This crate is two directories below.
+    // This crate lies two directories below the repository.
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the repository")
 }
 
@@ -55,7 +55,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Runs a tool to its end; its stdout, or a panic with everything it said.
+/// Runs a tool to its end; its stdout, or a panic with everything it printed.
 pub fn tool(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();

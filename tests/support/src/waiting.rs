@@ -1,4 +1,4 @@
-//! Waiting for what is not told by an event.
+//! Waiting for conditions that no event reports.
 
 use crate::GUARD;
 use std::thread;
@@ -12,7 +12,8 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until `condition` holds, for what is counted and not asserted; false where it does not come true.
+/// Waits until `condition` holds; false if it does not come true in ten seconds. For figures that are counted, not
+/// asserted.
 pub fn settle(mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {

@@ -1,4 +1,4 @@
-//! Descriptors: pipes, event loops, the standard streams and where they are.
+//! Descriptors: pipes, event loops, the standard streams.
 
 use super::{Fd, c_path, check};
 use std::fs::File;
@@ -27,7 +27,7 @@ pub fn readable(fd: &impl AsFd, timeout: Duration) -> bool {
     }
 }
 
-/// An event loop of a host's that watches one descriptor, edge-triggered.
+/// A host's event loop that watches one descriptor, edge-triggered.
 pub struct EdgeTriggered(OwnedFd);
 
 impl EdgeTriggered {
@@ -59,7 +59,7 @@ pub fn pipe() -> (File, File) {
     unsafe { (File::from_raw_fd(fds[0]), File::from_raw_fd(fds[1])) }
 }
 
-/// Opens as C programs do, without O_CLOEXEC.
+/// Opens a file as C programs do, without O_CLOEXEC.
 pub fn open_inheritable(path: &str) -> Fd {
     let path = c_path(Path::new(path));
     // SAFETY: a valid string; the result is new and ours.
@@ -70,7 +70,7 @@ pub fn open_inheritable(path: &str) -> Fd {
     }
 }
 
-/// Reads what there is from a non-blocking descriptor.
+/// Reads everything that is there from a non-blocking descriptor.
 pub fn read_away(fd: &Fd) {
     let mut buffer = [0_u8; 64];
     // SAFETY: a valid buffer.

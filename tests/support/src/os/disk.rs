@@ -4,7 +4,7 @@ use super::{c_path, check};
 use std::fs::File;
 use std::path::Path;
 
-/// A small disk of its own, where we may mount one.
+/// A small disk of its own. None if we may not mount one.
 pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -32,7 +32,7 @@ impl SmallDisk {
         while file.write(&[1; 4096]).is_ok() {}
     }
 
-    /// Not by removing alone: a child that another test has just forked may still have it open.
+    /// Empties the disk. The file is cut first: a child that another test has just forked may still have it open.
     pub fn empty(&self) {
         File::create(self.path().join("filler")).expect("filler");
         std::fs::remove_file(self.path().join("filler")).expect("filler");

@@ -16,7 +16,7 @@ pub fn set_limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) -> i
     check(unsafe { libc::setrlimit(resource, &raw const limit) }).map(drop)
 }
 
-/// The soft limit of open files as far up as it goes.
+/// Raises the soft limit of open files to the hard limit, which is returned.
 pub fn raise_file_limit() -> u64 {
     let hard = limit(libc::RLIMIT_NOFILE).rlim_max;
     set_limit(libc::RLIMIT_NOFILE, hard, hard).expect("setrlimit");

@@ -1,4 +1,4 @@
-//! Processes of this host: whether they live, forks, PIDs, who is whose parent.
+//! Processes of this host: whether they live, forks, PIDs, orphans.
 
 use super::{Fd, check, readable};
 use crate::GUARD;
@@ -25,7 +25,7 @@ pub fn pidfd(pid: i32) -> io::Result<Fd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// Whether the process behind a pidfd lives, for what has no zombie of ours.
+/// Whether the process of a pidfd lives; for processes that are not children of ours, which leave no zombie here.
 pub fn lives(pidfd: &Fd) -> bool {
     !readable(pidfd, Duration::ZERO)
 }
@@ -46,8 +46,8 @@ pub fn state_of(pid: i32) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// From now on the calling thread runs on one processor, and there only while no child of its own, started from now
-/// on, wants to.
+/// From now on the calling thread runs on one processor, and only while no child that it starts from now on
+/// wants to run.
 pub fn run_after_children() {
     const SCHED_RESET_ON_FORK: libc::c_int = 0x4000_0000;
     // SAFETY: plain data that the kernel copies.
@@ -61,7 +61,7 @@ pub fn run_after_children() {
     }
 }
 
-/// No child at all, neither alive nor a zombie.
+/// Whether this process has no child, neither alive nor a zombie.
 pub fn has_no_child() -> bool {
     // SAFETY: all zeros is a valid siginfo_t.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -77,7 +77,7 @@ pub fn kernel() -> (u32, u32) {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
-/// Orphans among this process's descendants become its children, which nobody reaps.
+/// From now on orphans among this process's descendants become its children, which are not reaped.
 pub fn become_subreaper() {
     // SAFETY: no pointers.
     check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) }).expect("prctl");

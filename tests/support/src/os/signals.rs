@@ -3,7 +3,7 @@
 use super::check;
 use std::fs::File;
 
-/// Each signal's action as the kernel has it; SIGKILL and SIGSTOP included.
+/// The action of each signal as the kernel has it, SIGKILL and SIGSTOP included.
 pub fn signal_table() -> Vec<[u64; 4]> {
     (1..=64)
         .map(|signal: libc::c_int| {
@@ -52,7 +52,7 @@ pub fn set_action(signal: i32, action: libc::sighandler_t) {
     assert_ne!(old, libc::SIG_ERR);
 }
 
-/// Gives a signal a handler that does nothing, and that system calls are not restarted after; for hosts of their own
+/// Gives a signal a handler that does nothing and after which system calls are not restarted; for hosts of their own
 /// only.
 pub fn set_handler(signal: i32) {
     extern "C" fn nothing(_: libc::c_int) {}
@@ -64,7 +64,7 @@ pub fn set_handler(signal: i32) {
     }
 }
 
-/// Puts an action, the default where none is given, in the place of what there is, which is returned.
+/// Sets a signal's action, to the default if none is given; the one before.
 pub fn swap_action(signal: i32, action: Option<libc::sigaction>) -> libc::sigaction {
     // SAFETY: a zeroed sigaction is the default; both are valid.
     unsafe {
@@ -75,7 +75,7 @@ pub fn swap_action(signal: i32, action: Option<libc::sigaction>) -> libc::sigact
     }
 }
 
-/// Calls what a sigaction named.
+/// Calls a handler that a sigaction named.
 pub fn call_handler(handler: libc::sighandler_t, signal: i32) {
     // SAFETY: a handler of one argument.
     let handler: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(handler) };

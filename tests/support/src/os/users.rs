@@ -1,4 +1,4 @@
-//! The user that this host acts as, and the modes of what it makes.
+//! The user of this host, and the modes of files that it makes.
 
 use super::check;
 
@@ -7,7 +7,7 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Of all threads of this process.
+/// Sets the effective user of all threads of this process.
 pub fn set_effective_user(user: u32) {
     // SAFETY: no pointers.
     check(unsafe { libc::seteuid(user) }).expect("seteuid");
@@ -18,7 +18,7 @@ pub fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Of all threads, with no way back.
+/// Sets the user of all threads of this process, with no way back.
 pub fn set_real_user_for_good(user: u32) {
     // SAFETY: no pointers.
     check(unsafe { libc::setresuid(user, user, user) }).expect("setresuid");
