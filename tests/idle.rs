@@ -1,4 +1,6 @@
-//! A thousand sleeping children cost neither threads nor wake-ups. Alone in its binary: it counts what a host does.
+//! A thousand sleeping children cost neither threads nor wake-ups.
+//!
+//! A binary of its own: it counts context switches, and tests that run beside it would preempt the threads it watches.
 
 use coreproc::{Delivery, SubscriptionOptions};
 use std::thread;

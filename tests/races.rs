@@ -1,4 +1,7 @@
 //! Kill, wait, exit and close at once: one exit each, and no signal ever reaches a foreign process.
+//!
+//! A binary of its own: it sets the number of the next PID of the whole machine, so that PIDs are used again at once.
+//! Tests beside it that look at the PIDs of ended processes would see strangers.
 
 use coreproc::{Cause, CloseMode, ErrorKind, ExitStatus, Process, Scope, Service, StopOptions};
 use std::fs::OpenOptions;
@@ -29,7 +32,7 @@ fn hammer(kind: u64, process: &Process) {
     process.output().expect("output");
 }
 
-/// A process of the host's own under the PID of one that has just been reaped, where the kernel lets us choose.
+/// A process of the host's own under the PID of one that has just been reaped, if the kernel lets us choose.
 fn successor(pid: i32) -> Option<Child> {
     let mut last = OpenOptions::new().write(true).open("/proc/sys/kernel/ns_last_pid").ok()?;
     last.write_all((pid - 1).to_string().as_bytes()).ok()?;

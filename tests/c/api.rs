@@ -1,4 +1,4 @@
-//! The behaviour of the C ABI: each theme of `tests/c` plain, and again on a kernel that refuses clone3.
+//! The behaviour of the C ABI: each theme plain, and some again on a kernel that refuses clone3.
 
 use std::process::Command;
 

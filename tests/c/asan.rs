@@ -1,4 +1,4 @@
-//! The C tests with AddressSanitizer and LeakSanitizer in both, the C program and the library; and the proof that they
+//! The themes with AddressSanitizer and LeakSanitizer in the C program and in the library; and the proof that they
 //! are on.
 //!
 //! gcc and rustc each bring an ASan runtime, and a process can have one only. Both instrument against the same interface

@@ -1,4 +1,4 @@
-//! Runs a C test under valgrind's memcheck.
+//! Runs a theme under valgrind's memcheck.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The C tests under valgrind's memcheck: no invalid access, no use of undefined bytes, no definite leak.
+//! The themes under valgrind's memcheck: no invalid access, no use of undefined bytes, no definite leak.
 //!
 //! Valgrind 3.19 knows neither clone3 nor the pidfd calls, so this is also a run on the oldest kernel we support.
 

@@ -1,6 +1,6 @@
 //! Events and output on their way to the host: subscriptions, listeners, lines, a host's own event loop.
 //!
-//! What must have a process of its own has one (`support::host`).
+//! Tests that need a process of their own run in a host (`support::host`).
 
 mod drive;
 mod lines;

@@ -1,4 +1,4 @@
-//! Hosts that do as they please: each in a process of its own.
+//! Hosts of every kind: they ignore SIGCHLD, block signals, fork, reap our children, close descriptors 0 to 2.
 #![allow(unsafe_code)]
 
 use coreproc::{

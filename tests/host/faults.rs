@@ -272,7 +272,7 @@ hosted! {
         use libc::*;
         install(&[refuse_if(SYS_pidfd_send_signal, 3, Test::NotZero, EINVAL)]);
         let service = warm();
-        // Its full queue keeps its output from being read to the end, which is to be watched.
+        // Its queue is full, so its output is not read to the end, and the pipes are watched.
         let options = SubscriptionOptions { queue_bytes: 1, ..SubscriptionOptions::default() };
         let _subscription = service.subscribe(options).expect("subscribe");
         // Then the child runs first, once it is there.

@@ -78,7 +78,7 @@ fn a_second_daemon_says_who_holds_the_pid_file() {
     fs::create_dir(&folder).expect("folder");
     let output = fs::File::create(scratch.path().join("daemon.out")).expect("output");
     let mut serving = Running(command(&daemon, &folder).stdout(output).spawn().expect("daemon"));
-    // Its PID file is held once it has said where it serves.
+    // It holds its PID file when it has printed its address.
     while !fs::read_to_string(scratch.path().join("daemon.out")).expect("output").contains('\n') {
         assert!(serving.0.try_wait().expect("wait").is_none(), "the daemon ended");
         std::thread::sleep(std::time::Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! The committed header is the generated one, compiles alone in every dialect, and says something about everything.
+//! The committed header is the generated one, compiles alone in every dialect, and documents everything.
 
 use std::process::Command;
 use std::{env, fs};

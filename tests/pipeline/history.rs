@@ -172,7 +172,7 @@ fn a_link_stays_a_link_and_permissions_stay_as_they_are() {
     assert_eq!(files(folder.path()), ["file", "link"]);
 }
 
-/// By a clock that was ahead when they were recorded, and was set back, they would be the newest for ever.
+/// If the clock was ahead when they were recorded, and was set back, they would be the newest for ever.
 #[test]
 fn what_was_recorded_ahead_of_the_clock_does_not_keep_out_what_runs_now() {
     let folder = tempfile::tempdir().expect("folder");

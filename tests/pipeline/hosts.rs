@@ -1,4 +1,4 @@
-//! What a run costs its host, and what a host can do to it: each in a process of its own.
+//! What a run costs its host, and what a host can do to it. Each in a host of its own.
 #![allow(unsafe_code)]
 
 use coreproc::{
@@ -108,7 +108,7 @@ hosted! {
         let service = service();
         run_warm(&service);
         let used = census::fds().len() as u64;
-        // Room for a few children at a time: a start needs some more than what is kept of it.
+        // Room for a few children at a time: a start needs more descriptors than a running child keeps.
         os::set_limit(libc::RLIMIT_NOFILE, used + 30, used + 30).expect("setrlimit");
         let options = RunOptions { limit: Limit::None, ..Default::default() };
         let run = many(200, &script("sleep 5 text 1 done exit 0")).start(&service, options).expect("start");

@@ -1,4 +1,4 @@
-//! Pipelines and commands from JSON: what is taken, and what each mistake is answered with.
+//! Pipelines and commands from JSON: what is accepted, and the answer to each mistake.
 
 use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
-//! Pipelines: their JSON, the order of their specs, how each ends, and what is told of a run.
+//! Pipelines: their JSON, the order of their specs, how each ends, and the report of a run.
 //!
-//! What must have a process of its own has one (`support::host`).
+//! Tests that need a process of their own run in a host (`support::host`).
 
 mod history;
 mod hosts;

@@ -56,7 +56,7 @@ struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Itself,
-    /// After so many events of the run.
+    /// After this many events of the run.
     Cancel(usize),
     /// Twice at once.
     CancelTwice(usize),
@@ -155,7 +155,7 @@ impl Plan {
         self.order.iter().position(|other| *other == index).expect("it is in there")
     }
 
-    /// What the states must be, where they do not depend on time.
+    /// The states that must come, unless they depend on time.
     fn expected(&self) -> Option<Vec<SpecState>> {
         if self.ending != Ending::Itself || (self.fail_fast && self.mode != RunMode::Sequential) {
             return None;
@@ -176,7 +176,7 @@ impl Plan {
         states.into_iter().collect()
     }
 
-    /// The first, as the pipeline has them, of those whose turn it is.
+    /// The first spec, in the order of the pipeline, whose turn it is.
     fn next(&self, states: &[Option<SpecState>]) -> Option<usize> {
         let is_next = |index: &usize| {
             states[*index].is_none()

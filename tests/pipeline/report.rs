@@ -101,7 +101,7 @@ fn many() -> RunReport {
     report(specs)
 }
 
-/// Runs Python on `text`, whose answer is JSON.
+/// Runs a Python program on `text`; the JSON that it prints.
 fn python(script: &str, text: &str) -> Value {
     let mut child = Command::new("python3")
         .args(["-c", script])

@@ -102,7 +102,7 @@ fn a_detached_child_never_waits_for_a_reader_and_what_its_spool_cannot_hold_is_c
     let mut command = detached(&format!("pattern 1 {len} 1 exit 2"));
     command.spool_max(1 << 20);
     let process = command.spawn(&service).expect("spawn");
-    // Nobody takes an event: a pipe would have blocked it for ever.
+    // No event is taken: a pipe would have blocked it for ever.
     process.wait_exit(GUARDED).expect("exited");
     let events = until_closed(&subscription, 1).remove(&process.id()).expect("events");
     assert_whole(&events);
@@ -140,7 +140,7 @@ fn a_spool_that_its_child_opens_again_and_empties_is_read_from_its_start() {
         ("echo a-long-first-line", "a-long-first-line\n"),
         ("echo two > /dev/stdout", "two\n"),
         ("echo three; echo four", "three\nfour\n"),
-        // As long as what is there, and longer: the length does not tell.
+        // As long as the spool, and longer: the length alone says nothing.
         ("echo 123456789012345 > /dev/stdout", "123456789012345\n"),
         ("echo 123456789012345 > /dev/stdout", "123456789012345\n"),
         ("echo longer-than-everything-before > /dev/stdout", "longer-than-everything-before\n"),

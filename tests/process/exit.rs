@@ -8,7 +8,7 @@ use std::time::Duration;
 use support::fifo::Talk;
 use support::*;
 
-/// Those whose default action is to end the process: not ignored, not stop, not continue (signal(7)).
+/// The signals whose default action ends the process (signal(7)).
 fn fatal_signals() -> impl Iterator<Item = i32> {
     let others = [
         libc::SIGCHLD,

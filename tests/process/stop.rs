@@ -131,7 +131,7 @@ fn a_group_stop_leaves_no_member_although_the_leader_dies_first() {
 }
 
 hosted! {
-    /// As in a container whose first process reaps no orphans.
+    /// As in a container in which the first process reaps no orphans.
     fn members_that_ended_and_are_reaped_by_nobody_do_not_hold_back_the_end_of_a_stop() {
         os::become_subreaper();
         let (mut talk, service) = (Talk::new(), service());
@@ -244,7 +244,7 @@ fn a_timeout_runs_the_stop_policy_on_the_group() {
         let process = command.spawn(&service).expect("spawn");
         let info = process.wait_exit(GUARDED).expect("exited");
         assert_eq!(info.cause(), Some(Cause::Timeout));
-        // Whoever had started by then is gone: the output has no holder left.
+        // All that had started by then are gone: the output has no holder left.
         assert!(!finish(&process).info.drain_bound);
         let mut started = 0;
         while let Some((_, pid)) = talk.inbox.message_within(Duration::ZERO) {
@@ -302,7 +302,7 @@ fn a_suspended_process_acts_on_the_first_signal_of_its_stop() {
     }
 }
 
-/// A policy whose first step is to suspend has that step, and the last.
+/// A policy that first suspends has two steps: that one, and the last.
 #[test]
 fn a_stop_that_suspends_does_not_continue_what_it_suspended() {
     let (mut talk, service) = (Talk::new(), service());

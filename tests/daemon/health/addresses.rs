@@ -113,7 +113,7 @@ hosted! {
     }
 }
 
-/// Whoever may read the directory can have it, for ever.
+/// Every user who may read the directory can take it, and keep it for ever.
 #[test]
 fn a_lock_of_the_directory_blocks_no_start() {
     let dir = tempfile::tempdir().expect("tempdir");

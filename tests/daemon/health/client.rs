@@ -1,4 +1,4 @@
-//! Waiting for others, and asking them, by the library's own client; against servers of any kind.
+//! The library's own client, which waits for servers and asks them, against servers of any kind.
 
 use coreproc::{HealthOptions, HealthServer, probe_health, probe_ready, wait_for_health, wait_for_ready};
 use std::io::{Read, Write};
@@ -131,7 +131,7 @@ fn a_server_that_never_answers_takes_no_longer_than_the_timeout() {
             assert!(!probe_health(address, Duration::ZERO).ok);
         },
     );
-    // One that answers for ever without coming to an end.
+    // A server whose answer never ends.
     odd_server(
         |mut stream| {
             while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_ok() {}

@@ -1,4 +1,4 @@
-//! What a health server is to its host: descriptors, threads, wake-ups, signals, fork. Each in a host of its own.
+//! What a health server costs its host: descriptors, threads, wake-ups, signals, fork. Each in a host of its own.
 
 use coreproc::{ErrorKind, HealthOptions, HealthServer, probe_health, wait_for_health};
 use std::os::fd::AsRawFd;

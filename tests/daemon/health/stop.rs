@@ -1,4 +1,4 @@
-//! Stopping.
+//! Stopping a server: what is closed, what is waited for.
 
 use super::Gate;
 use coreproc::ErrorKind;

@@ -1,4 +1,4 @@
-//! The signals of a daemon that asked for them.
+//! A daemon that listens to signals, and the handlers of its host.
 
 use super::{Scratch, is_answered};
 use crate::own_pid;

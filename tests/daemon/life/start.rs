@@ -1,4 +1,4 @@
-//! From the construction to the run.
+//! Starting and running: what is there when, and what a failed start undoes.
 
 use super::{ANY_PORT, Scratch, is_answered};
 use crate::own_pid;

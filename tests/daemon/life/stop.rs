@@ -1,4 +1,4 @@
-//! Stopping: its order, its time, what fails in it.
+//! Stopping a daemon: the order, the time, what fails.
 
 use super::{Scratch, answer, is_answered, request};
 use coreproc::{Daemon, DaemonEntry, DaemonOptions, ErrorKind, PidState, Registry};

@@ -1,4 +1,4 @@
-//! PID files: one daemon at a time, whatever is there, and what a reader makes of it.
+//! PID files: one daemon at a time, whatever file is there, and what a reader concludes from it.
 
 mod acquire;
 mod contention;

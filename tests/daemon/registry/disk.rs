@@ -1,4 +1,4 @@
-//! Disks that are full or read-only, and directories that are none.
+//! Disks that are full or read-only, and paths that are no directory.
 
 use super::{entry, files, get, list, names, of, put};
 use crate::NOBODY;

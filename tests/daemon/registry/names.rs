@@ -75,7 +75,7 @@ fn entries_of_the_go_module_are_found_pruned_and_unregistered() {
     assert_eq!(names(&list(&registry)), ["unset/u", "x/y", "p/q/r", "a-b/c"]);
     assert_eq!(files(&registry), ["a-b-c.json", "unset-u.json", "with_any_name.json", "x-y.json"]);
 
-    // Ours takes the place of theirs, under whatever name.
+    // Our file takes the place of theirs, whatever its name.
     registry.register(&entry("a-b", "c")).expect("register");
     registry.register(&entry("x", "y")).expect("register");
     assert_eq!(files(&registry), ["a%2Db-c.json", "unset-u.json", "with_any_name.json", "x-y.json"]);
@@ -92,7 +92,7 @@ fn plain_names_are_found_by_programs_that_do_not_encode_them() {
     plain.register(&entry("github.com/x/y", "w/1")).expect("register");
     assert_eq!(files(&plain), ["a-b-c.json", "github.com-x-y-w-1.json"]);
 
-    // One whose name is another's, by the fields in it, and those whose names are not safe.
+    // A daemon whose plain name another's file has, as its fields say, and daemons whose names are not safe.
     plain.register(&entry("a", "b-c")).expect("register");
     plain.register(&entry("a/b", "c")).expect("register");
     plain.register(&entry(".a", "b")).expect("register");

@@ -33,7 +33,7 @@ fn a_strangers_entry_is_not_believed_and_stays() {
     }
     assert_eq!(files(&registry), ["bad-one.json", "good-one.json", "open-one.json"]);
 
-    // In a directory where everybody can put something, not even about a process of theirs.
+    // In a directory that everybody may write, an entry is not believed even about a process of its own user.
     let theirs = host::Running::start(
         host::command(test_path!("a_host_of_another_user_that_runs")).env("REGISTRY", registry.dir()),
         "runs",
@@ -69,7 +69,7 @@ fn a_users_registry_speaks_for_that_users_processes_alone_and_root_leaves_it_usa
     let Listing { entries, problems } = registry.list().expect("list");
     assert_eq!(names(&entries), ["u/theirs"]);
     assert!(problems.len() == 1 && problems[0].reason.contains("PID 1 does not"), "{problems:?}");
-    // Nothing of theirs was changed, nor was anything made.
+    // No file of theirs was changed, and none was made.
     assert_eq!(files(&registry), ["u-dead.json", "u-roots.json", "u-theirs.json"]);
     assert!(!registry.dir().join(".lock").exists());
 

@@ -1,4 +1,4 @@
-//! In a log.
+//! The progress view in a log.
 
 use super::{Log, logged, options, pipeline, sh, watching, without_times};
 use coreproc::{

@@ -1,4 +1,4 @@
-//! The progress view: what it writes to a log, and what is to be seen on a terminal.
+//! The progress view: what it writes to a log, and what it shows on a terminal.
 
 mod log;
 mod stalled;

@@ -1,4 +1,4 @@
-//! On a descriptor that takes nothing.
+//! The progress view on a descriptor that takes nothing.
 
 use super::{options, pipeline, sh, watching};
 use coreproc::{ErrorKind, ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, RunReport};
@@ -36,7 +36,7 @@ fn read_on(
         let watcher = scope.spawn(move || watch_in_time(view, run, GUARDED).1.expect("watch"));
         go_on(host);
         let mut seen = Vec::new();
-        // Where the end is to be found: looking through all of it each time would take long.
+        // Only the end: a search through all of it each time would take long.
         let end = |seen: &[u8]| String::from_utf8_lossy(&seen[seen.len().saturating_sub(200)..]).into_owned();
         while !is_all(&end(&seen)) {
             assert!(support::os::readable(host, support::GUARD), "{}", end(&seen));

@@ -1,4 +1,4 @@
-//! On a terminal.
+//! The progress view on a terminal.
 
 use super::{options, pipeline, read_until, sh, watching};
 use coreproc::{ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, RunReport, Service};
@@ -102,7 +102,7 @@ fn on_a_terminal(
     let report = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             let report = view.watch(&run, GUARDED).expect("watch");
-            // The end of what is written, which the terminal itself does not tell.
+            // Marks the end of what is written; the terminal itself does not report it.
             (&File::from(terminal.try_clone().expect("terminal"))).write_all(b"END").expect("write");
             report
         });

@@ -1,4 +1,4 @@
-//! Ends from outside: cancels, deadlines, a service that is closed.
+//! Runs that are ended from outside: cancels, deadlines, a service that is closed.
 
 use super::{end_of, error_of, of, pipeline, spec, start, states, unlimited};
 use crate::quiet;

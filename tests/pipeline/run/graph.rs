@@ -1,4 +1,4 @@
-//! What is checked before anything starts.
+//! The graph of a pipeline, checked before any spec starts.
 
 use super::{of, pipeline, spec};
 use coreproc::{Command, ErrorKind, Group, Limit, Pipeline, ProblemKind, RunOptions, Scope, StopOptions};
