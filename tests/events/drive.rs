@@ -1,4 +1,5 @@
-//! A host's event loop that does the service's work: every event, no thread beside it, and back to the library at the end.
+//! A host's event loop that does the work of the service: every event, no thread beside it, and back to the library at the
+//! end.
 
 use crate::LOOK;
 use coreproc::{
