@@ -64,9 +64,9 @@ fn run(named: &[&str]) -> Fallible<bool> {
         }
     }
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target directory")?;
-    let folder = target.join("soak");
-    std::fs::create_dir_all(&folder)?;
-    let report = folder.join("report.json");
+    let dir = target.join("soak");
+    std::fs::create_dir_all(&dir)?;
+    let report = dir.join("report.json");
     rows.write_json(&report)?;
     println!("\n{}\n{}", rows.table(), report.display());
     Ok(rows.all_met())

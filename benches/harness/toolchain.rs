@@ -83,9 +83,9 @@ impl Toolchain {
     }
 
     /// One program for each source file of a directory.
-    fn build(&self, folder: &str, prefix: &str, flags: &[String]) -> Fallible<()> {
+    fn build(&self, dir: &str, prefix: &str, flags: &[String]) -> Fallible<()> {
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-        for entry in std::fs::read_dir(self.sources.join(folder))? {
+        for entry in std::fs::read_dir(self.sources.join(dir))? {
             let source = entry?.path();
             let (Some(stem), Some("c")) = (source.file_stem(), source.extension().and_then(|e| e.to_str())) else {
                 continue;
@@ -108,9 +108,9 @@ impl Toolchain {
     /// link with and its SONAME.
     fn copy_library(&self) -> Fallible<PathBuf> {
         let library = std::env::current_exe()?.with_file_name("libcoreproc.so");
-        let folder = self.file("lib");
-        std::fs::create_dir_all(&folder)?;
-        let copy = folder.join("libcoreproc.so");
+        let dir = self.file("lib");
+        std::fs::create_dir_all(&dir)?;
+        let copy = dir.join("libcoreproc.so");
         std::fs::copy(&library, &copy).map_err(|error| format!("{}: {error}", library.display()))?;
         let dynamic = Command::new("readelf").arg("-d").arg(&copy).env("LC_ALL", "C").output()?;
         let dynamic = String::from_utf8(dynamic.stdout)?;
@@ -118,10 +118,10 @@ impl Toolchain {
             .lines()
             .find_map(|line| line.split_once("(SONAME)")?.1.split_once('[')?.1.strip_suffix(']'))
             .ok_or_else(|| format!("{} has no SONAME", library.display()))?;
-        let link = folder.join(name);
+        let link = dir.join(name);
         if !link.exists() {
             std::os::unix::fs::symlink("libcoreproc.so", &link)?;
         }
-        Ok(folder)
+        Ok(dir)
     }
 }

@@ -57,7 +57,7 @@ fn sanitized(program: &str, arguments: &[&str], scratch: &Scratch) -> (Outcome, 
             format!("exitcode=98:detect_leaks=1:detect_stack_use_after_return=1:log_path={}", log.display()),
         );
     let mut outcome = run(&mut command, scratch);
-    let entries = fs::read_dir(scratch.path()).expect("scratch folder").flatten();
+    let entries = fs::read_dir(scratch.path()).expect("scratch directory").flatten();
     let reports = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("asan."));
     let reports: Vec<String> = reports.map(|entry| fs::read_to_string(entry.path()).expect("a report")).collect();
     write!(outcome.said, "{}", reports.concat()).expect("a string");

@@ -38,9 +38,9 @@ impl Drop for Running {
     }
 }
 
-fn command(program: &PathBuf, folder: &PathBuf) -> Command {
+fn command(program: &PathBuf, dir: &PathBuf) -> Command {
     let mut command = Command::new(program);
-    command.arg(folder).env_remove("LD_LIBRARY_PATH").stdin(Stdio::null());
+    command.arg(dir).env_remove("LD_LIBRARY_PATH").stdin(Stdio::null());
     command
 }
 
@@ -52,12 +52,12 @@ fn says(output: &Output) -> String {
 fn a_daemon_is_found_asked_and_stopped_by_another_program() {
     let scratch = Scratch::new("daemon-example");
     let (daemon, daemonctl) = (build("daemon", &scratch), build("daemonctl", &scratch));
-    let folder = scratch.path().join("kept");
-    fs::create_dir(&folder).expect("folder");
+    let dir = scratch.path().join("kept");
+    fs::create_dir(&dir).expect("directory");
     let output = fs::File::create(scratch.path().join("daemon.out")).expect("output");
 
-    let mut serving = Running(command(&daemon, &folder).stdout(output).spawn().expect("daemon"));
-    let asked = command(&daemonctl, &folder).output().expect("daemonctl");
+    let mut serving = Running(command(&daemon, &dir).stdout(output).spawn().expect("daemon"));
+    let asked = command(&daemonctl, &dir).output().expect("daemonctl");
 
     assert!(asked.status.success(), "{}", says(&asked));
     let said = lossy(&asked.stdout);
@@ -67,29 +67,29 @@ fn a_daemon_is_found_asked_and_stopped_by_another_program() {
     assert!(serving.0.wait().expect("wait").success(), "stopped as asked");
     let served = fs::read_to_string(scratch.path().join("daemon.out")).expect("output");
     assert!(served.starts_with("daemon: serves http://127.0.0.1:") && served.ends_with("has stopped\n"), "{served}");
-    assert!(!folder.join("daemon.pid").exists(), "the PID file has gone");
+    assert!(!dir.join("daemon.pid").exists(), "the PID file has gone");
 }
 
 #[test]
 fn a_second_daemon_says_who_holds_the_pid_file() {
     let scratch = Scratch::new("daemon-example-twice");
     let (daemon, daemonctl) = (build("daemon", &scratch), build("daemonctl", &scratch));
-    let folder = scratch.path().join("kept");
-    fs::create_dir(&folder).expect("folder");
+    let dir = scratch.path().join("kept");
+    fs::create_dir(&dir).expect("directory");
     let output = fs::File::create(scratch.path().join("daemon.out")).expect("output");
-    let mut serving = Running(command(&daemon, &folder).stdout(output).spawn().expect("daemon"));
+    let mut serving = Running(command(&daemon, &dir).stdout(output).spawn().expect("daemon"));
     // It holds its PID file when it has printed its address.
     while !fs::read_to_string(scratch.path().join("daemon.out")).expect("output").contains('\n') {
         assert!(serving.0.try_wait().expect("wait").is_none(), "the daemon ended");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
 
-    let second = command(&daemon, &folder).output().expect("daemon");
+    let second = command(&daemon, &dir).output().expect("daemon");
 
     assert!(!second.status.success());
     let why = lossy(&second.stderr);
     assert!(why.contains("daemon.pid") && why.contains(&serving.0.id().to_string()), "{why}");
-    let asked = command(&daemonctl, &folder).output().expect("daemonctl");
+    let asked = command(&daemonctl, &dir).output().expect("daemonctl");
     assert!(asked.status.success(), "the first one was not harmed: {}", says(&asked));
     assert!(serving.0.wait().expect("wait").success());
 }

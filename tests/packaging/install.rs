@@ -37,7 +37,7 @@ fn text(output: Output) -> String {
 /// The directory of the libraries under test.
 fn built_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("the test program has a path");
-    exe.parent().expect("it lies in a folder").to_owned()
+    exe.parent().expect("it lies in a directory").to_owned()
 }
 
 /// `make` as typed by a user: not as part of a make that may be running this test.
@@ -73,7 +73,7 @@ impl Installed {
 
     /// With these directories, relative to the scratch directory.
     fn with(libdir: &str, includedir: &str) -> Self {
-        let scratch = TempDir::new().expect("scratch folder");
+        let scratch = TempDir::new().expect("scratch directory");
         let at = |name: &str| scratch.path().join(name);
         let installed = Self { prefix: at("prefix"), libdir: at(libdir), includedir: at(includedir), scratch };
         run(&mut installed.make("install"));
@@ -170,14 +170,14 @@ fn assert_needs_c_library_alone(program: &Path) {
 /// Every file below `root`, links with what they point to.
 fn tree(root: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("readable folder") {
+    let mut dirs = vec![root.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(&dir).expect("readable directory") {
             let path = entry.expect("readable entry").path();
             let name = path.strip_prefix(root).expect("below the root").display().to_string();
             match std::fs::read_link(&path) {
                 Ok(target) => drop(found.insert(format!("{name} -> {}", target.display()))),
-                Err(_) if path.is_dir() => folders.push(path),
+                Err(_) if path.is_dir() => dirs.push(path),
                 Err(_) => drop(found.insert(name)),
             }
         }
@@ -233,7 +233,7 @@ fn an_upgrade_takes_the_place_of_the_same_soname_alone() {
 
 #[test]
 fn destdir_stages_files_that_name_the_prefix_alone() {
-    let stage = TempDir::new().expect("scratch folder");
+    let stage = TempDir::new().expect("scratch directory");
     let variables = [("PREFIX", Path::new("/opt/coreproc")), ("DESTDIR", stage.path())];
     run(&mut make(&variables, "install"));
 

@@ -33,9 +33,9 @@ fn known(history: &History, name: &str) -> Option<u64> {
     history.durations().get(name).map(|duration| duration.as_millis() as u64)
 }
 
-fn files(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .expect("folder")
+fn files(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .expect("directory")
         .map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
@@ -44,8 +44,8 @@ fn files(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_history_remembers_across_openings_and_recent_runs_count_more() {
-    let folder = tempfile::tempdir().expect("folder");
-    let path = folder.path().join("history.json");
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("history.json");
     let mut history = History::open(&path, "nightly").expect("open");
     assert!(history.durations().is_empty() && history.problem().is_none());
     history.record(&report(vec![spec("größe \u{1b}", SpecState::Passed, 1000)])).expect("record");
@@ -55,13 +55,13 @@ fn a_history_remembers_across_openings_and_recent_runs_count_more() {
     }
     // 1000 → 1300 → 1510.
     assert_eq!(known(&history, "größe \u{1b}"), Some(1510));
-    assert_eq!(files(folder.path()), ["history.json"], "nothing is left beside it");
+    assert_eq!(files(dir.path()), ["history.json"], "nothing is left beside it");
 }
 
 #[test]
 fn only_what_passed_counts_once_something_is_known() {
-    let folder = tempfile::tempdir().expect("folder");
-    let mut history = History::open(folder.path().join("h"), "p").expect("open");
+    let dir = tempfile::tempdir().expect("directory");
+    let mut history = History::open(dir.path().join("h"), "p").expect("open");
     let specs = vec![
         spec("passes", SpecState::Passed, 100),
         spec("fails", SpecState::Failed, 50),
@@ -80,8 +80,8 @@ fn only_what_passed_counts_once_something_is_known() {
 
 #[test]
 fn pipelines_of_one_file_do_not_disturb_each_other() {
-    let folder = tempfile::tempdir().expect("folder");
-    let path = folder.path().join("h");
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("h");
     let mut first = History::open(&path, "first").expect("open");
     let mut second = History::open(&path, "second").expect("open");
     first.record(&report(vec![spec("build", SpecState::Passed, 10)])).expect("record");
@@ -94,13 +94,13 @@ fn pipelines_of_one_file_do_not_disturb_each_other() {
 fn a_damaged_file_is_set_aside_and_said() {
     let entry = r#"{"version":1,"pipelines":{"p":{"s":{"ns":1,"seen":1"#;
     for damage in ["", "{", "[]", "{\"version\":2,\"pipelines\":{}}", entry, "\u{0}", &"[".repeat(100_000)] {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("h");
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("h");
         fs::write(&path, damage).expect("write");
         let mut history = History::open(&path, "p").expect("open");
         let problem = history.problem().expect("a problem").to_owned();
         assert!(problem.contains("set aside as") && problem.contains("h.bad"), "{problem}");
-        assert_eq!(fs::read_to_string(folder.path().join("h.bad")).expect("aside"), damage);
+        assert_eq!(fs::read_to_string(dir.path().join("h.bad")).expect("aside"), damage);
         history.record(&report(vec![spec("build", SpecState::Passed, 10)])).expect("record");
         assert_eq!(known(&History::open(&path, "p").expect("open"), "build"), Some(10));
     }
@@ -108,23 +108,23 @@ fn a_damaged_file_is_set_aside_and_said() {
 
 #[test]
 fn what_is_no_file_or_may_not_be_read_is_an_error_and_never_a_hang() {
-    let folder = tempfile::tempdir().expect("folder");
-    support::os::mkfifo(&folder.path().join("fifo"));
-    for path in [folder.path().join("fifo"), folder.path().to_owned()] {
+    let dir = tempfile::tempdir().expect("directory");
+    support::os::mkfifo(&dir.path().join("fifo"));
+    for path in [dir.path().join("fifo"), dir.path().to_owned()] {
         assert_eq!(support::kind_of(History::open(path, "p")), ErrorKind::InvalidArgument);
     }
     assert_eq!(support::kind_of(History::open("/", "p")), ErrorKind::InvalidArgument);
-    let missing = folder.path().join("no folder/h");
+    let missing = dir.path().join("no directory/h");
     let mut history = History::open(&missing, "p").expect("open");
-    let error = history.record(&report(vec![])).expect_err("no folder");
+    let error = history.record(&report(vec![])).expect_err("no directory");
     assert_eq!((error.kind(), error.errno()), (ErrorKind::NotFound, Some(libc::ENOENT)));
     assert!(error.to_string().starts_with("record history"), "{error}");
 }
 
 #[test]
 fn the_file_is_bounded_and_what_ran_longest_ago_is_forgotten() {
-    let folder = tempfile::tempdir().expect("folder");
-    let path = folder.path().join("h");
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("h");
     let old: serde_json::Map<String, Value> =
         (0..20_000).map(|i| (format!("old {i}"), serde_json::json!({"ns": 1, "seen": i / 2}))).collect();
     fs::write(&path, serde_json::json!({"version": 1, "pipelines": {"old": old}}).to_string()).expect("write");
@@ -142,8 +142,8 @@ fn the_file_is_bounded_and_what_ran_longest_ago_is_forgotten() {
 
 #[test]
 fn what_is_written_can_be_read_however_long_the_names_are() {
-    let folder = tempfile::tempdir().expect("folder");
-    let path = folder.path().join("h");
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("h");
     History::open(&path, "empty").expect("open").record(&report(vec![])).expect("record");
     let empty = r#"{"version":1,"pipelines":{}}"#;
     assert_eq!(fs::read_to_string(&path).expect("text"), empty, "nothing is known of it");
@@ -159,8 +159,8 @@ fn what_is_written_can_be_read_however_long_the_names_are() {
 
 #[test]
 fn a_link_stays_a_link_and_permissions_stay_as_they_are() {
-    let folder = tempfile::tempdir().expect("folder");
-    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    let dir = tempfile::tempdir().expect("directory");
+    let (file, link) = (dir.path().join("file"), dir.path().join("link"));
     fs::write(&file, r#"{"version":1,"pipelines":{}}"#).expect("write");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("mode");
     std::os::unix::fs::symlink("file", &link).expect("link");
@@ -169,14 +169,14 @@ fn a_link_stays_a_link_and_permissions_stay_as_they_are() {
     assert!(fs::symlink_metadata(&link).expect("link").is_symlink());
     assert_eq!(fs::metadata(&file).expect("file").permissions().mode() & 0o7777, 0o600);
     assert_eq!(known(&History::open(&file, "p").expect("open"), "build"), Some(10));
-    assert_eq!(files(folder.path()), ["file", "link"]);
+    assert_eq!(files(dir.path()), ["file", "link"]);
 }
 
 /// If the clock was ahead when they were recorded, and was set back, they would be the newest for ever.
 #[test]
 fn what_was_recorded_ahead_of_the_clock_does_not_keep_out_what_runs_now() {
-    let folder = tempfile::tempdir().expect("folder");
-    let path = folder.path().join("h");
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("h");
     let ahead: Vec<String> = (0..20_000).map(|n| format!(r#""s{n}":{{"ns":1000000,"seen":9999999999}}"#)).collect();
     fs::write(&path, format!(r#"{{"version":1,"pipelines":{{"p":{{{}}}}}}}"#, ahead.join(","))).expect("write");
     let mut history = History::open(&path, "p").expect("open");
@@ -189,8 +189,8 @@ fn what_was_recorded_ahead_of_the_clock_does_not_keep_out_what_runs_now() {
 
 hosted! {
     fn a_history_is_not_for_everybody_to_write_without_a_umask() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("h");
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("h");
         support::os::set_umask(0);
         let mut history = History::open(&path, "p").expect("open");
         history.record(&report(vec![spec("build", SpecState::Passed, 10)])).expect("record");

@@ -126,8 +126,8 @@ hosted! {
         const HOLDERS: usize = 6;
         let service = service();
         run_warm(&service);
-        let (mut talk, folder) = (Talk::new(), tempfile::tempdir().expect("folder"));
-        let last = Gate::new(folder.path(), "last");
+        let (mut talk, dir) = (Talk::new(), tempfile::tempdir().expect("directory"));
+        let last = Gate::new(dir.path(), "last");
         let mut pipeline = Pipeline::new();
         let mut holder = talk.tool("fork plain await GATE end notify INBOX left exit 0");
         holder.drain(Drain { silence: Duration::MAX, total: Duration::MAX });

@@ -358,8 +358,8 @@ fn everything_that_is_documented_is_taken() {
 #[test]
 fn a_command_runs_as_its_json_says() {
     let service = Service::new(ServiceOptions::default()).expect("service");
-    let folder = tempfile::tempdir().expect("folder");
-    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    let dir = tempfile::tempdir().expect("directory");
+    let (input, output) = (dir.path().join("in"), dir.path().join("out"));
     std::fs::write(&input, "given\n").expect("write");
     std::fs::write(&output, "old\n").expect("write");
     let text = serde_json::json!({

@@ -52,7 +52,7 @@ fn bad_addresses_say_what_is_wrong() {
     }
     let error = HealthServer::new("192.0.2.1:80", HealthOptions::default()).start().expect_err("not ours");
     assert_eq!((error.kind(), error.errno()), (ErrorKind::System, Some(libc::EADDRNOTAVAIL)), "{error}");
-    let error = HealthServer::new("unix:/no/such/dir/s", HealthOptions::default()).start().expect_err("no folder");
+    let error = HealthServer::new("unix:/no/such/dir/s", HealthOptions::default()).start().expect_err("no directory");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 }
 

@@ -102,7 +102,7 @@ fn a_registry_without_a_name_for_the_entry_is_refused_before_anything_is_done() 
     let error = Daemon::new(options).start().expect_err("no name");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.to_string().contains("daemon: is empty"), "{error}");
-    assert!(!scratch.pid_file().parent().expect("folder").exists());
+    assert!(!scratch.pid_file().parent().expect("directory").exists());
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn an_entry_with_a_nul_byte_is_refused_before_anything_is_done() {
     let error = Daemon::new(options).start().expect_err("a NUL byte");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.to_string().contains("daemon: contains a NUL byte"), "{error}");
-    assert!(!scratch.pid_file().parent().expect("folder").exists());
+    assert!(!scratch.pid_file().parent().expect("directory").exists());
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_start_that_fails_undoes_what_it_did() {
     fs::write(&file, "x").expect("write");
     let options = DaemonOptions { registry: Some(Registry::new(&file)), ..scratch.options() };
     let failing = Daemon::new(options);
-    let error = failing.start().expect_err("no folder");
+    let error = failing.start().expect_err("no directory");
     assert!(error.to_string().contains("register daemon \"core\"/\"agent\""), "{error}");
     assert_eq!((scratch.pid_state(), failing.health_address().as_str()), (PidState::Missing, ANY_PORT));
     assert!(!failing.is_ready());

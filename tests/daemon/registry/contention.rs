@@ -104,7 +104,7 @@ fn a_daemon_whose_entry_gets_another_name_is_in_every_list() {
     let (_dir, registry) = scratch();
     registry.register(&entry("a-b", "c")).expect("register");
     let lock = fs::File::options().write(true).open(registry.dir().join(".lock")).expect("open");
-    let in_folder = |name: &str| registry.dir().join(name);
+    let in_dir = |name: &str| registry.dir().join(name);
     let lists = AtomicU64::new(0);
     let list_on = || {
         assert_eq!(names(&list(&registry)), ["a-b/c"]);
@@ -116,7 +116,7 @@ fn a_daemon_whose_entry_gets_another_name_is_in_every_list() {
                 thread::yield_now();
             }
             // To the name that the Go module gives it, and by the next registration back to ours.
-            fs::rename(in_folder("a%2Db-c.json"), in_folder("a-b-c.json")).expect("rename");
+            fs::rename(in_dir("a%2Db-c.json"), in_dir("a-b-c.json")).expect("rename");
             os::unlock_file(lock.as_raw_fd());
             registry.register(&entry("a-b", "c")).expect("register");
         }

@@ -56,8 +56,8 @@ fn a_folder_that_is_none_is_said_to_be_one() {
     fs::write(&file, "x").expect("write");
     let registry = Registry::new(&file);
     for error in [
-        registry.register(&entry("a", "b")).map(drop).expect_err("no folder"),
-        registry.list().map(drop).expect_err("no folder"),
+        registry.register(&entry("a", "b")).map(drop).expect_err("no directory"),
+        registry.list().map(drop).expect_err("no directory"),
     ] {
         assert_eq!(error.kind(), ErrorKind::System);
     }

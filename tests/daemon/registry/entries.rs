@@ -186,7 +186,7 @@ hosted! {
             }
         };
         set(Some("/home/somebody"));
-        assert_eq!(Registry::default_dir().expect("a folder"), Path::new("/home/somebody/.core/daemons"));
+        assert_eq!(Registry::default_dir().expect("a directory"), Path::new("/home/somebody/.core/daemons"));
         set(Some("relative"));
         assert_eq!(kind_of(Registry::default_dir()), ErrorKind::InvalidArgument);
         set(Some(""));

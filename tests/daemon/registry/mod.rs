@@ -47,7 +47,7 @@ fn names(entries: &[DaemonEntry]) -> Vec<String> {
 
 /// Names in the directory, without the lock.
 fn files(registry: &Registry) -> Vec<String> {
-    let entries = fs::read_dir(registry.dir()).expect("folder").map(|entry| entry.expect("entry"));
+    let entries = fs::read_dir(registry.dir()).expect("directory").map(|entry| entry.expect("entry"));
     let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.retain(|name| name != ".lock");
     names.sort();
@@ -55,7 +55,7 @@ fn files(registry: &Registry) -> Vec<String> {
 }
 
 fn put(registry: &Registry, name: &str, text: impl AsRef<[u8]>) {
-    fs::create_dir_all(registry.dir()).expect("folder");
+    fs::create_dir_all(registry.dir()).expect("directory");
     fs::write(registry.dir().join(name), text).expect("write");
 }
 

@@ -100,7 +100,7 @@ fn another_user_cannot_have_the_lock() {
 #[test]
 fn a_lock_file_that_has_other_names_is_refused_and_left_alone() {
     let (dir, registry) = scratch();
-    fs::create_dir_all(registry.dir()).expect("folder");
+    fs::create_dir_all(registry.dir()).expect("directory");
     let file = dir.path().join("file");
     fs::write(&file, "somebody's").expect("write");
     fs::set_permissions(&file, mode(0o644)).expect("chmod");

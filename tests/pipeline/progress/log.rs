@@ -11,8 +11,8 @@ use support::fifo::Gate;
 use support::{GUARDED, service};
 
 /// Fails at its first attempt, and passes at the second.
-fn flaky(name: &str, folder: &std::path::Path) -> Spec {
-    let marker = folder.join("marker").display().to_string();
+fn flaky(name: &str, dir: &std::path::Path) -> Spec {
+    let marker = dir.join("marker").display().to_string();
     let mut spec =
         sh(name, &format!("if [ -e {marker} ]; then echo again; else : > {marker}; echo no; exit 7; fi"), &[]);
     spec.retries(1, Backoff { first: Duration::from_millis(1), most: Duration::from_millis(1) });
@@ -21,13 +21,13 @@ fn flaky(name: &str, folder: &std::path::Path) -> Spec {
 
 #[test]
 fn a_log_says_what_started_what_was_written_and_how_it_ended() {
-    let folder = tempfile::tempdir().expect("folder");
+    let dir = tempfile::tempdir().expect("directory");
     let mut lint = sh("lint", "echo warning >&2; exit 3", &["flaky"]);
     lint.allow_failure(true);
     let mut missing = Spec::new("missing", Command::new("/no/such/program"));
     missing.after("lint");
     let pipeline = pipeline([
-        flaky("flaky", folder.path()),
+        flaky("flaky", dir.path()),
         lint,
         sh("test", "printf 'one\\ntwo'; exit 1", &["lint"]),
         sh("deploy", "true", &["test"]),
@@ -108,12 +108,12 @@ fn told(pipeline: &Pipeline, output: ProgressOutput) -> (Vec<String>, Arc<RunRep
 #[test]
 fn the_times_shown_are_those_of_the_report() {
     for output in OUTPUTS {
-        let folder = tempfile::tempdir().expect("folder");
+        let dir = tempfile::tempdir().expect("directory");
         let mut hangs = support::sh("exec sleep 1000");
         hangs.timeout(Duration::from_millis(20));
         let slow = Spec::new("slow", hangs);
         let short = (0..20).map(|i| sh(&format!("short{i}"), "echo out", &[]));
-        let specs = [flaky("flaky", folder.path()), slow, Spec::new("missing", Command::new("/no/such/program"))];
+        let specs = [flaky("flaky", dir.path()), slow, Spec::new("missing", Command::new("/no/such/program"))];
         let (lines, report) = told(&pipeline(specs.into_iter().chain(short)), output);
         for spec in &report.specs {
             let begins =
@@ -156,9 +156,9 @@ fn nothing_is_told_before_what_it_comes_after_and_counts_only_grow() {
 
 #[test]
 fn grouped_output_follows_its_specs_line() {
-    let folder = tempfile::tempdir().expect("folder");
+    let dir = tempfile::tempdir().expect("directory");
     let pipeline = pipeline([
-        flaky("flaky", folder.path()),
+        flaky("flaky", dir.path()),
         sh("talks", "echo a; echo b >&2", &["flaky"]),
         sh("silent", "true", &["talks"]),
     ]);
@@ -231,8 +231,8 @@ fn a_log_that_is_read_for_commands_gets_none_of_a_child() {
 
 #[test]
 fn a_watch_can_be_interrupted_and_taken_up_again() {
-    let folder = tempfile::tempdir().expect("folder");
-    let gate = Gate::new(folder.path(), "gate");
+    let dir = tempfile::tempdir().expect("directory");
+    let gate = Gate::new(dir.path(), "gate");
     let (service, log) = (service(), Log::default());
     let mut view = ProgressView::to_writer(&service, log.clone(), ProgressOptions::default()).expect("view");
     let mut spec = Spec::new("waits", support::tool(["await", gate.path()]));

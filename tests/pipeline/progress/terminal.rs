@@ -82,8 +82,8 @@ fn on_a_terminal(
     output: ProgressOutput,
     look: impl FnOnce(&mut File, &OwnedFd, &mut Vec<u8>),
 ) -> (Vec<u8>, Arc<RunReport>) {
-    let folder = tempfile::tempdir().expect("folder");
-    let gate = Gate::new(folder.path(), "gate");
+    let dir = tempfile::tempdir().expect("directory");
+    let gate = Gate::new(dir.path(), "gate");
     let (mut host, terminal) = support::os::pty(columns, 24);
     let mut view = ProgressView::to_fd(service, &terminal, options(ProgressStyle::Terminal, output)).expect("view");
     let waits = |name: &str, script: &str| sh(name, &format!("{script}; read line < {}", gate.path()), &["first"]);
