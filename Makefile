@@ -94,10 +94,12 @@ lint:
 	@$(MAKE) --no-print-directory --keep-going lint-rust lint-deps lint-go lint-python lint-shell lint-docs
 
 lint-rust:
-	cargo fmt --check
-	cargo clippy --all-targets --all-features -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --lib --no-default-features -- -D warnings
-	cargo test --test header
+	cargo test --test packaging header::
+	tools/circles --self-test
+	tools/circles
 
 # Leaves out `advisories`, whose database comes from the network: the outcome depends on the tree alone.
 lint-deps:

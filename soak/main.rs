@@ -7,10 +7,6 @@
 mod area;
 mod row;
 
-/// What the behaviour tests stand on: child programs, handshakes, the census.
-#[path = "../tests/common/mod.rs"]
-mod common;
-
 use row::Rows;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -68,9 +64,9 @@ fn run(named: &[&str]) -> Fallible<bool> {
         }
     }
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target directory")?;
-    let folder = target.join("soak");
-    std::fs::create_dir_all(&folder)?;
-    let report = folder.join("report.json");
+    let dir = target.join("soak");
+    std::fs::create_dir_all(&dir)?;
+    let report = dir.join("report.json");
     rows.write_json(&report)?;
     println!("\n{}\n{}", rows.table(), report.display());
     Ok(rows.all_met())

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 
-/// As data, so that its words and its judgement cannot differ.
+/// A goal as data, so that its words and its judgement cannot differ.
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
     /// Zero means zero.
     Exactly(f64),
     AtMost(f64),
-    /// Told, not judged: with this few counts it would say nothing.
+    /// The figure is printed but not judged: from so few counts it says nothing.
     None,
 }
 
@@ -55,7 +55,7 @@ impl Rows {
     pub(crate) fn add(&mut self, name: impl Into<String>, value: f64, goal: Goal, unit: &str) {
         let value = (value * 1000.0).round() / 1000.0;
         let row = Row { name: name.into(), value, goal: goal.to_string(), unit: unit.to_owned(), ok: goal.met(value) };
-        // The orchestrator reads it, and it is there even if the area does not come to its end.
+        // The orchestrator reads it, even if the area does not run to its end.
         if let Ok(text) = serde_json::to_string(&row) {
             println!("\n{MARK}{text}");
         }
@@ -74,7 +74,7 @@ impl Rows {
         Ok(())
     }
 
-    /// An area that did not come to its end.
+    /// Adds a row for an area that did not run to its end.
     pub(crate) fn failed(&mut self, area: &str, why: &str) {
         self.0.push(Row {
             name: format!("{area}: did not come to its end ({why})"),

@@ -1,13 +1,13 @@
-//! A thousand sleeping children cost neither threads nor wake-ups. Alone in its binary: it counts what a host does.
+//! A thousand sleeping children cost neither threads nor wake-ups.
+//!
+//! A binary of its own: it counts context switches, and tests that run beside it would preempt the threads it watches.
 
-mod common;
-
-use common::census::{switches, thread_count};
-use common::fifo::Talk;
-use common::*;
 use coreproc::{Delivery, Drain, Scope, StopOptions, SubscriptionOptions};
 use std::thread;
 use std::time::Duration;
+use support::census::{switches, thread_count};
+use support::fifo::Talk;
+use support::*;
 
 const CHILDREN: usize = 1_000;
 
@@ -75,7 +75,7 @@ hosted! {
             assert_eq!(finish(process).code(), 3);
         }
         listener.close().expect("close");
-        talk.inbox.next_within(Duration::ZERO);
+        talk.inbox.message_within(Duration::ZERO);
     }
 
     /// The host's loop has the seat and is busy elsewhere. The library's thread does what is due for it, and then what comes;

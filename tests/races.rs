@@ -1,8 +1,8 @@
-//! Kill, wait, exit and close at once: one exit each, and no signal ever reaches somebody else's process.
+//! Kill, wait, exit and close at once: one exit each, and no signal ever reaches a foreign process.
+//!
+//! A binary of its own: it sets the number of the next PID of the whole machine, so that PIDs are used again at once.
+//! Tests beside it that look at the PIDs of ended processes would see strangers.
 
-mod common;
-
-use common::*;
 use coreproc::{Cause, CloseMode, ErrorKind, ExitStatus, Process, Scope, Service, StopOptions};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Barrier, RwLock};
 use std::thread;
 use std::time::Duration;
+use support::*;
 
 /// The calls that race, one kind a thread.
 fn hammer(kind: u64, process: &Process) {
@@ -31,7 +32,7 @@ fn hammer(kind: u64, process: &Process) {
     process.output().expect("output");
 }
 
-/// A process of the host's own under the PID of one that has just been reaped, where the kernel lets us choose.
+/// A process of the host's own under the PID of one that has just been reaped, if the kernel lets us choose.
 fn successor(pid: i32) -> Option<Child> {
     let mut last = OpenOptions::new().write(true).open("/proc/sys/kernel/ns_last_pid").ok()?;
     last.write_all((pid - 1).to_string().as_bytes()).ok()?;
@@ -90,7 +91,7 @@ fn rounds(total: u64) -> (u64, u64) {
                 }
                 other => panic!("{other:?}"),
             }
-            // The others still hold the handle and go on; the number now belongs to somebody else.
+            // The others still hold the handle and go on; the number now belongs to another process.
             if let Some(mut foreigner) = successor(info.pid) {
                 reused.fetch_add(1, Ordering::Relaxed);
                 for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! What the hosts and the metrics stand on.
+//! What the hosts and the metrics share.
 
 pub(crate) mod check;
 pub(crate) mod figures;

@@ -52,7 +52,7 @@ impl CpuTime {
         Ok(Self { all: busy / ticks_per_second, own: own as f64 / 1e6 })
     }
 
-    /// Seconds of CPU that others had since then.
+    /// Seconds of CPU that other processes used since then.
     pub(crate) fn of_others_since(&self, before: &Self) -> f64 {
         ((self.all - before.all) - (self.own - before.own)).max(0.0)
     }
@@ -113,7 +113,7 @@ impl Drop for Ballast {
     }
 }
 
-/// Exact, where statm is batched per CPU.
+/// Exact; the figure in statm is batched per CPU.
 pub(crate) fn rss_bytes() -> Fallible<f64> {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup")?;
     Ok(field(&rollup, "Rss:")? * 1024.0)

@@ -1,4 +1,4 @@
-//! The table a person reads and the `report.json` a program reads.
+//! The table, for people, and `report.json`, for programs.
 
 use super::goal::{Goal, Reference};
 use crate::Fallible;

@@ -86,7 +86,7 @@ impl Workload<'_> {
 }
 
 impl Samples {
-    /// Those of a role that took part, also when they failed.
+    /// The contenders of a role that took part, also those that failed.
     pub(crate) fn names(&self, role: Role) -> Vec<&'static str> {
         let of_role = self.contenders.iter().filter(|(_, known, _)| *known == role);
         of_role.map(|(name, ..)| *name).collect()

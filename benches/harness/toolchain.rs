@@ -1,4 +1,4 @@
-//! Compiles the children and the C hosts into `target/bench`, and knows where everything lies.
+//! Compiles the children and the C hosts into `target/bench`, and knows the paths.
 
 use crate::Fallible;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ impl Toolchain {
         self.build("limit", "limit", &["-pthread".into()])
     }
 
-    /// Against the library that this very cargo invocation built, and the committed header.
+    /// A C host, linked with the library that this cargo invocation built, and compiled with the committed header.
     pub(crate) fn build_ours_c(&self) -> Fallible<()> {
         let libraries = self.copy_library()?;
         let include = self.sources.with_file_name("include");
@@ -45,7 +45,7 @@ impl Toolchain {
             format!("-I{}", include.display()),
             format!("-L{}", libraries.display()),
             "-lcoreproc".into(),
-            // Before the LD_LIBRARY_PATH that cargo sets, where an older one may be.
+            // It comes before the LD_LIBRARY_PATH that cargo sets, where an older library may be.
             format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()),
         ];
         self.build("c", "ours", &flags)
@@ -82,10 +82,10 @@ impl Toolchain {
         Ok(())
     }
 
-    /// One program for each source file of a folder.
-    fn build(&self, folder: &str, prefix: &str, flags: &[String]) -> Fallible<()> {
+    /// One program for each source file of a directory.
+    fn build(&self, dir: &str, prefix: &str, flags: &[String]) -> Fallible<()> {
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-        for entry in std::fs::read_dir(self.sources.join(folder))? {
+        for entry in std::fs::read_dir(self.sources.join(dir))? {
             let source = entry?.path();
             let (Some(stem), Some("c")) = (source.file_stem(), source.extension().and_then(|e| e.to_str())) else {
                 continue;
@@ -104,13 +104,13 @@ impl Toolchain {
         Ok(())
     }
 
-    /// A folder with a copy of the library, which a build meanwhile cannot change, under both its names: the one to
+    /// A directory with a copy of the library, which a build meanwhile cannot change, under both its names: the one to
     /// link with and its SONAME.
     fn copy_library(&self) -> Fallible<PathBuf> {
         let library = std::env::current_exe()?.with_file_name("libcoreproc.so");
-        let folder = self.file("lib");
-        std::fs::create_dir_all(&folder)?;
-        let copy = folder.join("libcoreproc.so");
+        let dir = self.file("lib");
+        std::fs::create_dir_all(&dir)?;
+        let copy = dir.join("libcoreproc.so");
         std::fs::copy(&library, &copy).map_err(|error| format!("{}: {error}", library.display()))?;
         let dynamic = Command::new("readelf").arg("-d").arg(&copy).env("LC_ALL", "C").output()?;
         let dynamic = String::from_utf8(dynamic.stdout)?;
@@ -118,10 +118,10 @@ impl Toolchain {
             .lines()
             .find_map(|line| line.split_once("(SONAME)")?.1.split_once('[')?.1.strip_suffix(']'))
             .ok_or_else(|| format!("{} has no SONAME", library.display()))?;
-        let link = folder.join(name);
+        let link = dir.join(name);
         if !link.exists() {
             std::os::unix::fs::symlink("libcoreproc.so", &link)?;
         }
-        Ok(folder)
+        Ok(dir)
     }
 }

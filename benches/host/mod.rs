@@ -29,13 +29,13 @@ pub(crate) struct OutputPlan {
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum OutputMode {
-    /// The last 1 MiB is kept, nobody listens.
+    /// The last 1 MiB is kept; there is no listener.
     Bytes,
     /// Every byte is compared by the consumer.
     Check,
     /// Each line goes to the consumer.
     Lines,
-    /// The same by the peer's other way, where it has one.
+    /// The same in the peer's other way, if it has one.
     LinesReused,
 }
 

@@ -7,7 +7,7 @@ use coreproc::{
 };
 use std::sync::mpsc;
 
-/// What a command captures unless told.
+/// What a command captures by default.
 const CAPTURE_BYTES: usize = 1 << 20;
 
 pub(crate) fn run(plan: &Plan) -> Fallible<Figures> {

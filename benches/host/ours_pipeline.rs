@@ -54,7 +54,7 @@ pub(super) fn specs(plan: &SpecsPlan) -> Fallible<Figures> {
     })
 }
 
-/// What each comes after, all of it before it, and how long it takes.
+/// The earlier specs that each comes after, and how long it takes.
 struct Graph {
     after: Vec<Vec<usize>>,
     ms: Vec<u64>,
@@ -93,7 +93,7 @@ impl Graph {
         graph
     }
 
-    /// The longest way from each to an end, itself included.
+    /// The longest path from each spec to an end, itself included.
     fn paths(&self) -> Vec<u64> {
         let mut paths = self.ms.clone();
         for index in (0..self.after.len()).rev() {
@@ -104,7 +104,7 @@ impl Graph {
         paths
     }
 
-    /// What the longest-path-first list schedule takes where nothing but the sleeps takes time.
+    /// What the longest-path-first list schedule takes if only the sleeps take time.
     fn bound_ms(&self, limit: usize) -> u64 {
         let paths = self.paths();
         let mut pending: Vec<usize> = self.after.iter().map(Vec::len).collect();

@@ -7,7 +7,7 @@ use crate::harness::goal::{Bound, Goal, Reference};
 use crate::harness::report::Better;
 use crate::harness::round::{PAGE, Workload};
 
-/// Live before the first look, so that what the first child of a host costs is not divided among the others.
+/// Live before the first look, so that the cost of a host's first child is not divided among the others.
 const WARM: usize = 16;
 
 pub(crate) fn measure(session: &mut Session) -> Fallible<()> {

@@ -1,4 +1,4 @@
-//! What is measured: a file for each group, which says who takes part, with which work, and what the goal is.
+//! What is measured: a file for each group, with the contenders, their work and the goal.
 
 mod big_host;
 mod go;

@@ -78,7 +78,8 @@ fn measure_ratio(
     session.report(&samples, &Metric { name: title, unit: "×", better: Better::Lower, goal, figure })
 }
 
-/// Were it quadratic, each of ten times the specs would take ten times as long; larger tables cost some cache misses.
+/// If the check were quadratic, each of ten times the specs would take ten times as long; larger tables cost some
+/// cache misses.
 fn measure_check(session: &mut Session) -> Fallible<()> {
     let count = session.count(100_000, 10_000);
     let title = format!("check of {count} specs");

@@ -1,4 +1,4 @@
-//! One run of the benches: its scale, who takes part, and the rows so far.
+//! One run of the benches: its scale, its contenders, and the rows so far.
 
 use crate::Fallible;
 use crate::harness::figures::Figures;
@@ -84,7 +84,7 @@ impl Session {
         named.iter().filter_map(|(name, implementation)| self.one(name, implementation, workload, arguments)).collect()
     }
 
-    /// `None` when it takes no part in this run.
+    /// `None` if it takes no part in this run.
     pub(crate) fn one(
         &self,
         name: &'static str,

@@ -16,8 +16,8 @@ pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
     measure_in_flight(session, "64 at a time", session.count(1000, 200), IN_FLIGHT, goal)
 }
 
-/// Of every host whose callers wait for a spawn on a thread: it holds that until the exec, so each is faster with a few
-/// threads a core than with one, or with one for each child.
+/// For every host whose callers wait for a spawn on a thread: a spawn holds the thread until the exec, so each is
+/// faster with a few threads a core than with one, or with one for each child.
 pub(super) fn arguments(session: &Session, count: usize, in_flight: usize) -> Fallible<[String; 4]> {
     let threads = (4 * std::thread::available_parallelism()?.get()).min(in_flight);
     Ok([session.child("hello"), count.to_string(), threads.to_string(), (in_flight / threads).to_string()])

@@ -1,4 +1,4 @@
-//! Whatever comes from the other end of a connection, for the health server and for its client.
+//! Any bytes from the other end of a connection, for the health server and for its client.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any text as a pipeline and as a command: no panic, and what is refused is said on one line.
+//! Any text as a pipeline and as a command: no panic, and the reason of a refusal fits on one line.
 
 #![no_main]
 

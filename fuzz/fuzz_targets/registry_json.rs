@@ -1,4 +1,4 @@
-//! Whatever lies in the registry's folder: no panic, and what is an entry survives being written again.
+//! Any file in the registry's directory: no panic, and an entry stays the same when it is written again.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The Go tests, in each way `tools/test-go` knows and against each Core, with full counts and again and again: a row for
+//! The Go tests in each way that `tools/test-go` knows, against each Core, with full counts, many times: a row for
 //! each.
 
 use super::suites::count_failed;
@@ -15,7 +15,7 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
             eprintln!("  {way}, Core {core}");
             let mut command = Command::new("make");
             command.args(["--no-print-directory", "soak-go", &format!("ONLY={way}"), &format!("CORE={core}")]);
-            // An ONLY of the make that we are run by would come before ours.
+            // The ONLY of the make that runs this would win over ours.
             command.env_remove("MAKEFLAGS");
             let what = format!("Go tests, {way}, Core {core}");
             count_failed(rows, &mut command, &what, &format!("go, {way}, Core {core}: "))?;

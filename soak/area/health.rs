@@ -1,4 +1,4 @@
-//! The health server under clients that mean it ill: two thousand of them stay open while every question is answered.
+//! The health server under hostile clients: two thousand connections stay open while every request is answered.
 
 #[cfg(not(feature = "health"))]
 pub(crate) fn run(_rows: &mut crate::row::Rows) -> crate::Fallible<()> {
@@ -16,8 +16,6 @@ pub(crate) use with_server::{run, serve};
 #[cfg(feature = "health")]
 mod with_server {
     use crate::Fallible;
-    use crate::common::net::Tcp;
-    use crate::common::{GUARD, beside, count, os};
     use crate::row::{Goal, Rows};
     use coreproc::{HealthOptions, HealthServer};
     use std::io::{BufRead, BufReader, Read, Write};
@@ -25,6 +23,8 @@ mod with_server {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::thread;
     use std::time::{Duration, Instant};
+    use support::net::Tcp;
+    use support::{GUARD, beside, count, os};
 
     const REQUEST: &str = "GET /health HTTP/1.1\r\nhost: soak\r\nconnection: close\r\n\r\n";
     const STAY: Duration = Duration::from_secs(3600);
@@ -80,7 +80,7 @@ mod with_server {
             Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
         }
 
-        /// Milliseconds until it had stopped.
+        /// Stops the server; the milliseconds that it took.
         fn stop(&mut self) -> Fallible<f64> {
             writeln!(self.input, "stop")?;
             let took = self.line()?.parse()?;
@@ -96,8 +96,8 @@ mod with_server {
         }
     }
 
-    /// How long each question took, in milliseconds, in order; and how many were not answered as they should. At least
-    /// so many, for at least so long.
+    /// Asks at least `times` times, for at least `time`. The milliseconds of each answer, sorted, and how many were not
+    /// answered as they should be.
     fn ask(address: &str, times: u64, time: Duration) -> (Vec<f64>, u64) {
         let (mut took, mut wrong) = (Vec::new(), 0);
         let start = Instant::now();
@@ -187,7 +187,7 @@ mod with_server {
         let above = server.descriptors()?.saturating_sub(descriptors + slow);
         rows.add(meanwhile("descriptors beyond theirs"), above as f64, Goal::AtMost(16.0), "");
         let grown = (peak? - memory).max(0.0);
-        // What is taken once, whoever asks, is more than a few clients' share.
+        // Memory that is taken once is more than the share of a few clients.
         let goal = if slow < 100 { Goal::None } else { Goal::AtMost(32.0) };
         rows.add(meanwhile("memory for each"), grown / slow as f64, goal, "kB");
 
@@ -217,7 +217,7 @@ mod with_server {
         let refused = connection.clone_stream().read_exact(&mut first).is_ok() && first == *b"HTTP/1.1 431";
         assert!(refused, "{}", String::from_utf8_lossy(&first));
         sent.fetch_add(1, Ordering::Relaxed);
-        // As fast as it can, and yet not all of a small machine.
+        // Fast, but without using up a small machine.
         thread::sleep(Duration::from_millis(5));
     }
 
@@ -227,7 +227,7 @@ mod with_server {
         let mut connection = Tcp::to_address(address);
         connection.send(&"GET /ready HTTP/1.1\r\nhost: soak\r\n\r\n".repeat(DEPTH));
         for _ in 0..DEPTH {
-            assert_eq!(connection.next().body, "ready\n");
+            assert_eq!(connection.answer().body, "ready\n");
         }
         sent.fetch_add(DEPTH as u64, Ordering::Relaxed);
         thread::sleep(Duration::from_millis(5));

@@ -1,12 +1,12 @@
-//! Nothing happens, and nobody wakes up.
+//! Idle services: no thread wakes up.
 
 use crate::Fallible;
-use crate::common::census::switches;
-use crate::common::{eventually, fifo::Talk, finish, os, service};
 use crate::row::Rows;
 use coreproc::ExitStatus;
 use std::thread;
 use std::time::Duration;
+use support::census::switches;
+use support::{eventually, fifo::Talk, finish, os, service};
 
 const CHILDREN: usize = 1_000;
 const WATCHED: Duration = Duration::from_secs(5);
@@ -25,11 +25,11 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
     rows.none(format!("{CHILDREN} sleeping children: exits missed afterwards"), wrong);
     #[cfg(feature = "health")]
     {
-        let server = crate::common::net::serve();
+        let server = support::net::serve();
         server.add_check("x", || Ok(()))?;
-        crate::common::net::get(&server, "/health");
+        support::net::get(&server, "/health");
         rows.none(format!("health server: wake-ups in {WATCHED:?}"), wake_ups());
-        server.stop(crate::common::GUARD)?;
+        server.stop(support::GUARD)?;
     }
     Ok(())
 }

@@ -1,14 +1,14 @@
 //! Spawning without end: nothing leaks, no exit and no byte is lost.
 
 use crate::Fallible;
-use crate::common::census::{Census, memory_kb, warm_up};
-use crate::common::{count, eventually, fifo::Talk, finish, in_parallel, os, pattern::pattern, script, service};
 use crate::row::{Goal, Rows};
 use coreproc::{Delivery, EventKind, ExitStatus, SubscriptionOptions};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use support::census::{Census, memory_kb, warm_up};
+use support::{count, eventually, fifo::Talk, finish, in_parallel, os, pattern::pattern, script, service};
 
 const CALLERS: u64 = 16;
 
@@ -18,7 +18,7 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
     let wrong = AtomicU64::new(0);
     let life = |i: u64| {
         let code = (i % 256) as i32;
-        let ended = crate::common::run(&service, &script(&format!("text 1 {i} text 2 e exit {code}")));
+        let ended = support::run(&service, &script(&format!("text 1 {i} text 2 e exit {code}")));
         let same = ended.info.status() == Some(ExitStatus::Code(code)) && ended.output.len() == i.to_string().len() + 1;
         wrong.fetch_add(u64::from(!same), Ordering::Relaxed);
     };
@@ -34,7 +34,7 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
             let mut exits: HashMap<u64, u64> = HashMap::new();
             let mut closed = 0;
             while closed < total {
-                let Ok(batch) = listener.take(0, Some(crate::common::GUARD)) else { break };
+                let Ok(batch) = listener.take(0, Some(support::GUARD)) else { break };
                 for event in batch.events() {
                     match event.kind {
                         EventKind::Exited(_) => *exits.entry(event.process_id).or_default() += 1,
@@ -59,7 +59,7 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
     rows.none(named("exits lost"), total.saturating_sub(seen));
     rows.none(named("exits doubled"), doubled);
     // What ends in its own time has ended, or is a leak.
-    let settled = crate::common::settle(|| Census::take() == before);
+    let settled = support::settle(|| Census::take() == before);
     let after = Census::take();
     rows.none(named("descriptors leaked"), after.fds.len().saturating_sub(before.fds.len()));
     rows.none(named("threads leaked"), after.threads.saturating_sub(before.threads));
@@ -78,7 +78,7 @@ pub(crate) fn output(rows: &mut Rows) -> Fallible<()> {
     let wrong = AtomicU64::new(0);
     in_parallel(CALLERS, total, |_, i| {
         let length = (i * 7919 % (300 * 1024)) as usize;
-        let ended = crate::common::run(&service, &script(&format!("pattern 1 {length} {i} exit 0")));
+        let ended = support::run(&service, &script(&format!("pattern 1 {length} {i} exit 0")));
         let same = Sha256::digest(&ended.output) == Sha256::digest(pattern(length, i));
         wrong.fetch_add(u64::from(!same), Ordering::Relaxed);
     });

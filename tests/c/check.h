@@ -104,7 +104,7 @@ static inline int check_count(int usual)
     return whole;
 }
 
-/* Entries of a folder of /proc. */
+/* Entries of a directory of /proc. */
 static inline int check_entries(const char *path)
 {
     DIR *dir = opendir(path);
@@ -126,7 +126,7 @@ static inline int check_threads(void)
     return check_entries("/proc/self/task");
 }
 
-/* Children, zombies included, that nobody waited for; does not touch them. */
+/* Children that are not yet reaped, zombies included; does not touch them. */
 static inline bool check_has_children(void)
 {
     siginfo_t info;

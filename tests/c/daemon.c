@@ -8,7 +8,7 @@
 
 #define NOBODY 999999999 /* no kernel gives this PID */
 
-/* Every test has a folder of its own, made where the program was started, and removed at its end. */
+/* Every test has a directory of its own, made in the one where the program was started, and removed at its end. */
 static char folder[200];
 
 static const char *in_folder(const char *name)
@@ -349,7 +349,7 @@ static void registry_arguments_are_checked(void)
     coreproc_entries_free(NULL);
     coreproc_registry_free(NULL);
 
-    /* A folder that cannot be one. */
+    /* A directory that cannot be one. */
     write_file(in_folder("file"), "x");
     OK(coreproc_registry_new(TEXT(in_folder("file")), &out, &err));
     entry = entry_of("a", "b", getpid());
@@ -383,7 +383,7 @@ struct options {
     char pid_file[300];
 };
 
-/* A daemon with all there is, in the folder. */
+/* A daemon with PID file, health server and registry, in the directory. */
 static coreproc_daemon *new_daemon(struct options *options)
 {
     coreproc_daemon *daemon = NULL;

@@ -241,7 +241,7 @@ static inline void *join_thread(pthread_t thread)
     return value;
 }
 
-/* A foreign process's end: gone, or a zombie nobody reaped yet. */
+/* A foreign process's end: gone, or a zombie that is not yet reaped. */
 static inline bool is_dead(pid_t pid)
 {
     char path[64], line[512] = "";

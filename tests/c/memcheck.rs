@@ -1,10 +1,11 @@
-//! Runs a C test under valgrind's memcheck.
+//! Runs a theme under valgrind's memcheck.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::driver::{Linkage, Outcome, Scratch, expect_tap, run, scale};
+use support::c_program::{Linkage, Outcome, expect_tap, run, scale};
+use support::tree::Scratch;
 
 /// A theme, with this library: no invalid access, no use of undefined bytes, no definite leak.
 pub(crate) fn passes(theme: &str, library: &Path) {

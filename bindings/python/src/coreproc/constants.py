@@ -9,13 +9,13 @@ import enum
 class Result(enum.IntEnum):
     """Why a call failed: `CoreprocError.result`."""
 
-    #: NULL, a bad length, an unknown value, a NUL byte in a string: the message names the
+    #: NULL, a bad length, an unknown value, or a NUL byte in a string. The message names the
     #: argument.
     INVALID_ARGUMENT = -1
-    #: There is no such program, interpreter, file or folder, or no such process.
+    #: There is no such program, interpreter, file, directory or process.
     NOT_FOUND = -2
-    #: The kernel refused for lack of permission (EACCES, EPERM), or others could tamper with what
-    #: is there.
+    #: The kernel refused for lack of permission (EACCES, EPERM), or other users could tamper with
+    #: what is there.
     PERMISSION_DENIED = -3
     #: Another system call failed; see `coreproc_error_errno`.
     SYSTEM = -4
@@ -23,7 +23,7 @@ class Result(enum.IntEnum):
     OUT_OF_MEMORY = -5
     #: The process has ended.
     NOT_RUNNING = -6
-    #: Standard input is not a pipe, was closed, or nobody reads it any more.
+    #: Standard input is not a pipe, was closed, or has no reader any more.
     STDIN_CLOSED = -7
     #: The time ran out first.
     TIMED_OUT = -8
@@ -33,15 +33,15 @@ class Result(enum.IntEnum):
     DEADLOCK = -10
     #: The call was made in a child of fork(), which has none of the library's threads.
     FORKED = -11
-    #: A bug in the library; the message says what panicked.
+    #: A bug in the library. The message says what panicked.
     PANIC = -12
-    #: The kernel, its filters, or this build of the library, lack something that is needed.
+    #: The kernel, its filters, or this build of the library lack something that is needed.
     UNSUPPORTED = -13
-    #: Somebody else holds it: a PID file of a daemon that lives, an address in use.
+    #: In use: a PID file of a daemon that lives, or an address that another server listens at.
     BUSY = -14
-    #: What was read, a file, JSON, an answer, is not what it should be; the message says where.
+    #: A file, JSON, or an answer that was read is not what it should be. The message says where.
     MALFORMED = -15
-    #: Not in the state that the call is for: started twice, run before start.
+    #: Not in the state that the call is for: started twice, or run before it was started.
     INVALID_STATE = -16
 
 
@@ -50,7 +50,7 @@ class State(enum.IntEnum):
 
     #: It runs.
     RUNNING = 1
-    #: Its leader ended and was reaped; its output is being read to the end.
+    #: Its leader has ended and was reaped; its output is being read to the end.
     EXITED = 2
     #: Nothing follows.
     CLOSED = 3
@@ -88,10 +88,10 @@ class EventKind(enum.IntEnum):
     STDOUT = 2
     #: It wrote to standard error.
     STDERR = 3
-    #: Its leader ended and was reaped; output may follow.
+    #: Its leader has ended and was reaped; output may follow.
     EXITED = 4
-    #: Nothing follows. With the flag DRAIN_BOUND, the data name who still holds its pipes, "PID
-    #: COMMAND\n" each.
+    #: Nothing follows. With the flag DRAIN_BOUND, the data name the processes that still hold its
+    #: pipes, "PID COMMAND\n" each.
     CLOSED = 5
     #: A run began; the first event of each run.
     RUN_STARTED = 6
@@ -102,7 +102,7 @@ class EventKind(enum.IntEnum):
     #: An attempt of a spec failed, the data say why, and another one follows.
     SPEC_RETRYING = 8
     #: A spec ended: what comes after it may start. Output of it may follow. The data say why it
-    #: did not pass; they are empty when it did.
+    #: did not pass; they are empty if it did.
     SPEC_ENDED = 9
     #: A run ended, and its processes are closed; its last event. exit_code is 0 for a success,
     #: else 1.
@@ -117,25 +117,25 @@ class Flag(enum.IntFlag):
     STATUS_UNKNOWN = 1
     #: The signal that ended it left a core dump.
     CORE_DUMPED = 2
-    #: A piece of a line that is longer than the maximum: the next event of this stream goes on
-    #: with it.
+    #: A piece of a line that is longer than the maximum: the next event of this stream continues
+    #: it.
     PARTIAL = 4
     #: The last line, which had no "\n".
     NO_NEWLINE = 8
-    #: It was closed at the drain bound: somebody else still holds its output pipes.
+    #: It was closed at the drain bound: another process still holds its output pipes.
     DRAIN_BOUND = 16
-    #: Output before this event was lost, because memory for it could not be had.
+    #: Output before this event was lost, because there was no memory for it.
     LOST = 32
     #: In an info: the kernel refuses the signal of a stop, a timeout or a close, mostly because
-    #: the process has become another user's. It is tried again until it is taken or the process
-    #: ends.
+    #: the process has become another user's. The signal is tried again until it is taken or the
+    #: process ends.
     STOP_REFUSED = 64
 
 
 class Scope(enum.IntEnum):
     """The processes that a signal or a stop reaches."""
 
-    #: The group where the process leads its own, else the process; for coreproc_process_signal the
+    #: The group if the process leads its own, else the process; for coreproc_process_signal the
     #: process.
     DEFAULT = 0
     #: The process alone.
@@ -161,7 +161,7 @@ class CloseMode(enum.IntEnum):
     LEAVE = 1
     #: For coreproc_service_close: stops each child by its command's stop options.
     STOP = 2
-    #: For coreproc_service_close: sends SIGKILL to each child, and its group where it leads one.
+    #: For coreproc_service_close: sends SIGKILL to each child, and to its group if it leads one.
     KILL = 3
 
 
@@ -203,8 +203,8 @@ class Stdio(enum.Enum):
     #: follow; the default of outputs of a detached command. A child that opens it again by name,
     #: as `echo > /dev/stdout` does, empties it and writes from its start: it is followed from
     #: there. What was seen to wait unread then is counted in `discarded_bytes`; what was written
-    #: and emptied before it was looked at cannot be. A part that was never written, of more than a
-    #: mebibyte, counts as lost, too.
+    #: and emptied before it was looked at cannot be counted. A part of more than a mebibyte that
+    #: was never written counts as lost, too.
     SPOOL = 5
 
 
@@ -279,7 +279,7 @@ class ProgressOutput(enum.IntEnum):
     #: Output line by line, as it comes: `name | line`. The default.
     PREFIXED = 1
     #: The output of each attempt at once, when it has ended; the last mebibyte. What follows more
-    #: than ten seconds after the end, as something holds the output open, comes below a line of
+    #: than ten seconds after the end, because the output is still held open, comes below a line of
     #: its own.
     GROUPED = 2
     #: No output.

@@ -1,0 +1,30 @@
+//! The user of this host, and the modes of files that it makes.
+
+use super::check;
+
+pub fn is_root() -> bool {
+    // SAFETY: no arguments.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Sets the effective user of all threads of this process.
+pub fn set_effective_user(user: u32) {
+    // SAFETY: no pointers.
+    check(unsafe { libc::seteuid(user) }).expect("seteuid");
+}
+
+pub fn effective_user() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { libc::geteuid() }
+}
+
+/// Sets the user of all threads of this process, with no way back.
+pub fn set_real_user_for_good(user: u32) {
+    // SAFETY: no pointers.
+    check(unsafe { libc::setresuid(user, user, user) }).expect("setresuid");
+}
+
+pub fn set_umask(mask: libc::mode_t) {
+    // SAFETY: no pointers; cannot fail.
+    unsafe { libc::umask(mask) };
+}
