@@ -133,7 +133,7 @@ mod tests {
         reactor: Reactor,
         queue: OnceLock<Arc<Queue>>,
         second: Bell,
-        /// At the first event, this tells where in /proc the taker is who waits behind it.
+        /// At the first event, this tells the place in /proc of the taker that waits behind it.
         handling: mpsc::Sender<mpsc::Sender<String>>,
     }
 

@@ -96,7 +96,7 @@ pub enum Lifecycle {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionOptions {
-    /// Whose events are delivered.
+    /// The processes and runs whose events are delivered.
     pub scope: SubscriptionScope,
     /// The form in which output is delivered.
     pub delivery: Delivery,

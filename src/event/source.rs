@@ -11,7 +11,7 @@ pub(crate) trait Source: Any + Send + Sync {
     fn resume(&self);
 }
 
-/// Whose events are pushed.
+/// The process, or the run, whose events are pushed.
 pub(crate) struct Sender {
     /// The number of the process, or of the run, in its service.
     pub(crate) id: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Sender {
     pub(crate) source: Arc<dyn Source>,
 }
 
-/// Whose events a mailbox holds, as the events show it.
+/// What the events of a mailbox show of their process or run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     pub(crate) pid: i32,
