@@ -118,7 +118,7 @@ static inline int check_entries(const char *path)
 
 static inline int check_fds(void)
 {
-    return check_entries("/proc/self/fd") - 1; /* without the one that reads the folder */
+    return check_entries("/proc/self/fd") - 1; /* without the one that reads the directory */
 }
 
 static inline int check_threads(void)

@@ -184,7 +184,7 @@ static void every_call_in_a_fork_gives_forked(void)
 {
     make_everything();
     in_a_fork(every_call);
-    CHECK_INT(info_of(process).state, COREPROC_STATE_RUNNING); /* the fork's kill, stop, close reached nobody */
+    CHECK_INT(info_of(process).state, COREPROC_STATE_RUNNING); /* the fork's kill, stop, close had no effect */
     write_all(process, "\n", 1);                              /* nor is its stdin closed */
     CHECK_INT(finish(process).exit_code, 5);
     free_everything();

@@ -265,7 +265,7 @@ static void a_handler_that_stays_in_a_waiting_thread_delays_no_timeout(void)
         pthread_kill(waiter, SIGUSR1);
         check_pause();
     }
-    /* Its end is seen, too: whoever has met a deadline goes on with the rest. */
+    /* Its end is seen, too: the thread that met the deadline goes on with the rest. */
     CHECK_EVENTUALLY(info_of(limited).state != COREPROC_STATE_RUNNING);
     CHECK_INT(info_of(limited).cause, COREPROC_CAUSE_TIMEOUT);
     CHECK(!atomic_load(&handler_may_end));

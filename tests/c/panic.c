@@ -84,9 +84,9 @@ static void a_broken_supervisor_wakes_every_waiter(void)
     coreproc_subscription_free(waiters.subscription);
     coreproc_process_free(waiters.process);
     coreproc_service_free(waiters.service);
-    CHECK(!is_dead(pid)); /* nobody was killed by it */
+    CHECK(!is_dead(pid)); /* it killed no process */
     MUST(kill(pid, SIGKILL) == 0);
-    MUST(waitpid(pid, NULL, 0) == pid || errno == ECHILD); /* whoever reaps it now */
+    MUST(waitpid(pid, NULL, 0) == pid || errno == ECHILD); /* reaped here, or by the library */
     coreproc_service *service = new_service(); /* another service is not affected */
     CHECK_INT(finish(spawn_sh(service, "exit 3")).exit_code, 3);
     end_service(service);
@@ -147,7 +147,7 @@ static void a_broken_service_wakes_those_who_wait_for_a_run(void)
     coreproc_command_free(command);
     coreproc_service_free(service);
     CHECK_EVENTUALLY(check_threads() == 1);
-    /* What it ran was stopped, as far as it had started; whoever reaps it now. */
+    /* What it ran was stopped, if it had started; what is left is reaped here. */
     while (waitpid(-1, NULL, 0) > 0)
         ;
 }

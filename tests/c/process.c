@@ -411,7 +411,7 @@ static void a_child_gets_no_fd_it_was_not_given(void)
     coreproc_process *waiting = spawn_piped_sh(service, "read line");
     coreproc_process *process = spawn(service, new_command("ls", "/proc/self/fd", NULL));
     wait_closed(process);
-    CHECK_OUTPUT(process, "0\n1\n2\n3\n"); /* 3 is the folder that ls reads */
+    CHECK_OUTPUT(process, "0\n1\n2\n3\n"); /* 3 is the directory that ls reads */
     coreproc_process_free(process);
     OK(coreproc_process_close_stdin(waiting, &err));
     finish(waiting);

@@ -7,8 +7,6 @@ use std::time::Duration;
 use support::fifo::Talk;
 use support::*;
 
-// Failure.
-
 #[test]
 fn a_failure_skips_what_comes_after_it_through_others_too_and_nothing_else() {
     let service = service();

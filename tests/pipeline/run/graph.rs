@@ -4,8 +4,6 @@ use super::{of, pipeline, spec};
 use coreproc::{Command, ErrorKind, Group, Limit, Pipeline, ProblemKind, RunOptions, Scope, StopOptions};
 use support::*;
 
-// The graph.
-
 #[track_caller]
 fn problem(pipeline: &Pipeline) -> String {
     let error = pipeline.check().expect_err("a problem");

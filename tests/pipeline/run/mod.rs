@@ -93,5 +93,3 @@ impl Story {
         steps.collect::<Vec<_>>().join(" ")
     }
 }
-
-// Output and events.

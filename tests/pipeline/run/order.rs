@@ -8,8 +8,6 @@ use std::time::Duration;
 use support::fifo::Talk;
 use support::*;
 
-// Order.
-
 #[test]
 fn specs_pass_with_their_output_and_results_are_in_the_order_of_the_pipeline() {
     let service = service();
