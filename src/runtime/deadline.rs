@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::sys::clock::monotonic_ns;
+use crate::util::duration::nanoseconds;
 
 /// When a call gives up, on CLOCK_MONOTONIC in nanoseconds; None: never.
 #[derive(Clone, Copy)]
@@ -52,9 +53,4 @@ impl Deadline {
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|at| Duration::from_nanos(if at == 0 { 0 } else { at.saturating_sub(monotonic_ns()) }))
     }
-}
-
-/// A time in nanoseconds, at most `u64::MAX`.
-pub(crate) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,7 @@
 //! callback, and ended by a panic of the service. A [`Gate`] stands beside each such mutex.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use super::callback::is_in_callback;
@@ -11,6 +11,7 @@ use super::lock::lock;
 use super::reactor::{Handler, Reactor};
 use super::seat::Seat;
 use crate::error::{Error, ErrorKind, Result};
+use crate::util::condition::wait_up_to;
 
 /// The waiters of one condition. Its fields change only under the mutex of that condition.
 #[derive(Default)]
@@ -108,10 +109,7 @@ fn wait_in<'a, T, R>(
             }
             None => {
                 gate.sleepers.fetch_add(1, Ordering::Relaxed);
-                guard = match left {
-                    None => gate.condition.wait(guard).unwrap_or_else(PoisonError::into_inner),
-                    Some(left) => gate.condition.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0,
-                };
+                guard = wait_up_to(&gate.condition, guard, left);
                 gate.sleepers.fetch_sub(1, Ordering::Relaxed);
             }
         }

@@ -19,7 +19,7 @@ mod spools;
 mod timers;
 
 pub(crate) use callback::{in_callback, is_in_callback};
-pub(crate) use deadline::{Deadline, nanoseconds};
+pub(crate) use deadline::Deadline;
 pub(crate) use gate::{Gate, wait, wait_asleep};
 pub(crate) use lock::lock;
 pub(crate) use panic::panic_message;

@@ -6,9 +6,10 @@ use std::os::fd::OwnedFd;
 use super::stdin::Stdin;
 use crate::event::{Cause, Ending};
 use crate::process::options::Drain;
-use crate::runtime::{NEVER, nanoseconds};
+use crate::runtime::NEVER;
 use crate::sys::clock::Stamp;
 use crate::sys::procfs::Holder;
+use crate::util::duration::nanoseconds;
 
 /// Times are on CLOCK_MONOTONIC, in nanoseconds.
 pub(super) enum Life {

@@ -36,7 +36,7 @@ use super::scan::{Asker, Scanner};
 use super::stop::StopOptions;
 use crate::error::Result;
 use crate::event::{Cause, Ending, Queue, Sender, Source, holders_text};
-use crate::runtime::{Gate, Handler, NEVER, Reactor, lock, nanoseconds};
+use crate::runtime::{Gate, Handler, NEVER, Reactor, lock};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::Stamp;
 use crate::sys::deliver::{self, Recipient, Target};
@@ -44,6 +44,7 @@ use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen};
 use crate::sys::poller::Interest;
 use crate::sys::private::Private;
 use crate::sys::procfs::Holder;
+use crate::util::duration::nanoseconds;
 
 pub use info::{Info, State};
 pub(super) use slot::Slot;

@@ -4,10 +4,11 @@ use std::os::fd::OwnedFd;
 
 use crate::event::Cause;
 use crate::process::stop::StopOptions;
-use crate::runtime::{NEVER, nanoseconds};
+use crate::runtime::NEVER;
 use crate::sys::address::Address;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::deliver::{self, Target};
+use crate::util::duration::nanoseconds;
 
 /// A stop that goes on. Times are on CLOCK_MONOTONIC, in nanoseconds.
 pub(super) struct Stopping {
