@@ -305,7 +305,8 @@ static void attempts_timeouts_deadlines_and_modes_are_as_told(void)
 
     pipeline = new_pipeline();
     add(pipeline, "endless", new_command("sleep", "1000", NULL));
-    options = (coreproc_run_options){.struct_size = sizeof options, .mode = COREPROC_RUN_PARALLEL, .deadline_ms = 20};
+    /* Long enough for the start, under valgrind on a busy machine too. */
+    options = (coreproc_run_options){.struct_size = sizeof options, .mode = COREPROC_RUN_PARALLEL, .deadline_ms = 1000};
     run = start(pipeline, service, &options);
     wait_for(run);
     CHECK_TEXT(result_of(run, 0).error, "cancelled: the deadline of the run passed");
