@@ -103,7 +103,7 @@ impl Error {
         Error(Box::new(Inner { kind, errno: None, operation, subject: None, stage: "", cause: cause.into() }))
     }
 
-    /// A failed system call: the kind follows from `errno`.
+    /// Makes the error of a failed system call; its kind follows from `errno`.
     pub(crate) fn system(operation: &'static str, stage: &'static str, errno: i32) -> Error {
         let kind = match errno {
             libc::EACCES | libc::EPERM => ErrorKind::PermissionDenied,
@@ -114,7 +114,7 @@ impl Error {
         Error::new(kind, operation, describe_errno(errno)).at(stage).errno_is(errno)
     }
 
-    /// An argument that is not usable; the cause begins with its name.
+    /// Makes the error of an argument that is not usable; the cause begins with its name.
     pub(crate) fn invalid(operation: &'static str, cause: impl Into<String>) -> Error {
         Error::new(ErrorKind::InvalidArgument, operation, cause)
     }
@@ -152,27 +152,27 @@ impl Error {
         self
     }
 
-    /// The last part of the text, without operation and subject.
+    /// Returns the last part of the text, without operation and subject.
     pub(crate) fn cause(&self) -> &str {
         &self.0.cause
     }
 
-    /// The kind of failure.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The kernel's error number, if a system call is behind the failure.
+    /// Returns the kernel's error number, if a system call is behind the failure.
     pub fn errno(&self) -> Option<i32> {
         self.0.errno
     }
 
-    /// The operation that failed: `"spawn"`, `"wait"`, ….
+    /// Returns the operation that failed: `"spawn"`, `"wait"`, ….
     pub fn operation(&self) -> &str {
         self.0.operation
     }
 
-    /// The step of the operation that failed (`"lookup"`, `"chdir"`, `"exec"`, …), or `""`.
+    /// Returns the step of the operation that failed (`"lookup"`, `"chdir"`, `"exec"`, …), or `""`.
     pub fn stage(&self) -> &str {
         self.0.stage
     }
@@ -193,7 +193,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The usual short text for an errno, without the number that `io::Error` appends.
+/// Returns the usual short text for an errno, without the number that `io::Error` appends.
 pub(crate) fn describe_errno(errno: i32) -> String {
     let text = nix::errno::Errno::from_raw(errno).desc();
     let mut characters = text.chars();
@@ -206,7 +206,7 @@ pub(crate) fn describe_errno(errno: i32) -> String {
     }
 }
 
-/// A name in an error message, quoted, with anything unprintable escaped.
+/// Quotes a name for an error message, and escapes what cannot be printed.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(bytes))
 }

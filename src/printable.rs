@@ -17,21 +17,22 @@ pub(crate) fn clean(text: &str) -> String {
     cleaned
 }
 
-/// Is it a character without a shape? Those break lines, change the direction of the text after them, or only make two
-/// texts different that look alike. The two joiners are not among them: scripts and pictures need them.
+/// Returns whether it is a character without a shape. Such characters break lines, change the direction of the text
+/// after them, or only make two texts different that look alike. The two joiners are not among them: scripts and
+/// pictures need them.
 pub(crate) fn is_invisible(character: char) -> bool {
     is_steering(character)
         || matches!(character, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
         || matches!(character, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Does it break lines or change the direction of the text after it?
+/// Returns whether it breaks lines or changes the direction of the text after it.
 pub(crate) fn is_steering(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A line for a log without the marks that build services take for commands to them: `::error` at its start (GitHub),
-/// `##[…]`, `##vso[…]` and `##teamcity[…]` anywhere. A space makes a mark text.
+/// Makes a line for a log without the marks that build services take for commands to them: `::error` at its start
+/// (GitHub), `##[…]`, `##vso[…]` and `##teamcity[…]` anywhere. A space makes a mark text.
 pub(crate) fn without_commands(line: &str) -> String {
     let text = line.trim_start();
     let indent = &line[..line.len() - text.len()];

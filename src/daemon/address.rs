@@ -111,7 +111,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The addresses of `host` if it is a number; those of `any` if it is empty; None if it is a name.
+/// Returns the addresses of `host` if it is a number; those of `any` if it is empty; None if it is a name.
 pub(super) fn literal(host: &str, port: u16, any: &[IpAddr]) -> Option<Vec<SocketAddr>> {
     if host.is_empty() {
         return Some(any.iter().map(|ip| SocketAddr::new(*ip, port)).collect());
@@ -119,7 +119,7 @@ pub(super) fn literal(host: &str, port: u16, any: &[IpAddr]) -> Option<Vec<Socke
     host.parse::<IpAddr>().ok().map(|ip| vec![SocketAddr::new(ip, port)])
 }
 
-/// The addresses of a name, by getaddrinfo(3), which has no time limit.
+/// Returns the addresses of a name, by getaddrinfo(3), which has no time limit.
 pub(super) fn look_up(host: &str, port: u16) -> std::result::Result<Vec<SocketAddr>, String> {
     match (host, port).to_socket_addrs() {
         Ok(addresses) => {

@@ -61,7 +61,7 @@ struct Inner {
 }
 
 impl Daemon {
-    /// A daemon that has not started. Nothing is opened or looked at.
+    /// Makes a daemon that has not started. Nothing is opened or looked at.
     pub fn new(options: DaemonOptions) -> Daemon {
         let health = options.health_address.as_ref().map(|address| HealthServer::new(address, options.health));
         Daemon(Arc::new(Inner {
@@ -193,7 +193,7 @@ impl Daemon {
         self.stop_handle().request_stop();
     }
 
-    /// A handle that requests a stop without keeping the daemon alive.
+    /// Returns a handle that requests a stop without keeping the daemon alive.
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle::new(self.0.life.clone())
     }
@@ -214,14 +214,15 @@ impl Daemon {
         }
     }
 
-    /// Does the daemon run, and is it ready?
+    /// Returns whether the daemon runs and is ready.
     pub fn is_ready(&self) -> bool {
         !fork::happened()
             && self.0.ready.load(Ordering::SeqCst)
             && matches!(self.0.life.state().phase, Phase::Running(_))
     }
 
-    /// The address of its health server: the bound address while it listens, else the given one; empty if it has none.
+    /// Returns the address of its health server: the bound address while it listens, else the given one; empty if it
+    /// has none.
     pub fn health_address(&self) -> String {
         self.0.health.as_ref().map_or(String::new(), HealthServer::address)
     }
@@ -275,7 +276,7 @@ impl Drop for Inner {
     }
 }
 
-/// All errors as one.
+/// Makes one error of all of them.
 fn collected(operation: &'static str, mut errors: Vec<Error>) -> Result<()> {
     match errors.len() {
         0 => Ok(()),

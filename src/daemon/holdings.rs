@@ -68,7 +68,7 @@ impl Holdings {
     }
 }
 
-/// The entry with PID, start and health address, and with project and binary if they are empty.
+/// Fills in the PID, the start and the health address of an entry, and its project and binary if they are empty.
 fn filled_in(given: &DaemonEntry, health: Option<&HealthServer>) -> DaemonEntry {
     let text = |path: std::io::Result<PathBuf>| path.map_or(String::new(), |path| path.to_string_lossy().into());
     let mut entry = given.clone();

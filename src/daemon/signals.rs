@@ -64,7 +64,7 @@ impl Drop for Listening {
     }
 }
 
-/// The life of the thread.
+/// Passes signals on as requests to stop, until the thread is to end.
 fn pass_on(mut seen: u32) {
     handler::listen_here();
     loop {

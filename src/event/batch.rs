@@ -56,17 +56,17 @@ impl Batch {
         }
     }
 
-    /// The number of the process, or of the run, whose events these are.
+    /// Returns the number of the process, or of the run, whose events these are.
     pub fn process_id(&self) -> u64 {
         self.process_id
     }
 
-    /// The events, in order; at least one.
+    /// Returns the events, in order; at least one.
     pub fn events(&self) -> Events<'_> {
         Events { batch: self, at: self.start, given: 0 }
     }
 
-    /// The producer of these events; None once the subscription is closed.
+    /// Returns the producer of these events; None once the subscription is closed.
     pub(crate) fn source(&self) -> Option<Arc<dyn Source>> {
         self.queue.source(self.process_id)
     }

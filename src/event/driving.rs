@@ -19,7 +19,7 @@ type DrivingSeat = Mutex<Option<Seat<'static, Arc<dyn Handler>>>>;
 pub(super) struct Driver(OnceLock<DrivingSeat>);
 
 impl Driver {
-    /// Does the subscription drive, or did it until its end?
+    /// Returns whether the subscription drives, or did so until its end.
     pub(super) fn has_started(&self) -> bool {
         self.0.get().is_some()
     }
@@ -46,8 +46,8 @@ impl Driver {
         Ok(state.watch.poller(window, ready, over, queue.reactor()))
     }
 
-    /// A take that turns the loop; None if the subscription does not drive. The one that finds the end gives the seat
-    /// back, for there may be processes that this subscription has never seen.
+    /// Takes a batch, and turns the loop for it; None if the subscription does not drive. The take that finds the end
+    /// gives the seat back, for there may be processes that this subscription has never seen.
     pub(super) fn take(&self, queue: &Queue, deadline: Deadline) -> Option<Result<Taken>> {
         self.0.get().map(|seat| take(seat, queue, deadline).and_then(Next::into_result))
     }

@@ -47,12 +47,12 @@ impl Mailbox {
         }
     }
 
-    /// Could a taker have something now?
+    /// Returns whether a taker could have something now.
     pub(super) fn has_batch(&self) -> bool {
         self.out.is_none() && (self.rest.is_some() || !self.filling.records.is_empty())
     }
 
-    /// Was anything given out?
+    /// Returns whether anything was given out.
     pub(super) fn is_seen(&self) -> bool {
         self.sequence > 0 || self.out.is_some()
     }
@@ -79,7 +79,7 @@ impl Mailbox {
         taken
     }
 
-    /// A batch is back, with what was not taken of it. True when the queue has room again after it was full.
+    /// Takes a batch back, with what was not taken of it. True if the queue has room again after it was full.
     pub(super) fn give_back(&mut self, rest: Option<(Buffer, Cursor)>, limits: Limits) -> bool {
         self.out = None;
         self.rest = rest.map(Box::new);

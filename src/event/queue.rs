@@ -91,7 +91,7 @@ impl Queue {
         }
     }
 
-    /// Is `handler` the one whose loop this subscription's takers turn?
+    /// Returns whether `handler` is the one whose loop this subscription's takers turn.
     pub(crate) fn belongs_to(&self, handler: &dyn Handler) -> bool {
         std::ptr::eq(self.handler.reactor(), handler.reactor())
     }
@@ -216,7 +216,7 @@ impl Queue {
         self.end_if_over(&mut state);
     }
 
-    /// Is the queue of this process full?
+    /// Returns whether the queue of this process is full.
     pub(crate) fn is_full(&self, id: u64) -> bool {
         self.state().mailboxes.get(&id).is_some_and(|mailbox| mailbox.is_full())
     }
@@ -228,7 +228,7 @@ impl Queue {
         self.end_if_over(&mut state);
     }
 
-    /// The service is broken: waiters look again.
+    /// Has every waiter look again: the service is broken.
     pub(crate) fn wake_all(&self) {
         let mut state = self.state();
         self.takers.notify_all(self.reactor());
@@ -236,7 +236,8 @@ impl Queue {
         state.watch.ring(self.reactor());
     }
 
-    /// The host closed our descriptors: the one that its loop watches is the host's now.
+    /// Forgets the descriptor that the host's loop watches: the host has closed our descriptors, and its number is the
+    /// host's now.
     pub(crate) fn lose(&self) {
         self.state().watch.lose();
     }
@@ -306,7 +307,7 @@ impl Queue {
         None
     }
 
-    /// The producer of the events under this id; None once they are over or the subscription is closed.
+    /// Returns the producer of the events under this id; None once they are over or the subscription is closed.
     pub(super) fn source(&self, id: u64) -> Option<Arc<dyn Source>> {
         self.state().mailboxes.get(&id).map(|mailbox| Arc::clone(&mailbox.source))
     }
@@ -386,7 +387,7 @@ impl Queue {
 }
 
 impl State {
-    /// The mailbox of a sender, made if it has none.
+    /// Returns the mailbox of a sender; makes it if there is none.
     fn mailbox(&mut self, sender: &Sender) -> &mut Mailbox {
         self.mailboxes
             .entry(sender.id)
@@ -413,7 +414,7 @@ impl State {
 }
 
 impl Next {
-    /// The result of a take after its last look.
+    /// Makes the result of a take from its last look.
     pub(super) fn into_result(next: Option<Next>) -> Result<Taken> {
         match next {
             Some(Next::Taken(taken)) => Ok(taken),

@@ -83,7 +83,7 @@ pub(super) struct Cursor {
 impl Buffer {
     pub(super) const EMPTY: Buffer = Buffer { records: Vec::new(), payload: Vec::new() };
 
-    /// The cost against the queue's limit.
+    /// Returns the cost against the queue's limit.
     pub(super) fn cost(&self) -> usize {
         self.payload.len() + self.records.len() * RECORD_COST
     }
@@ -92,12 +92,12 @@ impl Buffer {
         &self.payload[record.start..record.start + record.len]
     }
 
-    /// All bytes of all records.
+    /// Returns how many bytes all records have.
     pub(super) fn payload_len(&self) -> usize {
         self.payload.len()
     }
 
-    /// The memory that it holds for bytes, used or not.
+    /// Returns how much memory it holds for bytes, used or not.
     pub(super) fn payload_capacity(&self) -> usize {
         self.payload.capacity()
     }
@@ -136,7 +136,7 @@ impl Appender<'_> {
         records.push(record);
     }
 
-    /// Bytes were lost.
+    /// Notes that bytes were lost.
     pub(super) fn lose(&mut self) {
         *self.lost = true;
     }

@@ -7,7 +7,7 @@ use super::types::RunPart;
 
 /// A producer of events that can be told to go on.
 pub(crate) trait Source: Any + Send + Sync {
-    /// A queue that was full has room again. Called without any lock.
+    /// Reads on: a queue that was full has room again. Called without any lock.
     fn resume(&self);
 }
 

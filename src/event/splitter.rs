@@ -31,7 +31,7 @@ impl Splitter {
         }
     }
 
-    /// The streams have ended: what is left is a line without its `\n`.
+    /// Adds what is left as a line without its `\n`: the streams have ended.
     pub(super) fn flush(&mut self, to: &mut Appender<'_>) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let partial = std::mem::take(&mut self.partial[stream as usize]);

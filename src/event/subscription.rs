@@ -99,9 +99,9 @@ impl Subscription {
         Ok(Batch::new(Arc::clone(queue), taken))
     }
 
-    /// A descriptor that is readable while events may be waiting or the stream has ended: the end of a pipe,
-    /// non-blocking, owned by the subscription. A [`take`](Subscription::take) that found nothing arms it.
-    /// Its bytes mean nothing, and may be read.
+    /// Returns a descriptor that is readable while events may be waiting or the stream has ended: the end of a pipe,
+    /// non-blocking, owned by the subscription. A [`take`](Subscription::take) that found nothing arms it. Its bytes
+    /// mean nothing, and may be read.
     ///
     /// # Errors
     ///

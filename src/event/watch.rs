@@ -26,7 +26,8 @@ enum What {
 }
 
 impl Watch {
-    /// The pipe, made when it is asked for first; `ready` says whether there is something to look at already.
+    /// Returns the pipe, which is made when it is first asked for; `ready` says whether there is something to look at
+    /// already.
     pub(super) fn pipe(&mut self, ready: bool, over: bool) -> std::result::Result<RawFd, i32> {
         if let What::Bell(bell) = &self.what {
             return Ok(bell.reader().as_raw_fd());
@@ -60,7 +61,7 @@ impl Watch {
         fd
     }
 
-    /// The window, once there is one.
+    /// Returns the window, once there is one.
     pub(super) fn window(&self) -> Option<RawFd> {
         match &self.what {
             What::Window(window) => Some(window.fd().as_raw_fd()),
@@ -80,12 +81,13 @@ impl Watch {
         }
     }
 
-    /// A taker turns the loop, and will look at what that brings: [`Watch::leave`] follows.
+    /// Notes that a taker turns the loop, and will look at what that brings: [`Watch::leave`] follows.
     pub(super) fn enter(&mut self) {
         self.looking += 1;
     }
 
-    /// The taker has looked; `more` says whether it leaves something to others, such as the host's loop beside it.
+    /// Notes that the taker has looked; `more` says whether it leaves something to others, such as the host's loop
+    /// beside it.
     pub(super) fn leave(&mut self, more: bool, reactor: &Reactor) {
         self.looking -= 1;
         if more {
@@ -93,7 +95,7 @@ impl Watch {
         }
     }
 
-    /// A turn of the loop has taken the wake-up of the last ring, before the host's loop saw it, perhaps.
+    /// Notes that a turn of the loop has taken the wake-up of the last ring, perhaps before the host's loop saw it.
     pub(super) fn taken(&mut self) {
         self.rung = false;
     }
@@ -103,7 +105,7 @@ impl Watch {
         std::mem::forget(std::mem::take(self));
     }
 
-    /// A taker has looked and found nothing: whatever comes now rings.
+    /// Makes whatever comes now ring: a taker has looked and found nothing.
     pub(super) fn arm(&mut self) {
         if std::mem::replace(&mut self.rung, false)
             && let What::Bell(bell) = &self.what

@@ -64,7 +64,8 @@ fn framed(
     code
 }
 
-/// What the first call does. It makes the error that needs no memory, because later there may be none.
+/// Prepares the first call: keeps panics quiet, and makes the error that needs no memory, because later there may be
+/// none.
 fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

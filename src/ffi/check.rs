@@ -23,8 +23,8 @@ pub struct coreproc_check_answer {
 pub type coreproc_check =
     Option<unsafe extern "C" fn(answer: *mut coreproc_check_answer, user_data: *mut c_void) -> i32>;
 
-/// A check with its user data, as the core calls it. `destroy` runs exactly once: when what is returned is dropped, or
-/// here, if `check` is NULL.
+/// Makes a check with its user data, as the core calls it. `destroy` runs exactly once: when what is returned is
+/// dropped, or here, if `check` is NULL.
 pub(super) fn user_check(
     op: Operation,
     check: coreproc_check,

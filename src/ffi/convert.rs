@@ -18,22 +18,22 @@ impl Operation {
         Error::invalid(self.0, message)
     }
 
-    /// An option value that this library does not know.
+    /// Makes the error of an option value that this library does not know.
     pub(super) fn unknown(self, name: &str, value: impl std::fmt::Display) -> Error {
         self.invalid(format!("{name}: unknown value {value}"))
     }
 
-    /// A handle, which must not be NULL.
+    /// Takes a handle, which must not be NULL.
     pub(super) fn handle<'a, T>(self, name: &str, handle: Option<&'a T>) -> Result<&'a T> {
         handle.ok_or_else(|| self.is_null(name))
     }
 
-    /// A builder, which must not be NULL.
+    /// Takes a builder, which must not be NULL.
     pub(super) fn builder<'a, T>(self, name: &str, builder: Option<&'a mut T>) -> Result<&'a mut T> {
         builder.ok_or_else(|| self.is_null(name))
     }
 
-    /// An output, which must not be NULL. To be checked before anything is done that cannot be undone.
+    /// Takes an output, which must not be NULL. It is checked before anything is done that cannot be undone.
     pub(super) fn out<T>(self, out: Option<&mut MaybeUninit<T>>) -> Result<&mut MaybeUninit<T>> {
         out.ok_or_else(|| self.is_null("out"))
     }
@@ -42,7 +42,7 @@ impl Operation {
         self.invalid(format!("{name}: is NULL"))
     }
 
-    /// Bytes as a pointer and a length; NULL with 0 is empty.
+    /// Takes bytes as a pointer and a length; NULL with 0 is empty.
     ///
     /// # Safety
     /// `pointer` is NULL or valid for reads of `len` bytes.
@@ -54,7 +54,7 @@ impl Operation {
         Ok(unsafe { std::slice::from_raw_parts(pointer, len) })
     }
 
-    /// The caller's buffer to write to; NULL with 0 is empty.
+    /// Takes the caller's buffer to write to; NULL with 0 is empty.
     ///
     /// # Safety
     /// `pointer` is NULL or valid for writes of `size` bytes, which nothing else uses meanwhile.
@@ -71,7 +71,7 @@ impl Operation {
         Ok(unsafe { std::slice::from_raw_parts_mut(pointer.cast(), size) })
     }
 
-    /// Whether there is something at `pointer`.
+    /// Returns whether there is something at `pointer`.
     fn spans(self, name: &str, what: &str, pointer: *const u8, len: usize) -> Result<bool> {
         if len > isize::MAX as usize {
             return Err(self.invalid(format!("{name}: {what} {len} is out of range")));
@@ -82,7 +82,7 @@ impl Operation {
         Ok(!pointer.is_null())
     }
 
-    /// A name or a path, which are bytes.
+    /// Takes a name or a path, which are bytes.
     ///
     /// # Safety
     /// As for [`Operation::bytes`].
@@ -91,7 +91,7 @@ impl Operation {
         Ok(OsStr::from_bytes(unsafe { self.bytes(name, pointer.cast(), len)? }))
     }
 
-    /// A path, which may have any byte but NUL.
+    /// Takes a path, which may have any byte but NUL.
     ///
     /// # Safety
     /// As for [`Operation::bytes`].
@@ -111,7 +111,7 @@ impl Operation {
         std::str::from_utf8(bytes).map_err(|_| self.invalid(format!("{name}: is not UTF-8")))
     }
 
-    /// A JSON document, which is MALFORMED if it is not UTF-8.
+    /// Takes a JSON document, which is MALFORMED if it is not UTF-8.
     ///
     /// # Safety
     /// As for [`Operation::bytes`].
@@ -131,12 +131,12 @@ impl Operation {
         }
     }
 
-    /// Whether a program takes work: 1 or 0.
+    /// Takes whether a program is ready for work: 1 or 0.
     pub(super) fn ready(self, ready: u32) -> Result<bool> {
         if ready > 1 { Err(self.unknown("ready", ready)) } else { Ok(ready == 1) }
     }
 
-    /// A reserved field, which must be zero, so that it can mean something one day.
+    /// Checks a reserved field, which must be zero so that a later version can give it a meaning.
     pub(super) fn reserved(self, value: u32) -> Result<()> {
         if value == 0 { Ok(()) } else { Err(self.invalid(format!("reserved: is {value}, must be 0"))) }
     }

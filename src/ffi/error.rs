@@ -73,7 +73,7 @@ impl coreproc_error {
         }))
     }
 
-    /// The error of a call that is refused because memory is short: made by the first call, and never freed.
+    /// Returns the error of a call that is refused because memory is short: made by the first call, and never freed.
     pub(super) fn out_of_memory() -> *mut coreproc_error {
         *OUT_OF_MEMORY.get_or_init(|| {
             let error = Error::new(ErrorKind::OutOfMemory, "call", "half of the reserve for this case is in use");

@@ -35,7 +35,7 @@ pub(super) fn uncancelled<T: Copy>(run: impl FnOnce() -> T) -> T {
     value
 }
 
-/// A frame of its own, which nothing unwinds out of.
+/// Runs `run` in a frame of its own, which nothing unwinds out of.
 #[allow(improper_ctypes_definitions, reason = "called from here alone; the ABI is for what it says about unwinding")]
 #[inline(never)]
 extern "C" fn apart<T>(run: impl FnOnce() -> T) -> T {

@@ -22,14 +22,14 @@ pub(super) fn read_locked<T, V: Copy>(handle: Option<&T>, fallback: V, read: imp
     if fork::happened() { fallback } else { self::read(handle, fallback, read) }
 }
 
-/// A text that lives as long as its handle; "" for NULL.
+/// Returns a text that lives as long as its handle; "" for NULL.
 pub(super) fn text<T>(handle: Option<&T>, text: impl FnOnce(&T) -> &CStr) -> *const c_char {
     read(handle, c"".as_ptr(), |handle| text(handle).as_ptr())
 }
 
-/// An array that lives as long as its handle: the first element, and in `count` and `stride` how many there are and the
-/// bytes from one to the next. NULL, with 0, for NULL. The two are pointers, because a caller that needs neither may give
-/// one variable for both, which two `&mut` must not be.
+/// Returns an array that lives as long as its handle: the first element, and in `count` and `stride` how many there are
+/// and the bytes from one to the next. NULL, with 0, for NULL. The two are pointers, because a caller that needs
+/// neither may give one variable for both, which two `&mut` must not be.
 ///
 /// # Safety
 /// `count` and `stride` are NULL or valid for a write.
@@ -52,7 +52,7 @@ pub(super) unsafe fn array<T, E>(
     first
 }
 
-/// A second handle to what the first one is for; NULL for NULL.
+/// Makes a second handle to the same object; NULL for NULL.
 pub(super) fn another<T: Clone>(handle: Option<&T>) -> Option<Box<T>> {
     let handle = handle?;
     let copy = guard::get(std::ptr::null_mut(), move || Box::into_raw(Box::new(handle.clone())));

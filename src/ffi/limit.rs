@@ -26,7 +26,7 @@ pub(super) fn duration(ms: u64, default: Duration) -> Duration {
     }
 }
 
-/// A duration whose default is no limit.
+/// Takes a duration whose default is no limit.
 pub(super) fn at_most(ms: u64) -> Option<Duration> {
     match ms {
         0 | COREPROC_UNLIMITED => None,
@@ -34,7 +34,7 @@ pub(super) fn at_most(ms: u64) -> Option<Duration> {
     }
 }
 
-/// A count or a size; the maximum is no limit.
+/// Takes a count or a size; the maximum is no limit.
 pub(super) fn count(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }

@@ -37,7 +37,7 @@ fn set(
     })
 }
 
-/// A name: UTF-8 without a NUL, which would end it where it is given out.
+/// Takes a name: UTF-8 without a NUL, which would end it where it is given out.
 ///
 /// # Safety
 /// As for [`Operation::bytes`].

@@ -82,8 +82,8 @@ impl coreproc_progress {
         &self.subscription
     }
 
-    /// The view, once no other call watches with it. (A mutex that is held for that long would be waited for without a
-    /// timeout.)
+    /// Takes the view, once no other call watches with it. (A mutex that is held for that long would be waited for
+    /// without a timeout.)
     fn borrow(&self, op: Operation, deadline: Deadline) -> Result<Borrowed<'_>> {
         let mut slot = lock(&self.view);
         loop {

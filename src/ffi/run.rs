@@ -81,7 +81,7 @@ impl coreproc_run {
         &self.run
     }
 
-    /// The report of a run that has ended.
+    /// Returns the report of a run that has ended.
     pub(super) fn report(&self, op: Operation) -> Result<&RunReport> {
         Ok(&self.texts(op)?.report)
     }

@@ -53,7 +53,7 @@ pub(super) fn cause_value(cause: Cause) -> u32 {
     }
 }
 
-/// The flag if it is set, else 0.
+/// Returns the flag if it is set, else 0.
 pub(super) fn flag(set: bool, flag: u32) -> u32 {
     if set { flag } else { 0 }
 }

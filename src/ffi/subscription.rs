@@ -104,7 +104,7 @@ unsafe fn subscription_options(
     })
 }
 
-/// The user's callback, as the core calls it, on one thread at a time.
+/// Makes the user's callback as the core calls it, on one thread at a time.
 fn listener(op: Operation, callback: coreproc_callback, user: UserData) -> Result<impl FnMut(&Batch) + Send> {
     /// An event in the buffer, which moves to the dispatcher's thread empty.
     #[repr(transparent)]

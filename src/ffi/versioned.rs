@@ -15,7 +15,7 @@ pub(super) unsafe trait Versioned: Copy {
     /// The size of its first version.
     const SMALLEST: usize;
 
-    /// All fields zero, which is the default everywhere.
+    /// Returns the struct with all fields zero, which is the default everywhere.
     fn zero() -> Self {
         // SAFETY: the trait's promise.
         unsafe { MaybeUninit::zeroed().assume_init() }
@@ -68,7 +68,7 @@ impl Operation {
         Ok(value)
     }
 
-    /// The caller's struct to write to. A longer one than this library knows is fine.
+    /// Takes the caller's struct to write to. A longer one than this library knows is fine.
     ///
     /// # Safety
     /// `out` is NULL or valid for a read of its size, and for writes of that size for as long as the answer is used.
@@ -106,7 +106,7 @@ pub(super) struct Room<'a, T> {
 }
 
 impl<T: Versioned> Room<'_, T> {
-    /// What the caller said, which `struct_size` is to say again.
+    /// Returns the size that the caller gave, for the `struct_size` of the answer.
     pub(super) fn size(&self) -> u32 {
         self.size
     }

@@ -97,7 +97,7 @@ const COMPARISONS: usize = 200_000;
 const NAMED: usize = 50;
 
 impl Edges {
-    /// An empty list for each spec.
+    /// Makes an empty list for each spec.
     pub(super) fn none(specs: usize) -> Edges {
         Edges { targets: Vec::new(), ends: vec![0; specs] }
     }
@@ -106,13 +106,13 @@ impl Edges {
         self.ends.len()
     }
 
-    /// The list of a spec.
+    /// Returns the list of a spec.
     pub(super) fn of(&self, index: usize) -> &[usize] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.targets[start..self.ends[index]]
     }
 
-    /// The same edges in the other direction.
+    /// Returns the same edges in the other direction.
     fn reversed(&self) -> Edges {
         let mut ends = vec![0; self.len()];
         self.targets.iter().for_each(|target| ends[*target] += 1);
@@ -133,7 +133,7 @@ impl Edges {
 }
 
 impl Pipeline {
-    /// All problems of the pipeline, in the order of its specs, cycles last. Empty if it can run.
+    /// Returns all problems of the pipeline, in the order of its specs, cycles last. Empty if it can run.
     pub fn problems(&self) -> Vec<Problem> {
         match build(&self.specs) {
             Ok(_) => Vec::new(),
@@ -184,7 +184,7 @@ fn build(specs: &[Spec]) -> std::result::Result<Graph, Vec<Problem>> {
     if problems.is_empty() { Ok(Graph { after, before, order }) } else { Err(problems) }
 }
 
-/// The index of each name. Adds the problems of names and commands.
+/// Finds the index of each name. Adds the problems of names and commands.
 fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str, usize> {
     let mut names = HashMap::with_capacity(specs.len());
     for (index, spec) in specs.iter().enumerate() {
@@ -206,7 +206,7 @@ fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str,
     names
 }
 
-/// The dependencies of each spec, without those that are wrong. Adds the problems of those.
+/// Finds the dependencies of each spec, without those that are wrong. Adds the problems of those.
 fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Problem>) -> Edges {
     let mut suggestions = (COMPARISONS / specs.len().max(1)).clamp(1, SUGGESTIONS);
     // For each spec, the last spec that named it: this finds doubles without a set for each spec.
@@ -254,7 +254,7 @@ fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Proble
     after
 }
 
-/// The specs, each after its dependencies (Kahn's algorithm), without those in a cycle or after one.
+/// Sorts the specs, each after its dependencies (Kahn's algorithm), without those in a cycle or after one.
 fn order(after: &Edges, before: &Edges) -> Vec<usize> {
     let mut pending: Vec<usize> = (0..after.len()).map(|index| after.of(index).len()).collect();
     let mut order: Vec<usize> = (0..after.len()).filter(|index| pending[*index] == 0).collect();
@@ -307,7 +307,7 @@ fn cycle_text(specs: &[Spec], cycle: &[usize]) -> String {
     format!("cycle: {}, each after the next", names.join(" -> "))
 }
 
-/// The shortest way from `start` along `after` back to it, within a knot.
+/// Finds the shortest way from `start` along `after` back to it, within a knot.
 fn cycle_through(start: usize, after: &Edges, within: impl Fn(usize) -> bool, from: &mut [usize]) -> Vec<usize> {
     let mut queue = vec![start];
     let mut next = 0;
@@ -333,7 +333,7 @@ fn cycle_through(start: usize, after: &Edges, within: impl Fn(usize) -> bool, fr
     vec![start]
 }
 
-/// The strongly connected components of more than one spec (Tarjan's algorithm, with a stack of its own).
+/// Finds the strongly connected components of more than one spec (Tarjan's algorithm, with a stack of its own).
 fn knots(after: &Edges, left: &[bool]) -> Vec<Vec<usize>> {
     const UNSEEN: usize = usize::MAX;
     let mut number = vec![UNSEEN; after.len()];

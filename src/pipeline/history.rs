@@ -102,13 +102,13 @@ impl History {
         Ok(history)
     }
 
-    /// How long each spec took, by name: the mean of its runs, in which recent runs count more.
+    /// Returns how long each spec took, by name: the mean of its runs, in which recent runs count more.
     pub fn durations(&self) -> HashMap<String, Duration> {
         let known = self.specs.iter();
         known.map(|(name, entry)| (name.clone(), Duration::from_nanos(entry.ns))).collect()
     }
 
-    /// What was wrong with the file, if it was damaged and set aside.
+    /// Returns what was wrong with the file, if it was damaged and set aside.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
@@ -184,7 +184,7 @@ impl History {
     }
 }
 
-/// The document as JSON, without the specs for which it has no room.
+/// Writes the document as JSON, without the specs for which it has no room.
 fn text_of(mut document: Document) -> Vec<u8> {
     let mut most = MOST_SPECS;
     loop {

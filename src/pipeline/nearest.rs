@@ -6,8 +6,9 @@ const LONGEST: usize = 64;
 /// How many characters a word needs so that a longer one that starts with it is near (`timeout`, `timeout_ms`).
 const SHORTEST_PREFIX: usize = 3;
 
-/// The first of the words in `known` that are nearest, if it is near enough for a typing mistake: at most a third of its
-/// characters are wrong, missing, added or swapped with their neighbour, or one word is the beginning of the other.
+/// Finds the nearest of the words in `known`, the first of several, if it is near enough for a typing mistake: at most
+/// a third of its characters are wrong, missing, added or swapped with their neighbour, or one word is the beginning of
+/// the other.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = letters(word)?;
     let mut rows = Rows::default();
@@ -49,8 +50,8 @@ struct Rows {
 }
 
 impl Rows {
-    /// How many changes lead from one word to the other (optimal string alignment: insert, delete, replace, swap neighbours).
-    /// None if there are more than `most`.
+    /// Counts the changes that lead from one word to the other (optimal string alignment: insert, delete, replace, swap
+    /// neighbours). None if there are more than `most`.
     fn distance(&mut self, a: &[char], b: &[char], most: usize) -> Option<usize> {
         // Most names of a pipeline begin like others, and many end like others.
         let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
@@ -82,7 +83,7 @@ impl Rows {
     }
 }
 
-/// How many letters of one word are not in the other, in any order. The distance is never less.
+/// Counts how many letters of one word are not in the other, in any order. The distance is never less.
 fn differing(a: &[char], b: &[char]) -> usize {
     // Letters that share a counter can hide a difference, but never make one.
     let mut counts = [0i16; 64];

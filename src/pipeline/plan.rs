@@ -32,7 +32,7 @@ impl Plan {
     }
 }
 
-/// How many processors this process may use.
+/// Returns how many processors this process may use.
 pub(super) fn processors() -> usize {
     available_parallelism().map_or(1, usize::from)
 }

@@ -84,19 +84,20 @@ pub struct RunReport {
 }
 
 impl SpecResult {
-    /// Did it fail or time out, and was that allowed?
+    /// Returns whether it failed or timed out, and that was allowed.
     pub(super) fn is_allowed_failure(&self) -> bool {
         self.allow_failure && matches!(self.state, SpecState::Failed | SpecState::TimedOut)
     }
 }
 
 impl RunReport {
-    /// How many specs ended in this state.
+    /// Returns how many specs ended in this state.
     pub fn count(&self, state: SpecState) -> usize {
         self.specs.iter().filter(|spec| spec.state == state).count()
     }
 
-    /// Did every spec pass, except for failures that were allowed? A skipped or cancelled spec is no success.
+    /// Returns whether every spec passed, except for failures that were allowed. A skipped or cancelled spec is no
+    /// success.
     pub fn success(&self) -> bool {
         self.specs.iter().all(|spec| match spec.state {
             SpecState::Passed => true,

@@ -90,22 +90,22 @@ impl Pipeline {
 pub struct Run(Arc<Engine>);
 
 impl Run {
-    /// Its id in its service, from the same count as the ids of processes. Its events carry it.
+    /// Returns its id in its service, from the same count as the ids of processes. Its events carry it.
     pub fn id(&self) -> u64 {
         self.0.id()
     }
 
-    /// When it was started.
+    /// Returns when it was started.
     pub fn started(&self) -> Stamp {
         self.0.started_at()
     }
 
-    /// How many specs it has.
+    /// Returns how many specs it has.
     pub fn spec_count(&self) -> usize {
         self.0.specs().len()
     }
 
-    /// The name of the spec with this index; None if there is none.
+    /// Returns the name of the spec with this index; None if there is none.
     pub fn spec_name(&self, index: usize) -> Option<&str> {
         self.0.specs().get(index).map(|spec| spec.name())
     }
@@ -133,7 +133,7 @@ impl Run {
         Ok(())
     }
 
-    /// Where the run is now.
+    /// Returns where the run is now.
     ///
     /// # Errors
     ///
@@ -143,8 +143,8 @@ impl Run {
         Ok(self.0.progress())
     }
 
-    /// How much longer the run will take, by the durations in its options: the longest path or, if that is more, all the work
-    /// that is left divided among the places. None if the options have no durations of its specs.
+    /// Returns how much longer the run will take, by the durations in its options: the longest path or, if that is
+    /// more, all the work that is left divided among the places. None if the options have no durations of its specs.
     pub fn time_left(&self) -> Option<Duration> {
         // In a child of fork the lock may never be given back.
         fork::check("time left").ok()?;
@@ -155,7 +155,7 @@ impl Run {
         self.0.has_subscription(subscription.queue())
     }
 
-    /// Was the run cancelled, by the host, its deadline, a failure, or the close of its service?
+    /// Returns whether the run was cancelled: by the host, its deadline, a failure, or the close of its service.
     pub(super) fn is_halted(&self) -> bool {
         self.0.is_halted()
     }

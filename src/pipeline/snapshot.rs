@@ -82,12 +82,12 @@ pub struct RunningSpec {
 }
 
 impl Progress {
-    /// How many specs there are.
+    /// Returns how many specs there are.
     pub fn total(&self) -> usize {
         self.waiting + self.running + self.retrying + self.done()
     }
 
-    /// How many specs have ended, in whatever state.
+    /// Returns how many specs have ended, in whatever state.
     pub fn done(&self) -> usize {
         self.passed + self.failed + self.skipped + self.cancelled + self.timed_out
     }

@@ -53,8 +53,8 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// A spec that runs `command`, with a name that no other spec of its pipeline may have. The timeout of the command is that of
-    /// each attempt.
+    /// Makes a spec that runs `command`, with a name that no other spec of its pipeline may have. The timeout of the
+    /// command is that of each attempt.
     pub fn new(name: impl Into<String>, command: Command) -> Spec {
         Spec {
             name: name.into(),
@@ -67,7 +67,7 @@ impl Spec {
         }
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -125,7 +125,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// An empty pipeline.
+    /// Makes an empty pipeline.
     pub fn new() -> Pipeline {
         Pipeline::default()
     }
@@ -136,12 +136,12 @@ impl Pipeline {
         self
     }
 
-    /// Its name; empty if it has none.
+    /// Returns its name; empty if it has none.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its specs, in order.
+    /// Returns its specs, in order.
     pub fn specs(&self) -> &[Spec] {
         &self.specs
     }

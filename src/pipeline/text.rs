@@ -21,7 +21,7 @@ pub(super) fn duration(duration: Duration) -> String {
 /// How many characters of a name messages and the progress view show: a name may be as long as memory holds.
 const SHOWN: usize = 200;
 
-/// A name in a message: in quotation marks, escaped, and cut if it is long.
+/// Writes a name for a message: in quotation marks, escaped, and cut if it is long.
 pub(super) fn quoted(name: &str) -> String {
     quoted_start(name, SHOWN)
 }
@@ -42,14 +42,14 @@ pub(super) fn short(name: &str) -> String {
     }
 }
 
-/// The first characters, and the rest.
+/// Splits a text into its first characters and the rest.
 fn start(text: &str, most: usize) -> (&str, &str) {
     text.split_at(text.char_indices().nth(most).map_or(text.len(), |(at, _)| at))
 }
 
-/// How many columns of a terminal a text takes at the most. Wide characters are those of Unicode's East Asian Width (W and F).
-/// Combining characters in common use take none; others count as one. The selector that asks for the picture of a character,
-/// which makes it wide on some terminals, counts as one too.
+/// Counts the columns of a terminal that a text takes at most. Wide characters are those of Unicode's East Asian Width
+/// (W and F). Combining characters in common use take none; others count as one. The selector that asks for the picture
+/// of a character, which makes it wide on some terminals, counts as one too.
 pub(super) fn columns(text: &str) -> usize {
     text.chars().map(width).sum()
 }
@@ -86,7 +86,7 @@ fn is_wide(character: char) -> bool {
     }
 }
 
-/// The text in at most this many columns. If it has more, `…` replaces its end.
+/// Cuts the text to at most this many columns. If it has more, `…` replaces its end.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if columns(text) <= most {
         return text.to_owned();

@@ -15,17 +15,17 @@ impl Capture {
         Capture { bytes: Vec::new(), oldest: 0, size, dropped: 0 }
     }
 
-    /// How many bytes were overwritten, or never stored.
+    /// Returns how many bytes were overwritten, or never stored.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// How many bytes it holds.
+    /// Returns how many bytes it holds.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// How many bytes it holds at most.
+    /// Returns how many bytes it holds at most.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
@@ -81,13 +81,13 @@ impl Capture {
         }
     }
 
-    /// What it holds, oldest first, in two pieces.
+    /// Returns what it holds, oldest first, in two pieces.
     pub(crate) fn pieces(&self) -> [&[u8]; 2] {
         let (newer, older) = self.bytes.split_at(self.oldest);
         [older, newer]
     }
 
-    /// What it holds, oldest first, with room for the NUL that C gets after it; None when memory is short.
+    /// Returns what it holds, oldest first, with room for the NUL that C gets after it; None when memory is short.
     pub(crate) fn to_vec(&self) -> Option<Vec<u8>> {
         let mut copy = Vec::new();
         copy.try_reserve_exact(self.bytes.len() + 1).ok()?;

@@ -90,8 +90,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// A command that runs `program`: a path if it has a slash (which counts from the child's directory), else
-    /// a name that is looked up in the child's PATH.
+    /// Makes a command that runs `program`: a path if it has a slash (which counts from the child's directory), else a
+    /// name that is looked up in the child's PATH.
     pub fn new(program: impl AsRef<OsStr>) -> Command {
         let mut command = Command {
             program: program.as_ref().to_owned(),
@@ -329,8 +329,7 @@ impl Command {
         self
     }
 
-    /// Why no system could spawn it, in words: the first mistake made in the setters, or options that contradict each
-    /// other.
+    /// Says why no system could spawn it: the first mistake made in the setters, or options that contradict each other.
     pub(crate) fn flaw(&self) -> Option<String> {
         let contradiction = || self.contradiction().map(|(stage, what)| format!("{stage}: {what}"));
         self.mistake.as_ref().map(|mistake| mistake.cause().to_owned()).or_else(contradiction)
@@ -352,7 +351,7 @@ impl Command {
             .then_some(("stop", "scope: the process would not lead a group of its own"))
     }
 
-    /// Its timeout.
+    /// Returns its timeout.
     pub(crate) fn time_limit(&self) -> Option<Duration> {
         self.timeout
     }
@@ -390,7 +389,7 @@ impl Command {
         if self.is_entry(entry, 1) { CString::new(entry.as_bytes()).ok() } else { None }
     }
 
-    /// Is this a `KEY=VALUE` whose key has at least so many bytes?
+    /// Returns whether this is a `KEY=VALUE` whose key has at least this many bytes.
     fn is_entry(&mut self, entry: &OsStr, shortest_key: usize) -> bool {
         let bytes = entry.as_bytes();
         if memchr(b'=', bytes).is_none_or(|at| at < shortest_key) {
@@ -412,7 +411,7 @@ impl Command {
     }
 }
 
-/// The key of a `KEY=VALUE` entry.
+/// Returns the key of a `KEY=VALUE` entry.
 pub(super) fn key_of(entry: &[u8]) -> &[u8] {
     entry.split(|byte| *byte == b'=').next().unwrap_or_default()
 }

@@ -23,7 +23,7 @@ pub(super) fn failed(command: &Command, stage: &'static str, errno: i32) -> Erro
     Error::system(OPERATION, stage, errno).on(subject(command))
 }
 
-/// The file of a stream could not be opened.
+/// Explains why the file of a stream could not be opened.
 pub(super) fn not_opened(command: &Command, stage: &'static str, path: &Path, refusal: &Refusal) -> Error {
     let path = quoted(path.as_os_str().as_bytes());
     failed(command, stage, refusal.errno).because(match refusal.why {
@@ -32,7 +32,7 @@ pub(super) fn not_opened(command: &Command, stage: &'static str, path: &Path, re
     })
 }
 
-/// A spool could not be made.
+/// Explains why a spool could not be made.
 pub(super) fn no_spool(command: &Command, stage: &'static str, place: &Place, errno: i32) -> Error {
     let told = if place.is_told { "TMPDIR " } else { "" };
     let directory = quoted(place.directory.as_os_str().as_bytes());
@@ -74,7 +74,7 @@ pub(super) fn failure(attempt: &Attempt<'_>, failure: Failure) -> Error {
 }
 
 impl Attempt<'_> {
-    /// The path of a candidate, as the child would open it.
+    /// Returns the path of a candidate, as the child would open it.
     fn path(&self, candidate: &[u8]) -> PathBuf {
         let cwd =
             self.command.cwd.as_deref().map_or(Path::new("."), |cwd| Path::new(OsStr::from_bytes(cwd.to_bytes())));
@@ -130,7 +130,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// The kernel refused this candidate for another reason.
+    /// Explains why the kernel refused this candidate, for any other reason.
     fn refused(&self, error: Error, candidate: &[u8], errno: i32) -> Error {
         let mut what = describe_errno(errno);
         if errno == libc::ENOEXEC {
@@ -182,7 +182,7 @@ fn interpreter_missing(error: Error, candidate: &[u8]) -> Error {
     error.at("interpreter").kind_is(ErrorKind::NotFound).because(cause)
 }
 
-/// Why the kernel cannot run a file that is allowed to run.
+/// Returns why the kernel cannot run a file that is allowed to run.
 fn unknown_format(path: &Path) -> &'static str {
     match file::head(path, 4).as_deref() {
         Ok([0x7f, b'E', b'L', b'F', ..]) => ": it is damaged, or for another machine",

@@ -150,7 +150,7 @@ fn environment(command: &Command) -> Cow<'_, Strings> {
     Cow::Owned(environment)
 }
 
-/// The paths to try, in order: the program as it is if it has a slash, else in each directory of the search
+/// Returns the paths to try, in order: the program as it is if it has a slash, else in each directory of the search
 /// path, in which an empty one is the child's directory.
 fn candidates(command: &Command, environment: &Strings) -> Strings {
     let program = command.program.as_bytes();

@@ -8,7 +8,7 @@ use crate::sys::clock::Stamp;
 /// A run that is told of its processes' lives on the thread that sees them, without an event in between. A process tells
 /// under its own lock, so an observer must call no process.
 pub(crate) trait Observer: Send + Sync {
-    /// The process's leader has ended.
+    /// Told that the process's leader has ended.
     fn exited(&self, part: RunPart, ending: Ending, time: Stamp);
     /// Nothing follows. Also told of a process that ended before its spawn failed.
     fn closed(&self);

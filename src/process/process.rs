@@ -33,8 +33,8 @@ use crate::sys::procfs::Holder;
 pub struct Process(Arc<Child>);
 
 impl Batch {
-    /// The process whose events these are, also when it has ended and been closed. So a subscriber gets a handle to processes
-    /// that others start, such as a run.
+    /// Returns the process whose events these are, even if it has ended and is closed. So a subscriber gets a handle to
+    /// processes that others start, such as a run.
     ///
     /// # Errors
     ///
@@ -60,17 +60,17 @@ impl Process {
         &self.0
     }
 
-    /// Its number in its service: from 1, never reused.
+    /// Returns its number in its service: from 1, never reused.
     pub fn id(&self) -> u64 {
         self.0.id()
     }
 
-    /// Its PID; may be another process's once this one has ended.
+    /// Returns its PID; may be another process's once this one has ended.
     pub fn pid(&self) -> i32 {
         self.0.pid()
     }
 
-    /// A snapshot of what is known of it.
+    /// Returns a snapshot of what is known of it.
     pub fn info(&self) -> Result<Info> {
         fork::check("info")?;
         Ok(self.0.info())
@@ -97,7 +97,7 @@ impl Process {
         self.0.wait(State::Exited, Deadline::after(timeout))
     }
 
-    /// A copy of what the capture holds: the last bytes of both streams, in order of arrival.
+    /// Returns a copy of what the capture holds: the last bytes of both streams, in order of arrival.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Process {
         self.0.captured()
     }
 
-    /// The processes that held its output pipes when it was closed at the drain bound; empty otherwise.
+    /// Returns the processes that held its output pipes when it was closed at the drain bound; empty otherwise.
     pub fn holders(&self) -> Result<Vec<Holder>> {
         fork::check("holders")?;
         Ok(self.0.holders())

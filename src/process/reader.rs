@@ -77,7 +77,7 @@ impl Reader {
         }))
     }
 
-    /// One read without waiting. A spool has no end of its own: it ends with the leader.
+    /// Reads once without waiting. A spool has no end of its own: it ends with the leader.
     pub(super) fn read<'a>(&mut self, leader_ended: bool, buffer: &'a mut ReadBuffer) -> Next<'a> {
         match self {
             Reader::Pipe(pipe) => match pipe::read(&pipe.fd, buffer) {
@@ -98,7 +98,7 @@ impl Reader {
         }
     }
 
-    /// Bytes lost from a spool since the last call.
+    /// Returns how many bytes were lost from a spool since the last call.
     pub(super) fn take_lost(&mut self) -> u64 {
         match self {
             Reader::Pipe(_) => 0,
@@ -113,7 +113,7 @@ impl Reader {
         }
     }
 
-    /// Is it a spool that is to be looked at again?
+    /// Returns whether it is a spool that is to be looked at again.
     pub(super) fn is_due(&self) -> bool {
         matches!(self, Reader::Spool(spool) if spool.due)
     }
@@ -126,7 +126,7 @@ impl Reader {
         }
     }
 
-    /// How many bytes wait now.
+    /// Returns how many bytes wait now.
     pub(super) fn holds(&self) -> usize {
         match self {
             Reader::Pipe(pipe) => pipe::holds(&pipe.fd),
@@ -134,7 +134,7 @@ impl Reader {
         }
     }
 
-    /// The inode of a pipe, by which /proc shows its holders.
+    /// Returns the inode of a pipe, by which /proc shows its holders.
     pub(super) fn pipe_inode(&self) -> Option<u64> {
         match self {
             Reader::Pipe(pipe) => pipe::inode(&pipe.fd),
@@ -177,9 +177,10 @@ impl Spool {
         }
     }
 
-    /// A child that opens its output again, as `echo > /dev/stdout` does, empties the file and writes from its start. The
-    /// length alone would not tell, because the file may have grown again: then the mark is gone, and so is the hole behind
-    /// it. What is known to have waited unread is lost, and what is there now is new.
+    /// Looks whether the child has emptied the file. A child that opens its output again, as `echo > /dev/stdout` does,
+    /// empties the file and writes from its start. The length alone would not tell, because the file may have grown
+    /// again: then the mark is gone, and so is the hole behind it. What is known to have waited unread is lost, and
+    /// what is there now is new.
     fn look(&mut self) {
         let is_as_it_was = spool::is_marked(&self.file, self.marked) || self.has_its_hole();
         let length = spool::length(&self.file);

@@ -22,7 +22,7 @@ use crate::runtime::lock;
 pub struct Ring(Mutex<Capture>);
 
 impl Ring {
-    /// An empty ring for `size` bytes, which takes no memory yet. A size of 0 keeps nothing.
+    /// Makes an empty ring for `size` bytes, which takes no memory yet. A size of 0 keeps nothing.
     #[must_use]
     pub fn new(size: usize) -> Ring {
         Ring(Mutex::new(Capture::new(size)))
@@ -33,7 +33,7 @@ impl Ring {
         lock(&self.0).write(data);
     }
 
-    /// What it holds, oldest first.
+    /// Returns what it holds, oldest first.
     ///
     /// # Errors
     ///
@@ -56,19 +56,19 @@ impl Ring {
         capture.len()
     }
 
-    /// How many bytes it holds.
+    /// Returns how many bytes it holds.
     #[must_use]
     pub fn len(&self) -> usize {
         lock(&self.0).len()
     }
 
-    /// Does it hold nothing?
+    /// Returns whether it holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bytes it holds at most.
+    /// Returns how many bytes it holds at most.
     #[must_use]
     pub fn capacity(&self) -> usize {
         lock(&self.0).size()

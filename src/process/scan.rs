@@ -11,9 +11,9 @@ use crate::sys::thread;
 
 /// A child that asks for the holders of its pipes.
 pub(super) trait Asker: Send + Sync {
-    /// The inodes of the pipes that are still open.
+    /// Returns the inodes of the pipes that are still open.
     fn pipe_inodes(&self) -> Vec<u64>;
-    /// The answer; at least one holder, which may be unknown. The scanner holds no lock.
+    /// Takes the answer: at least one holder, which may be unknown. The scanner holds no lock.
     fn on_holders(self: Arc<Self>, holders: Vec<Holder>);
 }
 
@@ -55,7 +55,7 @@ impl Scanner {
     }
 }
 
-/// One pass over /proc for all of them.
+/// Makes one pass over /proc for all of them.
 fn serve(waiting: Vec<Arc<dyn Asker>>) {
     let wanted: Vec<(Arc<dyn Asker>, Vec<u64>)> = waiting
         .into_iter()

@@ -68,7 +68,7 @@ impl Service {
         &self.0.supervisor
     }
 
-    /// The process with this id, until it is closed.
+    /// Returns the process with this id, until it is closed.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl Service {
         })
     }
 
-    /// How many processes are not yet closed; those that are being spawned count, too.
+    /// Returns how many processes are not yet closed; those that are being spawned count, too.
     pub fn count(&self) -> usize {
         if fork::happened() { 0 } else { self.0.supervisor.open_count() }
     }

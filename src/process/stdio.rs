@@ -109,7 +109,7 @@ pub(crate) fn duplicate(fd: i32) -> std::result::Result<Arc<OwnedFd>, i32> {
     descriptor::duplicate_raw(fd).map(Arc::new)
 }
 
-/// The descriptor itself if its number is above 2, else a duplicate whose number is.
+/// Returns the descriptor itself if its number is above 2, else a duplicate above 2.
 pub(super) fn above_stdio(fd: &Arc<OwnedFd>) -> std::result::Result<Arc<OwnedFd>, i32> {
     if fd.as_raw_fd() > 2 { Ok(Arc::clone(fd)) } else { descriptor::duplicate(fd.as_fd()).map(Arc::new) }
 }

@@ -22,9 +22,9 @@ use crate::sys::thread;
 
 /// A run of layer 3, as far as its service knows it.
 pub(crate) trait ServiceObserver: Send + Sync {
-    /// The service was closed: no process can be started any more. Told before any is ended for it.
+    /// Told that the service was closed, so that no further process can be started; before any is ended for it.
     fn service_closed(&self);
-    /// The service is broken: wakes every waiter.
+    /// Wakes every waiter: the service is broken.
     fn wake_all(&self);
 }
 
@@ -61,7 +61,7 @@ struct Registry {
 }
 
 impl Registry {
-    /// Is every child closed, and none on its way?
+    /// Returns whether every child is closed, and none is on its way.
     fn is_idle(&self) -> bool {
         self.open == 0 && self.spawning == 0
     }
@@ -73,7 +73,7 @@ impl Registry {
         }
     }
 
-    /// The subscriptions that get the events of a command or a run which names these.
+    /// Returns the subscriptions that get the events of a command or a run which names these.
     fn subscriptions_of(&self, named: &[Arc<Queue>]) -> impl Iterator<Item = Arc<Queue>> {
         self.subscriptions.iter().filter_map(Weak::upgrade).filter(|subscription| {
             let is_named = || named.iter().any(|core| Arc::ptr_eq(core, subscription));
@@ -125,20 +125,20 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Are the descriptors still ours? To be asked before something is done with one.
+    /// Fails if the descriptors are no longer ours. Called before one of them is used.
     pub(crate) fn check_descriptors(&self, operation: &'static str) -> Result<()> {
         self.reactor.check_descriptors(self, operation)
     }
 
-    /// A spawn failed: there is no process.
+    /// Takes back the announcement of a spawn: it has failed, and there is no process.
     pub(crate) fn retract(&self) {
         let mut registry = lock(&self.registry);
         registry.spawning -= 1;
         self.after_change(&mut registry);
     }
 
-    /// A spawn succeeded: gives the child its id and its subscriptions. [`Child::begin`] follows. Also says how the
-    /// service was closed, if it was closed in between.
+    /// Admits the child of a spawn that succeeded: gives it its id and its subscriptions. [`Child::begin`] follows.
+    /// Also returns how the service was closed, if it was closed in between.
     pub(super) fn admit(self: &Arc<Self>, seed: Seed, named: &[Arc<Queue>]) -> (Arc<Child>, Option<CloseMode>) {
         let mut registry = lock(&self.registry);
         registry.spawning -= 1;
@@ -171,7 +171,7 @@ impl Supervisor {
         Ok(run)
     }
 
-    /// Are spawns refused?
+    /// Returns whether spawns are refused.
     pub(crate) fn is_closing(&self) -> bool {
         lock(&self.registry).closing.is_some()
     }
@@ -191,12 +191,12 @@ impl Supervisor {
         }
     }
 
-    /// The child with this id, until nothing of it is watched any more.
+    /// Returns the child with this id, until nothing of it is watched any more.
     pub(crate) fn child(&self, id: u64) -> Option<Arc<Child>> {
         lock(&self.registry).children.get(&id).cloned()
     }
 
-    /// How many children are not yet closed; those on their way count, too.
+    /// Returns how many children are not yet closed; those on their way count, too.
     pub(crate) fn open_count(&self) -> usize {
         let registry = lock(&self.registry);
         registry.open + registry.spawning
@@ -215,7 +215,7 @@ impl Supervisor {
         children
     }
 
-    /// The last handle is gone: nothing can be spawned, and the thread ends with the last child.
+    /// Notes that the last handle is gone: nothing can be spawned, and the thread ends with the last child.
     pub(crate) fn abandon(&self) {
         let _ = self.check_descriptors("free service");
         let already_closed = {
@@ -258,7 +258,7 @@ impl Supervisor {
         self.reactor.panic_at_next_turn();
     }
 
-    /// All children of the registry, closed or not.
+    /// Returns all children of the registry, closed or not.
     fn children(&self) -> Vec<Arc<Child>> {
         lock(&self.registry).children.values().cloned().collect()
     }

@@ -19,7 +19,7 @@ pub(crate) fn in_callback<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
-/// Does this thread run a callback?
+/// Returns whether this thread runs a callback.
 pub(crate) fn is_in_callback() -> bool {
     IN_CALLBACK.get()
 }

@@ -27,7 +27,7 @@ impl Deadline {
         Deadline::after((timeout != Duration::MAX).then_some(timeout))
     }
 
-    /// The deadline, or the end of `time` from now if that comes first.
+    /// Returns the deadline, or the end of `time` from now if that comes first.
     #[cfg(feature = "health")]
     pub(crate) fn or_after(self, time: Duration) -> Deadline {
         let other = Deadline::after(Some(time));
@@ -39,17 +39,17 @@ impl Deadline {
         Deadline(at)
     }
 
-    /// Is the call to look only, without waiting?
+    /// Returns whether the call only looks, without waiting.
     pub(crate) fn only_looks(self) -> bool {
         self.0 == Some(0)
     }
 
-    /// Has it passed?
+    /// Returns whether it has passed.
     pub(crate) fn is_over(self) -> bool {
         self.left() == Some(Duration::ZERO)
     }
 
-    /// The time that is left; None: no limit.
+    /// Returns the time that is left; None: no limit.
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|at| Duration::from_nanos(if at == 0 { 0 } else { at.saturating_sub(monotonic_ns()) }))
     }

@@ -116,7 +116,7 @@ fn wait_in<'a, T, R>(
     }
 }
 
-/// The time in milliseconds, rounded up, so that a wait does not turn into a spin at its end.
+/// Returns the time in milliseconds, rounded up, so that a wait does not turn into a spin at its end.
 fn whole_ms(time: Duration) -> i32 {
     i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }

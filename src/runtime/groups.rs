@@ -20,8 +20,8 @@ struct Pass {
 }
 
 impl Groups {
-    /// The number of a recent pass that found no living member in this group; None if it found one, or if /proc does
-    /// not tell. A pass looks at every process, so it is made again only when the last one is old.
+    /// Returns the number of a recent pass that found no living member in this group; None if it found one, or if /proc
+    /// does not tell. A pass looks at every process, so it is made again only when the last one is old.
     pub(super) fn pass_without(&self, group: i32) -> Option<u64> {
         const FRESH: u64 = 100_000_000;
         let mut last = lock(&self.0);

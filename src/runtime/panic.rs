@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-/// What a panic said.
+/// Returns what a panic said.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload
         .downcast_ref::<&str>()

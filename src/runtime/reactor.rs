@@ -33,7 +33,7 @@ const SPOOLS: u64 = LOST - 3;
 
 /// What a loop calls.
 pub(crate) trait Handler: Send + Sync {
-    /// The loop itself.
+    /// Returns the loop itself.
     fn reactor(&self) -> &Reactor;
     /// Handles one event; on any thread, several at once.
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer);
@@ -126,13 +126,13 @@ impl Reactor {
         self.spools.unfollow(watch);
     }
 
-    /// The number of a recent pass over /proc that found no living member in this group; None if there is one, or if
-    /// /proc does not tell.
+    /// Returns the number of a recent pass over /proc that found no living member in this group; None if there is one,
+    /// or if /proc does not tell.
     pub(crate) fn pass_without(&self, group: i32) -> Option<u64> {
         self.groups.pass_without(group)
     }
 
-    /// A buffer for a read outside the loop; None when memory is short.
+    /// Returns a buffer for a read outside the loop; None when memory is short.
     pub(crate) fn spare_buffer(&self) -> Option<ReadBuffer> {
         self.buffers.pop().or_else(ReadBuffer::new)
     }
@@ -143,7 +143,7 @@ impl Reactor {
         drop(self.buffers.push(buffer));
     }
 
-    /// What broke this loop, as an error.
+    /// Fails with what broke this loop.
     pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
         match self.broken.get() {
             None => Ok(()),
@@ -164,7 +164,7 @@ impl Reactor {
         }
     }
 
-    /// The supervisor's life: turns until `done`, or until the descriptors are lost.
+    /// Runs the supervisor: turns until `done`, or until the descriptors are lost.
     pub(crate) fn supervise(&self, handler: &dyn Handler, mut turn: Turn, done: impl Fn() -> bool) {
         while !done() {
             match self.poller.wait_as_supervisor(&mut turn.events, Some(self.timers.timer().as_fd())) {

@@ -24,7 +24,7 @@ pub(crate) struct Seat<'a, H: Deref<Target = dyn Handler + 'a>> {
 }
 
 impl<'a, H: Deref<Target = dyn Handler + 'a>> Seat<'a, H> {
-    /// The seat, if it is free.
+    /// Takes the seat, if it is free.
     pub(crate) fn take(handler: H) -> Option<Self> {
         let turn = lock(&handler.reactor().seat).take()?;
         handler.reactor().poller.switch_supervisor(false);

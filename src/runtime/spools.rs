@@ -50,7 +50,8 @@ impl Spools {
         }
     }
 
-    /// The tokens of the spools that were written since the last call; all of them if the kernel has lost count.
+    /// Returns the tokens of the spools that were written since the last call; all of them if the kernel has lost
+    /// count.
     pub(super) fn changed(&self) -> Vec<u64> {
         let mut changed = Vec::new();
         if let Some(Followed { watcher, tokens }) = &mut *lock(&self.0) {

@@ -32,7 +32,7 @@ impl Timers {
         Ok(Timers { state: Mutex::default(), timer: Timer::new()? })
     }
 
-    /// The timer, which is readable from the next deadline on.
+    /// Returns the timer, which is readable from the next deadline on.
     pub(super) fn timer(&self) -> &Timer {
         &self.timer
     }

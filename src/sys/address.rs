@@ -45,7 +45,7 @@ struct OwnerEx {
 }
 
 impl Address {
-    /// An address without an owner.
+    /// Makes an address without an owner.
     pub(crate) fn new() -> Result<Address, i32> {
         let (read, write) = pipe::pipe()?;
         set_nonblocking(&read)?;
@@ -54,7 +54,7 @@ impl Address {
         Ok(Address { read: ManuallyDrop::new(read), write: ManuallyDrop::new(write), identity })
     }
 
-    /// Are its descriptors still its own?
+    /// Returns whether its descriptors are still its own.
     pub(crate) fn is_intact(&self) -> bool {
         self.identity.is_behind(&self.read) && self.identity.is_behind(&self.write)
     }
@@ -99,9 +99,9 @@ impl Address {
         if result < 0 { Err(errno()) } else { Ok(()) }
     }
 
-    /// Does [`Address::send`] reach all processes that kill(2) would? Both compare user ids alike; but kill(2) asks for
-    /// CAP_KILL, and this asks for user 0 of the first user namespace: root in a container with a user namespace has
-    /// CAP_KILL and is not that user.
+    /// Returns whether [`Address::send`] reaches all processes that kill(2) would. Both compare user ids alike; but
+    /// kill(2) asks for CAP_KILL, and this asks for user 0 of the first user namespace: root in a container with a user
+    /// namespace has CAP_KILL and is not that user.
     pub(crate) fn reaches_all() -> bool {
         // SAFETY: no arguments; always succeeds.
         let is_root = unsafe { libc::geteuid() } == 0;
@@ -122,7 +122,8 @@ impl Drop for Address {
     }
 }
 
-/// Are user numbers here those of the first user namespace? Yes if /proc does not tell: nothing else could be done then.
+/// Returns whether user ids here are those of the first user namespace. True if /proc does not tell: nothing else could
+/// be done then.
 fn in_first_user_namespace() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
     if let Some(known) = KNOWN.get() {
@@ -132,7 +133,7 @@ fn in_first_user_namespace() -> bool {
     *KNOWN.get_or_init(|| map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
-/// Has this thread CAP_KILL? By capget(2); "yes" if the kernel does not tell.
+/// Returns whether this thread has CAP_KILL, by capget(2); true if the kernel does not tell.
 fn may_kill_others() -> bool {
     const VERSION_3: u32 = 0x2008_0522;
     const CAP_KILL: u32 = 5;

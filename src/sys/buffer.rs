@@ -19,7 +19,7 @@ pub(crate) struct ReadBuffer(NonNull<u8>);
 unsafe impl Send for ReadBuffer {}
 
 impl ReadBuffer {
-    /// A new one; None if memory is short.
+    /// Makes a buffer; None if memory is short.
     pub(crate) fn new() -> Option<ReadBuffer> {
         // SAFETY: the layout has a size above zero.
         NonNull::new(unsafe { alloc(LAYOUT) }).map(ReadBuffer)
@@ -29,7 +29,7 @@ impl ReadBuffer {
         self.0.as_ptr()
     }
 
-    /// The first `len` bytes, which a read has filled.
+    /// Returns the first `len` bytes, which a read has filled.
     ///
     /// # Safety
     /// A read into this buffer returned at least `len`.

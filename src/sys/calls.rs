@@ -18,7 +18,7 @@ pub(crate) fn retried_raw(mut call: impl FnMut() -> libc::c_long) -> Result<usiz
 
 /// The errors of calls that a signal may interrupt.
 pub(crate) trait Interrupts {
-    /// Did a signal come first?
+    /// Returns whether a signal came first.
     fn is_interrupted(&self) -> bool;
 }
 
@@ -34,7 +34,7 @@ impl Interrupts for std::io::Error {
     }
 }
 
-/// The calling thread's errno.
+/// Returns the calling thread's errno.
 pub(crate) fn errno() -> i32 {
     nix::errno::Errno::last_raw()
 }

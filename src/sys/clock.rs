@@ -53,19 +53,20 @@ pub(crate) fn realtime_ns() -> i128 {
     i128::from(read(ClockId::CLOCK_REALTIME))
 }
 
-/// The moment of the boot on CLOCK_REALTIME, as that clock is set now.
+/// Returns the moment of the boot on CLOCK_REALTIME, as that clock is set now.
 pub(crate) fn boot_realtime_ns() -> i128 {
     realtime_ns() - i128::from(read(ClockId::CLOCK_BOOTTIME))
 }
 
-/// Does this time lie ahead of the clock, by more than a small correction of it? Then it says nothing: the clock has been
-/// set back, or the machine has started again with another time.
+/// Returns whether this time lies ahead of the clock, by more than a small correction of it. Such a time says nothing:
+/// the clock has been set back, or the machine has started again with another time.
 pub(crate) fn is_ahead(realtime_ns: i128) -> bool {
     const CORRECTION_NS: i128 = 2_000_000_000;
     realtime_ns > self::realtime_ns() + CORRECTION_NS
 }
 
-/// A time that a caller gave, as messages repeat it: whole, and with the space that all times have. `200 ms`, `1.5 s`.
+/// Writes a time that a caller gave, as messages repeat it: in full, and with the space that all times have. `200 ms`,
+/// `1.5 s`.
 pub(crate) fn exact(time: Duration) -> String {
     let text = format!("{time:?}");
     let (number, unit) = text.split_at(text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len()));

@@ -71,12 +71,12 @@ pub(crate) fn send(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
     }
 }
 
-/// Can a group be signalled through the pidfd of its leader, also after the leader was reaped?
+/// Returns whether a group can be signalled through the pidfd of its leader, even after the leader was reaped.
 pub(crate) fn groups_have_pidfds() -> bool {
     by_pidfd() == ByPidfd::Groups
 }
 
-/// The address of an unreaped child's group, for signals that follow when the child may have been reaped; None if
+/// Makes the address of an unreaped child's group, for signals that follow when the child may have been reaped; None if
 /// none is needed, or none can be had.
 pub(crate) fn address(pidfd: &OwnedFd, pid: i32, target: Target) -> Option<Address> {
     if groups_have_pidfds() || target == Target::Process {
@@ -211,7 +211,8 @@ fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), U
     result
 }
 
-/// A SIGKILL by address is not taken by the first process of a PID namespace, which the child may be; by pidfd it is.
+/// Sends a SIGKILL by pidfd as well: the first process of a PID namespace, which the child may be, does not take one by
+/// address.
 fn reach_leader(to: Recipient<'_>) {
     if by_pidfd() != ByPidfd::Nothing {
         let _ = send_signal(to.pidfd.as_raw_fd(), libc::SIGKILL, 0);

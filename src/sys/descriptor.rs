@@ -22,7 +22,7 @@ pub(crate) fn above_stdio(fd: OwnedFd) -> Result<OwnedFd> {
     duplicate(fd.as_fd())
 }
 
-/// A close-on-exec duplicate at 3 or higher.
+/// Makes a close-on-exec duplicate at 3 or higher.
 pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     let raw = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3)).map_err(|e| e as i32)?;
     // SAFETY: a new descriptor that nothing else knows.
@@ -69,7 +69,7 @@ impl FileIdentity {
         nix::sys::stat::fstat(fd).ok().map(|stat| FileIdentity { device: stat.st_dev, inode: stat.st_ino })
     }
 
-    /// Is this file still the one behind the descriptor?
+    /// Returns whether this file is still the one behind the descriptor.
     pub(super) fn is_behind(self, fd: &OwnedFd) -> bool {
         FileIdentity::of(fd) == Some(self)
     }

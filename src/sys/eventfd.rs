@@ -22,7 +22,7 @@ impl EventFd {
         above_stdio(fd).map(EventFd)
     }
 
-    /// A full counter is a pending wake-up; every write raises the edge.
+    /// Adds to the counter. A full one is a pending wake-up; every write raises the edge.
     pub(super) fn raise(&self) {
         let one = 1u64;
         // SAFETY: eight bytes.

@@ -67,12 +67,12 @@ impl Facts {
         self.identity == other.identity
     }
 
-    /// May every user write it?
+    /// Returns whether every user may write it.
     pub(crate) fn is_everybodys(&self) -> bool {
         self.mode & libc::S_IWOTH != 0
     }
 
-    /// Can every user replace the files in this directory by their own? Not in a sticky one.
+    /// Returns whether every user can replace the files in this directory: not if it is sticky.
     pub(crate) fn lets_everybody_replace(&self) -> bool {
         self.is_everybodys() && self.mode & libc::S_ISVTX == 0
     }
@@ -97,7 +97,7 @@ pub(crate) fn facts(file: &File) -> Result<Facts> {
     retried(|| file.metadata()).map(|metadata| Facts::new(&metadata)).map_err(errno_of)
 }
 
-/// Does `path` still name this open file?
+/// Returns whether `path` still names this open file.
 pub(crate) fn is_named(file: &File, path: &Path) -> Result<bool> {
     match look(path) {
         Ok(named) => Ok(named.is_same_file(&facts(file)?)),
@@ -205,7 +205,7 @@ pub(crate) fn read_start(file: &File, most: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The first bytes of what the name stands for, links followed, without waiting.
+/// Reads the first bytes of what the name stands for, links followed, without waiting.
 pub(crate) fn head(path: &Path, most: usize) -> Result<Vec<u8>> {
     read_start(&open_through(path)?, most)
 }
@@ -224,7 +224,7 @@ pub(crate) fn read_large(file: File, most: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// May this process run it, by the mode of the file and of the mount?
+/// Returns whether this process may run it, by the mode of the file and of the mount.
 pub(crate) fn may_be_run(path: &Path) -> bool {
     retried(|| faccessat(nix::fcntl::AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS)).is_ok()
 }
@@ -276,12 +276,12 @@ pub(crate) fn make_directories(path: &Path) -> Result<()> {
     retried(|| DirBuilder::new().recursive(true).mode(0o755).create(path)).map_err(errno_of)
 }
 
-/// The path of the directory from the root, without a link in it.
+/// Returns the path of the directory from the root, without a link in it.
 pub(crate) fn real_path(path: &Path) -> Result<PathBuf> {
     retried(|| fs::canonicalize(path)).map_err(errno_of)
 }
 
-/// The names in a directory, in the order of their bytes.
+/// Returns the names in a directory, in the order of their bytes.
 pub(crate) fn names(path: &Path) -> Result<Vec<std::ffi::OsString>> {
     let read = || fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
     let mut names: Vec<_> = retried(read).map_err(errno_of)?;

@@ -27,7 +27,7 @@ pub(crate) fn happened() -> bool {
     MARK.get().is_some_and(|mark| mark.load(Ordering::Relaxed) != ALIVE)
 }
 
-/// The page, marked.
+/// Maps the page, and marks it.
 fn map() -> Result<&'static AtomicU32> {
     const PAGE: usize = 4096;
     // SAFETY: a new anonymous mapping, never unmapped, so the reference is good for ever.

@@ -133,7 +133,7 @@ extern "C" fn on_signal(caught: libc::c_int) {
     errno.set();
 }
 
-/// The number as it is now.
+/// Returns the number as it is now.
 pub(crate) fn news() -> u32 {
     NEWS.load(Ordering::Acquire)
 }

@@ -94,7 +94,7 @@ pub(crate) fn presence(pid: i32) -> Presence {
     }
 }
 
-/// When a process that lives started.
+/// Returns when a process that lives started.
 pub(crate) fn start_of(pid: i32) -> Option<ProcessStart> {
     match presence(pid) {
         Presence::Here(Some(ticks)) => Some(ProcessStart { ticks, boot_id: boot_id()? }),
@@ -102,14 +102,14 @@ pub(crate) fn start_of(pid: i32) -> Option<ProcessStart> {
     }
 }
 
-/// The PID namespace of this process.
+/// Returns the PID namespace of this process.
 pub(crate) fn pid_namespace() -> Option<PidNamespace> {
     let link = fs::read_link("/proc/self/ns/pid").ok()?;
     let inode = link.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()?;
     Some(PidNamespace { inode, boot_id: boot_id()? })
 }
 
-/// Is this one of the users that a process runs as? None: that cannot be seen.
+/// Returns whether a process runs as this user; None if that cannot be seen.
 pub(crate) fn runs_as(pid: i32, user: u32) -> Option<bool> {
     if !procfs::is_ours() {
         return None;
@@ -119,8 +119,9 @@ pub(crate) fn runs_as(pid: i32, user: u32) -> Option<bool> {
     Some(users.split_ascii_whitespace().any(|one| one.parse() == Ok(user)))
 }
 
-/// Does the process that this PID names here have a write lock on this file? A number in a file may be one of another PID
-/// namespace, or of a process that has ended, but a lock in `/proc/PID/fdinfo` is its own. None: that cannot be seen.
+/// Returns whether the process that this PID names here has a write lock on this file. A number in a file may be one of
+/// another PID namespace, or of a process that has ended, but a lock in `/proc/PID/fdinfo` is its own. None: that
+/// cannot be seen.
 pub(crate) fn has_locked(pid: i32, facts: &file::Facts) -> Option<bool> {
     if !procfs::is_ours() {
         return None;
@@ -173,7 +174,8 @@ fn ticks_per_second() -> i64 {
     if ticks > 0 { ticks } else { 100 }
 }
 
-/// A number that names a thread, but not the process it belongs to; /proc shows those too, if they are asked for by number.
+/// Returns whether a number names a thread that is not the leader of its process: /proc shows those too, if they are
+/// asked for by number.
 fn is_thread(pid: i32) -> bool {
     let status = file::read_text(&format!("/proc/{pid}/status")).unwrap_or_default();
     let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));

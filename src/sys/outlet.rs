@@ -92,7 +92,7 @@ impl Outlet {
     }
 }
 
-/// The same pipe or terminal opened again, non-blocking; None if it cannot be.
+/// Opens the same pipe or terminal again, non-blocking; None if that fails.
 fn again(fd: &OwnedFd, stat: &FileStat) -> Option<OwnedFd> {
     let is_pipe = stat.st_mode & libc::S_IFMT == libc::S_IFIFO;
     let terminal = terminal_number(fd);
@@ -107,7 +107,7 @@ fn again(fd: &OwnedFd, stat: &FileStat) -> Option<OwnedFd> {
     (same && terminal_number(&ours) == terminal).then_some(ours)
 }
 
-/// The device number of the terminal, under whichever name it was opened.
+/// Returns the device number of the terminal, under whichever name it was opened.
 fn terminal_number(fd: &OwnedFd) -> Option<u32> {
     /// `TIOCGDEV`, which libc does not have everywhere.
     const GET_DEVICE: libc::c_ulong = 0x8004_5432;
@@ -117,7 +117,7 @@ fn terminal_number(fd: &OwnedFd) -> Option<u32> {
     (result == 0).then_some(number)
 }
 
-/// One write to a socket without waiting, without SIGPIPE.
+/// Writes once to a socket, without waiting and without SIGPIPE.
 fn send(fd: &OwnedFd, data: &[u8]) -> Result<usize> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     let no_address = std::ptr::null::<libc::sockaddr>();

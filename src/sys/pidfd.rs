@@ -97,7 +97,8 @@ pub(crate) fn number(pidfd: &OwnedFd) -> Number {
     }
 }
 
-/// Is the pidfd readable? So it is from the end of the last thread on; a descriptor that the host has closed is not.
+/// Returns whether the pidfd is readable, which it is from the end of the last thread on. A descriptor that the host
+/// has closed is not.
 pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
     let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one live structure. The raw call, because poll of libc is a cancellation point.

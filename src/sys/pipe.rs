@@ -14,7 +14,7 @@ use super::retried_raw;
 /// A pipe grown for a child that writes much: three times the throughput of the default 64 KiB.
 const LARGE_PIPE: i32 = 256 * 1024;
 
-/// A pipe, read end first; both close-on-exec, above 2, and blocking.
+/// Makes a pipe, read end first; both ends are close-on-exec, above 2, and blocking.
 pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| e as i32)?;
     Ok((above_stdio(read)?, above_stdio(write)?))
@@ -25,12 +25,12 @@ pub(crate) fn grow(fd: &OwnedFd) {
     let _ = fcntl(fd, FcntlArg::F_SETPIPE_SZ(LARGE_PIPE));
 }
 
-/// The inode that names a pipe in /proc.
+/// Returns the inode that names a pipe in /proc.
 pub(crate) fn inode(fd: &OwnedFd) -> Option<u64> {
     nix::sys::stat::fstat(fd).ok().map(|stat| stat.st_ino)
 }
 
-/// How many bytes the pipe holds now.
+/// Returns how many bytes the pipe holds now.
 pub(crate) fn holds(fd: &OwnedFd) -> usize {
     let mut bytes: libc::c_int = 0;
     // SAFETY: FIONREAD writes one int.
@@ -48,7 +48,7 @@ pub(crate) enum Read<'a> {
     End,
 }
 
-/// One read of up to [`READ_SIZE`] bytes from a non-blocking descriptor.
+/// Reads once, up to [`READ_SIZE`] bytes, from a non-blocking descriptor.
 pub(crate) fn read<'a>(fd: &OwnedFd, buffer: &'a mut ReadBuffer) -> Read<'a> {
     // SAFETY: the buffer is READ_SIZE long.
     let result =
@@ -63,7 +63,7 @@ pub(crate) fn read<'a>(fd: &OwnedFd, buffer: &'a mut ReadBuffer) -> Read<'a> {
     }
 }
 
-/// One write without waiting: bytes taken, or the errno (EAGAIN: full, EPIPE: no reader).
+/// Writes once without waiting. Returns how many bytes were taken, or the errno (EAGAIN: full, EPIPE: no reader).
 pub(crate) fn write(fd: &OwnedFd, data: &[u8]) -> Result<usize> {
     super::signal::without_sigpipe(|| {
         // SAFETY: the slice is valid for reads of its length.

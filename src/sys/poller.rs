@@ -98,7 +98,7 @@ impl Poller {
         &self.fds.epoll
     }
 
-    /// Did the host close our descriptors, as far as is known?
+    /// Returns whether the host is known to have closed our descriptors.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
     }
@@ -169,8 +169,8 @@ impl Poller {
         }
     }
 
-    /// The supervisor's wait: until there are events and it is switched on, or until it is woken, or until `timer`,
-    /// switched on or not. True if it was the timer. An error: the descriptors are lost.
+    /// Waits as the supervisor: until there are events and it is switched on, or until it is woken, or until `timer`,
+    /// switched on or not. True if it was the timer. An error means that the descriptors are lost.
     pub(crate) fn wait_as_supervisor(
         &self,
         events: &mut Events,

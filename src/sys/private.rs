@@ -67,7 +67,7 @@ impl Drop for Private {
     }
 }
 
-/// The place of a descriptor; made if there is memory.
+/// Returns the place of a descriptor, which is made if there is memory.
 fn slot(fd: &OwnedFd) -> Option<&'static AtomicU64> {
     let number = usize::try_from(fd.as_raw_fd()).ok()?;
     let place = PIPES.get(number / CHUNK)?;

@@ -101,7 +101,7 @@ impl Action {
     pub(super) const DEFAULT: Action = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
     pub(super) const IGNORE: Action = Action { handler: libc::SIG_IGN, flags: 0, restorer: 0, mask: 0 };
 
-    /// A handler that does nothing, which exec resets.
+    /// Returns an action whose handler does nothing, and which exec resets.
     pub(super) fn swallow() -> Action {
         /// `SA_RESTORER`: the kernel has nowhere else to return to.
         const RESTORER: usize = 0x0400_0000;

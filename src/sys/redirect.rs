@@ -84,13 +84,15 @@ fn explained(path: &Path, errno: i32) -> Refusal {
     Refusal { errno, why }
 }
 
-/// Is it a FIFO with a name? A pipe that was opened by way of /dev/stdin or /proc is at its end when it has no writer.
+/// Returns whether it is a FIFO with a name. A pipe that was opened by way of /dev/stdin or /proc is at its end when it
+/// has no writer.
 fn has_name(fifo: &File) -> Result<bool, i32> {
     const PIPEFS: FsType = FsType(0x5049_5045);
     retried(|| fstatfs(fifo)).map(|system| system.filesystem_type() != PIPEFS).map_err(|errno| errno as i32)
 }
 
-/// Has it a writer, or content? tee(2) looks into a FIFO without taking anything from it, and says 0 if there is neither.
+/// Returns whether it has a writer or content. tee(2) looks into a FIFO without taking anything from it, and says 0 if
+/// there is neither.
 fn has_source(fifo: &File) -> Result<bool, i32> {
     let (_read, write) = pipe::pipe()?;
     match retried(|| tee(fifo.as_fd(), write.as_fd(), 1, SpliceFFlags::SPLICE_F_NONBLOCK)) {

@@ -16,7 +16,7 @@ pub(crate) fn check_room(operation: &'static str) -> Result<()> {
     if has_room() { Ok(()) } else { Err(Error::new(ErrorKind::OutOfMemory, operation, "no memory")) }
 }
 
-/// Has malloc some room?
+/// Returns whether malloc has some room.
 pub(crate) fn has_room() -> bool {
     const ROOM: usize = 16 * 1024;
     // SAFETY: a block that is given back at once, and only once. The optimiser cannot leave out what it cannot see.
@@ -72,7 +72,7 @@ mod on {
     // SAFETY: each block of the memory is handed out to one owner at a time, which `taken` records under the lock.
     unsafe impl Sync for Reserve {}
 
-    /// Is so much of the reserve in use that no call should begin?
+    /// Returns whether so much of the reserve is in use that no call should begin.
     pub(crate) fn is_low() -> bool {
         RESERVE.blocks.load(Ordering::Relaxed) > SIZE / BLOCK / 2
     }
@@ -100,7 +100,7 @@ mod on {
             self.taken[block / 64].load(Ordering::Relaxed) & (1 << (block % 64)) != 0
         }
 
-        /// The first run of free blocks that is long enough and aligned.
+        /// Takes the first run of free blocks that is long enough and aligned.
         fn take(&self, layout: Layout) -> *mut u8 {
             let count = layout.size().div_ceil(BLOCK).max(1);
             if layout.size() > LARGEST || layout.align() > 4096 {

@@ -11,28 +11,28 @@ type KernelSet = u64;
 /// The highest signal number, SIGRTMAX of the kernel.
 pub(crate) const MAX: i32 = 64;
 
-/// Is `signal` one that can be sent?
+/// Returns whether `signal` is one that can be sent.
 pub(crate) fn is_valid(signal: i32) -> bool {
     (1..=MAX).contains(&signal)
 }
 
-/// Does a process that is stopped stay stopped, with the signal pending, until it is continued?
+/// Returns whether a process that is stopped stays stopped, with the signal pending, until it is continued.
 pub(crate) fn leaves_stopped_what_is_stopped(signal: i32) -> bool {
     let stops = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
     signal != 0 && signal != libc::SIGKILL && signal != libc::SIGCONT && !stops.contains(&signal)
 }
 
-/// The name, such as `SIGTERM`; None for real-time signals.
+/// Returns the name, such as `SIGTERM`; None for real-time signals.
 pub(crate) fn name(signal: i32) -> Option<&'static str> {
     nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str)
 }
 
-/// The number of `SIGTERM`, …; None for other names.
+/// Returns the number of `SIGTERM`, …; None for other names.
 pub(crate) fn number(name: &str) -> Option<i32> {
     nix::sys::signal::Signal::iterator().find(|signal| signal.as_str() == name).map(|signal| signal as i32)
 }
 
-/// The names of all signals but the real-time ones.
+/// Returns the names of all signals but the real-time ones.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
     nix::sys::signal::Signal::iterator().map(nix::sys::signal::Signal::as_str)
 }

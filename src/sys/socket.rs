@@ -24,8 +24,8 @@ fn errno_of(error: &std::io::Error) -> i32 {
     error.raw_os_error().unwrap_or(libc::EINVAL)
 }
 
-/// A listening socket, and the address it got. SO_REUSEADDR is set: connections of a server that has ended do
-/// not keep its address.
+/// Makes a listening socket; returns it with the address that it got. SO_REUSEADDR is set: connections of a server that
+/// has ended do not keep its address.
 pub(crate) fn listen_tcp(address: SocketAddr) -> Result<(OwnedFd, SocketAddr)> {
     let listener = TcpListener::bind(address).map_err(|e| errno_of(&e))?;
     let bound = listener.local_addr().map_err(|e| errno_of(&e))?;
@@ -40,8 +40,8 @@ pub(crate) fn listen_tcp(address: SocketAddr) -> Result<(OwnedFd, SocketAddr)> {
     Ok((fd, bound))
 }
 
-/// A listening socket at `path`. Whatever the umask is, others than its owner and group cannot connect: Linux takes the mode
-/// of the file from that of the socket, so it is never another.
+/// Makes a listening socket at `path`. Whatever the umask is, only its owner and group can connect: Linux takes the
+/// mode of the file from that of the socket, so it is never another.
 pub(crate) fn listen_unix(path: &Path) -> Result<OwnedFd> {
     const MODE: libc::mode_t = 0o660;
     let fd = unix_socket()?;
@@ -54,7 +54,7 @@ pub(crate) fn listen_unix(path: &Path) -> Result<OwnedFd> {
     prepare(fd)
 }
 
-/// A listening socket with a name that is no file, to which every process in this network namespace can connect.
+/// Makes a listening socket with a name that is no file, to which every process in this network namespace can connect.
 pub(crate) fn listen_abstract(name: &str) -> Result<OwnedFd> {
     let fd = unix_socket()?;
     let (address, size) = unix_address(&[0], name.as_bytes(), &[])?;
@@ -83,7 +83,7 @@ fn bind(fd: &OwnedFd, address: &libc::sockaddr_un, size: libc::socklen_t) -> Res
     }
 }
 
-/// An address of these bytes, one part after the other, and how much of it counts.
+/// Makes an address of these bytes, one part after the other; returns it with the size that counts.
 fn unix_address(before: &[u8], name: &[u8], after: &[u8]) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
     if name.len() > PATH_MAX {
         return Err(libc::ENAMETOOLONG);
@@ -108,7 +108,7 @@ fn prepare(fd: OwnedFd) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-/// The next connection: non-blocking, close-on-exec, above 2.
+/// Accepts the next connection: non-blocking, close-on-exec, above 2.
 pub(crate) fn accept(listener: &OwnedFd) -> Result<OwnedFd> {
     // SAFETY: no address is asked for; the result is a new descriptor.
     let fd = unsafe {
@@ -210,14 +210,14 @@ pub(crate) fn connected(fd: &OwnedFd) -> Result<()> {
     }
 }
 
-/// One read: how many bytes came, 0 at the end; EAGAIN when there is nothing now.
+/// Reads once. Returns how many bytes came, 0 at the end; EAGAIN if there is nothing now.
 pub(crate) fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize> {
     let (raw, start, length) = (fd.as_raw_fd(), buffer.as_mut_ptr(), buffer.len());
     // SAFETY: the buffer and its length.
     retried_raw(|| unsafe { libc::recv(raw, start.cast(), length, 0) } as libc::c_long)
 }
 
-/// One write: how many bytes went; EAGAIN when there is no room now. Never a SIGPIPE.
+/// Writes once. Returns how many bytes were taken; EAGAIN if there is no room now. Never raises SIGPIPE.
 pub(crate) fn send(fd: &OwnedFd, bytes: &[u8]) -> Result<usize> {
     let (raw, start, length) = (fd.as_raw_fd(), bytes.as_ptr(), bytes.len());
     // SAFETY: the bytes and their length.
@@ -237,7 +237,7 @@ pub(crate) fn end(fd: &OwnedFd) {
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
-/// Has something arrived (bytes, the end, an error) that was not read?
+/// Returns whether something has arrived (bytes, the end, an error) that was not read.
 pub(crate) fn has_arrived(fd: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     retried(|| poll(&mut polled, PollTimeout::ZERO)).is_ok_and(|count| count > 0)

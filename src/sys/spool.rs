@@ -60,7 +60,7 @@ impl Spool {
 
 const PRIVATE: Mode = Mode::from_bits_truncate(0o600);
 
-/// A file with a name of its own, which is taken away at once.
+/// Makes a file with a name of its own, which is removed at once.
 fn named(directory: &Path) -> nix::Result<OwnedFd> {
     let template = directory.join("coreproc-spool-XXXXXX").into_os_string().into_encoded_bytes();
     let template = CString::new(template).map_err(|_| Errno::EINVAL)?;
@@ -99,8 +99,8 @@ pub(crate) fn mark(fd: &OwnedFd, from: usize, to: usize) -> bool {
     n == bytes.len() as isize
 }
 
-/// Does it still begin with so many bytes of [`MARK`]? The second half of them tells: a child that writes a little over
-/// the part that was read has not emptied the file.
+/// Returns whether it still begins with this many bytes of [`MARK`]. The second half of them tells: a child that writes
+/// a little over the part that was read has not emptied the file.
 pub(crate) fn is_marked(fd: &OwnedFd, marked: usize) -> bool {
     if marked == 0 {
         return true;
@@ -111,7 +111,7 @@ pub(crate) fn is_marked(fd: &OwnedFd, marked: usize) -> bool {
     n < 0 || (n as usize == marked && bytes[marked / 2..marked] == MARK[marked / 2..marked])
 }
 
-/// The first byte from `offset` on that is in no hole of the file; the greatest number when there is none.
+/// Returns the first byte from `offset` on that is in no hole of the file; the greatest number when there is none.
 pub(crate) fn next_data(fd: &OwnedFd, offset: u64) -> u64 {
     // SAFETY: takes no pointers. The place at which the descriptor reads is of no importance.
     let found = unsafe { libc::lseek64(fd.as_raw_fd(), offset as i64, libc::SEEK_DATA) };
@@ -122,7 +122,7 @@ pub(crate) fn next_data(fd: &OwnedFd, offset: u64) -> u64 {
     }
 }
 
-/// The file's length: all that was ever written, unless the child has emptied it.
+/// Returns the file's length: all that was ever written, unless the child has emptied it.
 pub(crate) fn length(fd: &OwnedFd) -> u64 {
     nix::sys::stat::fstat(fd).map_or(0, |stat| stat.st_size as u64)
 }

@@ -26,14 +26,14 @@ impl Strings {
         self.bytes.push(0);
     }
 
-    /// The strings, without their NUL.
+    /// Returns the strings, without their NUL.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let ends = self.starts.iter().skip(1).copied().chain([self.bytes.len()]);
         self.starts.iter().zip(ends).map(|(start, end)| &self.bytes[*start..end - 1])
     }
 
-    /// The addresses, and a null at the end, as execve takes them. Good while these strings are neither changed nor
-    /// dropped.
+    /// Returns the addresses, and a null at the end, as execve takes them. Good while these strings are neither changed
+    /// nor dropped.
     pub(super) fn addresses(&self) -> Vec<usize> {
         let base = self.bytes.as_ptr() as usize;
         self.starts.iter().map(|start| base + start).chain([0]).collect()
@@ -43,12 +43,13 @@ impl Strings {
 /// The most bytes of one string that execve takes, without its NUL: MAX_ARG_STRLEN of the kernel.
 pub(crate) const LONGEST: usize = 32 * 4096 - 1;
 
-/// The bytes that a string counts against [`most_in_all`]: its NUL and its address as well.
+/// Returns the bytes that a string counts against [`most_in_all`]: its NUL and its address as well.
 pub(crate) fn cost(string: &[u8]) -> usize {
     string.len() + 1 + size_of::<usize>()
 }
 
-/// The bytes that arguments and environment may cost together: see execve(2), "Limits on size of arguments and environment".
+/// Returns the bytes that arguments and environment may cost together: see execve(2), "Limits on size of arguments and
+/// environment".
 pub(crate) fn most_in_all() -> usize {
     const LEAST: u64 = 128 * 1024;
     const MOST: u64 = 6 * 1024 * 1024;

@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// Is it a terminal? (isatty(3))
+/// Returns whether it is a terminal: isatty(3).
 pub(crate) fn is_terminal(fd: &OwnedFd) -> bool {
     nix::unistd::isatty(fd).unwrap_or(false)
 }

@@ -39,7 +39,7 @@ impl Timer {
         unsafe { libc::timerfd_settime(self.fd.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &value, std::ptr::null_mut()) };
     }
 
-    /// The host closed the descriptor, and the number may be its own: it is touched no more.
+    /// Stops using the descriptor: the host has closed it, and the number may be its own.
     pub(crate) fn lose(&self) {
         self.lost.store(true, Ordering::Release);
     }

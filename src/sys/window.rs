@@ -25,7 +25,7 @@ impl Window {
         Ok(window)
     }
 
-    /// What comes to the poller from now on is not for the host.
+    /// Ends the window: what comes to the poller from now on is not for the host.
     pub(crate) fn end(&self, poller: &Poller) {
         if poller.is_lost() {
             return;

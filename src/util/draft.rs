@@ -24,7 +24,7 @@ impl Draft {
         Ok(Draft { path, file, is_published: false })
     }
 
-    /// The open file.
+    /// Returns the open file.
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
@@ -51,7 +51,7 @@ impl Drop for Draft {
     }
 }
 
-/// A number for a draft's name: with the PID, no other draft has it.
+/// Returns a number for a draft's name: together with the PID, no other draft has it.
 pub(crate) fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// The duration in nanoseconds; `u64::MAX` (584 years) if it is longer.
+/// Returns the duration in nanoseconds; `u64::MAX` (584 years) if it is longer.
 pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The mean of the durations that are known; None if none is.
+/// Returns the mean of the durations that are known; None if none is.
 pub(crate) fn mean(durations: &[Option<u64>]) -> Option<u64> {
     let known = || durations.iter().flatten();
     let sum: u128 = known().map(|duration| u128::from(*duration)).sum();

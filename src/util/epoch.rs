@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The time in nanoseconds since the epoch.
+/// Returns the time in nanoseconds since the epoch.
 pub(crate) fn to_ns(time: SystemTime) -> i128 {
     // A duration has less than 2^64 seconds.
     let signed = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
@@ -12,7 +12,7 @@ pub(crate) fn to_ns(time: SystemTime) -> i128 {
     }
 }
 
-/// The inverse of [`to_ns`]. Fails if the platform's time cannot hold it.
+/// Does the inverse of [`to_ns`]. Fails if the platform's time cannot hold it.
 pub(crate) fn from_ns(ns: i128) -> Result<SystemTime, String> {
     const SECOND: u128 = 1_000_000_000;
     let size = ns.unsigned_abs();

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error;
 
-/// The path with something behind its name: `/run/it.sock` with `.lock` is `/run/it.sock.lock`.
+/// Appends something to the name of a path: `/run/it.sock` with `.lock` is `/run/it.sock.lock`.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// The path in a message: in quotation marks, with escapes for what cannot be printed.
+/// Writes the path for a message: in quotation marks, with escapes for what cannot be printed.
 pub(crate) fn quoted(path: &Path) -> String {
     error::quoted(path.as_os_str().as_encoded_bytes())
 }

@@ -4,7 +4,7 @@
 const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400;
 
-/// The time in UTC, with as many digits of the second as it needs. None outside the years 0 to 9999.
+/// Writes the time in UTC, with as many digits of the second as it needs. None outside the years 0 to 9999.
 pub(crate) fn format(ns: i128) -> Option<String> {
     let mut text = date_and_time(ns.div_euclid(SECOND))?;
     let fraction = ns.rem_euclid(SECOND);
@@ -15,7 +15,8 @@ pub(crate) fn format(ns: i128) -> Option<String> {
     Some(text)
 }
 
-/// The time in UTC, always with nine digits of the second. A `u64` ends within the year 2554, so every one can be written.
+/// Writes the time in UTC, always with nine digits of the second. A `u64` ends within the year 2554, so every one can
+/// be written.
 pub(crate) fn format_with_nanoseconds(ns: u64) -> String {
     let (seconds, fraction) = (ns / 1_000_000_000, ns % 1_000_000_000);
     format!("{}.{fraction:09}Z", date_and_time(seconds.into()).unwrap_or_default())
@@ -123,8 +124,8 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// The days from the epoch to a date. Years are counted from March, so that the leap day is the last of a year, in eras of
-/// 400 years (146,097 days).
+/// Counts the days from the epoch to a date. Years are counted from March, so that the leap day is the last of a year,
+/// in eras of 400 years (146,097 days).
 fn days_to(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
@@ -132,7 +133,7 @@ fn days_to(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// The inverse of [`days_to`].
+/// Does the inverse of [`days_to`].
 fn date_of(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));

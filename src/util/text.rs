@@ -1,6 +1,6 @@
 //! Text of others on one line.
 
-/// The text without line breaks and control characters, each of which becomes a space, cut after `most` bytes.
+/// Puts the text on one line: line breaks and control characters become spaces. It is cut after `most` bytes.
 #[cfg(feature = "health")]
 pub(crate) fn one_line(text: &str, most: usize) -> String {
     let text = text.trim();

@@ -107,7 +107,7 @@ async fn beginning(response: Response<Incoming>) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// The kernel's reason if it is behind the error, else hyper's.
+/// Returns the kernel's reason if there is one behind the error, else hyper's.
 fn because(error: &hyper::Error) -> Failure {
     let errno = error.source().and_then(|e| e.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error);
     Failure::Because(errno.map_or_else(|| format!("no HTTP answer: {error}"), describe_errno))

@@ -84,8 +84,8 @@ impl Target {
         Err(failure)
     }
 
-    /// The addresses of the name, looked up on a thread of its own. After the deadline the lookup goes on, and the next
-    /// attempt waits for the same one.
+    /// Returns the addresses of the name, looked up on a thread of its own. After the deadline the lookup goes on, and
+    /// the next attempt waits for the same one.
     fn resolve(&mut self, deadline: Deadline) -> Result<Vec<SocketAddr>, Failure> {
         let Address::Tcp(host, port) = &self.address else { return Ok(Vec::new()) };
         if !self.found.is_empty() {

@@ -14,7 +14,7 @@ use crate::sys::fork;
 pub struct HealthServer(Arc<(String, AtomicBool)>);
 
 impl HealthServer {
-    /// A server that cannot be started.
+    /// Makes a server that cannot be started.
     pub fn new(address: impl Into<String>, _options: HealthOptions) -> HealthServer {
         HealthServer(Arc::new((address.into(), AtomicBool::new(true))))
     }
@@ -38,7 +38,7 @@ impl HealthServer {
         self.0.1.store(ready, Ordering::SeqCst);
     }
 
-    /// The flag of `/ready`: true at first.
+    /// Returns the flag of `/ready`: true at first.
     pub fn is_ready(&self) -> bool {
         self.0.1.load(Ordering::SeqCst)
     }
@@ -53,7 +53,7 @@ impl HealthServer {
         Err(unsupported("start health server"))
     }
 
-    /// The given address.
+    /// Returns the given address.
     pub fn address(&self) -> String {
         self.0.0.clone()
     }

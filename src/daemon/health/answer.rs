@@ -37,7 +37,7 @@ impl Form {
     }
 }
 
-/// The answer to `/health`.
+/// Makes the answer to `/health`.
 pub(super) fn health(form: &Form, findings: &[Finding]) -> Response<Full<Bytes>> {
     let faults: Vec<String> = findings.iter().filter_map(fault).collect();
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -52,7 +52,7 @@ pub(super) fn health(form: &Form, findings: &[Finding]) -> Response<Full<Bytes>>
     }
 }
 
-/// The answer to `/ready`.
+/// Makes the answer to `/ready`.
 pub(super) fn ready(form: &Form, ready: bool) -> Response<Full<Bytes>> {
     let (status, word) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     match form {
@@ -69,7 +69,7 @@ pub(super) fn no_such_method() -> Response<Full<Bytes>> {
     with_methods(text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"))
 }
 
-/// The answer to OPTIONS.
+/// Makes the answer to OPTIONS.
 pub(super) fn options() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -107,7 +107,7 @@ fn response(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Ful
     response
 }
 
-/// What is wrong with a check, in one line; None if it passed. The error of a check without a name stands alone.
+/// Says on one line what is wrong with a check; None if it passed. The error of a check without a name stands alone.
 fn fault(finding: &Finding) -> Option<String> {
     let why = match &finding.outcome {
         Outcome::Passed => return None,
@@ -149,7 +149,7 @@ fn entry(finding: &Finding) -> Value {
     entry
 }
 
-/// A duration with one unit: milliseconds below a second.
+/// Writes a duration with one unit: milliseconds below a second.
 fn short(time: Duration) -> String {
     if time < Duration::from_secs(1) {
         format!("{} ms", time.as_millis())

@@ -13,7 +13,7 @@ pub(super) type Run = Box<dyn Fn() -> std::result::Result<(), String> + Send + S
 /// The longest error of one check, in bytes.
 const ERROR_MAX: usize = 1000;
 
-/// The error of a check on one line, cut to its longest.
+/// Puts the error of a check on one line, and cuts it to its longest.
 pub(super) fn one_line(error: &str) -> String {
     text::one_line(error, ERROR_MAX)
 }
@@ -52,7 +52,7 @@ pub(super) struct Current {
 }
 
 impl Current {
-    /// Has its limit passed already?
+    /// Returns whether its limit has passed already.
     pub(super) fn is_late(&self, limit: Duration) -> bool {
         self.started.elapsed() >= limit
     }

@@ -78,17 +78,17 @@ impl Checks {
         findings
     }
 
-    /// Does this thread run one of these checks?
+    /// Returns whether this thread runs one of these checks.
     pub(super) fn is_running_here(&self) -> bool {
         self.pool.is_running_here()
     }
 
-    /// The server starts: threads are kept from now on.
+    /// Keeps threads from now on: the server starts.
     pub(super) fn open(&self) {
         self.pool.open();
     }
 
-    /// The server ends, and with it the threads.
+    /// Ends the threads: the server ends.
     pub(super) fn close(&self) {
         self.pool.close();
     }

@@ -95,7 +95,7 @@ impl Connection {
         &self.roster.shared.options
     }
 
-    /// The connection's task.
+    /// Runs the connection's task.
     async fn converse(self: &Rc<Connection>) {
         self.talk().await;
         // Closing with unread bytes would reset the connection, and the client could lose its answer.
@@ -209,7 +209,7 @@ impl Drop for Listed {
     }
 }
 
-/// The path without a slash at its end.
+/// Returns the path without a slash at its end.
 fn endpoint(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }
@@ -226,7 +226,7 @@ fn has_good_host(request: &Request<Incoming>) -> bool {
     }
 }
 
-/// The moment after this time; None if that is never.
+/// Returns the moment after this time; None if that is never.
 fn after(time: Duration) -> Option<Instant> {
     Instant::now().checked_add(time)
 }

@@ -31,7 +31,7 @@ pub struct HealthOptions {
 }
 
 impl HealthOptions {
-    /// The options with the defaults in place of zeros.
+    /// Returns the options with the defaults in place of zeros.
     #[cfg(feature = "health")]
     pub(super) fn resolved(self) -> HealthOptions {
         let time = |given: Duration, usual| if given.is_zero() { Duration::from_secs(usual) } else { given };

@@ -42,7 +42,7 @@ thread_local! {
 }
 
 impl Pool {
-    /// Does this thread run a check of this pool?
+    /// Returns whether this thread runs a check of this pool.
     pub(super) fn is_running_here(self: &Arc<Pool>) -> bool {
         RUNNING_FOR.get() == self.id()
     }
@@ -62,7 +62,7 @@ impl Pool {
         Arc::as_ptr(self).addr()
     }
 
-    /// The run of the check that is under way, or a new one.
+    /// Returns the run of the check that is under way, or starts one.
     pub(super) fn start_or_join(self: &Arc<Pool>, check: &Arc<Check>) -> Result<Current> {
         let mut current = lock(&check.current);
         if let Some(current) = &*current {
@@ -87,7 +87,7 @@ impl Pool {
         thread::start("coreproc-check", move || pool.work_from(job)).map(drop)
     }
 
-    /// The life of a thread.
+    /// Runs jobs until the pool needs this thread no more.
     fn work_from(self: Arc<Pool>, first: Job) {
         let mut job = first;
         loop {

@@ -19,7 +19,7 @@ const TURNS: u32 = 8;
 
 /// A connection on the roster.
 pub(super) trait Closable {
-    /// Has something arrived from the client that was not read yet?
+    /// Returns whether something has arrived from the client that was not read yet.
     fn has_arrived(&self) -> bool;
     /// Closes it at the next turn of the loop.
     fn close(&self);
@@ -128,7 +128,8 @@ impl<C: Closable> Roster<C> {
         true
     }
 
-    /// The first of the few that have waited longest that has no request waiting; the first of all if `any` will do.
+    /// Returns, of the few that have waited longest, the first that has no request waiting; the first of all if `any`
+    /// will do.
     fn longest_waiting(&self, any: bool) -> Option<Rc<C>> {
         const LOOKED_AT: usize = 32;
         let waiting = self.waiting.borrow();

@@ -51,7 +51,8 @@ impl Life {
 }
 
 impl Running {
-    /// A thread that is to serve at this address, with its two ends: where orders arrive, and where it reports its end.
+    /// Makes what a thread that is to serve at this address needs: where its orders arrive, and where it reports its
+    /// end.
     pub(super) fn new(address: String) -> (Running, watch::Receiver<Order>, Arc<Life>) {
         let (orders, received) = watch::channel(Order::Serve);
         let life = Arc::<Life>::default();

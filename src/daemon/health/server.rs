@@ -55,7 +55,7 @@ enum State {
 }
 
 impl HealthServer {
-    /// A server that will listen at `address`, which is not looked at before [`start`](HealthServer::start):
+    /// Makes a server that will listen at `address`, which is not looked at before [`start`](HealthServer::start):
     ///
     /// - `127.0.0.1:0`, `[::1]:0`, or `localhost:0` (the first address of the name that can be had);
     /// - `:8080`: every interface of the machine, so that every program that can reach it can ask;
@@ -98,7 +98,7 @@ impl HealthServer {
         self.0.shared.ready.store(ready, Ordering::SeqCst);
     }
 
-    /// What `/ready` answers.
+    /// Returns what `/ready` answers.
     pub fn is_ready(&self) -> bool {
         self.0.shared.ready.load(Ordering::SeqCst)
     }
@@ -134,7 +134,8 @@ impl HealthServer {
         }
     }
 
-    /// The bound address while the server runs, with the port that the kernel chose for port 0; else the given address.
+    /// Returns the bound address while the server runs, with the port that the kernel chose for port 0; else the given
+    /// address.
     pub fn address(&self) -> String {
         if !fork::happened()
             && let State::Running(running) = &*lock(&self.0.state)
@@ -167,7 +168,7 @@ impl HealthServer {
         stopped
     }
 
-    /// The thread that is to be stopped; None if there is none.
+    /// Returns the thread that is to be stopped; None if there is none.
     fn running(&self, operation: &'static str, deadline: Deadline) -> Result<Option<Arc<Running>>> {
         let failed = |kind, why| Err(Error::new(kind, operation, why).on(&self.0.given));
         let mut state = lock(&self.0.state);
@@ -184,7 +185,8 @@ impl HealthServer {
         }
     }
 
-    /// Does this thread run one of its checks? There, a wait for the server would be a wait for the thread itself.
+    /// Returns whether this thread runs one of its checks: there, a wait for the server would be a wait for the thread
+    /// itself.
     pub(crate) fn is_in_check(&self) -> bool {
         self.0.shared.checks.is_running_here()
     }

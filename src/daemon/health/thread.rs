@@ -56,7 +56,7 @@ pub(super) fn start(operation: &'static str, given: &str, shared: &Arc<Shared>) 
 /// Whether the thread could begin to serve; else the step that failed and its errno.
 type Report = mpsc::Sender<std::result::Result<(), (&'static str, i32)>>;
 
-/// The thread's life. Returns how many requests were cut at its end.
+/// Serves until it is told to stop. Returns how many requests were cut at the end.
 fn run(listener: Listener, shared: &Arc<Shared>, mut orders: watch::Receiver<Order>, report: &Report) -> usize {
     let failed = |stage, errno| {
         let _ = report.send(Err((stage, errno)));
@@ -98,7 +98,7 @@ fn new_runtime() -> std::result::Result<Runtime, i32> {
     runtime.map_err(|error| error.raw_os_error().unwrap_or(libc::ENOMEM))
 }
 
-/// The most connections: half of the descriptors are left to the host.
+/// Returns the most connections: half of the descriptors are left to the host.
 fn limit(wanted: usize) -> usize {
     wanted.min(usize::try_from(limits::descriptors() / 2).unwrap_or(usize::MAX)).max(1)
 }
@@ -129,7 +129,7 @@ async fn accept_until(roster: &Rc<Roster<Connection>>, listener: &AsyncFd<OwnedF
     }
 }
 
-/// The next connection; if there is no room for it, once there is.
+/// Waits for the next connection and, if there is no room for it, until there is.
 async fn next(roster: &Roster<Connection>, listener: &AsyncFd<OwnedFd>) -> OwnedFd {
     loop {
         let Ok(mut ready) = listener.readable().await else {

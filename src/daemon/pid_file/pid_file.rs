@@ -38,17 +38,17 @@ pub struct PidFile {
 }
 
 impl PidFile {
-    /// A PID file with this path, not held yet.
+    /// Makes a PID file with this path, which is not held yet.
     pub fn new(path: impl Into<PathBuf>) -> PidFile {
         PidFile { path: path.into(), held: Mutex::new(None) }
     }
 
-    /// The path, as it was given.
+    /// Returns the path, as it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Does this handle hold the file?
+    /// Returns whether this handle holds the file.
     pub fn is_held(&self) -> bool {
         !fork::happened() && lock(&self.held).is_some()
     }
@@ -111,7 +111,7 @@ impl Drop for PidFile {
     }
 }
 
-/// The path from the root. It must name a file in a directory.
+/// Returns the path from the root. It must name a file in a directory.
 fn absolute(path: &Path) -> Result<PathBuf> {
     let bytes = path.as_os_str().as_encoded_bytes();
     if bytes.is_empty() {

@@ -10,8 +10,8 @@ use crate::util::path::quoted;
 /// The start of a process is known to a clock tick (10 ms), the time of a file to a timer tick (10 ms at the most).
 const TICKS_NS: i128 = 20_000_000;
 
-/// Why another user could put a file in place of one in this directory, or a directory in place of one above it, on the path
-/// as given or on that to which its links lead; None if no other user can.
+/// Returns why another user could put a file in place of one in this directory, or a directory in place of one above
+/// it, on the path as given or on that to which its links lead; None if no other user can.
 pub(super) fn why_replaceable(directory: &Path) -> std::result::Result<Option<String>, i32> {
     let real = file::real_path(directory)?;
     let beyond_links = real.ancestors().filter(|above| !directory.starts_with(above));
@@ -43,12 +43,12 @@ pub(super) fn wrote(pid: i32, facts: &Facts) -> std::result::Result<(), String> 
     }
 }
 
-/// Does the file belong to root or to this process's own user? They are believed about any process.
+/// Returns whether the file belongs to root or to this process's own user, who are believed about any process.
 fn is_believed(facts: &Facts) -> bool {
     [0, file::effective_user()].contains(&facts.owner)
 }
 
-/// Why any user could have put the file there, or have changed it; None if only its owner could.
+/// Returns why any user could have put the file there, or have changed it; None if only its owner could.
 pub(super) fn why_anybodys(path: &Path, facts: &Facts) -> std::result::Result<Option<String>, i32> {
     if let Kind::Other(what) = facts.kind {
         return Ok(Some(format!("is {what}, not a plain file")));

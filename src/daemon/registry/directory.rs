@@ -46,12 +46,12 @@ impl Directory {
         &self.0
     }
 
-    /// The path in a message.
+    /// Writes the path for a message.
     pub(super) fn quoted(&self) -> String {
         quoted(&self.0)
     }
 
-    /// The path of the file of this name.
+    /// Returns the path of the file of this name.
     pub(super) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.join(name)
     }
@@ -61,12 +61,12 @@ impl Directory {
         file::make_directories(&self.0)
     }
 
-    /// What the kernel says of it, links followed.
+    /// Returns what the kernel says of it, links followed.
     pub(super) fn facts(&self) -> std::result::Result<Facts, i32> {
         file::look_through(&self.0)
     }
 
-    /// The names in it, in the order of their bytes.
+    /// Returns the names in it, in the order of their bytes.
     pub(super) fn names(&self) -> std::result::Result<Vec<OsString>, i32> {
         file::names(&self.0)
     }
@@ -154,7 +154,7 @@ impl Drop for DirectoryLock {
     }
 }
 
-/// Is it the name of a file that is on its way to become an entry?
+/// Returns whether it is the name of a file that is on its way to become an entry.
 pub(super) fn is_draft_name(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(DRAFT.as_bytes())
 }

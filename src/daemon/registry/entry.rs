@@ -67,8 +67,8 @@ impl Here {
 }
 
 impl DaemonEntry {
-    /// Does the process live for which the entry was written? No if another process has that PID now, and no if the entry
-    /// was written in another PID namespace, whose PIDs mean nothing here.
+    /// Returns whether the process for which the entry was written lives. False if another process has that PID now, or
+    /// if the entry was written in another PID namespace, whose PIDs mean nothing here.
     pub fn is_alive(&self) -> bool {
         matches!(self.life(&Here::now()), Life::Alive)
     }
@@ -95,12 +95,12 @@ impl DaemonEntry {
         if lives { Life::Alive } else { Life::Dead }
     }
 
-    /// Is this the entry of that daemon?
+    /// Returns whether this is the entry of that daemon.
     pub(super) fn is_namesake(&self, code: &str, daemon: &str) -> bool {
         self.code == code && self.daemon == daemon
     }
 
-    /// Were both entries written for the same process?
+    /// Returns whether both entries were written for the same process.
     pub(super) fn is_of_same_process(&self, other: &DaemonEntry) -> bool {
         self.pid == other.pid && self.process == other.process && self.pid_namespace == other.pid_namespace
     }

@@ -27,7 +27,7 @@ pub(super) struct EntryFile {
     pub(super) is_begun: bool,
 }
 
-/// May a file of this name be an entry?
+/// Returns whether a file of this name may be an entry.
 pub(super) fn is_entry_name(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.ends_with(b".json") && !name.starts_with(b".")
@@ -65,7 +65,7 @@ pub(super) fn read_patiently(path: &Path) -> Result<EntryFile, i32> {
     }
 }
 
-/// The entry in a file's text, or the reason why there is none.
+/// Reads the entry in a file's text. An error is the reason why there is none.
 pub(crate) fn parse(text: &[u8]) -> Result<DaemonEntry, String> {
     match text.len() {
         0 => Err("is empty".to_owned()),

@@ -26,17 +26,17 @@ impl Judge {
         Judge { here: Here::now(), user: file::effective_user(), directory: *directory }
     }
 
-    /// Does the directory belong to this user?
+    /// Returns whether the directory belongs to this user.
     pub(super) fn is_at_home(&self) -> bool {
         self.directory.owner == self.user
     }
 
-    /// May the file be removed or set aside? No if both it and its directory belong to other users.
+    /// Returns whether the file may be removed or set aside: not if both it and its directory belong to other users.
     pub(super) fn may_change(&self, file: &Facts) -> bool {
         self.is_at_home() || file.owner == self.user
     }
 
-    /// What an entry from a file with these facts is worth.
+    /// Judges what an entry from a file with these facts is worth.
     pub(super) fn worth(&self, facts: &Facts, entry: &DaemonEntry) -> Worth {
         if facts.is_everybodys() {
             return Worth::Disbelieved("may be written by everybody".to_owned());

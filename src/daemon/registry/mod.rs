@@ -23,7 +23,7 @@ pub use names::RegistryNames;
 pub(super) use registry::PATIENCE;
 pub use registry::Registry;
 
-/// The text of an entry's file.
+/// Makes the text of an entry's file.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn write_entry(entry: &DaemonEntry) -> std::result::Result<Vec<u8>, String> {
     record::to_json(entry)

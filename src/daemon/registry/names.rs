@@ -56,7 +56,7 @@ pub enum RegistryNames {
 }
 
 impl RegistryNames {
-    /// The name that is tried first; [`file_name`] is the other one.
+    /// Returns the name that is tried first; [`file_name`] is the other one.
     pub(super) fn first(self, code: &str, daemon: &str) -> Result<String, String> {
         let encoded = file_name(code, daemon)?;
         match self {
@@ -66,14 +66,15 @@ impl RegistryNames {
     }
 }
 
-/// The name that programs which do not encode names give the file: each `/` becomes `-`. None if no file can have it.
+/// Returns the name that programs which do not encode names give the file: each `/` becomes `-`. None if no file can
+/// have it.
 pub(super) fn plain_file_name(code: &str, daemon: &str) -> Option<String> {
     let name = format!("{code}-{daemon}.json").replace('/', "-");
     let usable = name.len() <= NAME_MAX && !name.contains('\0') && !name.starts_with('.');
     usable.then_some(name)
 }
 
-/// May a plain name be written? With a `%` it could be the encoded name of another daemon.
+/// Returns whether a plain name may be written: with a `%` it could be the encoded name of another daemon.
 fn is_safe(plain: &str) -> bool {
     plain.len() <= LONGEST && !plain.contains(|c: char| c == '%' || c.is_control())
 }
@@ -162,7 +163,7 @@ mod tests {
         assert_eq!(name(&"x".repeat(120), &"y".repeat(LONGEST - 126)).len(), LONGEST);
     }
 
-    /// The inverse, for names that were not cut.
+    /// Decodes a name that was not cut.
     fn decode(name: &str) -> Option<(String, String)> {
         let plain = |text: &str| {
             let mut bytes = Vec::new();

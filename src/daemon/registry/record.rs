@@ -47,7 +47,7 @@ pub(super) fn check_texts(entry: &DaemonEntry) -> Result<(), String> {
     }
 }
 
-/// The text of the entry's file. An error names the field that cannot be written.
+/// Makes the text of the entry's file. An error names the field that cannot be written.
 pub(super) fn to_json(entry: &DaemonEntry) -> Result<Vec<u8>, String> {
     check_texts(entry)?;
     let started = entry.started.map(|time| {
@@ -75,7 +75,7 @@ pub(super) fn to_json(entry: &DaemonEntry) -> Result<Vec<u8>, String> {
     Ok(text)
 }
 
-/// The entry in a file's text. An error says what is wrong with the text, and where.
+/// Reads the entry in a file's text. An error says what is wrong with the text, and where.
 pub(super) fn from_json(text: &[u8]) -> Result<DaemonEntry, String> {
     let record: Record = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     for (field, value) in [("code", &record.code), ("daemon", &record.daemon)] {

@@ -54,7 +54,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry in this directory, which is made when the first daemon is registered.
+    /// Makes the registry in this directory, which is created when the first daemon is registered.
     pub fn new(directory: impl Into<PathBuf>) -> Registry {
         let directory = directory.into();
         // It stays the same after a change of the working directory. Of an empty path the first use complains.
@@ -62,14 +62,14 @@ impl Registry {
         Registry { directory: Directory::new(directory), names: RegistryNames::default() }
     }
 
-    /// The registry in the same directory that names the files which it writes in this way.
+    /// Returns the registry in the same directory that names the files which it writes in this way.
     #[must_use]
     pub fn with_names(mut self, names: RegistryNames) -> Registry {
         self.names = names;
         self
     }
 
-    /// The directory of the user's registry: `$HOME/.core/daemons`.
+    /// Returns the directory of the user's registry: `$HOME/.core/daemons`.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Registry {
         Ok(home.join(".core/daemons"))
     }
 
-    /// The path of its directory.
+    /// Returns the path of its directory.
     pub fn dir(&self) -> &Path {
         self.directory.path()
     }
@@ -165,7 +165,7 @@ impl Registry {
         self.directory.sync().map_err(fail("sync folder"))
     }
 
-    /// Does the file of this name hold another daemon's entry, or can it not be read?
+    /// Returns whether the file of this name holds another daemon's entry, or cannot be read.
     fn is_of_another(&self, name: &str, entry: &DaemonEntry) -> bool {
         match entry_file::read(&self.directory.join(name)) {
             Ok(EntryFile { entry: Ok(other), .. }) => !other.is_namesake(&entry.code, &entry.daemon),
@@ -233,7 +233,8 @@ impl Registry {
         self.directory.sync().map_err(fail("sync folder"))
     }
 
-    /// The entry of a daemon that lives; None if there is none, or its process is dead or belongs to another PID namespace.
+    /// Returns the entry of a daemon that lives; None if there is none, or its process is dead or belongs to another
+    /// PID namespace.
     ///
     /// # Errors
     ///
@@ -294,7 +295,8 @@ impl Registry {
         }
     }
 
-    /// The files that hold, or may hold, this daemon's entry: those of its two names or, if it is in neither, any others.
+    /// Returns the files that hold, or may hold, this daemon's entry: those of its two names or, if it is in neither,
+    /// any others.
     fn paths_of(&self, name: &str, code: &str, daemon: &str) -> std::result::Result<Vec<PathBuf>, i32> {
         let holds_it = |path: &PathBuf| match entry_file::read(path).map(|read| read.entry) {
             Ok(entry) => entry.is_ok_and(|entry| entry.is_namesake(code, daemon)),
@@ -346,7 +348,7 @@ fn remove_if(path: &Path, is_meant: impl Fn(&DaemonEntry) -> bool) -> std::resul
     }
 }
 
-/// The daemon in a message.
+/// Names the daemon in a message.
 fn subject_of(code: &str, daemon: &str) -> String {
     format!("{code:?}/{daemon:?}")
 }

@@ -143,7 +143,7 @@ impl Engine {
 
     // The workers.
 
-    /// The life of a worker.
+    /// Runs a worker until the run has ended.
     fn run(self: &Arc<Self>, service: &Service) {
         let life = catch_unwind(AssertUnwindSafe(|| self.work(service)));
         let error = match life {
@@ -221,7 +221,7 @@ impl Engine {
         Ok(())
     }
 
-    /// An attempt's process runs, and is not watched yet.
+    /// Notes that an attempt's process runs; it is not watched yet.
     fn started(&self, attempt: Attempt, process: &Process, time: Stamp) {
         let mut state = lock(&self.state);
         if state.outcome().is_none() {
@@ -374,7 +374,7 @@ impl ServiceObserver for Engine {
     }
 }
 
-/// The durations, with the mean for those that are not known; None if none is known.
+/// Returns the durations, with the mean for those that are not known; None if none is known.
 fn estimates(durations: &[Option<u64>]) -> Option<Vec<u64>> {
     let mean = mean(durations)?;
     Some(durations.iter().map(|duration| duration.unwrap_or(mean)).collect())

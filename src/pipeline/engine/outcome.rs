@@ -8,8 +8,8 @@ use crate::sys::clock::exact;
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::signal;
 
-/// The outcome of an attempt whose process ended so. `is_closing` says that the service is being closed, which stops its
-/// processes; `limit` is the command's timeout.
+/// Returns the outcome of an attempt whose process ended like this. `is_closing` says that the service is being closed,
+/// which stops its processes; `limit` is the command's timeout.
 pub(super) fn outcome(ending: Ending, is_closing: bool, limit: Option<Duration>) -> Outcome {
     match ending.cause {
         Cause::Cancelled => Outcome::Stopped,

@@ -28,7 +28,7 @@ pub(super) struct SpecEnding {
 }
 
 impl Remains {
-    /// The result of each spec. It copies captures, so the caller holds no lock of the run.
+    /// Makes the result of each spec. It copies captures, so the caller holds no lock of the run.
     pub(super) fn results(self, specs: &[Spec]) -> Vec<SpecResult> {
         let known = self.slots.into_iter().zip(self.endings).zip(specs);
         known
@@ -53,7 +53,8 @@ impl Remains {
     }
 }
 
-/// The bytes in the capture of a process, and how many are not in it. A copy for which there is no memory is lost as a whole.
+/// Copies the capture of a process, and counts the bytes that are not in it. A copy for which there is no memory is
+/// lost as a whole.
 fn output_of(process: &Process) -> (Vec<u8>, u64) {
     let child = process.child();
     let info = child.info();

@@ -23,12 +23,12 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// The time from the start of the first attempt to the end of the last, in nanoseconds.
+    /// Returns the time from the start of the first attempt to the end of the last, in nanoseconds.
     pub(super) fn took(&self) -> u64 {
         self.first.zip(self.ended).map_or(0, |(first, ended)| ended.saturating_sub(first.monotonic_ns))
     }
 
-    /// The time that the last attempt took, in nanoseconds.
+    /// Returns the time that the last attempt took, in nanoseconds.
     pub(super) fn attempt_took(&self) -> u64 {
         self.ended.map_or(0, |ended| ended.saturating_sub(self.started.monotonic_ns))
     }

@@ -88,12 +88,12 @@ impl State {
         }
     }
 
-    /// Is every spec and every process of the run still to be looked after?
+    /// Returns whether specs or processes of the run are still to be looked after.
     pub(super) fn is_going(&self) -> bool {
         matches!(self.phase, Phase::Going)
     }
 
-    /// The result of a run that has ended.
+    /// Returns the result of a run that has ended.
     pub(super) fn outcome(&self) -> Option<&Result<Arc<RunReport>>> {
         match &self.phase {
             Phase::Over(outcome) => Some(outcome),
@@ -101,12 +101,12 @@ impl State {
         }
     }
 
-    /// When something happens by itself: the deadline, or the next attempt of a spec that has failed.
+    /// Returns when something is due without an event: the deadline, or the next attempt of a spec that has failed.
     pub(super) fn due(&self) -> Option<u64> {
         self.deadline.into_iter().chain(self.scheduler.due()).min()
     }
 
-    /// Is there something to do for a worker?
+    /// Returns whether there is something to do for a worker.
     pub(super) fn has_work(&mut self) -> bool {
         self.scheduler.can_start() || self.scheduler.has_to_stop() || self.is_over()
     }
@@ -127,7 +127,7 @@ impl State {
         is_due
     }
 
-    /// The next job, if there is one. `until` is when the worker's wait ends.
+    /// Returns the next job, if there is one. `until` is when the worker's wait ends.
     pub(super) fn next_job(&mut self, now: u64, until: Option<u64>) -> Option<Job> {
         let processes = self.take_to_stop();
         if !processes.is_empty() {
@@ -149,8 +149,8 @@ impl State {
         is_earlier.then_some(Job::Again)
     }
 
-    /// The processes to be stopped, each once more than before. If one is just being started, the worker that starts it will
-    /// stop it.
+    /// Returns the processes to be stopped, each once more than before. If one is just being started, the worker that
+    /// starts it will stop it.
     pub(super) fn take_to_stop(&mut self) -> Vec<Process> {
         let mut processes = Vec::new();
         for index in self.scheduler.take_to_stop() {
@@ -163,7 +163,7 @@ impl State {
         processes
     }
 
-    /// How often a process is to be stopped that was being started meanwhile.
+    /// Returns how often to stop a process that was being started meanwhile.
     pub(super) fn stops_due(&mut self, attempt: Attempt) -> u32 {
         let is_current = self.scheduler.attempts(attempt.index) == attempt.number;
         match self.slots.get_mut(attempt.index).filter(|_| is_current) {
@@ -189,7 +189,7 @@ impl State {
         }
     }
 
-    /// The run has ended, unless it had before.
+    /// Ends the run, unless it has ended before.
     pub(super) fn settle(&mut self, outcome: Result<Arc<RunReport>>) {
         if self.outcome().is_none() {
             self.phase = Phase::Over(outcome);
@@ -197,14 +197,14 @@ impl State {
         self.feeds.close();
     }
 
-    /// The processes of a run that has failed: nothing looks after them any more.
+    /// Hands over the processes of a run that has failed: from now on nothing looks after them.
     pub(super) fn take_processes(&mut self) -> Vec<Process> {
         std::mem::take(&mut self.slots).into_iter().filter_map(|slot| slot.process).collect()
     }
 
     // What happened.
 
-    /// The process of an attempt has started.
+    /// Notes that the process of an attempt has started.
     pub(super) fn started(&mut self, (index, attempt): (usize, u32), process: &Process, name: &str, time: Stamp) {
         self.slots[index].process = Some(process.clone());
         self.began(index, attempt, name, time);
@@ -218,8 +218,8 @@ impl State {
         self.feeds.tell(RunRecord::SpecStarted, Some((index, attempt)), name, Stamp::now());
     }
 
-    /// The process of an attempt could not be started since `before`. False if all is known already: the process ended before
-    /// it could be watched, or the run has failed.
+    /// Notes that the process of an attempt, tried since `before`, could not be started. False if all is known already:
+    /// the process ended before it could be watched, or the run has failed.
     pub(super) fn start_failed(
         &mut self,
         attempt: Attempt,
@@ -251,7 +251,7 @@ impl State {
         true
     }
 
-    /// The process of an attempt has ended.
+    /// Notes that the process of an attempt has ended.
     pub(super) fn exited(&mut self, (index, attempt): (usize, u32), status: ExitStatus, outcome: Outcome, time: u64) {
         let slot = &mut self.slots[index];
         slot.exited = attempt;
@@ -260,14 +260,14 @@ impl State {
         self.scheduler.ended(index, outcome, time);
     }
 
-    /// A process was closed.
+    /// Notes that a process was closed.
     pub(super) fn closed(&mut self) {
         self.open -= 1;
         self.closed += 1;
         self.scheduler.relieved();
     }
 
-    /// The host cancels the run; the second time, its clean-up too.
+    /// Cancels the run for the host; the second time, its clean-up too.
     pub(super) fn cancel(&mut self) {
         let again = std::mem::replace(&mut self.is_cancelled, true);
         self.scheduler.halt(if again { Halt::CancelledAgain } else { Halt::Cancelled });
@@ -330,8 +330,8 @@ impl State {
         }
     }
 
-    /// The time that is left if each spec takes as long as estimated, `limit` at a time: that of the longest path or, if that is
-    /// more, of all the work divided among the places.
+    /// Returns the time that is left if each spec takes as long as estimated, `limit` at a time: that of the longest
+    /// path or, if that is more, of all the work divided among the places.
     pub(super) fn time_left(&self, estimates: &[u64], limit: usize, now: u64) -> Duration {
         let (mut path, mut work) = (0u64, 0u64);
         for (index, (estimate, slot)) in estimates.iter().zip(&self.slots).enumerate() {

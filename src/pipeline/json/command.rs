@@ -48,7 +48,7 @@ impl Command {
     }
 }
 
-/// A spec's command: a list of program and arguments, or an object.
+/// Reads a spec's command: a list of program and arguments, or an object.
 pub(super) fn from_field(field: &Field<'_>) -> Result<Command> {
     if field.is_list() {
         let mut words = field.list("a list")?;
@@ -87,7 +87,7 @@ fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
     finished(field, command)
 }
 
-/// The command, unless one of its setters refused a value: the error then is about the whole command.
+/// Returns the command, unless one of its setters refused a value: the error then is about the whole command.
 fn finished(field: &Field<'_>, command: Command) -> Result<Command> {
     match command.flaw() {
         Some(flaw) => Err(field.wrong(flaw)),
@@ -194,7 +194,7 @@ fn stop_options(field: &Field<'_>) -> Result<StopOptions> {
     Ok(options)
 }
 
-/// A signal as a number, or as a name with its SIG or without.
+/// Reads a signal: a number, or a name with or without its SIG.
 fn signal_number(field: &Field<'_>) -> Result<i32> {
     if !field.is_text() {
         let number = field.whole(1, signal::MAX as u64)?;
@@ -211,7 +211,7 @@ fn signal_number(field: &Field<'_>) -> Result<i32> {
     }
 }
 
-/// A time in milliseconds; null is no limit.
+/// Reads a time in milliseconds; null is no limit.
 fn or_never(field: &Field<'_>) -> Result<Duration> {
     if field.is_null() { Ok(Duration::MAX) } else { Ok(Duration::from_millis(field.whole(0, u64::MAX)?)) }
 }

@@ -38,7 +38,7 @@ impl fmt::Display for Path<'_> {
 /// How many characters of a text an error shows.
 const SHOWN: usize = 60;
 
-/// A text in an error.
+/// Shortens a text for an error.
 fn shown(text: &str) -> String {
     text::quoted_start(text, SHOWN)
 }
@@ -56,12 +56,12 @@ impl<'a> Field<'a> {
         Field { operation, value, path: Path::Document }
     }
 
-    /// An error that says what is wrong with this value.
+    /// Makes an error that says what is wrong with this value.
     pub(super) fn wrong(&self, what: impl fmt::Display) -> Error {
         wrong(self.operation, self.path, what)
     }
 
-    /// An error that says which value should be here instead.
+    /// Makes an error that says which value should be here instead.
     pub(super) fn expected(&self, what: impl fmt::Display) -> Error {
         let found = match self.value {
             Json::Null => "null".to_owned(),
@@ -74,7 +74,7 @@ impl<'a> Field<'a> {
         self.wrong(format_args!("expected {what}, found {found}"))
     }
 
-    /// The value as an object that has only these fields, each at most once.
+    /// Reads the value as an object that has only these fields, each at most once.
     pub(super) fn object(&'a self, known: &[&str]) -> Result<Object<'a>> {
         let object = self.map("an object")?;
         if let Some((key, _)) = object.entries.iter().find(|(key, _)| !known.contains(&key.as_str())) {
@@ -87,7 +87,8 @@ impl<'a> Field<'a> {
         Ok(object)
     }
 
-    /// The value as an object with any keys, each at most once. `what` is said to be expected otherwise.
+    /// Reads the value as an object with any keys, each at most once. If it is none, the error says that `what` was
+    /// expected.
     pub(super) fn map(&'a self, what: &str) -> Result<Object<'a>> {
         let Json::Object(entries) = self.value else { return Err(self.expected(what)) };
         let mut seen = HashSet::with_capacity(entries.len());
@@ -97,7 +98,7 @@ impl<'a> Field<'a> {
         Ok(Object { field: self, entries })
     }
 
-    /// The field of this name, if the value is an object that has it.
+    /// Returns the field of this name, if the value is an object that has it.
     pub(super) fn get(&'a self, key: &str) -> Option<Field<'a>> {
         let Json::Object(entries) = self.value else { return None };
         Object { field: self, entries }.get(key)
@@ -119,14 +120,14 @@ impl<'a> Field<'a> {
         matches!(self.value, Json::Null)
     }
 
-    /// The items of a list. `what` is said to be expected otherwise.
+    /// Reads the items of a list. If the value is none, the error says that `what` was expected.
     pub(super) fn list(&'a self, what: &str) -> Result<impl Iterator<Item = Field<'a>>> {
         let Json::List(items) = self.value else { return Err(self.expected(what)) };
         let place = move |(index, value)| Field { value, path: Path::Index(&self.path, index), ..*self };
         Ok(items.iter().enumerate().map(place))
     }
 
-    /// A text that the kernel can take: one without a NUL byte.
+    /// Reads a text that the kernel can take: one without a NUL byte.
     pub(super) fn text(&self) -> Result<&'a str> {
         let Json::Text(text) = self.value else { return Err(self.expected("a string")) };
         if text.contains('\0') {
@@ -135,7 +136,7 @@ impl<'a> Field<'a> {
         Ok(text)
     }
 
-    /// A text that is not empty.
+    /// Reads a text that is not empty.
     pub(super) fn name(&self) -> Result<&'a str> {
         let text = self.text()?;
         if text.is_empty() { Err(self.wrong("is empty")) } else { Ok(text) }
@@ -148,7 +149,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A whole number from `least` to `most`.
+    /// Reads a whole number from `least` to `most`.
     pub(super) fn whole(&self, least: u64, most: u64) -> Result<u64> {
         match self.value {
             Json::Number(number) => number.as_u64().filter(|value| (least..=most).contains(value)),
@@ -160,7 +161,7 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// One of these words.
+    /// Reads one of these words.
     pub(super) fn choice<T: Clone>(&self, words: &[(&str, T)]) -> Result<T> {
         let known = words.iter().map(|(word, _)| *word);
         let Json::Text(text) = self.value else { return Err(self.expected(listed_or(known))) };
@@ -170,7 +171,7 @@ impl<'a> Field<'a> {
         Err(self.unknown(text, "value", known))
     }
 
-    /// An error about a word that is none of `known`.
+    /// Makes an error about a word that is none of `known`.
     pub(super) fn unknown<'b>(&self, word: &str, what: &str, known: impl Iterator<Item = &'b str> + Clone) -> Error {
         match nearest(word, known.clone()) {
             Some(meant) => self.wrong(format_args!("unknown {what} {}, did you mean {meant:?}?", shown(word))),

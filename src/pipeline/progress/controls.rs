@@ -11,9 +11,10 @@ pub(super) enum Colours {
     Cut,
 }
 
-/// A line of output as it is shown: bytes that are not UTF-8 are replaced, only the text after the last carriage return counts
-/// (as on a terminal, where it overwrites the text before), and control sequences are cut, except for colours if those are
-/// kept. Cursor movements, titles, clipboards, queries, hidden text and changes of direction do not get through.
+/// Makes a line of output as it is shown: bytes that are not UTF-8 are replaced, only the text after the last carriage
+/// return counts (as on a terminal, where it overwrites the text before), and control sequences are cut, except for
+/// colours if those are kept. Cursor movements, titles, clipboards, queries, hidden text and changes of direction do
+/// not get through.
 pub(super) fn line(bytes: &[u8], colours: Colours) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_end_matches('\r');
@@ -74,7 +75,8 @@ fn sequence(rest: &mut std::str::Chars<'_>) -> Option<usize> {
     }
 }
 
-/// Is concealed text (8) among the parameters of a colour? An 8 that is part of a colour's number does not count.
+/// Returns whether concealed text (8) is among the parameters of a colour. An 8 that is part of a colour's number does
+/// not count.
 fn hides(parameters: &str) -> bool {
     let mut parameters = parameters.split(';');
     while let Some(parameter) = parameters.next() {

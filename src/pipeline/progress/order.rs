@@ -115,7 +115,7 @@ impl Order {
         self.total = total;
     }
 
-    /// The lines that can be shown by now.
+    /// Takes the lines that can be shown by now.
     pub(super) fn take_lines(&mut self) -> Vec<String> {
         std::mem::take(&mut self.lines)
     }
@@ -170,7 +170,8 @@ impl Order {
         }
     }
 
-    /// The process of an attempt is closed. `more` is the line above output that comes after the end was shown.
+    /// Notes that the process of an attempt is closed. `more` is the line above output that comes after the end was
+    /// shown.
     pub(super) fn closed(&mut self, id: AttemptId, more: &str) {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.process = Process::Closed;
@@ -186,7 +187,8 @@ impl Order {
 
     // What time tells.
 
-    /// When the next end has waited long enough for its last output, which a process may hold open without limit.
+    /// Returns when the next end has waited long enough for its last output, which a process may hold open without
+    /// limit.
     pub(super) fn due(&self) -> Option<u64> {
         let patience = if self.output == ProgressOutput::Grouped { 10_000 * MS } else { 2_000 * MS };
         match self.steps.front()? {

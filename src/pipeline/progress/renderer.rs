@@ -69,7 +69,7 @@ impl Renderer {
         self.screen.kind == Kind::Terminal
     }
 
-    /// The id of the run that it shows: this run, unless it shows another already.
+    /// Returns the id of the run that it shows: this run, unless it shows another already.
     pub(super) fn shows(&mut self, run: &Run) -> u64 {
         *self.run.get_or_insert(run.id())
     }
@@ -78,7 +78,7 @@ impl Renderer {
         self.ended
     }
 
-    /// Are there enough lines for a frame?
+    /// Returns whether there are enough lines for a frame.
     pub(super) fn is_full(&self) -> bool {
         self.fresh >= 1000 || self.ended || self.stands_still()
     }
@@ -168,7 +168,7 @@ impl Renderer {
         self.put_ready();
     }
 
-    /// The line about the start of an attempt. It is empty on a terminal, which shows the specs that run below.
+    /// Makes the line about the start of an attempt. It is empty on a terminal, which shows the specs that run below.
     fn start_line(&self, attempt: u32, name: &str) -> String {
         if self.is_terminal() {
             return String::new();
@@ -213,7 +213,7 @@ impl Renderer {
         if self.is_terminal() { Colours::Kept } else { Colours::Cut }
     }
 
-    /// A line of output: after the name of its spec, or below the line of its attempt.
+    /// Makes a line of output: after the name of its spec, or below the line of its attempt.
     fn output_line(&self, spec: usize, name: &str, bytes: &[u8]) -> String {
         let shown = line(bytes, self.colours());
         if self.output == ProgressOutput::Prefixed {
@@ -238,7 +238,7 @@ impl Renderer {
         }
     }
 
-    /// When there is something to show even if no event comes.
+    /// Returns when there is something to show even if no event comes.
     pub(super) fn due(&self) -> Option<u64> {
         self.order.due()
     }
@@ -303,7 +303,7 @@ impl Renderer {
     }
 }
 
-/// How long a spec or an attempt took, as its report says.
+/// Returns how long a spec or an attempt took, as its report says.
 fn took(event: &Event<'_>) -> String {
     format!(" {}", text::duration(Duration::from_nanos(event.took_ns)))
 }
@@ -332,7 +332,7 @@ fn summary(place: &Place, total: usize, columns: usize, started: u64, now: u64) 
     format!("[{:<BAR$}] {words}", format!("{}{head}", "=".repeat(filled)))
 }
 
-/// A time that changes on the screen. It has whole seconds, because smaller digits would flicker.
+/// Writes a time that changes on the screen. It has whole seconds, because smaller digits would flicker.
 fn whole_seconds(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),

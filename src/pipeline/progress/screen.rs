@@ -113,12 +113,12 @@ impl Screen {
         }
     }
 
-    /// Is there more to be written than the target took?
+    /// Returns whether there is more to be written than the target took.
     pub(super) fn stands_still(&self) -> bool {
         !self.unwritten.is_empty()
     }
 
-    /// Is there anything that was not written?
+    /// Returns whether there is anything that was not written.
     pub(super) fn is_behind(&self) -> bool {
         self.stands_still() || !self.lines.is_empty() || self.omitted > 0
     }
@@ -169,13 +169,13 @@ impl Screen {
         self.write_on();
     }
 
-    /// The sequence that erases the lines to be replaced. A terminal that became narrower has wrapped them.
+    /// Makes the sequence that erases the lines to be replaced, which a terminal that became narrower has wrapped.
     fn erased(&mut self, columns: usize) -> String {
         let rows: usize = self.drawn.drain(..).map(|drawn| drawn.div_ceil(columns.max(1)).max(1)).sum();
         if rows == 0 { String::new() } else { format!("\r\u{1b}[{rows}A\u{1b}[J") }
     }
 
-    /// The error after which nothing is written any more.
+    /// Takes the error after which nothing more is written.
     pub(super) fn take_error(&mut self) -> Option<io::Error> {
         let error = self.broken.as_ref()?;
         let again = error.raw_os_error().map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error);

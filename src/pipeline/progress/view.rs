@@ -65,9 +65,10 @@ pub struct ProgressView {
 }
 
 impl ProgressView {
-    /// A view that writes to a duplicate of this descriptor. A pipe or a terminal is opened again, by way of /proc, so that a
-    /// write to it never waits. If that cannot be done (no /proc, another user's terminal), small pieces are written when there
-    /// is room for them: a write can wait only if another process takes that room in the same moment.
+    /// Makes a view that writes to a duplicate of this descriptor. A pipe or a terminal is opened again, by way of
+    /// /proc, so that a write to it never waits. If that cannot be done (no /proc, another user's terminal), small
+    /// pieces are written when there is room for them: a write can wait only if another process takes that room in the
+    /// same moment.
     ///
     /// # Errors
     ///
@@ -86,8 +87,8 @@ impl ProgressView {
         ProgressView::new(service, Screen::new(Target::Outlet(Outlet::new(fd)), kind), options)
     }
 
-    /// A view that writes to this writer, in plain lines unless the style is `Terminal`; that is then 80 columns wide. While the
-    /// writer waits, [`ProgressView::watch`] waits too.
+    /// Makes a view that writes to this writer, in plain lines unless the style is `Terminal`; that is then 80 columns
+    /// wide. While the writer waits, [`ProgressView::watch`] waits too.
     ///
     /// # Errors
     ///
@@ -112,7 +113,7 @@ impl ProgressView {
         Ok(ProgressView { subscription, renderer: Renderer::new(screen, options.output) })
     }
 
-    /// The subscription that the run's options must name.
+    /// Returns the subscription that the run's options must name.
     pub fn subscription(&self) -> &Subscription {
         &self.subscription
     }
@@ -214,7 +215,7 @@ fn place(run: &Run) -> Result<Place> {
     Ok(Place { progress: run.progress()?, left: run.time_left() })
 }
 
-/// Does the environment ask for plain lines? (<https://no-color.org>)
+/// Returns whether the environment asks for plain lines (<https://no-color.org>).
 fn plain_is_wanted() -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     set("NO_COLOR").is_some() || set("TERM").is_none_or(|term| term == "dumb")

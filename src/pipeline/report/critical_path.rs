@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::pipeline::RunReport;
 
 impl RunReport {
-    /// The indices of the specs of the critical path, in the order in which they ran: of all chains in which each spec comes
-    /// after the one before, the chain whose durations add up to most. Specs that never started are left out. The time that
-    /// this takes is linear in specs and dependencies.
+    /// Returns the indices of the specs of the critical path, in the order in which they ran: of all chains in which
+    /// each spec comes after the one before, the chain whose durations add up to most. Specs that never started are
+    /// left out. The time that this takes is linear in specs and dependencies.
     pub fn critical_path(&self) -> Vec<usize> {
         let length = self.specs.len();
         let mut followers: Vec<Vec<usize>> = vec![Vec::new(); length];
@@ -53,7 +53,7 @@ impl RunReport {
         path
     }
 
-    /// How long the specs of the critical path took, without the waits between them.
+    /// Returns how long the specs of the critical path took, without the waits between them.
     pub(super) fn critical_duration(&self, path: &[usize]) -> Duration {
         path.iter().fold(Duration::ZERO, |sum, index| sum.saturating_add(self.specs[*index].duration))
     }

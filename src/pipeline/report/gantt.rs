@@ -220,8 +220,8 @@ fn axis(svg: &mut String, report: &RunReport, layout: &Layout) {
     }
 }
 
-/// The distance of grid lines: 1, 2 or 5 times a power of ten up to 10 s, above that whole minutes or hours, so that a chart has
-/// about six lines.
+/// Returns the distance of grid lines: 1, 2 or 5 times a power of ten up to 10 s, above that whole minutes or hours, so
+/// that a chart has about six lines.
 fn nice_step(span: Duration) -> Duration {
     const MOST: u32 = 9;
     let decimal = (0..11u32).flat_map(|power| [1, 2, 5].map(|digit| digit * 10u64.pow(power)));
@@ -231,7 +231,7 @@ fn nice_step(span: Duration) -> Duration {
     steps.map(Duration::from_nanos).find(|step| span <= *step * MOST).unwrap_or(span / MOST)
 }
 
-/// A time on the axis, as exact as the step needs.
+/// Writes a time on the axis, as exact as the step needs.
 fn tick(at: Duration, step: Duration) -> String {
     let seconds = at.as_secs_f64();
     match step.as_nanos() {
@@ -290,7 +290,7 @@ fn draw_spec(svg: &mut String, report: &RunReport, layout: &Layout, spec: &SpecR
     let _ = writeln!(svg, "<text class=\"d{anchor}\" x=\"{x:.1}\" y=\"{baseline:.1}\">{}</text></g>", escaped(&note));
 }
 
-/// The note beside a bar.
+/// Writes the note beside a bar.
 fn note(spec: &SpecResult) -> String {
     let mut note = text::duration(spec.duration);
     if spec.state != SpecState::Passed {
@@ -317,7 +317,7 @@ fn tool_tip(report: &RunReport, spec: &SpecResult, name: &str) -> String {
     attribute(&tip)
 }
 
-/// A line from the end of a bar of the critical path to the start of the next.
+/// Draws a line from the end of a bar of the critical path to the start of the next.
 fn link(svg: &mut String, report: &RunReport, layout: &Layout, from: (usize, usize), to: (usize, usize)) {
     let (before, after) = (&report.specs[from.0], &report.specs[to.0]);
     let (Some(began), Some(start)) = (report.offset(before), report.offset(after)) else { return };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::pipeline::RunReport;
 
-/// The lane of each spec that started: the lowest in which it overlaps no other spec.
+/// Returns the lane of each spec that started: the lowest in which it overlaps no other spec.
 pub(super) fn lanes(report: &RunReport) -> Vec<Option<usize>> {
     let mut spans: Vec<(Duration, Duration, usize)> = Vec::new();
     for (index, spec) in report.specs.iter().enumerate() {

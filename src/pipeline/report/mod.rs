@@ -41,7 +41,7 @@ pub enum ReportFormat {
 }
 
 impl RunReport {
-    /// The report as text in this format. See `docs/reports.md`.
+    /// Writes the report as text in this format. See `docs/reports.md`.
     pub fn render(&self, format: ReportFormat) -> String {
         match format {
             ReportFormat::Json => json::render(self),

@@ -7,19 +7,19 @@ use crate::sys::pidfd::ExitStatus;
 use crate::sys::signal;
 
 impl RunReport {
-    /// The name of the pipeline, for formats that need one.
+    /// Returns the name of the pipeline, for formats that need one.
     pub(super) fn title(&self) -> &str {
         if self.name.is_empty() { "pipeline" } else { &self.name }
     }
 
-    /// The time from the start of the run to the start of the spec; None if it did not start.
+    /// Returns the time from the start of the run to the start of the spec; None if it did not start.
     pub(super) fn offset(&self, spec: &SpecResult) -> Option<Duration> {
         let start = spec.started?.monotonic_ns.saturating_sub(self.started.monotonic_ns);
         Some(Duration::from_nanos(start))
     }
 }
 
-/// The name of a state in reports.
+/// Returns the name of a state in reports.
 pub(super) fn state_name(state: SpecState) -> &'static str {
     match state {
         SpecState::Passed => "passed",
@@ -30,7 +30,7 @@ pub(super) fn state_name(state: SpecState) -> &'static str {
     }
 }
 
-/// How a spec ended, in a few words: `exit code 3`, `SIGKILL`, `timed out`.
+/// Returns how a spec ended, in a few words: `exit code 3`, `SIGKILL`, `timed out`.
 pub(super) fn outcome(spec: &SpecResult) -> String {
     match (spec.state, spec.status) {
         (SpecState::Failed, Some(ExitStatus::Code(code))) => format!("exit code {code}"),

@@ -1,7 +1,7 @@
 //! Text in XML.
 
-/// The text for an element or an attribute: markup is escaped, and characters that XML 1.0 cannot hold (control characters,
-/// U+FFFE, U+FFFF) become U+FFFD. Carriage returns are written as references, which no reader changes.
+/// Escapes text for an element or an attribute: markup is escaped, and characters that XML 1.0 cannot hold (control
+/// characters, U+FFFE, U+FFFF) become U+FFFD. Carriage returns are written as references, which no reader changes.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

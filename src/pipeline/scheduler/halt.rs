@@ -17,7 +17,7 @@ pub(in crate::pipeline) enum Halt {
 }
 
 impl Halt {
-    /// The reason in the errors of the specs.
+    /// Returns the reason in the errors of the specs.
     pub(super) fn text(&self) -> String {
         match self {
             Halt::Cancelled | Halt::CancelledAgain => "the run was cancelled".to_owned(),
@@ -27,17 +27,17 @@ impl Halt {
         }
     }
 
-    /// Do specs that always run still run?
+    /// Returns whether specs that always run still run.
     pub(super) fn spares_clean_up(&self) -> bool {
         self.rank() == 0
     }
 
-    /// Are specs that run stopped? A service that is closed deals with its processes itself.
+    /// Returns whether specs that run are stopped. A service that is closed deals with its processes itself.
     pub(super) fn stops(&self) -> bool {
         !matches!(self, Halt::ServiceClosed)
     }
 
-    /// A halt of a higher rank replaces the reason.
+    /// Returns its rank: a halt of a higher rank replaces the reason.
     pub(super) fn rank(&self) -> u8 {
         match self {
             Halt::Cancelled | Halt::Deadline | Halt::Failure(_) => 0,

@@ -87,7 +87,7 @@ pub(super) struct Scheduler {
 }
 
 impl Scheduler {
-    /// A scheduler for these specs. `durations` are those that are known, by index, in nanoseconds.
+    /// Makes a scheduler for these specs. `durations` are those that are known, by index, in nanoseconds.
     pub(super) fn new(specs: &[Spec], graph: Graph, plan: &Plan, durations: &[Option<u64>]) -> Scheduler {
         let Graph { after, before, order } = graph;
         let independent = plan.mode == RunMode::Parallel;
@@ -119,7 +119,7 @@ impl Scheduler {
 
     // What to do.
 
-    /// The next spec of which to start an attempt. It counts as running from now on.
+    /// Takes the next spec of which to start an attempt. It counts as running from now on.
     pub(super) fn next(&mut self, now: u64) -> Option<usize> {
         while let Some((due, index)) = self.resting.first().copied().filter(|(due, _)| *due <= now) {
             self.resting.remove(&(due, index));
@@ -135,7 +135,7 @@ impl Scheduler {
         Some(index)
     }
 
-    /// Is a spec ready, and a place free?
+    /// Returns whether a spec is ready and a place free.
     pub(super) fn can_start(&mut self) -> bool {
         // The heap still holds specs that were ready when the run was halted.
         while let Some((_, Reverse(index))) = self.ready.peek().copied() {
@@ -149,24 +149,24 @@ impl Scheduler {
         !self.ready.is_empty() && self.counts.running < self.limit && !rests && !self.is_short
     }
 
-    /// When the next repeated attempt is due.
+    /// Returns when the next repeated attempt is due.
     pub(super) fn due(&self) -> Option<u64> {
         self.resting.first().map(|(due, _)| *due)
     }
 
-    /// The running specs that are to be stopped, or to be stopped harder, since this was last asked.
+    /// Takes the running specs that have to be stopped, or stopped harder, since the last call.
     pub(super) fn take_to_stop(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.to_stop)
     }
 
-    /// The decisions since this was last asked, in order.
+    /// Takes the decisions since the last call, in order.
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }
 
     // What happened.
 
-    /// An attempt of a running spec has ended.
+    /// Notes that an attempt of a running spec has ended.
     pub(super) fn ended(&mut self, index: usize, outcome: Outcome, now: u64) {
         if self.nodes[index].phase != Phase::Running {
             return;
@@ -183,8 +183,8 @@ impl Scheduler {
         }
     }
 
-    /// A running spec could not be started for lack of something that other processes of the run hold: it waits for one of
-    /// them. False if there is none, so that it would wait in vain.
+    /// Has a running spec, which could not be started for lack of something that other processes of the run hold, wait
+    /// for one of them. False if there is none, so that it would wait in vain.
     pub(super) fn postpone(&mut self, index: usize, relief: Relief) -> bool {
         let others = self.counts.running - 1;
         if self.nodes[index].phase != Phase::Running || self.is_over_for(index) {
@@ -201,7 +201,7 @@ impl Scheduler {
         true
     }
 
-    /// A process was closed, and what it held is free.
+    /// Notes that a process was closed, and that what it held is free.
     pub(super) fn relieved(&mut self) {
         self.is_short = false;
     }
@@ -254,7 +254,7 @@ impl Scheduler {
         self.nodes[index].attempts
     }
 
-    /// How long the spec, and the specs after it, will take at least, in nanoseconds.
+    /// Returns how long the spec, and the specs after it, will take at least, in nanoseconds.
     pub(super) fn weight(&self, index: usize) -> u64 {
         self.tasks[index].weight
     }
@@ -274,7 +274,7 @@ impl Scheduler {
         }
     }
 
-    /// Why the last attempt of a spec, or the spec as a whole, did not pass.
+    /// Returns why the last attempt of a spec, or the spec as a whole, did not pass.
     pub(super) fn error(&self, index: usize) -> Option<&Arc<str>> {
         self.nodes[index].error.as_ref()
     }
@@ -310,7 +310,7 @@ impl Scheduler {
         }
     }
 
-    /// Does the halt keep this spec from running?
+    /// Returns whether the halt keeps this spec from running.
     fn is_over_for(&self, index: usize) -> bool {
         self.halt.as_ref().is_some_and(|halt| !(self.tasks[index].always_run && halt.spares_clean_up()))
     }
@@ -371,7 +371,7 @@ impl Scheduler {
         }
     }
 
-    /// Why the dependents of a spec that ended so are skipped; None if they are not.
+    /// Returns why the dependents of a spec that ended like this are skipped; None if they are not.
     fn obstacle(&self, index: usize, state: SpecState, error: Option<&Arc<str>>) -> Option<Arc<str>> {
         let task = &self.tasks[index];
         let how = match state {

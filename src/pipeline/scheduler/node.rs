@@ -29,7 +29,7 @@ impl Task {
         }
     }
 
-    /// How long to wait after so many failed attempts, in nanoseconds.
+    /// Returns how long to wait after this many failed attempts, in nanoseconds.
     pub(super) fn rest(&self, attempts: u32) -> u64 {
         let doublings = (attempts - 1).min(63);
         nanoseconds(self.backoff.first).saturating_mul(1 << doublings).min(nanoseconds(self.backoff.most))

@@ -3,8 +3,8 @@
 use crate::pipeline::graph::Edges;
 use crate::util::duration::mean;
 
-/// The duration of the longest path that begins with each spec, in nanoseconds. A spec whose duration is not known counts as the
-/// mean of the others, or as 1 if none is known.
+/// Returns the duration of the longest path that begins with each spec, in nanoseconds. A spec whose duration is not
+/// known counts as the mean of the others, or as 1 if none is known.
 pub(super) fn weights(before: &Edges, order: &[usize], durations: &[Option<u64>]) -> Vec<u64> {
     let mean = mean(durations).unwrap_or(1);
     let mut weights = vec![0; before.len()];

@@ -17,7 +17,7 @@ impl Audience {
         Audience { feeds: Vec::new(), member: member.map(Box::new) }
     }
 
-    /// What all events of the child share.
+    /// Returns what all events of the child share.
     pub(super) fn origin(&self, pid: i32) -> Origin {
         Origin { pid, part: self.member.as_ref().map(|member| member.part) }
     }
@@ -76,7 +76,7 @@ impl Audience {
         }
     }
 
-    /// Is the queue of any subscription full?
+    /// Returns whether the queue of any subscription is full.
     pub(super) fn is_full(&self, id: u64) -> bool {
         self.feeds.iter().any(|feed| feed.is_full(id))
     }

@@ -206,7 +206,7 @@ impl Child {
         true
     }
 
-    /// Has the group of an ended leader any member left that has not ended?
+    /// Returns whether the group of an ended leader has a member left that has not ended.
     fn group_lives(&self, inner: &mut Inner) -> bool {
         if !deliver::groups_have_pidfds() {
             // An unreaped leader itself would answer a signal.

@@ -10,7 +10,7 @@ use crate::runtime::{NEVER, lock};
 use crate::sys::buffer::ReadBuffer;
 
 impl Child {
-    /// A deadline has come.
+    /// Handles a deadline that has come.
     pub(in crate::process) fn on_deadline(self: &Arc<Self>, now: u64, buffer: &mut ReadBuffer) {
         let mut inner = lock(&self.inner);
         inner.armed = NEVER;

@@ -71,12 +71,12 @@ pub struct Info {
 }
 
 impl Info {
-    /// How it ended, once it has.
+    /// Returns how it ended, once it has.
     pub fn status(&self) -> Option<ExitStatus> {
         self.ending.map(|ending| ending.status)
     }
 
-    /// The time from its start to its exit; None while it runs.
+    /// Returns the time from its start to its exit; None while it runs.
     pub fn duration(&self) -> Option<Duration> {
         let exited = self.exited?;
         Some(Duration::from_nanos(exited.monotonic_ns - self.started.monotonic_ns))

@@ -91,7 +91,7 @@ impl Life {
         matches!(self, Life::Closed { .. })
     }
 
-    /// How the leader ended.
+    /// Returns how the leader ended.
     pub(super) fn ending(&self) -> Option<Ending> {
         match self {
             Life::Running { .. } => None,
@@ -107,7 +107,7 @@ impl Life {
         }
     }
 
-    /// When its timeout stops it; or [`NEVER`].
+    /// Returns when its timeout stops it; or [`NEVER`].
     pub(super) fn timeout_at(&self) -> u64 {
         match self {
             Life::Running { timeout_at, .. } => *timeout_at,
@@ -115,7 +115,7 @@ impl Life {
         }
     }
 
-    /// When the drain bound is reached if nothing more is read; or [`NEVER`].
+    /// Returns when the drain bound is reached if nothing more is read; or [`NEVER`].
     pub(super) fn drained_at(&self, bound: &Bound) -> u64 {
         match self {
             Life::Exited { drain: Draining::Reading { quiet_since, since }, .. } => {

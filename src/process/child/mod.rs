@@ -51,7 +51,8 @@ pub(super) use slot::Slot;
 
 /// What a child needs of its service.
 pub(super) trait Owner: Handler {
-    /// A child is closed. `drained` is false while the output of a holder of its pipes is still to be read and discarded.
+    /// Notes that a child is closed. `drained` is false while the output of a holder of its pipes is still to be read
+    /// and discarded.
     fn closed(&self, id: u64, drained: bool);
     /// Nothing of a closed child is watched any more.
     fn drained(&self, id: u64);
@@ -145,7 +146,7 @@ impl Child {
         self.owner.reactor()
     }
 
-    /// Are the descriptors still ours? To be asked before something is done with one.
+    /// Fails if the descriptors are no longer ours. Called before one of them is used.
     pub(crate) fn check_descriptors(&self, operation: &'static str) -> Result<()> {
         self.reactor().check_descriptors(&*self.owner, operation)
     }
@@ -157,7 +158,7 @@ impl Child {
         inner.audience.attach(&sender, subscription, self.started);
     }
 
-    /// The child as subscriptions know it.
+    /// Returns the child as subscriptions know it.
     fn sender(self: &Arc<Self>, inner: &Inner) -> Sender {
         let source = Arc::clone(self) as Arc<dyn Source>;
         Sender { id: self.id, origin: inner.audience.origin(self.pid), source }
@@ -214,7 +215,7 @@ impl Child {
 
     // What happens to it.
 
-    /// A descriptor is ready.
+    /// Handles a descriptor that is ready.
     pub(super) fn on_ready(self: &Arc<Self>, slot: Slot, hang_up: bool, buffer: &mut ReadBuffer) {
         let mut inner = lock(&self.inner);
         match slot {
@@ -226,14 +227,14 @@ impl Child {
         self.finish(inner);
     }
 
-    /// The host closed our descriptors: forgets them without closing them, for the numbers may be its own now.
+    /// Forgets the descriptors without closing them: the host has closed them, and the numbers may be its own now.
     pub(super) fn lose(&self) {
         let mut inner = lock(&self.inner);
         inner.life.lose();
         inner.outputs.lose();
     }
 
-    /// The service is broken: wakes every waiter.
+    /// Wakes every waiter: the service is broken.
     pub(super) fn wake_all(&self) {
         let _inner = lock(&self.inner);
         self.wake_waiters();

@@ -25,17 +25,17 @@ impl Outputs {
         self.readers.iter().all(Option::is_none)
     }
 
-    /// The inodes of the pipes that are still open.
+    /// Returns the inodes of the pipes that are still open.
     pub(super) fn pipe_inodes(&self) -> Vec<u64> {
         self.readers.iter().flatten().filter_map(Reader::pipe_inode).collect()
     }
 
-    /// Is a spool to be looked at again? No descriptor reports that.
+    /// Returns whether a spool is to be looked at again, which no descriptor reports.
     pub(super) fn has_due_spool(&self) -> bool {
         self.readers.iter().flatten().any(Reader::is_due)
     }
 
-    /// One read; counts what it found to be lost, whatever else it brought.
+    /// Reads once, and counts what the read found to be lost, whatever else it brought.
     pub(super) fn read<'a>(&mut self, index: usize, leader_ended: bool, buffer: &'a mut ReadBuffer) -> Next<'a> {
         let Some(reader) = &mut self.readers[index] else { return Next::Empty };
         let next = reader.read(leader_ended, buffer);

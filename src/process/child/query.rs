@@ -59,7 +59,7 @@ impl Child {
         copy.ok_or_else(|| Error::new(ErrorKind::OutOfMemory, "output", "no memory for a copy of the capture"))
     }
 
-    /// The processes that held its pipes at the drain bound.
+    /// Returns the processes that held its pipes at the drain bound.
     pub(crate) fn holders(&self) -> Vec<Holder> {
         match &lock(&self.inner).life {
             Life::Closed { holders, .. } => holders.to_vec(),

@@ -15,7 +15,7 @@ use crate::sys::poller::Interest;
 const READS_AT_ONCE: usize = 16;
 
 impl Child {
-    /// One look at each pipe before the poller has them.
+    /// Looks at each pipe once before the poller has them.
     pub(super) fn read_early(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
         for index in 0..2 {
             if !matches!(&inner.outputs.readers[index], Some(Reader::Pipe(_))) {
@@ -116,7 +116,7 @@ impl Child {
         }
     }
 
-    /// The queues have room again: the drain bound's times shift by how long they had none.
+    /// Reads on, because the queues have room again; the drain bound's times shift by how long they had none.
     pub(super) fn go_on_reading(&self, inner: &mut Inner) {
         let Some(paused) = inner.outputs.paused_since.take() else { return };
         inner.life.stood_still(paused, monotonic_ns());

@@ -10,13 +10,13 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    /// The token of this descriptor of the child with this id. Ids count from 1, so the loop's own tokens, the greatest
-    /// numbers, are never reached.
+    /// Returns the token of this descriptor of the child with this id. Ids count from 1, so the loop's own tokens, the
+    /// greatest numbers, are never reached.
     pub(super) fn token(self, id: u64) -> u64 {
         id << 3 | self as u64
     }
 
-    /// The child's id and the descriptor that a token names.
+    /// Returns the child's id and the descriptor that a token names.
     pub(crate) fn of(token: u64) -> (u64, Slot) {
         let slot = match token & 7 {
             0 => Slot::Pidfd,
@@ -27,7 +27,7 @@ impl Slot {
         (token >> 3, slot)
     }
 
-    /// The slot of an output: 0 is standard output, 1 standard error.
+    /// Returns the slot of an output: 0 is standard output, 1 standard error.
     pub(super) fn of_output(index: usize) -> Slot {
         if index == 0 { Slot::Stdout } else { Slot::Stderr }
     }

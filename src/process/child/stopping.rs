@@ -72,7 +72,7 @@ impl Stopping {
         self.cause
     }
 
-    /// The signal of the step that it has come to.
+    /// Returns the signal of the step that it has come to.
     pub(super) fn signal(&self) -> i32 {
         if self.killed { libc::SIGKILL } else { self.signal }
     }
@@ -82,22 +82,22 @@ impl Stopping {
         self.killed = true;
     }
 
-    /// Is SIGKILL its signal now?
+    /// Returns whether SIGKILL is its signal now.
     pub(super) fn kills(&self) -> bool {
         self.killed
     }
 
-    /// Is its grace period over, and SIGKILL to follow?
+    /// Returns whether its grace period is over, and SIGKILL is to follow.
     pub(super) fn kill_is_due(&self, now: u64) -> bool {
         !self.killed && self.kill_at.is_some_and(|at| at <= now)
     }
 
-    /// The kernel has taken its signal.
+    /// Notes that the kernel has taken its signal.
     pub(super) fn accept(&mut self) {
         self.refused = None;
     }
 
-    /// The kernel refused its signal: it is tried again, ever less often.
+    /// Notes that the kernel refused its signal: it is tried again, ever less often.
     pub(super) fn refuse(&mut self, errno: i32) {
         const FIRST: u64 = 50_000_000;
         const LONGEST: u64 = 1_000_000_000;
@@ -105,22 +105,22 @@ impl Stopping {
         self.refused = Some(Refused { errno, again_at: monotonic_ns().saturating_add(interval), interval });
     }
 
-    /// The errno with which the kernel refuses its signal.
+    /// Returns the errno with which the kernel refuses its signal.
     pub(super) fn refused(&self) -> Option<i32> {
         self.refused.map(|refused| refused.errno)
     }
 
-    /// Is a refused signal to be tried again?
+    /// Returns whether a refused signal is to be tried again.
     pub(super) fn retry_is_due(&self, now: u64) -> bool {
         self.refused.is_some_and(|refused| refused.again_at <= now)
     }
 
-    /// What reaches its target if the leader has been reaped by the host.
+    /// Returns what reaches its target if the leader has been reaped by the host.
     pub(super) fn address_of(&self, target: Target) -> Option<&Address> {
         self.address.as_ref().filter(|_| self.target == target)
     }
 
-    /// When something is to be done for it next; or [`NEVER`].
+    /// Returns when something is to be done for it next; or [`NEVER`].
     pub(super) fn next_step(&self, leader_ended: bool) -> u64 {
         let kill = self.kill_at.filter(|_| !self.killed).unwrap_or(NEVER);
         let again = self.refused.map_or(NEVER, |refused| refused.again_at);
@@ -128,26 +128,26 @@ impl Stopping {
         kill.min(again).min(look)
     }
 
-    /// Does it go on until the group is empty, once the leader has ended? Not once the group was killed, and not if it
-    /// never will be.
+    /// Returns whether it goes on until the group is empty, once the leader has ended: not after the group was killed,
+    /// and not if it never will be.
     pub(super) fn waits_for_group(&self) -> bool {
         self.target == Target::Group && !self.killed && self.kill_at.is_some()
     }
 
-    /// Is it time to look whether the group is gone?
+    /// Returns whether it is time to look whether the group is gone.
     pub(super) fn look_is_due(&self, now: u64) -> bool {
         self.look_at <= now
     }
 
-    /// A look has found a member of the group: the next one comes later, ever less often.
+    /// Puts the next look off, ever longer: this one has found a member of the group.
     pub(super) fn look_later(&mut self, now: u64) {
         const LONGEST: u64 = 200_000_000;
         self.look_at = now + self.interval;
         self.interval = (self.interval * 2).min(LONGEST);
     }
 
-    /// Have zombies had so long to be reaped that /proc is to be asked? They answer a signal, too, and if nothing reaps
-    /// orphans (a container whose first process does not) they stay.
+    /// Returns whether zombies have had so long to be reaped that /proc is to be asked. They answer a signal, too, and
+    /// if nothing reaps orphans (a container whose first process does not) they stay.
     pub(super) fn asks_proc(&self) -> bool {
         const PATIENCE: u64 = 160_000_000;
         self.interval >= PATIENCE

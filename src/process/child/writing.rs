@@ -16,7 +16,7 @@ use crate::sys::procfs;
 const OPERATION: &str = "write stdin";
 
 impl Inner {
-    /// The pipe, while the process runs and it is open.
+    /// Returns the pipe, while the process runs and it is open.
     fn stdin_pipe(&mut self) -> Option<&mut Pipe> {
         match &mut self.life {
             Life::Running { stdin: Stdin::Open(pipe), .. } => Some(pipe),
@@ -73,7 +73,7 @@ impl Child {
         }
     }
 
-    /// One write without waiting; None when the pipe is full.
+    /// Writes once without waiting; None if the pipe is full.
     fn write_some(&self, inner: &mut Inner, data: &[u8]) -> Result<Option<usize>> {
         let Some(pipe) = inner.stdin_pipe() else { return Err(self.why_no_stdin(inner)) };
         if pipe.full {
@@ -100,7 +100,7 @@ impl Child {
         }
     }
 
-    /// The pipe has room again.
+    /// Notes that the pipe has room again.
     pub(super) fn stdin_has_room(&self, inner: &mut Inner) {
         if let Some(pipe) = inner.stdin_pipe() {
             pipe.full = false;
@@ -124,8 +124,9 @@ impl Child {
         }
     }
 
-    /// Why nothing can be written. Once the process has ended it is `NotRunning`, whatever became of its standard input
-    /// before. Until then `StdinClosed` says that a call has closed it, that it is no pipe, or that it has no reader.
+    /// Returns why nothing can be written, as an error. Once the process has ended it is `NotRunning`, whatever became
+    /// of its standard input before. Until then `StdinClosed` says that a call has closed it, that it is no pipe, or
+    /// that it has no reader.
     fn why_no_stdin(&self, inner: &Inner) -> Error {
         let Life::Running { stdin, .. } = &inner.life else { return self.not_running(OPERATION) };
         let (what, errno) = match stdin {
@@ -140,9 +141,9 @@ impl Child {
         }
     }
 
-    /// The error of a write that found no pipe. A process that ends closes its files a moment before that can be seen, and
-    /// many a program closes its standard input right before it ends. So that the caller's error is no matter of luck, the
-    /// end is waited for a little if the input has lost its reader.
+    /// Makes the error of a write that found no pipe. A process that ends closes its files a moment before that can be
+    /// seen, and many a program closes its standard input right before it ends. So that the caller's error is no matter
+    /// of luck, the end is waited for a little if the input has lost its reader.
     fn stdin_refused(&self, error: Error, deadline: Deadline) -> Error {
         const PATIENCE: u64 = 100_000_000;
         if error.kind() != ErrorKind::StdinClosed {

@@ -41,7 +41,7 @@ impl Holder {
     }
 }
 
-/// The processes that hold these pipes open for writing, by inode; one pass over /proc for all of them.
+/// Finds the processes that hold these pipes open for writing, by inode, with one pass over /proc for all of them.
 pub(crate) fn writers_of(inodes: &[u64]) -> HashMap<u64, Vec<Holder>> {
     let mut found: HashMap<u64, Vec<Holder>> = HashMap::new();
     let me = std::process::id() as i32;
@@ -64,7 +64,7 @@ fn pids() -> impl Iterator<Item = i32> {
     fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Inodes of the pipes that `pid` holds open for writing. The link's own permission bits tell the direction.
+/// Returns inodes of the pipes that `pid` holds open for writing. The link's own permission bits tell the direction.
 fn write_ends(pid: i32) -> impl Iterator<Item = u64> {
     const OWNER_WRITE: u32 = 0o200;
     fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().filter_map(|entry| {

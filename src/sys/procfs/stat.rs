@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use crate::sys::descriptor::Result;
 use crate::sys::{file, pidfd};
 
-/// Does `/proc` show the PIDs of this process's namespace? After unshare(CLONE_NEWPID) it may still be that of another,
-/// and its numbers are strangers here.
+/// Returns whether `/proc` shows the PIDs of this process's namespace. After unshare(CLONE_NEWPID) it may still be that
+/// of another namespace, whose numbers mean nothing here.
 pub(crate) fn is_ours() -> bool {
     fs::read_link("/proc/self").is_ok_and(|me| me.to_str().is_some_and(|me| me.parse() == Ok(std::process::id())))
 }
@@ -19,8 +19,8 @@ pub(crate) fn stat(pid: i32) -> Result<String> {
     Ok(stat)
 }
 
-/// Has `pid`, the process of this pidfd, ended, or begun to end, so that nothing of it will run any more? It closes its
-/// files before its pidfd tells.
+/// Returns whether `pid`, the process of this pidfd, has ended or has begun to end, so that no code of it will run. It
+/// closes its files before its pidfd reports the end.
 pub(crate) fn is_ending(pidfd: &OwnedFd, pid: i32) -> bool {
     const PF_EXITING: u64 = 4;
     let exits = || {

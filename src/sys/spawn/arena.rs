@@ -25,7 +25,7 @@ const STACK: usize = 64 * 1024;
 static ARENAS: Lazy<ArrayQueue<Arena>> = Lazy::new(|| ArrayQueue::new(8));
 
 impl Arena {
-    /// One that is free, or a new one.
+    /// Takes an arena that is free, or makes one.
     pub(super) fn take() -> Result<Arena, i32> {
         if let Some(arena) = ARENAS.pop() {
             return Ok(arena);
@@ -63,7 +63,7 @@ impl Arena {
         drop(ARENAS.push(self));
     }
 
-    /// The lowest address of the stack, and its size.
+    /// Returns the lowest address of the stack, and its size.
     pub(super) fn stack(&self) -> (usize, usize) {
         (self.base as usize + PAGE, STACK)
     }

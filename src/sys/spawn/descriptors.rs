@@ -16,7 +16,7 @@ pub(super) unsafe fn hide_descriptors() -> isize {
     unsafe { hide_listed_descriptors() }
 }
 
-/// The same for kernels without close_range: for each descriptor that /proc/self/fd lists.
+/// Does the same on kernels without close_range, for each descriptor that /proc/self/fd lists.
 unsafe fn hide_listed_descriptors() -> isize {
     const NAME: usize = 19; // offset of d_name in linux_dirent64
     // SAFETY: a literal path, a buffer of the size said, records as getdents64 lays them out.

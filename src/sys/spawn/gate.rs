@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::sys::{pidfd, pipe, raw, retried_raw};
 
-/// The pidfd of a child that waits at its gate. The host may reap it at any moment, if it reaps everything, and the
-/// number is another's then: so the child, let through, says that it has been there all the time.
+/// Opens the pidfd of a child that waits at its gate. A host that reaps everything may reap it at any moment, and its
+/// number may then be another's: so the child, once let through, says that it has been there all the time.
 pub(super) fn open_at_gate(pid: i32, gate: &OwnedFd, answer: &OwnedFd) -> Result<OwnedFd, i32> {
     let opened = pidfd::open(pid);
     // Without a reader there is no child any more, which the missing answer tells.

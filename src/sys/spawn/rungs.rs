@@ -13,7 +13,7 @@ use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::signal::AllBlocked;
 use crate::sys::{descriptor, pidfd, pipe, raw};
 
-/// The results of clone(2) and clone3(2): the PID and, by way of a pointer, the pidfd.
+/// Turns the results of clone(2) and clone3(2): the PID and, by way of a pointer, the pidfd.
 fn started(pid: isize, pidfd: i32) -> Result<Started, i32> {
     if pid < 0 {
         return Err(-pid as i32);
