@@ -82,7 +82,7 @@
 // The process has ended.
 #define COREPROC_NOT_RUNNING -6
 
-// Standard input is not a pipe, was closed, or has no reader any more.
+// Standard input is not a pipe, was closed, or has no reader left.
 #define COREPROC_STDIN_CLOSED -7
 
 // The time ran out first.
@@ -112,10 +112,10 @@
 // Not in the state that the call is for: started twice, or run before it was started.
 #define COREPROC_INVALID_STATE -16
 
-// For sizes and durations: none or no limit, as the field says. 0 is the default.
+// For sizes and durations: no limit, or never, as the field says. 0 is the default.
 #define COREPROC_UNLIMITED 18446744073709551615ull
 
-// For a capture, which always has a limit: keeps nothing. To keep everything, ask for INT64_MAX
+// For captures, which always have a limit: keeps nothing. To keep everything, ask for INT64_MAX
 // bytes; memory is taken as output comes.
 #define COREPROC_CAPTURE_NONE 18446744073709551615ull
 
@@ -159,10 +159,10 @@
 
 // Outputs alone: an unlinked file (in TMPDIR, else /tmp) that the child appends to and that we
 // follow; the default of outputs of a detached command. A child that opens it again by name, as
-// `echo > /dev/stdout` does, empties it and writes from its start: it is followed from there. What
-// was seen to wait unread then is counted in `discarded_bytes`; what was written and emptied before
-// it was looked at cannot be counted. A part of more than a mebibyte that was never written counts
-// as lost, too.
+// `echo > /dev/stdout` does, empties it and writes from its start: it is followed from there.
+// Bytes that were seen to wait unread then are counted in `discarded_bytes`; bytes that were
+// written and emptied before the library looked cannot be. A part of more than a mebibyte that was
+// never written counts as lost, too.
 #define COREPROC_STDIO_SPOOL 5
 
 // Standard input alone: a file to read.
@@ -230,7 +230,7 @@
 // Output before this event was lost, because there was no memory for it.
 #define COREPROC_FLAG_LOST 32
 
-// In an info: the kernel refuses the signal of a stop, a timeout or a close, mostly because the
+// In an info: the kernel refuses the signal of a stop, a timeout or a close, usually because the
 // process has become another user's. The signal is tried again until it is taken or the process
 // ends.
 #define COREPROC_FLAG_STOP_REFUSED 64
@@ -248,8 +248,8 @@
 #define COREPROC_LIFECYCLE_ALL 1
 
 // The last event of each process (CLOSED) and of each run (RUN_ENDED) alone, for subscribers that
-// need only ends; of a run's processes also the first (STARTED), because nothing else tells of
-// them.
+// need only ends; also the first event (STARTED) of each process of a run, because no other event
+// names it.
 #define COREPROC_LIFECYCLE_ENDS 2
 
 // Every process of the service that is spawned, and every run that is started, after the
@@ -279,9 +279,9 @@
 // A run began; the first event of each run.
 #define COREPROC_EVENT_RUN_STARTED 6
 
-// An attempt of a spec of a run was started; the data are the spec's name. Its process, if it could
-// be started, has its STARTED from just before; batches hold the events of a run or of one process,
-// so either may be taken first.
+// An attempt of a spec of a run was started; the data are the spec's name. Its process, if it
+// could be started, has its STARTED from just before; a batch holds the events of a run or of one
+// process, so either may be taken first.
 #define COREPROC_EVENT_SPEC_STARTED 7
 
 // An attempt of a spec failed, the data say why, and another one follows.
@@ -310,21 +310,21 @@
 // There is no such file.
 #define COREPROC_PID_MISSING 4
 
-// `/health`: do its checks pass?
+// `/health`: whether its checks pass.
 #define COREPROC_ENDPOINT_HEALTH 1
 
-// `/ready`: does it take work?
+// `/ready`: whether it takes work.
 #define COREPROC_ENDPOINT_READY 2
 
-// Each spec starts the moment its last dependency has ended, several at a time, the one that begins
-// the longest path first. The default.
+// Each spec starts the moment its last dependency has ended, several at a time; the spec at the
+// beginning of the longest path comes first. The default.
 #define COREPROC_RUN_ALL 1
 
-// One at a time, in the order of the pipeline, but none before those it comes after; stops at the
+// One at a time, in the order of the pipeline, but none before its dependencies; stops at the
 // first failure.
 #define COREPROC_RUN_SEQUENTIAL 2
 
-// Several at a time, whatever comes after what.
+// Several at a time; dependencies are ignored.
 #define COREPROC_RUN_PARALLEL 3
 
 // A failure skips what comes after it, and nothing else. The default, unless the pipeline says
@@ -353,7 +353,7 @@
 #define COREPROC_REPORT_JSON 1
 
 // JUnit XML, as CI systems read it: the pipeline is a suite, its specs are test cases; a failure
-// that is allowed is a skipped one.
+// that is allowed is a skipped test.
 #define COREPROC_REPORT_JUNIT 2
 
 // A Chrome trace, for Perfetto or about:tracing.
@@ -362,8 +362,8 @@
 // A Gantt chart with the critical path marked, as one self-contained SVG.
 #define COREPROC_REPORT_SVG 4
 
-// As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else
-// plain. Reads the environment once, which is a race with a setenv of the host. The default.
+// TERMINAL if the descriptor is a terminal, NO_COLOR is not set and TERM is not "dumb"; else
+// PLAIN. Reads the environment once, which races with a setenv of the host. The default.
 #define COREPROC_PROGRESS_STYLE_AUTO 1
 
 // Lines that stay, and below them what runs, how much is done, and how long it will take.
@@ -375,15 +375,16 @@
 // Output line by line, as it comes: `name | line`. The default.
 #define COREPROC_PROGRESS_OUTPUT_PREFIXED 1
 
-// The output of each attempt at once, when it has ended; the last mebibyte. What follows more than
-// ten seconds after the end, because the output is still held open, comes below a line of its own.
+// The output of each attempt together, once it has ended; the last mebibyte of it. Output that
+// comes more than ten seconds after the end, because a process holds it open, is shown below a
+// line of its own.
 #define COREPROC_PROGRESS_OUTPUT_GROUPED 2
 
 // No output.
 #define COREPROC_PROGRESS_OUTPUT_NONE 3
 
-// Consecutive events of one process. While it is out, no other taker gets events of that process.
-// Owned by the caller that took it; one thread at a time.
+// Consecutive events of one process. Until it is freed, no other taker gets events of that
+// process. Owned by the caller that took it; one thread at a time.
 typedef struct coreproc_batch coreproc_batch;
 
 // Bytes that the library made. Immutable; owned by the caller that got them; any thread may read
@@ -394,19 +395,19 @@ typedef struct coreproc_bytes coreproc_bytes;
 // The answer of a check that is running: valid during the callback, on its thread.
 typedef struct coreproc_check_answer coreproc_check_answer;
 
-// What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything
-// passed in is copied. A setter that fails changes nothing.
+// A command to spawn, once or often. A builder: one thread at a time. Everything passed in is
+// copied. A setter that fails changes nothing.
 typedef struct coreproc_command coreproc_command;
 
 // The life of this program as a daemon: PID file, health server and registry entry, each if the
-// options say so. Shared: reference-counted, thread-safe. Freeing the last reference while it runs
-// gives everything back, without waiting for requests.
+// options ask for it. Shared: reference-counted, thread-safe. Freeing the last reference while it
+// runs gives everything back, without waiting for requests.
 //
 // It starts in this order: PID file, health server, registry; and stops in this: not ready, health
 // server down, PID file released, unregistered.
 typedef struct coreproc_daemon coreproc_daemon;
 
-// Entries that were read, and the problems of those that could not be. Immutable; owned by the
+// Entries that were read, and the problems of files that could not be. Immutable; owned by the
 // caller that got them; any thread may read them.
 typedef struct coreproc_entries coreproc_entries;
 
@@ -420,11 +421,11 @@ typedef struct coreproc_error coreproc_error;
 // Freeing the last reference stops it at once, without waiting.
 //
 // GET and HEAD of /health, also with a "/" at the end, run the checks side by side and answer
-// "ok\n" (200) or "unhealthy: WHY\n" (503); those of /ready answer "ready\n" (200) or "not ready\n"
-// (503). With "Accept: application/json" the answer is an object with a status and each check's
-// name, state ("passed", "failed", "panicked", "timed out", "still running", "not run"),
-// duration_ms and error. It runs on one thread, coreproc-http, and checks on their own,
-// coreproc-check.
+// "ok\n" (200) or "unhealthy: WHY\n" (503); those of /ready answer "ready\n" (200) or "not
+// ready\n" (503). With "Accept: application/json" the answer is an object with a status and each
+// check's name, state ("passed", "failed", "panicked", "timed out", "still running", "not run"),
+// duration_ms and error. The server runs on one thread, coreproc-http, and checks run on threads
+// of their own, coreproc-check.
 typedef struct coreproc_health coreproc_health;
 
 // How long the specs of a pipeline took in earlier runs, kept in a file that may serve several
@@ -432,17 +433,18 @@ typedef struct coreproc_health coreproc_health;
 // how much time is left. One thread at a time.
 typedef struct coreproc_history coreproc_history;
 
-// One daemon at a time for each path: a file that holds its PID in decimal, with a lock (fcntl(2),
-// F_OFD_SETLK) that is the proof of life. Shared: reference-counted, thread-safe. Freeing the last
-// reference to one that is held releases it.
+// A PID file: for each path, one daemon at a time. It holds the daemon's PID in decimal, and a
+// lock (fcntl(2), F_OFD_SETLK) that is the proof of life. Shared: reference-counted, thread-safe.
+// Freeing the last reference to one that is held releases it.
 //
-// The lock is inherited through fork(): a child changes nothing for its parent, but while it lives,
-// and its parent has ended without a release, the file counts as held. It does not pass an exec.
+// The lock is inherited through fork(). A child changes nothing for its parent; but if the parent
+// ends without a release, the file counts as held for as long as the child lives. The lock does
+// not pass an exec.
 typedef struct coreproc_pid_file coreproc_pid_file;
 
-// Specs, each a command and what it comes after; to be run once or often. A builder: one thread at
-// a time. Everything passed in is copied. A setter that fails changes nothing;
-// coreproc_pipeline_check, and coreproc_run_start, tell whether the specs fit together.
+// A graph of specs, each a command and the specs that it comes after; to be run once or often. A
+// builder: one thread at a time. Everything passed in is copied. A setter that fails changes
+// nothing; coreproc_pipeline_check, and coreproc_run_start, tell whether the specs fit together.
 typedef struct coreproc_pipeline coreproc_pipeline;
 
 // A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing
@@ -456,26 +458,26 @@ typedef struct coreproc_process coreproc_process;
 // Names are shown with control characters escaped. Lines of output lose their control sequences,
 // but for colours on a terminal; reports have what was written.
 //
-// A terminal that was stopped (Ctrl-S), or a pipe without a reader, keeps no call beyond its
-// timeout. Children are slowed meanwhile, as soon as their queues are full, and everything is shown
-// once it goes on. After a cancel of any kind, a watch no longer slows them, so that the run can
-// end: a mebibyte of lines is kept, and how many more there were is shown.
+// A terminal that was stopped (Ctrl-S), or a pipe that is not read, keeps no call beyond its
+// timeout. Meanwhile children are slowed once their queues are full, and everything is shown when
+// it goes on. After a cancel of any kind, a watch does not slow children, so that the run can end:
+// a mebibyte of lines is kept, and the number of further lines is shown.
 //
-// A run with a view that no thread watches waits for it once a child's output fills its queue, as
-// with every subscription, even if it is cancelled; watching lets it go on, and freeing the view
-// lifts the wait.
+// While no thread watches, the run waits for the view once a child's output fills the view's
+// queue, as for every subscription, even if the run is cancelled. It goes on when a thread watches
+// or the view is freed.
 typedef struct coreproc_progress coreproc_progress;
 
-// Which daemons of a user run: a directory with one JSON file for each. Shared: reference-counted,
-// thread-safe; any number of processes may use one directory.
+// A registry: which daemons of a user run. It is a directory with one JSON file for each daemon.
+// Shared: reference-counted, thread-safe; any number of processes may use one directory.
 typedef struct coreproc_registry coreproc_registry;
 
 // A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted,
-// thread-safe; each call is one step to all others.
+// thread-safe; each call is one step for all others.
 typedef struct coreproc_ring coreproc_ring;
 
-// A pipeline under way, or what became of it. Shared: reference-counted, thread-safe. Freeing it
-// does not cancel the run, which goes on to its end, and keeps its service open until then.
+// A pipeline under way, or its result. Shared: reference-counted, thread-safe. Freeing it does not
+// cancel the run, which goes on to its end, and keeps its service open until then.
 typedef struct coreproc_run coreproc_run;
 
 // Spawns processes and supervises them on one thread, `coreproc-sup`. Shared: reference-counted,
@@ -490,13 +492,13 @@ typedef struct coreproc_subscription coreproc_subscription;
 // What a call that can fail returns: 0, or a negative code. `coreproc_result_name` names it.
 typedef int32_t coreproc_result;
 
-// What a service starts with. Zero is the default everywhere.
+// The options of a service. Zero is the default everywhere.
 typedef struct coreproc_service_options {
   // sizeof(coreproc_service_options).
   uint32_t struct_size;
   // Must be 0.
   uint32_t reserved;
-  // How many bytes of output are kept of processes whose command does not say (0: 1 MiB;
+  // How many bytes of output are kept of processes whose command does not set it (0: 1 MiB;
   // COREPROC_CAPTURE_NONE: nothing; INT64_MAX: everything).
   uint64_t capture_bytes;
   // The longest silence after the exit while another process holds the output pipes (0: 500;
@@ -528,7 +530,7 @@ typedef struct coreproc_process_info {
   uint32_t state;
   // Its number in its service: from 1, never reused.
   uint64_t id;
-  // Its PID; may be another process's once this one has ended.
+  // Its PID, which may be another process's once this one has ended.
   int32_t pid;
   // 0 to 255 once it has exited by itself, else -1.
   int32_t exit_code;
@@ -538,7 +540,7 @@ typedef struct coreproc_process_info {
   uint32_t cause;
   // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
   uint32_t flags;
-  // 0.
+  // Always 0.
   uint32_t reserved;
   // When it was started, on CLOCK_MONOTONIC.
   uint64_t started_monotonic_ns;
@@ -558,7 +560,7 @@ typedef struct coreproc_process_info {
   uint64_t discarded_bytes;
 } coreproc_process_info;
 
-// What a subscription wants. Zero is the default everywhere.
+// The options of a subscription. Zero is the default everywhere.
 typedef struct coreproc_subscription_options {
   // sizeof(coreproc_subscription_options).
   uint32_t struct_size;
@@ -568,9 +570,9 @@ typedef struct coreproc_subscription_options {
   uint32_t delivery;
   // A COREPROC_LIFECYCLE value (0: ALL).
   uint32_t lifecycle;
-  // Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When so many wait, that
-  // child's pipes are not read, and the kernel slows it; no other child is affected. One read, or
-  // one line, may go beyond it.
+  // Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When this many wait, that
+  // child's pipes are not read, and the kernel slows it; no other child is affected. One read,
+  // or one line, may go beyond it.
   uint64_t queue_bytes;
   // Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of this
   // size.
@@ -584,7 +586,7 @@ typedef struct coreproc_event {
   uint32_t kind;
   // COREPROC_FLAG values.
   uint32_t flags;
-  // The id of the process or the run that it is of; both are of one count.
+  // The id of its process or run; both are numbered in one count.
   uint64_t process_id;
   // Counts from 1 for each process, and each run, in each subscription, without gaps.
   uint64_t sequence;
@@ -606,7 +608,7 @@ typedef struct coreproc_event {
   const uint8_t *data;
   // The length of `data`.
   size_t len;
-  // The run that it is of; 0: none.
+  // The run that it belongs to; 0: none.
   uint64_t run_id;
   // The spec of that run that it is about, by its index in the pipeline; NO_SPEC: none.
   uint32_t spec;
@@ -614,24 +616,26 @@ typedef struct coreproc_event {
   uint32_t attempt;
   // SPEC_ENDED: a COREPROC_SPEC value; else 0.
   uint32_t spec_state;
-  // 0.
+  // Always 0.
   uint32_t reserved;
 } coreproc_event;
 
-// Runs on the subscription's thread, `coreproc-dsp`, for a batch of consecutive events of one
-// process, never twice at once. `events` is the first of `count`, `stride` bytes apart; they are
-// valid during the call. It must not throw or longjmp. Inside it no call may wait: those that would
-// return DEADLOCK.
+// A callback for events. It runs on the subscription's thread, `coreproc-dsp`, for a batch of
+// consecutive events of one process, never twice at once. `events` is the first of `count`,
+// `stride` bytes apart; they are valid during the call. It must not throw or longjmp. Inside it, a
+// call that would wait returns DEADLOCK.
 typedef void (*coreproc_callback)(const struct coreproc_event *events,
                                   size_t count,
                                   size_t stride,
                                   void *user_data);
 
-// Runs exactly once, after the last callback, even if the call that it was given to fails.
+// The destructor of user data. It runs exactly once, after the last callback, even if the call
+// that it was given to fails.
 typedef void (*coreproc_destroy)(void *user_data);
 
-// A daemon in the registry. Texts in are a pointer and a length, UTF-8; texts out end with a NUL as
-// well. Read entries by the stride that came with them: a later library may append fields.
+// A daemon in the registry. A text that is passed in is a pointer and a length, UTF-8; one that
+// comes out ends with a NUL as well. Read entries by the stride that came with them: a later
+// library may append fields.
 typedef struct coreproc_daemon_entry {
   // sizeof(coreproc_daemon_entry).
   uint32_t struct_size;
@@ -663,7 +667,7 @@ typedef struct coreproc_daemon_entry {
   size_t binary_len;
 } coreproc_daemon_entry;
 
-// What a health server allows. Zero is the default everywhere, UNLIMITED no limit.
+// The limits of a health server. Zero is the default everywhere, UNLIMITED no limit.
 typedef struct coreproc_health_options {
   // sizeof(coreproc_health_options).
   uint32_t struct_size;
@@ -692,7 +696,8 @@ typedef struct coreproc_health_options {
 // a program that it starts by fork(2) or posix_spawn(3) inherits that.
 typedef int32_t (*coreproc_check)(struct coreproc_check_answer *answer, void *user_data);
 
-// What a daemon has. Zero is the default, or nothing, everywhere. All of it is copied.
+// The parts of a daemon, and their options. Zero is the default, or none, everywhere. All of it is
+// copied.
 typedef struct coreproc_daemon_options {
   // sizeof(coreproc_daemon_options).
   uint32_t struct_size;
@@ -700,21 +705,21 @@ typedef struct coreproc_daemon_options {
   uint32_t reserved;
   // How long a stop may take (0: 30000; UNLIMITED: as long as it takes).
   uint64_t shutdown_timeout_ms;
-  // Its PID file, or empty.
+  // The path of its PID file, or empty.
   const char *pid_file;
   // The length of `pid_file`.
   size_t pid_file_len;
-  // Where its health server listens, as for coreproc_health_new, or empty: then it has none.
+  // The address of its health server, as for coreproc_health_new, or empty if it has none.
   const char *health_address;
   // The length of `health_address`.
   size_t health_address_len;
   // The limits of its health server; may be NULL.
   const struct coreproc_health_options *health;
-  // The registry that it is found in; NULL: none.
+  // The registry in which it enters itself; NULL: none.
   const struct coreproc_registry *registry;
-  // What the registry says of it; needed if there is a registry, with code and daemon. PID and
-  // start are filled in when it starts, the health address if there is a health server, and project
-  // (the current directory) and binary if they are empty.
+  // Its entry in the registry; needed, with code and daemon, if there is a registry. The start
+  // fills in the PID, the time and, if there is a health server, its address; and the project
+  // (the working directory) and the binary if they are empty.
   const struct coreproc_daemon_entry *entry;
 } coreproc_daemon_options;
 
@@ -731,33 +736,34 @@ typedef struct coreproc_run_options {
   // How many specs run at a time (0: what the pipeline says; if it does not, as many as there are
   // processors; UNLIMITED: all of them). SEQUENTIAL is one.
   uint64_t limit;
-  // Cancels the run when it has taken so long (0, UNLIMITED: never).
+  // The time after which the run is cancelled (0, UNLIMITED: never).
   uint64_t deadline_ms;
   // The subscription that gets the events of the run and of its processes; needed for one with the
   // scope NAMED. NULL: none.
   struct coreproc_subscription *subscription;
-  // How long specs took before: what begins the longest path starts first. NULL: nothing is known.
+  // How long specs took before: the spec at the beginning of the longest path starts first.
+  // NULL: nothing is known.
   const struct coreproc_history *history;
   // The view that is going to show the run (coreproc_progress_watch). NULL: none.
   struct coreproc_progress *progress;
 } coreproc_run_options;
 
-// How far a run is. Plain data.
+// The state of a run. Plain data.
 typedef struct coreproc_run_info {
   // sizeof(coreproc_run_info), set by the caller; as much as both sides know is written.
   uint32_t struct_size;
   // 1 once every spec has ended and the results are there, else 0.
   uint32_t ended;
-  // 1 once it has ended and every spec passed, but for those whose failure is allowed; else 0. A
-  // skipped or a cancelled spec is no success.
+  // 1 once it has ended and every spec passed, except for failures that are allowed; else 0. A
+  // skipped or cancelled spec is no success.
   uint32_t success;
-  // 0.
+  // Always 0.
   uint32_t reserved;
   // How many specs there are.
   uint64_t total;
   // Specs that are not yet started.
   uint64_t waiting;
-  // Specs that have a process, or are just getting one.
+  // Specs that have a process, or are about to get one.
   uint64_t running;
   // Specs that failed, and wait for their next attempt.
   uint64_t retrying;
@@ -779,13 +785,13 @@ typedef struct coreproc_run_info {
   uint64_t duration_ns;
 } coreproc_run_info;
 
-// What became of a spec. Pointers live as long as the handle of the run that was asked.
+// The result of a spec. Pointers live as long as the handle of the run that was asked.
 typedef struct coreproc_spec_result {
   // sizeof(coreproc_spec_result), set by the caller; as much as both sides know is written.
   uint32_t struct_size;
   // A COREPROC_SPEC value.
   uint32_t state;
-  // Of its last attempt: 0 to 255 if it exited by itself; else -1.
+  // The exit code of its last attempt: 0 to 255 if it exited by itself; else -1.
   int32_t exit_code;
   // The signal that ended its last attempt; else 0.
   int32_t signal;
@@ -795,7 +801,7 @@ typedef struct coreproc_spec_result {
   uint32_t attempts;
   // 1 if its failure is allowed, else 0.
   uint32_t allow_failure;
-  // 0.
+  // Always 0.
   uint32_t reserved;
   // Its name, which ends with a NUL.
   const char *name;
@@ -853,8 +859,8 @@ const char *coreproc_error_operation(const struct coreproc_error *error);
 // "stdin"; "" if there is none, and for NULL. Lives as long as the error. Thread-safe.
 const char *coreproc_error_stage(const struct coreproc_error *error);
 
-// Returns the whole story, to be shown as it is, such as `spawn "gti": lookup: no such program in
-// PATH`; "" for NULL. Lives as long as the error. Thread-safe.
+// Returns the whole message, to be shown as it is, such as `spawn "gti": lookup: no such program
+// in PATH`; "" for NULL. Lives as long as the error. Thread-safe.
 const char *coreproc_error_message(const struct coreproc_error *error);
 
 // Frees an error. NULL is fine.
@@ -957,7 +963,7 @@ coreproc_result coreproc_command_arg(struct coreproc_command *command,
                                      size_t arg_len,
                                      struct coreproc_error **err);
 
-// Sets what the program sees as `argv[0]`; its name unless told.
+// Sets what the program sees as `argv[0]`; the default is its name.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_arg0(struct coreproc_command *command,
@@ -979,9 +985,9 @@ coreproc_result coreproc_command_env(struct coreproc_command *command,
 coreproc_result coreproc_command_env_clear(struct coreproc_command *command,
                                            struct coreproc_error **err);
 
-// Sets the whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are, also
-// with an empty key; nothing is inherited, and what was said before is replaced. Without it the
-// library reads `environ` at each spawn, which is a race with a setenv of the host.
+// Sets the whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are, even
+// with an empty key. Nothing is inherited, and what was set before is replaced. Without this call
+// the library reads `environ` at each spawn, which races with a setenv of the host.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_env_whole(struct coreproc_command *command,
@@ -1005,7 +1011,7 @@ coreproc_result coreproc_command_search_path(struct coreproc_command *command,
                                              size_t path_len,
                                              struct coreproc_error **err);
 
-// Sets how many bytes of its output are kept, the newest (0: what the service says;
+// Sets how many bytes of its newest output are kept (0: as the service's options say;
 // COREPROC_CAPTURE_NONE: nothing; INT64_MAX: everything).
 //
 // Errors: INVALID_ARGUMENT.
@@ -1017,8 +1023,8 @@ coreproc_result coreproc_command_capture(struct coreproc_command *command,
 //
 // A child that may ask at the terminal (a password, an editor, stty) needs COREPROC_GROUP_INHERIT.
 // In a group of its own the kernel stops it as soon as it reads from the terminal or changes its
-// settings (SIGTTIN, SIGTTOU): it counts as running then, no event tells, and a wait without a
-// timeout does not come back.
+// settings (SIGTTIN, SIGTTOU): it then counts as running, no event tells of it, and a wait without
+// a timeout does not return.
 //
 // In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and
 // SIGHUP, SIGINT and SIGQUIT stay ignored in it if the host ignores them, as with nohup and a
@@ -1030,7 +1036,7 @@ coreproc_result coreproc_command_group(struct coreproc_command *command,
                                        struct coreproc_error **err);
 
 // Lets it outlive the host: a session of its own, and no output pipe of ours, whose end would kill
-// or block it. Outputs that are not told otherwise become spools.
+// or block it. Outputs that are not set otherwise become spools.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_detach(struct coreproc_command *command,
@@ -1044,15 +1050,15 @@ coreproc_result coreproc_command_spool_max(struct coreproc_command *command,
                                            uint64_t bytes,
                                            struct coreproc_error **err);
 
-// Stops it by its stop options when it has run for so long (0, UNLIMITED: never).
+// Sets the time after which it is stopped by its stop options (0, UNLIMITED: never).
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_timeout(struct coreproc_command *command,
                                          uint64_t timeout_ms,
                                          struct coreproc_error **err);
 
-// Sets how it is stopped: by its timeout, by a close of its service, and by a stop that does not
-// say. NULL is the default.
+// Sets how it is stopped: by its timeout, by a close of its service, and by a stop without options
+// of its own. NULL is the default.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_stop_options(struct coreproc_command *command,
@@ -1076,13 +1082,13 @@ coreproc_result coreproc_command_subscribe(struct coreproc_command *command,
                                            const struct coreproc_subscription *subscription,
                                            struct coreproc_error **err);
 
-// Starts a process. Returns once exec has succeeded; the calling thread waits for that, and any
-// number of threads may spawn at once, the same command too while no thread changes it (clone3(2)
-// with vfork semantics: the cost does not grow with the host's memory). Free `*out` with
+// Starts a process. Returns once exec has succeeded; the calling thread waits for that. Any number
+// of threads may spawn at once, even the same command while no thread changes it (clone3(2) with
+// vfork semantics: the cost does not grow with the host's memory). Free `*out` with
 // coreproc_process_free. The command can be spawned again.
 //
-// The call waits for no other end of a file, but for a file system that does not answer (NFS, FUSE,
-// autofs), as every program does; timeouts and deadlines do not count yet then.
+// The call never waits for the other end of a file. For a file system that does not answer (NFS,
+// FUSE, autofs) it waits, as every program does; timeouts and deadlines do not run yet.
 //
 // Errors name the stage, and nothing was started: INVALID_ARGUMENT; NOT_FOUND ("lookup", "exec",
 // "interpreter", "chdir"); PERMISSION_DENIED; SYSTEM with errno (ENOEXEC: there is no /bin/sh for a
@@ -1174,8 +1180,8 @@ coreproc_result coreproc_process_holders(const struct coreproc_process *process,
 // signal reaches this process or its group, never another one. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; NOT_RUNNING; PERMISSION_DENIED; UNSUPPORTED for a group before Linux
-// 6.9 if the host has reaped the process (it ignores SIGCHLD, or calls waitpid(-1)), because
-// nothing proves then whose the group's number is.
+// 6.9 if the host has reaped the process (it ignores SIGCHLD, or calls waitpid(-1)), because then
+// nothing proves which group the number names.
 coreproc_result coreproc_process_signal(const struct coreproc_process *process,
                                         int32_t signal,
                                         uint32_t scope,
@@ -1195,7 +1201,7 @@ coreproc_result coreproc_process_kill(const struct coreproc_process *process,
 // SIGKILL at once; stopping a process that has ended is fine. While the stop of a group goes on,
 // the process is not closed. Thread-safe.
 //
-// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, mostly
+// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, usually
 // because the process has become another user's: the stop goes on, the signal is tried again until
 // it is taken or the process ends, and COREPROC_FLAG_STOP_REFUSED is set meanwhile; UNSUPPORTED as
 // for coreproc_process_signal.
@@ -1210,8 +1216,8 @@ coreproc_result coreproc_process_stop(const struct coreproc_process *process,
 //
 // Errors, if not one byte was written: INVALID_ARGUMENT; NOT_RUNNING if the process has ended,
 // whatever became of its standard input before; STDIN_CLOSED while it runs, if its input is not a
-// pipe, was closed, or has no reader left (a reader mostly ends right after it has closed its
-// input, so this is said only after waiting for the end, up to 0.1 s and within `timeout_ms`);
+// pipe, was closed, or has no reader left (a reader usually ends right after it has closed its
+// input, so this is returned only after a wait for the end, up to 0.1 s and within `timeout_ms`);
 // TIMED_OUT; DEADLOCK inside a callback; PANIC.
 coreproc_result coreproc_process_write(const struct coreproc_process *process,
                                        const uint8_t *data,
@@ -1220,9 +1226,9 @@ coreproc_result coreproc_process_write(const struct coreproc_process *process,
                                        size_t *written,
                                        struct coreproc_error **err);
 
-// Closes its standard input: its reader sees the end, also while a child that the host forked lives
-// (libc's fork, which runs pthread_atfork(3) handlers: a copy that a bare clone made keeps it
-// open). Idempotent; a write that waits fails. Thread-safe.
+// Closes its standard input: its reader sees the end, even while a child that the host forked
+// lives (libc's fork, which runs pthread_atfork(3) handlers: a copy that a bare clone made keeps
+// it open). Idempotent; a write that waits fails. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_process_close_stdin(const struct coreproc_process *process,
@@ -1230,7 +1236,7 @@ coreproc_result coreproc_process_close_stdin(const struct coreproc_process *proc
 
 // Closes our end of an output, COREPROC_STREAM_STDOUT or _STDERR: what is in the pipe is lost, and
 // a process that writes to it from now on gets a SIGPIPE, as in a shell pipeline whose reader has
-// ended. Idempotent; fine for an output that is not a pipe of ours. Thread-safe.
+// ended. Idempotent, and without effect on an output that is not a pipe of ours. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_process_close_output(const struct coreproc_process *process,
@@ -1253,8 +1259,8 @@ coreproc_result coreproc_subscription_open(const struct coreproc_service *servic
                                            struct coreproc_subscription **out,
                                            struct coreproc_error **err);
 
-// Opens a stream of events for which `callback` is run. `options` and `destroy` may be NULL.
-// `user_data` is the library's, on any thread, until `destroy` has run, which it does exactly once,
+// Opens a stream of events for which `callback` is run. `options` and `destroy` may be NULL. The
+// library uses `user_data`, on any thread, until `destroy` has run, which happens exactly once,
 // even if this call fails. Free `*out` with coreproc_subscription_free, which, for the last
 // reference, closes it without waiting. Thread-safe.
 //
@@ -1268,8 +1274,8 @@ coreproc_result coreproc_subscription_listen(const struct coreproc_service *serv
                                              struct coreproc_error **err);
 
 // Gets a descriptor that is readable while events may be waiting or the stream has ended: the end
-// of a pipe, non-blocking, owned by the subscription: duplicate it for a loop that closes what it
-// wraps. Its bytes mean nothing, and may be read. It is armed again by a take that found nothing:
+// of a pipe, non-blocking, owned by the subscription. A loop that closes what it wraps needs a
+// duplicate. Its bytes mean nothing, and may be read. A take that found nothing arms it again:
 // take until TIMED_OUT. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT, also for a listener; SYSTEM (pipe2(2)).
@@ -1279,18 +1285,18 @@ coreproc_result coreproc_subscription_fd(const struct coreproc_subscription *sub
 
 // Has the caller's own event loop do the service's work, in coreproc_subscription_take, without a
 // hand-off between threads. `*out` is an epoll(7) descriptor owned by the subscription, readable
-// while there is work, and when the stream has ended, for a loop that accepts one, level- or
-// edge-triggered: duplicate it for a loop that closes what it wraps; never read or change it.
+// while there is work and when the stream has ended, for loops that accept an epoll, level- or
+// edge-triggered. A loop that closes what it wraps needs a duplicate; never read or change it.
 //
-// Until the subscription is closed or freed, or a take says CLOSED, nothing happens to the
+// Until the subscription is closed or freed, or a take returns CLOSED, nothing happens to the
 // processes of the service but in takes: no output is read, no exit is seen. (Deadlines are met.)
 // So whenever the descriptor is readable, take until TIMED_OUT or CLOSED, and soon. Those takes
-// only look: another timeout than 0 is INVALID_ARGUMENT. Other waits of the service end when a take
-// has brought what they wait for. Thread-safe.
+// only look: a timeout other than 0 is INVALID_ARGUMENT. Other waits of the service end when a
+// take has brought what they wait for. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT, also for a listener, and after coreproc_subscription_fd; BUSY while
 // another subscription drives or a thread waits for something of the service (the thread of an
-// earlier listener does, for as long as it lives): then coreproc_subscription_fd is left; CLOSED;
+// earlier listener does, for as long as it lives): then use coreproc_subscription_fd; CLOSED;
 // SYSTEM (epoll_create1(2)).
 coreproc_result coreproc_subscription_drive(const struct coreproc_subscription *subscription,
                                             int32_t *out,
@@ -1325,23 +1331,24 @@ struct coreproc_subscription *coreproc_subscription_ref(const struct coreproc_su
 // waiting for a callback that runs. Thread-safe.
 void coreproc_subscription_free(struct coreproc_subscription *subscription);
 
-// Returns the first event of a batch, with their number and the bytes from one to the next; `count`
-// and `stride` may be NULL. Valid until the batch is freed. NULL, with 0, for NULL.
+// Returns the first event of a batch. `*count` becomes their number, `*stride` the bytes from one
+// to the next; both may be NULL. The events are valid until the batch is freed. NULL, with 0, for
+// NULL.
 const struct coreproc_event *coreproc_batch_events(const struct coreproc_batch *batch,
                                                    size_t *count,
                                                    size_t *stride);
 
-// Gets the process whose events these are, even if it has ended and is closed: so a taker of the
-// events of processes that others start, such as a run, can have all that a handle gives. Free
-// `*out` with coreproc_process_free.
+// Gets the process whose events these are, even if it has ended and is closed. So a taker gets a
+// handle to processes that it did not start, such as those of a run. Free `*out` with
+// coreproc_process_free.
 //
 // Errors: INVALID_ARGUMENT; NOT_FOUND for a run's own events, and once the subscription is closed.
 coreproc_result coreproc_batch_process(const struct coreproc_batch *batch,
                                        struct coreproc_process **out,
                                        struct coreproc_error **err);
 
-// Frees a batch: gives its process's turn and credit back, and wakes a taker if there is more of
-// that process. NULL is fine. May be called after the subscription was freed. Thread-safe.
+// Frees a batch: gives its process's turn and credit back, and wakes a taker if that process has
+// more events. NULL is fine. May be called after the subscription was freed. Thread-safe.
 void coreproc_batch_free(struct coreproc_batch *batch);
 
 // Makes an empty ring for `size` bytes; 0 keeps nothing. Memory is taken as it is needed; if there
@@ -1364,8 +1371,8 @@ coreproc_result coreproc_ring_write(const struct coreproc_ring *ring,
                                     struct coreproc_error **err);
 
 // Copies what the ring holds, oldest first, to `buffer`, if it fits into `size` bytes. `*out` is
-// how many bytes the ring holds: if that is more than `size`, nothing was copied, and another try
-// needs as much. Thread-safe.
+// how many bytes the ring holds: if that is more than `size`, nothing was copied, and the next try
+// needs a buffer of that size. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_ring_copy(const struct coreproc_ring *ring,
@@ -1395,10 +1402,10 @@ coreproc_result coreproc_pid_file_new(const char *path,
                                       struct coreproc_pid_file **out,
                                       struct coreproc_error **err);
 
-// Takes the file for this process: makes it, with the directories above, or takes over a stale one,
-// and writes the PID. Of many that start at once exactly one gets it. A read lock, which every
-// process that may read the file can take, is not in the way: the file is replaced by a new one
-// then. Thread-safe.
+// Takes the file for this process: makes it, with the directories above, or takes over a stale
+// one, and writes the PID. Of many processes that start at once exactly one gets it. A read lock,
+// which every process that may read the file can take, is not in the way: the file is then
+// replaced by a new one. Thread-safe.
 //
 // Errors: BUSY while a daemon that lives has it, with the PID if it is known for sure;
 // INVALID_STATE while this handle has it; INVALID_ARGUMENT for a symbolic link, a directory, or
@@ -1409,11 +1416,11 @@ coreproc_result coreproc_pid_file_new(const char *path,
 coreproc_result coreproc_pid_file_acquire(const struct coreproc_pid_file *pid_file,
                                           struct coreproc_error **err);
 
-// Removes the file, if the path still names it, and gives the lock back. One that is not held is
-// fine. Thread-safe.
+// Removes the file, if the path still names it, and gives the lock back. If it is not held, does
+// nothing. Thread-safe.
 //
-// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM (unlink(2)): it is no longer held all the
-// same.
+// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM (unlink(2)), and the lock is given back
+// all the same.
 coreproc_result coreproc_pid_file_release(const struct coreproc_pid_file *pid_file,
                                           struct coreproc_error **err);
 
@@ -1436,17 +1443,19 @@ void coreproc_pid_file_free(struct coreproc_pid_file *pid_file);
 // PID names a process that started before the file was written, at a time that is not ahead of the
 // clock.
 //
-// `*pid` is the daemon's PID, or that of the one that was; 0 if none is known for sure: that of a
-// locked file is told if /proc/PID/fdinfo shows that the process has the lock, because it may be a
-// number of another PID namespace.
+// `*pid` becomes the PID of the daemon, or of the one that has ended; 0 if none is certain. The
+// number in a locked file may be one of another PID namespace, so it counts only if
+// /proc/PID/fdinfo shows that the process has the lock.
 //
-// INVALID is also what any user could have put there: a file that every user may write, that has
-// several names, or that is in a directory that coreproc_pid_file_acquire refuses; and, if its
-// owner is neither root nor this process's user, one in a sticky directory that every user may
-// write. Elsewhere such a user's file counts for that user's processes alone.
+// A file that any user could have put there is INVALID as well: one that every user may write,
+// that has several names, or that is in a directory which coreproc_pid_file_acquire refuses; and
+// one in a sticky directory that every user may write, if its owner is neither root nor this
+// process's user. In other directories, a file of such an owner counts for that user's processes
+// alone.
 //
-// `*reason` says why, for people; it is empty for a daemon that lives and its PID. Free it with
-// coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe.
+// `*reason` becomes the reason for the state, to be shown as it is; it is empty if the daemon
+// lives and its PID is known. Free it with coreproc_bytes_free. `pid` and `reason` may be NULL.
+// Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; PERMISSION_DENIED; SYSTEM (open(2), read(2)).
 coreproc_result coreproc_pid_file_read(const char *path,
@@ -1456,8 +1465,9 @@ coreproc_result coreproc_pid_file_read(const char *path,
                                        struct coreproc_bytes **reason,
                                        struct coreproc_error **err);
 
-// Makes the registry in this directory, which is made when the first daemon is registered; NULL
-// with 0: the user's, "$HOME/.core/daemons". Free `*out` with coreproc_registry_free. Thread-safe.
+// Makes the registry in this directory, which is created when the first daemon is registered; NULL
+// with 0 is the user's directory, "$HOME/.core/daemons". Free `*out` with coreproc_registry_free.
+// Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; NOT_FOUND if HOME is needed and not set.
 coreproc_result coreproc_registry_new(const char *dir,
@@ -1465,10 +1475,10 @@ coreproc_result coreproc_registry_new(const char *dir,
                                       struct coreproc_registry **out,
                                       struct coreproc_error **err);
 
-// As coreproc_registry_new, but what is registered is also found by programs that look for
-// "CODE-DAEMON.json" with each "/" as "-": it is in the file of that name, unless that one is
-// another daemon's, or the name is not safe. Of two such daemons the one that registered first has
-// it. Reading knows every name in both kinds of registries.
+// Like coreproc_registry_new, but its daemons are also found by programs that look for
+// "CODE-DAEMON.json" with each "/" as "-": an entry is in the file of that name, unless the name
+// is not safe or another daemon, which registered first, has that file. Both kinds of registries
+// read files with any name.
 //
 // Errors: INVALID_ARGUMENT; NOT_FOUND if HOME is needed and not set.
 coreproc_result coreproc_registry_new_plain(const char *dir,
@@ -1479,14 +1489,14 @@ coreproc_result coreproc_registry_new_plain(const char *dir,
 // Returns its directory, from the root; "" for NULL. Lives as long as the handle. Thread-safe.
 const char *coreproc_registry_dir(const struct coreproc_registry *registry);
 
-// Writes the entry of a daemon, in the place of an earlier one of the same code and name: to a
+// Writes the entry of a daemon in place of an earlier one of the same code and name: to a
 // temporary file, fsync(2), rename(2), fsync(2) of the directory, so that a crash leaves the old
 // entry or the new one. A PID that does not run is written too; the next reader finds it dead.
 // Thread-safe.
 //
 // Errors: INVALID_ARGUMENT names the field; BUSY if another daemon's file, or the lock of the
 // directory, is in the way; PERMISSION_DENIED, also for a directory that every user may write and
-// that is not sticky; SYSTEM. The earlier entry is as it was then, unless only the last step
+// that is not sticky; SYSTEM. The earlier entry is then as it was, unless only the last step
 // failed, the fsync(2) of the directory.
 coreproc_result coreproc_registry_register(const struct coreproc_registry *registry,
                                            const struct coreproc_daemon_entry *entry,
@@ -1506,9 +1516,10 @@ coreproc_result coreproc_registry_unregister(const struct coreproc_registry *reg
 // Gets the entry of a daemon that lives. Free `*out`, with this one entry, with
 // coreproc_entries_free. Thread-safe.
 //
-// Errors: INVALID_ARGUMENT names the field; NOT_FOUND if there is none, or it is dead, or of
-// another PID namespace, from which that cannot be told; MALFORMED if its file is not an entry;
-// PERMISSION_DENIED, also for an entry that is not believed (see coreproc_registry_list); SYSTEM.
+// Errors: INVALID_ARGUMENT names the field; NOT_FOUND if there is none, if it is dead, or if it is
+// of another PID namespace, where its process cannot be looked for; MALFORMED if its file is not
+// an entry; PERMISSION_DENIED, also for an entry that is not believed (see
+// coreproc_registry_list); SYSTEM.
 coreproc_result coreproc_registry_get(const struct coreproc_registry *registry,
                                       const char *code,
                                       size_t code_len,
@@ -1521,10 +1532,10 @@ coreproc_result coreproc_registry_get(const struct coreproc_registry *registry,
 // that are not entries are set aside, under the same name with ".bad", and are among the problems.
 // Free `*out` with coreproc_entries_free. A missing directory is empty. Thread-safe.
 //
-// Among the problems are also entries that are left alone: of another PID namespace, in which alone
-// their PIDs count; of a user other than root and this process's, unless it is about that user's
-// own process, in a directory that not every user may write; and those that every user may write.
-// In another user's directory nothing of other users is changed.
+// Reported and left alone are entries of another PID namespace, whose PIDs mean nothing here;
+// entries that every user may write; and entries of a user other than root and this process's,
+// unless they name a process of that user and not every user may write the directory. In another
+// user's directory, no file of other users is changed.
 //
 // Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM if the directory cannot be read.
 coreproc_result coreproc_registry_list(const struct coreproc_registry *registry,
@@ -1538,15 +1549,15 @@ struct coreproc_registry *coreproc_registry_ref(const struct coreproc_registry *
 // Gives a reference back. NULL is fine. Thread-safe.
 void coreproc_registry_free(struct coreproc_registry *registry);
 
-// Returns the first entry, with their number and the bytes from one to the next; `count` and
-// `stride` may be NULL. Valid until the entries are freed. NULL, with 0, for NULL. Thread-safe.
+// Returns the first entry. `*count` becomes their number, `*stride` the bytes from one to the
+// next; both may be NULL. Valid until the entries are freed. NULL, with 0, for NULL. Thread-safe.
 const struct coreproc_daemon_entry *coreproc_entries_first(const struct coreproc_entries *entries,
                                                            size_t *count,
                                                            size_t *stride);
 
 // Returns the problem at `index`, from 0, to be shown as it is: which file it is about, what is
-// wrong or could not be checked, where the file was set aside to. NULL beyond the last, and for
-// NULL. Valid until the entries are freed. Thread-safe.
+// wrong or could not be checked, and where the file was set aside to. NULL beyond the last, and
+// for NULL. Valid until the entries are freed. Thread-safe.
 const char *coreproc_entries_problem(const struct coreproc_entries *entries, size_t index);
 
 // Frees entries. NULL is fine.
@@ -1567,9 +1578,9 @@ coreproc_result coreproc_health_new(const char *address,
                                     struct coreproc_health **out,
                                     struct coreproc_error **err);
 
-// Adds a check, also while the server runs. `name` may be empty: then its reason stands in the
-// answer alone. `destroy` may be NULL. `user_data` is the library's, on any thread, until `destroy`
-// has run, which it does exactly once: after the last run, once the server is freed; or before this
+// Adds a check, even while the server runs. If `name` is empty, the answer shows the reason alone.
+// `destroy` may be NULL. The library uses `user_data`, on any thread, until `destroy` has run,
+// which happens exactly once: after the last run, once the server is freed; or before this call
 // returns, if it fails. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT, also for a name that is taken, is longer than 100 bytes, or has control
@@ -1582,7 +1593,7 @@ coreproc_result coreproc_health_add_check(const struct coreproc_health *health,
                                           coreproc_destroy destroy,
                                           struct coreproc_error **err);
 
-// Sets what /ready answers from now on: 0 not ready, 1 ready, which it is at first. Thread-safe.
+// Sets what /ready answers from now on: 1 (ready, as at first) or 0. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_health_set_ready(const struct coreproc_health *health,
@@ -1592,11 +1603,11 @@ coreproc_result coreproc_health_set_ready(const struct coreproc_health *health,
 // Returns 1 if /ready answers 200, else 0; 0 for NULL. Thread-safe.
 uint32_t coreproc_health_ready(const struct coreproc_health *health);
 
-// Binds, listens and serves; once this has returned, connections are accepted. A socket file that a
-// server left behind is replaced, under the lock of a file PATH.lock that is there for this moment.
-// Its mode is 0660, less the umask; a program that wants others to connect changes it afterwards. A
-// name is looked up by getaddrinfo(3), on this thread. After a stop it can be started again.
-// Thread-safe.
+// Binds, listens and serves; once this has returned, connections are accepted. A socket file that
+// a server left behind is replaced, under the lock of a file PATH.lock that exists for this
+// moment. Its mode is 0660, less the umask; a program that wants others to connect changes it
+// afterwards. A name is looked up by getaddrinfo(3), on this thread. After a stop the server can
+// be started again. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT for an address that cannot be read; BUSY if another server listens
 // there; INVALID_STATE while it runs; NOT_FOUND for a name without addresses; PERMISSION_DENIED;
@@ -1612,12 +1623,12 @@ coreproc_result coreproc_health_address(const struct coreproc_health *health,
                                         struct coreproc_bytes **out,
                                         struct coreproc_error **err);
 
-// Stops it: no connection is accepted any more, connections without a request under way are closed
+// Stops it: no further connection is accepted, connections without a request under way are closed
 // at once, and requests under way are waited for up to `timeout_ms` (-1: for ever); then they are
-// cut, which is TIMED_OUT. In every case nothing listens and no connection is open afterwards.
-// Stopping a server that does not run is fine. A check that runs past its time limit is not waited
-// for. A server that another thread is starting is waited for up to `timeout_ms`, too; then it goes
-// on, which is TIMED_OUT. Thread-safe.
+// cut, and the result is TIMED_OUT. In every case nothing listens and no connection is open
+// afterwards. Stopping a server that does not run is fine. A check that runs past its time limit
+// is not waited for. If another thread is starting the server, waits for that up to `timeout_ms`,
+// too; a start that takes longer goes on, and the result is TIMED_OUT. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; TIMED_OUT; DEADLOCK inside one of its checks or any callback; PANIC.
 coreproc_result coreproc_health_stop(const struct coreproc_health *health,
@@ -1631,9 +1642,9 @@ struct coreproc_health *coreproc_health_ref(const struct coreproc_health *health
 // without waiting for requests or checks. Thread-safe.
 void coreproc_health_free(struct coreproc_health *health);
 
-// Says, inside a check, why it fails; a later call replaces an earlier one. It has no effect if the
-// check then returns 0. UTF-8 (what is not is replaced); line breaks become blanks; after 1000
-// bytes it is cut. On the thread of the check alone.
+// Says, inside a check, why it fails; a later call replaces an earlier one. It has no effect if
+// the check then returns 0. The text is UTF-8 (other bytes are replaced); line breaks become
+// spaces, and it is cut after 1000 bytes. To be called on the thread of the check alone.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_check_answer_reason(const struct coreproc_check_answer *answer,
@@ -1641,11 +1652,11 @@ coreproc_result coreproc_check_answer_reason(const struct coreproc_check_answer 
                                              size_t text_len,
                                              struct coreproc_error **err);
 
-// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once,
-// then after 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value.
-// An address is `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine), `unix:/path`
-// or `unix:@name`, also with `http://` before it. `*ok` becomes 1 or 0. `*reason` becomes the body
-// of the answer, such as "ok", or the last thing that was in its way, such as "connection refused"
+// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at
+// once, then after 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT
+// value. An address is `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine),
+// `unix:/path` or `unix:@name`, also with `http://` before it. `*ok` becomes 1 or 0. `*reason`
+// becomes the body of the answer, such as "ok", or the last obstacle, such as "connection refused"
 // or "503: unhealthy: no database"; free it with coreproc_bytes_free. `reason` may be NULL. Names
 // are looked up on a thread of the library, coreproc-lookup. Thread-safe.
 //
@@ -1658,7 +1669,7 @@ coreproc_result coreproc_health_wait(const char *address,
                                      struct coreproc_bytes **reason,
                                      struct coreproc_error **err);
 
-// As coreproc_health_wait, but asks once. Thread-safe.
+// Like coreproc_health_wait, but asks once. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; DEADLOCK inside an event callback; UNSUPPORTED.
 coreproc_result coreproc_health_probe(const char *address,
@@ -1677,8 +1688,8 @@ coreproc_result coreproc_daemon_new(const struct coreproc_daemon_options *option
                                     struct coreproc_daemon **out,
                                     struct coreproc_error **err);
 
-// Adds a check to its health server: as coreproc_health_add_check. Inside it
-// coreproc_daemon_request_stop is fine, and coreproc_daemon_stop returns DEADLOCK. Thread-safe.
+// Adds a check to its health server: see coreproc_health_add_check. Inside the check,
+// coreproc_daemon_request_stop may be called; coreproc_daemon_stop returns DEADLOCK. Thread-safe.
 //
 // Errors: INVALID_STATE if it has no health address; those of coreproc_health_add_check.
 coreproc_result coreproc_daemon_add_check(const struct coreproc_daemon *daemon,
@@ -1689,8 +1700,8 @@ coreproc_result coreproc_daemon_add_check(const struct coreproc_daemon *daemon,
                                           coreproc_destroy destroy,
                                           struct coreproc_error **err);
 
-// Takes the PID file, starts the health server, registers. If a step fails, what was done before it
-// is undone. A daemon that was stopped can be started again. Thread-safe.
+// Takes the PID file, starts the health server, and registers. If a step fails, the steps before
+// it are undone. A daemon that was stopped can be started again. Thread-safe.
 //
 // Errors: INVALID_STATE if it is started already; INVALID_ARGUMENT for an entry without code or
 // daemon; those of coreproc_pid_file_acquire, coreproc_health_start and coreproc_registry_register.
@@ -1699,14 +1710,14 @@ coreproc_result coreproc_daemon_start(const struct coreproc_daemon *daemon,
 
 // Waits until a stop is requested (coreproc_daemon_request_stop, a signal after
 // coreproc_daemon_stop_on_signals) and stops it; or until another thread has stopped it, and
-// returns how that went. Thread-safe.
+// returns the result of that stop. Thread-safe.
 //
 // Errors: INVALID_STATE if it is not started; those of coreproc_daemon_stop.
 coreproc_result coreproc_daemon_run(const struct coreproc_daemon *daemon,
                                     struct coreproc_error **err);
 
 // Waits until a stop is requested, or has begun, up to `timeout_ms` (-1: for ever; 0: only looks),
-// and leaves it at that: for loops that have other things to look at. Thread-safe.
+// and does not stop the daemon: for loops that look at other things in between. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; TIMED_OUT; INVALID_STATE if it is not started; DEADLOCK inside one of
 // its checks or any callback.
@@ -1715,25 +1726,26 @@ coreproc_result coreproc_daemon_wait_for_stop_request(const struct coreproc_daem
                                                       struct coreproc_error **err);
 
 // Has coreproc_daemon_run stop it and return. Never waits; may be called from any thread, and
-// inside a check or any callback, but not in a signal handler. Before a start it is kept for the
-// run that follows. Thread-safe.
+// inside a check or any callback, but not in a signal handler. A request that comes before the
+// start is kept for the run that follows. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_daemon_request_stop(const struct coreproc_daemon *daemon,
                                              struct coreproc_error **err);
 
-// Stops it, within the shutdown timeout: requests under way are waited for, and cut when it is
-// over. The steps after one that failed are taken all the same. A daemon that is being stopped is
-// waited for, and gives the same result; one that does not run is fine. Afterwards signals do what
-// they did before coreproc_daemon_stop_on_signals. Thread-safe.
+// Stops it within the shutdown timeout: waits for requests under way, and cuts them when the time
+// is over. A step that fails does not keep the steps after it from being taken. If another thread
+// stops the daemon already, waits for that and returns the same result; if the daemon does not
+// run, does nothing. Afterwards signals do what they did before coreproc_daemon_stop_on_signals.
+// Thread-safe.
 //
-// Errors: the message has those of all steps that failed, the result is the first's (TIMED_OUT if
-// requests were cut); TIMED_OUT also for a daemon that is still being started when the time is
-// over, of which a stop is then requested; DEADLOCK inside one of its checks or any callback.
+// Errors: those of all steps that failed, in one message, with the result of the first (TIMED_OUT
+// if requests were cut); TIMED_OUT also if the daemon is still being started when the time is
+// over, and then a stop is requested; DEADLOCK inside one of its checks or any callback.
 coreproc_result coreproc_daemon_stop(const struct coreproc_daemon *daemon,
                                      struct coreproc_error **err);
 
-// Sets what /ready answers while it runs: 1, as at first, or 0. Thread-safe.
+// Sets what /ready answers while it runs: 1 (ready, as at first) or 0. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_daemon_set_ready(const struct coreproc_daemon *daemon,
@@ -1743,30 +1755,30 @@ coreproc_result coreproc_daemon_set_ready(const struct coreproc_daemon *daemon,
 // Returns 1 if it runs and is ready, else 0; 0 for NULL. Thread-safe.
 uint32_t coreproc_daemon_ready(const struct coreproc_daemon *daemon);
 
-// Gets where its health server listens: the bound address while it does, else the given one; empty
-// if it has none. Free `*out` with coreproc_bytes_free. Thread-safe.
+// Gets the address of its health server: the bound address while it listens, else the given one;
+// empty if it has none. Free `*out` with coreproc_bytes_free. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_daemon_health_address(const struct coreproc_daemon *daemon,
                                                struct coreproc_bytes **out,
                                                struct coreproc_error **err);
 
-// Makes SIGTERM and SIGINT request a stop of this daemon from now on: the one thing in this library
-// that touches dispositions. It lasts until coreproc_daemon_restore_signals, the end of a stop, or
-// the last free. Called before the start, it misses no signal. A second call is fine; several
-// daemons may listen.
+// Makes SIGTERM and SIGINT request a stop of this daemon from now on. Nothing else in this library
+// changes the disposition of a signal. It lasts until coreproc_daemon_restore_signals, the end of
+// a stop, or the last free. Called before the start, it misses no signal. A second call does
+// nothing; several daemons may listen.
 //
-// What the program had installed for the two does not run meanwhile. They are taken by any thread
-// that does not block them, else by a thread of this library, coreproc-sig, by a handler with
-// SA_ONSTACK and SA_RESTART; no mask is touched. A child of fork() gets what it would have without
-// this. Thread-safe.
+// Handlers that the program has installed for the two signals do not run meanwhile. The signals
+// are taken by any thread that does not block them, else by a thread of this library,
+// coreproc-sig; the handler has SA_ONSTACK and SA_RESTART, and no mask is changed. A child of
+// fork() has the dispositions that it would have without this call. Thread-safe.
 //
 // Errors: SYSTEM (sigaction(2), pthread_create(3)).
 coreproc_result coreproc_daemon_stop_on_signals(const struct coreproc_daemon *daemon,
                                                 struct coreproc_error **err);
 
 // Undoes coreproc_daemon_stop_on_signals: when no other daemon listens, both signals do again what
-// they did before, unless the program has installed something over it meanwhile, which stays.
+// they did before, unless the program has installed another handler meanwhile, which stays.
 // Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
@@ -1815,7 +1827,7 @@ coreproc_result coreproc_pipeline_add(struct coreproc_pipeline *pipeline,
                                       size_t *spec,
                                       struct coreproc_error **err);
 
-// Starts a spec after the one of this name, which may be added later, has ended.
+// Has a spec start after the spec of this name, which may be added later, has ended.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_after(struct coreproc_pipeline *pipeline,
@@ -1824,7 +1836,8 @@ coreproc_result coreproc_pipeline_after(struct coreproc_pipeline *pipeline,
                                         size_t name_len,
                                         struct coreproc_error **err);
 
-// With 1, a spec's failure counts, but does not skip what comes after it.
+// Sets whether a spec's failure, which still counts as one, leaves what comes after it to run: 1
+// or 0.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_allow_failure(struct coreproc_pipeline *pipeline,
@@ -1832,8 +1845,8 @@ coreproc_result coreproc_pipeline_allow_failure(struct coreproc_pipeline *pipeli
                                                 uint32_t allowed,
                                                 struct coreproc_error **err);
 
-// With 1, a spec runs once all that it comes after has ended, however that went, and after a
-// failure or a cancel too: clean-up.
+// Sets whether a spec runs once all that it comes after has ended in any state, also after a
+// failure or a cancel (1 or 0): for clean-up.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_always_run(struct coreproc_pipeline *pipeline,
@@ -1856,8 +1869,8 @@ coreproc_result coreproc_pipeline_retries(struct coreproc_pipeline *pipeline,
 // Returns how many specs it has; 0 for NULL.
 size_t coreproc_pipeline_spec_count(const struct coreproc_pipeline *pipeline);
 
-// Checks whether it can run: names are unique and not empty; dependencies are known, not doubled,
-// and without cycle. Linear in specs and dependencies.
+// Checks whether it can run: names are unique and not empty; dependencies are known, named once,
+// and without cycle. The time that this takes is linear in specs and dependencies.
 //
 // Errors: INVALID_ARGUMENT, whose message says what is wrong first, where, and how much else is:
 // `check pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
@@ -1868,8 +1881,8 @@ coreproc_result coreproc_pipeline_check(const struct coreproc_pipeline *pipeline
 // "unknown_dependency", "specs": [3], "place": "specs[3].after[0]", "message": "unknown spec …"}`.
 // Kinds: empty_name, duplicate_name, empty_dependency, duplicate_dependency, self_dependency,
 // unknown_dependency, cycle, command; a later library may know more. `specs` are the indexes of
-// those concerned; of a cycle first those that the message names, in its order, then all others
-// that are in a cycle with them. Free `*out` with coreproc_bytes_free.
+// the specs concerned; for a cycle, first those that the message names, in its order, then all
+// others that are in a cycle with them. Free `*out` with coreproc_bytes_free.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_problems(const struct coreproc_pipeline *pipeline,
@@ -1879,9 +1892,9 @@ coreproc_result coreproc_pipeline_problems(const struct coreproc_pipeline *pipel
 // Frees a pipeline. NULL is fine. Its runs go on.
 void coreproc_pipeline_free(struct coreproc_pipeline *pipeline);
 
-// Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most two a processor,
-// which end with it. The pipeline is copied: it can be changed, and run again. `options` may be
-// NULL. Free `*out` with coreproc_run_free.
+// Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most two for each
+// processor, which end with the run. The pipeline is copied: it can be changed, and run again.
+// `options` may be NULL. Free `*out` with coreproc_run_free.
 //
 // Errors: INVALID_ARGUMENT, also for a pipeline that cannot run, of which nothing was started (see
 // coreproc_pipeline_check); CLOSED; SYSTEM (pthread_create(3)); PANIC.
@@ -1901,28 +1914,29 @@ coreproc_result coreproc_run_wait(const struct coreproc_run *run,
                                   struct coreproc_error **err);
 
 // Cancels a run, without waiting: running specs are stopped as their commands say, waiting specs
-// are skipped; specs that always run are neither. A second call ends those too, and kills what has
-// not stopped yet. Fine once the run has ended. Thread-safe.
+// are skipped; specs that always run are neither stopped nor skipped. A second call ends those
+// too, and kills processes that have not stopped yet. Does nothing once the run has ended.
+// Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_run_cancel(const struct coreproc_run *run, struct coreproc_error **err);
 
-// Returns its number in its service, of the same count as those of processes; its events carry it.
+// Returns its id in its service, from the same count as the ids of processes; its events carry it.
 // 0 for NULL. Thread-safe.
 uint64_t coreproc_run_id(const struct coreproc_run *run);
 
 // Returns how many specs it has; 0 for NULL. Thread-safe.
 size_t coreproc_run_spec_count(const struct coreproc_run *run);
 
-// Tells how far a run is now, or how it went. The caller sets `out->struct_size`. Thread-safe.
+// Tells the state of a run now, or its result. The caller sets `out->struct_size`. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; PANIC.
 coreproc_result coreproc_run_info_get(const struct coreproc_run *run,
                                       struct coreproc_run_info *out,
                                       struct coreproc_error **err);
 
-// Tells what became of a spec, by its index, of a run that has ended. The caller sets
-// `out->struct_size`. What it points to lives as long as this handle. Thread-safe.
+// Tells the result of a spec, by its index, of a run that has ended. The caller sets
+// `out->struct_size`. The memory that it points to lives as long as this handle. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; INVALID_STATE while the run has not ended; PANIC.
 coreproc_result coreproc_run_spec_get(const struct coreproc_run *run,
@@ -1933,11 +1947,11 @@ coreproc_result coreproc_run_spec_get(const struct coreproc_run *run,
 // Returns another reference to the same run, to be freed on its own; NULL for NULL. Thread-safe.
 struct coreproc_run *coreproc_run_ref(const struct coreproc_run *run);
 
-// Gives a reference back. NULL is fine. Never blocks, never cancels. What results of this reference
-// point to is gone. Thread-safe.
+// Gives a reference back. NULL is fine. Never blocks, never cancels. The memory that results of
+// this reference point to is freed. Thread-safe.
 void coreproc_run_free(struct coreproc_run *run);
 
-// Writes what became of a run that has ended as UTF-8 text: `format` is a COREPROC_REPORT value.
+// Writes the report of a run that has ended as UTF-8 text: `format` is a COREPROC_REPORT value.
 // Free `*out` with coreproc_bytes_free. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; INVALID_STATE while the run has not ended; PANIC.
@@ -1947,7 +1961,7 @@ coreproc_result coreproc_run_report(const struct coreproc_run *run,
                                     struct coreproc_error **err);
 
 // Reads what the file at `path` says of the pipeline of this name, UTF-8 and up to 1024 bytes. A
-// file that does not exist yet is an empty one; one that is damaged is set aside as PATH.bad, see
+// missing file counts as an empty one; a damaged file is set aside as PATH.bad, see
 // coreproc_history_problem. Free `*out` with coreproc_history_free.
 //
 // Errors: INVALID_ARGUMENT, also if it is not a regular file; PERMISSION_DENIED; SYSTEM (open(2),
@@ -1959,11 +1973,11 @@ coreproc_result coreproc_history_open(const char *path,
                                       struct coreproc_history **out,
                                       struct coreproc_error **err);
 
-// Remembers how long the specs of a run that has ended took, and writes the file (rename(2), as a
-// whole).
+// Remembers how long the specs of a run that has ended took, and replaces the file as a whole
+// (rename(2)).
 //
 // Errors: INVALID_ARGUMENT; INVALID_STATE while the run has not ended; PERMISSION_DENIED; SYSTEM.
-// The file is as it was then.
+// The file is then as it was.
 coreproc_result coreproc_history_record(struct coreproc_history *history,
                                         const struct coreproc_run *run,
                                         struct coreproc_error **err);
@@ -1989,9 +2003,9 @@ coreproc_result coreproc_progress_open(const struct coreproc_service *service,
                                        struct coreproc_error **err);
 
 // Shows the run, on the calling thread, until it has ended and all of it is shown, or up to
-// `timeout_ms` (-1: for ever, also for a terminal that stands still), after which it can be called
-// again. The run is one whose options named this view, the same in each call. One call waits for
-// the other, no longer than its timeout. Thread-safe.
+// `timeout_ms` (-1: for ever, even for a terminal that stands still), after which it can be called
+// again. The run is one whose options named this view, the same in each call. Calls at the same
+// time wait for each other, no longer than their timeouts. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; TIMED_OUT; INVALID_STATE for another run; SYSTEM (write(2)) once the
 // run has ended; DEADLOCK inside a callback; PANIC.

@@ -9,10 +9,10 @@ use super::handle::{array, free};
 use super::process::coreproc_process;
 use crate::Batch;
 
-/// Consecutive events of one process. While it is out, no other taker gets events of that process.
-/// Owned by the caller that took it; one thread at a time.
+/// Consecutive events of one process. Until it is freed, no other taker gets events of that
+/// process. Owned by the caller that took it; one thread at a time.
 pub struct coreproc_batch {
-    /// Point into `batch`.
+    /// The events, which point into `batch`.
     events: Vec<coreproc_event>,
     batch: Batch,
 }
@@ -29,8 +29,9 @@ impl coreproc_batch {
     }
 }
 
-/// Returns the first event of a batch, with their number and the bytes from one to the next; `count`
-/// and `stride` may be NULL. Valid until the batch is freed. NULL, with 0, for NULL.
+/// Returns the first event of a batch. `*count` becomes their number, `*stride` the bytes from one
+/// to the next; both may be NULL. The events are valid until the batch is freed. NULL, with 0, for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_batch_events(
     batch: Option<&coreproc_batch>,
@@ -41,9 +42,9 @@ pub unsafe extern "C-unwind" fn coreproc_batch_events(
     unsafe { array(batch, |batch| &batch.events, count, stride) }
 }
 
-/// Gets the process whose events these are, even if it has ended and is closed: so a taker of the
-/// events of processes that others start, such as a run, can have all that a handle gives. Free
-/// `*out` with coreproc_process_free.
+/// Gets the process whose events these are, even if it has ended and is closed. So a taker gets a
+/// handle to processes that it did not start, such as those of a run. Free `*out` with
+/// coreproc_process_free.
 ///
 /// Errors: INVALID_ARGUMENT; NOT_FOUND for a run's own events, and once the subscription is closed.
 #[unsafe(no_mangle)]
@@ -59,8 +60,8 @@ pub extern "C-unwind" fn coreproc_batch_process(
     })
 }
 
-/// Frees a batch: gives its process's turn and credit back, and wakes a taker if there is more of
-/// that process. NULL is fine. May be called after the subscription was freed. Thread-safe.
+/// Frees a batch: gives its process's turn and credit back, and wakes a taker if that process has
+/// more events. NULL is fine. May be called after the subscription was freed. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_batch_free(batch: Option<Box<coreproc_batch>>) {
     free(batch);

@@ -6,7 +6,7 @@ use super::handle::{free_memory, read, shared};
 /// them. A NUL follows the last one and is not counted: text without a NUL of its own can be used as
 /// a C string.
 pub struct coreproc_bytes {
-    /// With the NUL.
+    /// The bytes, with the NUL.
     bytes: Vec<u8>,
 }
 

@@ -1,5 +1,5 @@
-//! The frame of every exported function that can fail: cancellation off, no start while memory is short, FORKED in a
-//! child of fork, panics caught, the error to where the caller wants it.
+//! The frame of every exported function that can fail. It turns cancellation off, begins nothing while memory is short,
+//! returns FORKED in a child of fork, catches panics, and puts the error where the caller wants it.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -21,7 +21,7 @@ pub(super) fn call(
     uncancelled(|| framed(operation, err, run))
 }
 
-/// As [`call`], for what needs some memory that no reserve of ours can give; see [`reserve::check_room`].
+/// Like [`call`], for calls that need memory which no reserve of ours can give; see [`reserve::check_room`].
 pub(super) fn call_with_room(
     operation: &'static str,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
@@ -30,7 +30,7 @@ pub(super) fn call_with_room(
     call(operation, err, |op| reserve::check_room(operation).and_then(|()| run(op)))
 }
 
-/// As [`call`], for one that owns the user's data from the first moment on: `destroy` runs even if the call fails.
+/// Like [`call`], for calls that own the user's data from the first moment on: `destroy` runs even if the call fails.
 pub(super) fn call_owning(
     operation: &'static str,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,

@@ -42,9 +42,9 @@ pub(super) fn user_check(
     })
 }
 
-/// Says, inside a check, why it fails; a later call replaces an earlier one. It has no effect if the
-/// check then returns 0. UTF-8 (what is not is replaced); line breaks become blanks; after 1000
-/// bytes it is cut. On the thread of the check alone.
+/// Says, inside a check, why it fails; a later call replaces an earlier one. It has no effect if
+/// the check then returns 0. The text is UTF-8 (other bytes are replaced); line breaks become
+/// spaces, and it is cut after 1000 bytes. To be called on the thread of the check alone.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]

@@ -23,8 +23,8 @@ pub const COREPROC_GROUP_OWN: u32 = 1;
 /// The host's process group: it can use the terminal as the host can.
 pub const COREPROC_GROUP_INHERIT: u32 = 2;
 
-/// What to run, and how; to be spawned once or often. A builder: one thread at a time. Everything
-/// passed in is copied. A setter that fails changes nothing.
+/// A command to spawn, once or often. A builder: one thread at a time. Everything passed in is
+/// copied. A setter that fails changes nothing.
 pub struct coreproc_command(pub(super) Command);
 
 const _: () = shared::<coreproc_command>();
@@ -103,7 +103,7 @@ pub unsafe extern "C-unwind" fn coreproc_command_arg(
     set(command, err, |op, command| Ok(command.arg(unsafe { op.text("arg", arg, arg_len) }?)))
 }
 
-/// Sets what the program sees as `argv[0]`; its name unless told.
+/// Sets what the program sees as `argv[0]`; the default is its name.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -142,9 +142,9 @@ pub extern "C-unwind" fn coreproc_command_env_clear(
     set(command, err, |_, command| Ok(command.env_clear()))
 }
 
-/// Sets the whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are, also
-/// with an empty key; nothing is inherited, and what was said before is replaced. Without it the
-/// library reads `environ` at each spawn, which is a race with a setenv of the host.
+/// Sets the whole environment: "KEY=VALUE" entries, each ended by a NUL, taken as they are, even
+/// with an empty key. Nothing is inherited, and what was set before is replaced. Without this call
+/// the library reads `environ` at each spawn, which races with a setenv of the host.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -192,7 +192,7 @@ pub unsafe extern "C-unwind" fn coreproc_command_search_path(
     set(command, err, |op, command| Ok(command.search_path(unsafe { op.text("path", path, path_len) }?)))
 }
 
-/// Sets how many bytes of its output are kept, the newest (0: what the service says;
+/// Sets how many bytes of its newest output are kept (0: as the service's options say;
 /// COREPROC_CAPTURE_NONE: nothing; INT64_MAX: everything).
 ///
 /// Errors: INVALID_ARGUMENT.
@@ -209,8 +209,8 @@ pub extern "C-unwind" fn coreproc_command_capture(
 ///
 /// A child that may ask at the terminal (a password, an editor, stty) needs COREPROC_GROUP_INHERIT.
 /// In a group of its own the kernel stops it as soon as it reads from the terminal or changes its
-/// settings (SIGTTIN, SIGTTOU): it counts as running then, no event tells, and a wait without a
-/// timeout does not come back.
+/// settings (SIGTTIN, SIGTTOU): it then counts as running, no event tells of it, and a wait without
+/// a timeout does not return.
 ///
 /// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and
 /// SIGHUP, SIGINT and SIGQUIT stay ignored in it if the host ignores them, as with nohup and a
@@ -231,7 +231,7 @@ pub extern "C-unwind" fn coreproc_command_group(
 }
 
 /// Lets it outlive the host: a session of its own, and no output pipe of ours, whose end would kill
-/// or block it. Outputs that are not told otherwise become spools.
+/// or block it. Outputs that are not set otherwise become spools.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -256,7 +256,7 @@ pub extern "C-unwind" fn coreproc_command_spool_max(
     set(command, err, |_, command| Ok(command.spool_max(bytes)))
 }
 
-/// Stops it by its stop options when it has run for so long (0, UNLIMITED: never).
+/// Sets the time after which it is stopped by its stop options (0, UNLIMITED: never).
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -268,8 +268,8 @@ pub extern "C-unwind" fn coreproc_command_timeout(
     set(command, err, |_, command| Ok(command.timeout(at_most(timeout_ms).unwrap_or(Duration::MAX))))
 }
 
-/// Sets how it is stopped: by its timeout, by a close of its service, and by a stop that does not
-/// say. NULL is the default.
+/// Sets how it is stopped: by its timeout, by a close of its service, and by a stop without options
+/// of its own. NULL is the default.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -309,13 +309,13 @@ pub extern "C-unwind" fn coreproc_command_subscribe(
     set(command, err, |op, command| Ok(command.subscribe(&op.handle("subscription", subscription)?.0)))
 }
 
-/// Starts a process. Returns once exec has succeeded; the calling thread waits for that, and any
-/// number of threads may spawn at once, the same command too while no thread changes it (clone3(2)
-/// with vfork semantics: the cost does not grow with the host's memory). Free `*out` with
+/// Starts a process. Returns once exec has succeeded; the calling thread waits for that. Any number
+/// of threads may spawn at once, even the same command while no thread changes it (clone3(2) with
+/// vfork semantics: the cost does not grow with the host's memory). Free `*out` with
 /// coreproc_process_free. The command can be spawned again.
 ///
-/// The call waits for no other end of a file, but for a file system that does not answer (NFS, FUSE,
-/// autofs), as every program does; timeouts and deadlines do not count yet then.
+/// The call never waits for the other end of a file. For a file system that does not answer (NFS,
+/// FUSE, autofs) it waits, as every program does; timeouts and deadlines do not run yet.
 ///
 /// Errors name the stage, and nothing was started: INVALID_ARGUMENT; NOT_FOUND ("lookup", "exec",
 /// "interpreter", "chdir"); PERMISSION_DENIED; SYSTEM with errno (ENOEXEC: there is no /bin/sh for a

@@ -1,5 +1,5 @@
-//! Arguments of C as values of the core: handles, outputs, bytes, text, times. What is wrong becomes an error that names
-//! the argument.
+//! Arguments of C as values of the core: handles, outputs, bytes, text, times. A wrong value becomes an error that
+//! names the argument.
 
 use std::ffi::{CString, OsStr, c_char};
 use std::mem::MaybeUninit;
@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) struct Operation(pub(super) &'static str);
 
 impl Operation {
-    /// INVALID_ARGUMENT with this message.
+    /// Makes an INVALID_ARGUMENT with this message.
     pub(super) fn invalid(self, message: impl Into<String>) -> Error {
         Error::invalid(self.0, message)
     }
@@ -101,7 +101,7 @@ impl Operation {
         CString::new(bytes).map_err(|_| self.invalid(format!("{name}: has a NUL byte")))
     }
 
-    /// Text that has to be UTF-8.
+    /// Takes text that has to be UTF-8.
     ///
     /// # Safety
     /// As for [`Operation::bytes`].
@@ -122,7 +122,7 @@ impl Operation {
         std::str::from_utf8(bytes).map_err(|error| Error::new(ErrorKind::Malformed, self.0, wrong(error)))
     }
 
-    /// Milliseconds, of which -1 waits for ever and 0 only looks.
+    /// Takes milliseconds, of which -1 waits for ever and 0 only looks.
     pub(super) fn timeout(self, ms: i64) -> Result<Option<Duration>> {
         match ms {
             -1 => Ok(None),
@@ -142,12 +142,12 @@ impl Operation {
     }
 }
 
-/// Text for C, in which a NUL would be its end: one in it is written as "\0".
+/// Makes text for C, in which a NUL would be the end: one in the text is written as "\0".
 pub(super) fn c_text(text: &str) -> CString {
     CString::new(text.replace('\0', "\\0")).unwrap_or_default()
 }
 
-/// Nanoseconds; what is too long becomes the maximum.
+/// Returns nanoseconds; a time that is too long becomes the maximum.
 pub(super) fn whole_ns(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

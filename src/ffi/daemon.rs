@@ -20,8 +20,8 @@ use crate::error::Result;
 use crate::{Daemon, DaemonOptions};
 
 /// The life of this program as a daemon: PID file, health server and registry entry, each if the
-/// options say so. Shared: reference-counted, thread-safe. Freeing the last reference while it runs
-/// gives everything back, without waiting for requests.
+/// options ask for it. Shared: reference-counted, thread-safe. Freeing the last reference while it
+/// runs gives everything back, without waiting for requests.
 ///
 /// It starts in this order: PID file, health server, registry; and stops in this: not ready, health
 /// server down, PID file released, unregistered.
@@ -30,7 +30,8 @@ pub struct coreproc_daemon(Daemon);
 
 const _: () = shared::<coreproc_daemon>();
 
-/// What a daemon has. Zero is the default, or nothing, everywhere. All of it is copied.
+/// The parts of a daemon, and their options. Zero is the default, or none, everywhere. All of it is
+/// copied.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct coreproc_daemon_options {
@@ -40,21 +41,21 @@ pub struct coreproc_daemon_options {
     pub reserved: u32,
     /// How long a stop may take (0: 30000; UNLIMITED: as long as it takes).
     pub shutdown_timeout_ms: u64,
-    /// Its PID file, or empty.
+    /// The path of its PID file, or empty.
     pub pid_file: *const c_char,
     /// The length of `pid_file`.
     pub pid_file_len: usize,
-    /// Where its health server listens, as for coreproc_health_new, or empty: then it has none.
+    /// The address of its health server, as for coreproc_health_new, or empty if it has none.
     pub health_address: *const c_char,
     /// The length of `health_address`.
     pub health_address_len: usize,
     /// The limits of its health server; may be NULL.
     pub health: *const coreproc_health_options,
-    /// The registry that it is found in; NULL: none.
+    /// The registry in which it enters itself; NULL: none.
     pub registry: *const coreproc_registry,
-    /// What the registry says of it; needed if there is a registry, with code and daemon. PID and
-    /// start are filled in when it starts, the health address if there is a health server, and project
-    /// (the current directory) and binary if they are empty.
+    /// Its entry in the registry; needed, with code and daemon, if there is a registry. The start
+    /// fills in the PID, the time and, if there is a health server, its address; and the project
+    /// (the working directory) and the binary if they are empty.
     pub entry: *const coreproc_daemon_entry,
 }
 
@@ -106,8 +107,8 @@ pub unsafe extern "C-unwind" fn coreproc_daemon_new(
     })
 }
 
-/// Adds a check to its health server: as coreproc_health_add_check. Inside it
-/// coreproc_daemon_request_stop is fine, and coreproc_daemon_stop returns DEADLOCK. Thread-safe.
+/// Adds a check to its health server: see coreproc_health_add_check. Inside the check,
+/// coreproc_daemon_request_stop may be called; coreproc_daemon_stop returns DEADLOCK. Thread-safe.
 ///
 /// Errors: INVALID_STATE if it has no health address; those of coreproc_health_add_check.
 #[unsafe(no_mangle)]
@@ -128,8 +129,8 @@ pub unsafe extern "C-unwind" fn coreproc_daemon_add_check(
     })
 }
 
-/// Takes the PID file, starts the health server, registers. If a step fails, what was done before it
-/// is undone. A daemon that was stopped can be started again. Thread-safe.
+/// Takes the PID file, starts the health server, and registers. If a step fails, the steps before
+/// it are undone. A daemon that was stopped can be started again. Thread-safe.
 ///
 /// Errors: INVALID_STATE if it is started already; INVALID_ARGUMENT for an entry without code or
 /// daemon; those of coreproc_pid_file_acquire, coreproc_health_start and coreproc_registry_register.
@@ -143,7 +144,7 @@ pub extern "C-unwind" fn coreproc_daemon_start(
 
 /// Waits until a stop is requested (coreproc_daemon_request_stop, a signal after
 /// coreproc_daemon_stop_on_signals) and stops it; or until another thread has stopped it, and
-/// returns how that went. Thread-safe.
+/// returns the result of that stop. Thread-safe.
 ///
 /// Errors: INVALID_STATE if it is not started; those of coreproc_daemon_stop.
 #[unsafe(no_mangle)]
@@ -155,7 +156,7 @@ pub extern "C-unwind" fn coreproc_daemon_run(
 }
 
 /// Waits until a stop is requested, or has begun, up to `timeout_ms` (-1: for ever; 0: only looks),
-/// and leaves it at that: for loops that have other things to look at. Thread-safe.
+/// and does not stop the daemon: for loops that look at other things in between. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; TIMED_OUT; INVALID_STATE if it is not started; DEADLOCK inside one of
 /// its checks or any callback.
@@ -172,8 +173,8 @@ pub extern "C-unwind" fn coreproc_daemon_wait_for_stop_request(
 }
 
 /// Has coreproc_daemon_run stop it and return. Never waits; may be called from any thread, and
-/// inside a check or any callback, but not in a signal handler. Before a start it is kept for the
-/// run that follows. Thread-safe.
+/// inside a check or any callback, but not in a signal handler. A request that comes before the
+/// start is kept for the run that follows. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -187,14 +188,15 @@ pub extern "C-unwind" fn coreproc_daemon_request_stop(
     })
 }
 
-/// Stops it, within the shutdown timeout: requests under way are waited for, and cut when it is
-/// over. The steps after one that failed are taken all the same. A daemon that is being stopped is
-/// waited for, and gives the same result; one that does not run is fine. Afterwards signals do what
-/// they did before coreproc_daemon_stop_on_signals. Thread-safe.
+/// Stops it within the shutdown timeout: waits for requests under way, and cuts them when the time
+/// is over. A step that fails does not keep the steps after it from being taken. If another thread
+/// stops the daemon already, waits for that and returns the same result; if the daemon does not
+/// run, does nothing. Afterwards signals do what they did before coreproc_daemon_stop_on_signals.
+/// Thread-safe.
 ///
-/// Errors: the message has those of all steps that failed, the result is the first's (TIMED_OUT if
-/// requests were cut); TIMED_OUT also for a daemon that is still being started when the time is
-/// over, of which a stop is then requested; DEADLOCK inside one of its checks or any callback.
+/// Errors: those of all steps that failed, in one message, with the result of the first (TIMED_OUT
+/// if requests were cut); TIMED_OUT also if the daemon is still being started when the time is
+/// over, and then a stop is requested; DEADLOCK inside one of its checks or any callback.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_daemon_stop(
     daemon: Option<&coreproc_daemon>,
@@ -203,7 +205,7 @@ pub extern "C-unwind" fn coreproc_daemon_stop(
     call_with_room("stop daemon", err, |op| op.handle("daemon", daemon)?.0.stop())
 }
 
-/// Sets what /ready answers while it runs: 1, as at first, or 0. Thread-safe.
+/// Sets what /ready answers while it runs: 1 (ready, as at first) or 0. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -225,8 +227,8 @@ pub extern "C-unwind" fn coreproc_daemon_ready(daemon: Option<&coreproc_daemon>)
     read(daemon, 0, |daemon| u32::from(daemon.0.is_ready()))
 }
 
-/// Gets where its health server listens: the bound address while it does, else the given one; empty
-/// if it has none. Free `*out` with coreproc_bytes_free. Thread-safe.
+/// Gets the address of its health server: the bound address while it listens, else the given one;
+/// empty if it has none. Free `*out` with coreproc_bytes_free. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -242,15 +244,15 @@ pub extern "C-unwind" fn coreproc_daemon_health_address(
     })
 }
 
-/// Makes SIGTERM and SIGINT request a stop of this daemon from now on: the one thing in this library
-/// that touches dispositions. It lasts until coreproc_daemon_restore_signals, the end of a stop, or
-/// the last free. Called before the start, it misses no signal. A second call is fine; several
-/// daemons may listen.
+/// Makes SIGTERM and SIGINT request a stop of this daemon from now on. Nothing else in this library
+/// changes the disposition of a signal. It lasts until coreproc_daemon_restore_signals, the end of
+/// a stop, or the last free. Called before the start, it misses no signal. A second call does
+/// nothing; several daemons may listen.
 ///
-/// What the program had installed for the two does not run meanwhile. They are taken by any thread
-/// that does not block them, else by a thread of this library, coreproc-sig, by a handler with
-/// SA_ONSTACK and SA_RESTART; no mask is touched. A child of fork() gets what it would have without
-/// this. Thread-safe.
+/// Handlers that the program has installed for the two signals do not run meanwhile. The signals
+/// are taken by any thread that does not block them, else by a thread of this library,
+/// coreproc-sig; the handler has SA_ONSTACK and SA_RESTART, and no mask is changed. A child of
+/// fork() has the dispositions that it would have without this call. Thread-safe.
 ///
 /// Errors: SYSTEM (sigaction(2), pthread_create(3)).
 #[unsafe(no_mangle)]
@@ -262,7 +264,7 @@ pub extern "C-unwind" fn coreproc_daemon_stop_on_signals(
 }
 
 /// Undoes coreproc_daemon_stop_on_signals: when no other daemon listens, both signals do again what
-/// they did before, unless the program has installed something over it meanwhile, which stays.
+/// they did before, unless the program has installed another handler meanwhile, which stays.
 /// Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.

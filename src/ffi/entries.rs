@@ -9,8 +9,9 @@ use crate::daemon::{from_ns, to_ns};
 use crate::error::Result;
 use crate::{DaemonEntry, Listing};
 
-/// A daemon in the registry. Texts in are a pointer and a length, UTF-8; texts out end with a NUL as
-/// well. Read entries by the stride that came with them: a later library may append fields.
+/// A daemon in the registry. A text that is passed in is a pointer and a length, UTF-8; one that
+/// comes out ends with a NUL as well. Read entries by the stride that came with them: a later
+/// library may append fields.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct coreproc_daemon_entry {
@@ -68,10 +69,10 @@ pub(super) unsafe fn entry_of(op: Operation, entry: *const coreproc_daemon_entry
     })
 }
 
-/// Entries that were read, and the problems of those that could not be. Immutable; owned by the
+/// Entries that were read, and the problems of files that could not be. Immutable; owned by the
 /// caller that got them; any thread may read them.
 pub struct coreproc_entries {
-    /// Point into `texts`.
+    /// The entries, which point into `texts`.
     entries: Vec<coreproc_daemon_entry>,
     #[allow(dead_code, reason = "what the entries point to")]
     texts: Vec<CString>,
@@ -125,8 +126,8 @@ impl coreproc_entries {
     }
 }
 
-/// Returns the first entry, with their number and the bytes from one to the next; `count` and
-/// `stride` may be NULL. Valid until the entries are freed. NULL, with 0, for NULL. Thread-safe.
+/// Returns the first entry. `*count` becomes their number, `*stride` the bytes from one to the
+/// next; both may be NULL. Valid until the entries are freed. NULL, with 0, for NULL. Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_entries_first(
     entries: Option<&coreproc_entries>,
@@ -138,8 +139,8 @@ pub unsafe extern "C-unwind" fn coreproc_entries_first(
 }
 
 /// Returns the problem at `index`, from 0, to be shown as it is: which file it is about, what is
-/// wrong or could not be checked, where the file was set aside to. NULL beyond the last, and for
-/// NULL. Valid until the entries are freed. Thread-safe.
+/// wrong or could not be checked, and where the file was set aside to. NULL beyond the last, and
+/// for NULL. Valid until the entries are freed. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_entries_problem(entries: Option<&coreproc_entries>, index: usize) -> *const c_char {
     read(entries, std::ptr::null(), |entries| {

@@ -25,7 +25,7 @@ pub const COREPROC_SYSTEM: i32 = -4;
 pub const COREPROC_OUT_OF_MEMORY: i32 = -5;
 /// The process has ended.
 pub const COREPROC_NOT_RUNNING: i32 = -6;
-/// Standard input is not a pipe, was closed, or has no reader any more.
+/// Standard input is not a pipe, was closed, or has no reader left.
 pub const COREPROC_STDIN_CLOSED: i32 = -7;
 /// The time ran out first.
 pub const COREPROC_TIMED_OUT: i32 = -8;
@@ -59,7 +59,7 @@ pub struct coreproc_error {
 
 const _: () = shared::<coreproc_error>();
 
-/// The address of the one error that many may hold, which no free frees.
+/// The address of the one error that many callers may hold, and that is never freed.
 static OUT_OF_MEMORY: OnceLock<usize> = OnceLock::new();
 
 impl coreproc_error {
@@ -156,8 +156,8 @@ pub extern "C-unwind" fn coreproc_error_stage(error: Option<&coreproc_error>) ->
     text(error, |error| &error.stage)
 }
 
-/// Returns the whole story, to be shown as it is, such as `spawn "gti": lookup: no such program in
-/// PATH`; "" for NULL. Lives as long as the error. Thread-safe.
+/// Returns the whole message, to be shown as it is, such as `spawn "gti": lookup: no such program
+/// in PATH`; "" for NULL. Lives as long as the error. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_error_message(error: Option<&coreproc_error>) -> *const c_char {
     text(error, |error| &error.message)
@@ -166,7 +166,8 @@ pub extern "C-unwind" fn coreproc_error_message(error: Option<&coreproc_error>) 
 /// Frees an error. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_error_free(error: *mut coreproc_error) {
-    // Not a `Box` yet, which has one owner: calls that are refused for lack of memory all give the same error.
+    // A pointer and not a `Box`, which has one owner: calls that are refused for lack of memory all give the same
+    // error.
     if !error.is_null() && OUT_OF_MEMORY.get() != Some(&(error as usize)) {
         // SAFETY: `into_raw` made it, and the caller has it alone.
         free_memory(Some(unsafe { Box::from_raw(error) }));

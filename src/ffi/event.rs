@@ -20,9 +20,9 @@ pub const COREPROC_EVENT_EXITED: u32 = 4;
 pub const COREPROC_EVENT_CLOSED: u32 = 5;
 /// A run began; the first event of each run.
 pub const COREPROC_EVENT_RUN_STARTED: u32 = 6;
-/// An attempt of a spec of a run was started; the data are the spec's name. Its process, if it could
-/// be started, has its STARTED from just before; batches hold the events of a run or of one process,
-/// so either may be taken first.
+/// An attempt of a spec of a run was started; the data are the spec's name. Its process, if it
+/// could be started, has its STARTED from just before; a batch holds the events of a run or of one
+/// process, so either may be taken first.
 pub const COREPROC_EVENT_SPEC_STARTED: u32 = 7;
 /// An attempt of a spec failed, the data say why, and another one follows.
 pub const COREPROC_EVENT_SPEC_RETRYING: u32 = 8;
@@ -44,7 +44,7 @@ pub struct coreproc_event {
     pub kind: u32,
     /// COREPROC_FLAG values.
     pub flags: u32,
-    /// The id of the process or the run that it is of; both are of one count.
+    /// The id of its process or run; both are numbered in one count.
     pub process_id: u64,
     /// Counts from 1 for each process, and each run, in each subscription, without gaps.
     pub sequence: u64,
@@ -66,7 +66,7 @@ pub struct coreproc_event {
     pub data: *const u8,
     /// The length of `data`.
     pub len: usize,
-    /// The run that it is of; 0: none.
+    /// The run that it belongs to; 0: none.
     pub run_id: u64,
     /// The spec of that run that it is about, by its index in the pipeline; NO_SPEC: none.
     pub spec: u32,
@@ -74,7 +74,7 @@ pub struct coreproc_event {
     pub attempt: u32,
     /// SPEC_ENDED: a COREPROC_SPEC value; else 0.
     pub spec_state: u32,
-    /// 0.
+    /// Always 0.
     pub reserved: u32,
 }
 
@@ -135,7 +135,7 @@ impl Fields {
 }
 
 impl coreproc_event {
-    /// Points into `event`.
+    /// Makes an event for C, which points into `event`.
     pub(super) fn new(event: &Event<'_>) -> coreproc_event {
         let Fields { kind, exit_code, signal, flags, cause, spec_state } = Fields::new(event.kind);
         let spec = event.part.and_then(|part| part.spec);

@@ -65,12 +65,12 @@ pub(super) fn free<T>(handle: Option<Box<T>>) {
     drop_if(handle, || !fork::happened());
 }
 
-/// As [`free`], for what needs memory to end: without that it goes on, and its memory is lost.
+/// Like [`free`], for an object that needs memory to end: without memory it goes on, and is never freed.
 pub(super) fn free_with_room<T>(handle: Option<Box<T>>) {
     drop_if(handle, || !fork::happened() && reserve::has_room());
 }
 
-/// Drops a handle that is memory alone, in a child of fork as well.
+/// Drops a handle that holds nothing but memory, in a child of fork as well.
 pub(super) fn free_memory<T>(handle: Option<Box<T>>) {
     drop_if(handle, || true);
 }

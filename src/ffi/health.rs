@@ -20,17 +20,17 @@ use crate::{HealthOptions, HealthServer};
 /// Freeing the last reference stops it at once, without waiting.
 ///
 /// GET and HEAD of /health, also with a "/" at the end, run the checks side by side and answer
-/// "ok\n" (200) or "unhealthy: WHY\n" (503); those of /ready answer "ready\n" (200) or "not ready\n"
-/// (503). With "Accept: application/json" the answer is an object with a status and each check's
-/// name, state ("passed", "failed", "panicked", "timed out", "still running", "not run"),
-/// duration_ms and error. It runs on one thread, coreproc-http, and checks on their own,
-/// coreproc-check.
+/// "ok\n" (200) or "unhealthy: WHY\n" (503); those of /ready answer "ready\n" (200) or "not
+/// ready\n" (503). With "Accept: application/json" the answer is an object with a status and each
+/// check's name, state ("passed", "failed", "panicked", "timed out", "still running", "not run"),
+/// duration_ms and error. The server runs on one thread, coreproc-http, and checks run on threads
+/// of their own, coreproc-check.
 #[derive(Clone)]
 pub struct coreproc_health(HealthServer);
 
 const _: () = shared::<coreproc_health>();
 
-/// What a health server allows. Zero is the default everywhere, UNLIMITED no limit.
+/// The limits of a health server. Zero is the default everywhere, UNLIMITED no limit.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct coreproc_health_options {
@@ -102,9 +102,9 @@ pub unsafe extern "C-unwind" fn coreproc_health_new(
     })
 }
 
-/// Adds a check, also while the server runs. `name` may be empty: then its reason stands in the
-/// answer alone. `destroy` may be NULL. `user_data` is the library's, on any thread, until `destroy`
-/// has run, which it does exactly once: after the last run, once the server is freed; or before this
+/// Adds a check, even while the server runs. If `name` is empty, the answer shows the reason alone.
+/// `destroy` may be NULL. The library uses `user_data`, on any thread, until `destroy` has run,
+/// which happens exactly once: after the last run, once the server is freed; or before this call
 /// returns, if it fails. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT, also for a name that is taken, is longer than 100 bytes, or has control
@@ -127,7 +127,7 @@ pub unsafe extern "C-unwind" fn coreproc_health_add_check(
     })
 }
 
-/// Sets what /ready answers from now on: 0 not ready, 1 ready, which it is at first. Thread-safe.
+/// Sets what /ready answers from now on: 1 (ready, as at first) or 0. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -149,11 +149,11 @@ pub extern "C-unwind" fn coreproc_health_ready(health: Option<&coreproc_health>)
     read(health, 0, |health| u32::from(health.0.is_ready()))
 }
 
-/// Binds, listens and serves; once this has returned, connections are accepted. A socket file that a
-/// server left behind is replaced, under the lock of a file PATH.lock that is there for this moment.
-/// Its mode is 0660, less the umask; a program that wants others to connect changes it afterwards. A
-/// name is looked up by getaddrinfo(3), on this thread. After a stop it can be started again.
-/// Thread-safe.
+/// Binds, listens and serves; once this has returned, connections are accepted. A socket file that
+/// a server left behind is replaced, under the lock of a file PATH.lock that exists for this
+/// moment. Its mode is 0660, less the umask; a program that wants others to connect changes it
+/// afterwards. A name is looked up by getaddrinfo(3), on this thread. After a stop the server can
+/// be started again. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT for an address that cannot be read; BUSY if another server listens
 /// there; INVALID_STATE while it runs; NOT_FOUND for a name without addresses; PERMISSION_DENIED;
@@ -183,12 +183,12 @@ pub extern "C-unwind" fn coreproc_health_address(
     })
 }
 
-/// Stops it: no connection is accepted any more, connections without a request under way are closed
+/// Stops it: no further connection is accepted, connections without a request under way are closed
 /// at once, and requests under way are waited for up to `timeout_ms` (-1: for ever); then they are
-/// cut, which is TIMED_OUT. In every case nothing listens and no connection is open afterwards.
-/// Stopping a server that does not run is fine. A check that runs past its time limit is not waited
-/// for. A server that another thread is starting is waited for up to `timeout_ms`, too; then it goes
-/// on, which is TIMED_OUT. Thread-safe.
+/// cut, and the result is TIMED_OUT. In every case nothing listens and no connection is open
+/// afterwards. Stopping a server that does not run is fine. A check that runs past its time limit
+/// is not waited for. If another thread is starting the server, waits for that up to `timeout_ms`,
+/// too; a start that takes longer goes on, and the result is TIMED_OUT. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; TIMED_OUT; DEADLOCK inside one of its checks or any callback; PANIC.
 #[unsafe(no_mangle)]

@@ -29,7 +29,7 @@ impl coreproc_history {
 }
 
 /// Reads what the file at `path` says of the pipeline of this name, UTF-8 and up to 1024 bytes. A
-/// file that does not exist yet is an empty one; one that is damaged is set aside as PATH.bad, see
+/// missing file counts as an empty one; a damaged file is set aside as PATH.bad, see
 /// coreproc_history_problem. Free `*out` with coreproc_history_free.
 ///
 /// Errors: INVALID_ARGUMENT, also if it is not a regular file; PERMISSION_DENIED; SYSTEM (open(2),
@@ -52,11 +52,11 @@ pub unsafe extern "C-unwind" fn coreproc_history_open(
     })
 }
 
-/// Remembers how long the specs of a run that has ended took, and writes the file (rename(2), as a
-/// whole).
+/// Remembers how long the specs of a run that has ended took, and replaces the file as a whole
+/// (rename(2)).
 ///
 /// Errors: INVALID_ARGUMENT; INVALID_STATE while the run has not ended; PERMISSION_DENIED; SYSTEM.
-/// The file is as it was then.
+/// The file is then as it was.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_history_record(
     history: Option<&mut coreproc_history>,

@@ -23,7 +23,7 @@ pub struct coreproc_process_info {
     pub state: u32,
     /// Its number in its service: from 1, never reused.
     pub id: u64,
-    /// Its PID; may be another process's once this one has ended.
+    /// Its PID, which may be another process's once this one has ended.
     pub pid: i32,
     /// 0 to 255 once it has exited by itself, else -1.
     pub exit_code: i32,
@@ -33,7 +33,7 @@ pub struct coreproc_process_info {
     pub cause: u32,
     /// COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
     pub flags: u32,
-    /// 0.
+    /// Always 0.
     pub reserved: u32,
     /// When it was started, on CLOCK_MONOTONIC.
     pub started_monotonic_ns: u64,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::{Drain, Size};
 
-/// For sizes and durations: none or no limit, as the field says. 0 is the default.
+/// For sizes and durations: no limit, or never, as the field says. 0 is the default.
 pub const COREPROC_UNLIMITED: u64 = 0xFFFF_FFFF_FFFF_FFFF;
-/// For a capture, which always has a limit: keeps nothing. To keep everything, ask for INT64_MAX
+/// For captures, which always have a limit: keeps nothing. To keep everything, ask for INT64_MAX
 /// bytes; memory is taken as output comes.
 pub const COREPROC_CAPTURE_NONE: u64 = 0xFFFF_FFFF_FFFF_FFFF;
 

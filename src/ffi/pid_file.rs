@@ -21,12 +21,13 @@ pub const COREPROC_PID_INVALID: u32 = 3;
 /// There is no such file.
 pub const COREPROC_PID_MISSING: u32 = 4;
 
-/// One daemon at a time for each path: a file that holds its PID in decimal, with a lock (fcntl(2),
-/// F_OFD_SETLK) that is the proof of life. Shared: reference-counted, thread-safe. Freeing the last
-/// reference to one that is held releases it.
+/// A PID file: for each path, one daemon at a time. It holds the daemon's PID in decimal, and a
+/// lock (fcntl(2), F_OFD_SETLK) that is the proof of life. Shared: reference-counted, thread-safe.
+/// Freeing the last reference to one that is held releases it.
 ///
-/// The lock is inherited through fork(): a child changes nothing for its parent, but while it lives,
-/// and its parent has ended without a release, the file counts as held. It does not pass an exec.
+/// The lock is inherited through fork(). A child changes nothing for its parent; but if the parent
+/// ends without a release, the file counts as held for as long as the child lives. The lock does
+/// not pass an exec.
 #[derive(Clone)]
 pub struct coreproc_pid_file {
     file: Arc<PidFile>,
@@ -67,10 +68,10 @@ pub unsafe extern "C-unwind" fn coreproc_pid_file_new(
     })
 }
 
-/// Takes the file for this process: makes it, with the directories above, or takes over a stale one,
-/// and writes the PID. Of many that start at once exactly one gets it. A read lock, which every
-/// process that may read the file can take, is not in the way: the file is replaced by a new one
-/// then. Thread-safe.
+/// Takes the file for this process: makes it, with the directories above, or takes over a stale
+/// one, and writes the PID. Of many processes that start at once exactly one gets it. A read lock,
+/// which every process that may read the file can take, is not in the way: the file is then
+/// replaced by a new one. Thread-safe.
 ///
 /// Errors: BUSY while a daemon that lives has it, with the PID if it is known for sure;
 /// INVALID_STATE while this handle has it; INVALID_ARGUMENT for a symbolic link, a directory, or
@@ -86,11 +87,11 @@ pub extern "C-unwind" fn coreproc_pid_file_acquire(
     call("acquire PID file", err, |op| op.handle("pid_file", pid_file)?.file.acquire())
 }
 
-/// Removes the file, if the path still names it, and gives the lock back. One that is not held is
-/// fine. Thread-safe.
+/// Removes the file, if the path still names it, and gives the lock back. If it is not held, does
+/// nothing. Thread-safe.
 ///
-/// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM (unlink(2)): it is no longer held all the
-/// same.
+/// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM (unlink(2)), and the lock is given back
+/// all the same.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_pid_file_release(
     pid_file: Option<&coreproc_pid_file>,
@@ -130,17 +131,19 @@ pub extern "C-unwind" fn coreproc_pid_file_free(pid_file: Option<Box<coreproc_pi
 /// PID names a process that started before the file was written, at a time that is not ahead of the
 /// clock.
 ///
-/// `*pid` is the daemon's PID, or that of the one that was; 0 if none is known for sure: that of a
-/// locked file is told if /proc/PID/fdinfo shows that the process has the lock, because it may be a
-/// number of another PID namespace.
+/// `*pid` becomes the PID of the daemon, or of the one that has ended; 0 if none is certain. The
+/// number in a locked file may be one of another PID namespace, so it counts only if
+/// /proc/PID/fdinfo shows that the process has the lock.
 ///
-/// INVALID is also what any user could have put there: a file that every user may write, that has
-/// several names, or that is in a directory that coreproc_pid_file_acquire refuses; and, if its
-/// owner is neither root nor this process's user, one in a sticky directory that every user may
-/// write. Elsewhere such a user's file counts for that user's processes alone.
+/// A file that any user could have put there is INVALID as well: one that every user may write,
+/// that has several names, or that is in a directory which coreproc_pid_file_acquire refuses; and
+/// one in a sticky directory that every user may write, if its owner is neither root nor this
+/// process's user. In other directories, a file of such an owner counts for that user's processes
+/// alone.
 ///
-/// `*reason` says why, for people; it is empty for a daemon that lives and its PID. Free it with
-/// coreproc_bytes_free. `pid` and `reason` may be NULL. Thread-safe.
+/// `*reason` becomes the reason for the state, to be shown as it is; it is empty if the daemon
+/// lives and its PID is known. Free it with coreproc_bytes_free. `pid` and `reason` may be NULL.
+/// Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; PERMISSION_DENIED; SYSTEM (open(2), read(2)).
 #[unsafe(no_mangle)]

@@ -13,9 +13,9 @@ use super::limit::duration;
 use crate::error::{Result, quoted};
 use crate::{Backoff, Pipeline, Spec};
 
-/// Specs, each a command and what it comes after; to be run once or often. A builder: one thread at
-/// a time. Everything passed in is copied. A setter that fails changes nothing;
-/// coreproc_pipeline_check, and coreproc_run_start, tell whether the specs fit together.
+/// A graph of specs, each a command and the specs that it comes after; to be run once or often. A
+/// builder: one thread at a time. Everything passed in is copied. A setter that fails changes
+/// nothing; coreproc_pipeline_check, and coreproc_run_start, tell whether the specs fit together.
 pub struct coreproc_pipeline(pub(super) Pipeline);
 
 const _: () = shared::<coreproc_pipeline>();
@@ -49,7 +49,7 @@ unsafe fn name<'a>(op: Operation, pointer: *const c_char, len: usize) -> Result<
     if name.contains('\0') { Err(wrong("has a NUL byte")) } else { Ok(name) }
 }
 
-/// 0 is no, 1 is yes.
+/// Takes a flag: 1 or 0.
 fn yes(op: Operation, name: &str, value: u32) -> Result<bool> {
     match value {
         0 => Ok(false),
@@ -138,7 +138,7 @@ pub unsafe extern "C-unwind" fn coreproc_pipeline_add(
     })
 }
 
-/// Starts a spec after the one of this name, which may be added later, has ended.
+/// Has a spec start after the spec of this name, which may be added later, has ended.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -153,7 +153,8 @@ pub unsafe extern "C-unwind" fn coreproc_pipeline_after(
     set(pipeline, spec, err, |op, spec| Ok(spec.after(unsafe { self::name(op, name, name_len) }?)))
 }
 
-/// With 1, a spec's failure counts, but does not skip what comes after it.
+/// Sets whether a spec's failure, which still counts as one, leaves what comes after it to run: 1
+/// or 0.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -166,8 +167,8 @@ pub extern "C-unwind" fn coreproc_pipeline_allow_failure(
     set(pipeline, spec, err, |op, spec| Ok(spec.allow_failure(yes(op, "allowed", allowed)?)))
 }
 
-/// With 1, a spec runs once all that it comes after has ended, however that went, and after a
-/// failure or a cancel too: clean-up.
+/// Sets whether a spec runs once all that it comes after has ended in any state, also after a
+/// failure or a cancel (1 or 0): for clean-up.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -208,8 +209,8 @@ pub extern "C-unwind" fn coreproc_pipeline_spec_count(pipeline: Option<&coreproc
     read(pipeline, 0, |pipeline| pipeline.0.specs().len())
 }
 
-/// Checks whether it can run: names are unique and not empty; dependencies are known, not doubled,
-/// and without cycle. Linear in specs and dependencies.
+/// Checks whether it can run: names are unique and not empty; dependencies are known, named once,
+/// and without cycle. The time that this takes is linear in specs and dependencies.
 ///
 /// Errors: INVALID_ARGUMENT, whose message says what is wrong first, where, and how much else is:
 /// `check pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
@@ -225,8 +226,8 @@ pub extern "C-unwind" fn coreproc_pipeline_check(
 /// "unknown_dependency", "specs": [3], "place": "specs[3].after[0]", "message": "unknown spec …"}`.
 /// Kinds: empty_name, duplicate_name, empty_dependency, duplicate_dependency, self_dependency,
 /// unknown_dependency, cycle, command; a later library may know more. `specs` are the indexes of
-/// those concerned; of a cycle first those that the message names, in its order, then all others
-/// that are in a cycle with them. Free `*out` with coreproc_bytes_free.
+/// the specs concerned; for a cycle, first those that the message names, in its order, then all
+/// others that are in a cycle with them. Free `*out` with coreproc_bytes_free.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]

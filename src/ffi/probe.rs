@@ -1,4 +1,4 @@
-//! Asking the health server of another program.
+//! Questions to the health server of another program.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -11,9 +11,9 @@ use super::error::{coreproc_error, coreproc_result};
 use crate::daemon::{Endpoint, Probe, probe, wait_for};
 use crate::error::Result;
 
-/// `/health`: do its checks pass?
+/// `/health`: whether its checks pass.
 pub const COREPROC_ENDPOINT_HEALTH: u32 = 1;
-/// `/ready`: does it take work?
+/// `/ready`: whether it takes work.
 pub const COREPROC_ENDPOINT_READY: u32 = 2;
 
 fn endpoint_of(op: Operation, value: u32) -> Result<Endpoint> {
@@ -36,11 +36,11 @@ fn answer(
     Ok(())
 }
 
-/// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at once,
-/// then after 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT value.
-/// An address is `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine), `unix:/path`
-/// or `unix:@name`, also with `http://` before it. `*ok` becomes 1 or 0. `*reason` becomes the body
-/// of the answer, such as "ok", or the last thing that was in its way, such as "connection refused"
+/// Asks a server at `address` until it answers 200, or `timeout_ms` (-1: never) has passed: at
+/// once, then after 1 ms, and at growing intervals up to 50 ms. `endpoint` is a COREPROC_ENDPOINT
+/// value. An address is `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine),
+/// `unix:/path` or `unix:@name`, also with `http://` before it. `*ok` becomes 1 or 0. `*reason`
+/// becomes the body of the answer, such as "ok", or the last obstacle, such as "connection refused"
 /// or "503: unhealthy: no database"; free it with coreproc_bytes_free. `reason` may be NULL. Names
 /// are looked up on a thread of the library, coreproc-lookup. Thread-safe.
 ///
@@ -65,7 +65,7 @@ pub unsafe extern "C-unwind" fn coreproc_health_wait(
     })
 }
 
-/// As coreproc_health_wait, but asks once. Thread-safe.
+/// Like coreproc_health_wait, but asks once. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; DEADLOCK inside an event callback; UNSUPPORTED.
 #[unsafe(no_mangle)]

@@ -125,8 +125,8 @@ pub extern "C-unwind" fn coreproc_process_holders(
 /// signal reaches this process or its group, never another one. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; NOT_RUNNING; PERMISSION_DENIED; UNSUPPORTED for a group before Linux
-/// 6.9 if the host has reaped the process (it ignores SIGCHLD, or calls waitpid(-1)), because
-/// nothing proves then whose the group's number is.
+/// 6.9 if the host has reaped the process (it ignores SIGCHLD, or calls waitpid(-1)), because then
+/// nothing proves which group the number names.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_process_signal(
     process: Option<&coreproc_process>,
@@ -162,7 +162,7 @@ pub extern "C-unwind" fn coreproc_process_kill(
 /// SIGKILL at once; stopping a process that has ended is fine. While the stop of a group goes on,
 /// the process is not closed. Thread-safe.
 ///
-/// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, mostly
+/// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, usually
 /// because the process has become another user's: the stop goes on, the signal is tried again until
 /// it is taken or the process ends, and COREPROC_FLAG_STOP_REFUSED is set meanwhile; UNSUPPORTED as
 /// for coreproc_process_signal.
@@ -187,8 +187,8 @@ pub unsafe extern "C-unwind" fn coreproc_process_stop(
 ///
 /// Errors, if not one byte was written: INVALID_ARGUMENT; NOT_RUNNING if the process has ended,
 /// whatever became of its standard input before; STDIN_CLOSED while it runs, if its input is not a
-/// pipe, was closed, or has no reader left (a reader mostly ends right after it has closed its
-/// input, so this is said only after waiting for the end, up to 0.1 s and within `timeout_ms`);
+/// pipe, was closed, or has no reader left (a reader usually ends right after it has closed its
+/// input, so this is returned only after a wait for the end, up to 0.1 s and within `timeout_ms`);
 /// TIMED_OUT; DEADLOCK inside a callback; PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_process_write(
@@ -211,9 +211,9 @@ pub unsafe extern "C-unwind" fn coreproc_process_write(
     })
 }
 
-/// Closes its standard input: its reader sees the end, also while a child that the host forked lives
-/// (libc's fork, which runs pthread_atfork(3) handlers: a copy that a bare clone made keeps it
-/// open). Idempotent; a write that waits fails. Thread-safe.
+/// Closes its standard input: its reader sees the end, even while a child that the host forked
+/// lives (libc's fork, which runs pthread_atfork(3) handlers: a copy that a bare clone made keeps
+/// it open). Idempotent; a write that waits fails. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -226,7 +226,7 @@ pub extern "C-unwind" fn coreproc_process_close_stdin(
 
 /// Closes our end of an output, COREPROC_STREAM_STDOUT or _STDERR: what is in the pipe is lost, and
 /// a process that writes to it from now on gets a SIGPIPE, as in a shell pipeline whose reader has
-/// ended. Idempotent; fine for an output that is not a pipe of ours. Thread-safe.
+/// ended. Idempotent, and without effect on an output that is not a pipe of ours. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]

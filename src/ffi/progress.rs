@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{self, Deadline, lock};
 use crate::{ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, Subscription};
 
-/// As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else
-/// plain. Reads the environment once, which is a race with a setenv of the host. The default.
+/// TERMINAL if the descriptor is a terminal, NO_COLOR is not set and TERM is not "dumb"; else
+/// PLAIN. Reads the environment once, which races with a setenv of the host. The default.
 pub const COREPROC_PROGRESS_STYLE_AUTO: u32 = 1;
 /// Lines that stay, and below them what runs, how much is done, and how long it will take.
 pub const COREPROC_PROGRESS_STYLE_TERMINAL: u32 = 2;
@@ -25,8 +25,9 @@ pub const COREPROC_PROGRESS_STYLE_PLAIN: u32 = 3;
 
 /// Output line by line, as it comes: `name | line`. The default.
 pub const COREPROC_PROGRESS_OUTPUT_PREFIXED: u32 = 1;
-/// The output of each attempt at once, when it has ended; the last mebibyte. What follows more than
-/// ten seconds after the end, because the output is still held open, comes below a line of its own.
+/// The output of each attempt together, once it has ended; the last mebibyte of it. Output that
+/// comes more than ten seconds after the end, because a process holds it open, is shown below a
+/// line of its own.
 pub const COREPROC_PROGRESS_OUTPUT_GROUPED: u32 = 2;
 /// No output.
 pub const COREPROC_PROGRESS_OUTPUT_NONE: u32 = 3;
@@ -54,18 +55,18 @@ const _: () = assert!(size_of::<coreproc_progress_options>() == 16);
 /// Names are shown with control characters escaped. Lines of output lose their control sequences,
 /// but for colours on a terminal; reports have what was written.
 ///
-/// A terminal that was stopped (Ctrl-S), or a pipe without a reader, keeps no call beyond its
-/// timeout. Children are slowed meanwhile, as soon as their queues are full, and everything is shown
-/// once it goes on. After a cancel of any kind, a watch no longer slows them, so that the run can
-/// end: a mebibyte of lines is kept, and how many more there were is shown.
+/// A terminal that was stopped (Ctrl-S), or a pipe that is not read, keeps no call beyond its
+/// timeout. Meanwhile children are slowed once their queues are full, and everything is shown when
+/// it goes on. After a cancel of any kind, a watch does not slow children, so that the run can end:
+/// a mebibyte of lines is kept, and the number of further lines is shown.
 ///
-/// A run with a view that no thread watches waits for it once a child's output fills its queue, as
-/// with every subscription, even if it is cancelled; watching lets it go on, and freeing the view
-/// lifts the wait.
+/// While no thread watches, the run waits for the view once a child's output fills the view's
+/// queue, as for every subscription, even if the run is cancelled. It goes on when a thread watches
+/// or the view is freed.
 pub struct coreproc_progress {
-    /// None while a call watches with it.
+    /// The view; None while a call watches with it.
     view: Mutex<Option<ProgressView>>,
-    /// On the view: signalled when that call has ended.
+    /// The condition variable of the view, signalled when that call has ended.
     given_back: Condvar,
     subscription: Subscription,
 }
@@ -165,9 +166,9 @@ pub unsafe extern "C-unwind" fn coreproc_progress_open(
 }
 
 /// Shows the run, on the calling thread, until it has ended and all of it is shown, or up to
-/// `timeout_ms` (-1: for ever, also for a terminal that stands still), after which it can be called
-/// again. The run is one whose options named this view, the same in each call. One call waits for
-/// the other, no longer than its timeout. Thread-safe.
+/// `timeout_ms` (-1: for ever, even for a terminal that stands still), after which it can be called
+/// again. The run is one whose options named this view, the same in each call. Calls at the same
+/// time wait for each other, no longer than their timeouts. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; TIMED_OUT; INVALID_STATE for another run; SYSTEM (write(2)) once the
 /// run has ended; DEADLOCK inside a callback; PANIC.

@@ -11,8 +11,8 @@ use super::handle::{another, free, shared, text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::{Listing, Registry, RegistryNames};
 
-/// Which daemons of a user run: a directory with one JSON file for each. Shared: reference-counted,
-/// thread-safe; any number of processes may use one directory.
+/// A registry: which daemons of a user run. It is a directory with one JSON file for each daemon.
+/// Shared: reference-counted, thread-safe; any number of processes may use one directory.
 #[derive(Clone)]
 pub struct coreproc_registry {
     pub(super) registry: Registry,
@@ -33,8 +33,9 @@ impl coreproc_registry {
     }
 }
 
-/// Makes the registry in this directory, which is made when the first daemon is registered; NULL
-/// with 0: the user's, "$HOME/.core/daemons". Free `*out` with coreproc_registry_free. Thread-safe.
+/// Makes the registry in this directory, which is created when the first daemon is registered; NULL
+/// with 0 is the user's directory, "$HOME/.core/daemons". Free `*out` with coreproc_registry_free.
+/// Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; NOT_FOUND if HOME is needed and not set.
 #[unsafe(no_mangle)]
@@ -52,10 +53,10 @@ pub unsafe extern "C-unwind" fn coreproc_registry_new(
     })
 }
 
-/// As coreproc_registry_new, but what is registered is also found by programs that look for
-/// "CODE-DAEMON.json" with each "/" as "-": it is in the file of that name, unless that one is
-/// another daemon's, or the name is not safe. Of two such daemons the one that registered first has
-/// it. Reading knows every name in both kinds of registries.
+/// Like coreproc_registry_new, but its daemons are also found by programs that look for
+/// "CODE-DAEMON.json" with each "/" as "-": an entry is in the file of that name, unless the name
+/// is not safe or another daemon, which registered first, has that file. Both kinds of registries
+/// read files with any name.
 ///
 /// Errors: INVALID_ARGUMENT; NOT_FOUND if HOME is needed and not set.
 #[unsafe(no_mangle)]
@@ -79,14 +80,14 @@ pub extern "C-unwind" fn coreproc_registry_dir(registry: Option<&coreproc_regist
     text(registry, |registry| &registry.dir)
 }
 
-/// Writes the entry of a daemon, in the place of an earlier one of the same code and name: to a
+/// Writes the entry of a daemon in place of an earlier one of the same code and name: to a
 /// temporary file, fsync(2), rename(2), fsync(2) of the directory, so that a crash leaves the old
 /// entry or the new one. A PID that does not run is written too; the next reader finds it dead.
 /// Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT names the field; BUSY if another daemon's file, or the lock of the
 /// directory, is in the way; PERMISSION_DENIED, also for a directory that every user may write and
-/// that is not sticky; SYSTEM. The earlier entry is as it was then, unless only the last step
+/// that is not sticky; SYSTEM. The earlier entry is then as it was, unless only the last step
 /// failed, the fsync(2) of the directory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_registry_register(
@@ -129,9 +130,10 @@ pub unsafe extern "C-unwind" fn coreproc_registry_unregister(
 /// Gets the entry of a daemon that lives. Free `*out`, with this one entry, with
 /// coreproc_entries_free. Thread-safe.
 ///
-/// Errors: INVALID_ARGUMENT names the field; NOT_FOUND if there is none, or it is dead, or of
-/// another PID namespace, from which that cannot be told; MALFORMED if its file is not an entry;
-/// PERMISSION_DENIED, also for an entry that is not believed (see coreproc_registry_list); SYSTEM.
+/// Errors: INVALID_ARGUMENT names the field; NOT_FOUND if there is none, if it is dead, or if it is
+/// of another PID namespace, where its process cannot be looked for; MALFORMED if its file is not
+/// an entry; PERMISSION_DENIED, also for an entry that is not believed (see
+/// coreproc_registry_list); SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_registry_get(
     registry: Option<&coreproc_registry>,
@@ -159,10 +161,10 @@ pub unsafe extern "C-unwind" fn coreproc_registry_get(
 /// that are not entries are set aside, under the same name with ".bad", and are among the problems.
 /// Free `*out` with coreproc_entries_free. A missing directory is empty. Thread-safe.
 ///
-/// Among the problems are also entries that are left alone: of another PID namespace, in which alone
-/// their PIDs count; of a user other than root and this process's, unless it is about that user's
-/// own process, in a directory that not every user may write; and those that every user may write.
-/// In another user's directory nothing of other users is changed.
+/// Reported and left alone are entries of another PID namespace, whose PIDs mean nothing here;
+/// entries that every user may write; and entries of a user other than root and this process's,
+/// unless they name a process of that user and not every user may write the directory. In another
+/// user's directory, no file of other users is changed.
 ///
 /// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM if the directory cannot be read.
 #[unsafe(no_mangle)]

@@ -13,7 +13,7 @@ use crate::error::Result;
 /// JSON, `"version": 1`.
 pub const COREPROC_REPORT_JSON: u32 = 1;
 /// JUnit XML, as CI systems read it: the pipeline is a suite, its specs are test cases; a failure
-/// that is allowed is a skipped one.
+/// that is allowed is a skipped test.
 pub const COREPROC_REPORT_JUNIT: u32 = 2;
 /// A Chrome trace, for Perfetto or about:tracing.
 pub const COREPROC_REPORT_CHROME_TRACE: u32 = 3;
@@ -30,7 +30,7 @@ fn report_format(op: Operation, format: u32) -> Result<ReportFormat> {
     }
 }
 
-/// Writes what became of a run that has ended as UTF-8 text: `format` is a COREPROC_REPORT value.
+/// Writes the report of a run that has ended as UTF-8 text: `format` is a COREPROC_REPORT value.
 /// Free `*out` with coreproc_bytes_free. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; INVALID_STATE while the run has not ended; PANIC.

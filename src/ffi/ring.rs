@@ -9,7 +9,7 @@ use super::handle::{another, free, read_locked, shared};
 use crate::Ring;
 
 /// A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted,
-/// thread-safe; each call is one step to all others.
+/// thread-safe; each call is one step for all others.
 #[derive(Clone)]
 pub struct coreproc_ring(Arc<Ring>);
 
@@ -56,8 +56,8 @@ pub unsafe extern "C-unwind" fn coreproc_ring_write(
 }
 
 /// Copies what the ring holds, oldest first, to `buffer`, if it fits into `size` bytes. `*out` is
-/// how many bytes the ring holds: if that is more than `size`, nothing was copied, and another try
-/// needs as much. Thread-safe.
+/// how many bytes the ring holds: if that is more than `size`, nothing was copied, and the next try
+/// needs a buffer of that size. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]

@@ -14,11 +14,11 @@ use super::versioned::versioned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::{Run, RunReport};
 
-/// A pipeline under way, or what became of it. Shared: reference-counted, thread-safe. Freeing it
-/// does not cancel the run, which goes on to its end, and keeps its service open until then.
+/// A pipeline under way, or its result. Shared: reference-counted, thread-safe. Freeing it does not
+/// cancel the run, which goes on to its end, and keeps its service open until then.
 pub struct coreproc_run {
     run: Run,
-    /// What results point into; made when the first one is asked for.
+    /// The report that results point into; made when the first one is asked for.
     report: OnceLock<Report>,
 }
 
@@ -30,7 +30,7 @@ struct Report {
     texts: Vec<(CString, Option<CString>)>,
 }
 
-/// How far a run is. Plain data.
+/// The state of a run. Plain data.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct coreproc_run_info {
@@ -38,16 +38,16 @@ pub struct coreproc_run_info {
     pub struct_size: u32,
     /// 1 once every spec has ended and the results are there, else 0.
     pub ended: u32,
-    /// 1 once it has ended and every spec passed, but for those whose failure is allowed; else 0. A
-    /// skipped or a cancelled spec is no success.
+    /// 1 once it has ended and every spec passed, except for failures that are allowed; else 0. A
+    /// skipped or cancelled spec is no success.
     pub success: u32,
-    /// 0.
+    /// Always 0.
     pub reserved: u32,
     /// How many specs there are.
     pub total: u64,
     /// Specs that are not yet started.
     pub waiting: u64,
-    /// Specs that have a process, or are just getting one.
+    /// Specs that have a process, or are about to get one.
     pub running: u64,
     /// Specs that failed, and wait for their next attempt.
     pub retrying: u64,
@@ -160,8 +160,9 @@ pub extern "C-unwind" fn coreproc_run_wait(
 }
 
 /// Cancels a run, without waiting: running specs are stopped as their commands say, waiting specs
-/// are skipped; specs that always run are neither. A second call ends those too, and kills what has
-/// not stopped yet. Fine once the run has ended. Thread-safe.
+/// are skipped; specs that always run are neither stopped nor skipped. A second call ends those
+/// too, and kills processes that have not stopped yet. Does nothing once the run has ended.
+/// Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -172,7 +173,7 @@ pub extern "C-unwind" fn coreproc_run_cancel(
     call("cancel", err, |op| op.handle("run", run)?.run.cancel())
 }
 
-/// Returns its number in its service, of the same count as those of processes; its events carry it.
+/// Returns its id in its service, from the same count as the ids of processes; its events carry it.
 /// 0 for NULL. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_run_id(run: Option<&coreproc_run>) -> u64 {
@@ -185,7 +186,7 @@ pub extern "C-unwind" fn coreproc_run_spec_count(run: Option<&coreproc_run>) -> 
     read(run, 0, |run| run.run.spec_count())
 }
 
-/// Tells how far a run is now, or how it went. The caller sets `out->struct_size`. Thread-safe.
+/// Tells the state of a run now, or its result. The caller sets `out->struct_size`. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; PANIC.
 #[unsafe(no_mangle)]
@@ -204,8 +205,8 @@ pub unsafe extern "C-unwind" fn coreproc_run_info_get(
     })
 }
 
-/// Tells what became of a spec, by its index, of a run that has ended. The caller sets
-/// `out->struct_size`. What it points to lives as long as this handle. Thread-safe.
+/// Tells the result of a spec, by its index, of a run that has ended. The caller sets
+/// `out->struct_size`. The memory that it points to lives as long as this handle. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; INVALID_STATE while the run has not ended; PANIC.
 #[unsafe(no_mangle)]
@@ -231,8 +232,8 @@ pub extern "C-unwind" fn coreproc_run_ref(run: Option<&coreproc_run>) -> Option<
     another(run)
 }
 
-/// Gives a reference back. NULL is fine. Never blocks, never cancels. What results of this reference
-/// point to is gone. Thread-safe.
+/// Gives a reference back. NULL is fine. Never blocks, never cancels. The memory that results of
+/// this reference point to is freed. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_run_free(run: Option<Box<coreproc_run>>) {
     free(run);

@@ -1,4 +1,4 @@
-//! `coreproc_run_options`, and the start of a run, which needs all that they name.
+//! `coreproc_run_options`, and the start of a run, which needs all handles that they name.
 
 use std::mem::MaybeUninit;
 
@@ -16,13 +16,13 @@ use super::versioned::versioned;
 use crate::error::Result;
 use crate::{Limit, OnFailure, RunMode, RunOptions};
 
-/// Each spec starts the moment its last dependency has ended, several at a time, the one that begins
-/// the longest path first. The default.
+/// Each spec starts the moment its last dependency has ended, several at a time; the spec at the
+/// beginning of the longest path comes first. The default.
 pub const COREPROC_RUN_ALL: u32 = 1;
-/// One at a time, in the order of the pipeline, but none before those it comes after; stops at the
+/// One at a time, in the order of the pipeline, but none before its dependencies; stops at the
 /// first failure.
 pub const COREPROC_RUN_SEQUENTIAL: u32 = 2;
-/// Several at a time, whatever comes after what.
+/// Several at a time; dependencies are ignored.
 pub const COREPROC_RUN_PARALLEL: u32 = 3;
 
 /// A failure skips what comes after it, and nothing else. The default, unless the pipeline says
@@ -46,12 +46,13 @@ pub struct coreproc_run_options {
     /// How many specs run at a time (0: what the pipeline says; if it does not, as many as there are
     /// processors; UNLIMITED: all of them). SEQUENTIAL is one.
     pub limit: u64,
-    /// Cancels the run when it has taken so long (0, UNLIMITED: never).
+    /// The time after which the run is cancelled (0, UNLIMITED: never).
     pub deadline_ms: u64,
     /// The subscription that gets the events of the run and of its processes; needed for one with the
     /// scope NAMED. NULL: none.
     pub subscription: *mut coreproc_subscription,
-    /// How long specs took before: what begins the longest path starts first. NULL: nothing is known.
+    /// How long specs took before: the spec at the beginning of the longest path starts first.
+    /// NULL: nothing is known.
     pub history: *const coreproc_history,
     /// The view that is going to show the run (coreproc_progress_watch). NULL: none.
     pub progress: *mut coreproc_progress,
@@ -95,9 +96,9 @@ unsafe fn run_options(op: Operation, options: *const coreproc_run_options) -> Re
     })
 }
 
-/// Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most two a processor,
-/// which end with it. The pipeline is copied: it can be changed, and run again. `options` may be
-/// NULL. Free `*out` with coreproc_run_free.
+/// Checks a pipeline, and starts it on threads of its own, `coreproc-run`, at most two for each
+/// processor, which end with the run. The pipeline is copied: it can be changed, and run again.
+/// `options` may be NULL. Free `*out` with coreproc_run_free.
 ///
 /// Errors: INVALID_ARGUMENT, also for a pipeline that cannot run, of which nothing was started (see
 /// coreproc_pipeline_check); CLOSED; SYSTEM (pthread_create(3)); PANIC.

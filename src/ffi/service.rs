@@ -27,7 +27,7 @@ pub struct coreproc_service(pub(super) Service);
 
 const _: () = shared::<coreproc_service>();
 
-/// What a service starts with. Zero is the default everywhere.
+/// The options of a service. Zero is the default everywhere.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct coreproc_service_options {
@@ -35,7 +35,7 @@ pub struct coreproc_service_options {
     pub struct_size: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// How many bytes of output are kept of processes whose command does not say (0: 1 MiB;
+    /// How many bytes of output are kept of processes whose command does not set it (0: 1 MiB;
     /// COREPROC_CAPTURE_NONE: nothing; INT64_MAX: everything).
     pub capture_bytes: u64,
     /// The longest silence after the exit while another process holds the output pipes (0: 500;

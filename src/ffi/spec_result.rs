@@ -18,7 +18,7 @@ pub const COREPROC_SPEC_CANCELLED: u32 = 4;
 /// Stopped by its own timeout.
 pub const COREPROC_SPEC_TIMED_OUT: u32 = 5;
 
-/// What became of a spec. Pointers live as long as the handle of the run that was asked.
+/// The result of a spec. Pointers live as long as the handle of the run that was asked.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct coreproc_spec_result {
@@ -26,7 +26,7 @@ pub struct coreproc_spec_result {
     pub struct_size: u32,
     /// A COREPROC_SPEC value.
     pub state: u32,
-    /// Of its last attempt: 0 to 255 if it exited by itself; else -1.
+    /// The exit code of its last attempt: 0 to 255 if it exited by itself; else -1.
     pub exit_code: i32,
     /// The signal that ended its last attempt; else 0.
     pub signal: i32,
@@ -36,7 +36,7 @@ pub struct coreproc_spec_result {
     pub attempts: u32,
     /// 1 if its failure is allowed, else 0.
     pub allow_failure: u32,
-    /// 0.
+    /// Always 0.
     pub reserved: u32,
     /// Its name, which ends with a NUL.
     pub name: *const c_char,
@@ -64,7 +64,7 @@ versioned!(coreproc_spec_result, 112);
 const _: () = assert!(size_of::<coreproc_spec_result>() == 112);
 
 impl coreproc_spec_result {
-    /// Points into its arguments.
+    /// Makes a result for C, which points into the arguments.
     pub(super) fn new(struct_size: u32, result: &SpecResult, name: &CStr, error: &CStr) -> coreproc_spec_result {
         let (exit_code, signal, flags) = status_fields(result.status);
         coreproc_spec_result {

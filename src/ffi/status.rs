@@ -28,12 +28,12 @@ pub const COREPROC_FLAG_NO_NEWLINE: u32 = 8;
 pub const COREPROC_FLAG_DRAIN_BOUND: u32 = 16;
 /// Output before this event was lost, because there was no memory for it.
 pub const COREPROC_FLAG_LOST: u32 = 32;
-/// In an info: the kernel refuses the signal of a stop, a timeout or a close, mostly because the
+/// In an info: the kernel refuses the signal of a stop, a timeout or a close, usually because the
 /// process has become another user's. The signal is tried again until it is taken or the process
 /// ends.
 pub const COREPROC_FLAG_STOP_REFUSED: u32 = 64;
 
-/// Exit code, signal and flags of a status.
+/// Returns exit code, signal and flags of a status.
 pub(super) fn status_fields(status: Option<ExitStatus>) -> (i32, i32, u32) {
     match status {
         None => (-1, 0, 0),

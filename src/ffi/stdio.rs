@@ -22,10 +22,10 @@ pub const COREPROC_STDIO_INHERIT: u32 = 3;
 pub const COREPROC_STDIO_MERGE: u32 = 4;
 /// Outputs alone: an unlinked file (in TMPDIR, else /tmp) that the child appends to and that we
 /// follow; the default of outputs of a detached command. A child that opens it again by name, as
-/// `echo > /dev/stdout` does, empties it and writes from its start: it is followed from there. What
-/// was seen to wait unread then is counted in `discarded_bytes`; what was written and emptied before
-/// it was looked at cannot be counted. A part of more than a mebibyte that was never written counts
-/// as lost, too.
+/// `echo > /dev/stdout` does, empties it and writes from its start: it is followed from there.
+/// Bytes that were seen to wait unread then are counted in `discarded_bytes`; bytes that were
+/// written and emptied before the library looked cannot be. A part of more than a mebibyte that was
+/// never written counts as lost, too.
 pub const COREPROC_STDIO_SPOOL: u32 = 5;
 
 /// Standard input alone: a file to read.

@@ -25,8 +25,8 @@ pub const COREPROC_DELIVERY_NONE: u32 = 3;
 /// Every lifecycle event. The default.
 pub const COREPROC_LIFECYCLE_ALL: u32 = 1;
 /// The last event of each process (CLOSED) and of each run (RUN_ENDED) alone, for subscribers that
-/// need only ends; of a run's processes also the first (STARTED), because nothing else tells of
-/// them.
+/// need only ends; also the first event (STARTED) of each process of a run, because no other event
+/// names it.
 pub const COREPROC_LIFECYCLE_ENDS: u32 = 2;
 
 /// Every process of the service that is spawned, and every run that is started, after the
@@ -43,7 +43,7 @@ pub struct coreproc_subscription(pub(super) Subscription);
 
 const _: () = shared::<coreproc_subscription>();
 
-/// What a subscription wants. Zero is the default everywhere.
+/// The options of a subscription. Zero is the default everywhere.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct coreproc_subscription_options {
@@ -55,9 +55,9 @@ pub struct coreproc_subscription_options {
     pub delivery: u32,
     /// A COREPROC_LIFECYCLE value (0: ALL).
     pub lifecycle: u32,
-    /// Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When so many wait, that
-    /// child's pipes are not read, and the kernel slows it; no other child is affected. One read, or
-    /// one line, may go beyond it.
+    /// Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When this many wait, that
+    /// child's pipes are not read, and the kernel slows it; no other child is affected. One read,
+    /// or one line, may go beyond it.
     pub queue_bytes: u64,
     /// Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of this
     /// size.
@@ -67,10 +67,10 @@ pub struct coreproc_subscription_options {
 versioned!(coreproc_subscription_options, 32);
 const _: () = assert!(size_of::<coreproc_subscription_options>() == 32);
 
-/// Runs on the subscription's thread, `coreproc-dsp`, for a batch of consecutive events of one
-/// process, never twice at once. `events` is the first of `count`, `stride` bytes apart; they are
-/// valid during the call. It must not throw or longjmp. Inside it no call may wait: those that would
-/// return DEADLOCK.
+/// A callback for events. It runs on the subscription's thread, `coreproc-dsp`, for a batch of
+/// consecutive events of one process, never twice at once. `events` is the first of `count`,
+/// `stride` bytes apart; they are valid during the call. It must not throw or longjmp. Inside it, a
+/// call that would wait returns DEADLOCK.
 pub type coreproc_callback =
     Option<unsafe extern "C" fn(events: *const coreproc_event, count: usize, stride: usize, user_data: *mut c_void)>;
 
@@ -106,7 +106,7 @@ unsafe fn subscription_options(
 
 /// Makes the user's callback as the core calls it, on one thread at a time.
 fn listener(op: Operation, callback: coreproc_callback, user: UserData) -> Result<impl FnMut(&Batch) + Send> {
-    /// An event in the buffer, which moves to the dispatcher's thread empty.
+    /// An event in the buffer, which is empty when it moves to the dispatcher's thread.
     #[repr(transparent)]
     struct Sent(#[allow(dead_code, reason = "read by C")] coreproc_event);
     // SAFETY: the pointers inside are used on the dispatcher's thread alone.
@@ -145,8 +145,8 @@ pub unsafe extern "C-unwind" fn coreproc_subscription_open(
     })
 }
 
-/// Opens a stream of events for which `callback` is run. `options` and `destroy` may be NULL.
-/// `user_data` is the library's, on any thread, until `destroy` has run, which it does exactly once,
+/// Opens a stream of events for which `callback` is run. `options` and `destroy` may be NULL. The
+/// library uses `user_data`, on any thread, until `destroy` has run, which happens exactly once,
 /// even if this call fails. Free `*out` with coreproc_subscription_free, which, for the last
 /// reference, closes it without waiting. Thread-safe.
 ///
@@ -173,8 +173,8 @@ pub unsafe extern "C-unwind" fn coreproc_subscription_listen(
 }
 
 /// Gets a descriptor that is readable while events may be waiting or the stream has ended: the end
-/// of a pipe, non-blocking, owned by the subscription: duplicate it for a loop that closes what it
-/// wraps. Its bytes mean nothing, and may be read. It is armed again by a take that found nothing:
+/// of a pipe, non-blocking, owned by the subscription. A loop that closes what it wraps needs a
+/// duplicate. Its bytes mean nothing, and may be read. A take that found nothing arms it again:
 /// take until TIMED_OUT. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT, also for a listener; SYSTEM (pipe2(2)).
@@ -193,18 +193,18 @@ pub extern "C-unwind" fn coreproc_subscription_fd(
 
 /// Has the caller's own event loop do the service's work, in coreproc_subscription_take, without a
 /// hand-off between threads. `*out` is an epoll(7) descriptor owned by the subscription, readable
-/// while there is work, and when the stream has ended, for a loop that accepts one, level- or
-/// edge-triggered: duplicate it for a loop that closes what it wraps; never read or change it.
+/// while there is work and when the stream has ended, for loops that accept an epoll, level- or
+/// edge-triggered. A loop that closes what it wraps needs a duplicate; never read or change it.
 ///
-/// Until the subscription is closed or freed, or a take says CLOSED, nothing happens to the
+/// Until the subscription is closed or freed, or a take returns CLOSED, nothing happens to the
 /// processes of the service but in takes: no output is read, no exit is seen. (Deadlines are met.)
 /// So whenever the descriptor is readable, take until TIMED_OUT or CLOSED, and soon. Those takes
-/// only look: another timeout than 0 is INVALID_ARGUMENT. Other waits of the service end when a take
-/// has brought what they wait for. Thread-safe.
+/// only look: a timeout other than 0 is INVALID_ARGUMENT. Other waits of the service end when a
+/// take has brought what they wait for. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT, also for a listener, and after coreproc_subscription_fd; BUSY while
 /// another subscription drives or a thread waits for something of the service (the thread of an
-/// earlier listener does, for as long as it lives): then coreproc_subscription_fd is left; CLOSED;
+/// earlier listener does, for as long as it lives): then use coreproc_subscription_fd; CLOSED;
 /// SYSTEM (epoll_create1(2)).
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_subscription_drive(

@@ -2,7 +2,8 @@
 
 use std::ffi::c_void;
 
-/// Runs exactly once, after the last callback, even if the call that it was given to fails.
+/// The destructor of user data. It runs exactly once, after the last callback, even if the call
+/// that it was given to fails.
 pub type coreproc_destroy = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// The user's pointer; its destructor runs when the callback is dropped, on whichever thread that is.

@@ -39,8 +39,8 @@ macro_rules! versioned {
 pub(super) use versioned;
 
 impl Operation {
-    /// Options. NULL is the default; a struct shorter than ours is filled with zeros, and a longer one is fine as long
-    /// as what this library does not know is zero.
+    /// Reads options. NULL is the default; a struct shorter than ours is filled with zeros, and a longer one is fine as
+    /// long as the fields that this library does not know are zero.
     ///
     /// # Safety
     /// `pointer` is NULL or valid for reads of the size that the struct states.
@@ -88,8 +88,8 @@ impl Operation {
         Ok(Room { out, size, caller: PhantomData })
     }
 
-    /// No version of a struct ends inside a field, which would be half a pointer: each has the size that C gives it, a
-    /// multiple of its alignment, and no field is larger than that.
+    /// Refuses a size that ends inside a field, which could be half a pointer. No version of a struct does: each has
+    /// the size that C gives it, a multiple of its alignment, and no field is larger than that.
     fn whole_fields<T>(self, name: &str, size: usize) -> Result<()> {
         if size < size_of::<T>() && !size.is_multiple_of(align_of::<T>()) {
             return Err(self.invalid(format!("{name}: struct_size {size} ends inside a field")));
@@ -114,7 +114,7 @@ impl<T: Versioned> Room<'_, T> {
     /// Writes as much as both sides know.
     pub(super) fn write(self, value: T) {
         let known = (self.size as usize).min(size_of::<T>());
-        // SAFETY: valid for writes of `size` bytes, says the caller of `room`; plain data.
+        // SAFETY: valid for writes of `size` bytes, as the caller of `room` promises; plain data.
         unsafe { std::ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), self.out.cast::<u8>(), known) };
     }
 }

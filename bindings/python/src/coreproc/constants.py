@@ -23,7 +23,7 @@ class Result(enum.IntEnum):
     OUT_OF_MEMORY = -5
     #: The process has ended.
     NOT_RUNNING = -6
-    #: Standard input is not a pipe, was closed, or has no reader any more.
+    #: Standard input is not a pipe, was closed, or has no reader left.
     STDIN_CLOSED = -7
     #: The time ran out first.
     TIMED_OUT = -8
@@ -96,7 +96,7 @@ class EventKind(enum.IntEnum):
     #: A run began; the first event of each run.
     RUN_STARTED = 6
     #: An attempt of a spec of a run was started; the data are the spec's name. Its process, if it
-    #: could be started, has its STARTED from just before; batches hold the events of a run or of
+    #: could be started, has its STARTED from just before; a batch holds the events of a run or of
     #: one process, so either may be taken first.
     SPEC_STARTED = 7
     #: An attempt of a spec failed, the data say why, and another one follows.
@@ -126,7 +126,7 @@ class Flag(enum.IntFlag):
     DRAIN_BOUND = 16
     #: Output before this event was lost, because there was no memory for it.
     LOST = 32
-    #: In an info: the kernel refuses the signal of a stop, a timeout or a close, mostly because
+    #: In an info: the kernel refuses the signal of a stop, a timeout or a close, usually because
     #: the process has become another user's. The signal is tried again until it is taken or the
     #: process ends.
     STOP_REFUSED = 64
@@ -202,22 +202,22 @@ class Stdio(enum.Enum):
     #: Outputs alone: an unlinked file (in TMPDIR, else /tmp) that the child appends to and that we
     #: follow; the default of outputs of a detached command. A child that opens it again by name,
     #: as `echo > /dev/stdout` does, empties it and writes from its start: it is followed from
-    #: there. What was seen to wait unread then is counted in `discarded_bytes`; what was written
-    #: and emptied before it was looked at cannot be counted. A part of more than a mebibyte that
-    #: was never written counts as lost, too.
+    #: there. Bytes that were seen to wait unread then are counted in `discarded_bytes`; bytes that
+    #: were written and emptied before the library looked cannot be. A part of more than a mebibyte
+    #: that was never written counts as lost, too.
     SPOOL = 5
 
 
 class RunMode(enum.IntEnum):
     """The order in which a pipeline runs."""
 
-    #: Each spec starts the moment its last dependency has ended, several at a time, the one that
-    #: begins the longest path first. The default.
+    #: Each spec starts the moment its last dependency has ended, several at a time; the spec at
+    #: the beginning of the longest path comes first. The default.
     ALL = 1
-    #: One at a time, in the order of the pipeline, but none before those it comes after; stops at
-    #: the first failure.
+    #: One at a time, in the order of the pipeline, but none before its dependencies; stops at the
+    #: first failure.
     SEQUENTIAL = 2
-    #: Several at a time, whatever comes after what.
+    #: Several at a time; dependencies are ignored.
     PARALLEL = 3
 
 
@@ -253,7 +253,7 @@ class ReportFormat(enum.IntEnum):
     #: JSON, `"version": 1`.
     JSON = 1
     #: JUnit XML, as CI systems read it: the pipeline is a suite, its specs are test cases; a
-    #: failure that is allowed is a skipped one.
+    #: failure that is allowed is a skipped test.
     JUNIT = 2
     #: A Chrome trace, for Perfetto or about:tracing.
     CHROME_TRACE = 3
@@ -264,8 +264,8 @@ class ReportFormat(enum.IntEnum):
 class ProgressStyle(enum.IntEnum):
     """How a run is shown."""
 
-    #: As on a terminal if the descriptor is one, NO_COLOR is not set and TERM is not "dumb"; else
-    #: plain. Reads the environment once, which is a race with a setenv of the host. The default.
+    #: TERMINAL if the descriptor is a terminal, NO_COLOR is not set and TERM is not "dumb"; else
+    #: PLAIN. Reads the environment once, which races with a setenv of the host. The default.
     AUTO = 1
     #: Lines that stay, and below them what runs, how much is done, and how long it will take.
     TERMINAL = 2
@@ -278,9 +278,9 @@ class ProgressOutput(enum.IntEnum):
 
     #: Output line by line, as it comes: `name | line`. The default.
     PREFIXED = 1
-    #: The output of each attempt at once, when it has ended; the last mebibyte. What follows more
-    #: than ten seconds after the end, because the output is still held open, comes below a line of
-    #: its own.
+    #: The output of each attempt together, once it has ended; the last mebibyte of it. Output that
+    #: comes more than ten seconds after the end, because a process holds it open, is shown below a
+    #: line of its own.
     GROUPED = 2
     #: No output.
     NONE = 3
