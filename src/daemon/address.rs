@@ -130,7 +130,7 @@ pub(super) fn look_up(host: &str, port: u16) -> std::result::Result<Vec<SocketAd
     }
 }
 
-/// std writes "failed to lookup address information: " before what getaddrinfo says.
+/// Removes "failed to lookup address information: ", which std writes before what getaddrinfo says.
 fn without_prefix(text: &str) -> &str {
     text.rsplit_once(": ").map_or(text, |(_, why)| why)
 }

@@ -25,8 +25,8 @@ const STOP: &str = "stop daemon";
 /// released, unregistered. So a program that finds the daemon in the registry gets answers from it, and a program that has
 /// seen its PID file released can use its address.
 ///
-/// If the last clone is dropped while the daemon runs, it gives everything back without waiting for requests. A check that has
-/// a clone keeps the daemon alive; give the check a [`StopHandle`] instead.
+/// If the last clone is dropped while the daemon runs, it gives everything back without waiting for requests. A check
+/// that has a clone keeps the daemon alive: give the check a [`StopHandle`] instead.
 ///
 /// ```
 /// use coreproc::{Daemon, DaemonEntry, DaemonOptions, Registry};
@@ -77,7 +77,7 @@ impl Daemon {
     ///
     /// # Errors
     ///
-    /// As [`HealthServer::add_check`]. `InvalidState` if the daemon has no health address.
+    /// Those of [`HealthServer::add_check`]. `InvalidState` if the daemon has no health address.
     pub fn add_check(
         &self,
         name: impl Into<String>,
@@ -144,12 +144,12 @@ impl Daemon {
         outcome
     }
 
-    /// Waits until a stop is requested, and stops the daemon; or until another thread has stopped it, and returns the result of
-    /// that.
+    /// Waits until a stop is requested, and stops the daemon; or until another thread has stopped it, and returns the
+    /// result of that stop.
     ///
     /// # Errors
     ///
-    /// `InvalidState` if the daemon is not started. As [`stop`](Daemon::stop).
+    /// `InvalidState` if the daemon is not started. Those of [`stop`](Daemon::stop).
     pub fn run(&self) -> Result<()> {
         match self.wait(RUN, Deadline::after(None))? {
             Requested::Stopped(outcome) => outcome,
@@ -227,9 +227,10 @@ impl Daemon {
         self.0.health.as_ref().map_or(String::new(), HealthServer::address)
     }
 
-    /// From now on SIGTERM and SIGINT request a stop of this daemon, until [`restore_signals`](Daemon::restore_signals), the end
-    /// of a stop, or the drop of the daemon. Nothing else in this library changes the disposition of a signal. Called before
-    /// the start, it misses no signal. A second call does nothing; several daemons may listen.
+    /// Makes SIGTERM and SIGINT request a stop of this daemon from now on, until
+    /// [`restore_signals`](Daemon::restore_signals), the end of a stop, or the drop of the daemon. Nothing else in this
+    /// library changes the disposition of a signal. Called before the start, it misses no signal. A second call does
+    /// nothing; several daemons may listen.
     ///
     /// Handlers that the program has installed for the two signals do not run meanwhile. The signals are taken by any thread
     /// that does not block them, or by a thread of this library, `coreproc-sig`; no mask is changed. A child of fork has the

@@ -10,7 +10,7 @@ use super::registry::{DaemonEntry, PATIENCE, Registry};
 use crate::error::{Error, Result};
 use crate::runtime::Deadline;
 
-/// Each is None until it is taken.
+/// The things that a daemon holds; each is None until it is taken.
 #[derive(Default)]
 pub(super) struct Holdings {
     pid_file: Option<PidFile>,
@@ -28,7 +28,7 @@ impl Holdings {
             self.pid_file = Some(pid_file);
         }
         if let Some(health) = health {
-            // Until everything is taken.
+            // It is not ready until everything is taken.
             health.set_ready(false);
             health.start()?;
             self.health = Some(health.clone());

@@ -57,7 +57,8 @@ impl Life {
         wait_up_to(&self.0.changed, state, left)
     }
 
-    /// From idle to starting. If the step that this returns is dropped without an outcome, the daemon is idle again.
+    /// Goes from idle to starting. If the step that this returns is dropped without an outcome, the daemon is idle
+    /// again.
     pub(super) fn begin_start(&self, operation: &'static str) -> Result<Step<'_>> {
         let mut state = self.state();
         let why = match state.phase {
@@ -72,9 +73,9 @@ impl Life {
         Err(Error::new(ErrorKind::InvalidState, operation, why))
     }
 
-    /// From running to stopping: returns what is to be given back. Fails with the result of the stop if another thread has
-    /// stopped the daemon meanwhile, or does so now, and with Ok if the daemon does not run. A start that is under way is
-    /// waited for; past the deadline, a stop is requested.
+    /// Goes from running to stopping. Returns what is to be given back. Fails with the result of the stop if another
+    /// thread has stopped the daemon meanwhile, or does so now, and with Ok if the daemon does not run. A start that is
+    /// under way is waited for; past the deadline, a stop is requested.
     pub(super) fn begin_stop(
         &self,
         operation: &'static str,
@@ -141,8 +142,8 @@ impl Life {
 #[derive(Clone, Copy)]
 pub(super) enum StopOf {
     AnyRun,
-    /// The run before which the daemon was stopped so often. A later run, which another thread may have started meanwhile, goes
-    /// on.
+    /// The run before which the daemon was stopped this often. A later run, which another thread may have started
+    /// meanwhile, goes on.
     Run(u64),
 }
 
@@ -180,7 +181,7 @@ impl Step<'_> {
 }
 
 impl Drop for Step<'_> {
-    /// Without an outcome, a start has failed, or a panic came between.
+    /// Goes back to idle: without an outcome, a start has failed, or a panic came between.
     fn drop(&mut self) {
         if !self.is_over {
             self.life.change(|state| {

@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::runtime::Deadline;
 use crate::sys::file::{self, Open};
 
-/// Between two attempts.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What became of an attempt to lock.
+/// The result of an attempt to lock.
 pub(super) enum Locked {
     /// This process holds the lock until it calls [`file::unlock`].
     Yes(File),

@@ -1,4 +1,4 @@
-//! [`DaemonOptions`]: what a daemon has.
+//! [`DaemonOptions`]: the parts of a daemon, and their options.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::health::HealthOptions;
 use super::registry::{DaemonEntry, Registry};
 
-/// What a daemon has.
+/// The parts of a daemon, and their options.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,7 +39,7 @@ pub struct DaemonOptions {
 }
 
 impl Default for DaemonOptions {
-    /// No PID file, no health server and no registry, and 30 seconds for a stop.
+    /// Returns options without PID file, health server and registry, and with 30 seconds for a stop.
     fn default() -> DaemonOptions {
         DaemonOptions {
             pid_file: None,

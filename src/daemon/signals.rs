@@ -20,10 +20,10 @@ const OPERATION: &str = "stop on signals";
 static THREAD: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
 static LISTENERS: Mutex<Vec<(u64, StopHandle)>> = Mutex::new(Vec::new());
 static NEXT: AtomicU64 = AtomicU64::new(0);
-/// Set when the thread is to end.
+/// Whether the thread has to end.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// While it lives, the two signals request a stop of one daemon.
+/// A guard: while it lives, the two signals request a stop of one daemon.
 pub(super) struct Listening(u64);
 
 /// Makes SIGTERM and SIGINT request a stop by this handle.

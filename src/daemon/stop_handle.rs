@@ -3,8 +3,8 @@
 use super::life::Life;
 use crate::sys::fork;
 
-/// Asks a daemon to stop, and does not keep it alive: for checks, other threads, and whatever else must not hold the daemon.
-/// Cheap to clone; thread-safe.
+/// A handle that asks a daemon to stop, and does not keep it alive: for checks, other threads, and other code that must
+/// not hold the daemon. Cheap to clone; thread-safe.
 ///
 /// ```
 /// use coreproc::{Daemon, DaemonOptions};

@@ -30,15 +30,15 @@ use super::types::{Event, EventKind, RunPart};
 /// ```
 pub struct Batch {
     queue: Arc<Queue>,
-    /// Until dropped.
+    /// The events; None once dropped.
     buffer: Option<Buffer>,
     process_id: u64,
     origin: Origin,
     first_sequence: u64,
     start: Cursor,
-    /// Events end here; None is the whole buffer.
+    /// Where the events end; None is the end of the buffer.
     end: Option<Cursor>,
-    /// How many events there are; `u64::MAX` until an iteration has counted them.
+    /// The number of events; `u64::MAX` until an iteration has counted them.
     counted: AtomicU64,
 }
 
@@ -95,7 +95,7 @@ impl Batch {
     }
 
     fn buffer(&self) -> &Buffer {
-        // Only drop takes it.
+        // Only `drop` takes the buffer.
         static EMPTY: Buffer = Buffer::EMPTY;
         self.buffer.as_ref().unwrap_or(&EMPTY)
     }
@@ -110,7 +110,7 @@ impl Drop for Batch {
     }
 }
 
-/// Iterates over the events of a batch, splitting lines as it goes.
+/// An iterator over the events of a batch, which splits lines as it goes.
 ///
 /// ```
 /// use coreproc::{CloseMode, Command, Events, Service, ServiceOptions, SubscriptionOptions};

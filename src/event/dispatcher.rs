@@ -39,7 +39,7 @@ pub(crate) fn listen(
     Ok(subscription)
 }
 
-/// Takes until the end.
+/// Takes batches, and runs the callback for each, until the stream ends.
 fn run_callbacks(queue: &Arc<Queue>, mut callback: impl FnMut(&Batch)) {
     while let Ok(taken) = queue.take(Deadline::after(None)) {
         let batch = Batch::new(Arc::clone(queue), taken);

@@ -40,7 +40,7 @@ impl Driver {
         let seat = Seat::take(Arc::clone(queue.handler())).ok_or_else(|| {
             Error::new(ErrorKind::Busy, operation, "another subscription drives the service, or a thread waits")
         })?;
-        // The lock of the state keeps others from coming first.
+        // The lock of the state keeps other threads from coming first.
         let _ = self.0.set(Mutex::new(Some(seat)));
         let (ready, over) = (state.has_ready(), state.has_ended());
         Ok(state.watch.poller(window, ready, over, queue.reactor()))
@@ -67,7 +67,7 @@ fn take(seat: &DrivingSeat, queue: &Queue, deadline: Deadline) -> Result<Option<
     queue.state().watch.enter();
     let next = turn_for_next(seat, queue);
     let reactor = queue.reactor();
-    // A panic is for every taker, and its wake-up may have been taken here, with a batch.
+    // Every taker has to learn of a panic, and the wake-up for it may have been taken here, with a batch.
     let broken = reactor.check(TAKE).is_err();
     let mut state = queue.state();
     let more = broken || state.has_ready();
@@ -93,8 +93,8 @@ fn turn_for_next(seat: &DrivingSeat, queue: &Queue) -> Result<Option<Next>> {
             }
         }
         queue.reactor().check(TAKE)?;
-        // After another taker if need be, and not instead of it: the events that it leaves when it has its batch may have
-        // had their edge already, with that batch.
+        // Waits for another taker if need be, because its turn does not replace this one: the events that it leaves
+        // once it has its batch may have had their edge already, with that batch.
         turned = lock(seat).as_mut().map(|seat| seat.turn(0)).unwrap_or_default();
         if turned.events == 0 {
             queue.reactor().check(TAKE)?;
@@ -128,12 +128,12 @@ mod tests {
     const FIRST: u64 = 1;
     const SECOND: u64 = 2;
 
-    /// Its events bring a process each, and the first a panic.
+    /// A handler whose events each bring a process, and the first of them a panic.
     struct Stage {
         reactor: Reactor,
         queue: OnceLock<Arc<Queue>>,
         second: Bell,
-        /// At the first event, this tells the place in /proc of the taker that waits behind it.
+        /// Told at the first event: where /proc shows the taker that waits behind it.
         handling: mpsc::Sender<mpsc::Sender<String>>,
     }
 

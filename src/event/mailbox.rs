@@ -15,17 +15,18 @@ pub(super) struct Mailbox {
     pub(super) origin: Origin,
     pub(super) source: Arc<dyn Source>,
     filling: Buffer,
-    /// A batch that was taken in part, and given back. Rare, so not part of what every idle process costs.
+    /// A batch that was taken in part, and given back. Boxed, because it is rare and an idle process should cost
+    /// little.
     rest: Option<Box<(Buffer, Cursor)>>,
     /// The cost of the batch that is out.
     out: Option<usize>,
-    /// It is in the ready list of the queue.
+    /// Whether it is in the ready list of the queue.
     pub(super) listed: bool,
     full: bool,
     lost: bool,
-    /// Its process is closed: the mailbox goes when it is empty.
+    /// Whether its process is closed: the mailbox is then removed when it is empty.
     pub(super) finished: bool,
-    /// Sequence number of the last event given out.
+    /// The sequence number of the last event given out.
     pub(super) sequence: u64,
     splitter: Splitter,
 }

@@ -1,7 +1,7 @@
-//! Brings what happens to those that listen: [`Subscription`]s give [`Batch`]es of [`Event`]s.
+//! Brings events to subscribers: [`Subscription`]s give [`Batch`]es of [`Event`]s.
 //!
 //! Producers push into a [`Queue`], which has a mailbox for each process; takers, or the dispatcher of a callback, take
-//! from it. Knows nothing of processes but their numbers: what produces events is a [`Source`].
+//! from it. This module knows nothing of processes but their numbers: what produces events is a [`Source`].
 
 mod batch;
 mod dispatcher;

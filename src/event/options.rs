@@ -22,10 +22,12 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SubscriptionScope {
-    /// Those of every process of the service that is spawned, and every run that is started, after it opened.
+    /// The events of every process of the service that is spawned, and every run that is started, after the
+    /// subscription opened.
     #[default]
     All,
-    /// Those of processes whose command named the subscription, and of runs whose options did, with their processes.
+    /// The events of processes whose command named the subscription, and of runs whose options did, with their
+    /// processes.
     Named,
 }
 
@@ -49,9 +51,9 @@ pub enum SubscriptionScope {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// In pieces, as it was read.
+    /// In pieces, as they were read.
     Chunks,
-    /// A line an event, without its `\n`.
+    /// One event for each line, without its `\n`.
     #[default]
     Lines,
     /// Not at all: lifecycle events alone.
@@ -79,13 +81,13 @@ pub enum Lifecycle {
     #[default]
     All,
     /// The last of each process, [`EventKind::Closed`](crate::EventKind::Closed), and the last of each run,
-    /// [`EventKind::RunEnded`](crate::EventKind::RunEnded): for subscribers that need only ends, a third of the
-    /// batches. Of the processes of a run also the first, [`EventKind::Started`](crate::EventKind::Started), because
-    /// nothing else tells of them.
+    /// [`EventKind::RunEnded`](crate::EventKind::RunEnded): for subscribers that need only ends, which saves two thirds
+    /// of the batches. Also the first of each process of a run, [`EventKind::Started`](crate::EventKind::Started),
+    /// because no other event names it.
     Ends,
 }
 
-/// What a subscription wants. Zero sizes are the defaults, `u64::MAX` is without limit.
+/// The options of a subscription. Zero sizes are the defaults, `u64::MAX` is no limit.
 ///
 /// ```
 /// use coreproc::{Delivery, Lifecycle, SubscriptionOptions, SubscriptionScope};
@@ -102,10 +104,10 @@ pub struct SubscriptionOptions {
     pub delivery: Delivery,
     /// Which of the other events are delivered.
     pub lifecycle: Lifecycle,
-    /// Bytes that may wait for each process (0: 1 MiB). When so many wait, that child's pipes are not read,
-    /// and the kernel slows it; no other child is affected. One read, or one line, may go beyond it.
+    /// Bytes that may wait for each process (0: 1 MiB). When this many wait, that child's pipes are not read, and the
+    /// kernel slows it; no other child is affected. One read, or one line, may go beyond it.
     pub queue_bytes: u64,
-    /// Longest line, in bytes without its `\n` (0: 1 MiB). A longer one arrives in pieces of this size.
+    /// Bytes of the longest line, without its `\n` (0: 1 MiB). A longer one arrives in pieces of this size.
     pub max_line_bytes: u64,
 }
 
@@ -123,7 +125,7 @@ impl SubscriptionOptions {
     }
 }
 
-/// Refuses a size above what memory can have, which is a mistake.
+/// Refuses a size that no memory can have, which is a mistake.
 pub(crate) fn check_size(operation: &'static str, field: &str, bytes: u64) -> Result<()> {
     if isize::try_from(bytes).is_ok() {
         return Ok(());

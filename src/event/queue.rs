@@ -32,19 +32,19 @@ pub(crate) struct Queue {
     limits: Limits,
     state: Mutex<State>,
     takers: Gate,
-    /// On the same mutex: those that wait for the dispatcher to end.
+    /// The threads that wait, under the same mutex, for the dispatcher to end.
     closers: Gate,
 }
 
 #[derive(Default)]
 pub(super) struct State {
-    /// The mailboxes of those that have had an event. Boxed, because up to half of a map is empty.
+    /// The mailboxes of the processes and runs that have had an event. Boxed, because up to half of a map is empty.
     mailboxes: HashMap<u64, Box<Mailbox>>,
     ready: VecDeque<u64>,
     spare: Vec<Buffer>,
     /// Processes that are not closed yet, and runs that have not ended.
     attached: usize,
-    /// No process can be added any more.
+    /// Whether no further process can be added.
     source_ended: bool,
     closed: bool,
     pub(super) watch: Watch,
@@ -63,11 +63,11 @@ enum Dispatcher {
 /// The result of a look.
 pub(super) enum Next {
     Taken(Taken),
-    /// Nothing will come any more.
+    /// Nothing more will come.
     Ended,
 }
 
-/// What a batch is made of. It holds the turn of its process until [`Queue::give_back`].
+/// The contents of a batch. It holds the turn of its process until [`Queue::give_back`].
 pub(super) struct Taken {
     pub(super) id: u64,
     pub(super) origin: Origin,
@@ -109,7 +109,7 @@ impl Queue {
     }
 }
 
-/// Pushes, for producers.
+/// The side of the producers, which push.
 impl Queue {
     /// Adds a process; its first event is `started`. False when the subscription is closed.
     pub(crate) fn attach(&self, sender: &Sender, time: Stamp) -> bool {
@@ -221,7 +221,7 @@ impl Queue {
         self.state().mailboxes.get(&id).is_some_and(|mailbox| mailbox.is_full())
     }
 
-    /// No process will be attached any more.
+    /// Notes that no further process will be attached.
     pub(crate) fn end_source(&self) {
         let mut state = self.state();
         state.source_ended = true;
@@ -260,7 +260,7 @@ impl Queue {
     }
 }
 
-/// Takes, for takers and their batches.
+/// The side of the takers and their batches.
 impl Queue {
     /// Waits for a batch; its process gives no other until it is given back.
     ///
@@ -280,7 +280,7 @@ impl Queue {
         }
     }
 
-    /// As [`Queue::next`]; if there is nothing yet, whatever comes rings.
+    /// Like [`Queue::next`]; if there is nothing yet, the next event rings.
     pub(super) fn next_or_arm(&self, state: &mut State) -> Option<Next> {
         let next = self.next(state);
         if next.is_none() {
@@ -402,12 +402,12 @@ impl State {
         self.closed
     }
 
-    /// Every process is closed, every run has ended, no other will come, and all events were taken.
+    /// Returns whether every process is closed, every run has ended, no other will come, and all events were taken.
     fn is_over(&self) -> bool {
         self.source_ended && self.attached == 0 && self.mailboxes.values().all(|mailbox| mailbox.is_empty())
     }
 
-    /// Nothing will come any more.
+    /// Nothing more will come.
     pub(super) fn has_ended(&self) -> bool {
         self.closed || self.is_over()
     }

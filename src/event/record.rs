@@ -27,7 +27,7 @@ pub(super) enum RecordKind {
 }
 
 impl RecordKind {
-    /// Lifecycle events are kept even without memory for their bytes; output is lost.
+    /// Returns whether it is output, which is lost if there is no memory for its bytes; lifecycle events are kept.
     fn is_output(self) -> bool {
         matches!(self, RecordKind::Chunk(_) | RecordKind::Lines(_) | RecordKind::Piece(_) | RecordKind::Unterminated(_))
     }
@@ -46,7 +46,7 @@ pub(crate) enum RunRecord {
     SpecEnded {
         state: SpecState,
         status: Option<ExitStatus>,
-        /// How long the spec took, as the report has it.
+        /// How long the spec took, as in the report.
         took_ns: u64,
     },
     Ended {
@@ -58,7 +58,7 @@ pub(crate) enum RunRecord {
 pub(super) struct Record {
     pub(super) kind: RecordKind,
     pub(super) time: Stamp,
-    /// Bytes before this record were lost.
+    /// Whether bytes before this record were lost.
     pub(super) lost: bool,
     /// Where its bytes begin in the payload.
     start: usize,
@@ -72,7 +72,7 @@ pub(super) struct Buffer {
     payload: Vec<u8>,
 }
 
-/// How far a buffer was taken.
+/// A place in a buffer, up to which it was taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub(super) record: usize,
@@ -108,11 +108,11 @@ impl Buffer {
     }
 }
 
-/// Adds records to a buffer. Memory that cannot be had loses bytes, and the next record says so; the host does not
-/// die of it.
+/// Adds records to a buffer. If there is no memory, bytes are lost and the next record says so; the host does not die
+/// of it.
 pub(super) struct Appender<'a> {
     pub(super) buffer: &'a mut Buffer,
-    /// Bytes were lost, and no record has said so yet.
+    /// Whether bytes were lost and no record has said so yet.
     pub(super) lost: &'a mut bool,
     pub(super) time: Stamp,
 }

@@ -19,7 +19,7 @@ pub(crate) struct Sender {
     pub(crate) source: Arc<dyn Source>,
 }
 
-/// What the events of a mailbox show of their process or run.
+/// What the events of a mailbox tell of their process or run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     pub(crate) pid: i32,

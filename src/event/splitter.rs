@@ -64,7 +64,7 @@ fn push_slowly<'a>(
         let Some(end) = end else { return &[] };
         to.append(RecordKind::Lines(stream), &[partial, b"\n"]);
         partial.clear();
-        // A long line's memory is not kept for the short ones that follow.
+        // The memory of a long line is not kept for the short lines that follow.
         partial.shrink_to(4096);
         bytes = &bytes[end + 1..];
         if bytes.len() <= max_line {

@@ -43,11 +43,11 @@ use crate::sys::fork;
 #[derive(Clone)]
 pub struct Subscription(Arc<Handle>);
 
-/// What the clones of a subscription share.
+/// The part that the clones of a subscription share.
 struct Handle {
     queue: Arc<Queue>,
     driver: Driver,
-    /// A dispatcher takes the events.
+    /// Whether a dispatcher takes the events.
     listens: bool,
 }
 
@@ -118,21 +118,21 @@ impl Subscription {
         state.watch.pipe(ready, over).map_err(|errno| Error::system(OPERATION, "pipe", errno))
     }
 
-    /// Has the host's own event loop do the service's work, in [`take`](Subscription::take), without a hand-off
-    /// between threads: the descriptor, an epoll's, is readable while there is work, and when the stream has ended,
-    /// for an event loop that accepts one, level- or edge-triggered. It is owned by the subscription.
+    /// Has the host's own event loop do the service's work, in [`take`](Subscription::take), without a hand-off between
+    /// threads: the descriptor, an epoll, is readable while there is work and when the stream has ended, for event
+    /// loops that accept an epoll, level- or edge-triggered. It is owned by the subscription.
     ///
-    /// Until the subscription is closed, or a take says `Closed`, nothing happens to the processes of the
-    /// service but in takes: no output is read, no exit is seen. (Deadlines are met.) So whenever the descriptor
-    /// is readable, take until `TimedOut` or `Closed`, and soon. Those takes only look; another timeout is
+    /// Until the subscription is closed, or a take returns `Closed`, nothing happens to the processes of the service
+    /// but in takes: no output is read, no exit is seen. (Deadlines are met.) So whenever the descriptor is readable,
+    /// take until `TimedOut` or `Closed`, and soon. Those takes only look: a timeout other than zero is
     /// `InvalidArgument`. Other waits of the service go on, and end when a take has brought what they wait for.
     ///
     /// # Errors
     ///
-    /// `Busy` while another subscription drives, or another thread waits for something of the service (that of an
+    /// `Busy` while another subscription drives, or another thread waits for something of the service (the thread of an
     /// earlier callback does, for as long as it lives): then use [`Subscription::fd`]. `InvalidArgument` if a callback
-    /// takes the events, or [`Subscription::fd`] was called before. `Closed` if the subscription is closed. `System`
-    /// if no epoll can be made.
+    /// takes the events, or [`Subscription::fd`] was called before. `Closed` if the subscription is closed. `System` if
+    /// no epoll can be made.
     pub fn drive(&self) -> Result<RawFd> {
         const OPERATION: &str = "subscription drive";
         fork::check(OPERATION)?;

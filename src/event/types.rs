@@ -93,7 +93,7 @@ pub enum SpecState {
     TimedOut,
 }
 
-/// Which part of which run something belongs to.
+/// A place in a run: the run, the spec, and its attempt.
 ///
 /// ```
 /// use coreproc::{Command, EventKind, Pipeline, RunOptions, Service, ServiceOptions, Spec, SubscriptionOptions};
@@ -176,9 +176,9 @@ pub enum EventKind {
     Output {
         /// The stream that it wrote to.
         stream: Stream,
-        /// A piece of a line that is longer than the maximum: the next event of this stream goes on with it.
+        /// Whether it is a piece of a line that is longer than the maximum: the next event of this stream continues it.
         partial: bool,
-        /// The last line, which had no `\n`. (The others had one, which is not part of the bytes.)
+        /// Whether it is the last line, which had no `\n`. (The others had one, which is not part of the bytes.)
         unterminated: bool,
     },
     /// The leader of the process ended and was reaped; output may follow.
@@ -187,8 +187,8 @@ pub enum EventKind {
     Closed {
         /// As in [`EventKind::Exited`].
         ending: Ending,
-        /// Another process still holds its output pipes; [`Event::data`] names the holders, `PID COMMAND` a line; see
-        /// [`Holder`].
+        /// Whether another process still holds its output pipes; [`Event::data`] then names the holders, `PID COMMAND`
+        /// a line; see [`Holder`].
         drain_bound: bool,
     },
     /// A run began; the first of its events.
@@ -241,13 +241,13 @@ pub struct Event<'a> {
     pub process_id: u64,
     /// The PID of the process, for showing: it may be reused once the process has ended. 0 for a run.
     pub pid: i32,
-    /// The run and the spec that it is about; None for processes that are of no run.
+    /// The run and the spec that it is about; None for processes of no run.
     pub part: Option<RunPart>,
     /// Counts from 1 for each process, and each run, in each subscription, without gaps.
     pub sequence: u64,
     /// When it was seen.
     pub time: Stamp,
-    /// Output before this event was lost, because no memory for it was left.
+    /// Whether output before this event was lost, because no memory for it was left.
     pub lost: bool,
     /// The bytes of an output, the holders' names, or the text of a run's event; empty otherwise.
     pub data: &'a [u8],
@@ -255,7 +255,7 @@ pub struct Event<'a> {
     pub(crate) took_ns: u64,
 }
 
-/// Holders as events and the C ABI show them: `PID COMMAND`, a line each; the PID of an unknown one is `?`.
+/// Writes holders as events and the C ABI show them: `PID COMMAND`, a line each; the PID of an unknown one is `?`.
 pub(crate) fn holders_text(holders: &[Holder]) -> String {
     holders
         .iter()

@@ -7,13 +7,13 @@ use crate::runtime::Reactor;
 use crate::sys::bell::Bell;
 use crate::sys::window::Window;
 
-/// Rings once for all that comes until the host's loop has looked.
+/// Rings once for all events that come until the host's loop has looked.
 #[derive(Default)]
 pub(super) struct Watch {
     what: What,
-    /// The host's loop has been told, and has not looked since.
+    /// Whether the host's loop has been told, and has not looked since.
     rung: bool,
-    /// Takers that will look once more, so that nothing needs to be told meanwhile.
+    /// How many takers will look once more, so that the host's loop need not be told meanwhile.
     looking: usize,
 }
 
@@ -48,7 +48,7 @@ impl Watch {
         matches!(self.what, What::Bell(_))
     }
 
-    /// From now on the poller is watched, through `window`; `ready` and `over` as for the pipe.
+    /// Watches the poller from now on, through `window`; `ready` and `over` as for the pipe.
     pub(super) fn poller(&mut self, window: Window, ready: bool, over: bool, reactor: &Reactor) -> RawFd {
         let fd = window.fd().as_raw_fd();
         *self = Watch { what: What::Window(window), rung: false, looking: 0 };
@@ -69,7 +69,7 @@ impl Watch {
         }
     }
 
-    /// Something is to be looked at.
+    /// Tells the host's loop that there is something to look at.
     pub(super) fn ring(&mut self, reactor: &Reactor) {
         if self.looking > 0 || std::mem::replace(&mut self.rung, true) {
             return;
@@ -114,7 +114,7 @@ impl Watch {
         }
     }
 
-    /// Nothing will come any more: a loop that looks finds out.
+    /// Notes that nothing more will come, which a loop that looks finds out.
     pub(super) fn end(&mut self, reactor: &Reactor) {
         match &mut self.what {
             What::Nothing => {}

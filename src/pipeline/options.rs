@@ -34,7 +34,7 @@ pub enum RunMode {
     Parallel,
 }
 
-/// How many specs run at a time, at the most.
+/// How many specs run at a time, at most.
 ///
 /// ```
 /// use coreproc::{Limit, RunOptions};

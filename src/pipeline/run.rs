@@ -22,7 +22,7 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// As [`Pipeline::check`]; then nothing was started. `InvalidArgument` also if the limit is 0, or a subscription belongs to
+    /// Those of [`Pipeline::check`]; then nothing was started. `InvalidArgument` also if the limit is 0, or a subscription belongs to
     /// another service. `Closed` if the service is closed.
     pub fn start(&self, service: &Service, options: RunOptions) -> Result<Run> {
         const OPERATION: &str = "start run";
@@ -36,7 +36,7 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// As [`Pipeline::start`] and [`Run::wait`]. The failure of a spec is no error: the report tells it.
+    /// Those of [`Pipeline::start`] and [`Run::wait`]. The failure of a spec is no error: the report tells it.
     pub fn run_all(&self, service: &Service) -> Result<Arc<RunReport>> {
         self.run(service, RunMode::All)
     }
@@ -45,7 +45,7 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// As [`Pipeline::run_all`].
+    /// Those of [`Pipeline::run_all`].
     pub fn run_sequential(&self, service: &Service) -> Result<Arc<RunReport>> {
         self.run(service, RunMode::Sequential)
     }
@@ -54,7 +54,7 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// As [`Pipeline::run_all`].
+    /// Those of [`Pipeline::run_all`].
     pub fn run_parallel(&self, service: &Service) -> Result<Arc<RunReport>> {
         self.run(service, RunMode::Parallel)
     }

@@ -26,7 +26,7 @@ pub(super) fn quoted(name: &str) -> String {
     quoted_start(name, SHOWN)
 }
 
-/// As [`quoted`], with at most this many characters.
+/// Like [`quoted`], with at most this many characters.
 pub(super) fn quoted_start(text: &str, most: usize) -> String {
     match start(text, most) {
         (whole, "") => format!("{whole:?}"),
@@ -34,7 +34,7 @@ pub(super) fn quoted_start(text: &str, most: usize) -> String {
     }
 }
 
-/// As [`clean`], and cut if it is long.
+/// Like [`clean`], and cut if it is long.
 pub(super) fn short(name: &str) -> String {
     match start(name, SHOWN) {
         (whole, "") => clean(whole),

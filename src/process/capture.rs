@@ -1,6 +1,6 @@
 //! [`Capture`]: a ring that keeps the last bytes of a process's output, in order of arrival.
 
-/// Grows as needed up to its size, then overwrites the oldest bytes and counts them.
+/// A ring of bytes. It grows as needed up to its size, then overwrites the oldest bytes and counts them.
 #[derive(Debug, Default)]
 pub(crate) struct Capture {
     bytes: Vec<u8>,
@@ -50,7 +50,7 @@ impl Capture {
         let room = self.size - self.bytes.len();
         let (fits, wraps) = data.split_at(room.min(data.len()));
         if !fits.is_empty() && !self.grow(fits.len()) {
-            // What memory there is becomes the size.
+            // The memory that there is becomes the size.
             self.size = self.bytes.len();
             self.dropped += fits.len() as u64;
             return if self.size == 0 { self.write(wraps) } else { self.overwrite(wraps) };

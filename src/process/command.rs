@@ -1,4 +1,4 @@
-//! [`Command`]: what to run, and how.
+//! [`Command`]: a program to run, with all that its process gets.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -70,7 +70,7 @@ pub struct Command {
     pub(super) program: OsString,
     pub(super) argv: Vec<CString>,
     pub(super) env_base: EnvBase,
-    /// Added `KEY=VALUE` entries; a later one replaces an earlier one, and that of the base.
+    /// Added `KEY=VALUE` entries; a later one replaces an earlier one, and one of the base.
     pub(super) env: Vec<CString>,
     pub(super) cwd: Option<CString>,
     pub(super) search_path: Option<OsString>,
@@ -137,7 +137,7 @@ impl Command {
         self
     }
 
-    /// Sets argv\[0\], which is the program's name unless told otherwise.
+    /// Sets argv\[0\]; the default is the program's name.
     pub fn arg0(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
         if let Some(name) = self.text("argv[0]", name.as_ref()) {
             self.argv[0] = name;
@@ -168,7 +168,7 @@ impl Command {
         self
     }
 
-    /// As [`Command::env`], from one `KEY=VALUE` entry.
+    /// Like [`Command::env`], from one `KEY=VALUE` entry.
     pub fn env_entry(&mut self, entry: impl AsRef<OsStr>) -> &mut Self {
         if let Some(text) = self.entry(entry.as_ref()) {
             self.env.retain(|old| key_of(old.as_bytes()) != key_of(text.as_bytes()));
@@ -184,16 +184,16 @@ impl Command {
         self
     }
 
-    /// Sets the whole environment as `KEY=VALUE` entries, taken as they are, also with an empty key, as launchers of other
-    /// systems leave them (`=::=::\`). Replaces what was set before. An inherited environment is read from the host's own,
-    /// which is a race with setenv; a host that changes its environment gives it in this way instead.
+    /// Sets the whole environment as `KEY=VALUE` entries, taken as they are, even with an empty key, as launchers of
+    /// other systems leave them (`=::=::\`). Replaces what was set before. An inherited environment is read from the
+    /// host's own, which races with setenv; a host that changes its environment sets it in this way instead.
     pub fn env_whole<E: AsRef<OsStr>>(&mut self, entries: impl IntoIterator<Item = E>) -> &mut Self {
         self.env_given(Strings::default(), entries)
     }
 
-    /// As [`Command::env_whole`], from entries with a NUL between them.
+    /// Like [`Command::env_whole`], from entries with a NUL between them.
     pub(crate) fn env_block(&mut self, block: &[u8]) -> &mut Self {
-        // Made at its full size: memory left behind by growing would lie between what processes keep.
+        // It is made at its full size: memory left behind by growing would lie between what processes keep.
         let whole = Strings::with_capacity(memchr_iter(0, block).count() + 1, block.len() + 1);
         self.env_given(whole, block.split(|byte| *byte == 0).map(OsStr::from_bytes))
     }
@@ -201,7 +201,7 @@ impl Command {
     fn env_given<E: AsRef<OsStr>>(&mut self, mut whole: Strings, entries: impl IntoIterator<Item = E>) -> &mut Self {
         for entry in entries {
             let entry = entry.as_ref();
-            // Entries of the host are for its children, also odd ones.
+            // Entries of the host are for its children, even odd ones.
             if !self.is_entry(entry, 0) {
                 return self;
             }
@@ -260,7 +260,7 @@ impl Command {
         self
     }
 
-    /// Sets how much of its output is kept, of both streams together: the last bytes.
+    /// Sets how many of the last bytes of its output are kept, of both streams together.
     pub fn capture(&mut self, size: Size) -> &mut Self {
         match size.check("spawn", "capture") {
             Ok(()) => self.capture = size,
@@ -291,8 +291,7 @@ impl Command {
         self
     }
 
-    /// Sets how many bytes may wait unread in a spool before the oldest are lost, and counted; 64 MiB unless told
-    /// otherwise.
+    /// Sets how many bytes may wait unread in a spool before the oldest are lost, and counted; the default is 64 MiB.
     pub fn spool_max(&mut self, bytes: u64) -> &mut Self {
         if bytes == 0 {
             self.mistake("spool max", "is zero");
@@ -302,7 +301,7 @@ impl Command {
         self
     }
 
-    /// Stops it by its stop options when it has run for so long.
+    /// Sets the time after which it is stopped by its stop options.
     pub fn timeout(&mut self, timeout: Duration) -> &mut Self {
         self.timeout = Some(timeout);
         self
@@ -335,8 +334,8 @@ impl Command {
         self.mistake.as_ref().map(|mistake| mistake.cause().to_owned()).or_else(contradiction)
     }
 
-    /// Options that contradict each other, which no setter sees because their order is free: the stage of the spawn that
-    /// would fail, and why.
+    /// Finds options that contradict each other, which no setter sees because their order is free. Returns the stage of
+    /// the spawn that would fail, and why.
     pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         const PIPE: &str = "a pipe would not outlive the host: use a file or a spool";
         if self.detached && matches!(self.stdout, Output::Pipe) {

@@ -39,7 +39,7 @@ pub(super) fn no_spool(command: &Command, stage: &'static str, place: &Place, er
     failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
 }
 
-/// The start that failed.
+/// A start that failed.
 pub(super) struct Attempt<'a> {
     pub(super) command: &'a Command,
     pub(super) candidates: &'a Strings,
@@ -85,7 +85,8 @@ impl Attempt<'_> {
         self.command.program.as_bytes().contains(&b'/')
     }
 
-    /// No candidate could be run, and none was refused: none exists, or the interpreter of one does not.
+    /// Explains why no candidate could be run although none was refused: none exists, or the interpreter of one does
+    /// not.
     fn missing(&self, error: Error) -> Error {
         let is_there =
             |candidate: &&[u8]| file::look_through(&self.path(candidate)).is_ok_and(|f| f.kind == Kind::Regular);
@@ -96,15 +97,16 @@ impl Attempt<'_> {
         }
     }
 
-    /// Candidates were refused, `at` the first of them. A directory that may not be searched hides whether the program
-    /// is in it: as with a shell, the program does not count as found there. Neither does a candidate that is no file.
+    /// Explains why candidates were refused, of which `at` is the first. A directory that may not be searched hides
+    /// whether the program is in it: as in a shell, the program does not count as found there. A candidate that is no
+    /// file does not count either.
     fn denied(&self, error: Error, at: usize) -> Error {
         let mut passed = Vec::new();
         for (index, candidate) in self.candidates.iter().enumerate() {
             let path = self.path(candidate);
             match file::look_through(&path).map(|facts| (facts.kind, facts.mode)) {
                 Ok((Kind::Other(kind), _)) => passed.push(format!("{} is {kind}", quoted(candidate))),
-                // It may be run, and another was the first to be refused: so the kernel said ENOENT for this one.
+                // It may be run, and another was the first to be refused, so the kernel returned ENOENT for this one.
                 Ok(_) if index != at && file::may_be_run(&path) => {
                     return interpreter_missing(error, candidate).errno_is(libc::ENOENT);
                 }

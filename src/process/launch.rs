@@ -1,5 +1,5 @@
-//! From a [`Command`] to a running child: its environment, its candidate paths and its streams are all made before the
-//! clone.
+//! Turns a [`Command`] into a running child: its environment, its candidate paths and its streams are all made before
+//! the clone.
 
 use std::borrow::Cow;
 use std::ffi::CString;
@@ -27,24 +27,24 @@ const PATH_MAX: usize = 4096;
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
 impl Command {
-    /// Starts it. Returns once exec has succeeded. It runs on the calling thread, so that callers spawn in
-    /// parallel: `clone3(2)` with vfork semantics, whose cost does not depend on the host's size.
+    /// Starts it. Returns once exec has succeeded. It runs on the calling thread, so that callers spawn in parallel, by
+    /// `clone3(2)` with vfork semantics, whose cost does not depend on the host's size.
     ///
     /// # Errors
     ///
     /// An error names the stage: `lookup`, `chdir`, `exec`, `interpreter`, `stdin`, …; nothing was started. There is no
-    /// `/bin/sh` for a script without a `#!` line: that is ENOEXEC. `InvalidArgument` for the first mistake that a setter
-    /// refused, `Closed` if the service is closed.
+    /// `/bin/sh` for a script without a `#!` line: that is ENOEXEC. `InvalidArgument` for the first value that a setter
+    /// refused. `Closed` if the service is closed.
     ///
-    /// A spawn never waits for the other end of a file, but for a file system that does not answer (NFS, FUSE,
-    /// autofs) it waits as every program does; timeouts and deadlines do not count yet then.
+    /// A spawn never waits for the other end of a file. For a file system that does not answer (NFS, FUSE, autofs) it
+    /// waits, as every program does; timeouts and deadlines do not run yet.
     pub fn spawn(&self, service: &Service) -> Result<Process> {
         fork::check("spawn")?;
         self.spawn_in(service.supervisor(), None, |_, _| ())
     }
 
-    /// As [`Command::spawn`], for a run. `started` is told when the process runs and is not watched yet, so before the
-    /// run's observer hears of it.
+    /// Like [`Command::spawn`], for a run. `started` is called when the process runs and is not watched yet, so before
+    /// the run's observer hears of it.
     pub(crate) fn spawn_for(
         &self,
         service: &Service,

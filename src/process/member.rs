@@ -10,7 +10,7 @@ use crate::sys::clock::Stamp;
 pub(crate) trait Observer: Send + Sync {
     /// Told that the process's leader has ended.
     fn exited(&self, part: RunPart, ending: Ending, time: Stamp);
-    /// Nothing follows. Also told of a process that ended before its spawn failed.
+    /// Told that nothing follows; also of a process that ended before its spawn failed.
     fn closed(&self);
 }
 

@@ -2,8 +2,8 @@
 //!
 //! - `command`, `stdio`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for its
 //!   standard streams and `explain` for the words of a failure.
-//! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture` what
-//!   is kept of them.
+//! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture`
+//!   the part of them that is kept.
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
 //!   holders of pipes for it; `member` ties a process to a run.
 //! - `service` and `process` are the handles of both; `ring` is the capture as a type of its own.

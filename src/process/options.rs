@@ -18,7 +18,7 @@ use crate::event::check_size;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Size {
-    /// For a command, what its service says; for a service, 1 MiB.
+    /// The default: for a command, the size of its service; for a service, 1 MiB.
     #[default]
     Default,
     /// This many bytes.
@@ -27,7 +27,7 @@ pub enum Size {
     None,
 }
 
-/// How long output is awaited after the exit, while another process holds the pipes. Whichever bound is reached first
+/// How long output is awaited after the exit, while another process holds the pipes. The bound that is reached first
 /// counts. Time in which a full queue keeps the library from reading does not count.
 ///
 /// ```
@@ -60,13 +60,13 @@ impl Size {
 }
 
 impl Default for Drain {
-    /// Half a second of silence, five seconds in all.
+    /// Returns half a second of silence, and five seconds in all.
     fn default() -> Drain {
         Drain { silence: Duration::from_millis(500), total: Duration::from_secs(5) }
     }
 }
 
-/// What a [`Service`](crate::Service) starts with.
+/// The options of a [`Service`](crate::Service).
 ///
 /// ```
 /// use coreproc::{Service, ServiceOptions, Size};

@@ -91,7 +91,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// `TimedOut` if it has not ended in time; else as for [`Process::wait`].
+    /// `TimedOut` if it has not ended in time; else those of [`Process::wait`].
     pub fn wait_exit(&self, timeout: Option<Duration>) -> Result<Info> {
         fork::check("wait")?;
         self.0.wait(State::Exited, Deadline::after(timeout))
@@ -118,10 +118,10 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` for a number that is no signal, and for a group that the process does not lead. `NotRunning` once
-    /// it has ended. `PermissionDenied` if the kernel refuses. `Unsupported` for a group before Linux 6.9 if the host has
-    /// reaped the process (it ignores SIGCHLD, or calls `waitpid(-1)`), because then nothing proves whose the group's number
-    /// is.
+    /// `InvalidArgument` for a number that is no signal, and for a group that the process does not lead. `NotRunning`
+    /// once it has ended. `PermissionDenied` if the kernel refuses. `Unsupported` for a group before Linux 6.9 if the
+    /// host has reaped the process (it ignores SIGCHLD, or calls `waitpid(-1)`), because then nothing proves which
+    /// group the number names.
     pub fn signal(&self, signal: i32, scope: Scope) -> Result<()> {
         fork::check("signal")?;
         self.0.check_descriptors("signal")?;
@@ -132,20 +132,20 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// `NotRunning` if no process is left to kill; else as for [`Process::signal`].
+    /// `NotRunning` if no process is left to kill; else those of [`Process::signal`].
     pub fn kill(&self, scope: Scope) -> Result<()> {
         fork::check("kill")?;
         self.0.check_descriptors("kill")?;
         self.0.kill(scope)
     }
 
-    /// Stops it: a signal, a grace period, SIGKILL; by its command's options, or these. Does not wait. SIGCONT
-    /// follows the first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once.
-    /// A process that has ended may be stopped, to no effect. While a group's stop goes on, the process is not closed.
+    /// Stops it by a signal and, after a grace period, SIGKILL; as these options say, or its command's. Does not wait.
+    /// SIGCONT follows the first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once.
+    /// Stopping a process that has ended has no effect. While a group's stop goes on, the process is not closed.
     ///
     /// # Errors
     ///
-    /// `PermissionDenied` or `System` if the kernel refuses the signal, mostly because the process has become another
+    /// `PermissionDenied` or `System` if the kernel refuses the signal, usually because the process has become another
     /// user's: the stop goes on, and the signal is tried again until it is taken or the process ends
     /// ([`Info::stop_refused`]). `InvalidArgument` and `Unsupported` as for [`Process::signal`].
     pub fn stop(&self, options: Option<&StopOptions>) -> Result<()> {
@@ -161,13 +161,13 @@ impl Process {
     }
 
     /// Writes to its standard input, and returns how many bytes were written: at least one, and fewer than all only if
-    /// `timeout` has passed or its reader has gone. Writes of several threads do not mix. There is never a SIGPIPE.
+    /// `timeout` has passed or its reader has gone. Writes of several threads do not mix. Never raises SIGPIPE.
     ///
     /// # Errors
     ///
     /// An error means that not one byte was written; after a partial write, the next call returns it.
     /// `NotRunning` if the process has ended, whatever became of its standard input before. `StdinClosed` if it runs, but
-    /// its input is no pipe, was closed, or has no reader left; because a reader mostly ends right after it has closed its
+    /// its input is no pipe, was closed, or has no reader left; because a reader usually ends right after it has closed its
     /// input, the end is waited for first, up to 0.1 s and within `timeout`. `TimedOut` if the pipe stayed full.
     pub fn write_stdin(&self, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
         fork::check("write stdin")?;
@@ -175,9 +175,9 @@ impl Process {
         self.0.write_stdin(data, Deadline::after(timeout))
     }
 
-    /// Closes its standard input: its reader sees the end, also while a child that the host forked lives (by libc's fork, which
-    /// runs `pthread_atfork(3)` handlers; a copy that a bare clone made keeps it open). Idempotent. A write that waits
-    /// fails.
+    /// Closes its standard input: its reader sees the end, even while a child that the host forked lives (by libc's
+    /// fork, which runs `pthread_atfork(3)` handlers; a copy that a bare clone made keeps it open). Idempotent. A write
+    /// that waits fails.
     pub fn close_stdin(&self) -> Result<()> {
         fork::check("close stdin")?;
         self.0.check_descriptors("close stdin")?;

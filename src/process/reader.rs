@@ -9,7 +9,7 @@ use crate::sys::spool;
 
 pub(super) enum Reader {
     Pipe(Pipe),
-    /// Boxed, because it is rare.
+    /// A spool, boxed because it is rare.
     Spool(Box<Spool>),
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Spool {
     seen: u64,
     /// How many of the first bytes were read and replaced by [`spool::MARK`].
     marked: usize,
-    /// Up to where disk space was given back, but for the mark's.
+    /// The offset up to which disk space was given back, except for the mark's.
     punched: u64,
     /// How many bytes may wait unread.
     max: u64,
@@ -55,7 +55,7 @@ pub(super) enum Next<'a> {
 const LARGE_READ: usize = 16 * 1024;
 /// Disk space is given back in pieces of this size.
 const PUNCH: u64 = 1024 * 1024;
-/// With more than this waiting, the reader looks whether it was written, or is a hole.
+/// If more than this waits, the reader looks whether it was written or is a hole.
 const SPARSE: u64 = 1024 * 1024;
 
 impl Reader {
@@ -118,7 +118,7 @@ impl Reader {
         matches!(self, Reader::Spool(spool) if spool.due)
     }
 
-    /// As [`Reader::is_due`], and not a second time.
+    /// Like [`Reader::is_due`], but true only once.
     pub(super) fn take_due(&mut self) -> bool {
         match self {
             Reader::Pipe(_) => false,
@@ -158,11 +158,11 @@ impl Spool {
         self.seen = self.seen.max(self.offset);
         self.mark();
         self.punch(PUNCH);
-        // Always looked at again: the end of a file is no edge.
+        // The spool is always looked at again: no edge reports the end of a file.
         Next::Data { bytes, more: true }
     }
 
-    /// Beyond the maximum, the oldest bytes that wait are lost, and counted; so are those that were never written.
+    /// Drops, and counts, the oldest bytes that wait beyond the maximum, and those that were never written.
     fn trim(&mut self) {
         self.look();
         let backlog = self.seen.saturating_sub(self.offset);

@@ -7,9 +7,8 @@ use super::capture::Capture;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::lock;
 
-/// A ring buffer: keeps the last bytes that were written to it. Memory grows as needed up to its size, and is
-/// then written over; if memory cannot be had, what there is becomes the size. Thread-safe: each call is one
-/// step to all others.
+/// A ring buffer: keeps the last bytes that were written to it. Memory grows as needed up to its size, and is then
+/// written over; if there is no more memory, its present size stays. Thread-safe: each call is one step for all others.
 ///
 /// ```
 /// let ring = coreproc::Ring::new(5);

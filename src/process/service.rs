@@ -13,8 +13,8 @@ use crate::sys::fork;
 
 /// Spawns processes and supervises them on one thread, `coreproc-sup`. Cheap to clone; thread-safe.
 ///
-/// Dropping the last clone kills no process: the supervisor goes on until the last one is closed and its
-/// pipes are at their end.
+/// Dropping the last clone kills no process: the supervisor goes on until the last process is closed and its pipes are
+/// at their end.
 ///
 /// ```
 /// use coreproc::{CloseMode, Command, EventKind, Service, ServiceOptions, SubscriptionOptions};
@@ -72,7 +72,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is none that is not closed.
+    /// `NotFound` if there is none, or it is closed.
     pub fn process(&self, id: u64) -> Result<Process> {
         const OPERATION: &str = "find process";
         fork::check(OPERATION)?;
@@ -114,13 +114,13 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// `TimedOut` if some process has not been closed in time; else as for [`Process::wait`].
+    /// `TimedOut` if some process has not been closed in time; else those of [`Process::wait`].
     pub fn wait_idle(&self, timeout: Option<Duration>) -> Result<()> {
         fork::check("wait idle")?;
         self.0.supervisor.wait_idle(Deadline::after(timeout))
     }
 
-    /// Opens a stream of events to take from, those of processes that are spawned from now on.
+    /// Opens a stream of events to take from: those of processes that are spawned from now on.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// As for [`Service::subscribe`]; `System` if the thread cannot be started.
+    /// Those of [`Service::subscribe`]; `System` if the thread cannot be started.
     pub fn listen(
         &self,
         options: SubscriptionOptions,

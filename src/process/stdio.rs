@@ -101,7 +101,7 @@ pub enum Output {
     Spool,
 }
 
-/// How many bytes a spool may hold unread unless told otherwise.
+/// How many bytes a spool may hold unread by default.
 pub(crate) const SPOOL_MAX: u64 = 64 * 1024 * 1024;
 
 /// Duplicates a descriptor for a child's stdio; the caller may close the original at will.

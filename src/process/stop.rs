@@ -1,4 +1,4 @@
-//! The stop policy: a signal, a grace period, SIGKILL.
+//! The stop policy: a signal, a grace period, SIGKILL; and which processes a signal reaches.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub struct StopOptions {
 }
 
 impl Default for StopOptions {
-    /// SIGTERM, five seconds, [`Scope::Default`].
+    /// Returns SIGTERM, five seconds, [`Scope::Default`].
     fn default() -> StopOptions {
         StopOptions { signal: libc::SIGTERM, grace: Some(Duration::from_secs(5)), scope: Scope::Default }
     }

@@ -24,7 +24,7 @@ pub(super) struct Stdio {
     pub(super) theirs: [Option<Arc<OwnedFd>>; 3],
     /// Our end of its standard input, if that is a pipe.
     pub(super) stdin: Option<Private>,
-    /// Our side of its outputs, for those that we read.
+    /// Our side of each output that we read.
     pub(super) outputs: [Option<Reader>; 2],
 }
 
@@ -83,7 +83,7 @@ impl Stdio {
             }
             Output::Merge => match &self.theirs[1] {
                 Some(stdout) => Some(Arc::clone(stdout)),
-                // The host's own: its number is taken in the child.
+                // The host's own stream, as a duplicate above 2, which the plan of a spawn needs.
                 None => Some(duplicate(1).map_err(failed)?),
             },
         };

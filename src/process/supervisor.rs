@@ -1,5 +1,5 @@
-//! [`Supervisor`]: what one service supervises, its children, subscriptions and runs, in one registry; and the thread that
-//! turns its loop. It runs no user code.
+//! [`Supervisor`]: the children, subscriptions and runs of one service, in one registry; and the thread that turns its
+//! loop. It runs no user code.
 //!
 //! Locks: a child's may be held when the registry's is taken, and the registry's when that of a subscription is. A child that
 //! is not yet shared is locked under the registry's.
@@ -22,7 +22,8 @@ use crate::sys::thread;
 
 /// A run of layer 3, as far as its service knows it.
 pub(crate) trait ServiceObserver: Send + Sync {
-    /// Told that the service was closed, so that no further process can be started; before any is ended for it.
+    /// Told that the service was closed, so that no further process can be started. Called before any process is ended
+    /// for it.
     fn service_closed(&self);
     /// Wakes every waiter: the service is broken.
     fn wake_all(&self);
@@ -30,7 +31,7 @@ pub(crate) trait ServiceObserver: Send + Sync {
 
 pub(crate) struct Supervisor {
     reactor: Reactor,
-    /// Kept for the signals to its children.
+    /// The address through which signals reach its children; kept alive here.
     _address: Option<Arc<Address>>,
     options: ServiceOptions,
     scanner: Arc<Scanner>,
@@ -56,7 +57,7 @@ struct Registry {
     /// Whether the subscriptions know that no process will be added.
     sources_ended: bool,
     subscriptions: Vec<Weak<Queue>>,
-    /// Runs, to be told of a close and of a panic.
+    /// The runs, which are told of a close and of a panic.
     runs: Vec<Weak<dyn ServiceObserver>>,
 }
 
@@ -176,7 +177,7 @@ impl Supervisor {
         lock(&self.registry).closing.is_some()
     }
 
-    /// Tells those who wait for what has changed.
+    /// Wakes the threads and subscriptions that wait for what has changed.
     fn after_change(&self, registry: &mut Registry) {
         if registry.is_idle() {
             self.idle.notify_all(&self.reactor);
@@ -184,7 +185,7 @@ impl Supervisor {
         if registry.abandoned && registry.children.is_empty() {
             self.reactor.wake_supervisor();
         }
-        // Not before the spawns under way have been attached.
+        // The spawns under way have to be attached first.
         if registry.closing.is_some() && registry.spawning == 0 && !registry.sources_ended {
             registry.sources_ended = true;
             registry.subscriptions.iter().filter_map(Weak::upgrade).for_each(|subscription| subscription.end_source());

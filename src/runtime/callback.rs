@@ -1,4 +1,4 @@
-//! Whether this thread runs a user's callback, inside which waiting is refused.
+//! Marks a thread that runs a user's callback, inside which waiting is refused.
 
 use std::cell::Cell;
 

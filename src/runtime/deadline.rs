@@ -14,7 +14,7 @@ impl Deadline {
     #[cfg(test)]
     pub(crate) const LOOK: Deadline = Deadline(Some(0));
 
-    /// So long from now. None waits for ever; zero only looks.
+    /// Makes a deadline this long from now. None waits for ever; zero only looks.
     pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
         Deadline(timeout.map(|t| {
             let ns = nanoseconds(t);
@@ -22,7 +22,7 @@ impl Deadline {
         }))
     }
 
-    /// As [`Deadline::after`]; [`Duration::MAX`] waits for ever.
+    /// Like [`Deadline::after`]; [`Duration::MAX`] waits for ever.
     pub(crate) fn within(timeout: Duration) -> Deadline {
         Deadline::after((timeout != Duration::MAX).then_some(timeout))
     }
@@ -34,7 +34,7 @@ impl Deadline {
         Deadline(self.0.into_iter().chain(other.0).min())
     }
 
-    /// At this moment of CLOCK_MONOTONIC; None: no limit.
+    /// Makes a deadline at this moment of CLOCK_MONOTONIC; None: no limit.
     pub(crate) fn at(at: Option<u64>) -> Deadline {
         Deadline(at)
     }

@@ -19,7 +19,7 @@ pub(crate) struct Gate {
     condition: Condvar,
     /// How many threads sleep on the condition variable.
     sleepers: AtomicUsize,
-    /// Whether one waits from the seat.
+    /// Whether a thread waits from the seat.
     seated: AtomicBool,
 }
 
@@ -44,7 +44,7 @@ impl Gate {
     }
 }
 
-/// Waits until `check` gives something; None when the deadline passes first. `check` runs under the mutex.
+/// Waits until `check` returns something; None if the deadline passes first. `check` runs under the mutex.
 pub(crate) fn wait<T, R>(
     handler: &dyn Handler,
     operation: &'static str,
@@ -55,8 +55,8 @@ pub(crate) fn wait<T, R>(
     wait_in(|| Seat::take(handler), handler, operation, place, deadline, check)
 }
 
-/// As [`wait`], but never from the seat: for a condition that is brought about by threads of ours which wait themselves, and
-/// which are faster in the seat.
+/// Like [`wait`], but never from the seat: for a condition that threads of ours bring about, which wait as well and are
+/// faster in the seat.
 pub(crate) fn wait_asleep<T, R>(
     handler: &dyn Handler,
     operation: &'static str,

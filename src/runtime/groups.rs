@@ -1,4 +1,5 @@
-//! [`Groups`]: which process groups have a living member, by a pass over /proc that all who ask share for a while.
+//! [`Groups`]: which process groups have a living member, by a pass over /proc whose result serves all questions for a
+//! while.
 
 use std::collections::HashSet;
 use std::sync::Mutex;

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-/// Returns what a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload
         .downcast_ref::<&str>()

@@ -39,7 +39,7 @@ pub(crate) trait Handler: Send + Sync {
     fn handle(&self, token: u64, hang_up: bool, buffer: &mut ReadBuffer);
     /// Handles the deadline of a key that has come; on any thread, several at once.
     fn deadline(&self, _key: u64, _now: u64, _buffer: &mut ReadBuffer) {}
-    /// Wakes every waiter: handling panicked, or the descriptors are lost, and each is to learn it.
+    /// Wakes every waiter, because each has to learn that handling panicked or that the descriptors are lost.
     fn broken(&self);
     /// Forgets all descriptors without closing them: the host has closed them, and the numbers may be its own now.
     /// [`Handler::broken`] follows.
@@ -52,18 +52,18 @@ pub(crate) struct Reactor {
     timers: Timers,
     spools: Spools,
     groups: Groups,
-    /// None while a thread sits in it.
+    /// The seat; None while a thread sits in it.
     pub(super) seat: Mutex<Option<Box<Turn>>>,
-    /// The supervisor has taken over from a seated thread that was late.
+    /// Whether the supervisor has taken over from a seated thread that was late.
     pub(super) relieved: AtomicBool,
     broken: OnceLock<Broken>,
-    /// For reads outside the loop.
+    /// Buffers for reads outside the loop.
     buffers: ArrayQueue<ReadBuffer>,
     #[cfg(feature = "fault-injection")]
     panic_next: AtomicBool,
 }
 
-/// Why a loop turns no more.
+/// The reason why a loop has stopped turning.
 enum Broken {
     /// Handling panicked, with this message.
     Panic(String),
@@ -139,7 +139,7 @@ impl Reactor {
 
     /// Takes a buffer back.
     pub(crate) fn keep_buffer(&self, buffer: ReadBuffer) {
-        // It is dropped if there are enough.
+        // If there are enough, it is dropped.
         drop(self.buffers.push(buffer));
     }
 
@@ -153,7 +153,7 @@ impl Reactor {
         }
     }
 
-    /// As [`Reactor::check`], and looks whether the descriptors are still ours: before something is done with one.
+    /// Like [`Reactor::check`], and looks whether the descriptors are still ours. Called before one of them is used.
     pub(crate) fn check_descriptors(&self, handler: &dyn Handler, operation: &'static str) -> Result<()> {
         if !self.poller.is_lost() && !self.poller.is_intact() {
             self.lose(handler);
@@ -179,8 +179,9 @@ impl Reactor {
         }
     }
 
-    /// Gives the seat back its wake-ups. One may have been for the seated thread: the supervisor was on its way when the
-    /// seat was taken, or has relieved it. From now on wake-ups are the seat's alone, so that the next one reaches it.
+    /// Gives the seat back its wake-ups. One of them may have been for the seated thread, if the supervisor was on its
+    /// way when the seat was taken, or has relieved that thread. From now on wake-ups are the seat's alone, so that the
+    /// next one reaches it.
     fn pass_on(&self) {
         let seat = lock(&self.seat);
         if seat.is_none() {
@@ -207,7 +208,7 @@ impl Reactor {
         }
     }
 
-    /// Hands what is due to the handler. Was there anything?
+    /// Hands what is due to the handler. Returns whether there was anything.
     fn meet_deadlines(&self, handler: &dyn Handler, buffer: &mut ReadBuffer) -> bool {
         #[cfg(feature = "fault-injection")]
         if self.panic_next.swap(false, Ordering::SeqCst) {
@@ -219,7 +220,7 @@ impl Reactor {
         !due.is_empty()
     }
 
-    /// Handles what a wait brought; was the waker among it?
+    /// Handles what a wait brought. Returns whether the waker was among it.
     pub(super) fn handle(&self, handler: &dyn Handler, turn: &mut Turn) -> bool {
         let Turn { events, buffer } = turn;
         let mut woken = false;

@@ -7,10 +7,10 @@ use super::lock::lock;
 use super::reactor::{Handler, SEATED, Turn};
 use crate::sys::fork;
 
-/// What a turn of the loop has handled.
+/// The result of a turn of the loop.
 #[derive(Default)]
 pub(crate) struct Turned {
-    /// How many events.
+    /// How many events it has handled.
     pub(crate) events: usize,
     /// Whether the poller's waker was among them.
     pub(crate) woken: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Turned {
 /// The right to turn the loop of a handler, a borrowed or a shared one, in place of the supervisor.
 pub(crate) struct Seat<'a, H: Deref<Target = dyn Handler + 'a>> {
     handler: H,
-    /// None once dropped.
+    /// The turn; None once dropped.
     turn: Option<Box<Turn>>,
 }
 

@@ -19,7 +19,7 @@ struct Followed {
 }
 
 impl Spools {
-    /// Reports writes to `file` under `token` from now on; returns the watch number. The poller gets the inotify
+    /// Reports writes to `file` under `token` from now on, and returns the watch number. The poller gets the inotify
     /// descriptor under `own_token`.
     pub(super) fn follow(
         &self,

@@ -19,11 +19,11 @@ pub(super) struct Timers {
 struct State {
     /// Deadlines on CLOCK_MONOTONIC, each with its key.
     deadlines: BTreeSet<(u64, u64)>,
-    /// What the timer is set to: the next deadline, or up to [`EARLY`] before it.
+    /// The time to which the timer is set: the next deadline, or up to [`EARLY`] before it.
     armed: Option<u64>,
 }
 
-/// How much too early the timer may ring. When many processes that have the same grace period end one after another,
+/// How much too early the timer may expire. When many processes that have the same grace period end one after another,
 /// each would set the timer a little later, with a system call.
 const EARLY: u64 = 20_000_000;
 

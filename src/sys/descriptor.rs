@@ -29,7 +29,7 @@ pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
-/// As [`duplicate`], of a number that may not be open.
+/// Like [`duplicate`], of a number that may not be open.
 pub(crate) fn duplicate_raw(fd: i32) -> Result<OwnedFd> {
     if fd < 0 {
         return Err(libc::EBADF);

@@ -186,7 +186,7 @@ fn whole(kind: i32) -> libc::flock {
     libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 }
 }
 
-/// Reads the first bytes of a file, `most` and one at the most: one more than `most` means that the file is longer.
+/// Reads the first bytes of a file, `most` and one at most: one more than `most` means that the file is longer.
 pub(crate) fn read_start(file: &File, most: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut offset = 0;
@@ -217,7 +217,7 @@ pub(crate) fn open_through(path: &Path) -> Result<File> {
     above_stdio(OwnedFd::from(file)).map(File::from)
 }
 
-/// As [`read_start`], of a file that may be large: in large pieces, from where the file is read next.
+/// Like [`read_start`], of a file that may be large: in large pieces, from where the file is read next.
 pub(crate) fn read_large(file: File, most: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(errno_of)?;

@@ -36,7 +36,7 @@ enum Way {
 
 impl Outlet {
     pub(crate) fn new(fd: OwnedFd) -> Outlet {
-        /// The bytes that a terminal mostly takes when it takes any.
+        /// The bytes that a terminal usually takes when it takes any.
         const SMALL: usize = 64;
         let Ok(stat) = fstat(&fd) else { return Outlet { fd, way: Way::LookedAt(SMALL) } };
         let kind = SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT);

@@ -22,7 +22,7 @@ pub(crate) fn format_with_nanoseconds(ns: u64) -> String {
     format!("{}.{fraction:09}Z", date_and_time(seconds.into()).unwrap_or_default())
 }
 
-/// `2026-03-01T10:20:30` of a number of seconds since the epoch.
+/// Writes a number of seconds since the epoch as `2026-03-01T10:20:30`.
 fn date_and_time(seconds: i128) -> Option<String> {
     let (days, of_day) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
     let (year, month, day) = date_of(i64::try_from(days).ok()?);

@@ -1,4 +1,4 @@
-//! Text of others on one line.
+//! Foreign text on one line.
 
 /// Puts the text on one line: line breaks and control characters become spaces. It is cut after `most` bytes.
 #[cfg(feature = "health")]

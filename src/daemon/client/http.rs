@@ -1,5 +1,5 @@
-//! One question to an HTTP server: hyper, polled by the caller's thread, which waits in poll(2). Without a runtime, so that it
-//! works in a host that has one, and without a descriptor but the connection's.
+//! One question to an HTTP server: hyper, polled by the caller's thread, which waits in poll(2). It needs no runtime,
+//! so that it works in a host that has one, and no descriptor but the connection's.
 
 use std::cell::Cell;
 use std::error::Error as _;
@@ -70,7 +70,7 @@ pub(super) fn exchange(peer: socket::Peer<'_>, host: &str, path: &str, deadline:
     Ok(Probe { ok, reason })
 }
 
-/// Sends the request; the status and the beginning of the body.
+/// Sends the request. Returns the status and the beginning of the body.
 async fn converse(stream: Stream, host: &str, path: &str) -> Result<(StatusCode, Vec<u8>), Failure> {
     let request = Request::get(path)
         .header("host", host)
@@ -87,7 +87,7 @@ async fn converse(stream: Stream, host: &str, path: &str) -> Result<(StatusCode,
     let mut connection = pin!(connection);
     let mut connected = true;
     poll_fn(|cx| {
-        // Its errors are those of the answer too.
+        // An error of the connection is an error of the answer, too.
         connected = connected && connection.as_mut().poll(cx).is_pending();
         answer.as_mut().poll(cx)
     })
@@ -117,9 +117,9 @@ fn because(error: &hyper::Error) -> Failure {
 struct Socket {
     fd: OwnedFd,
     deadline: Deadline,
-    /// A read found nothing and waits.
+    /// Whether a read found nothing and waits.
     reads: Cell<bool>,
-    /// A write found no room and waits.
+    /// Whether a write found no room and waits.
     writes: Cell<bool>,
     /// Bytes read so far.
     read: Cell<usize>,
@@ -141,7 +141,7 @@ impl Socket {
             if self.deadline.is_over() {
                 return Err(Failure::TimedOut);
             }
-            // A wait may be interrupted, or be shorter than asked: then the future goes on waiting for the same.
+            // A wait may be interrupted, or be shorter than asked for; the future then goes on waiting.
             if socket::wait(&self.fd, self.reads.get(), self.writes.get(), self.deadline.left()) {
                 self.reads.set(false);
                 self.writes.set(false);

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Deadline, is_in_callback};
 use crate::sys::fork;
 
-/// Which question is asked.
+/// The question that is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Health,
@@ -40,16 +40,16 @@ impl Endpoint {
 /// Asks `/health` at `address` until the answer is 200, or `timeout` ([`Duration::MAX`]: no limit) has passed: at once, then
 /// after 1 ms, and at growing intervals up to 50 ms.
 ///
-/// An address is `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine), `unix:/path` or `unix:@name`, also
-/// with `http://` before it. The answer may take the whole timeout, but a question that is not answered within 10 s is asked
-/// again. If asking is pointless (an address that cannot be read, a call inside a callback or in a child of fork, a build
-/// without the feature `health`), the reason comes at once. It asks on the caller's thread; names are looked up on a thread
-/// of their own, `coreproc-lookup`, because a lookup has no time limit.
+/// An address is `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine), `unix:/path` or `unix:@name`,
+/// also with `http://` before it. The answer may take the whole timeout, but a question that is not answered within 10
+/// s is asked again. If asking is pointless (an address that cannot be read, a call inside a callback or in a child of
+/// fork, a build without the feature `health`), it returns the reason at once. It asks on the caller's thread; names
+/// are looked up on a thread of their own, `coreproc-lookup`, because a lookup has no time limit.
 pub fn wait_for_health(address: &str, timeout: Duration) -> Probe {
     reported(wait_for("wait for health", address, Endpoint::Health, timeout))
 }
 
-/// As [`wait_for_health`], for `/ready`.
+/// Like [`wait_for_health`], for `/ready`.
 pub fn wait_for_ready(address: &str, timeout: Duration) -> Probe {
     reported(wait_for("wait for ready", address, Endpoint::Ready, timeout))
 }
@@ -59,7 +59,7 @@ pub fn probe_health(address: &str, timeout: Duration) -> Probe {
     reported(probe("probe health", address, Endpoint::Health, timeout))
 }
 
-/// As [`probe_health`], for `/ready`.
+/// Like [`probe_health`], for `/ready`.
 pub fn probe_ready(address: &str, timeout: Duration) -> Probe {
     reported(probe("probe ready", address, Endpoint::Ready, timeout))
 }
@@ -68,12 +68,12 @@ fn reported(result: Result<Probe>) -> Probe {
     result.unwrap_or_else(|error| Probe { ok: false, reason: error.to_string() })
 }
 
-/// As [`wait_for_health`]; what makes asking pointless is an error.
+/// Like [`wait_for_health`], but pointless asking is an error.
 pub(crate) fn wait_for(operation: &'static str, address: &str, endpoint: Endpoint, timeout: Duration) -> Result<Probe> {
     ask(operation, address, endpoint, timeout, Repeat::UntilOk)
 }
 
-/// As [`probe_health`]; what makes asking pointless is an error.
+/// Like [`probe_health`], but pointless asking is an error.
 pub(crate) fn probe(operation: &'static str, address: &str, endpoint: Endpoint, timeout: Duration) -> Result<Probe> {
     ask(operation, address, endpoint, timeout, Repeat::Never)
 }

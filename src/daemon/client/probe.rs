@@ -17,16 +17,16 @@ use crate::sys::clock::exact;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// The answer was 200.
+    /// Whether the answer was 200.
     pub ok: bool,
-    /// The body of that answer, such as `ok`; else the last obstacle, such as `connection refused` or
-    /// `503: unhealthy: no database`. One line.
+    /// The body of such an answer, such as `ok`; else the last obstacle, such as `connection refused` or `503:
+    /// unhealthy: no database`. One line.
     pub reason: String,
 }
 
 #[cfg(feature = "health")]
 impl Probe {
-    /// No answer came within `timeout`.
+    /// Makes the probe of a question that got no answer within `timeout`.
     pub(super) fn unanswered(timeout: Duration) -> Probe {
         Probe { ok: false, reason: format!("no answer within {}", exact(timeout)) }
     }

@@ -38,7 +38,8 @@ impl Target {
         }
     }
 
-    /// Asks until the answer is 200 or the deadline passes; then the last answer or obstacle, or None without one.
+    /// Asks until the answer is 200 or the deadline passes. Returns the last answer or obstacle; None if there was
+    /// none.
     pub(super) fn ask_until_ok(&mut self, path: &str, deadline: Deadline) -> Option<Probe> {
         let mut pause = FIRST_PAUSE;
         let mut last = None;

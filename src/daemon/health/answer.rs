@@ -18,7 +18,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// JSON if `application/json` is accepted by name, and has at least the weight of plain text.
+    /// Chooses JSON if `application/json` is accepted by name, and has at least the weight of plain text.
     pub(super) fn asked_for(headers: &HeaderMap) -> Form {
         let (mut json, mut text) = (0.0, 0.0);
         let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -85,7 +85,7 @@ pub(super) fn bad_host() -> Response<Full<Bytes>> {
     text(StatusCode::BAD_REQUEST, "bad request: there must be one Host header\n")
 }
 
-/// Says that the connection ends with this answer.
+/// Adds that the connection ends with this answer.
 pub(super) fn last(response: &mut Response<Full<Bytes>>) {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }

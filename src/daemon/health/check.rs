@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::util::text;
 
-/// The closure of the host. An error is what is wrong.
+/// The closure of the host. Its error says what is wrong.
 pub(super) type Run = Box<dyn Fn() -> std::result::Result<(), String> + Send + Sync>;
 
 /// The longest error of one check, in bytes.
@@ -36,9 +36,9 @@ pub(super) enum Outcome {
     Failed(String),
     /// The panic's message, likewise.
     Panicked(String),
-    /// Its time limit passed while the request waited.
+    /// The time limit of the check passed while the request waited.
     TimedOut,
-    /// Its time limit had passed before the request came.
+    /// The time limit of the check had passed before the request came.
     StillRunning,
     /// No thread could be started for it, with the reason.
     NotRun(String),

@@ -22,7 +22,7 @@ pub(super) struct Finding {
     /// The number of the check, from 1, in the order in which they were added.
     pub(super) place: usize,
     pub(super) outcome: Outcome,
-    /// How long the run took, or has been going on.
+    /// How long the run took, or has taken so far.
     pub(super) took: Duration,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    /// No checks yet; each will have this time limit.
+    /// Makes an empty list, each of whose checks will have this time limit.
     pub(super) fn new(limit: Duration) -> Checks {
         Checks { limit, list: Mutex::new(Vec::new()), pool: Arc::new(Pool::default()) }
     }

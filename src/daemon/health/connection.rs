@@ -30,9 +30,9 @@ use crate::sys::socket;
 
 /// The smallest buffer that hyper takes.
 const BUFFER_MIN: usize = 8192;
-/// How many bytes are still read of a client that goes on sending after its last answer.
+/// How many more bytes are read from a client that goes on sending after its last answer.
 const LINGER_BYTES: usize = 4 << 20;
-/// How long such a client is still read.
+/// How long such a client is read.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// A connection that is open. It waits for a request (then it is on the list of the roster, which may close it to make room)
@@ -43,12 +43,12 @@ pub(super) struct Connection {
     task: OnceCell<AbortHandle>,
     /// The ticket under which the roster lists it while it waits.
     ticket: Cell<Option<u64>>,
-    /// When the client must have sent a request or taken its answer. None while a request is served: its checks have limits
-    /// of their own.
+    /// The time by which the client must have sent a request or taken its answer. None while a request is served: its
+    /// checks have limits of their own.
     deadline: Cell<Option<Instant>>,
-    /// A part of the next request has arrived.
+    /// Whether a part of the next request has arrived.
     begun: Cell<bool>,
-    /// The client has said that it sends no more.
+    /// Whether the client has said that it sends no more.
     ended: Cell<bool>,
     makes_room: Cell<bool>,
 }
@@ -146,7 +146,7 @@ impl Connection {
             ("/health" | "/ready", _) => answer::no_such_method(),
             _ => answer::no_such_path(),
         };
-        // A body is not read, and must not be taken for the next request.
+        // The body is not read, and must not be taken for the next request.
         if !is_good || !request.body().is_end_stream() || self.roster.is_stopping() {
             answer::last(&mut response);
         }
@@ -161,7 +161,7 @@ impl Connection {
         self.deadline.set(None);
     }
 
-    /// Until the client has taken the answer and sent a further request.
+    /// Begins to wait until the client has taken the answer and sent a further request.
     fn begin_to_wait(self: &Rc<Connection>) {
         self.ticket.set(Some(self.roster.list(self)));
         self.deadline.set(after(self.options().idle_timeout));
@@ -214,7 +214,8 @@ fn endpoint(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
 }
 
-/// RFC 9112, 3.2: a request has one Host header, or none before HTTP/1.1, with a value that a host can have.
+/// Returns whether a request has a Host header as RFC 9112, 3.2 demands: one, or none before HTTP/1.1, with a value
+/// that a host can have.
 fn has_good_host(request: &Request<Incoming>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {

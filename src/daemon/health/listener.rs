@@ -52,7 +52,7 @@ fn listen_tcp(operation: &'static str, given: &str, host: &str, port: u16) -> Re
     for address in addresses {
         match socket::listen_tcp(address) {
             Ok((fd, bound)) => return Ok(Listener { fd, address: bound.to_string(), file: None }),
-            // That an address is taken says more than that another one is not this machine's.
+            // An address in use explains more than an address that is not this machine's.
             Err(errno) if refused != libc::EADDRINUSE => refused = errno,
             Err(_) => {}
         }
@@ -78,7 +78,8 @@ fn listen_unix(operation: &'static str, given: &str, path: &Path) -> Result<List
     Ok(Listener { fd, address: format!("unix:{}", address.display()), file: Some(file) })
 }
 
-/// Removes the file that a dead server left behind. The error says that a server lives there, or that it is something else.
+/// Removes the file that a dead server left behind. The error says that a server lives there, or that the file is
+/// something else.
 fn remove_stale(path: &Path) -> std::result::Result<(), String> {
     if file::look(path).map_err(describe_errno)?.kind != Kind::Other(file::SOCKET) {
         return Err("the path exists and is no socket".to_owned());
@@ -109,7 +110,7 @@ struct PathLock {
 }
 
 impl PathLock {
-    /// None if the file system has no locks.
+    /// Takes the lock; None if the file system has no locks.
     fn take(operation: &'static str, socket: &Path) -> Result<Option<PathLock>> {
         const PATIENCE: Duration = Duration::from_secs(2);
         let path = with_suffix(socket, ".lock");
@@ -132,7 +133,7 @@ impl PathLock {
 impl Drop for PathLock {
     fn drop(&mut self) {
         let _ = file::unlink(&self.path);
-        // The close alone would not do: children of fork may have copies.
+        // A close alone does not do: children of fork may have copies.
         let _ = file::unlock(&self.file);
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HealthOptions {
-    /// How long one run of a check may take before the answer goes out without it: 5 s. The check itself cannot be
+    /// How long one run of a check may take before the answer is sent without it: 5 s. The check itself cannot be
     /// stopped; while it runs it is not started again.
     pub check_timeout: Duration,
     /// The most connections at once: 4096, and never more than half of the descriptors that the process may have when the

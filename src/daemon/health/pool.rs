@@ -23,7 +23,7 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct PoolState {
-    /// Idle threads are kept.
+    /// Whether idle threads are kept.
     open: bool,
     /// Threads that run no check, and take a job next.
     free: usize,
@@ -47,7 +47,7 @@ impl Pool {
         RUNNING_FOR.get() == self.id()
     }
 
-    /// From now on threads are kept when they are idle.
+    /// Keeps threads when they are idle, from now on.
     pub(super) fn open(&self) {
         lock(&self.state).open = true;
     }
@@ -94,7 +94,7 @@ impl Pool {
             RUNNING_FOR.set(self.id());
             let outcome = job.run();
             RUNNING_FOR.set(0);
-            // Before the result is known, so that the next run finds this thread free.
+            // This comes before the result is known, so that the next run finds this thread free.
             lock(&self.state).free += 1;
             job.tell(outcome);
             let mut state = lock(&self.state);
@@ -124,7 +124,7 @@ impl Job {
 
     /// Hands the outcome to the requests that wait.
     fn tell(self, outcome: Outcome) {
-        // In this order: a request that has seen the result may start the next run.
+        // The order matters: a request that has seen the result may start the next run.
         *lock(&self.check.current) = None;
         let _ = self.result.send(Some((outcome, self.started.elapsed())));
         // If the server is gone, this drops the host's closure, which may panic.

@@ -23,7 +23,7 @@ pub(super) trait Closable {
     fn has_arrived(&self) -> bool;
     /// Closes it at the next turn of the loop.
     fn close(&self);
-    /// As [`Closable::close`]; [`Roster::closed`] is told that it made room.
+    /// Like [`Closable::close`]; [`Roster::closed`] is told that it made room.
     fn make_room(&self);
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Roster<C> {
     /// The most connections that may be open.
     limit: usize,
     open: Cell<usize>,
-    /// A connection was told to make room, and is not closed yet.
+    /// Whether a connection was told to make room, and is not closed yet.
     is_making_room: Cell<bool>,
     waiting: RefCell<Waiting<C>>,
     /// Notified when a connection has closed, or has begun to wait for its client.
@@ -67,7 +67,7 @@ impl<C: Closable> Roster<C> {
         self.is_stopping.get()
     }
 
-    /// From now on connections close after their answer.
+    /// Makes connections close after their answer, from now on.
     pub(super) fn begin_to_stop(&self) {
         self.is_stopping.set(true);
     }
@@ -108,8 +108,9 @@ impl<C: Closable> Roster<C> {
         self.changed.notified().await;
     }
 
-    /// Closes a connection, unless one is being closed already; false if all of them serve a request. It is the connection
-    /// that has waited longest, but those with a request that has arrived are spared as long as such requests get read.
+    /// Closes a connection, unless one is being closed already; false if all of them serve a request. It is the
+    /// connection that has waited longest, but those with a request that has arrived are spared as long as such
+    /// requests are read.
     pub(super) async fn make_room(&self) -> bool {
         for turns_left in (0..=TURNS).rev() {
             if self.is_making_room.get() {
@@ -146,7 +147,7 @@ impl<C: Closable> Roster<C> {
             if unread == 0 {
                 break;
             }
-            // Only as long as turns help: a client may be sending what is never read.
+            // It goes on only as long as turns help: a client may be sending bytes that are never read.
             turns_left = if unread < fewest { TURNS } else { turns_left - 1 };
             fewest = fewest.min(unread);
             yield_now().await;

@@ -17,7 +17,7 @@ pub(super) struct Running {
     life: Arc<Life>,
 }
 
-/// What the thread is told to do. A later variant goes further.
+/// An order to the thread. A later variant goes further.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Order {
     Serve,
@@ -27,7 +27,7 @@ pub(super) enum Order {
     End,
 }
 
-/// Tells the handle how the thread ended.
+/// The place where the thread tells the handle how it ended.
 #[derive(Default)]
 pub(super) struct Life {
     end: Mutex<Option<End>>,
@@ -36,7 +36,7 @@ pub(super) struct Life {
 
 /// How the thread ended.
 pub(super) enum End {
-    /// It was ordered to end, and so many requests were under way then.
+    /// It was ordered to end, and this many requests were under way then.
     Stopped {
         cut: usize,
     },

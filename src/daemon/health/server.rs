@@ -49,7 +49,8 @@ struct Handle {
 
 enum State {
     Stopped,
-    /// The address may be a name, whose lookup has no time limit. Of other calls, only a stop waits for it.
+    /// A start is under way. The address may be a name, whose lookup has no time limit, so no other call but a stop
+    /// waits for it.
     Starting,
     Running(Arc<Running>),
 }
@@ -74,10 +75,10 @@ impl HealthServer {
         }))
     }
 
-    /// Adds a check, which runs for each `/health`; also while the server runs. A check may block, on a thread of its own
-    /// (`coreproc-check`), and it may panic; after its time limit the answer does not wait for it. Requests that come while it
-    /// runs share that run. An empty name is none: the answer then shows the error alone. The check is dropped after its last
-    /// run, once the server is.
+    /// Adds a check, which runs for each `/health`; it may be added while the server runs. A check may block, on a
+    /// thread of its own (`coreproc-check`), and it may panic; after its time limit the answer does not wait for it.
+    /// Requests that come while it runs share that run. If the name is empty, the answer shows the error alone. The
+    /// check is dropped after its last run, once the server is.
     ///
     /// # Errors
     ///
@@ -145,16 +146,16 @@ impl HealthServer {
         self.0.given.clone()
     }
 
-    /// Stops the server: no connection is accepted any more, connections without a request under way are closed at once, and
-    /// requests under way are waited for up to `timeout` ([`Duration::MAX`]: without limit), then cut. Afterwards nothing
-    /// listens and no connection is open, and the server can be started again. A check that runs past its time limit is not
-    /// waited for. If the server does not run, there is nothing to do; if it is being started, this waits for that up to
-    /// `timeout` too.
+    /// Stops the server: no further connection is accepted, connections without a request under way are closed at once,
+    /// and requests under way are waited for up to `timeout` ([`Duration::MAX`]: without limit), then cut. Afterwards
+    /// nothing listens and no connection is open, and the server can be started again. A check that runs past its time
+    /// limit is not waited for. If the server does not run, there is nothing to do; if it is being started, this waits
+    /// for that up to `timeout` too.
     ///
     /// # Errors
     ///
-    /// `TimedOut` if requests were cut, or if the server was still being started; then it goes on. `Deadlock` inside one of
-    /// its checks or any callback. `Panic` if its thread panicked.
+    /// `TimedOut` if requests were cut, or if the server was still being started, which then goes on. `Deadlock` inside
+    /// one of its checks or any callback. `Panic` if its thread panicked.
     pub fn stop(&self, timeout: Duration) -> Result<()> {
         const OPERATION: &str = "stop health server";
         fork::check(OPERATION)?;

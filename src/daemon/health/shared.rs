@@ -6,7 +6,7 @@ use super::checks::Checks;
 use super::options::HealthOptions;
 
 pub(super) struct Shared {
-    /// Without zeros.
+    /// The options, with defaults in place of zeros.
     pub(super) options: HealthOptions,
     /// What `/ready` answers.
     pub(super) ready: AtomicBool,

@@ -77,7 +77,7 @@ fn run(listener: Listener, shared: &Arc<Shared>, mut orders: watch::Receiver<Ord
         accept_until(&roster, &fd, ordered(&mut orders, Order::Finish)).await;
         let at_once = *orders.borrow() == Order::End;
         roster.begin_to_stop();
-        // First no further client can find the server, then those that have found it are served.
+        // First the server becomes unfindable for further clients, then those that have found it are served.
         drop(file);
         if !at_once {
             accept_the_rest(&roster, &fd);
@@ -103,7 +103,7 @@ fn limit(wanted: usize) -> usize {
     wanted.min(usize::try_from(limits::descriptors() / 2).unwrap_or(usize::MAX)).max(1)
 }
 
-/// Waits until `least`, or more, was ordered. A handle that is gone orders everything.
+/// Waits until `least`, or more, was ordered. A handle that is gone counts as the strongest order.
 async fn ordered(orders: &mut watch::Receiver<Order>, least: Order) {
     let _ = orders.wait_for(|order| *order >= least).await;
 }
@@ -152,7 +152,7 @@ async fn next(roster: &Roster<Connection>, listener: &AsyncFd<OwnedFd>) -> Owned
             Ok(fd) => return fd,
             // The client has gone already.
             Err(Some(libc::ECONNABORTED | libc::EPROTO | libc::EINTR)) => {}
-            // Without descriptors or memory the connection waits with the kernel.
+            // If there are no descriptors or no memory, the kernel keeps the connection waiting.
             Err(_) if roster.make_room().await => roster.changed().await,
             Err(_) => tokio::time::sleep(SHORTAGE).await,
         }

@@ -16,12 +16,13 @@ const ACQUIRE: &str = "acquire PID file";
 /// What is appended to the file's name, with a dot before it, for the new file that replaces one with a read lock.
 const DRAFT: &str = ".new";
 const REPLACE: &str = "put a new file in the place of one with a read lock";
-/// How often a process that loses the file to another's release starts over. Each time another process has got further.
+/// How often a process starts over after it has lost the file to another's release. Each time another process has got
+/// further.
 const ROUNDS: u32 = 10_000;
 
 /// A PID file that this process holds.
 pub(super) struct HeldFile {
-    /// The absolute path, so that it is the same after a change of the working directory.
+    /// The absolute path, which stays the same after a change of the working directory.
     path: PathBuf,
     file: File,
 }
@@ -37,7 +38,7 @@ impl HeldFile {
         };
         // If it could not be removed, or has another name too, our PID would look like that of a daemon without the lock.
         let _ = file::cut(&self.file, 0);
-        // The close alone would not do: children of fork may have copies.
+        // A close alone does not do: children of fork may have copies.
         let unlocked = file::unlock(&self.file).map_err(|errno| ("unlock", errno));
         removed.and(unlocked).map_err(|(stage, errno)| Error::system(operation, stage, errno))
     }
@@ -86,7 +87,7 @@ fn failed(stage: &'static str) -> impl Fn(i32) -> Error {
 
 fn given_back_if_failed<T>(file: &File, result: Result<T>) -> Result<T> {
     if result.is_err() {
-        // The close alone would not do: children of fork may have copies.
+        // A close alone does not do: children of fork may have copies.
         let _ = file::unlock(file);
     }
     result
@@ -144,14 +145,14 @@ fn replace_by(draft: &File, draft_path: &Path, path: &Path) -> Result<bool> {
     put
 }
 
-/// As [`replace_by`], for a caller that also holds a read lock on the old file.
+/// Like [`replace_by`], for a caller that also holds a read lock on the old file.
 fn put_in_place(draft: &File, draft_path: &Path, old: &File, path: &Path) -> Result<bool> {
     if !file::is_named(old, path).map_err(failed("look"))? {
         return Ok(false);
     }
     check_content(old)?;
     write(draft, draft_path)?;
-    // As the umask allowed for the old file.
+    // The mode that the umask allowed for the old file.
     let mode = file::facts(old).map_err(failed("look"))?.mode & 0o644;
     file::set_mode(draft, mode).map_err(failed("chmod"))?;
     file::rename(draft_path, path).map_err(failed("rename"))?;
@@ -160,7 +161,7 @@ fn put_in_place(draft: &File, draft_path: &Path, old: &File, path: &Path) -> Res
 
 /// Opens the file of the path, if it is one that may be taken.
 fn open(path: &Path, how: Open) -> Result<File> {
-    // Looked at first, because opening something else, such as a device, may have effects.
+    // The file is looked at first, because opening something else, such as a device, may have effects.
     match file::look(path) {
         Ok(facts) => check_file(&facts)?,
         Err(libc::ENOENT) => {}
@@ -199,13 +200,14 @@ fn check_file(facts: &Facts) -> Result<()> {
 fn check_content(file: &File) -> Result<()> {
     let look = |errno| Error::system(ACQUIRE, "read", errno);
     match content::read(file).map_err(look)? {
-        // A crash after the file was made, and before it was written, leaves it so.
+        // A crash between the making and the writing of the file leaves it blank.
         Content::Blank => Ok(()),
         Content::Other(what) => {
             let reason = format!("{what}; if it is not needed, remove it");
             Err(Error::new(ErrorKind::Malformed, ACQUIRE, reason))
         }
-        // This process wrote it before an exec, or an earlier one in a container whose daemon always has the same PID.
+        // This process wrote it before an exec; or an earlier process did, in a container whose daemon always has the
+        // same PID.
         Content::Pid(pid) if pid == own_pid() => Ok(()),
         Content::Pid(pid) => match trust::wrote(pid, &file::facts(file).map_err(look)?) {
             Ok(()) => Err(busy(pid)),

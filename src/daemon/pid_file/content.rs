@@ -22,7 +22,7 @@ pub(super) fn read(file: &File) -> std::result::Result<Content, i32> {
     if bytes.len() > LONGEST {
         return Ok(Content::Other(format!("holds more than {LONGEST} bytes, which is no PID")));
     }
-    // A file system that lost the last write in a crash may leave zeros.
+    // A file system that has lost the last write in a crash may leave zeros.
     let text = bytes.trim_ascii();
     if text.iter().all(|byte| *byte == 0) {
         return Ok(Content::Blank);

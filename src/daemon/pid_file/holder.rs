@@ -21,7 +21,7 @@ pub(super) enum Holder {
     Unknown(String),
     /// A process that has a read lock, so it is no daemon.
     Reader,
-    /// No process any more.
+    /// No process; the holder has given the lock back.
     Gone,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn holder(file: &File) -> Holder {
         match file::obstacle(file) {
             Ok(Obstacle::Writer) => {}
             Ok(Obstacle::Nothing) => return Holder::Gone,
-            // It may hold it for a moment only.
+            // The reader may hold it for a moment only.
             Ok(Obstacle::Reader) => {
                 seen = None;
                 continue;

@@ -61,7 +61,7 @@ impl PidFile {
     ///
     /// `Busy` if a daemon that lives has the file; the error names its PID if that is certain. `InvalidState` if this handle
     /// holds it already. `InvalidArgument` if the path names a symbolic link, a directory, or anything else that is no plain
-    /// file. `PermissionDenied` if the file belongs to another user, if everybody may write it, or if everybody may replace
+    /// file. `PermissionDenied` if the file belongs to another user, if every user may write it, or if every user may replace
     /// what is in one of the directories above. `Malformed` if the file holds something other than a PID; it is left as it is.
     /// `System` and the like for other errors of the kernel.
     pub fn acquire(&self) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::util::path::quoted;
 
 const READ: &str = "read PID file";
 
-/// What a PID file says of its daemon.
+/// The state of a daemon, by its PID file.
 ///
 /// ```
 /// # fn main() -> coreproc::Result<()> {
@@ -33,7 +33,7 @@ pub enum PidState {
     Missing,
 }
 
-/// What [`read_pid`] found.
+/// The result of [`read_pid`].
 ///
 /// ```
 /// use coreproc::{PidRead, PidState};
@@ -67,9 +67,9 @@ pub struct PidRead {
 /// written (by the clock, so not across a step of it). The PID of a locked file is given if the process that has it here is
 /// seen to hold that lock, because the number may belong to another PID namespace.
 ///
-/// A file that any user could have put there is [`PidState::Invalid`]: one that everybody may write, that has several names, or
+/// A file that any user could have put there is [`PidState::Invalid`]: one that every user may write, that has several names, or
 /// that is in a directory which [`PidFile::acquire`](super::PidFile::acquire) refuses; and one in a sticky directory that
-/// everybody may write, if its owner is neither root nor this process's own user. In other directories, a file of such an owner
+/// every user may write, if its owner is neither root nor this process's own user. In other directories, a file of such an owner
 /// counts for that user's processes alone.
 ///
 /// # Errors

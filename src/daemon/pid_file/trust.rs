@@ -1,4 +1,4 @@
-//! Who may have put a PID file where it is, and whether it is believed.
+//! Which users may have put a PID file where it is, and whether it is believed.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::sys::file::{self, Facts, Kind};
 use crate::sys::identity::{self, Presence};
 use crate::util::path::quoted;
 
-/// The start of a process is known to a clock tick (10 ms), the time of a file to a timer tick (10 ms at the most).
+/// The start of a process is known to a clock tick (10 ms), the time of a file to a timer tick (10 ms at most).
 const TICKS_NS: i128 = 20_000_000;
 
 /// Returns why another user could put a file in place of one in this directory, or a directory in place of one above

@@ -25,11 +25,11 @@ const LOCK: &str = ".lock";
 /// The start of the names of files that are on their way to become entries.
 const DRAFT: &str = ".entry-";
 
-/// Where entries are kept. Any number of processes may use one directory.
+/// The directory in which entries are kept. Any number of processes may use one directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Directory(PathBuf);
 
-/// May the lock's file be made?
+/// Whether the lock's file may be made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum LockFile {
     Made,
@@ -56,7 +56,7 @@ impl Directory {
         self.0.join(name)
     }
 
-    /// Makes it, with the directories above, if they are missing.
+    /// Makes the directory, with those above it, if they are missing.
     pub(super) fn make(&self) -> std::result::Result<(), i32> {
         file::make_directories(&self.0)
     }
@@ -79,7 +79,8 @@ impl Directory {
     /// Takes the lock, and waits for it no longer than `patience`.
     pub(super) fn lock(&self, operation: &'static str, patience: Duration, how: LockFile) -> Result<DirectoryLock> {
         let facts = self.facts().map_err(|errno| Error::system(operation, "look at folder", errno))?;
-        // A process that holds the lock holds up all others: only those may open its file that may write the directory.
+        // A process that holds the lock holds up all others, so only users that may write the directory may open the
+        // lock's file.
         let mode = if facts.mode & libc::S_IWGRP == 0 { 0o600 } else { 0o660 };
         let how = if how == LockFile::Made { Open::Keep(mode) } else { Open::Write };
         let check = |file: &File| self.check_lock(operation, file, mode, &facts);
@@ -134,7 +135,7 @@ impl Directory {
                 Err(libc::EEXIST) => continue,
                 Err(errno) => return Err(Error::system(operation, "create", errno)),
             };
-            // A list that is faster takes it for one that was left behind.
+            // A list that is faster takes it for a draft that was left behind.
             if !file::lock(draft.file()).map_err(|errno| Error::system(operation, "create", errno))? {
                 continue;
             }
@@ -149,7 +150,7 @@ pub(super) struct DirectoryLock(File);
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        // The close alone would not do: a child of fork may have a copy.
+        // A close alone does not do: a child of fork may have a copy.
         let _ = file::unlock(&self.0);
     }
 }

@@ -42,7 +42,7 @@ pub struct DaemonEntry {
     pub pid_namespace: Option<PidNamespace>,
 }
 
-/// A process that started later than its entry says, by more than this, is another process.
+/// A process that started more than this later than its entry says is another process.
 const SLACK_NS: i128 = 2_000_000_000;
 
 /// Whether the process of an entry lives.
@@ -50,7 +50,7 @@ const SLACK_NS: i128 = 2_000_000_000;
 pub(super) enum Life {
     Alive,
     Dead,
-    /// It belongs to another PID namespace, so it cannot be looked for here.
+    /// The process belongs to another PID namespace, so it cannot be looked for here.
     Foreign,
 }
 

@@ -14,8 +14,8 @@ use crate::sys::file::{self, Facts, Kind, Open};
 /// The size of the largest entry, in bytes. A larger file is no entry.
 pub(super) const LARGEST: usize = 64 * 1024;
 
-/// A program that does not replace its file whole may be about to write into an empty one: the file is read again until it
-/// has been empty for this long.
+/// How long a file is read again while it is empty: a program that does not replace its file whole may be about to
+/// write it.
 pub(super) const EMPTY: Duration = Duration::from_millis(50);
 
 /// A file as it was read.
@@ -23,7 +23,7 @@ pub(super) struct EntryFile {
     pub(super) facts: Facts,
     /// The entry, or the reason why the file is none.
     pub(super) entry: Result<DaemonEntry, String>,
-    /// The file is empty, and has not been empty for long.
+    /// Whether the file is empty, and has not been empty for long.
     pub(super) is_begun: bool,
 }
 

@@ -1,4 +1,4 @@
-//! [`Judge`]: what an entry of the registry is worth, by who may have written it and whether its process lives.
+//! [`Judge`]: what an entry of the registry is worth, by which user may have written it and whether its process lives.
 
 use super::entry::{DaemonEntry, Here, Life};
 use crate::sys::file::{self, Facts};
@@ -15,7 +15,7 @@ pub(super) struct Judge {
 pub(super) enum Worth {
     Alive,
     Dead,
-    /// It may live or not, with the reason why that cannot be told.
+    /// It cannot be told whether the daemon lives, with the reason.
     Unknown(String),
     /// The owner of the file may not speak for that process, with the reason.
     Disbelieved(String),
@@ -50,7 +50,7 @@ impl Judge {
         match entry.life(&self.here) {
             Life::Dead => Worth::Dead,
             Life::Foreign => Worth::Unknown("is of another PID namespace, and was not checked".to_owned()),
-            // A user who may write the directory speaks for that user's own processes.
+            // A user that may write the directory speaks for that user's own processes.
             Life::Alive if !is_believed && identity::runs_as(entry.pid, owner) != Some(true) => {
                 Worth::Disbelieved(format!("belongs to user {owner}, and PID {} does not", entry.pid))
             }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::entry::DaemonEntry;
 use crate::util::path::quoted;
 
-/// What [`Registry::list`](super::Registry::list) found.
+/// The result of [`Registry::list`](super::Registry::list).
 ///
 /// ```
 /// # fn main() -> coreproc::Result<()> {
@@ -58,7 +58,7 @@ pub struct Problem {
 }
 
 impl fmt::Display for Problem {
-    /// `"FILE": REASON; set aside as "FILE.bad"`
+    /// Writes `"FILE": REASON; set aside as "FILE.bad"`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", quoted(&self.file), self.reason)?;
         match &self.moved_to {

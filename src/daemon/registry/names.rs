@@ -4,12 +4,12 @@
 pub(super) const NAME_MAX: usize = 255;
 /// The longest name that we write: setting a file aside appends to it.
 const LONGEST: usize = NAME_MAX - ".bad999".len();
-/// How many bytes are kept of a name that is too long, for people.
+/// How many bytes of a name that is too long are kept, for people.
 const KEPT: usize = 120;
 
-/// `CODE-DAEMON.json`, both with `-`, `/`, `%`, control bytes and a leading dot as `%XX`, so that the one `-` that is left
-/// separates them. A name that is too long becomes `%~HASH-` and its own start; no other name starts so. An error names the
-/// field that cannot be used.
+/// Makes `CODE-DAEMON.json`, both with `-`, `/`, `%`, control bytes and a leading dot as `%XX`, so that the one `-`
+/// that is left separates them. A name that is too long becomes `%~HASH-` and its own start; no other name starts so.
+/// An error names the field that cannot be used.
 pub(super) fn file_name(code: &str, daemon: &str) -> Result<String, String> {
     for (field, value) in [("code", code), ("daemon", daemon)] {
         if value.is_empty() {
@@ -91,8 +91,8 @@ fn encode(text: &str) -> String {
     encoded
 }
 
-/// FNV-1a of 128 bits. If two names have the same hash, the registry refuses the second: it believes the fields in a file,
-/// not its name.
+/// Returns the FNV-1a hash of 128 bits. If two names have the same hash, the registry refuses the second: it believes
+/// the fields in a file, not its name.
 fn hash(bytes: &[u8]) -> u128 {
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;

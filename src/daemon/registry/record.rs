@@ -7,7 +7,7 @@ use crate::sys::identity::{PidNamespace, ProcessStart};
 use crate::util::epoch::{from_ns, to_ns};
 use crate::util::rfc3339;
 
-/// 0001-01-01T00:00:00Z: in Go, a time that was never set.
+/// 0001-01-01T00:00:00Z, which in Go is a time that was never set.
 const NO_TIME_NS: i128 = -62_135_596_800_000_000_000;
 
 /// The JSON object: the fields that Go programs know, and ours behind them. Further fields of a file are ignored.

@@ -57,7 +57,7 @@ impl Registry {
     /// Makes the registry in this directory, which is created when the first daemon is registered.
     pub fn new(directory: impl Into<PathBuf>) -> Registry {
         let directory = directory.into();
-        // It stays the same after a change of the working directory. Of an empty path the first use complains.
+        // The path stays the same after a change of the working directory. The first use of an empty path fails.
         let directory = std::path::absolute(&directory).unwrap_or(directory);
         Registry { directory: Directory::new(directory), names: RegistryNames::default() }
     }
@@ -100,11 +100,11 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if a field cannot be written; the error names it. `Busy` if another daemon has the file, or a process
-    /// holds the directory's lock for longer than 5 s. `PermissionDenied` also if everybody may write the directory and it is
-    /// not sticky, or if its lock belongs to another user. `System` and the like for other errors of the kernel. The earlier
-    /// entry is then as it was, unless the last step alone failed, "sync folder": the new entry is in place, but a crash of the
-    /// system may lose it.
+    /// `InvalidArgument` if a field cannot be written; the error names it. `Busy` if another daemon has the file, or a
+    /// process holds the directory's lock for longer than 5 s. `PermissionDenied` also if every user may write the
+    /// directory and it is not sticky, or if its lock belongs to another user. `System` and the like for other errors
+    /// of the kernel. The earlier entry is then as it was, unless only the last step failed, "sync folder": the new
+    /// entry is in place, but a crash of the system may lose it.
     pub fn register(&self, entry: &DaemonEntry) -> Result<DaemonEntry> {
         fork::check(REGISTER)?;
         let subject = |error: Error| error.on(subject_of(&entry.code, &entry.daemon));
@@ -189,12 +189,12 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// As [`Registry::unregister`].
+    /// Those of [`Registry::unregister`].
     pub fn unregister_own(&self, entry: &DaemonEntry) -> Result<()> {
         self.unregister_own_within(entry, PATIENCE)
     }
 
-    /// As [`Registry::unregister_own`], with this limit for the lock. Zero waits for nothing, not even for the disk.
+    /// Like [`Registry::unregister_own`], with this limit for the lock. Zero waits for nothing, not even for the disk.
     pub(in crate::daemon) fn unregister_own_within(&self, entry: &DaemonEntry, patience: Duration) -> Result<()> {
         self.remove(&entry.code, &entry.daemon, patience, |found| found.is_of_same_process(entry))
     }
@@ -215,7 +215,7 @@ impl Registry {
             Err(errno) => return Err(fail("look at folder")(errno)),
             Ok(_) => {}
         }
-        // Without anything to remove there is nothing to write, not even the lock.
+        // If there is nothing to remove, nothing is written, not even the lock.
         let paths = self.paths_of(&name, code, daemon).map_err(fail("read folder"))?;
         if paths.is_empty() {
             return Ok(());
@@ -227,7 +227,7 @@ impl Registry {
             }
         }
         if patience.is_zero() {
-            // If a crash of the system brings the entry back, its process is dead.
+            // If a crash of the system brings the entry back, its process is dead, too.
             return Ok(());
         }
         self.directory.sync().map_err(fail("sync folder"))
@@ -318,10 +318,11 @@ impl Registry {
     /// Lists the daemons that live, and tidies up: entries of dead daemons are removed, and files that are no entries are
     /// set aside, under the same name with `.bad`, and reported.
     ///
-    /// Reported and left alone are files that cannot be read, and entries of another PID namespace, whose PIDs count there
-    /// alone; entries that everybody may write; and entries that belong to a user other than root and this process's own,
-    /// unless they name a process of that user and not everybody may write the directory. Nothing is removed from a directory
-    /// that may not be written, nor another user's files from another user's directory. A missing directory is empty.
+    /// Reported and left alone are files that cannot be read, and entries of another PID namespace, whose PIDs mean
+    /// nothing here; entries that every user may write; and entries that belong to a user other than root and this
+    /// process's own, unless they name a process of that user and not every user may write the directory. Nothing is
+    /// removed from a directory that may not be written, nor another user's files from another user's directory. A
+    /// missing directory is empty.
     ///
     /// # Errors
     ///

@@ -18,7 +18,8 @@ use crate::error::{Error, Result, describe_errno};
 use crate::runtime::Deadline;
 use crate::sys::file::{self, Facts};
 
-/// How often names that vanish while they are read are looked for again; each time another process has changed something.
+/// How often names that vanish while they are read are looked for again. Each time another process has changed
+/// something.
 const ROUNDS: usize = 16;
 /// How many files are tidied up under one hold of the lock.
 const BATCH: usize = 64;
@@ -58,8 +59,8 @@ struct Scan<'a> {
     directory: &'a Directory,
     patience: Duration,
     judge: Judge,
-    /// False in directories of other users and on file systems that cannot be written: they are read without the lock, and
-    /// nothing in them is changed.
+    /// Whether the lock may be taken: not in directories of other users and on file systems that cannot be written,
+    /// which are read without the lock and in which nothing is changed.
     may_lock: bool,
     /// Files that a program may be about to write.
     begun: Vec<PathBuf>,
@@ -93,7 +94,7 @@ impl Scan<'_> {
                     looked_at.insert(name);
                 }
             }
-            // A file that has vanished may have another name now.
+            // A file that has vanished may have a new name.
             if !has_vanished {
                 break;
             }
@@ -116,7 +117,7 @@ impl Scan<'_> {
         lock
     }
 
-    /// Looks at one file; false if it is not there any more.
+    /// Looks at one file; false if it is gone.
     fn look_at(&mut self, path: PathBuf) -> bool {
         match entry_file::read(&path) {
             Ok(read) if read.is_begun => self.begun.push(path),
@@ -146,7 +147,8 @@ impl Scan<'_> {
         self.listing.problems.push(Problem { file, moved_to: None, reason });
     }
 
-    /// Waits, once for all files that may be about to be written, until they are or have been empty for too long.
+    /// Waits, once for all files that may be about to be written, until they are written or have been empty for too
+    /// long.
     fn await_begun(&mut self) {
         let deadline = Deadline::after(Some(EMPTY));
         let mut begun = std::mem::take(&mut self.begun);
@@ -189,7 +191,7 @@ impl Scan<'_> {
         let Ok(read) = entry_file::read(path) else { return };
         match &read.entry {
             Ok(entry) if is_locked => match self.judge.worth(&read.facts, entry) {
-                // An entry that cannot be removed, perhaps because another list was faster, is dead all the same.
+                // An entry that cannot be removed, perhaps because another list was faster, is dead in any case.
                 Worth::Dead if self.judge.may_change(&read.facts) => _ = file::unlink(path),
                 _ => self.judge(path.to_owned(), read),
             },

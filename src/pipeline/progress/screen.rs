@@ -96,7 +96,7 @@ impl Screen {
         }
     }
 
-    /// As [`Screen::line`], for a line that is never omitted.
+    /// Like [`Screen::line`], for a line that is never omitted.
     pub(super) fn last_line(&mut self, line: &str) {
         self.note_omitted();
         match self.kind {

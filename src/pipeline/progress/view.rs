@@ -72,7 +72,7 @@ impl ProgressView {
     ///
     /// # Errors
     ///
-    /// `System` if the descriptor cannot be duplicated. As [`Service::subscribe`].
+    /// `System` if the descriptor cannot be duplicated. Those of [`Service::subscribe`].
     pub fn to_fd(service: &Service, fd: impl AsFd, options: ProgressOptions) -> Result<ProgressView> {
         let fd = descriptor::duplicate(fd.as_fd()).map_err(|errno| Error::system(OPEN, "fd", errno))?;
         ProgressView::to_owned_fd(service, fd, options)
@@ -92,7 +92,7 @@ impl ProgressView {
     ///
     /// # Errors
     ///
-    /// As [`Service::subscribe`].
+    /// Those of [`Service::subscribe`].
     pub fn to_writer(
         service: &Service,
         writer: impl Write + Send + 'static,
@@ -125,7 +125,7 @@ impl ProgressView {
     ///
     /// `TimedOut` if the run has not ended in time, or the target took nothing. `InvalidState` if the run does not have the
     /// view's subscription, or is not the run that it shows. `System` if a write failed; the rest of the run is then waited for
-    /// without being shown. As [`Run::wait`].
+    /// without being shown. Those of [`Run::wait`].
     pub fn watch(&mut self, run: &Run, timeout: Option<Duration>) -> Result<Arc<RunReport>> {
         self.watch_until(run, Deadline::after(timeout))
     }

@@ -21,7 +21,7 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// As [`escaped`], for an attribute: readers turn tabs and line ends in it into spaces unless they are references.
+/// Like [`escaped`], for an attribute: readers turn tabs and line ends in it into spaces unless they are references.
 pub(super) fn attribute(text: &str) -> String {
     escaped(text).replace('\t', "&#9;").replace('\n', "&#10;")
 }

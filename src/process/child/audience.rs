@@ -6,7 +6,7 @@ use crate::event::{Ending, Origin, Queue, Sender, Stream};
 use crate::process::member::Member;
 use crate::sys::clock::Stamp;
 
-/// Empty once the child is closed.
+/// The subscriptions and the run; empty once the child is closed.
 pub(super) struct Audience {
     feeds: Vec<Arc<Queue>>,
     member: Option<Box<Member>>,
@@ -25,13 +25,13 @@ impl Audience {
     /// Adds a subscription, whose first event is `started`.
     pub(super) fn attach(&mut self, sender: &Sender, subscription: Arc<Queue>, started: Stamp) {
         if subscription.attach(sender, started) {
-            // Mostly the only one.
+            // There is usually only one.
             self.feeds.reserve_exact(1);
             self.feeds.push(subscription);
         }
     }
 
-    /// Tells of output. True: a queue is full, and reading is to stop.
+    /// Tells of output. True if a queue is full, so that reading has to stop.
     pub(super) fn tell_output(&self, sender: &Sender, stream: Stream, bytes: &[u8], time: Stamp) -> bool {
         let mut full = false;
         for feed in &self.feeds {
@@ -50,8 +50,8 @@ impl Audience {
         }
     }
 
-    /// Tells the subscriptions that the child is closed, and lets them go. `holders` is the text about those who held its
-    /// pipes at the drain bound.
+    /// Tells the subscriptions that the child is closed, and lets them go. `holders` is the text about the processes
+    /// that held its pipes at the drain bound.
     pub(super) fn tell_closed(&mut self, sender: &Sender, ending: Ending, holders: Option<&str>, time: Stamp) {
         for feed in std::mem::take(&mut self.feeds) {
             feed.push_closed(sender, ending, holders, time);
@@ -66,7 +66,7 @@ impl Audience {
     }
 
     /// Takes back a child that cannot be watched. If its end is not known yet, its run learns of it from the spawn that
-    /// fails. Without a run, only the subscriptions keep the child that have shown an event of it already.
+    /// fails. Without a run, only subscriptions that have already shown an event of the child keep it.
     pub(super) fn withdraw(&mut self, id: u64, end_is_known: bool) {
         if !end_is_known {
             self.member = None;

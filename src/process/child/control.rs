@@ -37,7 +37,7 @@ impl Child {
         let address = inner.stopping.as_ref().and_then(|stopping| stopping.address_of(target));
         let to = Recipient { pidfd, pid: self.pid, target, address };
         let sent = match deliver::send(to, signal) {
-            // It left its group, which is empty now: it is still the one to be reached.
+            // It has left its group, which is empty now, and still has to be reached.
             Err(Undelivered::Errno(libc::ESRCH)) if !ended => {
                 deliver::send(Recipient { target: Target::Process, address: None, ..to }, signal)
             }
@@ -75,8 +75,8 @@ impl Child {
         Ok(())
     }
 
-    /// Kills it, as [`Child::kill`], because its service closes: a refusal is told, and tried again until the kernel
-    /// takes the signal.
+    /// Kills it, as [`Child::kill`], because its service closes: a refusal is returned, and the signal is tried again
+    /// until the kernel takes it.
     fn kill_for_good(self: &Arc<Self>) -> Result<()> {
         let result = self.kill(Scope::Default);
         let refused = result.as_ref().err().and_then(Error::errno);
@@ -127,7 +127,7 @@ impl Child {
         }
     }
 
-    // How a stop goes on.
+    // The steps of a stop.
 
     /// Starts a stop, unless one goes on. A refusal by the kernel is returned, and the stop goes on: the signal is tried
     /// again.
@@ -174,7 +174,7 @@ impl Child {
         let result = self.send(inner, "stop", signal, target);
         if result.is_ok() {
             if signal::leaves_stopped_what_is_stopped(signal) {
-                // Also a stopped process is to act on it now.
+                // A process that is suspended has to act on it now, too.
                 let _ = self.send(inner, "stop", libc::SIGCONT, target);
             }
             inner.life.intend(cause);
@@ -188,7 +188,7 @@ impl Child {
         result
     }
 
-    /// After the leader's exit: has the stop, if there is one, nothing left to do? A group is stopped when it is empty
+    /// Returns whether, after the leader's exit, no stop has anything left to do. A group is stopped when it is empty
     /// or was killed. No descriptor reports that it is empty, so it is looked at, ever less often.
     pub(super) fn stop_is_settled(&self, inner: &mut Inner) -> bool {
         let Some(stopping) = &inner.stopping else { return true };

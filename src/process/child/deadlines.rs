@@ -19,7 +19,7 @@ impl Child {
             && *timeout_at <= now
         {
             *timeout_at = NEVER;
-            // It may have ended just now: then there is nothing to stop.
+            // If it has ended just now, there is nothing to stop.
             let _ = self.begin_stop(&mut inner, &self.stop, Cause::Timeout);
         }
         self.continue_stop(&mut inner, now);
@@ -31,7 +31,8 @@ impl Child {
         }
     }
 
-    /// Reads what is there if the drain bound has come. True: holders keep the pipes open, and are to be looked up.
+    /// Reads what is there if the drain bound has come. True if holders keep the pipes open, so that they have to be
+    /// looked up.
     fn reaches_drain_bound(self: &Arc<Self>, inner: &mut Inner, now: u64, buffer: &mut ReadBuffer) -> bool {
         if self.drain_deadline(inner) > now {
             return false;
@@ -52,7 +53,7 @@ impl Child {
         if awaits { inner.life.drained_at(&self.drain) } else { NEVER }
     }
 
-    /// Tells the loop the earliest deadline, if it is another than the loop knows.
+    /// Tells the loop the earliest deadline, if it differs from the one that the loop knows.
     pub(super) fn arm(&self, inner: &mut Inner) {
         let stop = inner.stopping.as_ref().map_or(NEVER, |stopping| stopping.next_step(inner.life.has_ended()));
         let spool = if inner.outputs.has_due_spool() { 0 } else { NEVER };

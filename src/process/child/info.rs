@@ -43,7 +43,7 @@ pub enum State {
 pub struct Info {
     /// Its number in its service, from 1, never reused.
     pub id: u64,
-    /// Its PID; may be another process's once this one has ended.
+    /// Its PID, which may be another process's once this one has ended.
     pub pid: i32,
     /// Where it is in its life.
     pub state: State,
@@ -59,13 +59,13 @@ pub struct Info {
     pub stdout_bytes: u64,
     /// Bytes read from its standard error so far.
     pub stderr_bytes: u64,
-    /// Bytes of its output that its capture does not hold any more, or never did.
+    /// Bytes of its output that its capture no longer holds, or never held.
     pub dropped_bytes: u64,
     /// Bytes that were read after it was closed, and discarded; and bytes lost from a spool.
     pub discarded_bytes: u64,
     /// Whether it was closed while another process still held its output pipes.
     pub drain_bound: bool,
-    /// The errno with which the kernel refuses the signal of a stop, a timeout or a close, mostly EPERM because the process
+    /// The errno with which the kernel refuses the signal of a stop, a timeout or a close, usually EPERM because the process
     /// has become another user's; the signal is tried again until it is taken or the process ends.
     pub stop_refused: Option<i32>,
 }

@@ -11,11 +11,11 @@ use crate::sys::clock::Stamp;
 use crate::sys::procfs::Holder;
 use crate::util::duration::nanoseconds;
 
-/// Times are on CLOCK_MONOTONIC, in nanoseconds.
+/// The part of its life in which a child is. Times are on CLOCK_MONOTONIC, in nanoseconds.
 pub(super) enum Life {
     /// The leader runs, as far as is known.
     Running {
-        /// None once the host has closed the descriptors.
+        /// The leader's pidfd; None once the host has closed the descriptors.
         pidfd: Option<OwnedFd>,
         /// Whether the poller has the pidfd.
         watched: bool,
@@ -29,7 +29,7 @@ pub(super) enum Life {
     Exited {
         ending: Ending,
         at: Stamp,
-        /// Reaches the leader's group. None once the host has closed the descriptors.
+        /// The pidfd that reaches the leader's group; None once the host has closed the descriptors.
         pidfd: Option<OwnedFd>,
         /// Whether the leader is left unreaped until the child is closed, so that its group's number stays taken (before
         /// Linux 6.9).
@@ -46,9 +46,9 @@ pub(super) enum Life {
     },
 }
 
-/// How far reading to the end has come.
+/// The progress of reading to the end.
 pub(super) enum Draining {
-    /// Output is awaited. Both times shift while a full queue keeps us from reading.
+    /// Output is awaited. Both times shift while a full queue keeps the library from reading.
     Reading { quiet_since: u64, since: u64 },
     /// The drain bound was reached, and the holders of the pipes are being looked up.
     Naming,
@@ -67,7 +67,7 @@ impl From<Drain> for Bound {
 }
 
 impl Life {
-    /// Running → exited. The poller has forgotten the pidfd, and standard input is closed.
+    /// Goes from running to exited. The poller has forgotten the pidfd, and standard input is closed.
     pub(super) fn exit(&mut self, ending: Ending, at: Stamp, unreaped: bool) {
         if let Life::Running { pidfd, .. } = self {
             let drain = Draining::Reading { quiet_since: at.monotonic_ns, since: at.monotonic_ns };
@@ -75,7 +75,7 @@ impl Life {
         }
     }
 
-    /// Exited → closed. Gives back the pidfd of a leader that is to be reaped now.
+    /// Goes from exited to closed. Returns the pidfd of a leader that has to be reaped now.
     pub(super) fn close(&mut self, at: Stamp, holders: Vec<Holder>) -> Option<OwnedFd> {
         let Life::Exited { ending, at: exited, pidfd, unreaped, .. } = self else { return None };
         let to_reap = pidfd.take().filter(|_| *unreaped);
@@ -99,7 +99,7 @@ impl Life {
         }
     }
 
-    /// Names the leader, and its group, until the child is closed.
+    /// Returns the pidfd, which names the leader, and its group, until the child is closed.
     pub(super) fn pidfd(&self) -> Option<&OwnedFd> {
         match self {
             Life::Running { pidfd, .. } | Life::Exited { pidfd, .. } => pidfd.as_ref(),
@@ -132,7 +132,7 @@ impl Life {
         }
     }
 
-    /// Output was read.
+    /// Notes that output was read.
     pub(super) fn heard(&mut self, now: u64) {
         if let Life::Exited { drain: Draining::Reading { quiet_since, .. }, .. } = self {
             *quiet_since = now;

@@ -54,15 +54,15 @@ pub(super) trait Owner: Handler {
     /// Notes that a child is closed. `drained` is false while the output of a holder of its pipes is still to be read
     /// and discarded.
     fn closed(&self, id: u64, drained: bool);
-    /// Nothing of a closed child is watched any more.
+    /// Notes that no descriptor of a closed child is watched.
     fn drained(&self, id: u64);
     /// Looks up the holders of pipes.
     fn scanner(&self) -> &Arc<Scanner>;
 }
 
-/// What a launched child starts with.
+/// The parts that a launch gives a child.
 pub(super) struct Seed {
-    /// Just before it was started.
+    /// The time just before it was started.
     pub(super) started: Stamp,
     pub(super) pid: i32,
     pub(super) pidfd: OwnedFd,
@@ -86,11 +86,11 @@ pub(crate) struct Child {
     stop: StopOptions,
     drain: Bound,
     inner: Mutex<Inner>,
-    /// The waiters for what changes.
+    /// The threads that wait for a change of its state.
     gate: Gate,
 }
 
-/// What changes. Most of many children idle, so what is rare is boxed.
+/// The state that changes. Most of many children idle, so what is rare is boxed.
 struct Inner {
     life: Life,
     outputs: Outputs,
@@ -167,7 +167,7 @@ impl Child {
     /// Starts watching: once. On failure the child has been killed and reaped, and there is no process.
     pub(super) fn begin(self: &Arc<Self>) -> std::result::Result<(), i32> {
         let mut inner = lock(&self.inner);
-        // A short-lived child has mostly ended by now: then no thread needs to be woken for it.
+        // A short-lived child has usually ended by now: then no thread needs to be woken for it.
         if let Some(mut buffer) = self.reactor().spare_buffer() {
             self.read_early(&mut inner, &mut buffer);
             self.look_for_exit(&mut inner, false, &mut buffer);
@@ -202,7 +202,7 @@ impl Child {
                 pidfd::reap_blocking(pidfd, self.pid);
                 ExitStatus::Signal { signal: libc::SIGKILL, core_dumped: false }
             } else {
-                // It has become another user's, and is not waited for: that could take for ever.
+                // It has become another user's, and is not waited for: it may never end.
                 ExitStatus::Unknown
             };
             self.exit(inner, Ending { status, cause: Cause::Killed }, false);
@@ -213,7 +213,7 @@ impl Child {
         self.close(inner, None);
     }
 
-    // What happens to it.
+    // Events of the child.
 
     /// Handles a descriptor that is ready.
     pub(super) fn on_ready(self: &Arc<Self>, slot: Slot, hang_up: bool, buffer: &mut ReadBuffer) {
@@ -245,7 +245,7 @@ impl Child {
         self.gate.notify_all(self.reactor());
     }
 
-    // What follows.
+    // Consequences of an event.
 
     /// Decides what follows from the state as it is now.
     fn finish(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
@@ -271,7 +271,7 @@ impl Child {
             Peek::Denied => ExitStatus::Unknown,
             Peek::Stolen => match pidfd::ask_stolen(pidfd) {
                 Stolen::Ended(status) => status,
-                // Its hang-up comes when the other's reaping is done.
+                // The hang-up comes when the host's reaping is done.
                 Stolen::NotYet if !hang_up => return,
                 Stolen::NotYet | Stolen::Untold => ExitStatus::Unknown,
             },
@@ -279,13 +279,13 @@ impl Child {
         let ending = Ending { status, cause: intent.unwrap_or(Cause::Natural) };
         self.exit(inner, ending, unreaped);
         self.wake_waiters();
-        // Mostly everything has been written and all is over right here.
+        // Usually everything has been written, so that the child can be closed right here.
         for index in 0..2 {
             self.read(inner, index, true, buffer);
         }
     }
 
-    /// Running → exited.
+    /// Goes from running to exited.
     fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, unreaped: bool) {
         let now = Stamp::now();
         self.end_stdin(inner, Stdin::Absent);
@@ -296,7 +296,7 @@ impl Child {
         inner.audience.tell_exited(&self.sender(inner), ending, now);
     }
 
-    /// Exited → closed. With holders: at the drain bound.
+    /// Goes from exited to closed; with holders if the drain bound was reached.
     fn close(self: &Arc<Self>, inner: &mut Inner, holders: Option<Vec<Holder>>) {
         let now = Stamp::now();
         let Life::Exited { ending, .. } = inner.life else { return };
@@ -342,6 +342,6 @@ impl Source for Child {
     }
 }
 
-/// An idle child costs this, and its place in the registry: what is rare is boxed.
+/// The cost of an idle child, besides its place in the registry: what is rare is boxed.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Child>() <= 344);

@@ -8,9 +8,9 @@ pub(super) struct Outputs {
     /// Standard output and standard error; None if it is not read, or has ended.
     pub(super) readers: [Option<Reader>; 2],
     pub(super) capture: Capture,
-    /// Bytes read from each.
+    /// How many bytes were read from each.
     pub(super) counts: [u64; 2],
-    /// Bytes read after the child was closed, or lost from a spool.
+    /// How many bytes were read after the child was closed, or lost from a spool.
     pub(super) discarded: u64,
     /// Since when a full queue has kept us from reading, on CLOCK_MONOTONIC.
     pub(super) paused_since: Option<u64>,

@@ -40,7 +40,7 @@ impl Child {
                 }
                 Some(Reader::Spool(spool)) => {
                     spool.watch = Some(self.reactor().follow(&spool.file, token)?);
-                    // What was written before does not report itself.
+                    // Writes before the watch are not reported.
                     spool.due = true;
                 }
                 None => {}
@@ -49,7 +49,7 @@ impl Child {
         Ok(())
     }
 
-    /// Reads an output until it is empty, ends, or is to be paused. With `hang_up` also past a short read,
+    /// Reads an output until it is empty, ends, or is to be paused. With `hang_up` it reads on after a short read,
     /// because no further edge will tell of the end. A hang-up without input is no end yet: the kernel looks at a
     /// pipe's bytes first and at its writers then, without a lock, so a last write may have come in between.
     pub(super) fn read(self: &Arc<Self>, inner: &mut Inner, index: usize, hang_up: bool, buffer: &mut ReadBuffer) {
@@ -68,7 +68,7 @@ impl Child {
                 Next::End => return self.end_output(inner, index),
             }
         }
-        // Others get their turn; what is left reports itself again.
+        // Other outputs get their turn; what is left is reported again.
         self.reread(inner, index);
     }
 
@@ -81,7 +81,7 @@ impl Child {
         }
     }
 
-    /// At the drain bound: reads what the pipes hold now, and not what comes meanwhile.
+    /// Reads, at the drain bound, what the pipes hold now, and not what comes meanwhile.
     pub(super) fn read_what_is_held(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
         for index in 0..2 {
             let mut left = inner.outputs.readers[index].as_ref().map_or(0, Reader::holds);
@@ -104,7 +104,7 @@ impl Child {
         }
     }
 
-    /// Has an output report again that was not read to its end.
+    /// Has an output that was not read to its end reported again.
     pub(super) fn reread(&self, inner: &mut Inner, index: usize) {
         match &mut inner.outputs.readers[index] {
             Some(Reader::Pipe(pipe)) => {
@@ -157,7 +157,7 @@ impl Child {
                 }
             }
         }
-        // Closed only now that the poller does not know it any more.
+        // It is closed only after the poller has forgotten it.
         drop(reader);
         if inner.life.is_closed() && inner.outputs.are_ended() {
             self.owner.drained(self.id);

@@ -3,7 +3,7 @@
 use crate::sys::private::Private;
 
 pub(super) enum Stdin {
-    /// It is not a pipe of ours.
+    /// It is no pipe of ours.
     Absent,
     Open(Pipe),
     /// A call has closed it.

@@ -23,7 +23,7 @@ pub(super) struct Stopping {
     killed: bool,
     /// The signal that the kernel has not taken.
     refused: Option<Refused>,
-    /// Reaches the group when its leader has been reaped by the host (before Linux 6.9).
+    /// The address that reaches the group when its leader has been reaped by the host (before Linux 6.9).
     address: Option<Address>,
     /// When to look whether the group is gone, once its leader is.
     look_at: u64,
@@ -77,7 +77,7 @@ impl Stopping {
         if self.killed { libc::SIGKILL } else { self.signal }
     }
 
-    /// From now on its signal is SIGKILL.
+    /// Makes SIGKILL its signal from now on.
     pub(super) fn kill(&mut self) {
         self.killed = true;
     }
@@ -153,8 +153,8 @@ impl Stopping {
         self.interval >= PATIENCE
     }
 
-    /// Notes the number of the last pass over /proc, if that found only zombies in the group. Have two of them? A single
-    /// pass can miss a member that was forked behind its back.
+    /// Notes the number of the last pass over /proc, if that found only zombies in the group. Returns whether two
+    /// passes have: a single pass can miss a member that is forked meanwhile.
     pub(super) fn is_gone(&mut self, pass: Option<u64>) -> bool {
         let before = std::mem::replace(&mut self.gone, pass);
         self.gone.is_some() && before.is_some() && before != self.gone

@@ -66,7 +66,7 @@ impl Child {
             self.wake_waiters();
         }
         match result {
-            // What was written is never lost for an error that the next call finds, too.
+            // The bytes that were written count: the next call finds the error, too.
             Err(_) if written > 0 => Ok(written),
             Err(error) => Err(self.stdin_refused(error, deadline)),
             Ok(()) => Ok(written),
@@ -142,8 +142,8 @@ impl Child {
     }
 
     /// Makes the error of a write that found no pipe. A process that ends closes its files a moment before that can be
-    /// seen, and many a program closes its standard input right before it ends. So that the caller's error is no matter
-    /// of luck, the end is waited for a little if the input has lost its reader.
+    /// seen, and many programs close their standard input right before they end. So that the error does not depend on
+    /// luck, this waits a little for the end if the input has lost its reader.
     fn stdin_refused(&self, error: Error, deadline: Deadline) -> Error {
         const PATIENCE: u64 = 100_000_000;
         if error.kind() != ErrorKind::StdinClosed {
