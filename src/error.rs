@@ -60,7 +60,8 @@ pub enum ErrorKind {
     Panic,
     /// The kernel, its filters, or this build of the library, lack something that the call needs.
     Unsupported,
-    /// Another process, or another user of the service, holds it: the PID file of a daemon that lives, an address in use.
+    /// Another process, or another user of the service, holds it, such as the PID file of a daemon that lives or an
+    /// address in use.
     Busy,
     /// A file, a JSON text or an answer that was read is not as it should be; the message says where.
     Malformed,
@@ -198,7 +199,7 @@ pub(crate) fn describe_errno(errno: i32) -> String {
     let text = nix::errno::Errno::from_raw(errno).desc();
     let mut characters = text.chars();
     match characters.next() {
-        // Messages go on after a colon, so they start small, unless they start with an abbreviation.
+        // A message follows a colon, so it starts with a small letter, unless it starts with an abbreviation.
         Some(first) if !characters.as_str().starts_with(|c: char| c.is_uppercase()) => {
             first.to_lowercase().chain(characters).collect()
         }

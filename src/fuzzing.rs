@@ -5,7 +5,8 @@ pub use http::http_input;
 
 use crate::{Command, Error, ErrorKind, Pipeline, daemon};
 
-/// Reads a file of the registry's directory. An entry that was read can be written, and is the same when it is read again.
+/// Reads a file of the registry's directory. An entry that was read can be written, and is the same when it is read
+/// again.
 pub fn registry_json(file: &[u8]) {
     let Ok(entry) = daemon::parse_entry(file) else { return };
     // A time with an offset may be beyond the last year that can be written.
@@ -18,7 +19,8 @@ pub fn registry_json(file: &[u8]) {
     }
 }
 
-/// Reads a pipeline, and a command, as JSON. One that is accepted can run; the error of one that is refused is one line.
+/// Reads a pipeline, and a command, as JSON. A pipeline that is accepted can run; the error of a refused one is one
+/// line.
 pub fn pipeline_json(text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     match Pipeline::from_json(text) {
@@ -44,11 +46,11 @@ mod http {
 
     use crate::{HealthOptions, HealthServer, probe_health};
 
-    /// Nothing here takes long: a call that takes longer hangs. A thread's first turn on a busy machine may take seconds.
+    /// The time after which a call counts as hanging. A thread's first turn on a busy machine may take seconds.
     const GUARD: Duration = Duration::from_secs(60);
 
-    /// Sends bytes to the health server (an even first byte) or to its client (an odd one). The server answers with
-    /// a status it knows, or not at all, and answers the next one; the client's reason is one short line.
+    /// Sends bytes to the health server (an even first byte) or to its client (an odd one). The server answers with a
+    /// status that it knows, or not at all, and answers the next request; the client's reason is one short line.
     pub fn http_input(input: &[u8]) {
         let Some((first, bytes)) = input.split_first() else { return };
         let done = if first % 2 == 0 { to_server(usize::from(first / 2), bytes) } else { to_client(bytes) };
@@ -68,7 +70,7 @@ mod http {
         stream.set_read_timeout(Some(GUARD))?;
         stream.set_nodelay(true)?;
         let (before, after) = bytes.split_at(cut.min(bytes.len()));
-        // It may have heard enough before the end.
+        // The server may close before the end.
         let _ = stream.write_all(before).and_then(|()| stream.write_all(after));
         let _ = stream.shutdown(Shutdown::Write);
         let mut answer = Vec::new();
@@ -95,14 +97,14 @@ mod http {
                 let (mut stream, _) = listener.accept()?;
                 let mut question = [0; 1024];
                 let _ = stream.read(&mut question)?;
-                // The client may have heard enough.
+                // The client may close before the end.
                 let _ = stream.write_all(bytes);
                 Ok(())
             });
             let probe = probe_health(&address, GUARD);
             assert!(probe.reason.len() < 1200 && !probe.reason.contains(char::is_control), "{probe:?}");
             assert!(!probe.ok || bytes.starts_with(b"HTTP/1."), "{probe:?}");
-            // A body may say so as well.
+            // The body of an answer may say so as well.
             assert!(probe.ok || !probe.reason.starts_with("no answer within"), "{probe:?}");
             serving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })

@@ -21,9 +21,9 @@ const STOP: &str = "stop daemon";
 
 /// The life of this program as a daemon. Cheap to clone; thread-safe.
 ///
-/// It starts in this order: PID file, health server, registry. It stops in this order: not ready, health server down, PID file
-/// released, unregistered. So a program that finds the daemon in the registry gets answers from it, and a program that has
-/// seen its PID file released can use its address.
+/// It starts in this order: PID file, health server, registry. It stops in this order: not ready, health server down,
+/// PID file released, unregistered. So a program that finds the daemon in the registry gets answers from it, and a
+/// program that has seen its PID file released can use its address.
 ///
 /// If the last clone is dropped while the daemon runs, it gives everything back without waiting for requests. A check
 /// that has a clone keeps the daemon alive: give the check a [`StopHandle`] instead.
@@ -89,8 +89,8 @@ impl Daemon {
         self.0.health.as_ref().ok_or_else(none)?.add_check(name, check)
     }
 
-    /// Takes the PID file, starts the health server, and registers. If a step fails, the steps before it are undone. A daemon
-    /// that was stopped can be started again.
+    /// Takes the PID file, starts the health server, and registers. If a step fails, the steps before it are undone. A
+    /// daemon that was stopped can be started again.
     ///
     /// # Errors
     ///
@@ -115,16 +115,16 @@ impl Daemon {
         Ok(())
     }
 
-    /// Stops the daemon within the shutdown timeout: requests under way are waited for, and cut when the time is over. A step
-    /// that fails does not keep the steps after it from being taken. If another thread stops the daemon already, this waits for
-    /// that and returns the same result; if the daemon does not run, there is nothing to do. Afterwards signals do what they
-    /// did before [`stop_on_signals`](Daemon::stop_on_signals).
+    /// Stops the daemon within the shutdown timeout: requests under way are waited for, and cut when the time is over.
+    /// A step that fails does not keep the steps after it from being taken. If another thread stops the daemon already,
+    /// this waits for that and returns the same result; if the daemon does not run, there is nothing to do. Afterwards
+    /// signals do what they did before [`stop_on_signals`](Daemon::stop_on_signals).
     ///
     /// # Errors
     ///
-    /// The errors of all steps that failed, in one text, with the kind of the first. `TimedOut` also if the daemon is still
-    /// being started when the time is over; a stop is then requested. `Deadlock` inside one of its checks or any callback; use
-    /// [`request_stop`](Daemon::request_stop) there.
+    /// The errors of all steps that failed, in one text, with the kind of the first. `TimedOut` also if the daemon is
+    /// still being started when the time is over; a stop is then requested. `Deadlock` inside one of its checks or any
+    /// callback; use [`request_stop`](Daemon::request_stop) there.
     pub fn stop(&self) -> Result<()> {
         self.stop_run(StopOf::AnyRun)
     }
@@ -158,13 +158,13 @@ impl Daemon {
         }
     }
 
-    /// Waits until a stop is requested or another thread has begun one, and does not stop the daemon: for loops that look at
-    /// other things in between. None waits without limit, zero only looks.
+    /// Waits until a stop is requested or another thread has begun one, and does not stop the daemon: for loops that
+    /// look at other things in between. None waits without limit, zero only looks.
     ///
     /// # Errors
     ///
-    /// `TimedOut` if no stop was requested in time. `InvalidState` if the daemon is not started. `Deadlock` inside one of its
-    /// checks or any callback, unless it only looks.
+    /// `TimedOut` if no stop was requested in time. `InvalidState` if the daemon is not started. `Deadlock` inside one
+    /// of its checks or any callback, unless it only looks.
     pub fn wait_for_stop_request(&self, timeout: Option<Duration>) -> Result<()> {
         const OPERATION: &str = "wait for stop request";
         match self.wait(OPERATION, Deadline::after(timeout))? {
@@ -232,9 +232,9 @@ impl Daemon {
     /// library changes the disposition of a signal. Called before the start, it misses no signal. A second call does
     /// nothing; several daemons may listen.
     ///
-    /// Handlers that the program has installed for the two signals do not run meanwhile. The signals are taken by any thread
-    /// that does not block them, or by a thread of this library, `coreproc-sig`; no mask is changed. A child of fork has the
-    /// dispositions that it would have without this.
+    /// Handlers that the program has installed for the two signals do not run meanwhile. The signals are taken by any
+    /// thread that does not block them, or by a thread of this library, `coreproc-sig`; no mask is changed. A child of
+    /// fork has the dispositions that it would have without this.
     ///
     /// # Errors
     ///
@@ -248,8 +248,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// Undoes [`stop_on_signals`](Daemon::stop_on_signals). If no other daemon listens, both signals do again what they did
-    /// before, unless the program has installed another handler meanwhile, which stays.
+    /// Undoes [`stop_on_signals`](Daemon::stop_on_signals). If no other daemon listens, both signals do again what they
+    /// did before, unless the program has installed another handler meanwhile, which stays.
     pub fn restore_signals(&self) {
         if !fork::happened() {
             drop(lock(&self.0.listening).take());

@@ -20,7 +20,8 @@ pub(super) struct Holdings {
 }
 
 impl Holdings {
-    /// Takes the PID file, starts the health server, and registers. After an error, what was taken before is still held.
+    /// Takes the PID file, starts the health server, and registers. After an error, what was taken before is still
+    /// held.
     pub(super) fn take(&mut self, options: &DaemonOptions, health: Option<&HealthServer>) -> Result<()> {
         if let Some(path) = &options.pid_file {
             let pid_file = PidFile::new(path);
@@ -57,8 +58,8 @@ impl Holdings {
         errors
     }
 
-    /// Gives everything back without waiting for requests, for the directory's lock or for the disk. If the entry stays, it is
-    /// dead once this process has ended.
+    /// Gives everything back without waiting for requests, for the directory's lock or for the disk. If the entry
+    /// stays, it is dead once this process has ended.
     pub(super) fn abandon(self) {
         drop(self.health);
         drop(self.pid_file);

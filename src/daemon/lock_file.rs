@@ -22,8 +22,8 @@ pub(super) enum Locked {
     Unsupported(Error),
 }
 
-/// Opens and locks the file, and waits until the deadline for another process that holds it. `check` may refuse the open
-/// file.
+/// Opens and locks the file, and waits until the deadline for another process that holds it. `check` may refuse the
+/// open file.
 pub(super) fn lock(
     operation: &'static str,
     path: &Path,

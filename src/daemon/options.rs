@@ -33,8 +33,8 @@ pub struct DaemonOptions {
     pub health: HealthOptions,
     /// The registry in which it enters itself, if any.
     pub registry: Option<Registry>,
-    /// Its entry in the registry. Code and daemon are needed. The start fills in the PID, the time and the health address, and
-    /// also the project (the working directory) and the binary if they are empty.
+    /// Its entry in the registry. Code and daemon are needed. The start fills in the PID, the time and the health
+    /// address, and also the project (the working directory) and the binary if they are empty.
     pub entry: DaemonEntry,
 }
 

@@ -1,9 +1,9 @@
-//! SIGTERM and SIGINT as requests to stop, for programs that are daemons and ask for it. Nothing else in this library changes
-//! the disposition of a signal.
+//! SIGTERM and SIGINT as requests to stop, for programs that are daemons and ask for it. Nothing else in this library
+//! changes the disposition of a signal.
 //!
-//! The handler wakes one thread, `coreproc-sig`, which asks every daemon that listens to stop. It is the only thread of ours
-//! that does not block these two signals, so that they arrive even if all threads of the program block them. The mask of no
-//! other thread is changed. The last daemon that stops listening puts the dispositions back.
+//! The handler wakes one thread, `coreproc-sig`, which asks every daemon that listens to stop. It is the only thread of
+//! ours that does not block these two signals, so that they arrive even if all threads of the program block them. The
+//! mask of no other thread is changed. The last daemon that stops listening puts the dispositions back.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -3,8 +3,8 @@
 use super::handle::{free_memory, read, shared};
 
 /// Bytes that the library made. Immutable; owned by the caller that got them; any thread may read
-/// them. A NUL follows the last one and is not counted: text without a NUL of its own can be used as
-/// a C string.
+/// them. A NUL follows the last one and is not counted: text without a NUL of its own can be used
+/// as a C string.
 pub struct coreproc_bytes {
     /// The bytes, with the NUL.
     bytes: Vec<u8>,

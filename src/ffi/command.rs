@@ -212,8 +212,8 @@ pub extern "C-unwind" fn coreproc_command_capture(
 /// settings (SIGTTIN, SIGTTOU): it then counts as running, no event tells of it, and a wait without
 /// a timeout does not return.
 ///
-/// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and
-/// SIGHUP, SIGINT and SIGQUIT stay ignored in it if the host ignores them, as with nohup and a
+/// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host,
+/// and SIGHUP, SIGINT and SIGQUIT stay ignored in it if the host ignores them, as with nohup and a
 /// shell's "&". Every other signal, and every signal in a group of its own, starts at its default.
 ///
 /// Errors: INVALID_ARGUMENT.
@@ -318,8 +318,8 @@ pub extern "C-unwind" fn coreproc_command_subscribe(
 /// FUSE, autofs) it waits, as every program does; timeouts and deadlines do not run yet.
 ///
 /// Errors name the stage, and nothing was started: INVALID_ARGUMENT; NOT_FOUND ("lookup", "exec",
-/// "interpreter", "chdir"); PERMISSION_DENIED; SYSTEM with errno (ENOEXEC: there is no /bin/sh for a
-/// script without a "#!" line); UNSUPPORTED; CLOSED; PANIC.
+/// "interpreter", "chdir"); PERMISSION_DENIED; SYSTEM with errno (ENOEXEC: there is no /bin/sh for
+/// a script without a "#!" line); UNSUPPORTED; CLOSED; PANIC.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_command_spawn(
     command: Option<&coreproc_command>,

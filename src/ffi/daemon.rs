@@ -133,7 +133,8 @@ pub unsafe extern "C-unwind" fn coreproc_daemon_add_check(
 /// it are undone. A daemon that was stopped can be started again. Thread-safe.
 ///
 /// Errors: INVALID_STATE if it is started already; INVALID_ARGUMENT for an entry without code or
-/// daemon; those of coreproc_pid_file_acquire, coreproc_health_start and coreproc_registry_register.
+/// daemon; those of coreproc_pid_file_acquire, coreproc_health_start and
+/// coreproc_registry_register.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_daemon_start(
     daemon: Option<&coreproc_daemon>,
@@ -279,7 +280,8 @@ pub extern "C-unwind" fn coreproc_daemon_restore_signals(
     })
 }
 
-/// Returns another reference to the same daemon, to be freed on its own; NULL for NULL. Thread-safe.
+/// Returns another reference to the same daemon, to be freed on its own; NULL for NULL.
+/// Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_daemon_ref(daemon: Option<&coreproc_daemon>) -> Option<Box<coreproc_daemon>> {
     another(daemon)

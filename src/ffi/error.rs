@@ -48,8 +48,8 @@ pub const COREPROC_INVALID_STATE: i32 = -16;
 
 /// Why a call failed. Immutable; owned by the caller that got it; any thread may read it.
 ///
-/// Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There
-/// is no last-error state.
+/// Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure.
+/// There is no last-error state.
 pub struct coreproc_error {
     error: Error,
     operation: CString,

@@ -26,8 +26,8 @@ pub const COREPROC_EVENT_RUN_STARTED: u32 = 6;
 pub const COREPROC_EVENT_SPEC_STARTED: u32 = 7;
 /// An attempt of a spec failed, the data say why, and another one follows.
 pub const COREPROC_EVENT_SPEC_RETRYING: u32 = 8;
-/// A spec ended: what comes after it may start. Output of it may follow. The data say why it did not
-/// pass; they are empty if it did.
+/// A spec ended: what comes after it may start. Output of it may follow. The data say why it did
+/// not pass; they are empty if it did.
 pub const COREPROC_EVENT_SPEC_ENDED: u32 = 9;
 /// A run ended, and its processes are closed; its last event. exit_code is 0 for a success, else 1.
 pub const COREPROC_EVENT_RUN_ENDED: u32 = 10;
@@ -54,15 +54,15 @@ pub struct coreproc_event {
     pub realtime_ns: u64,
     /// The process's PID; 0 for a run.
     pub pid: i32,
-    /// EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 if it exited by itself; else -1. RUN_ENDED:
-    /// 0 or 1.
+    /// EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 if it exited by itself; else -1.
+    /// RUN_ENDED: 0 or 1.
     pub exit_code: i32,
     /// EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: the signal that ended it; else 0.
     pub signal: i32,
     /// EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
     pub cause: u32,
-    /// The bytes of an output event, or a text; no NUL follows them; never NULL; valid until the batch
-    /// is freed, or during the callback.
+    /// The bytes of an output event, or a text; no NUL follows them; never NULL; valid until the
+    /// batch is freed, or during the callback.
     pub data: *const u8,
     /// The length of `data`.
     pub len: usize,

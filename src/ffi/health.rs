@@ -38,8 +38,8 @@ pub struct coreproc_health_options {
     pub struct_size: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// How long one run of a check may take before the answer goes out without it (0: 5000). The check
-    /// itself is not stopped; while it runs it is not started again.
+    /// How long one run of a check may take before the answer goes out without it (0: 5000). The
+    /// check itself is not stopped; while it runs it is not started again.
     pub check_timeout_ms: u64,
     /// Connections at once (0: 4096), and never more than half of RLIMIT_NOFILE. When a further one
     /// comes, the one that has waited longest for its client's next request is closed.
@@ -76,11 +76,11 @@ pub(super) unsafe fn health_options(op: Operation, options: *const coreproc_heal
 
 /// Makes a server that will listen at `address`: `127.0.0.1:0`, `[::1]:0`, `localhost:0` (its first
 /// address that is free), `:8080` (every interface of the machine: every client that can reach it
-/// can ask), `unix:/run/it.sock` (a socket file, for its owner and, as the umask allows, its group),
-/// `unix:@it` (a name that is not a file: unix(7), "abstract"; for every user in the network
-/// namespace). Port 0 lets the kernel choose. Nothing is opened, and the address is not looked at,
-/// before coreproc_health_start. `options` may be NULL. Free `*out` with coreproc_health_free.
-/// Thread-safe.
+/// can ask), `unix:/run/it.sock` (a socket file, for its owner and, as the umask allows, its
+/// group), `unix:@it` (a name that is not a file: unix(7), "abstract"; for every user in the
+/// network namespace). Port 0 lets the kernel choose. Nothing is opened, and the address is not
+/// looked at, before coreproc_health_start. `options` may be NULL. Free `*out` with
+/// coreproc_health_free. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -107,8 +107,8 @@ pub unsafe extern "C-unwind" fn coreproc_health_new(
 /// which happens exactly once: after the last run, once the server is freed; or before this call
 /// returns, if it fails. Thread-safe.
 ///
-/// Errors: INVALID_ARGUMENT, also for a name that is taken, is longer than 100 bytes, or has control
-/// characters; UNSUPPORTED.
+/// Errors: INVALID_ARGUMENT, also for a name that is taken, is longer than 100 bytes, or has
+/// control characters; UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_health_add_check(
     health: Option<&coreproc_health>,
@@ -203,7 +203,8 @@ pub extern "C-unwind" fn coreproc_health_stop(
     })
 }
 
-/// Returns another reference to the same server, to be freed on its own; NULL for NULL. Thread-safe.
+/// Returns another reference to the same server, to be freed on its own; NULL for NULL.
+/// Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_health_ref(health: Option<&coreproc_health>) -> Option<Box<coreproc_health>> {
     another(health)

@@ -111,8 +111,8 @@ pub unsafe extern "C-unwind" fn coreproc_pipeline_name(
     })
 }
 
-/// Adds a spec of this name, UTF-8 without NUL, that runs a copy of `command`, whose timeout is that
-/// of each attempt. `spec`, which may be NULL, gets its index; indexes count from 0.
+/// Adds a spec of this name, UTF-8 without NUL, that runs a copy of `command`, whose timeout is
+/// that of each attempt. `spec`, which may be NULL, gets its index; indexes count from 0.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]

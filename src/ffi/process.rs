@@ -14,9 +14,9 @@ use crate::error::Result;
 use crate::event::holders_text;
 use crate::{Process, Stream};
 
-/// A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing
-/// to the process; while a reference is held, an ended process keeps its status and its captured
-/// output.
+/// A process that a service started. Shared: reference-counted, thread-safe. Freeing it does
+/// nothing to the process; while a reference is held, an ended process keeps its status and its
+/// captured output.
 #[derive(Clone)]
 pub struct coreproc_process(pub(super) Process);
 
@@ -103,9 +103,9 @@ pub extern "C-unwind" fn coreproc_process_output(
 }
 
 /// Names the processes that held its output pipes when it was closed at the drain bound, "PID
-/// COMMAND\n" each, "?" for a PID that could not be seen; empty otherwise. A process may call itself
-/// anything: control and invisible characters in COMMAND are escaped, so that no name is a line of
-/// its own or talks to a terminal. Free `*out` with coreproc_bytes_free. Thread-safe.
+/// COMMAND\n" each, "?" for a PID that could not be seen; empty otherwise. A process may call
+/// itself anything: control and invisible characters in COMMAND are escaped, so that no name is a
+/// line of its own or talks to a terminal. Free `*out` with coreproc_bytes_free. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -180,10 +180,10 @@ pub unsafe extern "C-unwind" fn coreproc_process_stop(
     })
 }
 
-/// Writes to its standard input: at least one byte, and as many as it takes within `timeout_ms` (-1:
-/// for ever; 0: what fits now). On success `*written`, which may be NULL, is at most `len`; it is
-/// less only if the time ran out, or the reader ended. Concurrent writes do not mix. Never raises
-/// SIGPIPE. Thread-safe.
+/// Writes to its standard input: at least one byte, and as many as it takes within `timeout_ms`
+/// (-1: for ever; 0: what fits now). On success `*written`, which may be NULL, is at most `len`; it
+/// is less only if the time ran out, or the reader ended. Concurrent writes do not mix. Never
+/// raises SIGPIPE. Thread-safe.
 ///
 /// Errors, if not one byte was written: INVALID_ARGUMENT; NOT_RUNNING if the process has ended,
 /// whatever became of its standard input before; STDIN_CLOSED while it runs, if its input is not a

@@ -141,8 +141,8 @@ unsafe fn progress_options(op: Operation, options: *const coreproc_progress_opti
 
 /// Opens a view that writes to a duplicate of `fd`. A pipe or a terminal is opened again, by way of
 /// /proc, so that writing to it never waits. If that cannot be done (no /proc, another user's
-/// terminal) it is written to in small pieces that it has room for: a write can wait only if another
-/// process takes that room in the same moment. `options` may be NULL. Free `*out` with
+/// terminal) it is written to in small pieces that it has room for: a write can wait only if
+/// another process takes that room in the same moment. `options` may be NULL. Free `*out` with
 /// coreproc_progress_free. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; SYSTEM (fcntl(2): EBADF, EMFILE); CLOSED.

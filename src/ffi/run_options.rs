@@ -43,13 +43,13 @@ pub struct coreproc_run_options {
     pub on_failure: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// How many specs run at a time (0: what the pipeline says; if it does not, as many as there are
-    /// processors; UNLIMITED: all of them). SEQUENTIAL is one.
+    /// How many specs run at a time (0: what the pipeline says; if it does not, as many as there
+    /// are processors; UNLIMITED: all of them). SEQUENTIAL is one.
     pub limit: u64,
     /// The time after which the run is cancelled (0, UNLIMITED: never).
     pub deadline_ms: u64,
-    /// The subscription that gets the events of the run and of its processes; needed for one with the
-    /// scope NAMED. NULL: none.
+    /// The subscription that gets the events of the run and of its processes; needed for one with
+    /// the scope NAMED. NULL: none.
     pub subscription: *mut coreproc_subscription,
     /// How long specs took before: the spec at the beginning of the longest path starts first.
     /// NULL: nothing is known.

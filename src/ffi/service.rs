@@ -133,9 +133,9 @@ pub extern "C-unwind" fn coreproc_service_count(
 /// says. Does not wait; may be called again, also with another mode. Subscriptions end once every
 /// process is closed. Thread-safe.
 ///
-/// Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, whose message
-/// says how many processes could not be signalled: the service is closed all the same, and signals
-/// that the kernel refused are tried again.
+/// Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, whose
+/// message says how many processes could not be signalled: the service is closed all the same, and
+/// signals that the kernel refused are tried again.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_service_close(
     service: Option<&coreproc_service>,

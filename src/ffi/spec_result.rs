@@ -11,7 +11,8 @@ use crate::{SpecResult, SpecState};
 pub const COREPROC_SPEC_PASSED: u32 = 1;
 /// Another exit code, a signal, or a start that failed.
 pub const COREPROC_SPEC_FAILED: u32 = 2;
-/// Not started, because of what it comes after or because the run ended first; the error says which.
+/// Not started, because of what it comes after or because the run ended first; the error says
+/// which.
 pub const COREPROC_SPEC_SKIPPED: u32 = 3;
 /// Stopped because the run was cancelled.
 pub const COREPROC_SPEC_CANCELLED: u32 = 4;

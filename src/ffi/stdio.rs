@@ -117,7 +117,8 @@ pub extern "C-unwind" fn coreproc_command_stdio_fd(
 /// Gives a standard stream this file, opened at each spawn from the host's directory; `mode` is a
 /// COREPROC_FILE value. The open does not wait: a FIFO that has no other end (for which a shell
 /// would wait) fails the spawn with ENXIO, a file whose lease another process keeps for longer than
-/// a second with EAGAIN. To wait for the other end, open the FIFO and use coreproc_command_stdio_fd.
+/// a second with EAGAIN. To wait for the other end, open the FIFO and use
+/// coreproc_command_stdio_fd.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]

@@ -59,8 +59,8 @@ pub struct coreproc_subscription_options {
     /// child's pipes are not read, and the kernel slows it; no other child is affected. One read,
     /// or one line, may go beyond it.
     pub queue_bytes: u64,
-    /// Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of this
-    /// size.
+    /// Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of
+    /// this size.
     pub max_line_bytes: u64,
 }
 
@@ -224,8 +224,8 @@ pub extern "C-unwind" fn coreproc_subscription_drive(
 /// gets events of that process. Several threads may take side by side, and each process's events
 /// stay in order. Thread-safe.
 ///
-/// Errors: INVALID_ARGUMENT; TIMED_OUT; CLOSED at the end of the stream; DEADLOCK inside a callback;
-/// PANIC.
+/// Errors: INVALID_ARGUMENT; TIMED_OUT; CLOSED at the end of the stream; DEADLOCK inside a
+/// callback; PANIC.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_subscription_take(
     subscription: Option<&coreproc_subscription>,
@@ -266,8 +266,8 @@ pub extern "C-unwind" fn coreproc_subscription_ref(
     another(subscription)
 }
 
-/// Gives a reference back. NULL is fine. Never blocks. The last one closes the subscription, without
-/// waiting for a callback that runs. Thread-safe.
+/// Gives a reference back. NULL is fine. Never blocks. The last one closes the subscription,
+/// without waiting for a callback that runs. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_subscription_free(subscription: Option<Box<coreproc_subscription>>) {
     free(subscription);

@@ -2,8 +2,9 @@
 
 use std::ffi::c_char;
 
-/// Returns the ABI counter of the loaded library, as in its SONAME. A binding that loads the library
-/// at run time compares it with the `COREPROC_ABI_VERSION` that it was written for. Thread-safe.
+/// Returns the ABI counter of the loaded library, as in its SONAME. A binding that loads the
+/// library at run time compares it with the `COREPROC_ABI_VERSION` that it was written for.
+/// Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_abi_version() -> u32 {
     const ABI: u32 = parse(env!("COREPROC_ABI_VERSION"));

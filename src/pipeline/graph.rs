@@ -1,5 +1,5 @@
-//! The graph of a pipeline. It is checked as a whole, in time linear in specs and dependencies, and without recursion, so that a
-//! chain may be as long as memory holds.
+//! The graph of a pipeline. It is checked as a whole, in time linear in specs and dependencies, and without recursion,
+//! so that a chain may be as long as memory holds.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use super::spec::{Pipeline, Spec};
 use super::text::quoted;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The kind of a problem of a pipeline. In JSON: `unknown_dependency`, ….
+/// The kind of a problem of a pipeline. In JSON it is written as `unknown_dependency`, ….
 ///
 /// ```
 /// use coreproc::{Command, Pipeline, ProblemKind, Spec};
@@ -43,7 +43,7 @@ pub enum ProblemKind {
     Command,
 }
 
-/// Why a pipeline cannot run.
+/// A reason why a pipeline cannot run.
 ///
 /// ```
 /// use coreproc::{Command, Pipeline, Problem, Spec};
@@ -61,8 +61,8 @@ pub enum ProblemKind {
 pub struct Problem {
     /// The kind of the problem.
     pub kind: ProblemKind,
-    /// The indices of the specs concerned. For a cycle: those that the message names, in that order, then all others that are
-    /// in a cycle with them.
+    /// The indices of the specs concerned. For a cycle: those that the message names, in that order, then all others
+    /// that are in a cycle with them.
     pub specs: Vec<usize>,
     /// The place of the problem: `specs[3].after[0]`.
     pub place: String,
@@ -74,7 +74,7 @@ pub struct Problem {
 #[derive(Clone)]
 pub(super) struct Edges {
     targets: Vec<usize>,
-    /// Where the list of each spec ends.
+    /// The end of each spec's list.
     ends: Vec<usize>,
 }
 
@@ -88,8 +88,8 @@ pub(super) struct Graph {
     pub(super) order: Vec<usize>,
 }
 
-/// How many unknown names get a suggestion. The search for the name that was probably meant looks at every other name, so fewer
-/// get one if there are very many names, and the check stays linear.
+/// How many unknown names get a suggestion. The search for the name that was probably meant looks at every other name,
+/// so that fewer get one if there are very many names, and the check stays linear.
 const SUGGESTIONS: usize = 8;
 /// How many names all searches may look at together; one search is always done.
 const COMPARISONS: usize = 200_000;
@@ -141,18 +141,18 @@ impl Pipeline {
         }
     }
 
-    /// Checks that the pipeline can run: names are unique and not empty, dependencies exist, are named once and form no cycle,
-    /// and no command was refused. The time that this takes is linear in specs and dependencies.
+    /// Checks that the pipeline can run: names are unique and not empty, dependencies exist, are named once and form no
+    /// cycle, and no command was refused. The time that this takes is linear in specs and dependencies.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if it cannot run. The error has the first problem, its place, and the number of others: `check pipeline:
-    /// specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
+    /// `InvalidArgument` if it cannot run. The error has the first problem, its place, and the number of others: `check
+    /// pipeline: specs[3].after[0]: unknown spec "biuld", did you mean "build"?`.
     pub fn check(&self) -> Result<()> {
         self.graph("check pipeline").map(drop)
     }
 
-    /// [`Pipeline::problems`] as a JSON array, for the C ABI.
+    /// Writes [`Pipeline::problems`] as a JSON array, for the C ABI.
     pub(crate) fn problems_json(&self) -> Result<Vec<u8>> {
         serde_json::to_vec(&self.problems())
             .map_err(|error| Error::new(ErrorKind::OutOfMemory, "check pipeline", error.to_string()))
@@ -209,7 +209,7 @@ fn names<'a>(specs: &'a [Spec], problems: &mut Vec<Problem>) -> HashMap<&'a str,
 /// Finds the dependencies of each spec, without those that are wrong. Adds the problems of those.
 fn edges(specs: &[Spec], names: &HashMap<&str, usize>, problems: &mut Vec<Problem>) -> Edges {
     let mut suggestions = (COMPARISONS / specs.len().max(1)).clamp(1, SUGGESTIONS);
-    // For each spec, the last spec that named it: this finds doubles without a set for each spec.
+    // For each spec, the last spec that named it. This finds doubles without a set for each spec.
     let mut named_by = vec![usize::MAX; specs.len()];
     let mut after = Edges { targets: Vec::new(), ends: Vec::with_capacity(specs.len()) };
     for (index, spec) in specs.iter().enumerate() {
@@ -271,8 +271,8 @@ fn order(after: &Edges, before: &Edges) -> Vec<usize> {
     order
 }
 
-/// Adds a problem for each knot, which is a group of specs that all wait for each other. The problem names the shortest cycle
-/// through the knot's first spec.
+/// Adds a problem for each knot, which is a group of specs that all wait for each other. The problem names the shortest
+/// cycle through the knot's first spec.
 fn cycles(specs: &[Spec], after: &Edges, order: &[usize], problems: &mut Vec<Problem>) {
     let mut left = vec![true; specs.len()];
     order.iter().for_each(|index| left[*index] = false);
@@ -296,7 +296,7 @@ fn cycles(specs: &[Spec], after: &Edges, order: &[usize], problems: &mut Vec<Pro
     }
 }
 
-/// `cycle: "a" -> "b" -> "a", each after the next`.
+/// Writes `cycle: "a" -> "b" -> "a", each after the next`.
 fn cycle_text(specs: &[Spec], cycle: &[usize]) -> String {
     let name = |index: &usize| quoted(&specs[*index].name);
     let mut names: Vec<String> = cycle.iter().take(NAMED).map(name).collect();
@@ -346,7 +346,7 @@ fn knots(after: &Edges, left: &[bool]) -> Vec<Vec<usize>> {
         if number[root] != UNSEEN {
             continue;
         }
-        // Each spec with the edge to follow next.
+        // The path: each spec with the edge to follow next.
         let mut path = vec![(root, 0)];
         while let Some((index, edge)) = path.last_mut() {
             let index = *index;

@@ -21,18 +21,18 @@ const VERSION: u32 = 1;
 const NEWEST: f64 = 0.3;
 /// The most specs that are remembered, of all pipelines of a file together. Those that ran last stay.
 const MOST_SPECS: usize = 20_000;
-/// The longest name, in bytes. Longer names of specs are not remembered, and of pipelines they are refused.
+/// The longest name, in bytes. Longer names of specs are not remembered, longer names of pipelines are refused.
 const LONGEST_NAME: usize = 1024;
-/// The largest file that is written, in bytes. If long names would make it larger, fewer specs are remembered.
+/// The largest file, in bytes, that is written. If long names would make it larger, fewer specs are remembered.
 const LARGEST_FILE: usize = 64 * 1024 * 1024;
 
-/// How long the specs of a pipeline took in earlier runs, kept in a file that may serve several pipelines. It is meant for
-/// [`RunOptions::durations`](crate::RunOptions::durations), by which the longest path starts first and the time that is left is
-/// estimated.
+/// How long the specs of a pipeline took in earlier runs, kept in a file that may serve several pipelines. It is meant
+/// for [`RunOptions::durations`](crate::RunOptions::durations), by which the longest path starts first and the time
+/// that is left is estimated.
 ///
-/// The file is JSON, and bounded. It is replaced as a whole by rename(2); its permissions stay, and a symbolic link to it stays
-/// one. It holds hints: a damaged file is set aside as `FILE.bad` and begun anew, and of two processes that record in the same
-/// moment, one may be forgotten.
+/// The file is JSON, and bounded. It is replaced as a whole by rename(2); its permissions stay, and a symbolic link to
+/// it stays one. It holds no more than hints: a damaged file is set aside as `FILE.bad` and begun anew, and if two
+/// processes record in the same moment, the record of one may be lost.
 ///
 /// ```
 /// use coreproc::{Command, History, Pipeline, RunOptions, Service, ServiceOptions, Spec};
@@ -80,7 +80,7 @@ const OPEN: &str = "open history";
 const RECORD: &str = "record history";
 
 impl History {
-    /// Reads what the file says of the pipeline of this name. A missing file is an empty one.
+    /// Reads what the file says of the pipeline of this name. A missing file counts as an empty one.
     ///
     /// # Errors
     ///
@@ -113,8 +113,8 @@ impl History {
         self.problem.as_deref()
     }
 
-    /// Remembers how long the specs of a run took, and writes the file. Specs that passed count; those that failed count only
-    /// if nothing is known of them yet. What the file says of other pipelines stays.
+    /// Remembers how long the specs of a run took, and writes the file. Specs that passed count; those that failed
+    /// count only if nothing is known of them yet. What the file says of other pipelines stays.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ fn text_of(mut document: Document) -> Vec<u8> {
     let mut most = MOST_SPECS;
     loop {
         forget(&mut document, most);
-        // It consists of names and numbers, none of which can be refused.
+        // Names and numbers are always accepted.
         let text = serde_json::to_vec(&document).unwrap_or_default();
         if text.len() <= LARGEST_FILE || most == 0 {
             return text;
@@ -214,8 +214,8 @@ fn learn(specs: &mut BTreeMap<String, Entry>, spec: &SpecResult, now: u64) {
     }
 }
 
-/// After the clock was set back, specs seem to have run in the future and would be forgotten last: they count as having run
-/// before this run.
+/// Lets specs that seem to have run in the future, because the clock was set back, count as having run before this run;
+/// else they would be forgotten last.
 fn not_ahead(document: &mut Document, now: u64) {
     for entry in document.pipelines.values_mut().flat_map(BTreeMap::values_mut).filter(|entry| entry.seen > now) {
         entry.seen = now.saturating_sub(1);
@@ -226,7 +226,7 @@ fn not_ahead(document: &mut Document, now: u64) {
 fn forget(document: &mut Document, most: usize) {
     let mut seen: Vec<u64> = document.pipelines.values().flat_map(|specs| specs.values().map(|e| e.seen)).collect();
     seen.sort_unstable_by(|a, b| b.cmp(a));
-    // Of the specs that ran as long ago as the first that goes, as many stay as there is room for.
+    // Of the specs that ran as long ago as the first that is forgotten, as many stay as there is room for.
     if let Some(oldest) = seen.get(most).copied() {
         let mut room = most - seen.iter().filter(|seen| **seen > oldest).count();
         for specs in document.pipelines.values_mut() {

@@ -1,10 +1,10 @@
-//! Layer 3: a [`Pipeline`] is a graph of [`Spec`]s. A run starts each spec the moment its last dependency has ended, and leaves a
-//! [`RunReport`].
+//! Layer 3: a [`Pipeline`] is a graph of [`Spec`]s. A run starts each spec the moment its last dependency has ended,
+//! and leaves a [`RunReport`].
 //!
-//! `spec` and `json` make a pipeline, and `graph` checks it. `run` is a run as callers hold it, `options` how to run, `plan` what
-//! follows from that. `scheduler` decides what runs when, without clocks or processes; `engine` does it. `snapshot` is a run at
-//! one moment, `result` its end, `report` the formats of that, `progress` a view for people. `history` remembers durations.
-//! `text` and `nearest` help with messages.
+//! `spec` and `json` make a pipeline, and `graph` checks it. `run` is a run as callers hold it, `options` how to run,
+//! and `plan` what follows from the options. `scheduler` decides what runs when, without clocks or processes; `engine`
+//! does it. `snapshot` is a run at one moment, `result` its result, `report` the formats of the result, `progress` a
+//! view for people. `history` remembers durations. `text` and `nearest` help with messages.
 
 mod engine;
 mod graph;

@@ -6,9 +6,9 @@ const LONGEST: usize = 64;
 /// How many characters a word needs so that a longer one that starts with it is near (`timeout`, `timeout_ms`).
 const SHORTEST_PREFIX: usize = 3;
 
-/// Finds the nearest of the words in `known`, the first of several, if it is near enough for a typing mistake: at most
-/// a third of its characters are wrong, missing, added or swapped with their neighbour, or one word is the beginning of
-/// the other.
+/// Finds the nearest of the words in `known`, the first of several, if the difference is small enough for a typing
+/// mistake: at most a third of its characters are wrong, missing, added or swapped with their neighbour, or one word is
+/// the beginning of the other.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = letters(word)?;
     let mut rows = Rows::default();
@@ -41,7 +41,8 @@ fn is_beginning(a: &[char], b: &[char]) -> bool {
     a.len().min(b.len()) >= SHORTEST_PREFIX && (a.starts_with(b) || b.starts_with(a))
 }
 
-/// Three rows of the table of [`Rows::distance`], kept from one pair of words to the next, because there may be very many pairs.
+/// Three rows of the table of [`Rows::distance`], kept from one pair of words to the next, because there may be very
+/// many pairs.
 #[derive(Default)]
 struct Rows {
     before: Vec<usize>,
@@ -114,7 +115,7 @@ mod tests {
         assert_eq!(meant(&"build".repeat(100_000)), None);
     }
 
-    /// As the definition says, without anything that saves work.
+    /// Returns the distance as the definition says, without anything that saves work.
     fn plain(a: &[char], b: &[char]) -> usize {
         let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
         for i in 0..=a.len() {
@@ -138,7 +139,7 @@ mod tests {
             let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
             let exact = plain(&a, &b);
             let mut rows = Rows::default();
-            // Once more: nothing is left of the words before.
+            // Once more, because nothing may be left of the words before.
             rows.distance(&b, &a, 9);
             prop_assert_eq!(rows.distance(&a, &b, most), (exact <= most).then_some(exact));
         }

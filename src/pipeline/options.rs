@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::event::Subscription;
 
-/// What a run does with the dependencies of a pipeline.
+/// How a run treats the dependencies of a pipeline.
 ///
 /// ```
 /// use coreproc::{Command, Pipeline, RunMode, RunOptions, Service, ServiceOptions, Spec};
@@ -24,11 +24,12 @@ use crate::event::Subscription;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RunMode {
-    /// Starts each spec the moment its last dependency has ended, several at a time; the spec at the beginning of the longest
-    /// remaining path comes first.
+    /// Starts each spec the moment its last dependency has ended, several at a time; the spec at the beginning of the
+    /// longest remaining path comes first.
     #[default]
     All,
-    /// Starts one spec at a time, in the order of the pipeline, but none before its dependencies. Stops at the first failure.
+    /// Starts one spec at a time, in the order of the pipeline, but none before its dependencies. Stops at the first
+    /// failure.
     Sequential,
     /// Starts several specs at a time and ignores dependencies.
     Parallel,
@@ -47,13 +48,13 @@ pub enum Limit {
     /// The limit of the pipeline; if it has none, the number of processors.
     #[default]
     Default,
-    /// So many specs, at least 1.
+    /// This many specs, at least 1.
     At(usize),
     /// All specs.
     None,
 }
 
-/// What a failure that is not allowed does to specs that do not depend on it.
+/// The effect that a failure which is not allowed has on specs that do not depend on it.
 ///
 /// ```
 /// use coreproc::{OnFailure, RunOptions};
@@ -63,10 +64,10 @@ pub enum Limit {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
-    /// What the pipeline says; if it says nothing, [`OnFailure::KeepGoing`].
+    /// The default: the choice of the pipeline; if it has none, [`OnFailure::KeepGoing`].
     #[default]
     Default,
-    /// Has no effect on them.
+    /// They run.
     KeepGoing,
     /// Cancels the run: specs that run are stopped, the others skipped.
     FailFast,
@@ -91,16 +92,16 @@ pub enum OnFailure {
 /// ```
 #[derive(Clone, Default)]
 pub struct RunOptions {
-    /// What becomes of dependencies.
+    /// How dependencies are treated.
     pub mode: RunMode,
     /// How many specs run at a time; [`RunMode::Sequential`] is one.
     pub limit: Limit,
-    /// What a failure does. [`RunMode::Sequential`] stops at the first one.
+    /// The effect of a failure. [`RunMode::Sequential`] stops at the first one.
     pub on_failure: OnFailure,
     /// Cancels the run after this time.
     pub deadline: Option<Duration>,
-    /// How long specs took before, by name: the spec at the beginning of the longest path starts first. A spec that is not in
-    /// here counts as the mean of those that are.
+    /// How long specs took before, by name: the spec at the beginning of the longest path starts first. A spec without
+    /// an entry counts as the mean of the others.
     pub durations: HashMap<String, Duration>,
     /// Subscriptions that get the events of the run and of its processes; needed for subscriptions with a named scope.
     pub subscriptions: Vec<Subscription>,

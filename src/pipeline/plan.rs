@@ -1,4 +1,4 @@
-//! [`Plan`]: how a run goes about it, from its options and, for what those leave open, from its pipeline.
+//! [`Plan`]: how to run, from the options of a run and, where those leave it open, from its pipeline.
 
 use std::thread::available_parallelism;
 

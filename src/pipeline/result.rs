@@ -40,11 +40,11 @@ pub struct SpecResult {
     pub duration: Duration,
     /// The bytes in the capture of its last attempt: both streams in order of arrival.
     pub output: Vec<u8>,
-    /// How many bytes of its output the capture does not hold any more.
+    /// How many bytes of its output the capture does not hold.
     pub dropped_bytes: u64,
     /// Why it did not pass; None if it did.
     pub error: Option<String>,
-    /// It may fail.
+    /// Whether it may fail.
     pub allow_failure: bool,
     /// Its dependencies, by their index in the report.
     pub after: Vec<usize>,

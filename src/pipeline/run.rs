@@ -17,13 +17,13 @@ use crate::sys::clock::Stamp;
 use crate::sys::fork;
 
 impl Pipeline {
-    /// Checks the pipeline, and starts it on threads of its own, `coreproc-run`, at most two for each processor, which end with
-    /// the run. The pipeline is copied, so it can be changed, and run again.
+    /// Checks the pipeline, and starts it on threads of its own, `coreproc-run`, at most two for each processor, which
+    /// end with the run. The pipeline is copied, so it can be changed, and run again.
     ///
     /// # Errors
     ///
-    /// Those of [`Pipeline::check`]; then nothing was started. `InvalidArgument` also if the limit is 0, or a subscription belongs to
-    /// another service. `Closed` if the service is closed.
+    /// Those of [`Pipeline::check`]; then nothing was started. `InvalidArgument` also if the limit is 0, or a
+    /// subscription belongs to another service. `Closed` if the service is closed.
     pub fn start(&self, service: &Service, options: RunOptions) -> Result<Run> {
         const OPERATION: &str = "start run";
         fork::check(OPERATION)?;
@@ -61,7 +61,7 @@ impl Pipeline {
 
     fn run(&self, service: &Service, mode: RunMode) -> Result<Arc<RunReport>> {
         if is_in_callback() {
-            // Refused before the start, else the run would go on and no caller would wait for it.
+            // It is refused before the start; else the run would go on, and no caller would wait for it.
             return Err(Error::new(ErrorKind::Deadlock, "run", "would wait inside a callback"));
         }
         self.start(service, RunOptions { mode, ..RunOptions::default() })?.wait(None)
@@ -110,7 +110,8 @@ impl Run {
         self.0.specs().get(index).map(|spec| spec.name())
     }
 
-    /// Waits until every spec has ended and every process of the run is closed. None waits without limit, zero only looks.
+    /// Waits until every spec has ended and every process of the run is closed. None waits without limit, zero only
+    /// looks.
     ///
     /// # Errors
     ///
@@ -120,9 +121,9 @@ impl Run {
         self.0.wait(Deadline::after(timeout))
     }
 
-    /// Cancels the run, without waiting: specs that run are stopped by the stop policy of their command, and specs that wait are
-    /// skipped. Specs that always run are neither. A second call ends those too, and kills processes that have not stopped yet.
-    /// Once the run has ended, there is nothing to do.
+    /// Cancels the run, without waiting: specs that run are stopped by the stop policy of their command, and specs that
+    /// wait are skipped. Specs that always run are neither stopped nor skipped. A second call ends those too, and kills
+    /// processes that have not stopped yet. Once the run has ended, there is nothing to do.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! [`Progress`]: where a run is at one moment.
+//! [`Progress`]: the state of a run at one moment.
 
 use crate::sys::clock::Stamp;
 
-/// Where a run is at one moment: how many specs are in which state, and which of them run.
+/// The state of a run at one moment: how many specs are in which state, and which of them run.
 ///
 /// ```
 /// use coreproc::{Command, Pipeline, Progress, RunOptions, Service, ServiceOptions, Spec};
@@ -38,7 +38,7 @@ pub struct Progress {
     pub timed_out: usize,
     /// The specs that run, in the order of the pipeline.
     pub now: Vec<RunningSpec>,
-    /// The run has ended, and its report can be had.
+    /// Whether the run has ended, and its report is ready.
     pub ended: bool,
 }
 

@@ -24,13 +24,14 @@ pub struct Backoff {
 }
 
 impl Default for Backoff {
-    /// 100 ms, doubled up to 10 s.
+    /// Returns 100 ms, doubled up to 10 s.
     fn default() -> Backoff {
         Backoff { first: Duration::from_millis(100), most: Duration::from_secs(10) }
     }
 }
 
-/// A process of a pipeline, and its dependencies. It is a builder: setters return it, and values are checked with the pipeline.
+/// A process of a pipeline, and its dependencies. It is a builder: setters return it, and values are checked with the
+/// pipeline.
 ///
 /// ```
 /// use coreproc::{Command, Spec};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 pub(super) use crate::printable::clean;
 
-/// `740 µs`, `12.3 ms`, `3.42 s`, `2 min 05 s`, `1 h 02 min`.
+/// Writes a duration: `740 µs`, `12.3 ms`, `3.42 s`, `2 min 05 s`, `1 h 02 min`.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match duration.as_secs() {
@@ -34,7 +34,7 @@ pub(super) fn quoted_start(text: &str, most: usize) -> String {
     }
 }
 
-/// Like [`clean`], and cut if it is long.
+/// Like [`clean`], and cuts the name if it is long.
 pub(super) fn short(name: &str) -> String {
     match start(name, SHOWN) {
         (whole, "") => clean(whole),
@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(width(narrow), 1, "{narrow}");
         }
         assert_eq!(columns("e\u{301}"), 1);
-        // As wide as on those terminals that show the picture.
+        // It is as wide as on the terminals that show the picture.
         assert_eq!(columns("⚠\u{fe0f}"), 2);
     }
 

@@ -30,8 +30,8 @@ use crate::sys::strings::Strings;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Group {
-    /// A group of its own, which it leads: it can be stopped with all that it starts, and a Ctrl-C or Ctrl-Z at the host's
-    /// terminal does not reach it. The kernel stops it when it reads from the terminal.
+    /// A group of its own, which it leads: it can be stopped with all that it starts, and a Ctrl-C or Ctrl-Z at the
+    /// host's terminal does not reach it. The kernel stops it when it reads from the terminal.
     #[default]
     Own,
     /// The host's group: it can use the terminal as the host can.
@@ -54,11 +54,9 @@ pub(super) enum EnvBase {
 /// use coreproc::{Command, ExitStatus, Service, ServiceOptions};
 /// use std::time::Duration;
 ///
-/// let service = Service::new(ServiceOptions::default())?;
-/// let mut command = Command::new("sh");
-/// command.args(["-c", "echo $GREETING; pwd; exit 3"]).env("GREETING", "hello").cwd("/").timeout(Duration::from_secs(10));
-/// let process = command.spawn(&service)?;
-/// assert_eq!(process.wait(None)?.status(), Some(ExitStatus::Code(3)));
+/// let service = Service::new(ServiceOptions::default())?; let mut command = Command::new("sh"); command.args(["-c",
+/// "echo $GREETING; pwd; exit 3"]).env("GREETING", "hello").cwd("/").timeout(Duration::from_secs(10)); let process =
+/// command.spawn(&service)?; assert_eq!(process.wait(None)?.status(), Some(ExitStatus::Code(3)));
 /// assert_eq!(process.output()?, b"hello\n/\n");
 ///
 /// let error = Command::new("no-such-program").spawn(&service).err().unwrap();
@@ -273,8 +271,8 @@ impl Command {
     ///
     /// A child that may ask at the terminal (a password, an editor, `stty`) needs [`Group::Inherit`]. In a group of its
     /// own it is in the background there: the kernel stops it as soon as it reads from the terminal or changes its
-    /// settings (SIGTTIN, SIGTTOU). It counts as running then, no event tells of it, and a wait without a timeout does not
-    /// return.
+    /// settings (SIGTTIN, SIGTTOU). It counts as running then, no event tells of it, and a wait without a timeout does
+    /// not return.
     ///
     /// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and SIGHUP, SIGINT
     /// and SIGQUIT stay ignored in it if the host ignores them, as `nohup` and a shell's `&` have it. Every other

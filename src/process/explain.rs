@@ -1,5 +1,6 @@
 //! Explains a failed start, for which the kernel gives only a number, in words that name the file, the argument or the
-//! variable. The file system is looked at only for that, and as the child saw it: relative paths count from its directory.
+//! variable. The file system is looked at only for that, and as the child saw it: relative paths count from its
+//! directory.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::event::{Ending, RunPart};
 use crate::sys::clock::Stamp;
 
-/// A run that is told of its processes' lives on the thread that sees them, without an event in between. A process tells
-/// under its own lock, so an observer must call no process.
+/// A run that is told of its processes' lives on the thread that sees them, without an event in between. A process
+/// tells under its own lock, so an observer must call no process.
 pub(crate) trait Observer: Send + Sync {
     /// Told that the process's leader has ended.
     fn exited(&self, part: RunPart, ending: Ending, time: Stamp);

@@ -1,7 +1,7 @@
 //! Layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es, and supervises them.
 //!
-//! - `command`, `stdio`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for its
-//!   standard streams and `explain` for the words of a failure.
+//! - `command`, `stdio`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for
+//!   its standard streams and `explain` for the words of a failure.
 //! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture`
 //!   the part of them that is kept.
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the

@@ -80,8 +80,8 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// `TimedOut` if it has not been closed in time. `Deadlock` inside a callback, if it would wait. `Panic` or `System` if
-    /// the service is broken.
+    /// `TimedOut` if it has not been closed in time. `Deadlock` inside a callback, if it would wait. `Panic` or
+    /// `System` if the service is broken.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<Info> {
         fork::check("wait")?;
         self.0.wait(State::Closed, Deadline::after(timeout))
@@ -154,8 +154,8 @@ impl Process {
         self.0.stop(options, Cause::Stopped)
     }
 
-    /// Stops it by its command's options, because its run is cancelled; a second time by SIGKILL. A process that may not be
-    /// signalled runs on.
+    /// Stops it by its command's options, because its run is cancelled; a second time by SIGKILL. A process that may
+    /// not be signalled runs on.
     pub(crate) fn cancel(&self) {
         let _ = self.0.stop(None, Cause::Cancelled);
     }
@@ -165,10 +165,10 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// An error means that not one byte was written; after a partial write, the next call returns it.
-    /// `NotRunning` if the process has ended, whatever became of its standard input before. `StdinClosed` if it runs, but
-    /// its input is no pipe, was closed, or has no reader left; because a reader usually ends right after it has closed its
-    /// input, the end is waited for first, up to 0.1 s and within `timeout`. `TimedOut` if the pipe stayed full.
+    /// An error means that not one byte was written; after a partial write, the next call returns it. `NotRunning` if
+    /// the process has ended, whatever became of its standard input before. `StdinClosed` if it runs, but its input is
+    /// no pipe, was closed, or has no reader left; because a reader usually ends right after it has closed its input,
+    /// the end is waited for first, up to 0.1 s and within `timeout`. `TimedOut` if the pipe stayed full.
     pub fn write_stdin(&self, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
         fork::check("write stdin")?;
         self.0.check_descriptors("write stdin")?;
@@ -185,9 +185,9 @@ impl Process {
         Ok(())
     }
 
-    /// Closes the library's end of an output: what is in the pipe is lost, and a process that writes to it from now on gets a
-    /// SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent, and without effect on an output that the library
-    /// does not read.
+    /// Closes the library's end of an output: what is in the pipe is lost, and a process that writes to it from now on
+    /// gets a SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent, and without effect on an output that
+    /// the library does not read.
     pub fn close_output(&self, stream: Stream) -> Result<()> {
         fork::check("close output")?;
         self.0.check_descriptors("close output")?;

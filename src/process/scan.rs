@@ -1,5 +1,5 @@
-//! [`Scanner`]: names the holders of output pipes at the drain bound. A pass over /proc takes milliseconds, so it runs on a
-//! thread of its own (`coreproc-scan`), which lives while any child waits; one pass serves all that do.
+//! [`Scanner`]: names the holders of output pipes at the drain bound. A pass over /proc takes milliseconds, so it runs
+//! on a thread of its own (`coreproc-scan`), which lives while any child waits; one pass serves all that do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

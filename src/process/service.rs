@@ -56,8 +56,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` for a capture of more bytes than memory can have. `System` if the kernel refuses a descriptor or the
-    /// thread.
+    /// `InvalidArgument` for a capture of more bytes than memory can have. `System` if the kernel refuses a descriptor
+    /// or the thread.
     pub fn new(options: ServiceOptions) -> Result<Service> {
         fork::check("open service")?;
         options.capture.check("open service", "capture")?;
@@ -92,8 +92,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// The first one of [`Process::stop`] or [`Process::kill`], with a message that says how many processes could not be
-    /// signalled. The service is closed all the same, and a signal that the kernel refused is tried again.
+    /// The first one of [`Process::stop`] or [`Process::kill`], with a message that says how many processes could not
+    /// be signalled. The service is closed all the same, and a signal that the kernel refused is tried again.
     pub fn close(&self, mode: CloseMode) -> Result<()> {
         fork::check("close service")?;
         let children = self.0.supervisor.close(mode);
@@ -130,8 +130,8 @@ impl Service {
         Ok(Subscription::new(self.0.supervisor.subscribe(options)?, false))
     }
 
-    /// Opens a stream of events for which `callback` is run on a thread of its own, one batch at a time. A call that would
-    /// wait inside it returns [`ErrorKind::Deadlock`].
+    /// Opens a stream of events for which `callback` is run on a thread of its own, one batch at a time. A call that
+    /// would wait inside it returns [`ErrorKind::Deadlock`].
     ///
     /// # Errors
     ///

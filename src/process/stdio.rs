@@ -31,10 +31,10 @@ pub enum Stdin {
     Inherit,
     /// This descriptor, which may be shared with other commands and stays open in the host.
     Fd(Arc<OwnedFd>),
-    /// This file, opened for reading at each spawn; a relative path counts from the host's directory. The open never waits: a
-    /// FIFO that no process has opened for writing (a shell would wait) is an error with ENXIO, and a file whose lease
-    /// another process keeps for longer than a second is one with EAGAIN. To wait for a writer, open the FIFO and give the
-    /// descriptor.
+    /// This file, opened for reading at each spawn; a relative path counts from the host's directory. The open never
+    /// waits: a FIFO that no process has opened for writing (a shell would wait) is an error with ENXIO, and a file
+    /// whose lease another process keeps for longer than a second is one with EAGAIN. To wait for a writer, open the
+    /// FIFO and give the descriptor.
     File(PathBuf),
 }
 
@@ -86,16 +86,16 @@ pub enum Output {
     Inherit,
     /// This descriptor, which may be shared with other commands and stays open in the host.
     Fd(Arc<OwnedFd>),
-    /// This file, opened at each spawn; a relative path counts from the host's directory. The open never waits: a FIFO that no
-    /// process has opened for reading is an error with ENXIO, and a file whose lease another process keeps for longer than
-    /// a second is one with EAGAIN.
+    /// This file, opened at each spawn; a relative path counts from the host's directory. The open never waits: a FIFO
+    /// that no process has opened for reading is an error with ENXIO, and a file whose lease another process keeps for
+    /// longer than a second is one with EAGAIN.
     File(PathBuf, FileMode),
     /// For standard error alone: goes where standard output goes, in the exact order of writing.
     Merge,
     /// A spool: an unlinked file (in `TMPDIR`, else /tmp) that the child appends to and that the library follows.
     ///
-    /// A child that opens it again by name, as `echo > /dev/stdout` does, empties it and writes from its start: the library
-    /// follows it from there. Bytes that were seen to wait unread then are counted in
+    /// A child that opens it again by name, as `echo > /dev/stdout` does, empties it and writes from its start: the
+    /// library follows it from there. Bytes that were seen to wait unread then are counted in
     /// [`Info::discarded_bytes`](crate::Info::discarded_bytes); bytes that were written and emptied before the library
     /// looked cannot be. A part that was never written, of more than a mebibyte, counts as lost, too.
     Spool,

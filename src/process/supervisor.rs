@@ -1,8 +1,8 @@
 //! [`Supervisor`]: the children, subscriptions and runs of one service, in one registry; and the thread that turns its
 //! loop. It runs no user code.
 //!
-//! Locks: a child's may be held when the registry's is taken, and the registry's when that of a subscription is. A child that
-//! is not yet shared is locked under the registry's.
+//! Locks: a child's may be held when the registry's is taken, and the registry's when that of a subscription is. A
+//! child that is not yet shared is locked under the registry's.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,5 +1,5 @@
-//! [`wait()`]: waits for a condition that a mutex guards, with a deadline, from the seat or asleep. It is refused inside a
-//! callback, and ended by a panic of the service. A [`Gate`] stands beside each such mutex.
+//! [`wait()`]: waits for a condition that a mutex guards, with a deadline, from the seat or asleep. It is refused
+//! inside a callback, and ended by a panic of the service. A [`Gate`] stands beside each such mutex.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};

@@ -4,8 +4,8 @@
 //! subscription that drives ([`crate::Subscription::drive`]) keeps the seat, for a host whose event loop does the
 //! waiting.
 //!
-//! Every event goes to exactly one thread. The handler guards what an event is about by a lock of its own, so any thread
-//! may handle any event. A thread that changes something that the seated thread waits for wakes the poller.
+//! Every event goes to exactly one thread. The handler guards what an event is about by a lock of its own, so any
+//! thread may handle any event. A thread that changes something that the seated thread waits for wakes the poller.
 
 use std::any::Any;
 use std::cell::Cell;

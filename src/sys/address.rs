@@ -1,5 +1,5 @@
 //! [`Address`]: a process or a group to which the kernel sends signals, and that stays the same when its number is
-//! given to another.
+//! given to another process.
 //!
 //! It is the owner of a descriptor (`F_SETOWN_EX`, Linux 2.6.32): the kernel resolves the number when the owner is set
 //! and keeps the process or group that it found, not the number. A byte written to the pipe then sends the owner the
@@ -28,7 +28,7 @@ pub(crate) struct Address {
     /// The end that has the owner.
     read: ManuallyDrop<OwnedFd>,
     write: ManuallyDrop<OwnedFd>,
-    /// That of the pipe: its numbers may name other files once the host has closed them.
+    /// The identity of the pipe: its descriptors may name other files once the host has closed them.
     identity: FileIdentity,
 }
 
@@ -59,7 +59,7 @@ impl Address {
         self.identity.is_behind(&self.read) && self.identity.is_behind(&self.write)
     }
 
-    /// Makes it that of the process or group which has this number now. ESRCH if none has.
+    /// Makes the process or group that has this number now the owner; ESRCH if none has it.
     pub(crate) fn set(&self, target: Target, number: i32) -> Result<(), i32> {
         let kind = if target == Target::Group { F_OWNER_PGRP } else { F_OWNER_PID };
         self.own(&OwnerEx { kind, number })
@@ -76,7 +76,7 @@ impl Address {
         if result == 0 { Ok(()) } else { Err(errno()) }
     }
 
-    /// Sends the owner a signal other than 0. The kernel does not tell whether it was permitted: see
+    /// Sends the owner a signal other than 0. The kernel does not tell whether the signal was permitted: see
     /// [`Address::reaches_all`].
     pub(crate) fn send(&self, signal: i32) -> Result<(), i32> {
         if !self.is_intact() {
@@ -100,12 +100,12 @@ impl Address {
     }
 
     /// Returns whether [`Address::send`] reaches all processes that kill(2) would. Both compare user ids alike; but
-    /// kill(2) asks for CAP_KILL, and this asks for user 0 of the first user namespace: root in a container with a user
-    /// namespace has CAP_KILL and is not that user.
+    /// kill(2) asks for CAP_KILL, and an address for user 0 of the first user namespace: root in a container with a
+    /// user namespace has CAP_KILL and is not that user.
     pub(crate) fn reaches_all() -> bool {
         // SAFETY: no arguments; always succeeds.
         let is_root = unsafe { libc::geteuid() } == 0;
-        // In this order, so that the file is read while descriptors are left.
+        // The order matters: the file is read while descriptors are left.
         (in_first_user_namespace() && is_root) || !may_kill_others()
     }
 }

@@ -11,7 +11,7 @@ use super::retried_raw;
 /// A pipe that is readable while the bell rings.
 pub(crate) struct Bell {
     read: OwnedFd,
-    /// None after the end.
+    /// The write end; None after the end.
     write: Option<OwnedFd>,
 }
 
@@ -31,7 +31,7 @@ impl Bell {
         }
     }
 
-    /// Takes what was rung.
+    /// Empties the pipe.
     pub(crate) fn hush(&self) {
         let mut sink = [0u8; 64];
         let (fd, length) = (self.read.as_raw_fd(), sink.len());
@@ -39,7 +39,7 @@ impl Bell {
         while retried_raw(|| unsafe { libc::syscall(libc::SYS_read, fd, sink.as_mut_ptr(), length) }) == Ok(length) {}
     }
 
-    /// Closes the write end: readable for ever from now on.
+    /// Closes the write end, so that the pipe is readable for ever.
     pub(crate) fn end(&mut self) {
         self.write = None;
     }

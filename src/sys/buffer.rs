@@ -1,10 +1,10 @@
-//! [`ReadBuffer`]: the page-aligned buffer of a read. Alignment matters: copying from a pipe to a buffer that is 16 bytes off a page
-//! takes about twice as long.
+//! [`ReadBuffer`]: the page-aligned buffer of a read. Alignment matters: copying from a pipe to a buffer that is 16
+//! bytes off a page takes about twice as long.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::NonNull;
 
-/// One read's size: the kernel's default pipe.
+/// The size of one read: that of the kernel's default pipe.
 pub(crate) const READ_SIZE: usize = 64 * 1024;
 
 const LAYOUT: Layout = match Layout::from_size_align(READ_SIZE, 4096) {

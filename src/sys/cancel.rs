@@ -11,7 +11,7 @@ const DISABLE: c_int = 1;
 const DEFERRED: c_int = 0;
 
 unsafe extern "C-unwind" {
-    /// With the asynchronous type a cancel that is pending acts when the state is put back, in here.
+    /// With the asynchronous type, a cancel that is pending acts in here when the state is put back.
     fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
     fn pthread_setcanceltype(kind: c_int, old: *mut c_int) -> c_int;
     fn read(fd: c_int, buffer: *mut c_void, size: usize) -> isize;
@@ -24,11 +24,12 @@ pub(crate) struct Before {
     kind: c_int,
 }
 
-/// From here to [`restore`] this thread is not cancelled.
+/// Turns cancellation off for this thread, until [`restore`].
 ///
-/// To disable it does not do for the asynchronous type: when the signal of a cancel comes that was on its way already,
-/// glibc (2.36) heeds the type alone, and gives each of its cancellation points that type for a moment. So the type is
-/// changed, and one cancellation point, which waits for such a signal, comes before all that could not be unwound.
+/// For the asynchronous type it is not enough to disable the state: when the signal of a cancel arrives that was on its
+/// way already, glibc (2.36) heeds the type alone, and gives each of its cancellation points that type for a moment. So
+/// the type is changed, and one cancellation point, which waits for such a signal, comes before all that could not be
+/// unwound.
 #[inline(always)]
 pub(crate) fn disable() -> Before {
     let mut before = Before { state: DISABLE, kind: DEFERRED };
@@ -44,8 +45,9 @@ pub(crate) fn disable() -> Before {
     before
 }
 
-/// Puts the state and the type back. Must be the last that a call does: neither the caller nor its callers, up to C, may hold
-/// anything that has a destructor, and all must be `C-unwind` or Rust functions, because the thread may end in here.
+/// Puts the state and the type back. This must be the last step of a call: neither the caller nor its callers, up to C,
+/// may hold anything that has a destructor, and all must be `C-unwind` or Rust functions, because the thread may end in
+/// here.
 #[inline(always)]
 pub(crate) fn restore(before: Before) {
     let mut ours = 0;

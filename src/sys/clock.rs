@@ -38,7 +38,7 @@ impl Stamp {
     }
 }
 
-/// CLOCK_MONOTONIC in nanoseconds: deadlines are kept in it.
+/// Returns CLOCK_MONOTONIC in nanoseconds, in which deadlines are kept.
 pub(crate) fn monotonic_ns() -> u64 {
     read(ClockId::CLOCK_MONOTONIC)
 }
@@ -48,7 +48,7 @@ fn read(clock: ClockId) -> u64 {
     clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
 }
 
-/// CLOCK_REALTIME since the epoch.
+/// Returns CLOCK_REALTIME in nanoseconds since the epoch.
 pub(crate) fn realtime_ns() -> i128 {
     i128::from(read(ClockId::CLOCK_REALTIME))
 }

@@ -2,11 +2,12 @@
 //!
 //! A pidfd names one process for good, and from Linux 6.9 on the group that it leads as well. If the kernel offers
 //! numbers alone (for groups before 6.9; for everything if a filter refuses `pidfd_send_signal`), a number is never
-//! passed to kill(2): between any proof and the call its owner may be reaped by the host, and the number given to a
-//! stranger. Instead an [`Address`] is made from the number first, which the kernel resolves once, and the child is
-//! then shown to be unreaped: so the address is the child's, whatever becomes of the number.
+//! passed to kill(2): between any proof and the call its owner may be reaped by the host, and the number given to
+//! another process. Instead an [`Address`] is made from the number first, which the kernel resolves once, and the child
+//! is then shown to be unreaped: so the address is the child's, whatever becomes of the number.
 //!
-//! System calls: pidfd_send_signal(2), pidfd_open(2), waitid(2), fcntl(2) with F_SETOWN_EX, kill(2) with signal 0 alone.
+//! System calls: pidfd_send_signal(2), pidfd_open(2), waitid(2), fcntl(2) with F_SETOWN_EX, kill(2) with signal 0
+//! alone.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -17,13 +18,13 @@ pub(crate) use super::address::Target;
 use super::pidfd::{self, Number, send_signal};
 use super::{errno, procfs};
 
-/// A child, as far as a signal needs to know it.
+/// A child to which a signal is sent.
 #[derive(Clone, Copy)]
 pub(crate) struct Recipient<'a> {
     pub(crate) pidfd: &'a OwnedFd,
     pub(crate) pid: i32,
     pub(crate) target: Target,
-    /// One that [`address`] made for the same target while the child was unreaped.
+    /// The address that [`address`] made for the same target while the child was unreaped.
     pub(crate) address: Option<&'a Address>,
 }
 
@@ -42,7 +43,7 @@ impl From<i32> for Undelivered {
     }
 }
 
-/// What `pidfd_send_signal` can do here.
+/// The abilities of `pidfd_send_signal` here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ByPidfd {
     Nothing = 1,
@@ -53,8 +54,8 @@ enum ByPidfd {
 }
 
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
-/// From here on a signal that cannot be queued, because too many are, is refused; an [`Address`] would send SIGIO in its
-/// place.
+/// The first real-time signal. If too many signals are queued, one from here on is refused; an [`Address`] would send
+/// SIGIO in its place.
 const FIRST_REAL_TIME: i32 = 32;
 
 /// Sends `signal`; 0 only probes.
@@ -65,7 +66,7 @@ pub(crate) fn send(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
         _ => return by_address(to, signal),
     };
     match send_signal(to.pidfd.as_raw_fd(), signal, flags) {
-        // A filter came later.
+        // A filter was installed meanwhile.
         Err(libc::ENOSYS) => by_address(to, signal),
         other => Ok(other?),
     }
@@ -106,21 +107,22 @@ fn by_pidfd() -> ByPidfd {
     }
 }
 
-/// One for all services, so that a kill needs no new descriptor; used by one signal at a time.
+/// One address for all services, so that a kill needs no new descriptor; used by one signal at a time.
 static SHARED: Mutex<Weak<Address>> = Mutex::new(Weak::new());
 
-/// Makes the descriptors that [`send`] needs on this kernel, while descriptors are left. They last as long as the result.
+/// Makes the descriptors that [`send`] needs on this kernel, while descriptors are left. They last as long as the
+/// result.
 pub(crate) fn prepare() -> Result<Option<Arc<Address>>, i32> {
     if groups_have_pidfds() {
         return Ok(None);
     }
-    // It reads a file once: now.
+    // This reads a file once, while that is possible.
     Address::reaches_all();
     shared(&mut SHARED.lock().unwrap_or_else(PoisonError::into_inner)).map(Some)
 }
 
 fn shared(kept: &mut Weak<Address>) -> Result<Arc<Address>, i32> {
-    // One that the host has closed, perhaps to open something else under its numbers, is useless.
+    // An address that the host has closed, perhaps to open other files under its numbers, is useless.
     if let Some(address) = kept.upgrade().filter(|address| address.is_intact()) {
         return Ok(address);
     }
@@ -181,7 +183,7 @@ fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), U
             if reached.iter().any(is_known) {
                 continue;
             }
-            // It may have ended since, or be another process: so it is looked at again.
+            // It may have ended since, and its number may be another process's, so it is looked at again.
             match pidfd::open(pid) {
                 Ok(pidfd) if procfs::group_of(pid) == Some(to.pid) => found.push((pid, pidfd)),
                 Ok(_) | Err(libc::ESRCH | libc::EINVAL) => {}
@@ -197,7 +199,7 @@ fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), U
         }
         for (pid, pidfd) in found {
             let sent = send_signal(pidfd.as_raw_fd(), signal, 0).map_err(Undelivered::from);
-            // As with kill(2), one that was reached is a success.
+            // As with kill(2), it is a success if one was reached.
             if result.is_err() && sent != Err(Undelivered::Errno(libc::ESRCH)) {
                 result = sent;
             }
@@ -205,7 +207,7 @@ fn one_by_one(to: Recipient<'_>, signal: i32, address: &Address) -> Result<(), U
         }
     }
     if !is_seen_whole && pidfd::number(to.pidfd) == Number::Own {
-        // Better than none: the members of our own user.
+        // At least the members of our own user are reached.
         return Ok(address.send(signal)?);
     }
     result

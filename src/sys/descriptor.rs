@@ -29,7 +29,7 @@ pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
-/// Like [`duplicate`], of a number that may not be open.
+/// Like [`duplicate`], for a number that may not be open.
 pub(crate) fn duplicate_raw(fd: i32) -> Result<OwnedFd> {
     if fd < 0 {
         return Err(libc::EBADF);
@@ -49,14 +49,14 @@ pub(crate) fn open(path: &Path, flags: OFlag) -> Result<OwnedFd> {
     above_stdio(retried(|| nix::fcntl::open(path, flags, mode)).map_err(|e| e as i32)?)
 }
 
-/// Makes reads and writes say EAGAIN instead of waiting. For descriptors without other status flags.
+/// Makes reads and writes return EAGAIN instead of waiting. For descriptors without other status flags.
 pub(crate) fn set_nonblocking(fd: &OwnedFd) -> Result<()> {
     fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|e| e as i32)?;
     Ok(())
 }
 
-/// Which file is behind a descriptor: its device and inode. The host may close a descriptor of ours and open another
-/// file under its number; no other open file has the identity of ours.
+/// The file behind a descriptor: its device and inode. The host may close a descriptor of ours and open another file
+/// under its number; no other open file has the identity of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileIdentity {
     device: u64,
@@ -64,7 +64,7 @@ pub(super) struct FileIdentity {
 }
 
 impl FileIdentity {
-    /// None if the descriptor is not open.
+    /// Returns the identity of the file behind a descriptor; None if that is not open.
     pub(super) fn of(fd: &OwnedFd) -> Option<FileIdentity> {
         nix::sys::stat::fstat(fd).ok().map(|stat| FileIdentity { device: stat.st_dev, inode: stat.st_ino })
     }
@@ -75,8 +75,8 @@ impl FileIdentity {
     }
 }
 
-/// Keeps descriptors 0–2 from being given to what others open, until dropped. It does nothing for those that are
-/// open; the host is free to close them.
+/// Keeps descriptors 0–2 from being given to files that other code opens, until dropped. It does nothing for those that
+/// are open; the host is free to close them.
 #[cfg(feature = "health")]
 pub(crate) struct StdioKept(#[allow(dead_code, reason = "for its drop")] Vec<OwnedFd>);
 
@@ -85,7 +85,7 @@ impl StdioKept {
     pub(crate) fn new() -> Result<StdioKept> {
         let mut kept = Vec::new();
         loop {
-            // O_PATH: code that takes it for a stream can neither read nor write it.
+            // With O_PATH, code that takes it for a stream can neither read nor write it.
             let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
             let fd = retried(|| nix::fcntl::open("/", flags, Mode::empty())).map_err(|e| e as i32)?;
             if fd.as_raw_fd() > 2 {

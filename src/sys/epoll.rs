@@ -61,11 +61,11 @@ impl Epoll {
 
     /// Changes what a watched descriptor is reported for, and reports again what is ready now.
     pub(super) fn modify(&self, fd: &impl AsFd, token: u64, events: u32) {
-        // It is watched, so this cannot fail.
+        // The descriptor is watched, so this cannot fail.
         let _ = self.control(libc::EPOLL_CTL_MOD, fd, token, events);
     }
 
-    /// Reports `fd` no more; one that is not watched is ENOENT, which is fine.
+    /// Stops reporting `fd`. One that is not watched is ENOENT, which is fine.
     pub(super) fn remove(&self, fd: &impl AsFd) {
         let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
     }
@@ -93,7 +93,7 @@ impl Epoll {
         };
         let errno = if n < 0 { errno() } else { 0 };
         events.count = usize::try_from(n).unwrap_or(0);
-        // EINTR is a wait that brought nothing.
+        // EINTR counts as a wait that brought nothing.
         if errno == 0 || errno == libc::EINTR { Ok(()) } else { Err(errno) }
     }
 }

@@ -1,4 +1,4 @@
-//! [`EventFd`]: a counter that is readable while it is not zero; wakes a thread that waits in a poller.
+//! [`EventFd`]: a counter that is readable while it is not zero; it wakes a thread that waits in a poller.
 //!
 //! System calls: eventfd(2), read(2), write(2).
 

@@ -1,5 +1,5 @@
-//! Small files that several processes share: opened without following links or waiting, locked, looked at, replaced whole;
-//! and the directories that hold them.
+//! Small files that several processes share: opened without following links or waiting, locked, looked at, replaced
+//! whole; and the directories that hold them.
 //!
 //! Calls that a signal interrupts are made again. System calls: open(2), stat(2), fcntl(2) with F_OFD_SETLK,
 //! pread(2), pwrite(2), ftruncate(2), fchmod(2), fchown(2), fsync(2), rename(2), renameat2(2), unlink(2), mkdir(2),
@@ -119,8 +119,8 @@ pub(crate) enum Open {
     New(u32),
 }
 
-/// Opens the file of this name: no link is followed (ELOOP), a FIFO does not wait for its other end, a terminal
-/// does not become ours. Above 2 and close-on-exec.
+/// Opens the file of this name: no link is followed (ELOOP), a FIFO does not wait for its other end, a terminal does
+/// not become ours. The descriptor is above 2 and close-on-exec.
 pub(crate) fn open(path: &Path, how: Open) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
@@ -140,7 +140,7 @@ pub(crate) fn lock(file: &File) -> Result<bool> {
     set_lock(file, libc::F_WRLCK)
 }
 
-/// Takes its read lock, which others may have as well, in the same way: no write lock is given meanwhile.
+/// Takes its read lock in the same way. Others may have one as well; no write lock is given meanwhile.
 pub(crate) fn lock_for_reading(file: &File) -> Result<bool> {
     set_lock(file, libc::F_RDLCK)
 }
@@ -167,14 +167,14 @@ pub(crate) enum Obstacle {
     Writer,
 }
 
-/// Looks which lock of others is in the way of a write lock.
+/// Finds the lock of another process that is in the way of a write lock.
 pub(crate) fn obstacle(file: &File) -> Result<Obstacle> {
     let is_in_the_way_of = |kind| -> Result<bool> {
         let mut answer = whole(kind);
         retried(|| fcntl(file, FcntlArg::F_OFD_GETLK(&mut answer))).map_err(|errno| errno as i32)?;
         Ok(i32::from(answer.l_type) != libc::F_UNLCK)
     };
-    // Readers do not disturb each other.
+    // Read locks do not exclude each other.
     Ok(match () {
         () if is_in_the_way_of(libc::F_RDLCK)? => Obstacle::Writer,
         () if is_in_the_way_of(libc::F_WRLCK)? => Obstacle::Reader,
@@ -217,7 +217,7 @@ pub(crate) fn open_through(path: &Path) -> Result<File> {
     above_stdio(OwnedFd::from(file)).map(File::from)
 }
 
-/// Like [`read_start`], of a file that may be large: in large pieces, from where the file is read next.
+/// Like [`read_start`], for a file that may be large: reads large pieces, from the file's present offset.
 pub(crate) fn read_large(file: File, most: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(errno_of)?;
@@ -229,7 +229,7 @@ pub(crate) fn may_be_run(path: &Path) -> bool {
     retried(|| faccessat(nix::fcntl::AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS)).is_ok()
 }
 
-/// Reads a small file of /proc; a process's name in it may be no UTF-8.
+/// Reads a small file of /proc; the name of a process in it may not be UTF-8.
 pub(crate) fn read_text(path: &str) -> Result<String> {
     let bytes = read_start(&open(Path::new(path), Open::Read)?, 64 * 1024)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -245,22 +245,22 @@ pub(crate) fn cut(file: &File, length: u64) -> Result<()> {
     file.set_len(length).map_err(errno_of)
 }
 
-/// fchmod(2).
+/// Calls fchmod(2).
 pub(crate) fn set_mode(file: &File, mode: u32) -> Result<()> {
     file.set_permissions(Permissions::from_mode(mode)).map_err(errno_of)
 }
 
-/// chown(2) of an open file.
+/// Calls fchown(2).
 pub(crate) fn give_to(file: &File, user: u32) -> Result<()> {
     std::os::unix::fs::fchown(file, Some(user), None).map_err(errno_of)
 }
 
-/// fsync(2).
+/// Calls fsync(2).
 pub(crate) fn sync(file: &File) -> Result<()> {
     file.sync_all().map_err(errno_of)
 }
 
-/// fsync(2) of a directory: its names are as they are now after a crash too.
+/// Calls fsync(2) on a directory, so that its names survive a crash as they are now.
 pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     sync(&directory(path)?)
 }
@@ -271,7 +271,7 @@ fn directory(path: &Path) -> Result<File> {
     above_stdio(OwnedFd::from(file)).map(File::from)
 }
 
-/// Makes the directory and those above it that are missing: no other user may write them, whatever the umask is.
+/// Makes the directory and those above it that are missing. No other user may write them, whatever the umask is.
 pub(crate) fn make_directories(path: &Path) -> Result<()> {
     retried(|| DirBuilder::new().recursive(true).mode(0o755).create(path)).map_err(errno_of)
 }
@@ -289,13 +289,13 @@ pub(crate) fn names(path: &Path) -> Result<Vec<std::ffi::OsString>> {
     Ok(names)
 }
 
-/// rename(2): replaces the file that `to` named, in one step.
+/// Calls rename(2): replaces the file that `to` named, in one step.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     retried(|| fs::rename(from, to)).map_err(errno_of)
 }
 
-/// renameat2(2) with RENAME_NOREPLACE: EEXIST if `to` names something. On file systems without it a look goes
-/// before.
+/// Calls renameat2(2) with RENAME_NOREPLACE: EEXIST if `to` names something. On file systems without it, looks before
+/// it renames.
 pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<()> {
     let at = nix::fcntl::AT_FDCWD;
     match retried(|| nix::fcntl::renameat2(at, from, at, to, RenameFlags::RENAME_NOREPLACE)) {

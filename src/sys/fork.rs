@@ -1,6 +1,6 @@
-//! Tells a child of the host's `fork` from the process that loaded us: a page that the kernel wipes on fork
-//! (`madvise(MADV_WIPEONFORK)`, Linux 4.14), so that the check is one load. A vfork child shares our memory
-//! and sees the mark, as it should: it runs none of our code but the exec path.
+//! Tells a child of the host's `fork` from the process that loaded us, by a page that the kernel wipes on fork
+//! (`madvise(MADV_WIPEONFORK)`, Linux 4.14), so that the check is one load. A vfork child shares our memory and sees
+//! the mark, as it should: it runs none of our code but the exec path.
 //!
 //! System calls: mmap(2), madvise(2).
 
@@ -22,7 +22,7 @@ pub(crate) fn check(operation: &'static str) -> Result<()> {
     Err(Error::new(ErrorKind::Forked, operation, "called in a child of fork, which has none of the library's threads"))
 }
 
-/// True in a child of `fork`; for calls that cannot fail, such as a drop.
+/// Returns true in a child of `fork`; for calls that cannot fail, such as a drop.
 pub(crate) fn happened() -> bool {
     MARK.get().is_some_and(|mark| mark.load(Ordering::Relaxed) != ALIVE)
 }

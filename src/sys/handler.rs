@@ -1,8 +1,8 @@
 //! The one signal handler of this library, installed only when a program asks for it: SIGTERM and SIGINT add to a
 //! number that a thread waits on.
 //!
-//! A futex in static memory, not a pipe: a handler that is late, because its thread was stopped within it, finds
-//! the word still there; a pipe's descriptor could be another file's by then.
+//! The number is a futex in static memory, not a pipe: a handler that is late, because its thread was stopped within
+//! it, finds the word still there; a pipe's descriptor could be another file's by then.
 //!
 //! System calls: rt_sigaction(2), sigaction(2), futex(2), tgkill(2); see signal-safety(7).
 
@@ -16,7 +16,7 @@ use super::{errno, fork, signal};
 
 const CAUGHT: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
 
-/// Does a thread wait for the signals?
+/// Whether a thread waits for the signals.
 static IS_HEARD: AtomicBool = AtomicBool::new(false);
 
 /// Counts the signals that came, and calls of [`wake`].
@@ -25,14 +25,14 @@ static NEWS: AtomicU32 = AtomicU32::new(0);
 /// The action of each signal before ours.
 struct Before(UnsafeCell<[Action; CAUGHT.len()]>);
 
-// SAFETY: written under `CHANGE`, while the handler, which reads it without, is not there.
+// SAFETY: written under `CHANGE`, while the handler, which reads it without a lock, is not installed.
 unsafe impl Sync for Before {}
 
 static BEFORE: Before = Before(UnsafeCell::new([Action::DEFAULT; CAUGHT.len()]));
 static CHANGE: Mutex<()> = Mutex::new(());
 
-/// Puts the handler in the place of the actions that there are: on the thread's signal stack, if it has one (Go's
-/// demand), and with system calls restarted.
+/// Installs the handler in place of the present actions. It runs on the thread's signal stack, if there is one (Go
+/// demands it), and system calls are restarted.
 pub(crate) fn install() -> Result<(), i32> {
     let _change = CHANGE.lock();
     IS_HEARD.store(true, Ordering::Release);
@@ -62,7 +62,7 @@ fn install_one(at: usize, caught: i32) -> Result<(), i32> {
     if result == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Puts the earlier actions back, unless the program has put another over ours. After [`install`].
+/// Puts the earlier actions back, unless the program has installed another over ours. Called after [`install`].
 pub(crate) fn restore() {
     let _change = CHANGE.lock();
     restore_first(CAUGHT.len());
@@ -75,7 +75,7 @@ fn restore_first(count: usize) {
     }
 }
 
-/// False if the action is not ours.
+/// Puts the earlier action back; false if the present one is not ours.
 fn put_back_if_ours(at: usize, caught: i32) -> bool {
     let ours = current(caught).is_ok_and(|action| is_ours(&action));
     if ours {
@@ -114,13 +114,13 @@ unsafe fn put_back(at: usize) {
     }
 }
 
-/// Only calls that are safe in a handler.
+/// Handles a signal, with calls that are safe in a handler.
 extern "C" fn on_signal(caught: libc::c_int) {
     let errno = nix::errno::Errno::last();
     if fork::happened() || !IS_HEARD.load(Ordering::Acquire) {
-        // No thread waits: in a child of fork, which has the handler; or if a program that had an action of its own in
-        // its place puts ours back too late. They get what they would have without us, once this returns and the signal
-        // is not blocked any more; but not if another handler calls this one, for that one has had the signal.
+        // No thread waits: this is a child of fork, which has the handler, or a program that had an action of its own
+        // in its place has put ours back too late. It gets the signal that it would get without us, once this returns
+        // and the signal is unblocked; but not if another handler calls this one, because that one has had the signal.
         if let Some(at) = CAUGHT.iter().position(|known| *known == caught)
             && put_back_if_ours(at, caught)
         {
@@ -138,14 +138,14 @@ pub(crate) fn news() -> u32 {
     NEWS.load(Ordering::Acquire)
 }
 
-/// Adds to the number, and wakes the threads that wait for that.
+/// Adds to the number, and wakes the threads that wait for a change.
 pub(crate) fn wake() {
     NEWS.fetch_add(1, Ordering::Release);
     // SAFETY: the word is static.
     unsafe { libc::syscall(libc::SYS_futex, NEWS.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, i32::MAX) };
 }
 
-/// Waits until the number is not `seen` any more.
+/// Waits until the number is no longer `seen`.
 pub(crate) fn wait(seen: u32) {
     let no_limit = std::ptr::null::<libc::timespec>();
     while news() == seen {

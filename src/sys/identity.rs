@@ -1,15 +1,15 @@
 //! Which process a PID names: numbers are reused, a start time in one boot is not.
 //!
-//! Everything here may be hidden, and then says so. See proc(5), pid_namespaces(7); system calls: kill(2) with signal 0,
-//! sysconf(3).
+//! Everything here may be hidden; the results then say so. See proc(5), pid_namespaces(7); system calls: kill(2) with
+//! signal 0, sysconf(3).
 
 use std::fs;
 use std::path::Path;
 
 use super::{clock, file, procfs};
 
-/// When a process started, as the kernel counts. Together with its PID it tells which process it is. Exact, and
-/// unaffected by clocks that are set.
+/// The start of a process, as the kernel counts. Together with its PID it tells which process it is. It is exact, and
+/// unaffected by changes of the clock.
 ///
 /// ```
 /// use coreproc::{DaemonEntry, Registry};
@@ -134,14 +134,14 @@ pub(crate) fn has_locked(pid: i32, facts: &file::Facts) -> Option<bool> {
         match file::read_text(&format!("/proc/{pid}/fdinfo/{fd}")) {
             // lock: 1: OFDLCK ADVISORY WRITE -1 08:01:1234 0 EOF
             Ok(text) if has_write_lock(&text, facts.inode()) => {
-                // The device there need not be that of stat(2), so the file itself is asked.
+                // The device in fdinfo need not be that of stat(2), so the file itself is looked at.
                 match file::look_through(Path::new(&format!("/proc/{pid}/fd/{fd}"))) {
                     Ok(open) if open.is_same_file(facts) => return Some(true),
                     Ok(_) => {}
                     Err(_) => all_seen = false,
                 }
             }
-            // Closed meanwhile.
+            // The file is another, or was closed meanwhile.
             Ok(_) | Err(libc::ENOENT) => {}
             Err(_) => all_seen = false,
         }
@@ -157,7 +157,7 @@ fn has_write_lock(fdinfo: &str, inode: u64) -> bool {
     })
 }
 
-/// This boot's id.
+/// Returns the id of this boot.
 pub(crate) fn boot_id() -> Option<String> {
     let text = file::read_text("/proc/sys/kernel/random/boot_id").ok()?;
     Some(text.trim_end().to_owned())

@@ -1,8 +1,8 @@
 //! The only code that talks to the kernel. Each file is a thin, typed wrapper of system calls; the layers above decide
 //! what they are used for. Descriptors are born close-on-exec and above 2.
 //!
-//! - Children: `spawn` (with `strings`, `redirect` and `raw`), `pidfd`, `deliver` and `address` (signals), `private` (our
-//!   ends of their pipes), `spool`.
+//! - Children: `spawn` (with `strings`, `redirect` and `raw`), `pidfd`, `deliver` and `address` (signals), `private`
+//!   (our ends of their pipes), `spool`.
 //! - Waiting: `poller` (with `epoll` and `eventfd`), `window` and `bell` (for the host's own loop), `timer`, `clock`.
 //! - Descriptors and files: `descriptor`, `pipe`, `buffer`, `file`, `outlet`, `terminal`, `socket`.
 //! - Other processes: `procfs`, `identity`.

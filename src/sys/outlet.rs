@@ -1,7 +1,7 @@
-//! [`Outlet`]: a descriptor of the host's that is written to without waiting in the write, even if its reader does not
-//! read: a pipe that is full, a terminal that was stopped (Ctrl-S).
+//! [`Outlet`]: a descriptor of the host's to which a write never waits, even if its reader does not read: a pipe that
+//! is full, a terminal that was stopped (Ctrl-S).
 //!
-//! Its O_NONBLOCK must not be set: it belongs to the open file, which the host and other processes share.
+//! O_NONBLOCK must not be set on it: the flag belongs to the open file, which the host and other processes share.
 //!
 //! System calls: open(2) of /proc/self/fd, write(2), sendto(2) with MSG_DONTWAIT, poll(2), fstat(2), fcntl(2), ioctl(2)
 //! with TIOCGDEV.
@@ -29,7 +29,7 @@ enum Way {
     AtOnce,
     /// The call itself says that it must not wait.
     Socket,
-    /// The file could not be opened again: it is looked at before each write of so many bytes. A pipe with room for one
+    /// The file could not be opened again: poll(2) comes before each write of this many bytes. A pipe with room for one
     /// byte takes PIPE_BUF, unless another writer fills it in between; terminals promise less.
     LookedAt(usize),
 }
@@ -52,7 +52,7 @@ impl Outlet {
                     Outlet { fd, way: Way::LookedAt(most) }
                 }
             },
-            // A file: its position must stay the one that the host shares.
+            // A file, whose position must stay the one that the host shares.
             _ => Outlet { fd, way: Way::AtOnce },
         }
     }
@@ -84,7 +84,8 @@ impl Outlet {
         Ok(written)
     }
 
-    /// Waits until a write would take something, or fail; false when it did not in time. A signal handler may end the wait.
+    /// Waits until a write would take something, or fail; false when it did not in time. A signal handler may end the
+    /// wait.
     pub(crate) fn takes_within(&self, patience: Duration) -> bool {
         let ms = patience.as_nanos().div_ceil(1_000_000);
         let timeout = PollTimeout::try_from(i32::try_from(ms).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX);
@@ -109,7 +110,7 @@ fn again(fd: &OwnedFd, stat: &FileStat) -> Option<OwnedFd> {
 
 /// Returns the device number of the terminal, under whichever name it was opened.
 fn terminal_number(fd: &OwnedFd) -> Option<u32> {
-    /// `TIOCGDEV`, which libc does not have everywhere.
+    /// `TIOCGDEV`, which not every version of the crate libc has.
     const GET_DEVICE: libc::c_ulong = 0x8004_5432;
     let mut number: libc::c_uint = 0;
     // SAFETY: TIOCGDEV writes one unsigned int.

@@ -1,7 +1,7 @@
-//! The pidfd: a child's identity. Peeking, reaping, and asking for the exit of a child that the host reaped.
+//! The pidfd: a child's identity. Peeks, reaps, and asks for the exit of a child that the host reaped.
 //!
-//! A status is never invented: what the kernel does not tell is unknown. System calls: pidfd_open(2), waitid(2) with
-//! P_PIDFD, wait4(2), poll(2), pidfd_send_signal(2), ioctl(2) with PIDFD_GET_INFO.
+//! A status is never invented: one that the kernel does not tell is unknown. System calls: pidfd_open(2), waitid(2)
+//! with P_PIDFD, wait4(2), poll(2), pidfd_send_signal(2), ioctl(2) with PIDFD_GET_INFO.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -31,7 +31,7 @@ pub enum ExitStatus {
     Signal {
         /// The signal's number.
         signal: i32,
-        /// Was a core dumped?
+        /// Whether a core was dumped.
         core_dumped: bool,
     },
     /// It ended, but the host reaped it and the kernel (before Linux 6.15) cannot say how.
@@ -51,12 +51,12 @@ pub(crate) enum Peek {
     Denied,
 }
 
-/// Looks without reaping: `waitid(P_PIDFD, WEXITED | WNOWAIT | WNOHANG)`.
+/// Looks at a child without reaping it: `waitid(P_PIDFD, WEXITED | WNOWAIT | WNOHANG)`.
 pub(crate) fn peek(pidfd: &OwnedFd) -> Peek {
     wait(pidfd, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG).unwrap_or_else(|_| unaskable(pidfd))
 }
 
-/// Looks, and reaps a child that has ended. `pid` serves if a filter allows wait4(2) alone.
+/// Looks at a child, and reaps it if it has ended. `pid` serves if a filter allows wait4(2) alone.
 pub(crate) fn reap(pidfd: &OwnedFd, pid: i32) -> Peek {
     wait(pidfd, libc::WEXITED | libc::WNOHANG).unwrap_or_else(|_| match unaskable(pidfd) {
         Peek::Denied if number(pidfd) == Number::Own => wait_by_number(pid, libc::WNOHANG),
@@ -106,7 +106,7 @@ pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
     polled.is_ok() && poll.revents & libc::POLLIN != 0
 }
 
-/// `pidfd_send_signal(2)` (Linux 5.1).
+/// Calls `pidfd_send_signal(2)` (Linux 5.1).
 pub(super) fn send_signal(pidfd: i32, signal: i32, flags: libc::c_uint) -> Result<(), i32> {
     // SAFETY: no siginfo; the kernel checks the rest.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, std::ptr::null::<u8>(), flags) };
@@ -118,7 +118,7 @@ fn unaskable(pidfd: &OwnedFd) -> Peek {
     if has_ended(pidfd) { Peek::Denied } else { Peek::Running }
 }
 
-/// waitid(2); the errno if it is neither EINTR nor ECHILD.
+/// Calls waitid(2). Fails with an errno other than EINTR and ECHILD.
 fn wait(pidfd: &OwnedFd, options: libc::c_int) -> Result<Peek, i32> {
     loop {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
@@ -146,7 +146,7 @@ fn wait(pidfd: &OwnedFd, options: libc::c_int) -> Result<Peek, i32> {
     }
 }
 
-/// wait4(2) of a number that was just shown to be the child's.
+/// Calls wait4(2) with a number that was just shown to be the child's.
 fn wait_by_number(pid: i32, options: libc::c_int) -> Peek {
     loop {
         let mut status: libc::c_int = 0;
@@ -164,7 +164,7 @@ fn wait_by_number(pid: i32, options: libc::c_int) -> Peek {
     }
 }
 
-/// What the kernel still tells about a child that the host reaped.
+/// The kernel's answer about a child that the host reaped.
 pub(crate) enum Stolen {
     /// It ended with this status.
     Ended(ExitStatus),
@@ -174,7 +174,7 @@ pub(crate) enum Stolen {
     Untold,
 }
 
-/// `PIDFD_GET_INFO` with `PIDFD_INFO_EXIT` (Linux 6.15; the ioctl itself is of 6.13).
+/// Asks the kernel by `PIDFD_GET_INFO` with `PIDFD_INFO_EXIT` (Linux 6.15; the ioctl itself is of 6.13).
 pub(crate) fn ask_stolen(pidfd: &OwnedFd) -> Stolen {
     const PIDFD_INFO_EXIT: u64 = 1 << 3;
     const PIDFD_GET_INFO: libc::c_ulong = 0xC040_FF0B; // _IOWR(0xFF, 11, 64 bytes)
@@ -215,7 +215,7 @@ fn decode(wait_status: i32) -> ExitStatus {
     }
 }
 
-/// `pidfd_open(2)` (Linux 5.3).
+/// Calls `pidfd_open(2)` (Linux 5.3).
 pub(crate) fn open(pid: i32) -> Result<OwnedFd, i32> {
     // SAFETY: takes no pointers; the result is a new descriptor.
     unsafe {

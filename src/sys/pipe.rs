@@ -1,4 +1,4 @@
-//! Pipes: made, grown, looked at, and read and written without ever waiting, without SIGPIPE, and without a
+//! Pipes: makes, grows and looks at them, and reads and writes without ever waiting, without SIGPIPE, and without a
 //! cancellation point, because the thread may be the host's.
 //!
 //! System calls: pipe2(2), read(2), write(2), fcntl(2) with F_SETPIPE_SZ, ioctl(2) with FIONREAD, fstat(2).
@@ -11,7 +11,7 @@ use super::buffer::{READ_SIZE, ReadBuffer};
 use super::descriptor::{Result, above_stdio};
 use super::retried_raw;
 
-/// A pipe grown for a child that writes much: three times the throughput of the default 64 KiB.
+/// The size of a pipe for a child that writes much: it has three times the throughput of the default 64 KiB.
 const LARGE_PIPE: i32 = 256 * 1024;
 
 /// Makes a pipe, read end first; both ends are close-on-exec, above 2, and blocking.
@@ -40,7 +40,7 @@ pub(crate) fn holds(fd: &OwnedFd) -> usize {
 
 /// The result of a read without waiting.
 pub(crate) enum Read<'a> {
-    /// So many bytes; fewer than [`READ_SIZE`] means that the pipe was empty then.
+    /// These bytes; fewer than [`READ_SIZE`] mean that the pipe was empty then.
     Data(&'a [u8]),
     /// Nothing now.
     Empty,
@@ -58,12 +58,13 @@ pub(crate) fn read<'a>(fd: &OwnedFd, buffer: &'a mut ReadBuffer) -> Read<'a> {
         // SAFETY: the read filled n bytes.
         Ok(n) => Read::Data(unsafe { buffer.filled(n) }),
         Err(libc::EAGAIN) => Read::Empty,
-        // A pipe has no other error that more reading would cure.
+        // No other error of a pipe would be cured by reading on.
         Err(_) => Read::End,
     }
 }
 
-/// Writes once without waiting. Returns how many bytes were taken, or the errno (EAGAIN: full, EPIPE: no reader).
+/// Writes once without waiting. Returns how many bytes were taken, or the errno (EAGAIN: it is full, EPIPE: it has no
+/// reader).
 pub(crate) fn write(fd: &OwnedFd, data: &[u8]) -> Result<usize> {
     super::signal::without_sigpipe(|| {
         // SAFETY: the slice is valid for reads of its length.

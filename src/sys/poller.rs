@@ -1,11 +1,11 @@
-//! [`Poller`]: an edge-triggered epoll in which any thread may wait, and a second one around it, in which the supervisor
-//! waits for the first: that can be switched off and on again with one system call and without waking the
+//! [`Poller`]: an edge-triggered epoll in which any thread may wait, and a second one around it, in which the
+//! supervisor waits for the first. That wait can be switched off and on again with one system call, without waking the
 //! supervisor, while another thread waits in its place.
 //!
 //! The host may close our descriptors (`closefrom(3)`). A thread that waits in an epoll is not told of that, and the
-//! numbers may be the host's own at once. So there is a tripwire: a pipe that nothing is written to. When its writing
-//! end is closed, its reading end reports it, in the poller too, for as long as the supervisor waits for it, because a
-//! wait by `poll(2)` holds what it waits for. From then on nothing here touches a descriptor.
+//! numbers may be the host's own at once. So there is a tripwire: a pipe that nothing is written to. When its write end
+//! is closed, its read end reports it, in the poller too, for as long as the supervisor waits for it, because poll(2)
+//! holds the files that it waits for. From then on nothing here touches a descriptor.
 //!
 //! Each event goes to exactly one thread. A descriptor is forgotten before it is closed, because a child
 //! between clone and exec still holds a copy that would go on reporting; tokens are never reused.
@@ -23,7 +23,7 @@ use super::eventfd::EventFd;
 use super::pipe::pipe;
 use crate::error::{Error, Result};
 
-/// What to watch a descriptor for.
+/// The events for which a descriptor is watched.
 #[derive(Clone, Copy)]
 pub(crate) enum Interest {
     Readable,
@@ -43,7 +43,7 @@ impl Interest {
 pub(crate) const LOST: u64 = u64::MAX;
 
 pub(crate) struct Poller {
-    /// Not closed once they are lost: the numbers may be the host's.
+    /// The descriptors, which are not closed once they are lost: the numbers may be the host's.
     fds: ManuallyDrop<Fds>,
     lost: AtomicBool,
 }
@@ -51,10 +51,10 @@ pub(crate) struct Poller {
 struct Fds {
     epoll: Epoll,
     waker: EventFd,
-    /// Watches `epoll`.
+    /// The epoll around `epoll`, in which the supervisor waits.
     outer: Epoll,
     supervisor_waker: EventFd,
-    /// The reading end of the tripwire.
+    /// The read end of the tripwire.
     trip: OwnedFd,
     trip_end: OwnedFd,
     trip_identity: FileIdentity,
@@ -70,7 +70,7 @@ impl Drop for Poller {
 }
 
 impl Poller {
-    /// `waker_token` is the token of what [`Poller::wake`] reports.
+    /// Opens a poller. `waker_token` is the token under which [`Poller::wake`] is reported.
     pub(crate) fn new(waker_token: u64) -> Result<Poller> {
         Poller::open(waker_token).map_err(|errno| Error::system("open service", "epoll", errno))
     }
@@ -108,10 +108,10 @@ impl Poller {
         !self.is_lost() && self.fds.trip_identity.is_behind(&self.fds.trip_end)
     }
 
-    /// From now on no descriptor is touched; every thread that waits is woken.
+    /// Stops using the descriptors, and wakes every thread that waits.
     pub(crate) fn lose(&self) {
         if self.is_intact() {
-            // Others of them are gone, and this one is level-triggered.
+            // Some of the others are gone, and this one is level-triggered.
             let one = 1u8;
             // SAFETY: one byte, to a pipe that is ours and does not block.
             unsafe { libc::syscall(libc::SYS_write, self.fds.trip_end.as_raw_fd(), &raw const one, 1usize) };
@@ -127,14 +127,14 @@ impl Poller {
         self.fds.epoll.add(fd, token, interest.events())
     }
 
-    /// Reports again what is ready now: for a reader that stopped before the end.
+    /// Reports again what is ready now, for a reader that stopped before the end.
     pub(crate) fn rearm(&self, fd: &impl AsFd, token: u64, interest: Interest) {
         if !self.is_lost() {
             self.fds.epoll.modify(fd, token, interest.events());
         }
     }
 
-    /// Reports `fd` no more.
+    /// Stops reporting `fd`.
     pub(crate) fn forget(&self, fd: &impl AsFd) {
         if !self.is_lost() {
             self.fds.epoll.remove(fd);
@@ -148,7 +148,7 @@ impl Poller {
         }
     }
 
-    /// Empties the waker's counter, which would otherwise be full one day.
+    /// Empties the waker's counter before it is full.
     pub(crate) fn clear_wake(&self) {
         if !self.is_lost() {
             self.fds.waker.lower();
@@ -162,7 +162,7 @@ impl Poller {
         }
     }
 
-    /// While off, the supervisor sleeps through all events.
+    /// Switches the supervisor's wait on or off. While it is off, the supervisor sleeps through all events.
     pub(crate) fn switch_supervisor(&self, on: bool) {
         if !self.is_lost() {
             self.fds.outer.modify(&self.fds.epoll, 0, if on { READABLE } else { 0 });
@@ -194,14 +194,14 @@ impl Poller {
         Ok(due)
     }
 
-    /// Waits up to `timeout_ms` (-1: for ever). An error: the descriptors are lost.
+    /// Waits up to `timeout_ms` (-1: for ever). An error means that the descriptors are lost.
     pub(crate) fn wait(&self, events: &mut Events, timeout_ms: i32) -> std::result::Result<(), i32> {
         events.clear();
         if self.is_lost() {
             return Err(libc::EBADF);
         }
         if timeout_ms != 0 {
-            // While it lasts it keeps the files alive, so that a close is seen by each that waits.
+            // While it lasts, it keeps the files alive, so that each thread that waits sees a close.
             let [tripped, ready] = poll([self.fds.trip.as_raw_fd(), self.fds.epoll.as_raw_fd()], timeout_ms)?;
             if tripped {
                 return Err(libc::EBADF);

@@ -1,9 +1,9 @@
 //! [`Private`]: our end of a child's pipe, which a child of the host's `fork` does not keep.
 //!
-//! A copy of it there would keep a standard input open that was closed here, and SIGPIPE away from a writer whose reader has
-//! closed, for as long as that process lives. A pipe cannot be shut down whatever copies there are, as a socket can, and
-//! a socket is no standard input to open again by its name. So `pthread_atfork(3)` has the child close its copies: those
-//! of libc's fork, which runs such handlers, and not those of a bare clone.
+//! For as long as that process lived, a copy there would keep a standard input open that was closed here, and would
+//! keep SIGPIPE from a writer whose reader has closed. Unlike a socket, a pipe cannot be shut down while copies exist,
+//! and a socket is no standard input that can be opened again by its name. So `pthread_atfork(3)` has the child close
+//! its copies, if it was made by libc's fork, which runs such handlers, and not by a bare clone.
 //!
 //! System calls: fstat(2), close(2), both allowed in the child of a fork of a program with threads.
 
@@ -17,12 +17,13 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use super::{fork, pipe};
 
-/// A descriptor above those of most processes is not recorded here, and copied as any other.
+/// Descriptors above these, which few processes have, are not recorded, and copied like any other.
 const CHUNKS: usize = 1024;
 const CHUNK: usize = 1024;
 
-/// By the descriptor's number, the inode of the pipe of ours that had it last; 0 if there was none. Chunks are made as
-/// they are needed and never given back, so that the child of a fork that comes at any moment can walk them without a lock.
+/// For each descriptor's number, the inode of the pipe of ours that had it last; 0 if there was none. Chunks are made
+/// as they are needed and never given back, so that the child of a fork that comes at any moment can walk them without
+/// a lock.
 static PIPES: [AtomicPtr<[AtomicU64; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
 
 /// An end of a pipe.
@@ -57,12 +58,12 @@ impl AsFd for Private {
 
 impl Drop for Private {
     fn drop(&mut self) {
-        // In a child of fork it is closed already, and its number may be another's.
+        // In a child of fork it is closed already, and its number may be another file's.
         if fork::happened() {
             return;
         }
-        // The inode stays recorded: a fork copies descriptors before memory, and one that has copied this one must find it.
-        // SAFETY: once, and nothing uses it afterwards.
+        // The inode stays recorded: a fork copies descriptors before memory, and one that has copied this one must find
+        // it. SAFETY: once, and nothing uses it afterwards.
         unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }
@@ -74,7 +75,8 @@ fn slot(fd: &OwnedFd) -> Option<&'static AtomicU64> {
     let mut chunk = place.load(Ordering::Acquire);
     if chunk.is_null() {
         let layout = Layout::new::<[AtomicU64; CHUNK]>();
-        // SAFETY: the layout is not of size zero; zeros are valid atomics. A thread that comes second gives its own back.
+        // SAFETY: the layout is not of size zero; zeros are valid atomics. A thread that comes second gives its own
+        // back.
         unsafe {
             let made: *mut [AtomicU64; CHUNK] = alloc_zeroed(layout).cast();
             if made.is_null() {
@@ -93,8 +95,9 @@ fn slot(fd: &OwnedFd) -> Option<&'static AtomicU64> {
     unsafe { chunk.as_ref() }.map(|chunk| &chunk[number % CHUNK])
 }
 
-/// In the child of a fork, before it returns: only what is allowed in a signal handler. The descriptors were copied before
-/// the memory, and the numbers may be others' by now, so each has to be the pipe that is recorded.
+/// Closes the copies in the child of a fork, before that returns, with calls that are allowed in a signal handler. The
+/// descriptors were copied before the memory, and their numbers may be other files' by now, so each has to be the pipe
+/// that is recorded.
 extern "C" fn close_copies() {
     for (index, place) in PIPES.iter().enumerate() {
         // SAFETY: as in `slot`.

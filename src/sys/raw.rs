@@ -114,7 +114,8 @@ impl Action {
     }
 }
 
-/// Without a frame, an instrumented one least of all: it runs in a child that has the parent's thread pointer.
+/// Does nothing, without a frame, above all an instrumented one: it runs in a child that has the parent's thread
+/// pointer.
 #[unsafe(naked)]
 extern "C" fn swallow() {
     naked_asm!("ret")

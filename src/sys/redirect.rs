@@ -1,8 +1,8 @@
 //! Opens files that become a child's standard streams, without waiting for another process.
 //!
-//! open(2) waits for the other end of a FIFO, for a modem's carrier, for the holder of a lease, and none of that has a
-//! bound. So everything is opened with O_NONBLOCK, which is taken off again before the child has it; a file that can have
-//! no other end is refused. A file system that does not answer (NFS, FUSE, autofs) still holds the call up.
+//! open(2) waits for the other end of a FIFO, for a modem's carrier, for the holder of a lease, all without a time
+//! limit. So everything is opened with O_NONBLOCK, which is taken off again before the child has it; a file that can
+//! have no other end is refused. A file system that does not answer (NFS, FUSE, autofs) still holds the call up.
 //!
 //! System calls: open(2), fcntl(2), fstatfs(2), tee(2); see fifo(7).
 
@@ -18,12 +18,12 @@ use nix::sys::statfs::{FsType, fstatfs};
 use super::file::{self, Kind};
 use super::{descriptor, pipe, retried};
 
-/// How long the holder of a lease may take to give it up, which the open asks for (the kernel's own limit is 45 s); a
-/// device that is in use is waited for as long.
+/// How long the holder of a lease may take to give it up, which the open asks for (the kernel's own limit is 45 s), and
+/// how long a device that is in use is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(2);
 
-/// Why a file was not opened.
+/// The reason why a file was not opened.
 pub(crate) struct Refusal {
     pub(crate) errno: i32,
     /// The reason, if the errno does not tell it.

@@ -1,17 +1,18 @@
-//! A reserve of memory for when malloc(3) refuses: the allocator of the shared and the static library (feature `reserve`,
-//! which Rust programs do not get, because the allocator of a Rust program is its own to choose).
+//! A reserve of memory for when malloc(3) refuses: the allocator of the shared and the static library (feature
+//! `reserve`, which Rust programs do not get, because the allocator of a Rust program is its own to choose).
 //!
-//! Rust's collections, and the crates that we use, abort the process when an allocation fails. So a small allocation that
-//! malloc refuses is served from the reserve, which exists from the start, and goes back to it when it is freed. Calls
-//! are refused with OUT_OF_MEMORY while half of the reserve is in use ([`is_low`]); the other half is for the calls
-//! and threads that are on their way. Large allocations are not served: the code that makes them can be refused.
+//! Rust's collections, and the crates that we use, abort the process when an allocation fails. So a small allocation
+//! that malloc refuses is served from the reserve, which exists from the start, and goes back to it when it is freed.
+//! Calls are refused with OUT_OF_MEMORY while half of the reserve is in use ([`is_low`]); the other half is for calls
+//! and threads that are under way. Large allocations are not served: the code that makes them can bear a refusal.
 //!
 //! Calls: malloc(3), free(3), by way of Rust's `System` allocator and directly.
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Fails unless malloc has some room: for steps that end the process without it, past any allocator of ours. The start of
-/// a thread is one (Rust's handle of it), and a thread's first use of a variable that has a destructor (glibc).
+/// Fails unless malloc has some room: for steps that would abort the process without it, because they do not use our
+/// allocator. The start of a thread is one (Rust's handle of it), and a thread's first use of a variable that has a
+/// destructor (glibc).
 pub(crate) fn check_room(operation: &'static str) -> Result<()> {
     if has_room() { Ok(()) } else { Err(Error::new(ErrorKind::OutOfMemory, operation, "no memory")) }
 }
@@ -86,7 +87,8 @@ mod on {
             (pointer as usize).wrapping_sub(self.start()) < SIZE
         }
 
-        /// Runs under a lock that is held for a few hundred instructions; an allocator can spin without allocating.
+        /// Runs under a lock that is held for a few hundred instructions; unlike a mutex, a spin lock does not
+        /// allocate.
         fn locked<T>(&self, run: impl FnOnce() -> T) -> T {
             while self.locked.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
                 std::thread::yield_now();
@@ -138,8 +140,8 @@ mod on {
         }
     }
 
-    // SAFETY: what malloc gives is malloc's; what the reserve gives has one owner until it is given back, and is as large
-    // and as aligned as was asked for.
+    // SAFETY: what malloc gives is malloc's; what the reserve gives has one owner until it is given back, and is as
+    // large and as aligned as was asked for.
     unsafe impl GlobalAlloc for Reserve {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             // SAFETY: the caller's promise.

@@ -1,5 +1,5 @@
-//! Signals: their numbers and names, and masks of this thread: all signals around a clone, those of programs in our
-//! threads, and SIGPIPE around a write on a caller's thread.
+//! Signals: their numbers and names, and masks of this thread. All signals are blocked around a clone, those of
+//! programs in our threads, and SIGPIPE around a write on a caller's thread.
 //!
 //! System calls: rt_sigprocmask(2), rt_sigpending(2), rt_sigtimedwait(2); see signal(7).
 
@@ -37,8 +37,8 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
     nix::sys::signal::Signal::iterator().map(nix::sys::signal::Signal::as_str)
 }
 
-/// Blocks every signal on this thread until dropped, libc's own two included. For moments only: libc's setuid
-/// waits until every thread has taken one of them.
+/// Blocks every signal on this thread until dropped, libc's own two included. It may last only for moments: libc's
+/// setuid waits until every thread has taken one of them.
 pub(crate) struct AllBlocked(#[allow(dead_code, reason = "for its drop")] Mask);
 
 impl AllBlocked {
@@ -57,8 +57,8 @@ impl Deaf {
     }
 }
 
-/// This thread's mask as it was, put back when dropped. By raw calls: libc's would drop its own two signals
-/// from a mask of the host's.
+/// This thread's mask as it was, put back when dropped. The calls are raw: libc's would drop its own two signals from a
+/// mask of the host's.
 struct Mask(KernelSet);
 
 impl Mask {

@@ -1,4 +1,4 @@
-//! Sockets of the health server and its client: listening, accepting, connecting, all without ever waiting but in [`wait`].
+//! Sockets of the health server and its client: they listen, accept and connect, and never wait except in [`wait`].
 //!
 //! System calls: socket(2), bind(2), listen(2), accept4(2), connect(2), setsockopt(2), getsockopt(2), recv(2), send(2),
 //! shutdown(2), poll(2); see tcp(7), unix(7).
@@ -16,7 +16,7 @@ use tokio::io::unix::AsyncFd;
 use super::descriptor::{Result, above_stdio, set_nonblocking};
 use super::{retried, retried_raw};
 
-/// Connections that the kernel keeps until they are accepted; it keeps `net.core.somaxconn` if that is less.
+/// How many connections the kernel keeps until they are accepted; it keeps `net.core.somaxconn` if that is less.
 const BACKLOG: i32 = 4096;
 
 fn errno_of(error: &std::io::Error) -> i32 {
@@ -101,7 +101,7 @@ fn unix_address(before: &[u8], name: &[u8], after: &[u8]) -> Result<(libc::socka
 fn prepare(fd: OwnedFd) -> Result<OwnedFd> {
     let fd = above_stdio(fd)?;
     set_nonblocking(&fd)?;
-    // SAFETY: takes no pointers. Again, because std's backlog is 128.
+    // SAFETY: takes no pointers. It is called again, because std's backlog is 128.
     if unsafe { libc::listen(fd.as_raw_fd(), BACKLOG) } != 0 {
         return Err(super::errno());
     }
@@ -138,7 +138,7 @@ pub(crate) enum Peer<'a> {
     Abstract(&'a str),
 }
 
-/// Starts a connection; it stands once it can be written to and [`connected`] says so.
+/// Starts a connection, which is established once it can be written to and [`connected`] says so.
 pub(crate) fn connect(peer: Peer<'_>) -> Result<OwnedFd> {
     match peer {
         Peer::Tcp(SocketAddr::V4(address)) => {
@@ -195,7 +195,7 @@ fn begin<T>(family: libc::c_int, address: &T, size: libc::socklen_t) -> Result<O
     }
 }
 
-/// Tells whether a connection that has become writable stands.
+/// Tells whether a connection that has become writable is established.
 pub(crate) fn connected(fd: &OwnedFd) -> Result<()> {
     let mut errno: libc::c_int = 0;
     let mut size = size_of_val(&errno) as libc::socklen_t;
@@ -243,17 +243,17 @@ pub(crate) fn has_arrived(fd: &OwnedFd) -> bool {
     retried(|| poll(&mut polled, PollTimeout::ZERO)).is_ok_and(|count| count > 0)
 }
 
-/// Waits until `fd` can be read or written, as asked, or has failed; false when the time is over. None: for ever.
+/// Waits until `fd` can be read or written, as asked, or has failed; false if the time is over first. None: for ever.
 pub(crate) fn wait(fd: &OwnedFd, read: bool, write: bool, timeout: Option<Duration>) -> bool {
     let mut flags = PollFlags::empty();
     flags.set(PollFlags::POLLIN, read);
     flags.set(PollFlags::POLLOUT, write);
     let mut polled = [PollFd::new(fd.as_fd(), flags)];
-    // Rounded up, so that the end of a wait is no spin.
+    // The time is rounded up, so that a wait does not turn into a spin at its end.
     let timeout = timeout.map_or(PollTimeout::NONE, |time| {
         let ms = time.as_nanos().div_ceil(1_000_000);
         PollTimeout::from(u16::try_from(ms).unwrap_or(u16::MAX))
     });
-    // Interrupted, or cut at what a timeout can hold: the caller looks at its clock and waits again.
+    // The wait may be interrupted, or cut at what a timeout can hold: the caller looks at its clock and waits again.
     poll(&mut polled, timeout).is_ok_and(|count| count > 0)
 }

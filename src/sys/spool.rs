@@ -1,5 +1,5 @@
-//! [`Spool`]: an unlinked file that a detached child appends to and that we follow. It stays writable without a reader, so
-//! the child outlives us; inotify tells when there is more.
+//! [`Spool`]: an unlinked file that a detached child appends to and that we follow. It stays writable without a reader,
+//! so the child outlives us; inotify tells when there is more.
 //!
 //! System calls: open(2) with O_TMPFILE, or mkostemp(3) and unlink(2); pread(2), pwrite(2), lseek(2) with SEEK_DATA,
 //! fallocate(2) with FALLOC_FL_PUNCH_HOLE, fstat(2), getrlimit(2), inotify(7).
@@ -24,15 +24,15 @@ pub(crate) struct Spool {
     pub(crate) theirs: OwnedFd,
 }
 
-/// The directory in which spools are made.
+/// A directory in which spools are made.
 pub(crate) struct Place {
     pub(crate) directory: PathBuf,
-    /// TMPDIR names it.
+    /// Whether TMPDIR names it.
     pub(crate) is_told: bool,
 }
 
 impl Place {
-    /// `TMPDIR`, else /tmp.
+    /// Returns `TMPDIR`, else /tmp.
     pub(crate) fn now() -> Place {
         match std::env::var_os("TMPDIR").filter(|told| !told.is_empty()) {
             Some(told) => Place { directory: told.into(), is_told: true },
@@ -48,7 +48,8 @@ impl Spool {
         let unnamed = retried(|| nix::fcntl::open(&place.directory, flags | OFlag::O_TMPFILE, PRIVATE));
         let ours = match unnamed {
             Ok(fd) => fd,
-            // File systems and kernels without it say so; if the directory does not exist, the next call says so as well.
+            // File systems and kernels without it return these; if the directory does not exist, the next call fails as
+            // well.
             Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT) => named(&place.directory).map_err(|e| e as i32)?,
             Err(errno) => return Err(errno as i32),
         };
@@ -80,15 +81,15 @@ fn own_path(fd: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
-/// Stands for the first bytes of a spool once they were read, so that it is seen when the child has emptied the file
-/// or written over them. No text begins like that.
+/// The bytes that replace the first ones of a spool once those were read, which shows whether the child has emptied the
+/// file or written over them. No text begins like this.
 pub(crate) const MARK: [u8; 16] = *b"\xff\0\xfe\x01coreproc\xfd\x02\xfc\x03";
 /// Disk space is given back in whole blocks; the first one is the mark's.
 pub(crate) const BLOCK: u64 = 4096;
 
-/// Writes the bytes `[from, to)` of [`MARK`]; false when it could not.
+/// Writes the bytes `[from, to)` of [`MARK`]; false if that fails.
 pub(crate) fn mark(fd: &OwnedFd, from: usize, to: usize) -> bool {
-    // Beyond the limit the kernel would send the host a SIGXFSZ.
+    // Beyond this limit, the kernel would send the host a SIGXFSZ.
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE);
     if limit.is_ok_and(|(soft, _)| soft < to as u64) {
         return false;
@@ -111,9 +112,9 @@ pub(crate) fn is_marked(fd: &OwnedFd, marked: usize) -> bool {
     n < 0 || (n as usize == marked && bytes[marked / 2..marked] == MARK[marked / 2..marked])
 }
 
-/// Returns the first byte from `offset` on that is in no hole of the file; the greatest number when there is none.
+/// Returns the first byte from `offset` on that is in no hole of the file; the greatest number if there is none.
 pub(crate) fn next_data(fd: &OwnedFd, offset: u64) -> u64 {
-    // SAFETY: takes no pointers. The place at which the descriptor reads is of no importance.
+    // SAFETY: takes no pointers. The offset of the descriptor does not matter.
     let found = unsafe { libc::lseek64(fd.as_raw_fd(), offset as i64, libc::SEEK_DATA) };
     match found {
         0.. => found as u64,
@@ -178,8 +179,8 @@ impl Watcher {
         unsafe { libc::inotify_rm_watch(self.0.as_raw_fd(), watch) };
     }
 
-    /// Takes all waiting events; calls `changed` with the watch number of each, or with None when events
-    /// were lost and every spool should be looked at.
+    /// Takes all waiting events; calls `changed` with the watch number of each, or with None if events were lost, so
+    /// that every spool has to be looked at.
     pub(crate) fn drain(&self, mut changed: impl FnMut(Option<i32>)) {
         #[repr(align(8))]
         struct Records([u8; 4096]);

@@ -1,4 +1,5 @@
-//! Arrays of C strings for execve(2), in two allocations, the limits that the kernel sets them, and the host's environment.
+//! Arrays of C strings for execve(2), in two allocations, the limits that the kernel sets them, and the host's
+//! environment.
 //!
 //! System calls: getrlimit(2); see environ(7).
 
@@ -32,8 +33,8 @@ impl Strings {
         self.starts.iter().zip(ends).map(|(start, end)| &self.bytes[*start..end - 1])
     }
 
-    /// Returns the addresses, and a null at the end, as execve takes them. Good while these strings are neither changed
-    /// nor dropped.
+    /// Returns the addresses, and a null at the end, as execve takes them. They are valid while these strings are
+    /// neither changed nor dropped.
     pub(super) fn addresses(&self) -> Vec<usize> {
         let base = self.bytes.as_ptr() as usize;
         self.starts.iter().map(|start| base + start).chain([0]).collect()
@@ -57,8 +58,7 @@ pub(crate) fn most_in_all() -> usize {
     (stack / 4).clamp(LEAST, MOST) as usize
 }
 
-/// Calls `visit` for each `KEY=VALUE` of the host's environment. As everywhere, a setenv of the host at the
-/// same time is a race.
+/// Calls `visit` for each `KEY=VALUE` of the host's environment. It races with a setenv of the host.
 pub(crate) fn for_each_variable(mut visit: impl FnMut(&[u8])) {
     unsafe extern "C" {
         static environ: *const *const libc::c_char;

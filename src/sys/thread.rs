@@ -1,4 +1,4 @@
-//! Our own threads: named, with every signal blocked, so that no handler of the host ever runs on them, and never
+//! Our own threads. They are named, block every signal, so that no handler of the host runs on them, and are never
 //! cancelled, which a callback could ask for.
 //!
 //! Calls: pthread_create(3) by way of std, rt_sigprocmask(2), pthread_setcancelstate(3).

@@ -1,4 +1,4 @@
-//! [`Window`]: what a host's event loop watches in place of a wait of ours.
+//! [`Window`]: the descriptor that a host's event loop watches in place of a wait of ours.
 //!
 //! System calls: epoll_create1(2), epoll_ctl(2), eventfd(2), write(2).
 
@@ -9,9 +9,9 @@ use super::epoll::{Epoll, READABLE};
 use super::eventfd::EventFd;
 use super::poller::Poller;
 
-/// Readable while a [`Poller::wait`] would bring something, and for ever after [`Window::end`]. An epoll of its own
-/// around the poller's: an end reported by the poller itself could be taken by the supervisor before the host's loop
-/// has seen it.
+/// A descriptor that is readable while a [`Poller::wait`] would bring something, and for ever after [`Window::end`]. It
+/// is an epoll of its own around the poller's, because the supervisor could take an end that the poller itself reports
+/// before the host's loop has seen it.
 pub(crate) struct Window {
     epoll: Epoll,
     end: EventFd,

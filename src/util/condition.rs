@@ -3,8 +3,8 @@
 use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Waits until the condition variable is notified, for at most `left` (None: without limit). It may return early, so callers
-/// look again. A panic of another thread that held the mutex does not matter here.
+/// Waits until the condition variable is notified, for at most `left` (None: without limit). It may return early, so
+/// callers look again. A panic of another thread that held the mutex does not matter here.
 pub(crate) fn wait_up_to<'a, T>(
     condition: &Condvar,
     guard: MutexGuard<'a, T>,

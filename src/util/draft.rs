@@ -1,5 +1,5 @@
-//! [`Draft`]: a file that is written beside the place that it will take, so that a reader finds the old file or the new one
-//! there, and never a part.
+//! [`Draft`]: a file that is written beside the place that it will take, so that a reader finds the old file or the new
+//! one there, and never a part.
 //!
 //! The steps are those that survive a crash of the machine: create, write, fsync(2), rename(2), and then an fsync(2) of
 //! the directory, which is left to the caller, because it may have more to change there first.

@@ -1,5 +1,5 @@
-//! Small helpers that belong to no layer. This is a leaf: it knows neither processes nor events, and of the layers below it uses
-//! `sys` and `error` alone.
+//! Small helpers that belong to no layer. This is a leaf: it knows neither processes nor events, and of the layers
+//! below it uses `sys` and `error` alone.
 
 pub(crate) mod condition;
 pub(crate) mod draft;

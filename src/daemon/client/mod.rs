@@ -1,7 +1,7 @@
 //! Asks other programs whether they are well: [`wait_for_health`], [`probe_health`], and the same for `/ready`.
 //!
-//! `target` finds the addresses of the server that is asked, and asks it once or until it is well; `http` is one question over
-//! one connection; `probe` is the answer.
+//! `target` finds the addresses of the server that is asked, and asks it once or until it is well; `http` is one
+//! question over one connection; `probe` is the answer.
 
 #[cfg(feature = "health")]
 mod http;
@@ -37,8 +37,8 @@ impl Endpoint {
     }
 }
 
-/// Asks `/health` at `address` until the answer is 200, or `timeout` ([`Duration::MAX`]: no limit) has passed: at once, then
-/// after 1 ms, and at growing intervals up to 50 ms.
+/// Asks `/health` at `address` until the answer is 200, or `timeout` ([`Duration::MAX`]: no limit) has passed: at once,
+/// then after 1 ms, and at growing intervals up to 50 ms.
 ///
 /// An address is `127.0.0.1:8080`, `[::1]:8080`, `name:8080`, `:8080` (this machine), `unix:/path` or `unix:@name`,
 /// also with `http://` before it. The answer may take the whole timeout, but a question that is not answered within 10

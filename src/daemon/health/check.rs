@@ -57,7 +57,8 @@ impl Current {
         self.started.elapsed() >= limit
     }
 
-    /// Waits for the outcome, no longer than the limit allows. `late` says that the limit had passed when the request came.
+    /// Waits for the outcome, no longer than the limit allows. `late` says that the limit had passed when the request
+    /// came.
     pub(super) async fn outcome(mut self, limit: Duration, late: bool) -> (Outcome, Duration) {
         if late && self.result.borrow().is_none() {
             return (Outcome::StillRunning, self.started.elapsed());

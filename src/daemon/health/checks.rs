@@ -1,8 +1,8 @@
 //! [`Checks`]: the checks of a server.
 //!
-//! A check is code of the host, and may hang. Each check runs on a thread of the pool, at most once at a time, and requests
-//! that come meanwhile share that run. So there are never more threads than checks, and a check that hangs holds up one
-//! thread and no other check. Idle threads wait for the next run, and end with the server.
+//! A check is code of the host, and may hang. Each check runs on a thread of the pool, at most once at a time, and
+//! requests that come meanwhile share that run. So there are never more threads than checks, and a check that hangs
+//! holds up one thread and no other check. Idle threads wait for the next run, and end with the server.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

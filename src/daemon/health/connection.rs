@@ -1,4 +1,5 @@
-//! [`Connection`]: one client's conversation. hyper over a non-blocking socket, with the two time limits of a connection.
+//! [`Connection`]: one client's conversation. hyper over a non-blocking socket, with the two time limits of a
+//! connection.
 
 use std::cell::{Cell, OnceCell};
 use std::convert::Infallible;
@@ -35,8 +36,8 @@ const LINGER_BYTES: usize = 4 << 20;
 /// How long such a client is read.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A connection that is open. It waits for a request (then it is on the list of the roster, which may close it to make room)
-/// or serves one.
+/// A connection that is open. It waits for a request (then it is on the list of the roster, which may close it to make
+/// room) or serves one.
 pub(super) struct Connection {
     roster: Rc<Roster<Connection>>,
     fd: AsyncFd<OwnedFd>,

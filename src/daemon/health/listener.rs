@@ -101,9 +101,9 @@ fn remove_stale(path: &Path) -> std::result::Result<(), String> {
 
 /// The lock of `PATH.lock`, which is removed and given back when this is dropped.
 ///
-/// From the moment when it finds a socket file stale until it has made its own, a server keeps other servers of this library
-/// from doing the same: the second would remove the first one's file. Only the owner may open the lock's file; a lock of the
-/// directory could be taken, and kept, by every process that may read the directory.
+/// From the moment when it finds a socket file stale until it has made its own, a server keeps other servers of this
+/// library from doing the same: the second would remove the first one's file. Only the owner may open the lock's file;
+/// a lock of the directory could be taken, and kept, by every process that may read the directory.
 struct PathLock {
     file: File,
     path: PathBuf,
@@ -138,7 +138,8 @@ impl Drop for PathLock {
     }
 }
 
-/// The file of a Unix socket, removed when this is dropped. It is known by its inode, so that a successor's is left alone.
+/// The file of a Unix socket, removed when this is dropped. It is known by its inode, so that a successor's is left
+/// alone.
 pub(super) struct SocketFile {
     path: PathBuf,
     facts: Facts,

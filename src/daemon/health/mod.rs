@@ -1,10 +1,10 @@
 //! The health server: `/health` runs the checks, `/ready` tells the flag.
 //!
-//! `server` is what callers hold, `options` its limits, `running` its thread as the handle sees it, and `shared` what both
-//! share. On the thread, `thread` accepts, `listener` is what it listens on, `roster` the connections that are open, and
-//! `connection` one client's conversation. `checks` are the checks, `check` is one of them and its runs, `pool`
-//! the threads that run them, and `answer` what is written.
-//! In a build without the feature `health` there is only `absent`.
+//! `server` is what callers hold, `options` its limits, `running` its thread as the handle sees it, and `shared` what
+//! both share. On the thread, `thread` accepts, `listener` is what it listens on, `roster` the connections that are
+//! open, and `connection` one client's conversation. `checks` are the checks, `check` is one of them and its runs,
+//! `pool` the threads that run them, and `answer` what is written. In a build without the feature `health` there is
+//! only `absent`.
 
 #[cfg(not(feature = "health"))]
 mod absent;

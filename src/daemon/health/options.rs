@@ -18,13 +18,15 @@ pub struct HealthOptions {
     /// How long one run of a check may take before the answer is sent without it: 5 s. The check itself cannot be
     /// stopped; while it runs it is not started again.
     pub check_timeout: Duration,
-    /// The most connections at once: 4096, and never more than half of the descriptors that the process may have when the
-    /// server starts. If a further one comes, the connection is closed that has waited longest for its client's next request.
+    /// The most connections at once: 4096, and never more than half of the descriptors that the process may have when
+    /// the server starts. If a further one comes, the connection is closed that has waited longest for its client's
+    /// next request.
     pub max_connections: usize,
-    /// The most bytes of a request's line and headers: 16 KiB. A longer one is answered with 431. There may be 100 headers.
+    /// The most bytes of a request's line and headers: 16 KiB. A longer one is answered with 431. There may be 100
+    /// headers.
     pub max_header_bytes: usize,
-    /// The longest time from a connection's beginning, or the first byte of a further request, to the end of its headers:
-    /// 10 s. Then the connection is closed.
+    /// The longest time from a connection's beginning, or the first byte of a further request, to the end of its
+    /// headers: 10 s. Then the connection is closed.
     pub header_timeout: Duration,
     /// How long a connection may stay without a further request, or without taking its answer: 60 s.
     pub idle_timeout: Duration,

@@ -1,5 +1,5 @@
-//! [`Roster`]: the connections that are open, and those of them that wait for their client, in order. It lives on the server's
-//! thread, and knows of a connection only what [`Closable`] says.
+//! [`Roster`]: the connections that are open, and those of them that wait for their client, in order. It lives on the
+//! server's thread, and knows of a connection only what [`Closable`] says.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -17,8 +17,8 @@ use crate::util::condition::wait_up_to;
 /// An HTTP server on one thread, `coreproc-http`, that says whether its program is well. Cheap to clone; thread-safe.
 ///
 /// `GET` and `HEAD` of `/health`, also with a `/` at the end, run the checks side by side and answer `ok` (200) or
-/// `unhealthy: …` (503); of `/ready` they answer `ready` (200) or `not ready` (503). With `Accept: application/json` the
-/// answer tells the state of each check. Dropping the last clone stops the server at once, without waiting.
+/// `unhealthy: …` (503); of `/ready` they answer `ready` (200) or `not ready` (503). With `Accept: application/json`
+/// the answer tells the state of each check. Dropping the last clone stops the server at once, without waiting.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,8 +49,8 @@ struct Handle {
 
 enum State {
     Stopped,
-    /// A start is under way. The address may be a name, whose lookup has no time limit, so no other call but a stop
-    /// waits for it.
+    /// A start is under way. The address may be a name, whose lookup has no time limit, so of the other calls only a
+    /// stop waits for it.
     Starting,
     Running(Arc<Running>),
 }
@@ -82,8 +82,8 @@ impl HealthServer {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if the name is taken, is longer than 100 bytes, or has control characters. `Unsupported` in a build
-    /// without the feature `health`.
+    /// `InvalidArgument` if the name is taken, is longer than 100 bytes, or has control characters. `Unsupported` in a
+    /// build without the feature `health`.
     pub fn add_check(
         &self,
         name: impl Into<String>,
@@ -105,15 +105,15 @@ impl HealthServer {
     }
 
     /// Binds, listens and serves. Once this has returned, connections are accepted. A socket file that a server left
-    /// behind is replaced, under the lock of a file `PATH.lock` that exists for this moment. The mode of a socket file is
-    /// 0660, less what the umask takes; a program that wants others to connect changes it afterwards. A name is looked up by
-    /// getaddrinfo(3), on this thread.
+    /// behind is replaced, under the lock of a file `PATH.lock` that exists for this moment. The mode of a socket file
+    /// is 0660, less what the umask takes; a program that wants others to connect changes it afterwards. A name is
+    /// looked up by getaddrinfo(3), on this thread.
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if the address cannot be read. `Busy` if another server listens there. `InvalidState` if this one runs
-    /// already. `NotFound` if the name has no addresses. `PermissionDenied`, `System` and the like for other errors of the
-    /// kernel. `Unsupported` in a build without the feature `health`.
+    /// `InvalidArgument` if the address cannot be read. `Busy` if another server listens there. `InvalidState` if this
+    /// one runs already. `NotFound` if the name has no addresses. `PermissionDenied`, `System` and the like for other
+    /// errors of the kernel. `Unsupported` in a build without the feature `health`.
     pub fn start(&self) -> Result<()> {
         const OPERATION: &str = "start health server";
         fork::check(OPERATION)?;

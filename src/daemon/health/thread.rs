@@ -1,5 +1,5 @@
-//! The server's thread, `coreproc-http`: a current-thread tokio runtime that accepts connections, serves them, and ends in
-//! order. It runs no code of the host, so nothing can hold it up.
+//! The server's thread, `coreproc-http`: a current-thread tokio runtime that accepts connections, serves them, and ends
+//! in order. It runs no code of the host, so nothing can hold it up.
 
 use std::future::{Future, poll_fn};
 use std::os::fd::OwnedFd;
@@ -77,7 +77,8 @@ fn run(listener: Listener, shared: &Arc<Shared>, mut orders: watch::Receiver<Ord
         accept_until(&roster, &fd, ordered(&mut orders, Order::Finish)).await;
         let at_once = *orders.borrow() == Order::End;
         roster.begin_to_stop();
-        // First the server becomes unfindable for further clients, then those that have found it are served.
+        // First the socket file is removed, so that no further client finds the server; then the clients that have
+        // found it are served.
         drop(file);
         if !at_once {
             accept_the_rest(&roster, &fd);

@@ -36,7 +36,8 @@ impl HeldFile {
             Ok(false) => Ok(()),
             Err(errno) => Err(("look", errno)),
         };
-        // If it could not be removed, or has another name too, our PID would look like that of a daemon without the lock.
+        // If it could not be removed, or has another name too, our PID would look like that of a daemon without the
+        // lock.
         let _ = file::cut(&self.file, 0);
         // A close alone does not do: children of fork may have copies.
         let unlocked = file::unlock(&self.file).map_err(|errno| ("unlock", errno));
@@ -93,16 +94,16 @@ fn given_back_if_failed<T>(file: &File, result: Result<T>) -> Result<T> {
     result
 }
 
-/// Puts a new file, which is locked already, in place of one on which other processes have a read lock: every process that may
-/// read the file can take one and keep it, and it says nothing of a daemon. None if another process was faster; then the caller
-/// starts over.
+/// Puts a new file, which is locked already, in place of one on which other processes have a read lock: every process
+/// that may read the file can take one and keep it, and it says nothing of a daemon. None if another process was
+/// faster; then the caller starts over.
 fn replace(path: &Path) -> Result<Option<File>> {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(DRAFT);
     let draft_path = path.with_file_name(name);
-    // Of several processes that replace the file, one has the lock of the draft. Only its owner may open the draft until it is
-    // in place.
+    // Of several processes that replace the file, one has the lock of the draft. Only its owner may open the draft
+    // until it is in place.
     let draft = open(&draft_path, Open::Keep(0o600)).map_err(|error| error.at(REPLACE))?;
     if !file::lock(&draft).map_err(failed("lock new file"))? {
         thread::sleep(Duration::from_millis(1));
@@ -122,8 +123,8 @@ fn replace(path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// Writes the draft, and gives it the name of the old file. The caller holds the draft's lock. False if another process was
-/// faster.
+/// Writes the draft, and gives it the name of the old file. The caller holds the draft's lock. False if another process
+/// was faster.
 fn replace_by(draft: &File, draft_path: &Path, path: &Path) -> Result<bool> {
     let put = || {
         let old = match open(path, Open::Write) {
@@ -196,7 +197,8 @@ fn check_file(facts: &Facts) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a file without a lock if it belongs to a daemon that lives and knows no locks, or holds something other than a PID.
+/// Refuses a file without a lock if it belongs to a daemon that lives and knows no locks, or holds something other than
+/// a PID.
 fn check_content(file: &File) -> Result<()> {
     let look = |errno| Error::system(ACQUIRE, "read", errno);
     match content::read(file).map_err(look)? {
@@ -216,8 +218,8 @@ fn check_content(file: &File) -> Result<()> {
     }
 }
 
-/// Writes our PID in place, because a new file would not have the lock. The rest of a longer number is made blank before it is
-/// cut, so that the file holds a whole PID, or none, at any moment.
+/// Writes our PID in place, because a new file would not have the lock. The rest of a longer number is made blank
+/// before it is cut, so that the file holds a whole PID, or none, at any moment.
 fn write(file: &File, path: &Path) -> Result<()> {
     let write = || {
         let old = usize::try_from(file::facts(file)?.size).unwrap_or(usize::MAX);

@@ -15,8 +15,9 @@ const RELEASE: &str = "release PID file";
 
 /// A file that holds this process's PID, locked while it is held. Thread-safe.
 ///
-/// A file that is held when this is dropped is released. In a child of fork, which has a copy of the lock, a drop changes
-/// nothing for the parent. If the parent ends without a release while such a child lives, the file still counts as held.
+/// A file that is held when this is dropped is released. In a child of fork, which has a copy of the lock, a drop
+/// changes nothing for the parent. If the parent ends without a release while such a child lives, the file still counts
+/// as held.
 ///
 /// ```
 /// use coreproc::{PidFile, PidState, read_pid};
@@ -53,17 +54,17 @@ impl PidFile {
         !fork::happened() && lock(&self.held).is_some()
     }
 
-    /// Takes the file for this process: makes it, with the directories above, or takes over a stale one, and writes the PID
-    /// in decimal. Of many processes that start at once exactly one gets it. A read lock, which every process that may read
-    /// the file can take, is not in the way: the file is then replaced by a new one.
+    /// Takes the file for this process: makes it, with the directories above, or takes over a stale one, and writes the
+    /// PID in decimal. Of many processes that start at once exactly one gets it. A read lock, which every process that
+    /// may read the file can take, is not in the way: the file is then replaced by a new one.
     ///
     /// # Errors
     ///
-    /// `Busy` if a daemon that lives has the file; the error names its PID if that is certain. `InvalidState` if this handle
-    /// holds it already. `InvalidArgument` if the path names a symbolic link, a directory, or anything else that is no plain
-    /// file. `PermissionDenied` if the file belongs to another user, if every user may write it, or if every user may replace
-    /// what is in one of the directories above. `Malformed` if the file holds something other than a PID; it is left as it is.
-    /// `System` and the like for other errors of the kernel.
+    /// `Busy` if a daemon that lives has the file; the error names its PID if that is certain. `InvalidState` if this
+    /// handle holds it already. `InvalidArgument` if the path names a symbolic link, a directory, or anything else that
+    /// is no plain file. `PermissionDenied` if the file belongs to another user, if every user may write it, or if
+    /// every user may replace what is in one of the directories above. `Malformed` if the file holds something other
+    /// than a PID; it is left as it is. `System` and the like for other errors of the kernel.
     pub fn acquire(&self) -> Result<()> {
         fork::check(ACQUIRE)?;
         let subject = |error: Error| error.on(self.quoted());
@@ -76,13 +77,14 @@ impl PidFile {
         Ok(())
     }
 
-    /// Removes the file, if the path still names it, and gives the lock back. If it is not held, there is nothing to do.
+    /// Removes the file, if the path still names it, and gives the lock back. If it is not held, there is nothing to
+    /// do.
     ///
     /// # Errors
     ///
-    /// `Forked` in a child of fork: only the process that acquired the file may release it. `PermissionDenied`, `System` and
-    /// the like if the file could not be removed; the lock is given back all the same, and the file is emptied if
-    /// that is possible.
+    /// `Forked` in a child of fork: only the process that acquired the file may release it. `PermissionDenied`,
+    /// `System` and the like if the file could not be removed; the lock is given back all the same, and the file is
+    /// emptied if that is possible.
     pub fn release(&self) -> Result<()> {
         fork::check(RELEASE)?;
         match lock(&self.held).take() {

@@ -27,7 +27,8 @@ pub enum PidState {
     Alive,
     /// The daemon has ended and left its file behind.
     Dead,
-    /// The path names something that is no PID file: no PID is in it, it is no plain file, or any user could have put it there.
+    /// The path names something that is no PID file: no PID is in it, it is no plain file, or any user could have put
+    /// it there.
     Invalid,
     /// There is no such file.
     Missing,
@@ -63,14 +64,14 @@ pub struct PidRead {
 
 /// Reads a PID file, of this library or of a program that takes no lock, and tells whether its daemon lives.
 ///
-/// It lives while the file is locked. Without a lock, it lives if the PID names a process that started before the file was
-/// written (by the clock, so not across a step of it). The PID of a locked file is given if the process that has it here is
-/// seen to hold that lock, because the number may belong to another PID namespace.
+/// It lives while the file is locked. Without a lock, it lives if the PID names a process that started before the file
+/// was written (by the clock, so not across a step of it). The PID of a locked file is given if the process that has it
+/// here is seen to hold that lock, because the number may belong to another PID namespace.
 ///
-/// A file that any user could have put there is [`PidState::Invalid`]: one that every user may write, that has several names, or
-/// that is in a directory which [`PidFile::acquire`](super::PidFile::acquire) refuses; and one in a sticky directory that
-/// every user may write, if its owner is neither root nor this process's own user. In other directories, a file of such an owner
-/// counts for that user's processes alone.
+/// A file that any user could have put there is [`PidState::Invalid`]: one that every user may write, that has several
+/// names, or that is in a directory which [`PidFile::acquire`](super::PidFile::acquire) refuses; and one in a sticky
+/// directory that every user may write, if its owner is neither root nor this process's own user. In other directories,
+/// a file of such an owner counts for that user's processes alone.
 ///
 /// # Errors
 ///

@@ -1,9 +1,9 @@
 //! [`Directory`]: the registry's directory, with the lock under which names in it change.
 //!
-//! A file is replaced whole: written under another name, synced, renamed, and the directory synced, so that a crash at any
-//! point leaves the old entry or the new one. Reading needs no lock. A process that changes which names there are, or reads
-//! the names, holds the lock of `.lock` for that moment: a list that has found an entry dead never removes the entry that
-//! the daemon's successor has just written.
+//! A file is replaced whole: written under another name, synced, renamed, and the directory synced, so that a crash at
+//! any point leaves the old entry or the new one. Reading needs no lock. A process that changes which names there are,
+//! or reads the names, holds the lock of `.lock` for that moment: a list that has found an entry dead never removes the
+//! entry that the daemon's successor has just written.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -125,8 +125,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Writes a file that is to become an entry. It stays locked until it is published or dropped, so that a file that a
-    /// crash has left behind is told from one that is being written.
+    /// Writes a file that is to become an entry. It stays locked until it is published or dropped, so that a file that
+    /// a crash has left behind is told from one that is being written.
     pub(super) fn draft(&self, operation: &'static str, text: &[u8]) -> Result<Draft> {
         loop {
             let name = format!("{DRAFT}{}-{}", std::process::id(), draft::next_number());
@@ -160,8 +160,8 @@ pub(super) fn is_draft_name(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(DRAFT.as_bytes())
 }
 
-/// Removes a draft if its writer is gone. A read lock, which any process can take, says nothing of a writer. The caller holds
-/// the directory's lock.
+/// Removes a draft if its writer is gone. A read lock, which any process can take, says nothing of a writer. The caller
+/// holds the directory's lock.
 pub(super) fn remove_abandoned_draft(path: &Path) {
     if let Ok(file) = file::open(path, Open::Write)
         && matches!(file::obstacle(&file), Ok(Obstacle::Nothing | Obstacle::Reader))
@@ -170,8 +170,8 @@ pub(super) fn remove_abandoned_draft(path: &Path) {
     }
 }
 
-/// Renames a file that is no entry to its name, cut if that would be too long, and `.bad`, `.bad2` and so on. Returns its new
-/// path; None if it could not be renamed.
+/// Renames a file that is no entry to its name, cut if that would be too long, and `.bad`, `.bad2` and so on. Returns
+/// its new path; None if it could not be renamed.
 pub(super) fn set_aside(path: &Path) -> Option<PathBuf> {
     const MOST: u32 = 999;
     let name = path.file_name()?.as_bytes();

@@ -34,11 +34,11 @@ pub struct DaemonEntry {
     pub binary: String,
     /// When it started; None means the moment of its registration.
     pub started: Option<SystemTime>,
-    /// When its process started, as the kernel counts. The registration fills it in; entries of programs that do not write
-    /// it have none.
+    /// When its process started, as the kernel counts. The registration fills it in; entries of programs that do not
+    /// write it have none.
     pub process: Option<ProcessStart>,
-    /// The PID namespace in which its PID counts. The registration fills it in; entries of programs that do not write it
-    /// have none.
+    /// The PID namespace in which its PID counts. The registration fills it in; entries of programs that do not write
+    /// it have none.
     pub pid_namespace: Option<PidNamespace>,
 }
 

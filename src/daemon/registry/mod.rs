@@ -1,8 +1,8 @@
 //! The registry: which daemons of a user run. It is a directory with one JSON file for each daemon.
 //!
 //! `registry` is what callers hold. `entry` is a daemon as callers see it, `record` its JSON, `names` the file names,
-//! `entry_file` reads a file, and `judge` says what an entry is worth. `directory` is the directory with its lock, in which
-//! entries are replaced, set aside and removed. `scan` lists it, and `listing` is what that finds.
+//! `entry_file` reads a file, and `judge` says what an entry is worth. `directory` is the directory with its lock, in
+//! which entries are replaced, set aside and removed. `scan` lists it, and `listing` is what that finds.
 
 mod directory;
 mod entry;

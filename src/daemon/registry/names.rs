@@ -50,8 +50,8 @@ pub enum RegistryNames {
     /// Encodes names, so that no two daemons share a file.
     #[default]
     Encoded,
-    /// Uses names as they are, so that programs which do not encode them find the entry; as `Encoded` if that is not safe or
-    /// another daemon has that file.
+    /// Uses names as they are, so that programs which do not encode them find the entry; as `Encoded` if that is not
+    /// safe or another daemon has that file.
     Plain,
 }
 

@@ -21,11 +21,12 @@ const UNREGISTER: &str = "unregister daemon";
 const GET: &str = "get daemon";
 const LIST: &str = "list daemons";
 
-/// How long a call waits for the directory's lock, which is held for moments: a process that is stopped while it holds the
-/// lock must not stop all others.
+/// How long a call waits for the directory's lock, which is held for moments: a process that is stopped while it holds
+/// the lock must not stop all others.
 pub(in crate::daemon) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A directory with an entry for each daemon. Cheap to clone; thread-safe; any number of processes may use one directory.
+/// A directory with an entry for each daemon. Cheap to clone; thread-safe; any number of processes may use one
+/// directory.
 ///
 /// ```
 /// use coreproc::{DaemonEntry, Registry};
@@ -95,8 +96,8 @@ impl Registry {
     }
 
     /// Writes the entry of a daemon in place of an earlier one with the same code and name, and returns it as it was
-    /// written: `started` is now if it was not given, and `process` is what the kernel says of `pid`. An entry whose PID does
-    /// not run is written too; the next reader finds it dead.
+    /// written: `started` is now if it was not given, and `process` is what the kernel says of `pid`. An entry whose
+    /// PID does not run is written too; the next reader finds it dead.
     ///
     /// # Errors
     ///
@@ -178,14 +179,14 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if the code or the name is empty. `Busy` if a process holds the directory's lock for longer than
-    /// 5 s. `PermissionDenied`, `System` and the like for other errors of the kernel.
+    /// `InvalidArgument` if the code or the name is empty. `Busy` if a process holds the directory's lock for longer
+    /// than 5 s. `PermissionDenied`, `System` and the like for other errors of the kernel.
     pub fn unregister(&self, code: &str, daemon: &str) -> Result<()> {
         self.remove(code, daemon, PATIENCE, |_| true)
     }
 
-    /// Removes the entry that [`Registry::register`] returned, if it was written for the same process: a successor that has
-    /// registered in between keeps its own.
+    /// Removes the entry that [`Registry::register`] returned, if it was written for the same process: a successor that
+    /// has registered in between keeps its own.
     ///
     /// # Errors
     ///
@@ -238,9 +239,9 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` if the code or the name is empty. `Malformed` if the daemon's file is no entry. `PermissionDenied`
-    /// also if the entry is not believed, because of its file's owner or mode. `System` and the like for other errors of the
-    /// kernel.
+    /// `InvalidArgument` if the code or the name is empty. `Malformed` if the daemon's file is no entry.
+    /// `PermissionDenied` also if the entry is not believed, because of its file's owner or mode. `System` and the like
+    /// for other errors of the kernel.
     pub fn get(&self, code: &str, daemon: &str) -> Result<Option<DaemonEntry>> {
         fork::check(GET)?;
         let subject = |error: Error| error.on(subject_of(code, daemon));
@@ -315,8 +316,8 @@ impl Registry {
         Ok(names.map(|name| self.directory.join(name)).filter(is_it).collect())
     }
 
-    /// Lists the daemons that live, and tidies up: entries of dead daemons are removed, and files that are no entries are
-    /// set aside, under the same name with `.bad`, and reported.
+    /// Lists the daemons that live, and tidies up: entries of dead daemons are removed, and files that are no entries
+    /// are set aside, under the same name with `.bad`, and reported.
     ///
     /// Reported and left alone are files that cannot be read, and entries of another PID namespace, whose PIDs mean
     /// nothing here; entries that every user may write; and entries that belong to a user other than root and this

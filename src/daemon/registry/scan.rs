@@ -1,8 +1,9 @@
 //! Lists the registry: reads all files, removes the entries of dead daemons, and sets aside files that are no entries.
 //!
-//! Files are read without the directory's lock, so that many files, or slow ones, hold up no other process. The lock is held
-//! while the names are read, because on some file systems a reader of a directory may miss a name while names change; and, for
-//! a few files at a time, to look again at those that were found dead or no entries, and to remove them or set them aside.
+//! Files are read without the directory's lock, so that many files, or slow ones, hold up no other process. The lock is
+//! held while the names are read, because on some file systems a reader of a directory may miss a name while names
+//! change; and, for a few files at a time, to look again at those that were found dead or no entries, and to remove
+//! them or set them aside.
 
 use std::collections::HashSet;
 use std::ffi::OsString;

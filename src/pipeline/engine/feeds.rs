@@ -1,4 +1,4 @@
-//! [`Feeds`]: the subscriptions that a run tells what happens.
+//! [`Feeds`]: the subscriptions to which a run tells what happens.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Feeds {
         }
     }
 
-    /// Lets go of them: the run has told its end.
+    /// Drops them: the run has told its end.
     pub(super) fn close(&mut self) {
         self.subscriptions.clear();
     }

@@ -1,14 +1,14 @@
-//! [`Engine`]: makes a run go. Worker threads ask the state what to do and do it; threads that see a process start, end or close
-//! tell the state.
+//! [`Engine`]: makes a run go. Worker threads ask the state what to do and do it; threads that see a process start, end
+//! or close tell the state.
 //!
-//! Starting a process takes the thread that does it until exec, so a few workers start processes side by side. They wait in the
-//! service's seat, so that the exit of a process is handled, and the specs that come after it are started, without a hand-off
-//! between threads.
+//! Starting a process occupies a thread until exec, so a few workers start processes side by side. They wait in the
+//! service's seat, so that the exit of a process is handled, and the specs that come after it are started, without a
+//! hand-off between threads.
 //!
 //! Locks: a process's, then the run's, then a subscription's. So nothing here calls a process while it holds the run's.
 //!
-//! `state` is what a run knows, with a `slot` for each spec; `feeds` tells the subscriptions, `outcome` reads the end of a
-//! process, and `report` makes the report.
+//! `state` is the state of a run, with a `slot` for each spec; `feeds` tells the subscriptions, `outcome` turns the end
+//! of a process into an outcome, and `report` makes the report.
 
 mod feeds;
 mod outcome;
@@ -40,7 +40,8 @@ use crate::sys::clock::{Stamp, monotonic_ns};
 use crate::sys::thread;
 use crate::util::duration::{mean, nanoseconds};
 
-/// A worker sleeps until its child has got to its exec; with one worker for each processor, processors would idle meanwhile.
+/// A worker sleeps until its child has reached exec; with one worker for each processor, processors would idle
+/// meanwhile.
 const WORKERS_A_PROCESSOR: usize = 2;
 /// More workers would only wait for the kernel.
 const MOST_WORKERS: usize = 16;
@@ -58,9 +59,9 @@ pub(super) struct Engine {
     named: Vec<Weak<Queue>>,
     supervisor: Arc<Supervisor>,
     state: Mutex<State>,
-    /// Where workers wait for the state.
+    /// The gate at which workers wait for something to do.
     work: Gate,
-    /// Where callers wait for the end.
+    /// The gate at which callers wait for the end.
     end: Gate,
     #[cfg(feature = "fault-injection")]
     panic_next: std::sync::atomic::AtomicBool,
@@ -141,7 +142,7 @@ impl Engine {
         &self.specs
     }
 
-    // The workers.
+    // Workers.
 
     /// Runs a worker until the run has ended.
     fn run(self: &Arc<Self>, service: &Service) {
@@ -152,7 +153,7 @@ impl Engine {
             Err(payload) => Error::new(ErrorKind::Panic, "run", panic_message(payload.as_ref())),
         };
         let left = self.fail(error);
-        // No thread looks after these processes any more. If a cancel panics too, they are left alone.
+        // From now on no thread looks after these processes. If a cancel panics too, they are left alone.
         let _ = catch_unwind(AssertUnwindSafe(|| left.iter().for_each(Process::cancel)));
     }
 
@@ -266,7 +267,7 @@ impl Engine {
     /// Tells the subscriptions what the scheduler decided.
     fn tell(&self, state: &mut State, now: u64) {
         if state.tell(now) {
-            // Their waits must not be longer than until the repeated attempt.
+            // Their waits must end at the repeated attempt at the latest.
             self.work.notify_all(self.supervisor.reactor());
         }
     }
@@ -278,7 +279,7 @@ impl Engine {
         }
     }
 
-    // What callers ask.
+    // Calls of the host.
 
     pub(super) fn wait(&self, deadline: Deadline) -> Result<Arc<RunReport>> {
         const OPERATION: &str = "wait";
@@ -313,7 +314,7 @@ impl Engine {
         lock(&self.state).progress(&self.specs)
     }
 
-    /// None without estimates.
+    /// Returns how much longer the run will take; None without estimates.
     pub(super) fn time_left(&self) -> Option<Duration> {
         let estimates = self.estimates.as_ref()?;
         let state = lock(&self.state);

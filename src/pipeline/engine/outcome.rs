@@ -22,7 +22,7 @@ pub(super) fn outcome(ending: Ending, is_closing: bool, limit: Option<Duration>)
     }
 }
 
-/// `exit code 3`, `signal 9 (SIGKILL)`.
+/// Writes `exit code 3` or `signal 9 (SIGKILL)`.
 fn describe(status: ExitStatus) -> String {
     match status {
         ExitStatus::Code(code) => format!("exit code {code}"),

@@ -10,7 +10,7 @@ use crate::pipeline::result::SpecResult;
 use crate::pipeline::spec::Spec;
 use crate::process::Process;
 
-/// What a run knows of its specs at its end. All lists have one entry for each spec.
+/// The state of a run at its end. All lists have one entry for each spec.
 pub(super) struct Remains {
     pub(super) slots: Vec<Slot>,
     /// The dependencies of each spec.
@@ -20,7 +20,7 @@ pub(super) struct Remains {
     pub(super) last_end: u64,
 }
 
-/// What the scheduler knows of a spec at its end.
+/// The part of it that the scheduler knows of a spec.
 pub(super) struct SpecEnding {
     pub(super) state: SpecState,
     pub(super) attempts: u32,

@@ -1,4 +1,4 @@
-//! [`Slot`]: what a run knows of a spec, beside what its scheduler knows.
+//! [`Slot`]: the state of a spec in a run, except for the part that the scheduler knows.
 
 use crate::process::Process;
 use crate::sys::clock::Stamp;

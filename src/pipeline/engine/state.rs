@@ -1,5 +1,5 @@
-//! [`State`]: what a run knows, under its lock. It decides what a worker does next, and calls no process: a process's lock comes
-//! before the run's.
+//! [`State`]: the state of a run, under its lock. It decides what a worker does next, and calls no process, because a
+//! process's lock comes before the run's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::sys::pidfd::ExitStatus;
 
 pub(super) struct State {
     pub(super) scheduler: Scheduler,
-    /// One for each spec, until the report is made of them.
+    /// A slot for each spec, until the report is made of them.
     slots: Vec<Slot>,
     /// The dependencies of each spec, until the report is made of them.
     after: Edges,
@@ -37,7 +37,7 @@ pub(super) struct State {
     phase: Phase,
 }
 
-/// Where a run is.
+/// The phase of a run.
 enum Phase {
     Going,
     /// Every spec has ended, and a worker makes the report.
@@ -45,12 +45,12 @@ enum Phase {
     Over(Result<Arc<RunReport>>),
 }
 
-/// What a worker does next.
+/// The next job of a worker.
 pub(super) enum Job {
     Start(Attempt),
     Stop(Vec<Process>),
     Finish,
-    /// Wait anew, for there is an earlier deadline to wait for.
+    /// To wait anew, because there is an earlier deadline to wait for.
     Again,
     Leave,
 }
@@ -115,7 +115,7 @@ impl State {
         self.scheduler.is_over() && self.open == 0
     }
 
-    // What a worker does.
+    // Steps of a worker.
 
     /// Cancels the run if its deadline has passed. Returns whether it did.
     pub(super) fn meet_deadline(&mut self, now: u64) -> bool {
@@ -149,7 +149,7 @@ impl State {
         is_earlier.then_some(Job::Again)
     }
 
-    /// Returns the processes to be stopped, each once more than before. If one is just being started, the worker that
+    /// Takes the processes that have to be stopped, or stopped once more. If one is just being started, the worker that
     /// starts it will stop it.
     pub(super) fn take_to_stop(&mut self) -> Vec<Process> {
         let mut processes = Vec::new();
@@ -168,12 +168,12 @@ impl State {
         let is_current = self.scheduler.attempts(attempt.index) == attempt.number;
         match self.slots.get_mut(attempt.index).filter(|_| is_current) {
             Some(slot) => std::mem::take(&mut slot.stops),
-            // An earlier attempt has ended. A run that has failed has no slots and looks after nothing any more.
+            // An earlier attempt has ended; or the run has failed, and has no slots and no processes to look after.
             None => u32::from(self.slots.is_empty()),
         }
     }
 
-    /// Every spec has ended: hands over what the report is made of.
+    /// Hands over what the report is made of: every spec has ended.
     pub(super) fn take_remains(&mut self) -> Remains {
         let slots = std::mem::take(&mut self.slots);
         let ending = |index| SpecEnding {
@@ -202,7 +202,7 @@ impl State {
         std::mem::take(&mut self.slots).into_iter().filter_map(|slot| slot.process).collect()
     }
 
-    // What happened.
+    // News for the run.
 
     /// Notes that the process of an attempt has started.
     pub(super) fn started(&mut self, (index, attempt): (usize, u32), process: &Process, name: &str, time: Stamp) {
@@ -214,7 +214,7 @@ impl State {
         let slot = &mut self.slots[index];
         slot.first.get_or_insert(time);
         slot.started = time;
-        // Now, because the times of a run's events do not go back.
+        // The time is now, because the times of a run's events do not go back.
         self.feeds.tell(RunRecord::SpecStarted, Some((index, attempt)), name, Stamp::now());
     }
 
@@ -273,8 +273,8 @@ impl State {
         self.scheduler.halt(if again { Halt::CancelledAgain } else { Halt::Cancelled });
     }
 
-    /// Tells the subscriptions what the scheduler decided. True if an attempt is to be repeated, for which a worker has to be
-    /// there in time.
+    /// Tells the subscriptions what the scheduler decided. True if an attempt will be repeated, for which a worker has
+    /// to be there in time.
     pub(super) fn tell(&mut self, now: u64) -> bool {
         let changes = self.scheduler.take_changes();
         if changes.is_empty() {
@@ -301,7 +301,7 @@ impl State {
         is_repeating
     }
 
-    // What is asked.
+    // Questions.
 
     pub(super) fn progress(&self, specs: &[Spec]) -> Progress {
         let Counts { waiting, running, resting, passed, failed, skipped, cancelled, timed_out } =

@@ -31,12 +31,13 @@ const FIELDS: [&str; 17] = [
 ];
 
 impl Command {
-    /// Reads a command from JSON: an object with `"version": 1` and the fields that `docs/pipeline-json.md` lists for commands.
+    /// Reads a command from JSON: an object with `"version": 1` and the fields that `docs/pipeline-json.md` lists for
+    /// commands.
     ///
     /// # Errors
     ///
-    /// `Malformed` if something is wrong. The error has the path and the word that was probably meant: `stdout: unknown value
-    /// "pip", did you mean "pipe"?`.
+    /// `Malformed` if something is wrong. The error has the path and the word that was probably meant: `stdout: unknown
+    /// value "pip", did you mean "pipe"?`.
     pub fn from_json(text: &str) -> Result<Command> {
         const OPERATION: &str = "parse command";
         let json = Json::parse(OPERATION, text)?;
@@ -204,7 +205,7 @@ fn signal_number(field: &Field<'_>) -> Result<i32> {
     match signal::number(text).or_else(|| signal::number(&format!("SIG{text}"))) {
         Some(number) => Ok(number),
         None => {
-            // Suggested as it was written: with its SIG, or without.
+            // The suggestion is written like the word: with its SIG, or without.
             let skipped = if text.starts_with("SIG") { 0 } else { "SIG".len() };
             Err(field.unknown(text, "signal", signal::names().map(|name| &name[skipped..])))
         }

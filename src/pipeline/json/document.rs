@@ -7,7 +7,7 @@ use serde_json::Number;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A document. Unlike `serde_json::Value` it keeps a key that is given twice, so that the key can be refused.
+/// A document. Unlike `serde_json::Value`, it keeps a key that is given twice, so that it can be refused.
 pub(super) enum Json {
     Null,
     Boolean(bool),

@@ -17,7 +17,7 @@ enum Path<'a> {
 }
 
 impl fmt::Display for Path<'_> {
-    /// `specs[3].env["a b"]`; nothing for the document itself.
+    /// Writes `specs[3].env["a b"]`; nothing for the document itself.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Path::Document => Ok(()),

@@ -1,7 +1,7 @@
 //! [`Pipeline::from_json`]. The shape is described in `docs/pipeline-json.md`.
 //!
-//! `document` is the JSON as it was written, `field` a value in it that knows its path, `version` checks the version, and
-//! `command` reads commands.
+//! `document` is the JSON as it was written, `field` a value in it that knows its path, `version` checks the version,
+//! and `command` reads commands.
 
 mod command;
 mod document;
@@ -22,8 +22,8 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// `Malformed` if something is wrong. The error has the path and the word that was probably meant: `specs[3].after[0]:
-    /// unknown spec "biuld", did you mean "build"?`; a syntax error has line and column.
+    /// `Malformed` if something is wrong. The error has the path and the word that was probably meant:
+    /// `specs[3].after[0]: unknown spec "biuld", did you mean "build"?`; a syntax error has line and column.
     ///
     /// ```
     /// use coreproc::Pipeline;

@@ -6,7 +6,7 @@ use crate::error::Result;
 /// The only version so far.
 const VERSION: u64 = 1;
 
-/// Refuses other versions. It is checked first: fields that a later version adds are no mistakes of this one.
+/// Refuses other versions. This comes first, because fields that a later version adds are no mistakes.
 pub(super) fn check_version(document: &Field<'_>) -> Result<()> {
     let version = document.map("an object")?.required("version")?;
     let number = version.whole(0, u64::MAX)?;

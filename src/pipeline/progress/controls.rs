@@ -2,7 +2,7 @@
 
 use crate::printable::is_steering;
 
-/// What becomes of colours in a line of output.
+/// The treatment of colours in a line of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colours {
     /// Colours and weights (SGR sequences) are kept, and reset at the end of the line.

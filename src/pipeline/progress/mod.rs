@@ -1,7 +1,7 @@
-//! The progress view: a run under way, shown to people.
+//! The progress view: shows a run under way to people.
 //!
-//! `view` is what callers hold, `options` how it shows a run. Events go in at `renderer`, which makes lines of them; `order`
-//! keeps lines until it is their turn; `controls` takes control sequences out of output; `screen` writes.
+//! `view` is what callers hold, `options` how it shows a run. Events go in at `renderer`, which makes lines of them;
+//! `order` keeps lines until it is their turn; `controls` takes control sequences out of output; `screen` writes.
 
 mod controls;
 mod options;

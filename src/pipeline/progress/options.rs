@@ -10,7 +10,8 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProgressStyle {
-    /// `Terminal` if the target is a terminal, `NO_COLOR` is not set (or empty), and `TERM` is not `dumb`; else `Plain`.
+    /// `Terminal` if the target is a terminal, `NO_COLOR` is not set (or empty), and `TERM` is not `dumb`; else
+    /// `Plain`.
     #[default]
     Auto,
     /// Lines that stay and, below them, the specs that run, how many are done, and how long the rest will take.
@@ -32,8 +33,8 @@ pub enum ProgressOutput {
     /// Line by line, as it comes: `name | line`.
     #[default]
     Prefixed,
-    /// The output of each attempt together, once it has ended; the last mebibyte of it. If a process holds the output open,
-    /// output that comes more than ten seconds after the end is shown below a line of its own.
+    /// The output of each attempt together, once it has ended; the last mebibyte of it. If a process holds the output
+    /// open, output that comes more than ten seconds after the end is shown below a line of its own.
     Grouped,
     /// Not at all.
     None,

@@ -1,10 +1,10 @@
 //! [`Order`]: the order in which lines are shown.
 //!
-//! The events of a run come in the order in which things happened, but those of its processes come apart from them: output
-//! usually comes after the run has told the end of the attempt, and may come before the run has told its start. So everything
-//! that the run tells is a step in a queue. The end of an attempt waits for its last output, later steps wait behind it, and
-//! the output of an attempt waits for its start. Things are thus shown in the order in which they happened, and counts only
-//! grow.
+//! The events of a run come in the order in which things happened, but those of its processes come apart from them:
+//! output usually comes after the run has told the end of the attempt, and may come before the run has told its start.
+//! So everything that the run tells is a step in a queue. The end of an attempt waits for its last output, later steps
+//! wait behind it, and the output of an attempt waits for its start. Things are thus shown in the order in which they
+//! happened, and counts only grow.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,8 +13,8 @@ use super::options::ProgressOutput;
 /// The index of a spec, and the number of its attempt.
 pub(super) type AttemptId = (usize, u32);
 
-/// How many bytes of an attempt's output are kept until they are shown; and how many bytes of prefixed output, of all attempts,
-/// may wait for other specs' last lines.
+/// How many bytes of an attempt's output are kept until they are shown; and how many bytes of prefixed output, of all
+/// attempts, may wait for other specs' last lines.
 const KEPT: usize = 1024 * 1024;
 const MS: u64 = 1_000_000;
 
@@ -22,16 +22,16 @@ const MS: u64 = 1_000_000;
 #[derive(Default)]
 struct Attempt {
     lines: String,
-    /// Bytes that were dropped because there were too many.
+    /// How many bytes were dropped because there were too many.
     dropped: usize,
     process: Process,
     phase: Phase,
 }
 
-/// What is known of the process of an attempt.
+/// The known state of the process of an attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Process {
-    /// No event of it has come.
+    /// No event of the process has come.
     #[default]
     Unknown,
     /// More output may follow.
@@ -40,7 +40,7 @@ enum Process {
     Closed,
 }
 
-/// How much of an attempt was shown.
+/// The part of an attempt that was shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
     /// Nothing: its start waits in the queue, or is not known yet.
@@ -48,16 +48,16 @@ enum Phase {
     Held,
     /// Its start.
     Begun,
-    /// Its end, although output may follow, because the output took too long.
+    /// Its end, although output may follow, because the wait for that took too long.
     Told,
 }
 
 /// The line about the end of an attempt, or of a spec.
 pub(super) struct Verdict {
     pub(super) line: String,
-    /// The spec has ended, and is counted.
+    /// Whether the spec has ended, and is counted.
     pub(super) is_last: bool,
-    /// The attempt had a process.
+    /// Whether the attempt had a process.
     pub(super) had_process: bool,
 }
 
@@ -70,7 +70,7 @@ enum Step {
         id: AttemptId,
         line: String,
         is_last: bool,
-        /// It waits for the last output.
+        /// Whether it waits for the last output.
         waits: bool,
         /// When it was told, on CLOCK_MONOTONIC.
         since: u64,
@@ -89,7 +89,7 @@ pub(super) struct Order {
     started: HashMap<usize, u32>,
     /// By spec, the last attempt whose end was told.
     ended: HashMap<usize, u32>,
-    /// Bytes of prefixed output that waits.
+    /// How many bytes of prefixed output wait.
     held: usize,
     /// The lines to be shown next.
     lines: Vec<String>,
@@ -120,7 +120,7 @@ impl Order {
         std::mem::take(&mut self.lines)
     }
 
-    // What the run tells.
+    // Events of the run.
 
     pub(super) fn started(&mut self, id: AttemptId, line: String) {
         // The start of an attempt that found no memory or descriptors is told again.
@@ -146,7 +146,7 @@ impl Order {
         self.advance(None);
     }
 
-    // What its processes tell.
+    // Events of its processes.
 
     pub(super) fn opened(&mut self, id: AttemptId) {
         if self.output != ProgressOutput::None {
@@ -185,7 +185,7 @@ impl Order {
         self.advance(None);
     }
 
-    // What time tells.
+    // The passing of time.
 
     /// Returns when the next end has waited long enough for its last output, which a process may hold open without
     /// limit.
@@ -275,7 +275,7 @@ impl Attempt {
         if self.lines.len() <= KEPT {
             return;
         }
-        // Whole lines, and half of the room at once, so that the rest is not moved for every line.
+        // Whole lines are dropped, and half of the room at once, so that the rest is not moved for every line.
         let from = self.lines.len() - KEPT / 2;
         let end = memchr::memchr(b'\n', &self.lines.as_bytes()[from..]).map_or(self.lines.len(), |at| from + at + 1);
         self.dropped += end;
@@ -300,7 +300,7 @@ mod tests {
         order
     }
 
-    /// `a` has ended and what comes after it has started, but the last line of `a` is not there.
+    /// Makes an order in which `a` has ended and its dependent has started, but the last line of `a` has not come.
     fn waiting(output: ProgressOutput) -> Order {
         let mut order = order(output);
         order.started(A, "start a".to_owned());

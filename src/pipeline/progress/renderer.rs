@@ -16,7 +16,7 @@ use crate::pipeline::snapshot::Progress;
 use crate::pipeline::text;
 use crate::sys::clock::monotonic_ns;
 
-/// Where the run is, and how much longer it will take.
+/// The state of the run, and how much longer it will take.
 pub(super) struct Place {
     pub(super) progress: Progress,
     pub(super) left: Option<Duration>,
@@ -38,13 +38,13 @@ pub(super) struct Renderer {
     prefix: usize,
     /// When the run was started, on CLOCK_MONOTONIC.
     started: u64,
-    /// Lines since the last frame.
+    /// How many lines were added since the last frame.
     fresh: usize,
-    /// The run has told its end.
+    /// Whether the run has told its end.
     ended: bool,
     /// The id of the run, once it is known.
     run: Option<u64>,
-    /// The last line was added.
+    /// Whether the last line was added.
     finished: bool,
 }
 
@@ -88,7 +88,7 @@ impl Renderer {
         self.screen.stands_still()
     }
 
-    /// From now on lines may be omitted while the screen stands still.
+    /// Allows lines to be omitted, from now on, while the screen stands still.
     pub(super) fn may_omit(&mut self) {
         self.screen.may_omit = true;
     }
@@ -223,7 +223,7 @@ impl Renderer {
         }
     }
 
-    /// `name |`, filled to equal width and, on a terminal, in a colour of its own.
+    /// Writes `name |`, filled to equal width and, on a terminal, in a colour of its own.
     fn prefixed(&self, spec: usize, name: &str) -> String {
         const COLOURS: [u8; 6] = [36, 33, 35, 32, 34, 31];
         let cut = text::cut(name, PREFIX);
@@ -308,7 +308,7 @@ fn took(event: &Event<'_>) -> String {
     format!(" {}", text::duration(Duration::from_nanos(event.took_ns)))
 }
 
-/// `[=====>    ] 3 of 12 done, 1 failed, 2 running, 12 s, about 30 s left`; narrow terminals get no bar.
+/// Writes `[=====> ] 3 of 12 done, 1 failed, 2 running, 12 s, about 30 s left`; narrow terminals get no bar.
 fn summary(place: &Place, total: usize, columns: usize, started: u64, now: u64) -> String {
     const BAR: usize = 20;
     let progress = &place.progress;

@@ -1,7 +1,7 @@
 //! [`Screen`]: writes lines that stay and, on a terminal, a few lines below them that are replaced.
 //!
-//! It never waits for a terminal or a pipe that takes nothing. It keeps what was to be written next until the target takes that,
-//! and draws no frame before.
+//! It never waits for a terminal or a pipe that takes nothing. It keeps the bytes that come next until the target takes
+//! them, and draws no frame before.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -49,7 +49,7 @@ pub(super) struct Screen {
     pub(super) kind: Kind,
     /// Lines that stay and were not written yet.
     lines: String,
-    /// Lines may be omitted while the target takes nothing. If not, the caller waits for the target instead.
+    /// Whether lines may be omitted while the target takes nothing. If not, the caller waits for the target instead.
     pub(super) may_omit: bool,
     /// How many lines were omitted since this was last shown.
     omitted: usize,
@@ -57,7 +57,7 @@ pub(super) struct Screen {
     unwritten: Vec<u8>,
     /// The columns of each replaceable line that is on the screen now.
     drawn: Vec<usize>,
-    /// The error after which nothing is written any more.
+    /// The error after which nothing more is written.
     broken: Option<io::Error>,
 }
 
@@ -84,7 +84,8 @@ impl Screen {
         self.target.size()
     }
 
-    /// Adds a line that stays. If lines may be omitted, those for which there is no room are counted, and the count is shown.
+    /// Adds a line that stays. If lines may be omitted, those for which there is no room are counted, and the count is
+    /// shown.
     pub(super) fn line(&mut self, line: &str) {
         if self.may_omit && self.lines.len() + line.len() > KEPT && self.stands_still() {
             self.omitted += 1;
@@ -144,8 +145,8 @@ impl Screen {
         !self.stands_still()
     }
 
-    /// Writes the lines that stay and, below them, `status` in place of the lines that were there. Each line of the status is
-    /// text without controls; it is cut to the terminal's width, and then painted.
+    /// Writes the lines that stay and, below them, `status` in place of the lines that were there. Each line of the
+    /// status is text without controls; it is cut to the terminal's width, and then painted.
     pub(super) fn draw(&mut self, status: &[(String, Paint)]) {
         if !self.write_on() {
             return;

@@ -1,8 +1,8 @@
 //! [`ProgressView`]: shows a run under way to people, at a terminal or in a log.
 //!
-//! The library prints nothing by itself. A view gets the events of a run through a subscription of its own, and writes to the
-//! target that it was given, on the thread that watches. It has no thread and, except for a clock that is shown on a terminal, no
-//! wake-ups.
+//! The library prints nothing by itself. A view gets the events of a run through a subscription of its own, and writes
+//! to the target that it was given, on the thread that watches. It has no thread and, except for a clock that is shown
+//! on a terminal, no wake-ups.
 
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,25 +24,25 @@ use crate::sys::{descriptor, terminal};
 const OPEN: &str = "open progress view";
 
 /// Shows one run. It is made before the run, which gets its subscription
-/// ([`RunOptions::subscriptions`](crate::RunOptions::subscriptions)); then [`ProgressView::watch`] writes until the run has
-/// ended.
+/// ([`RunOptions::subscriptions`](crate::RunOptions::subscriptions)); then [`ProgressView::watch`] writes until the run
+/// has ended.
 ///
-/// While no thread watches, the run waits for the view once the view's queue is full, as for every subscription, even if it is
-/// cancelled. It goes on when a thread watches or the view is dropped.
+/// While no thread watches, the run waits for the view once the view's queue is full, as for every subscription, even
+/// if it is cancelled. It goes on when a thread watches or the view is dropped.
 ///
-/// Lines come in the order in which things happened, and times are those of the report. The end of an attempt is shown after its
-/// last line of output, and later events and output after that. If a process holds the output open, the end is shown after two
-/// seconds (ten if output is grouped), and later output follows.
+/// Lines come in the order in which things happened, and times are those of the report. The end of an attempt is shown
+/// after its last line of output, and later events and output after that. If a process holds the output open, the end
+/// is shown after two seconds (ten if output is grouped), and later output follows.
 ///
 /// A terminal that was stopped (Ctrl-S), or a pipe that is not read, keeps no call beyond its timeout. Meanwhile
-/// children are slowed once their queues are full, and everything is shown when the target goes on. Once the run is cancelled,
-/// by the host, its deadline or a failure, a watch does not slow children any more, so that the run can end: a mebibyte of lines
-/// is kept, and of further lines the number is shown.
+/// children are slowed once their queues are full, and everything is shown when the target goes on. Once the run is
+/// cancelled, by the host, its deadline or a failure, a watch does not slow children, so that the run can end: a
+/// mebibyte of lines is kept, and the number of further lines is shown.
 ///
-/// Names are shown with control characters escaped. Output lines lose their control sequences, so that a child can neither move
-/// the cursor nor hide text nor talk to the terminal; colours stay on a terminal. Plain lines often go to the log of a system
-/// that reads commands in it (`::error`, `##[group]`, `##vso[…]`): a space in these makes them text. Reports have the output
-/// unchanged.
+/// Names are shown with control characters escaped. Output lines lose their control sequences, so that a child can
+/// neither move the cursor nor hide text nor talk to the terminal; colours stay on a terminal. Plain lines often go to
+/// the log of a system that reads commands in it (`::error`, `##[group]`, `##vso[…]`): a space in these makes them
+/// text. Reports have the output unchanged.
 ///
 /// ```
 /// use coreproc::{Command, Pipeline, ProgressOptions, ProgressView, RunOptions, Service, ServiceOptions, Spec};
@@ -118,21 +118,22 @@ impl ProgressView {
         &self.subscription
     }
 
-    /// Shows the run, on this thread, until it has ended and everything is shown, or until `timeout` has passed (None: no limit,
-    /// not even for a terminal that stands still); then it can be called again. A view shows one run: the first that it watched.
+    /// Shows the run, on this thread, until it has ended and everything is shown, or until `timeout` has passed (None:
+    /// no limit, not even for a terminal that stands still); then it can be called again. A view shows one run: the
+    /// first that it watched.
     ///
     /// # Errors
     ///
-    /// `TimedOut` if the run has not ended in time, or the target took nothing. `InvalidState` if the run does not have the
-    /// view's subscription, or is not the run that it shows. `System` if a write failed; the rest of the run is then waited for
-    /// without being shown. Those of [`Run::wait`].
+    /// `TimedOut` if the run has not ended in time, or the target took nothing. `InvalidState` if the run does not have
+    /// the view's subscription, or is not the run that it shows. `System` if a write failed; the rest of the run is
+    /// then waited for without being shown. Those of [`Run::wait`].
     pub fn watch(&mut self, run: &Run, timeout: Option<Duration>) -> Result<Arc<RunReport>> {
         self.watch_until(run, Deadline::after(timeout))
     }
 
     pub(crate) fn watch_until(&mut self, run: &Run, deadline: Deadline) -> Result<Arc<RunReport>> {
         const OPERATION: &str = "watch";
-        /// How often the clock on a terminal is drawn.
+        /// The time between two drawings of the clock on a terminal.
         const TICK: Duration = Duration::from_millis(100);
         let timed_out = |what| Error::new(ErrorKind::TimedOut, OPERATION, what);
         let refused = |what: String| Err(Error::new(ErrorKind::InvalidState, OPERATION, what));
@@ -177,7 +178,7 @@ impl ProgressView {
                         return Err(timed_out("it has not ended in time").on(format!("run {}", run.id())));
                     }
                 }
-                // The run or its service broke, and the run knows why.
+                // The run or its service broke, and the run has the error.
                 Err(_) => return run.wait(deadline.left()),
             }
             self.renderer.draw(&place(run)?);

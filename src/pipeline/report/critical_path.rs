@@ -1,5 +1,5 @@
-//! The critical path: the chain of specs, each after the one before, that took longest in all. A run cannot be shorter, however
-//! many processors it has.
+//! The critical path: the chain of specs, each after the one before, that took longest in all. A run cannot be shorter,
+//! however many processors it has.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The report as a Gantt chart: one SVG that needs no scripts, fonts or other files.
 //!
-//! Each spec has a row, in the order of their starts. Specs that did not start come last, with the reason. States differ in
-//! colour, in pattern and by a sign, so that the chart can be read without colours. Bars of the critical path have a thick edge,
-//! and a line leads from each to the next.
+//! Each spec has a row, in the order of their starts. Specs that did not start come last, with the reason. States
+//! differ in colour, in pattern and by a sign, so that the chart can be read without colours. Bars of the critical path
+//! have a thick edge, and a line leads from each to the next.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -197,7 +197,7 @@ fn sign(svg: &mut String, look: &Look, x: f64, y: f64) {
     let _ = write!(svg, "<path class=\"s\" transform=\"translate({x:.1} {y:.1})\" d=\"{}\"/>", look.sign);
 }
 
-/// Grid lines with their times above and below, and a shade behind every second row.
+/// Draws grid lines with their times above and below, and a shade behind every second row.
 fn axis(svg: &mut String, report: &RunReport, layout: &Layout) {
     let bottom = layout.y(report.specs.len());
     for row in (1..report.specs.len()).step_by(2) {
@@ -278,7 +278,7 @@ fn draw_spec(svg: &mut String, report: &RunReport, layout: &Layout, spec: &SpecR
         layout.row - 6.0
     );
     let note = note(spec);
-    // Behind the bar; if there is no room, before it; else on it.
+    // The note is behind the bar; if there is no room, before it; else on it.
     let needed = text::columns(&note) as f64 * COLUMN + 8.0;
     let (x, anchor) = if to + needed < WIDTH - MARGIN {
         (to + 5.0, "")

@@ -32,7 +32,7 @@ struct Totals {
     timed_out: usize,
     cancelled: usize,
     skipped: usize,
-    /// Specs that failed or timed out, which was allowed.
+    /// How many specs failed or timed out, which was allowed.
     allowed_failures: usize,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn render(report: &RunReport) -> String {
         critical_path_ns: nanoseconds(report.critical_duration(&path)),
         specs: report.specs.iter().map(|result| spec(report, result)).collect(),
     };
-    // It consists of text and numbers, none of which can be refused.
+    // Text and numbers are always accepted.
     serde_json::to_string(&whole).unwrap_or_default()
 }
 
@@ -119,7 +119,7 @@ fn spec<'a>(report: &'a RunReport, result: &'a SpecResult) -> Spec<'a> {
     }
 }
 
-/// Base64 of RFC 4648, with padding.
+/// Encodes bytes in the Base64 of RFC 4648, with padding.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);

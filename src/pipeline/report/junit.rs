@@ -1,7 +1,7 @@
 //! The report as JUnit XML: a test suite whose test cases are the specs.
 //!
-//! There is no schema that all readers keep to; this is the part that Jenkins, GitLab and GitHub's actions share. A failure that
-//! was allowed is a skipped test, so that it does not turn a run red that succeeded.
+//! There is no schema that all readers keep to; this is the part that Jenkins, GitLab and GitHub's actions share. A
+//! failure that was allowed is a skipped test, so that it does not turn a run red that succeeded.
 
 use std::fmt::Write;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! [`ReportFormat`]: how a [`RunReport`] is written. JSON, JUnit XML, a Chrome trace, a Gantt chart.
 //!
-//! `json`, `junit`, `trace` and `gantt` are the formats. `words` is what they say alike, `critical_path` and `lanes` what they
-//! work out, `xml` how text is escaped.
+//! `json`, `junit`, `trace` and `gantt` are the formats. `words` has the words that they share, `critical_path` and
+//! `lanes` work out what they show, `xml` escapes text.
 
 mod critical_path;
 mod gantt;

@@ -1,6 +1,6 @@
-//! The report in the Trace Event Format of Chrome, which Perfetto and `about:tracing` load. Each spec that started is a complete
-//! event in a lane (for the viewer, a thread) in which it overlaps no other spec, and flows lead from each spec to those that
-//! came after it.
+//! The report in the Trace Event Format of Chrome, which Perfetto and `about:tracing` load. Each spec that started is a
+//! complete event in a lane (for the viewer, a thread) in which it overlaps no other spec, and flows lead from each
+//! spec to those that came after it.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub(super) fn render(report: &RunReport) -> String {
             };
             events.push(flow("s", end, from));
             let mut arrival = flow("f", start, lane);
-            // Binds the flow to the slice that begins here, not to the one that follows.
+            // This binds the flow to the slice that begins here, not to the one that follows.
             arrival["bp"] = json!("e");
             events.push(arrival);
             flows += 1;

@@ -1,4 +1,4 @@
-//! What all formats of the report say alike: names of states, outcomes and signals.
+//! The words that all formats of the report share: names of states, outcomes and signals.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub(super) fn outcome(spec: &SpecResult) -> String {
     }
 }
 
-/// `SIGKILL`; `signal 40` if it has no name.
+/// Returns `SIGKILL`; `signal 40` if the signal has no name.
 pub(super) fn signal_name(number: i32) -> String {
     signal::name(number).map_or_else(|| format!("signal {number}"), str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! [`Halt`]: why specs that have not run will not.
+//! [`Halt`]: why specs that have not run will not run.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(in crate::pipeline) enum Halt {
     Failure(Arc<str>),
     /// The run was cancelled once more: the clean-up does not run either.
     CancelledAgain,
-    /// The service is closed, so nothing can be started any more.
+    /// The service is closed, so nothing more can be started.
     ServiceClosed,
 }
 

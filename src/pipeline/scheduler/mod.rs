@@ -1,10 +1,11 @@
-//! [`Scheduler`]: decides which spec runs when, and how each ends. It has no clock, no processes and no locks: a run tells it
-//! what happened, and asks what to start and what to stop.
+//! [`Scheduler`]: decides which spec runs when, and how each ends. It has no clock, no processes and no locks: a run
+//! tells it what happened, and asks what to start and what to stop.
 //!
-//! waiting → ready → running → ended, or, with attempts left, running → resting → ready. A spec that will not run ends from
-//! any other phase. Every transition is in this file, and no spec leaves `Ended`.
+//! waiting → ready → running → ended, or, with attempts left, running → resting → ready. A spec that will not run ends
+//! from any other phase. Every transition is in this file, and no spec leaves `Ended`.
 //!
-//! `node` is a spec as the scheduler knows it, `halt` why a run goes no further, `weights` which spec comes first.
+//! `node` is a spec as the scheduler knows it, `halt` says why a run goes no further, and `weights` which spec comes
+//! first.
 
 mod halt;
 mod node;
@@ -26,14 +27,15 @@ use super::spec::Spec;
 use super::text::quoted;
 use crate::event::SpecState;
 
-/// Whether processes of the run whose specs have ended still hold what a start lacked, such as descriptors.
+/// Relief for a start that lacked something, such as descriptors: processes of the run whose specs have ended may still
+/// hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relief {
     /// A process was closed meanwhile.
     Came,
     /// A process is not closed yet.
     WillCome,
-    /// There is no such process.
+    /// No such process is left.
     Never,
 }
 
@@ -45,7 +47,7 @@ pub(super) enum Outcome {
     TimedOut(String),
     /// The run, or the close of its service, stopped it.
     Stopped,
-    /// It could not be started, because the service is closed.
+    /// The service refused the start, because it is closed.
     Refused,
 }
 
@@ -72,7 +74,7 @@ pub(super) struct Scheduler {
     mode: RunMode,
     limit: usize,
     fail_fast: bool,
-    /// Nothing can be started until a process of the run is closed.
+    /// Whether nothing can be started until a process of the run is closed.
     is_short: bool,
     /// Weights and indices of specs that are ready. The heaviest spec, and of several the first, is on top.
     ready: BinaryHeap<(u64, Reverse<usize>)>,
@@ -117,7 +119,7 @@ impl Scheduler {
         scheduler
     }
 
-    // What to do.
+    // Decisions.
 
     /// Takes the next spec of which to start an attempt. It counts as running from now on.
     pub(super) fn next(&mut self, now: u64) -> Option<usize> {
@@ -144,7 +146,7 @@ impl Scheduler {
             }
             self.ready.pop();
         }
-        // One at a time means that the next spec waits until a failed attempt was repeated.
+        // In a sequential run, the next spec waits until a failed attempt was repeated.
         let rests = self.mode == RunMode::Sequential && !self.resting.is_empty();
         !self.ready.is_empty() && self.counts.running < self.limit && !rests && !self.is_short
     }
@@ -164,7 +166,7 @@ impl Scheduler {
         std::mem::take(&mut self.changes)
     }
 
-    // What happened.
+    // News for the scheduler.
 
     /// Notes that an attempt of a running spec has ended.
     pub(super) fn ended(&mut self, index: usize, outcome: Outcome, now: u64) {
@@ -239,7 +241,7 @@ impl Scheduler {
         }
     }
 
-    // What is known.
+    // Questions.
 
     pub(super) fn is_over(&self) -> bool {
         let Counts { waiting, running, resting, .. } = self.counts;

@@ -6,7 +6,7 @@ use crate::event::SpecState;
 use crate::pipeline::spec::{Backoff, Spec};
 use crate::util::duration::nanoseconds;
 
-/// What the scheduler is to know of a spec.
+/// The part of a spec that the scheduler knows.
 pub(super) struct Task {
     pub(super) name: Arc<str>,
     pub(super) allow_failure: bool,
@@ -36,13 +36,13 @@ impl Task {
     }
 }
 
-/// Where a spec is.
+/// The phase of a spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Waiting,
     Ready,
     Running,
-    /// It waits for its next attempt, until this moment.
+    /// The spec waits for its next attempt, until this moment.
     Resting(u64),
     Ended(SpecState),
 }
@@ -53,7 +53,7 @@ pub(super) struct Node {
     pub(super) pending: usize,
     pub(super) attempts: u32,
     pub(super) error: Option<Arc<str>>,
-    /// It runs, and has been asked to stop.
+    /// Whether it runs and has been asked to stop.
     pub(super) stopping: bool,
 }
 

@@ -129,8 +129,8 @@ impl Child {
 
     // The steps of a stop.
 
-    /// Starts a stop, unless one goes on. A refusal by the kernel is returned, and the stop goes on: the signal is tried
-    /// again.
+    /// Starts a stop, unless one goes on. A refusal by the kernel is returned, and the stop goes on: the signal is
+    /// tried again.
     pub(super) fn begin_stop(&self, inner: &mut Inner, options: &StopOptions, cause: Cause) -> Result<()> {
         let target = self.target("stop", options.scope, Target::Group)?;
         if inner.stopping.is_some() {

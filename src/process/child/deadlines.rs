@@ -1,5 +1,5 @@
-//! A child's deadlines: its timeout, the next step of a stop, the drain bound, and spools to be looked at again. The loop
-//! knows the earliest of them.
+//! A child's deadlines: its timeout, the next step of a stop, the drain bound, and spools to be looked at again. The
+//! loop knows the earliest of them.
 
 use std::sync::Arc;
 

@@ -65,8 +65,8 @@ pub struct Info {
     pub discarded_bytes: u64,
     /// Whether it was closed while another process still held its output pipes.
     pub drain_bound: bool,
-    /// The errno with which the kernel refuses the signal of a stop, a timeout or a close, usually EPERM because the process
-    /// has become another user's; the signal is tried again until it is taken or the process ends.
+    /// The errno with which the kernel refuses the signal of a stop, a timeout or a close, usually EPERM because the
+    /// process has become another user's; the signal is tried again until it is taken or the process ends.
     pub stop_refused: Option<i32>,
 }
 

@@ -1,5 +1,5 @@
-//! [`Life`]: where a child is in its life, with what belongs to that part of it alone; and the two steps from one part to
-//! the next.
+//! [`Life`]: where a child is in its life, with what belongs to that part of it alone; and the two steps from one part
+//! to the next.
 
 use std::os::fd::OwnedFd;
 
@@ -31,8 +31,8 @@ pub(super) enum Life {
         at: Stamp,
         /// The pidfd that reaches the leader's group; None once the host has closed the descriptors.
         pidfd: Option<OwnedFd>,
-        /// Whether the leader is left unreaped until the child is closed, so that its group's number stays taken (before
-        /// Linux 6.9).
+        /// Whether the leader is left unreaped until the child is closed, so that its group's number stays taken
+        /// (before Linux 6.9).
         unreaped: bool,
         drain: Draining,
     },

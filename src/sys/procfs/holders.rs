@@ -1,5 +1,5 @@
-//! [`Holder`]: a process that holds the write end of a pipe, found by a pass over `/proc/PID/fd`, so that a process that is
-//! closed at the drain bound can name its holders.
+//! [`Holder`]: a process that holds the write end of a pipe, found by a pass over `/proc/PID/fd`, so that a process
+//! that is closed at the drain bound can name its holders.
 //!
 //! Other users' processes cannot be seen, and none if /proc is hidden. See proc(5).
 

@@ -12,7 +12,7 @@ pub(crate) fn is_ours() -> bool {
     fs::read_link("/proc/self").is_ok_and(|me| me.to_str().is_some_and(|me| me.parse() == Ok(std::process::id())))
 }
 
-/// `/proc/PID/stat` from the state on: the part before it, `pid (name)`, may hold anything.
+/// Reads `/proc/PID/stat` from the state on: the part before it, `pid (name)`, may hold anything.
 pub(crate) fn stat(pid: i32) -> Result<String> {
     let mut stat = file::read_text(&format!("/proc/{pid}/stat"))?;
     stat.drain(..stat.rfind(") ").map_or(0, |end| end + ") ".len()));
@@ -28,6 +28,6 @@ pub(crate) fn is_ending(pidfd: &OwnedFd, pid: i32) -> bool {
         let flags: u64 = stat(pid).ok()?.split(' ').nth(6)?.parse().ok()?;
         Some(flags & PF_EXITING != 0)
     };
-    // Asked before and after: in between the number may have become another's.
+    // The pidfd is asked before and after, because in between the number may have become another's.
     pidfd::has_ended(pidfd) || exits() == Some(true) || pidfd::has_ended(pidfd)
 }

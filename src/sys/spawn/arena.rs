@@ -21,7 +21,8 @@ unsafe impl Send for Arena {}
 
 const PAGE: usize = 4096;
 const STACK: usize = 64 * 1024;
-/// As many as there are spawns at once on most machines; more are made and unmapped.
+/// Arenas that are free: as many as there are spawns at once on most machines. Further ones are unmapped after their
+/// use.
 static ARENAS: Lazy<ArrayQueue<Arena>> = Lazy::new(|| ArrayQueue::new(8));
 
 impl Arena {
@@ -59,7 +60,7 @@ impl Arena {
     }
 
     pub(super) fn put_back(self) {
-        // A full queue gives it back, and dropping unmaps it.
+        // A full queue returns it, and the drop unmaps it.
         drop(ARENAS.push(self));
     }
 
@@ -84,7 +85,8 @@ impl Drop for Arena {
     }
 }
 
-/// In a page shared with the child, also across a fork (and under emulators that make a vfork a fork).
+/// The child's report, in a page that is shared with the child, even across a fork (and under emulators that make a
+/// vfork a fork).
 #[repr(C)]
 pub(super) struct Report {
     stage: AtomicU32,
@@ -104,14 +106,14 @@ impl Report {
         }
     }
 
-    /// In the child: tells the parent, which reads it once the child is gone.
+    /// Tells the parent, from the child; the parent reads it once the child is gone.
     pub(super) fn tell(&self, failure: Failure) {
         self.errno.store(failure.errno as u32, Ordering::Relaxed);
         self.candidate.store(failure.candidate, Ordering::Relaxed);
         self.stage.store(failure.stage as u32, Ordering::Release);
     }
 
-    /// For the next child.
+    /// Clears the report for the next child.
     pub(super) fn clear(&self) {
         self.stage.store(0, Ordering::Relaxed);
     }

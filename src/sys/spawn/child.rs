@@ -11,7 +11,7 @@ use super::plan::{Failure, Grouping, Stage};
 use super::signals::{signals_in_its_own_group, signals_in_the_hosts_group};
 use crate::sys::raw;
 
-/// What the child reads: addresses of what the plan holds, in the parent's frame, or in a fork's copy of it.
+/// The context that the child reads: addresses of what the plan holds, in the parent's frame or in a fork's copy of it.
 #[repr(C)]
 pub(super) struct Context {
     pub(super) candidates: *const usize,
@@ -25,8 +25,8 @@ pub(super) struct Context {
     pub(super) report: *const Report,
 }
 
-/// Prepares and execs, or reports why not. Nothing here calls a function that does not return, before which sanitizers
-/// look at a stack that is not theirs.
+/// Prepares and execs, or reports why it cannot. Nothing here calls a function that does not return, because before
+/// such a call sanitizers look at a stack that is not theirs.
 ///
 /// # Safety
 /// `context` is a [`Context`] whose addresses are good until exec, and this is the child of a clone.
@@ -49,11 +49,11 @@ pub(super) unsafe extern "C" fn child(context: *const u8) -> ! {
     }
 }
 
-/// Everything before exec.
+/// Takes all steps before exec.
 unsafe fn prepare(context: &Context) -> Result<(), Failure> {
     // SAFETY: the pointers in the context; raw system calls only.
     unsafe {
-        // First of all: until then what is sent to the host's group is sent to the child as well.
+        // This comes first: until then a signal to the host's group reaches the child as well.
         let grouped = match context.grouping {
             Grouping::Inherit => 0,
             Grouping::Own => raw::syscall3(libc::SYS_setpgid, 0, 0, 0),
@@ -83,9 +83,9 @@ unsafe fn prepare(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes `source`, or the host's own if it is negative, the standard stream `target`.
+/// Makes `source` (if it is negative, the host's own stream) the standard stream `target`.
 unsafe fn place(source: i32, target: i32) -> isize {
-    // SAFETY: no pointers. A duplicate has no close-on-exec flag; the host's own loses it.
+    // SAFETY: no pointers. A duplicate has no close-on-exec flag; the flag of the host's own is cleared.
     unsafe {
         if source >= 0 {
             raw::syscall3(libc::SYS_dup2, source as usize, target as usize, 0)
@@ -95,8 +95,8 @@ unsafe fn place(source: i32, target: i32) -> isize {
     }
 }
 
-/// Tries each candidate; returns what to report. A file that is being written (ETXTBSY) is tried again for
-/// 100 ms: a concurrent fork of the host may still hold the descriptor it was written through.
+/// Tries each candidate. Returns the failure to report. A file that is being written (ETXTBSY) is tried again for 100
+/// ms: a concurrent fork of the host may still hold the descriptor it was written through.
 unsafe fn exec(context: &Context) -> Failure {
     let mut denied = None;
     let mut last = Failure::at(Stage::Exec, libc::ENOENT);

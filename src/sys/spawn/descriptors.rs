@@ -4,7 +4,7 @@
 
 use crate::sys::raw;
 
-/// Everything above 2 is closed by exec. close_range is of Linux 5.9 (its flag of 5.11).
+/// Has exec close every descriptor above 2. close_range is of Linux 5.9 (its flag of 5.11).
 pub(super) unsafe fn hide_descriptors() -> isize {
     // SAFETY: no pointers.
     let result =

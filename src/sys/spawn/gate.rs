@@ -10,7 +10,7 @@ use crate::sys::{pidfd, pipe, raw, retried_raw};
 /// number may then be another's: so the child, once let through, says that it has been there all the time.
 pub(super) fn open_at_gate(pid: i32, gate: &OwnedFd, answer: &OwnedFd) -> Result<OwnedFd, i32> {
     let opened = pidfd::open(pid);
-    // Without a reader there is no child any more, which the missing answer tells.
+    // Without a reader, the child is gone, which the missing answer tells.
     let _ = pipe::write(gate, if opened.is_ok() { &[LET_THROUGH] } else { b"x" });
     if read_byte(answer) && opened.is_ok() {
         return opened;
@@ -30,7 +30,8 @@ pub(super) fn read_byte(fd: &OwnedFd) -> bool {
     read == Ok(1)
 }
 
-/// Reaps a child that has ended and that this very thread has started: another thread's may have its number by now.
+/// Reaps a child that has ended, if this very thread has started it: by now a child of another thread may have its
+/// number.
 fn reap_own(pid: i32) {
     let options = libc::WEXITED | libc::__WNOTHREAD;
     let none = std::ptr::null_mut::<u8>();
@@ -38,7 +39,7 @@ fn reap_own(pid: i32) {
     let _ = retried_raw(|| unsafe { libc::syscall(libc::SYS_waitid, libc::P_PID, pid, none, options, none) });
 }
 
-/// In the child: waits until the parent has the pidfd; false when it cannot have one.
+/// Waits, in the child, until the parent has the pidfd; false if it cannot have one.
 ///
 /// # Safety
 /// In the child alone, before exec; the numbers are its copies of the ends.

@@ -1,8 +1,8 @@
-//! The ladder: four ways to start a child, best first, of which the first that the kernel and its filters allow is taken
+//! The ladder: four ways to start a child, best first. The first one that the kernel and its filters allow is taken,
 //! and remembered for this process.
 //!
-//! clone3 (Linux 5.3; its CLONE_CLEAR_SIGHAND is of 5.5) → clone with the same sharing → fork, where a
-//! close-on-exec pipe says when exec has happened → fork with pidfd_open.
+//! clone3 (Linux 5.3; its CLONE_CLEAR_SIGHAND is of 5.5) → clone with the same sharing → fork, with a close-on-exec
+//! pipe that tells when exec has happened → fork with pidfd_open.
 
 use std::ffi::CStr;
 use std::os::fd::AsRawFd;

@@ -9,7 +9,7 @@ use crate::sys::strings::Strings;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Stage {
-    /// Making the child's stack and report page.
+    /// The making of the child's stack and report page.
     Memory = 1,
     /// The clone itself: EAGAIN is RLIMIT_NPROC.
     Clone,
@@ -18,7 +18,7 @@ pub(crate) enum Stage {
     Stdin,
     Stdout,
     Stderr,
-    /// Keeping every other descriptor from the child.
+    /// The step that keeps every other descriptor from the child.
     CloseFds,
     Chdir,
     Exec,
@@ -56,7 +56,7 @@ impl Stage {
     }
 }
 
-/// Why no child was started.
+/// The reason why no child was started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failure {
     pub(crate) stage: Stage,

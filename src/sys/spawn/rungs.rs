@@ -1,7 +1,5 @@
-//! The rungs of the ladder: each starts a child in its own way, and returns once exec has succeeded or the child is gone,
-//! or the errno of the clone.
-//!
-//! System calls: clone3(2), clone(2), and pidfd_open(2) where clone makes no pidfd.
+//! The rungs of the ladder: each starts a child in its own way, and returns once exec has succeeded or the child is
+//! gone, or the errno of the clone. System calls: clone3(2), clone(2), and pidfd_open(2) if clone makes no pidfd.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
@@ -99,10 +97,11 @@ pub(super) fn by_clone(context: &Context, arena: &Arena) -> Result<Started, i32>
     started(pid, pidfd)
 }
 
-/// Without shared memory: costs the copy of the parent's page tables. `pidfd_flag` is CLONE_PIDFD or 0.
+/// Starts a child without shared memory, at the cost of a copy of the parent's page tables. `pidfd_flag` is CLONE_PIDFD
+/// or 0.
 pub(super) fn by_fork(context: &Context, pidfd_flag: i32) -> Result<Started, i32> {
     if pidfd_flag == 0 {
-        // Asked before there is a child that could not be watched.
+        // This is tried first, because a child that cannot be watched must not be started.
         pidfd::open(std::process::id() as i32)?;
     }
     let (exec_done, held_by_child) = pipe::pipe()?;
@@ -133,7 +132,7 @@ pub(super) fn by_fork(context: &Context, pidfd_flag: i32) -> Result<Started, i32
         pidfd = open_at_gate(pid as i32, &gate, &exec_done)?.into_raw_fd();
     }
     let started = started(pid, pidfd)?;
-    // The child writes no more: the end comes with exec, or with its death.
+    // The child writes nothing more: the pipe ends with exec, or with the child's death.
     read_byte(&exec_done);
     Ok(started)
 }

@@ -5,10 +5,11 @@
 use crate::sys::raw;
 use crate::sys::signal::MAX;
 
-/// Every signal at its default: a host that ignores SIGPIPE must not give that to its children. (CLONE_CLEAR_SIGHAND
-/// resets handlers alone.) A signal that came before the child had its group was meant for the host's, a Ctrl-Z or
-/// Ctrl-C most of all: it waits, blocked, and is dropped by ignoring the signal for a moment. A child that stopped here would hold
-/// the host in its clone for ever, as the SIGCONT of the host's group does not reach it.
+/// Sets every signal to its default: a host that ignores SIGPIPE must not pass that on to its children.
+/// (CLONE_CLEAR_SIGHAND resets handlers alone.) A signal that came before the child had its group was meant for the
+/// host's group, above all a Ctrl-Z or Ctrl-C. It waits, blocked, and is dropped by ignoring the signal for a moment: a
+/// child that stopped here would hold the host in its clone for ever, because the SIGCONT for the host's group does not
+/// reach it.
 pub(super) unsafe fn signals_in_its_own_group() {
     let mut pending: u64 = 0;
     // SAFETY: room for a set; whole actions.
@@ -25,10 +26,10 @@ pub(super) unsafe fn signals_in_its_own_group() {
     }
 }
 
-/// As in a group of its own, but a signal to the group is for the child as well, with two exceptions. A signal that the host
-/// was told to ignore from the outside (SIGHUP by nohup, SIGINT and SIGQUIT by a shell's `&`) stays ignored. And a
-/// Ctrl-Z until exec is lost, by a handler that does nothing and that exec resets: a child that stopped would keep the
-/// host in its clone, so that the host could not stop, and its shell would wait for it.
+/// Does the same as for a group of its own, but a signal to the group is for the child as well, with two exceptions. A
+/// signal that the host was told to ignore from the outside (SIGHUP by nohup, SIGINT and SIGQUIT by a shell's `&`)
+/// stays ignored. And a Ctrl-Z before exec is lost, because its handler does nothing (exec resets it): a child that
+/// stopped would keep the host in its clone, so that the host could not stop, and its shell would wait for it.
 pub(super) unsafe fn signals_in_the_hosts_group() {
     let mut signal = 1;
     while signal <= MAX {
