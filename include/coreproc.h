@@ -287,8 +287,8 @@
 // An attempt of a spec failed, the data say why, and another one follows.
 #define COREPROC_EVENT_SPEC_RETRYING 8
 
-// A spec ended: what comes after it may start. Output of it may follow. The data say why it did not
-// pass; they are empty if it did.
+// A spec ended: what comes after it may start. Output of it may follow. The data say why it did
+// not pass; they are empty if it did.
 #define COREPROC_EVENT_SPEC_ENDED 9
 
 // A run ended, and its processes are closed; its last event. exit_code is 0 for a success, else 1.
@@ -340,7 +340,8 @@
 // Another exit code, a signal, or a start that failed.
 #define COREPROC_SPEC_FAILED 2
 
-// Not started, because of what it comes after or because the run ended first; the error says which.
+// Not started, because of what it comes after or because the run ended first; the error says
+// which.
 #define COREPROC_SPEC_SKIPPED 3
 
 // Stopped because the run was cancelled.
@@ -388,8 +389,8 @@
 typedef struct coreproc_batch coreproc_batch;
 
 // Bytes that the library made. Immutable; owned by the caller that got them; any thread may read
-// them. A NUL follows the last one and is not counted: text without a NUL of its own can be used as
-// a C string.
+// them. A NUL follows the last one and is not counted: text without a NUL of its own can be used
+// as a C string.
 typedef struct coreproc_bytes coreproc_bytes;
 
 // The answer of a check that is running: valid during the callback, on its thread.
@@ -413,8 +414,8 @@ typedef struct coreproc_entries coreproc_entries;
 
 // Why a call failed. Immutable; owned by the caller that got it; any thread may read it.
 //
-// Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure. There
-// is no last-error state.
+// Functions take `coreproc_error **err` last: it may be NULL, and is written only on failure.
+// There is no last-error state.
 typedef struct coreproc_error coreproc_error;
 
 // An HTTP server that says whether its program is well. Shared: reference-counted, thread-safe.
@@ -447,9 +448,9 @@ typedef struct coreproc_pid_file coreproc_pid_file;
 // nothing; coreproc_pipeline_check, and coreproc_run_start, tell whether the specs fit together.
 typedef struct coreproc_pipeline coreproc_pipeline;
 
-// A process that a service started. Shared: reference-counted, thread-safe. Freeing it does nothing
-// to the process; while a reference is held, an ended process keeps its status and its captured
-// output.
+// A process that a service started. Shared: reference-counted, thread-safe. Freeing it does
+// nothing to the process; while a reference is held, an ended process keeps its status and its
+// captured output.
 typedef struct coreproc_process coreproc_process;
 
 // Shows one run to people: at a terminal, or in a log. Open it, name it in the run's options, then
@@ -574,8 +575,8 @@ typedef struct coreproc_subscription_options {
   // child's pipes are not read, and the kernel slows it; no other child is affected. One read,
   // or one line, may go beyond it.
   uint64_t queue_bytes;
-  // Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of this
-  // size.
+  // Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of
+  // this size.
   uint64_t max_line_bytes;
 } coreproc_subscription_options;
 
@@ -596,15 +597,15 @@ typedef struct coreproc_event {
   uint64_t realtime_ns;
   // The process's PID; 0 for a run.
   int32_t pid;
-  // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 if it exited by itself; else -1. RUN_ENDED:
-  // 0 or 1.
+  // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 if it exited by itself; else -1.
+  // RUN_ENDED: 0 or 1.
   int32_t exit_code;
   // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: the signal that ended it; else 0.
   int32_t signal;
   // EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
   uint32_t cause;
-  // The bytes of an output event, or a text; no NUL follows them; never NULL; valid until the batch
-  // is freed, or during the callback.
+  // The bytes of an output event, or a text; no NUL follows them; never NULL; valid until the
+  // batch is freed, or during the callback.
   const uint8_t *data;
   // The length of `data`.
   size_t len;
@@ -673,8 +674,8 @@ typedef struct coreproc_health_options {
   uint32_t struct_size;
   // Must be 0.
   uint32_t reserved;
-  // How long one run of a check may take before the answer goes out without it (0: 5000). The check
-  // itself is not stopped; while it runs it is not started again.
+  // How long one run of a check may take before the answer goes out without it (0: 5000). The
+  // check itself is not stopped; while it runs it is not started again.
   uint64_t check_timeout_ms;
   // Connections at once (0: 4096), and never more than half of RLIMIT_NOFILE. When a further one
   // comes, the one that has waited longest for its client's next request is closed.
@@ -733,13 +734,13 @@ typedef struct coreproc_run_options {
   uint32_t on_failure;
   // Must be 0.
   uint32_t reserved;
-  // How many specs run at a time (0: what the pipeline says; if it does not, as many as there are
-  // processors; UNLIMITED: all of them). SEQUENTIAL is one.
+  // How many specs run at a time (0: what the pipeline says; if it does not, as many as there
+  // are processors; UNLIMITED: all of them). SEQUENTIAL is one.
   uint64_t limit;
   // The time after which the run is cancelled (0, UNLIMITED: never).
   uint64_t deadline_ms;
-  // The subscription that gets the events of the run and of its processes; needed for one with the
-  // scope NAMED. NULL: none.
+  // The subscription that gets the events of the run and of its processes; needed for one with
+  // the scope NAMED. NULL: none.
   struct coreproc_subscription *subscription;
   // How long specs took before: the spec at the beginning of the longest path starts first.
   // NULL: nothing is known.
@@ -866,8 +867,9 @@ const char *coreproc_error_message(const struct coreproc_error *error);
 // Frees an error. NULL is fine.
 void coreproc_error_free(struct coreproc_error *error);
 
-// Returns the ABI counter of the loaded library, as in its SONAME. A binding that loads the library
-// at run time compares it with the `COREPROC_ABI_VERSION` that it was written for. Thread-safe.
+// Returns the ABI counter of the loaded library, as in its SONAME. A binding that loads the
+// library at run time compares it with the `COREPROC_ABI_VERSION` that it was written for.
+// Thread-safe.
 uint32_t coreproc_abi_version(void);
 
 // Returns the version of the loaded library, such as "0.1.0". Static. Thread-safe.
@@ -915,9 +917,9 @@ coreproc_result coreproc_service_count(const struct coreproc_service *service,
 // says. Does not wait; may be called again, also with another mode. Subscriptions end once every
 // process is closed. Thread-safe.
 //
-// Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, whose message
-// says how many processes could not be signalled: the service is closed all the same, and signals
-// that the kernel refused are tried again.
+// Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, whose
+// message says how many processes could not be signalled: the service is closed all the same, and
+// signals that the kernel refused are tried again.
 coreproc_result coreproc_service_close(const struct coreproc_service *service,
                                        uint32_t mode,
                                        struct coreproc_error **err);
@@ -1026,8 +1028,8 @@ coreproc_result coreproc_command_capture(struct coreproc_command *command,
 // settings (SIGTTIN, SIGTTOU): it then counts as running, no event tells of it, and a wait without
 // a timeout does not return.
 //
-// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host, and
-// SIGHUP, SIGINT and SIGQUIT stay ignored in it if the host ignores them, as with nohup and a
+// In the host's group it gets the terminal's Ctrl-C, Ctrl-Z and hang-up together with the host,
+// and SIGHUP, SIGINT and SIGQUIT stay ignored in it if the host ignores them, as with nohup and a
 // shell's "&". Every other signal, and every signal in a group of its own, starts at its default.
 //
 // Errors: INVALID_ARGUMENT.
@@ -1091,8 +1093,8 @@ coreproc_result coreproc_command_subscribe(struct coreproc_command *command,
 // FUSE, autofs) it waits, as every program does; timeouts and deadlines do not run yet.
 //
 // Errors name the stage, and nothing was started: INVALID_ARGUMENT; NOT_FOUND ("lookup", "exec",
-// "interpreter", "chdir"); PERMISSION_DENIED; SYSTEM with errno (ENOEXEC: there is no /bin/sh for a
-// script without a "#!" line); UNSUPPORTED; CLOSED; PANIC.
+// "interpreter", "chdir"); PERMISSION_DENIED; SYSTEM with errno (ENOEXEC: there is no /bin/sh for
+// a script without a "#!" line); UNSUPPORTED; CLOSED; PANIC.
 coreproc_result coreproc_command_spawn(const struct coreproc_command *command,
                                        const struct coreproc_service *service,
                                        struct coreproc_process **out,
@@ -1123,7 +1125,8 @@ coreproc_result coreproc_command_stdio_fd(struct coreproc_command *command,
 // Gives a standard stream this file, opened at each spawn from the host's directory; `mode` is a
 // COREPROC_FILE value. The open does not wait: a FIFO that has no other end (for which a shell
 // would wait) fails the spawn with ENXIO, a file whose lease another process keeps for longer than
-// a second with EAGAIN. To wait for the other end, open the FIFO and use coreproc_command_stdio_fd.
+// a second with EAGAIN. To wait for the other end, open the FIFO and use
+// coreproc_command_stdio_fd.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_stdio_file(struct coreproc_command *command,
@@ -1167,9 +1170,9 @@ coreproc_result coreproc_process_output(const struct coreproc_process *process,
                                         struct coreproc_error **err);
 
 // Names the processes that held its output pipes when it was closed at the drain bound, "PID
-// COMMAND\n" each, "?" for a PID that could not be seen; empty otherwise. A process may call itself
-// anything: control and invisible characters in COMMAND are escaped, so that no name is a line of
-// its own or talks to a terminal. Free `*out` with coreproc_bytes_free. Thread-safe.
+// COMMAND\n" each, "?" for a PID that could not be seen; empty otherwise. A process may call
+// itself anything: control and invisible characters in COMMAND are escaped, so that no name is a
+// line of its own or talks to a terminal. Free `*out` with coreproc_bytes_free. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_process_holders(const struct coreproc_process *process,
@@ -1209,10 +1212,10 @@ coreproc_result coreproc_process_stop(const struct coreproc_process *process,
                                       const struct coreproc_stop_options *options,
                                       struct coreproc_error **err);
 
-// Writes to its standard input: at least one byte, and as many as it takes within `timeout_ms` (-1:
-// for ever; 0: what fits now). On success `*written`, which may be NULL, is at most `len`; it is
-// less only if the time ran out, or the reader ended. Concurrent writes do not mix. Never raises
-// SIGPIPE. Thread-safe.
+// Writes to its standard input: at least one byte, and as many as it takes within `timeout_ms`
+// (-1: for ever; 0: what fits now). On success `*written`, which may be NULL, is at most `len`; it
+// is less only if the time ran out, or the reader ended. Concurrent writes do not mix. Never
+// raises SIGPIPE. Thread-safe.
 //
 // Errors, if not one byte was written: INVALID_ARGUMENT; NOT_RUNNING if the process has ended,
 // whatever became of its standard input before; STDIN_CLOSED while it runs, if its input is not a
@@ -1307,8 +1310,8 @@ coreproc_result coreproc_subscription_drive(const struct coreproc_subscription *
 // gets events of that process. Several threads may take side by side, and each process's events
 // stay in order. Thread-safe.
 //
-// Errors: INVALID_ARGUMENT; TIMED_OUT; CLOSED at the end of the stream; DEADLOCK inside a callback;
-// PANIC.
+// Errors: INVALID_ARGUMENT; TIMED_OUT; CLOSED at the end of the stream; DEADLOCK inside a
+// callback; PANIC.
 coreproc_result coreproc_subscription_take(const struct coreproc_subscription *subscription,
                                            size_t max_events,
                                            int64_t timeout_ms,
@@ -1327,8 +1330,8 @@ coreproc_result coreproc_subscription_close(const struct coreproc_subscription *
 // Thread-safe.
 struct coreproc_subscription *coreproc_subscription_ref(const struct coreproc_subscription *subscription);
 
-// Gives a reference back. NULL is fine. Never blocks. The last one closes the subscription, without
-// waiting for a callback that runs. Thread-safe.
+// Gives a reference back. NULL is fine. Never blocks. The last one closes the subscription,
+// without waiting for a callback that runs. Thread-safe.
 void coreproc_subscription_free(struct coreproc_subscription *subscription);
 
 // Returns the first event of a batch. `*count` becomes their number, `*stride` the bytes from one
@@ -1565,11 +1568,11 @@ void coreproc_entries_free(struct coreproc_entries *entries);
 
 // Makes a server that will listen at `address`: `127.0.0.1:0`, `[::1]:0`, `localhost:0` (its first
 // address that is free), `:8080` (every interface of the machine: every client that can reach it
-// can ask), `unix:/run/it.sock` (a socket file, for its owner and, as the umask allows, its group),
-// `unix:@it` (a name that is not a file: unix(7), "abstract"; for every user in the network
-// namespace). Port 0 lets the kernel choose. Nothing is opened, and the address is not looked at,
-// before coreproc_health_start. `options` may be NULL. Free `*out` with coreproc_health_free.
-// Thread-safe.
+// can ask), `unix:/run/it.sock` (a socket file, for its owner and, as the umask allows, its
+// group), `unix:@it` (a name that is not a file: unix(7), "abstract"; for every user in the
+// network namespace). Port 0 lets the kernel choose. Nothing is opened, and the address is not
+// looked at, before coreproc_health_start. `options` may be NULL. Free `*out` with
+// coreproc_health_free. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_health_new(const char *address,
@@ -1583,8 +1586,8 @@ coreproc_result coreproc_health_new(const char *address,
 // which happens exactly once: after the last run, once the server is freed; or before this call
 // returns, if it fails. Thread-safe.
 //
-// Errors: INVALID_ARGUMENT, also for a name that is taken, is longer than 100 bytes, or has control
-// characters; UNSUPPORTED.
+// Errors: INVALID_ARGUMENT, also for a name that is taken, is longer than 100 bytes, or has
+// control characters; UNSUPPORTED.
 coreproc_result coreproc_health_add_check(const struct coreproc_health *health,
                                           const char *name,
                                           size_t name_len,
@@ -1635,7 +1638,8 @@ coreproc_result coreproc_health_stop(const struct coreproc_health *health,
                                      int64_t timeout_ms,
                                      struct coreproc_error **err);
 
-// Returns another reference to the same server, to be freed on its own; NULL for NULL. Thread-safe.
+// Returns another reference to the same server, to be freed on its own; NULL for NULL.
+// Thread-safe.
 struct coreproc_health *coreproc_health_ref(const struct coreproc_health *health);
 
 // Gives a reference back. NULL is fine. Never blocks. The last one stops the server at once,
@@ -1704,7 +1708,8 @@ coreproc_result coreproc_daemon_add_check(const struct coreproc_daemon *daemon,
 // it are undone. A daemon that was stopped can be started again. Thread-safe.
 //
 // Errors: INVALID_STATE if it is started already; INVALID_ARGUMENT for an entry without code or
-// daemon; those of coreproc_pid_file_acquire, coreproc_health_start and coreproc_registry_register.
+// daemon; those of coreproc_pid_file_acquire, coreproc_health_start and
+// coreproc_registry_register.
 coreproc_result coreproc_daemon_start(const struct coreproc_daemon *daemon,
                                       struct coreproc_error **err);
 
@@ -1785,7 +1790,8 @@ coreproc_result coreproc_daemon_stop_on_signals(const struct coreproc_daemon *da
 coreproc_result coreproc_daemon_restore_signals(const struct coreproc_daemon *daemon,
                                                 struct coreproc_error **err);
 
-// Returns another reference to the same daemon, to be freed on its own; NULL for NULL. Thread-safe.
+// Returns another reference to the same daemon, to be freed on its own; NULL for NULL.
+// Thread-safe.
 struct coreproc_daemon *coreproc_daemon_ref(const struct coreproc_daemon *daemon);
 
 // Gives a reference back. NULL is fine. The last one to a daemon that runs gives everything back,
@@ -1816,8 +1822,8 @@ coreproc_result coreproc_pipeline_name(struct coreproc_pipeline *pipeline,
                                        size_t name_len,
                                        struct coreproc_error **err);
 
-// Adds a spec of this name, UTF-8 without NUL, that runs a copy of `command`, whose timeout is that
-// of each attempt. `spec`, which may be NULL, gets its index; indexes count from 0.
+// Adds a spec of this name, UTF-8 without NUL, that runs a copy of `command`, whose timeout is
+// that of each attempt. `spec`, which may be NULL, gets its index; indexes count from 0.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_pipeline_add(struct coreproc_pipeline *pipeline,
@@ -1991,8 +1997,8 @@ void coreproc_history_free(struct coreproc_history *history);
 
 // Opens a view that writes to a duplicate of `fd`. A pipe or a terminal is opened again, by way of
 // /proc, so that writing to it never waits. If that cannot be done (no /proc, another user's
-// terminal) it is written to in small pieces that it has room for: a write can wait only if another
-// process takes that room in the same moment. `options` may be NULL. Free `*out` with
+// terminal) it is written to in small pieces that it has room for: a write can wait only if
+// another process takes that room in the same moment. `options` may be NULL. Free `*out` with
 // coreproc_progress_free. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; SYSTEM (fcntl(2): EBADF, EMFILE); CLOSED.
