@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// These tests check what callers rely on beside the signatures in contract_test.go, from outside of the package.
+// These tests check, from outside the package, the behaviour that callers rely on besides the signatures in
+// contract_test.go.
 
 func newService(t *testing.T) *process.Service {
 	t.Helper()

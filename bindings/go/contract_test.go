@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every name that callers know, with its signature: if this compiles, so do callers.
+// Every name that callers know, with its signature: if this compiles, callers do, too.
 var (
 	_ func(process.Options) func(*core.Core) (any, error) = process.NewService
 	_ func(*core.Core) core.Result                        = process.Register

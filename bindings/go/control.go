@@ -11,16 +11,16 @@ import (
 )
 
 // Kill sends SIGKILL, with KillGroup to the group. Killing a process that has ended is fine. When Kill returns,
-// ActionProcessKilled has been broadcast on this goroutine: for that it waits until the signal is known to have ended the
-// process, a tenth of a second at most, and then until a handler of the process that runs on another goroutine has
-// returned, a second at most. If that is not enough, ActionProcessKilled comes before Done is closed. Kill does not wait
-// for the end of the output. A handler of the process may call it, and then it waits for no other handler. A handler that
-// waits for a goroutine which calls Kill holds that up for the whole second.
+// ActionProcessKilled has been broadcast on this goroutine: for that it waits until the signal is known to have ended
+// the process, a tenth of a second at most, and then until a handler of the process that runs on another goroutine has
+// returned, a second at most. If that is not enough, ActionProcessKilled comes before Done is closed. Kill does not
+// wait for the end of the output. If a handler of the process calls it, it waits for no other handler. A handler that
+// waits for a goroutine which calls Kill holds that goroutine up for the whole second.
 func (p *ManagedProcess) Kill() error {
 	return p.killAloud(func() error { return p.kill(p.scope) })
 }
 
-// killAloud kills at once, waits for its turn, and broadcasts the kill before it returns.
+// killAloud kills at once, waits for the turn, and broadcasts the kill before it returns.
 func (p *ManagedProcess) killAloud(kill func() error) error {
 	if p.listeners == nil || p.handle == nil || !p.IsRunning() {
 		return kill()
@@ -38,7 +38,7 @@ func (p *ManagedProcess) killAloud(kill func() error) error {
 	return nil
 }
 
-// killer returns the signal that has ended a process which was killed; 0 if it had exited by itself. A process that the
+// killer returns the signal that has ended a killed process; 0 if the process had exited by itself. A process that the
 // kernel holds back, in the middle of a call to a disk or in a frozen group, dies later, by SIGKILL.
 func (p *ManagedProcess) killer() syscall.Signal {
 	signal := syscall.SIGKILL
@@ -53,7 +53,7 @@ func (p *ManagedProcess) killer() syscall.Signal {
 	return signal
 }
 
-// poll checks a condition again and again for a tenth of a second, and says whether it has come true.
+// poll checks a condition again and again for a tenth of a second, and reports whether it has come true.
 func poll(isTrue func() bool) bool {
 	const longest = 100 * time.Millisecond
 	deadline := time.Now().Add(longest)
@@ -103,7 +103,7 @@ func (p *ManagedProcess) Signal(signal os.Signal) error {
 	return p.translate(p.handle.Signal(number, p.scope))
 }
 
-// lives says whether the process itself has not ended.
+// lives reports whether the process itself still runs.
 func (p *ManagedProcess) lives() bool {
 	info, err := p.handle.Info()
 	return err == nil && info.State == capi.StateRunning

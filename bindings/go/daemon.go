@@ -12,7 +12,7 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// DaemonOptions say what a daemon has. It does not have the parts whose options are empty.
+// DaemonOptions say which parts a daemon has: those whose options are not empty.
 type DaemonOptions struct {
 	PIDFile         string        // path of its PID file; missing directories are made
 	ShutdownTimeout time.Duration // how long Stop may take; 0 means 30 s
@@ -152,17 +152,17 @@ func (d *Daemon) current() *daemonLife {
 	return d.life
 }
 
-// SetReady sets whether the health server answers "ready" to /ready, as it does at first.
+// SetReady sets whether the health server answers "ready" to /ready; at first it does.
 func (d *Daemon) SetReady(ready bool) {
 	if d.handle != nil {
 		_ = d.handle.SetReady(ready)
 	}
 }
 
-// Ready says whether the daemon runs and is ready.
+// Ready reports whether the daemon runs and is ready.
 func (d *Daemon) Ready() bool { return d.handle != nil && d.handle.Ready() }
 
-// HealthAddr returns the address at which the health server listens, or did before Stop; "" if there is none.
+// HealthAddr returns the address at which the health server listens, or listened before Stop; "" if there is none.
 func (d *Daemon) HealthAddr() string {
 	if d.handle == nil {
 		return ""

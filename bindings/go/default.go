@@ -27,9 +27,9 @@ func SetDefault(service *Service) error {
 }
 
 // Init makes a default service that broadcasts to the Core, with the default options. If there is a default service
-// already, it does nothing, and a second Core hears nothing. The Core does not start and stop this service: its tasks
-// are answered after Default().OnStartup, and its processes outlive the Core unless Default().OnShutdown ends them. For
-// a service that lives as long as its Core, use Register, and SetDefault if the functions of this package are to use it.
+// already, Init does nothing, and the Core hears nothing. The Core does not start and stop this service: its tasks are
+// answered after Default().OnStartup, and its processes outlive the Core unless Default().OnShutdown ends them. For a
+// service that lives as long as its Core, use Register, and SetDefault if the functions of this package are to use it.
 func Init(c *core.Core) error {
 	initializing.Lock()
 	defer initializing.Unlock()

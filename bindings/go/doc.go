@@ -37,23 +37,23 @@
 // What happens to a process is broadcast with Core.ACTION, in this order: [ActionProcessStarted], before Start returns;
 // [ActionProcessOutput] for each line; after Done is closed, [ActionProcessKilled] if a signal ended the process; and
 // [ActionProcessExited] as the last. So the last two may come after Wait has returned. If Kill, KillPID or
-// [TaskProcessKill] ended the process, ActionProcessKilled comes earlier: before they return, on their goroutine. For that
-// they wait until no other handler of the process runs, unless this handler itself has called them. After a second they
-// wait no longer, and ActionProcessKilled comes before Done is closed.
+// [TaskProcessKill] ended the process, ActionProcessKilled comes earlier: before they return, on their goroutine. For
+// that they wait until no handler of the process runs, other than one that has called them. After a second they wait no
+// longer, and ActionProcessKilled comes before Done is closed.
 //
-// The messages of one process come one after another, on a goroutine; those of different processes come at the same time.
-// A handler may block, use the service, kill its process, start another process and wait for that: it holds up its own
-// process alone, which is not read from once its queue is full. A handler that waits for the process whose message it
-// handles waits for ever.
+// The messages of one process come one after another, on a goroutine; those of different processes come at the same
+// time. A handler may block, use the service, kill its process, start another process and wait for that: it holds up
+// only its own process, whose output is not read once its queue is full. A handler that waits for the process whose
+// message it handles waits for ever.
 //
 // # Tasks
 //
-// The types whose names begin with Task are answered after [Service.OnStartup], or after the Core has started the service.
-// Up to v0.7 of Core they are for Core.PERFORM. If a task fails, its Result is not OK and the Value is the error; but
-// PERFORM goes on to the next handler then, and returns a zero Result in the end. To learn why a command failed, use
-// tasks that succeed: [TaskProcessStart], then [TaskProcessWait], whose Value is a [*TaskProcessWaitError] for a process
-// that failed, and [TaskProcessOutput]. Since v0.8 tasks are for Core.ACTION, as any message, and ACTION returns the Result
-// of a task that failed.
+// The types whose names begin with Task are answered after [Service.OnStartup], or after the Core has started the
+// service. Up to v0.7 of Core they are for Core.PERFORM. If a task fails, its Result is not OK and the Value is the
+// error; but then PERFORM goes on to the next handler, and returns a zero Result in the end. To learn why a command
+// failed, use tasks that succeed: [TaskProcessStart], then [TaskProcessWait], whose Value is a [*TaskProcessWaitError]
+// for a process that failed, and [TaskProcessOutput]. Since v0.8 tasks are for Core.ACTION, as any message, and ACTION
+// returns the Result of a task that failed.
 //
 // # Costs
 //

@@ -7,7 +7,7 @@ import (
 	"dappco.re/go/core/process/internal/engine"
 )
 
-// This file is the way of an event from the feed of a service to the handlers of its Core.
+// This file brings events from the feed of a service to the handlers of its Core.
 //
 // The pump of the feed calls no handler, because handlers may block. Without a Core there are none, and the pump itself
 // handles a batch. With a Core a goroutine hands the batch to the handlers and then looks for the next one: it goes on

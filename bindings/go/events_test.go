@@ -223,7 +223,7 @@ func TestHandler_may_start_and_wait_for_another_process(t *testing.T) {
 }
 
 func TestEvents_that_end_too_early_end_every_wait(t *testing.T) {
-	// Given a service that does not hear of its processes any more, as when the library has failed,
+	// Given a service that gets no more events of its processes, as when the library has failed,
 	service, recorder := newRecordedService(t)
 	process, err := service.Start(t.Context(), "cat")
 	require.NoError(t, err)

@@ -6,7 +6,7 @@ import (
 	"dappco.re/go/core/process/internal/engine"
 )
 
-// ExitError is how a process ended that did not succeed; errors.As finds it in what Wait and Run return.
+// ExitError tells how a process that did not succeed ended; errors.As finds it in the errors of Wait and Run.
 type ExitError engine.Exit
 
 func newExitError(end engine.End) *ExitError { return (*ExitError)(engine.NewExit(end)) }
@@ -19,7 +19,7 @@ func (e *ExitError) ExitCode() int { return e.end().Code }
 // Signal returns the signal that ended the process, or 0 if it exited by itself.
 func (e *ExitError) Signal() syscall.Signal { return e.end().Signal }
 
-// TimedOut says whether the process was ended by its timeout.
+// TimedOut reports whether the process was ended by its timeout.
 func (e *ExitError) TimedOut() bool { return e.end().TimedOut }
 
 // Unwrap returns the error of the context that killed the process, or nil.

@@ -12,7 +12,7 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// HealthCheck returns nil if all is well, else what is not. A panic in it counts as a failure.
+// HealthCheck returns nil if all is well, else an error that says what is wrong. A panic in it counts as a failure.
 type HealthCheck func() error
 
 // HealthServer says over HTTP whether its program is well: /health answers "ok" (200) or "unhealthy: " and the error of a
@@ -26,10 +26,10 @@ type HealthServer struct {
 	stopped atomic.Bool            // it was stopped, and not started since
 }
 
-// NewHealthServer makes a server that will listen at an address such as "127.0.0.1:8080", ":8080" (every interface of the
-// machine: whatever can reach the machine can ask), "127.0.0.1:0" (the kernel chooses the port), "unix:/run/it.sock" (a
-// socket file, for its owner and, if the umask allows it, its group) or "unix:@it" (a name that is no file, for every
-// process in the network namespace). Start reports a mistake in the address.
+// NewHealthServer makes a server that will listen at an address such as "127.0.0.1:8080", ":8080" (every interface of
+// the machine, so that every client that can reach it can ask), "127.0.0.1:0" (the kernel chooses the port),
+// "unix:/run/it.sock" (a socket file, for its owner and, if the umask allows it, its group) or "unix:@it" (a name that
+// is no file, for every process in the network namespace). Start reports a mistake in the address.
 func NewHealthServer(addr string) *HealthServer {
 	handle, err := capi.NewHealth(addr)
 	return &HealthServer{handle: handle, broken: err, address: addr}
@@ -43,14 +43,14 @@ func (h *HealthServer) AddCheck(check HealthCheck) {
 	}
 }
 
-// SetReady sets whether /ready answers "ready", as it does at first.
+// SetReady sets whether /ready answers "ready"; at first it does.
 func (h *HealthServer) SetReady(ready bool) {
 	if h.handle != nil {
 		_ = h.handle.SetReady(ready)
 	}
 }
 
-// Ready says whether /ready answers "ready"; false once the server was stopped.
+// Ready reports whether /ready answers "ready"; false once the server was stopped.
 func (h *HealthServer) Ready() bool { return h.handle != nil && !h.stopped.Load() && h.handle.Ready() }
 
 var errNoHealthServer = errors.New("health server: NewHealthServer makes one")
@@ -93,7 +93,7 @@ func (h *HealthServer) Stop(ctx context.Context) error {
 	return err
 }
 
-// Addr returns the address that the server has bound, also after Stop; before Start, the address that it was given.
+// Addr returns the address that the server has bound, even after Stop; before Start, the address that it was given.
 func (h *HealthServer) Addr() string {
 	if bound := h.bound.Load(); bound != nil {
 		return *bound
@@ -101,8 +101,8 @@ func (h *HealthServer) Addr() string {
 	return h.address
 }
 
-// WaitForHealth asks the health server at an address until /health answers 200 or timeoutMs milliseconds have passed, and
-// says whether it has answered so.
+// WaitForHealth asks the health server at an address until /health answers 200 or timeoutMs milliseconds have passed,
+// and reports whether it has answered with 200.
 func WaitForHealth(addr string, timeoutMs int) bool {
 	return waitFor(addr, capi.EndpointHealth, timeoutMs)
 }

@@ -105,7 +105,7 @@ func await[T any](t *testing.T, channel <-chan T, what string) T {
 	}
 }
 
-// recorder is a handler that remembers the messages of each process.
+// recorder is a handler that records the messages of each process.
 type recorder struct {
 	mu       sync.Mutex
 	messages map[string][]any
@@ -302,7 +302,7 @@ func settled(t *testing.T) usage {
 	return last
 }
 
-// noChildren says that this program has no child, not even a zombie.
+// noChildren asserts that this program has no child, not even a zombie.
 func noChildren(t *testing.T) {
 	t.Helper()
 	const all = 0x40000000 // __WALL

@@ -35,7 +35,7 @@ func killers(c *core.Core) map[string]func(*Service, *Process) error {
 	}
 }
 
-// killsOf counts the messages that say that a process was killed.
+// killsOf counts the messages that tell of a kill.
 func killsOf(messages []any) int {
 	kills := 0
 	for _, message := range messages {

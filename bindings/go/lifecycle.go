@@ -46,7 +46,8 @@ func (p *ManagedProcess) failed(cause error) {
 	})
 }
 
-// lose makes it a process of which no more events will come, and says so, after the events that are being handled.
+// lose makes it a process of which no more events will come, and broadcasts its end after the events that are being
+// handled.
 func (p *ManagedProcess) lose(cause error) {
 	p.turn.enter(self())
 	defer p.turn.leave()
@@ -57,7 +58,7 @@ func (p *ManagedProcess) lose(cause error) {
 	p.announceEnd()
 }
 
-// closed makes it a process that has ended and whose output was read, and says so.
+// closed makes it a process that has ended and whose output was read, and broadcasts that.
 func (p *ManagedProcess) closed(event *capi.Event) {
 	info, err := p.handle.Info()
 	// Deferred, because the handler of Killed may end its goroutine.
@@ -81,7 +82,7 @@ func (p *ManagedProcess) closed(event *capi.Event) {
 		return newExitError(end)
 	})
 	if p.turn.owes() && event.Signal != 0 {
-		// A caller that killed it and then waits for Done is to have heard of the kill.
+		// A caller that kills it and then waits for Done must have heard of the kill.
 		p.announceKill(event.Signal)
 	}
 }

@@ -38,7 +38,7 @@ func newLiveRun(service *Service, specs []RunSpec, mode capi.RunMode) *liveRun {
 	return run
 }
 
-// receive makes the process known whose first batch this is. Until that is closed, the process has no second batch.
+// receive makes the process of a first batch known. Until the batch is closed, the process has no second one.
 func (r *liveRun) receive(feed *feed, batch *capi.Batch) {
 	if batch.ProcessID() == batch.Run() {
 		// The run's own events say nothing that its result does not.
@@ -112,8 +112,8 @@ func (r *liveRun) awaitDependencies(spec int, seen map[int]bool) {
 	}
 }
 
-// started returns the process of a spec that has ended, nil if it could not be started. Its first events are taken before
-// those of the specs after it, but by a goroutine that may not have adopted it yet.
+// started returns the process of a spec that has ended, nil if it could not be started. Its first events are taken
+// before those of the specs after it, but the goroutine that took them may not have adopted it yet.
 func (r *liveRun) started(spec int) *ManagedProcess {
 	var process *ManagedProcess
 	known := poll(func() bool {
@@ -142,7 +142,7 @@ func (r *liveRun) newProcess(spec int) *ManagedProcess {
 // finish waits until all events of a spec were broadcast. If its process could not be started, finish adds one that failed
 // to the service, as Start does.
 func (r *liveRun) finish(spec int, end capi.SpecResult, failure error) error {
-	// A process that could not be watched may have events all the same.
+	// Even a process that could not be watched may have events.
 	if end.Ran() || r.process(spec) != nil {
 		return r.wait(spec)
 	}

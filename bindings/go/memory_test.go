@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// These tests read without a lock what callers' handlers and checks wrote, after an event that follows from it. The race
-// detector judges: it must learn the order of things that the library, which it does not see, has put in order.
+// These tests read without a lock what callers' handlers and checks wrote, after an event that follows from it. The
+// race detector judges: it must learn the order of events that the library, which it does not see, has ordered.
 
 // fetch asks a server as any program does, and returns the status.
 func fetch(t *testing.T, address, path string) int {

@@ -2,7 +2,7 @@ package process
 
 import "time"
 
-// DefaultBufferSize is how many bytes of a process's output are kept if Options do not say it.
+// DefaultBufferSize is how many bytes of a process's output are kept by default.
 const DefaultBufferSize = 1024 * 1024
 
 // Options are the options of a service.
@@ -12,7 +12,7 @@ type Options struct {
 	BufferSize int
 }
 
-// RunOptions say what to run, and how.
+// RunOptions say which process to start, and how.
 type RunOptions struct {
 	Command string   // path if it has a slash, else a name that is looked up in PATH as exec.LookPath does
 	Args    []string // without the command itself

@@ -60,8 +60,8 @@ func (f *PIDFile) Release() error {
 // Path returns the path that was given to NewPIDFile.
 func (f *PIDFile) Path() string { return f.path }
 
-// ReadPID returns the PID in a PID file, and whether its daemon lives. It returns 0 and false if there is no file, or if
-// any user could have put it there. It returns 0 and true if the daemon lives and its PID is not known for sure: it is in
+// ReadPID returns the PID in a PID file, and whether its daemon lives. It returns 0 and false if there is no file, or
+// if any user could have put it there. It returns 0 and true if the daemon lives and its PID is not certain: it is in
 // another PID namespace, for example, or belongs to another user whose processes this program may not look at.
 func ReadPID(path string) (pid int, alive bool) {
 	pid, alive, err := capi.ReadPIDFile(path)

@@ -34,7 +34,7 @@ func newPipeline(specs []RunSpec) (*pipeline, error) {
 func (p *pipeline) add(index int, spec RunSpec) error {
 	command, err := commandOf(spec)
 	if err != nil {
-		// The spec fails when its turn comes. This error tells more than that of the library then.
+		// The spec fails when its turn comes. This error then tells more than that of the library.
 		p.failures[index] = err
 		if command, err = engine.NewFailingCommand(); err != nil {
 			return err
@@ -64,7 +64,7 @@ func optionsOf(spec RunSpec) RunOptions {
 	return RunOptions{Command: spec.Command, Args: spec.Args, Dir: spec.Dir, Env: spec.Env}
 }
 
-// run runs the pipeline to its end, and returns when all of it was broadcast.
+// run runs the pipeline to its end, and returns when everything was broadcast.
 func (p *pipeline) run(ctx context.Context, backend *backend, live *liveRun, mode capi.RunMode) (*RunAllResult, error) {
 	backend.feed.Begin()
 	run, err := backend.runs.start(func() (*capi.Run, error) { return p.Start(backend.service, mode) })
@@ -144,7 +144,7 @@ func invalidNames(problems []capi.Problem) error {
 	return errors.Join(found...)
 }
 
-// byDependency says whether a spec was skipped because one before it failed, and not because the run was cancelled.
+// byDependency reports whether a spec was skipped because one before it failed, and not because the run was cancelled.
 func byDependency(skipped capi.SpecResult) bool {
 	return strings.HasSuffix(skipped.Error, " failed") || strings.HasSuffix(skipped.Error, " timed out")
 }

@@ -11,7 +11,7 @@ import (
 // one of those, by index.
 type plan []planned
 
-// planned is what is known of a spec before a process runs.
+// planned is the outcome of a spec as far as it is known before a process runs.
 type planned struct {
 	failure error  // what is wrong with the spec, or nil
 	behind  string // name of a spec that it comes after and that cannot run, or ""
@@ -64,8 +64,8 @@ func (p plan) runnable(specs []RunSpec) []RunSpec {
 	return some
 }
 
-// complete adds the results of the specs that could not run to those of the others, in the order of the specs. If the run
-// was cancelled, the specs that could not run are skipped by that.
+// complete adds the results of the specs that could not run to those of the others, in the order of the specs. If the
+// run was cancelled, the specs that could not run count as skipped.
 func (p plan) complete(specs []RunSpec, ran []RunResult, cancelled error) []RunResult {
 	results := make([]RunResult, 0, len(specs))
 	for index, spec := range specs {

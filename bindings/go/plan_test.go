@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// checked returns the ways to run specs that take heed of dependencies.
+// checked returns the ways to run specs that respect dependencies.
 func checked(r *Runner) map[string]func(context.Context, []RunSpec) (*RunAllResult, error) {
 	return map[string]func(context.Context, []RunSpec) (*RunAllResult, error){"all": r.RunAll, "sequential": r.RunSequential}
 }

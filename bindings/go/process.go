@@ -25,10 +25,10 @@ const (
 // Process is a process of a Service.
 type Process = ManagedProcess
 
-// ManagedProcess is a process of a Service. Its methods may be called by several goroutines at once.
-// Status, ExitCode and Duration are final, and may be read, once Done is closed; until then ask Info.
-// The service does not look at the fields: writing to them changes nothing else. A ManagedProcess that no service made,
-// such as a literal in a test, does not run, and its Info is what its fields say.
+// ManagedProcess is a process of a Service. Its methods may be called by several goroutines at once. Status, ExitCode
+// and Duration are final, and may be read, once Done is closed; until then ask Info. The service does not look at the
+// fields: writing to them changes nothing else. A ManagedProcess that no service made, such as a literal in a test,
+// does not run, and its Info has the values of its fields.
 type ManagedProcess struct {
 	ID        string
 	Command   string
@@ -163,19 +163,19 @@ func (p *ManagedProcess) soFar(started time.Time) time.Duration {
 	return time.Since(started)
 }
 
-// lifetime returns how long a process ran that has ended.
+// lifetime returns how long a process that has ended ran.
 func lifetime(info capi.Info) time.Duration {
 	return time.Duration(info.ExitedMonotonic - info.StartedMonotonic)
 }
 
-// IsRunning says whether the process runs or its output is still read.
+// IsRunning reports whether the process runs or its output is still read.
 func (p *ManagedProcess) IsRunning() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.facts.phase == running
 }
 
-// mayLive says whether there may be a process to kill.
+// mayLive reports whether there may be a process to kill.
 func (p *ManagedProcess) mayLive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -228,7 +228,7 @@ func (p *ManagedProcess) Output() string {
 	return output
 }
 
-// OutputBytes returns Output as bytes; nil if there are none.
+// OutputBytes is Output as bytes; nil if there are none.
 func (p *ManagedProcess) OutputBytes() []byte {
 	if p.handle == nil {
 		return nil
@@ -240,7 +240,7 @@ func (p *ManagedProcess) OutputBytes() []byte {
 	return output
 }
 
-// BytesRead returns how much of what the process has written was read, whether it was kept or not.
+// BytesRead returns how many bytes of the process's outputs were read, whether they were kept or not.
 func (p *ManagedProcess) BytesRead() (stdout, stderr uint64) {
 	if p.handle == nil {
 		return 0, 0

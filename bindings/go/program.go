@@ -13,7 +13,7 @@ import (
 	"dappco.re/go/core/process/internal/run"
 )
 
-// Program is a program that is run to its end, for its output.
+// Program is a program to run to its end, for its output.
 type Program struct {
 	Name string // looked up in PATH, unless Path leads to the program
 	Path string // path of the program; Find sets it
@@ -58,9 +58,9 @@ func (p *Program) Run(ctx context.Context, args ...string) (string, error) {
 	return p.run(ctx, "Program.Run", "", args)
 }
 
-// RunDir runs the program in a directory to its end, with nothing on its stdin, and returns what it wrote to
-// stdout and stderr, in the order in which it did, without white space at the end. When ctx is done, it is killed.
-// If it failed, the error holds an *ExitError, and the output is returned with it.
+// RunDir runs the program in a directory to its end, with nothing on its stdin, and returns what it wrote to stdout and
+// stderr, in the order in which it was written, without white space at the end. When ctx is done, it is killed. If it
+// failed, the error holds an *ExitError, and the output is returned with it.
 func (p *Program) RunDir(ctx context.Context, dir string, args ...string) (string, error) {
 	return p.run(ctx, "Program.RunDir", dir, args)
 }

@@ -6,9 +6,9 @@ import (
 	"dappco.re/go/core"
 )
 
-// This file is how a service joins a Core. Cores differ: up to v0.7 there are tasks, which PERFORM hands to the handlers
+// This file joins a service to a Core. Cores differ: up to v0.7 there are tasks, which PERFORM hands to the handlers
 // that are registered for them; since v0.8 core.Task is something else, and the tasks of this package are messages like
-// others. The code asks the Core what it has while the program runs, so that one source compiles with both.
+// others. The code asks the Core at run time which of them it has, so that one source compiles with both.
 
 // performer is a Core that has tasks. The Core defines what a Task is.
 type performer interface {
@@ -86,7 +86,7 @@ func (s *Service) OnStartup(ctx context.Context) error {
 	return nil
 }
 
-// performsFor has the service answer tasks if the Core has them, and says whether it has.
+// performsFor has the service answer tasks if the Core has them, and reports whether it has.
 func (s *Service) performsFor(c *core.Core) bool {
 	old, ok := any(c).(performer)
 	if ok {
@@ -96,8 +96,8 @@ func (s *Service) performsFor(c *core.Core) bool {
 }
 
 // HandleIPCEvents hears the messages of a Core that finds this method by its name, as Cores since v0.8 do. At
-// core.ActionServiceStartup it starts the service, and it answers tasks from then on unless OnStartup has made that
-// happen; at core.ActionServiceShutdown it does what OnShutdown does.
+// core.ActionServiceStartup it starts the service, and it answers tasks from then on, unless it does so already because
+// of OnStartup; at core.ActionServiceShutdown it does what OnShutdown does.
 func (s *Service) HandleIPCEvents(c *core.Core, message core.Message) core.Result {
 	if s == nil {
 		return core.Result{Value: ErrServiceNotInitialized}

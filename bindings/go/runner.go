@@ -7,7 +7,7 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// RunSpec is a process of a pipeline, and what it comes after.
+// RunSpec is a process of a pipeline, with the specs that it comes after.
 type RunSpec struct {
 	Name    string // unique in the pipeline
 	Command string
@@ -19,12 +19,12 @@ type RunSpec struct {
 	AllowFailure bool
 }
 
-// RunResult is what became of a spec.
+// RunResult is the result of a spec.
 type RunResult struct {
 	Name string
 	Spec RunSpec
-	// ExitCode is -1 if a signal ended the process or it could not be started. If it was not even tried, ExitCode is 0 when a
-	// spec that it comes after is the reason, and 1 when the run was cancelled or the spec itself has a mistake.
+	// ExitCode is -1 if a signal ended the process or it could not be started. If no start was tried, ExitCode is 0 if the
+	// reason is a spec that it comes after, and 1 if the run was cancelled or the spec itself has a mistake.
 	ExitCode int
 	Duration time.Duration
 	// Output holds both streams in the order in which they came, the newest part if it was more than the service's BufferSize.
@@ -33,10 +33,10 @@ type RunResult struct {
 	Skipped bool  // it was not started; Error says why
 }
 
-// Passed says whether the spec ran and exited with code 0.
+// Passed reports whether the spec ran and exited with code 0.
 func (r RunResult) Passed() bool { return !r.Skipped && r.Error == nil && r.ExitCode == 0 }
 
-// RunAllResult is what became of a pipeline.
+// RunAllResult is the result of a pipeline.
 type RunAllResult struct {
 	Results  []RunResult // in the order of the specs
 	Duration time.Duration
@@ -47,7 +47,7 @@ type RunAllResult struct {
 	incomplete bool // a spec was skipped
 }
 
-// Success says whether no spec failed and none was skipped.
+// Success reports whether no spec failed and none was skipped.
 func (r RunAllResult) Success() bool { return r.Failed == 0 && !r.incomplete }
 
 // count counts the results.
@@ -86,12 +86,12 @@ func (r *Runner) RunAll(ctx context.Context, specs []RunSpec) (*RunAllResult, er
 }
 
 // RunSequential runs one spec at a time, in their order, but none before those that it comes after. A failure that
-// is not allowed skips all that is left. Otherwise it is as RunAll.
+// is not allowed skips all that is left. Otherwise it is like RunAll.
 func (r *Runner) RunSequential(ctx context.Context, specs []RunSpec) (*RunAllResult, error) {
 	return r.run(ctx, specs, capi.RunSequential)
 }
 
-// RunParallel runs all specs at once, whatever they come after. Otherwise it is as RunAll.
+// RunParallel runs all specs at once, whatever they come after. Otherwise it is like RunAll.
 func (r *Runner) RunParallel(ctx context.Context, specs []RunSpec) (*RunAllResult, error) {
 	return r.run(ctx, specs, capi.RunParallel)
 }

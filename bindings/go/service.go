@@ -13,9 +13,9 @@ import (
 	"dappco.re/go/core/process/internal/engine"
 )
 
-// Service starts processes, keeps them, and broadcasts what happens to them as actions of its Core, if it has
-// one. It may be used by several goroutines at once. A service that is not reachable any more is freed by the
-// garbage collector once its processes have ended; that ends none of them.
+// Service starts processes, keeps them, and broadcasts what happens to them as actions of its Core, if it has one. It
+// may be used by several goroutines at once. A service that is no longer reachable is freed by the garbage collector
+// once its processes have ended; that ends none of them.
 //
 // [NewService] and [Register] make one. The zero Service works, too: without a Core, with the default options.
 type Service struct {
@@ -32,15 +32,15 @@ type Service struct {
 	processes map[string]*ManagedProcess
 }
 
-// backend is the part of a service that works in the library. The service alone holds it: when the service is not
-// reachable any more, neither is the backend, and the garbage collector frees the library's service, which ends the feed.
+// backend is the part of a service that works in the library. The service alone holds it: when the service is no longer
+// reachable, the backend is not either, and the garbage collector frees the library's service, which ends the feed.
 type backend struct {
 	service *capi.Service
 	feed    *feed
 	runs    runs
 }
 
-// longestLine is the length at which a line is cut in pieces. A process that writes such lines takes so much memory.
+// longestLine is the length at which a line is cut in pieces. A process that writes such lines takes that much memory.
 const longestLine = 4 << 20
 
 func newBackend(options Options, listened bool) (*backend, error) {

@@ -8,10 +8,10 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// SendInput writes to the process's stdin, and waits while the process does not read. Inputs that are sent at the
-// same time do not mix. If the process has ended, it returns ErrProcessNotRunning, whatever became of its stdin before.
-// While the process runs, it returns ErrStdinNotAvailable after CloseStdin, without a stdin, or if the stdin is not read
-// any more; the error says how much was written before.
+// SendInput writes to the process's stdin, and waits while the process does not read. Inputs that are sent at the same
+// time do not mix. If the process has ended, it returns ErrProcessNotRunning, even if its stdin was closed before.
+// While the process runs, it returns ErrStdinNotAvailable after CloseStdin, without a stdin, or if the stdin is no
+// longer read; the error says how much was written before.
 func (p *ManagedProcess) SendInput(input string) error {
 	if p.handle == nil {
 		return ErrProcessNotRunning
@@ -39,8 +39,8 @@ func (p *ManagedProcess) SendInput(input string) error {
 	}
 }
 
-// Writing to a full pipe waits in the library, on a thread. Few writers may do so at a time, and not for long: a
-// process that does not read costs its writers an attempt now and then, and no thread.
+// Writing to a full pipe waits in the library, on a thread. Only a few writers may do so at a time, and not for long:
+// the writers of a process that does not read try now and then, and hold no thread.
 const (
 	longestWrite = 20 * time.Millisecond
 	longestPause = 50 * time.Millisecond
@@ -64,8 +64,8 @@ func (p *ManagedProcess) write(input string) (int, error) {
 	}
 }
 
-// CloseStdin closes the process's stdin, which is the end of its input. It may be called again, also when the
-// process has ended.
+// CloseStdin closes the process's stdin, which is the end of its input. It may be called again, even after the process
+// has ended.
 func (p *ManagedProcess) CloseStdin() error {
 	if p.handle == nil {
 		return nil

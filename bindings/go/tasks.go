@@ -74,7 +74,7 @@ type TaskProcessList struct{ RunningOnly bool }
 // TaskProcessClear forgets every process that has ended.
 type TaskProcessClear struct{}
 
-// TaskProcessWaitError says how a process that TaskProcessWait waited for ended, if it did not succeed.
+// TaskProcessWaitError says how a process for which TaskProcessWait waited ended, if it did not succeed.
 type TaskProcessWaitError struct {
 	Info Info
 	Err  error

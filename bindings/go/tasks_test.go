@@ -20,7 +20,7 @@ func newTaskService(t *testing.T) (*Service, *core.Core) {
 	return service, c
 }
 
-// hasTasks says whether a Core has tasks, as those up to v0.7 do. For the others tasks are messages.
+// hasTasks reports whether a Core has tasks, as those up to v0.7 do. For the others tasks are messages.
 func hasTasks(c *core.Core) bool {
 	_, ok := any(c).(performer)
 	return ok
@@ -36,8 +36,8 @@ func request(c *core.Core, task any) core.Result {
 	return old.PERFORM(own)
 }
 
-// perform has a task done that must succeed, and returns its value: by the Core, or by the service if the Core returns
-// none.
+// perform performs a task, which must succeed, and returns its value: from the Core, or from the service if the Core
+// returns none.
 func perform[T any](t *testing.T, service *Service, c *core.Core, task any) T {
 	t.Helper()
 	var result core.Result

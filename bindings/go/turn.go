@@ -12,13 +12,14 @@ import (
 // turn has the handlers of one process called one after another, on whichever goroutine: the one that starts the process,
 // the one that brings its events, or one that kills it, which broadcasts the kill itself before it goes on.
 //
-// A handler may kill its own process: the broadcast of that kill must not wait for the handler, and any other must. Go
-// does not tell the two apart, so a turn knows the goroutine that has it. The ID of a goroutine is looked up when it begins
-// with the events of a process and when it starts or kills one, not for each line. A goroutine that a handler has
-// started does not count as the handler: if it kills and the handler waits for it, only the limit on waiting helps.
+// A handler may kill its own process: the broadcast of that kill must not wait for the handler, and the broadcast of
+// any other kill must. Go does not tell the two apart, so a turn knows the goroutine that has it. The ID of a goroutine
+// is looked up when it begins with the events of a process and when it starts or kills one, not for each line. A
+// goroutine that a handler has started does not count as the handler: if it kills and the handler waits for it, only
+// the limit on waiting helps.
 //
-// Killers go first: a goroutine that brings events gives way to the killers that were there when it asked, so that a kill
-// is broadcast before the end.
+// Killers go first: a goroutine that brings events gives way to the killers that were there when it asked for the turn,
+// so that a kill is broadcast before the end.
 type turn struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed when a field below changes; nil if no goroutine waits for that
@@ -67,11 +68,11 @@ func (t *turn) leave() {
 	t.change()
 }
 
-// isWanted says whether a killer is there, which is to have the turn first.
+// isWanted reports whether a killer is there, which goes first.
 func (t *turn) isWanted() bool { return t.killers.Load() > 0 }
 
-// begin says that the caller kills now, and will call finish. A killer that comes while events wait already does not hold
-// them up as well: otherwise the end of a process would wait for ever if enough goroutines kill it.
+// begin says that the caller kills now, and will call finish. A killer that comes while events wait already does not
+// hold them up, too: otherwise the end of a process would wait for ever if enough goroutines killed it.
 func (t *turn) begin() (finish func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,8 +88,9 @@ func (t *turn) begin() (finish func()) {
 	}
 }
 
-// tell calls say, which broadcasts that the process was killed, in a turn of its own or in that of the handler that kills.
-// It does not call it if that was broadcast meanwhile, and leaves it to the end of the process if it takes too long.
+// tell calls say, which broadcasts that the process was killed, in a turn of its own or in that of the handler that
+// kills. It does not call say if the kill was broadcast meanwhile, and leaves it to the end of the process if the wait
+// takes too long.
 func (t *turn) tell(say func()) {
 	me := self()
 	if !t.isOf(me) {
@@ -145,14 +147,14 @@ func (t *turn) owe() {
 	t.owed = true
 }
 
-// owes says whether the end of the process is to broadcast that it was killed, before Done is closed.
+// owes reports whether the end of the process has to broadcast that it was killed, before Done is closed.
 func (t *turn) owes() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.owed && !t.told
 }
 
-// await waits until a condition has come true, and says whether it has. The caller holds t.mu, which is free meanwhile.
+// await waits until a condition has come true, and reports whether it has. The caller holds t.mu, which is free meanwhile.
 func (t *turn) await(longest <-chan time.Time, isTrue func() bool) bool {
 	for !isTrue() {
 		if t.changed == nil {

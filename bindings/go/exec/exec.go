@@ -28,8 +28,8 @@ var (
 	errStderrSet      = errors.New("stderr is set already")
 )
 
-// Options are what a command can be given beside its name and arguments, in one value. A Cmd takes them one by one, by
-// WithDir and the other With methods.
+// Options hold what a command can be given besides its name and arguments, in one value. A Cmd takes them one by one,
+// by WithDir and the other With methods.
 type Options struct {
 	Dir    string    // working directory; "" means that of this program
 	Env    []string  // "KEY=VALUE", added to the inherited environment
@@ -158,8 +158,8 @@ func (c *Cmd) Output() ([]byte, error) {
 	return output, nil
 }
 
-// CombinedOutput runs the command to its end and returns all that it wrote to stdout and stderr, in the order
-// in which it did; if it failed, what there was.
+// CombinedOutput runs the command to its end and returns all that it wrote to stdout and stderr, in the order in which
+// it was written, even if it failed.
 func (c *Cmd) CombinedOutput() ([]byte, error) {
 	output, err := c.output(func(spec *run.Spec) error {
 		if spec.Stdout != nil {

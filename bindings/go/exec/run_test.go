@@ -136,7 +136,7 @@ func TestProgram_is_found_as_by_LookPath(t *testing.T) {
 	require.NoError(t, os.WriteFile(tool, []byte("#!/bin/sh\necho found $0\n"), 0o755))
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 
-	// then a program in it is found, even if the child has another PATH, and the program knows itself by its name.
+	// then a program in it is found, even if the child has another PATH, and the program sees its name without a path.
 	output, err := exec.Command(within(t), "coreproc-tool").WithEnv([]string{"PATH=/nowhere"}).Output()
 	require.NoError(t, err)
 	assert.Equal(t, "found "+tool+"\n", string(output))

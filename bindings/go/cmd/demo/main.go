@@ -1,4 +1,5 @@
-// Command demo runs four commands at once, prints their lines as they come, and in the end how each of them ended.
+// Command demo runs four commands at once, prints their lines as they come, and in the end prints how each of them
+// ended.
 //
 //	demo [root of the repository]
 package main
@@ -83,7 +84,7 @@ func run(ctx context.Context, args []string, stdout *os.File) (err error) {
 		return registered.Value.(error)
 	}
 	service := registered.Value.(*process.Service)
-	// No process is left behind, however this function ends.
+	// However this function ends, no process is left behind.
 	defer func() { err = errors.Join(err, service.OnShutdown(context.Background())) }()
 
 	var started []*process.Process

@@ -35,7 +35,8 @@ func newPrinter(file *os.File) *printer {
 	return &printer{out: file, coloured: coloured, jobs: make(map[string]job)}
 }
 
-// start starts the process of a job. No line is printed meanwhile, because the printer does not know its job before.
+// start starts the process of a job. No line is printed meanwhile, because until then the printer does not know the job
+// of a line.
 func (p *printer) start(job job, start func() (*process.Process, error)) (*process.Process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	process "dappco.re/go/core/process"
 )
 
-// printTable prints a row for each job, and says whether all of them ended as they should.
+// printTable prints a row for each job, and reports whether all of them ended as they should.
 func printTable(out *printer, ended []*process.Process) bool {
 	fmt.Fprintf(out.out, "\n%-8s  %-9s  %-9s  %10s  %6s\n", "COMMAND", "STATUS", "CODE", "DURATION", "BYTES")
 	asExpected := true

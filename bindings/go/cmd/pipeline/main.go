@@ -29,7 +29,7 @@ func main() {
 	}
 }
 
-// printEnds prints a line for each spec that did not simply pass: "sign: exit code 3".
+// printEnds prints a line for each spec that did not pass at once, such as "sign: exit code 3".
 func printEnds(out io.Writer, ends []capi.SpecEnd) {
 	for _, end := range ends {
 		switch {
@@ -43,9 +43,9 @@ func printEnds(out io.Writer, ends []capi.SpecEnd) {
 	}
 }
 
-// cancelOnInterrupt cancels the run at a Ctrl-C, or SIGTERM: the processes that run are stopped, and the specs that always
-// run do so. A second signal ends those, too, and a third one ends this program. The function that it returns stops all
-// of that.
+// cancelOnInterrupt cancels the run at a Ctrl-C, or SIGTERM: the processes that run are stopped, and the specs that
+// always run do so. A second signal ends those, too, and a third one ends this program. It returns a function that ends
+// this.
 func cancelOnInterrupt(started *capi.Run) func() {
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)

@@ -1,6 +1,6 @@
 // Package core is a stand-in for dappco.re/go/core at v0.4.7, which cannot be downloaded in the places where this
-// repository is built. It has what package process and its tests use of it and nothing else: messages, tasks, and the life
-// cycle of services. It was written from that contract, not from Core's sources.
+// repository is built. It has the parts that package process and its tests use and nothing else: messages, tasks, and
+// the life cycle of services. It was written from that use, not from Core's sources.
 //
 // This repository builds against it by a replace in its go.mod. Go ignores a replace in the go.mod of a dependency, so
 // programs that import dappco.re/go/core/process get the real Core.

@@ -1,8 +1,9 @@
-// Package core is a stand-in for dappco.re/go/core at v0.8.0-alpha.1, which cannot be downloaded in the places where this
-// repository is built. It has what package process and its tests use of it and nothing else: messages, and the life cycle
-// of services. It was written from that contract, not from Core's sources.
+// Package core is a stand-in for dappco.re/go/core at v0.8.0-alpha.1, which cannot be downloaded in the places where
+// this repository is built. It has the parts that package process and its tests use and nothing else: messages, and the
+// life cycle of services. It was written from that use, not from Core's sources.
 //
-// Every Go test of this repository runs against it and against that of v0.4.7: tools/test-go puts it in its place.
+// Every Go test of this repository runs against it and against the stand-in for v0.4.7: tools/test-go puts it in the
+// place of that one.
 package core
 
 import (

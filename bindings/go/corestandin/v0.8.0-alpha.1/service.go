@@ -36,8 +36,8 @@ func (c *Core) Service(name string, service Service) Result {
 	return Result{OK: true}
 }
 
-// RegisterService adds an instance under a name that is not taken. Of its methods OnStartup and OnShutdown, each with a
-// context and a Result, start and stop it, and HandleIPCEvents hears every message.
+// RegisterService adds an instance under a name that is not taken. The instance is started and stopped by its methods
+// OnStartup and OnShutdown, each with a context and a Result, if it has them; its HandleIPCEvents hears every message.
 func (c *Core) RegisterService(name string, instance any) Result {
 	service := Service{Instance: instance}
 	if starting, ok := instance.(interface{ OnStartup(context.Context) Result }); ok {

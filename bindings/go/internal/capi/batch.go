@@ -40,8 +40,8 @@ type Event struct {
 	Data      string         // shares memory with the other events of its batch; strings.Clone frees one from the others
 }
 
-// Batch holds some consecutive events of one process. It must be closed: that process gets no further batch before, and
-// once its queue is full, its output is not read.
+// Batch holds some consecutive events of one process. It must be closed: until then the process gets no further batch
+// and, once its queue is full, its output is not read.
 type Batch struct {
 	handle[*C.coreproc_batch]
 	id     uint64
@@ -70,8 +70,8 @@ func newBatch(pointer *C.coreproc_batch, events *C.coreproc_event, count, stride
 	return batch
 }
 
-// payload copies the data of all events. Mostly they lie side by side, or with the "\n" of a line between them, and one
-// copy does for all of them.
+// payload copies the data of all events. Usually they lie side by side, or with the "\n" of a line between them, so
+// that one copy is enough.
 func (b *Batch) payload() string {
 	size, last := 0, uintptr(0)
 	for i := range b.count {
@@ -131,7 +131,7 @@ func (b *Batch) ProcessID() uint64 { return b.id }
 // none.
 func (b *Batch) Run() uint64 { return b.run }
 
-// Spec returns the index of the spec whose process it is. It has a meaning for processes of a run alone.
+// Spec returns the index of the spec whose process it is. It has a meaning only for processes of a run.
 func (b *Batch) Spec() int { return b.spec }
 
 // Started returns the time of the first event. In the first batch of a process that is the time of its start.
@@ -143,7 +143,7 @@ func (b *Batch) Started() time.Time {
 	return time.Unix(0, int64(b.at(0).realtime_ns))
 }
 
-// Process returns the process that the events belong to, also when it is closed. It returns ErrNotFound for a run's own
+// Process returns the process that the events belong to, even if it is closed. It returns ErrNotFound for a run's own
 // events.
 func (b *Batch) Process() (*Process, error) {
 	pointer, err := b.acquire()

@@ -34,7 +34,7 @@ import (
 	"runtime/cgo"
 )
 
-// Check returns nil if all is well, else what is not.
+// Check returns nil if all is well, else an error that says what is wrong.
 type Check func() error
 
 //export capiRunCheck
@@ -72,8 +72,8 @@ func (c Check) run() error {
 	return <-result
 }
 
-// AddCheck adds a check. The check is forgotten when the server is freed; it must not refer to the server, which would keep
-// that from being freed.
+// AddCheck adds a check, which is forgotten when the server is freed. The check must not refer to the server, because
+// that would keep the server from being freed.
 func (h *Health) AddCheck(added Check) error {
 	pointer, err := h.acquire()
 	if err != nil {

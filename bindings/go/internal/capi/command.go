@@ -29,10 +29,10 @@ const (
 	Stderr Stream = C.COREPROC_STREAM_STDERR
 )
 
-// StdioMode says what a standard stream of a child is.
+// StdioMode says where a standard stream of a child goes.
 type StdioMode uint32
 
-// What a standard stream can be. By default stdin is null and the outputs are pipes.
+// Where a standard stream can go. By default stdin is null and the outputs are pipes.
 const (
 	StdioNull    StdioMode = C.COREPROC_STDIO_NULL
 	StdioPipe    StdioMode = C.COREPROC_STDIO_PIPE
@@ -160,7 +160,7 @@ func (c *Command) SearchPath(path string) error {
 	return check(C.coreproc_command_search_path(pointer, data, size, &cerr), cerr)
 }
 
-// Stdio sets what a standard stream is.
+// Stdio sets where a standard stream goes.
 func (c *Command) Stdio(stream Stream, mode StdioMode) error {
 	pointer, err := c.acquire()
 	if err != nil {
@@ -171,7 +171,7 @@ func (c *Command) Stdio(stream Stream, mode StdioMode) error {
 	return check(C.coreproc_command_stdio(pointer, C.uint32_t(stream), C.uint32_t(mode), &cerr), cerr)
 }
 
-// Capture sets how many bytes of the output are kept; 0 means what the service says, [Unlimited] means none.
+// Capture sets how many bytes of the output are kept; 0 means the default of the service, [Unlimited] means none.
 func (c *Command) Capture(bytes uint64) error {
 	pointer, err := c.acquire()
 	if err != nil {

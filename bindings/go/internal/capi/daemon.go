@@ -11,12 +11,12 @@ import (
 	"unsafe"
 )
 
-// Daemon is a PID file, a health server and an entry in a registry, each of them if the options say so.
+// Daemon is a PID file, a health server and an entry in a registry, each of them if the options ask for it.
 type Daemon struct {
 	handle[*C.coreproc_daemon]
 }
 
-// DaemonOptions say what a daemon has.
+// DaemonOptions say which parts a daemon has.
 type DaemonOptions struct {
 	ShutdownTimeout time.Duration // 0 means 30 s
 	PIDFile         string        // "" means none
@@ -90,7 +90,7 @@ func (d *Daemon) SetReady(ready bool) error {
 	return check(C.coreproc_daemon_set_ready(pointer, number(ready), &cerr), cerr)
 }
 
-// Ready says whether the daemon runs and is ready.
+// Ready reports whether the daemon runs and is ready.
 func (d *Daemon) Ready() bool {
 	pointer, err := d.acquire()
 	if err != nil {

@@ -1,9 +1,9 @@
 // Package capi is coreproc's C ABI in Go, and the only package here that uses cgo.
 //
-// It converts and does nothing else. Each C type has a Go type in a file of its name: [Service], [Command], [Process],
-// [Subscription] and [Batch]; [Pipeline], [Run], [History] and [Progress]; [PIDFile], [Health], [Registry] and [Daemon].
-// handle.go owns C handles, convert.go converts texts, bytes and durations, error.go turns results into errors ([*Error]),
-// and the link_ files say where the library is. What holds for all of it:
+// It converts values and does nothing else. Each C type has a Go type in a file of its name: [Service], [Command],
+// [Process], [Subscription] and [Batch]; [Pipeline], [Run], [History] and [Progress]; [PIDFile], [Health], [Registry]
+// and [Daemon]. handle.go owns C handles, convert.go converts texts, bytes and durations, error.go turns results into
+// errors ([*Error]), and the link_ files say where the library is. For all of it:
 //
 //   - A handle is freed by its Close or, if Close is not called, by the garbage collector.
 //     Close may be called during any call: the handle is freed when the last call under way has

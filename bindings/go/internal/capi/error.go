@@ -50,7 +50,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Unwrap returns what errors.Is is to find.
+// Unwrap returns the errors that errors.Is finds.
 func (e *Error) Unwrap() []error {
 	if e.Errno == 0 {
 		return []error{e.Result}

@@ -50,7 +50,7 @@ func (h *handle[P]) release() {
 	runtime.KeepAlive(h)
 }
 
-// Close gives the handle back once the calls under way have returned. It does not wait for them, and may be called again.
+// Close frees the handle once the calls under way have returned. It does not wait for them, and may be called again.
 func (h *handle[P]) Close() {
 	if h.closed.CompareAndSwap(false, true) {
 		h.cleanup.Stop()

@@ -36,7 +36,7 @@ func (h *Health) SetReady(ready bool) error {
 	return check(C.coreproc_health_set_ready(pointer, number(ready), &cerr), cerr)
 }
 
-// Ready says whether /ready answers yes.
+// Ready reports whether /ready answers yes.
 func (h *Health) Ready() bool {
 	pointer, err := h.acquire()
 	if err != nil {

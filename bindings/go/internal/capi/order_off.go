@@ -2,6 +2,6 @@
 
 package capi
 
-// Without the race detector there is nothing to tell: the library itself puts these things in order.
+// Without the race detector there is nothing to tell: the library itself orders these events.
 func sent()     {}
 func received() {}

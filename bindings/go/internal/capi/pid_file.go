@@ -45,7 +45,7 @@ func (f *PIDFile) Release() error {
 	return check(C.coreproc_pid_file_release(pointer, &cerr), cerr)
 }
 
-// ReadPIDFile returns the PID in a file, 0 if it is not known for sure, and whether the daemon lives.
+// ReadPIDFile returns the PID in a file, 0 if it is not certain, and whether the daemon lives.
 func ReadPIDFile(path string) (pid int, alive bool, err error) {
 	data, size := text(path)
 	var state C.uint32_t

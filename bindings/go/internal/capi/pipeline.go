@@ -92,7 +92,7 @@ const (
 	ProblemCycle               ProblemKind = "cycle"
 )
 
-// Problem is why a pipeline cannot run.
+// Problem is a reason why a pipeline cannot run.
 type Problem struct {
 	Kind    ProblemKind `json:"kind"`
 	Specs   []int       `json:"specs"`   // indices of the specs concerned

@@ -91,7 +91,7 @@ func (p *Progress) Watch(run *Run) error {
 	return check(C.coreproc_progress_watch(pointer, runPointer, -1, &cerr), cerr)
 }
 
-// StartShown starts a run of a pipeline, in the mode that the pipeline says, for a view to watch. It does not wait.
+// StartShown starts a run of a pipeline, in the pipeline's own mode, for a view to watch. It does not wait.
 func (p *Pipeline) StartShown(service *Service, history *History, progress *Progress) (*Run, error) {
 	historyPointer, err := history.acquire()
 	if err != nil {

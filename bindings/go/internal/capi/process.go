@@ -27,7 +27,7 @@ const (
 	StateClosed  State = C.COREPROC_STATE_CLOSED
 )
 
-// Cause is what made a process end.
+// Cause says what made a process end.
 type Cause uint32
 
 // The causes of an end.
@@ -52,7 +52,7 @@ const (
 	FlagLost          Flags = C.COREPROC_FLAG_LOST
 )
 
-// Info is what the library knows of a process at one moment. The clocks are in nanoseconds.
+// Info is a snapshot of a process. The clocks are in nanoseconds.
 type Info struct {
 	ID               uint64
 	PID              int
@@ -90,7 +90,7 @@ func (p *Process) PID() int {
 	return int(C.coreproc_process_pid(pointer))
 }
 
-// Info returns what the library knows of the process now.
+// Info returns a snapshot of the process.
 func (p *Process) Info() (Info, error) {
 	pointer, err := p.acquire()
 	if err != nil {

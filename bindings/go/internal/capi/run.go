@@ -33,7 +33,7 @@ const (
 	SpecTimedOut  SpecState = C.COREPROC_SPEC_TIMED_OUT
 )
 
-// SpecResult is what became of a spec.
+// SpecResult is the result of a spec.
 type SpecResult struct {
 	State    SpecState
 	ExitCode int            // -1 unless it exited by itself
@@ -44,12 +44,12 @@ type SpecResult struct {
 	Duration time.Duration
 }
 
-// Ran says whether there was a process: it was neither skipped nor failed to start.
+// Ran reports whether there was a process: the spec was not skipped, and its process could be started.
 func (r SpecResult) Ran() bool {
 	return r.State != SpecSkipped && (r.ExitCode >= 0 || r.Signal != 0 || r.Flags&FlagStatusUnknown != 0)
 }
 
-// Run is a pipeline under way, or what became of it.
+// Run is a pipeline under way, or its result.
 type Run struct {
 	handle[*C.coreproc_run]
 	id uint64
@@ -107,7 +107,7 @@ func (r *Run) Cancel() error {
 	return check(C.coreproc_run_cancel(pointer, &cerr), cerr)
 }
 
-// Outcome returns how long a run took that has ended, and whether every spec has passed or was allowed to fail.
+// Outcome returns how long a run that has ended took, and whether every spec has passed or was allowed to fail.
 func (r *Run) Outcome() (duration time.Duration, success bool, err error) {
 	pointer, err := r.acquire()
 	if err != nil {
@@ -120,7 +120,7 @@ func (r *Run) Outcome() (duration time.Duration, success bool, err error) {
 	return time.Duration(info.duration_ns), info.success != 0, err
 }
 
-// Result returns what became of a spec of a run that has ended.
+// Result returns the result of a spec of a run that has ended.
 func (r *Run) Result(spec int) (SpecResult, error) {
 	pointer, err := r.acquire()
 	if err != nil {

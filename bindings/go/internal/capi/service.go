@@ -7,7 +7,7 @@ import "C"
 
 import "unsafe"
 
-// Service supervises processes, on one thread of its own however many there are.
+// Service supervises any number of processes on one thread of its own.
 type Service struct {
 	handle[*C.coreproc_service]
 }
@@ -17,7 +17,7 @@ type ServiceOptions struct {
 	CaptureBytes uint64 // 0 means 1 MiB, Unlimited means no capture
 }
 
-// CloseMode says what becomes of the processes of a service that is closed.
+// CloseMode says what happens to the processes of a service that is closed.
 type CloseMode uint32
 
 // What Service.Shut does with the processes that still run.

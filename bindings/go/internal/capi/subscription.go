@@ -12,7 +12,7 @@ typedef struct {
 	size_t stride;
 } capi_taken;
 
-// One crossing from Go instead of four. The codes TIMED_OUT and CLOSED say enough, so their errors are freed here.
+// One crossing from Go instead of four. The codes TIMED_OUT and CLOSED suffice, so their errors are freed here.
 static capi_taken capi_take(coreproc_subscription *subscription) {
 	capi_taken taken = {0};
 	taken.result = coreproc_subscription_take(subscription, 0, 0, &taken.batch, &taken.error);
@@ -59,7 +59,7 @@ const (
 	DeliveryNone   Delivery = C.COREPROC_DELIVERY_NONE   // no output at all
 )
 
-// SubscriptionOptions say what a subscription sees.
+// SubscriptionOptions say which events a subscription gets.
 type SubscriptionOptions struct {
 	Named        bool     // it sees only processes whose command names it, see [Command.Subscribe]
 	Drive        bool     // Next does the work of the service, which rests between its calls, unless another subscription drives it
@@ -183,7 +183,7 @@ func (s *Subscription) take() (*Batch, error) {
 // Close ends the stream, discards the events that wait, and gives the handle back. It may be called again, from any
 // goroutine. Next then returns [ErrClosed].
 func (s *Subscription) Close() {
-	// The handle comes first: Next, which the second wakes, is to find it closed.
+	// The handle comes first: Next, which the second call wakes, has to find it closed.
 	s.handle.Close()
 	if s.ready != nil {
 		_ = s.ready.Close()

@@ -7,8 +7,8 @@ import "C"
 
 import "fmt"
 
-// The loader accepts any library of the right name. A library of another ABI is refused here, before a call whose structs
-// or arguments it would misread.
+// The loader accepts any library of the right name. This refuses a library of another ABI before a call whose structs
+// or arguments that would misread.
 func init() {
 	if err := checkABI(uint32(C.coreproc_abi_version()), C.COREPROC_ABI_VERSION); err != nil {
 		panic(err)

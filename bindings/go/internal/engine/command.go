@@ -6,9 +6,9 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// NewCommand makes a command that runs the program name in a directory; "" is that of this program. A name without a slash
-// is looked up as exec.LookPath does. The environment is that of this program and what is added. The caller closes
-// the command.
+// NewCommand makes a command that runs the program name in a directory; "" means that of this program. A name without a
+// slash is looked up as exec.LookPath does. The environment is that of this program with the added entries. The caller
+// closes the command.
 func NewCommand(name string, args []string, dir string, added []string) (*capi.Command, error) {
 	path, err := lookUp(name)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package engine is what package process and internal/run have in common above the C ABI (internal/capi):
+// Package engine has what package process and internal/run share above the C ABI (internal/capi):
 //
 //   - [Feed] pumps the events of a subscription and brings each batch to its receiver, which its table finds
 //     (feed.go, table.go).

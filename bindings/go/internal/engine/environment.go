@@ -20,8 +20,8 @@ func lookUp(name string) (string, error) {
 	return exec.LookPath(name)
 }
 
-// environment returns the environment of this program, PWD if there is a dir, and what is added; the last entry of a name
-// wins. Empty entries, as strings.Split leaves them, are dropped, as os/exec does.
+// environment returns the environment of this program, PWD if there is a dir, and the added entries; the last entry of
+// a name wins. Empty entries, as strings.Split leaves them, are dropped, as os/exec does.
 func environment(dir string, added []string) ([]string, error) {
 	// Entries without "=" have no meaning and cannot be passed on. A key may be empty: the launchers of other systems
 	// leave such entries.

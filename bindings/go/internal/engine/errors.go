@@ -9,7 +9,7 @@ import (
 	"dappco.re/go/core/process/internal/capi"
 )
 
-// End says how a process ended that did not succeed.
+// End says how a process that did not succeed ended.
 type End struct {
 	Code     int            // exit code; -1 if a signal ended the process or the kernel would not tell
 	Signal   syscall.Signal // signal that ended the process, or 0
@@ -18,7 +18,7 @@ type End struct {
 }
 
 // Exit is an End as an error. Package process has the type that callers see, ExitError, which is defined as this one: a
-// conversion makes one of the other, also in package exec. The End is in a field that callers cannot reach.
+// conversion turns one into the other, also in package exec. The End is in a field that callers cannot reach.
 type Exit struct{ end End }
 
 // NewExit makes an Exit.
@@ -40,8 +40,8 @@ func (e *Exit) Error() string {
 	}
 }
 
-// StartCauses returns what errors.Is is to find in the error of a start that failed: the cause, and exec.ErrNotFound of
-// os/exec if the program is unknown. A missing directory or interpreter is no unknown program.
+// StartCauses returns the errors that errors.Is finds in the error of a start that failed: the cause, and
+// exec.ErrNotFound of os/exec if the program is unknown. A missing directory or interpreter is not an unknown program.
 func StartCauses(cause error) []error {
 	var failure *capi.Error
 	if errors.As(cause, &failure) && failure.Result == capi.ErrNotFound &&

@@ -7,8 +7,8 @@ import "dappco.re/go/core/process/internal/capi"
 // nothing that may block. The library gives out one batch of a process at a time, and the next one when that is closed:
 // the events of a process stay in order, and a slow receiver holds up its own process alone.
 //
-// A Feed knows the processes that run, and nothing of what started them: a service that is not reachable any more can be
-// freed. That ends the stream of events after those of its last process, and the pump with it.
+// A Feed knows the processes that run, and nothing of what started them, so that an unreachable service can be freed.
+// That ends the stream of events after those of its last process, and the pump with it.
 type Feed[R comparable] struct {
 	table[R]
 	events  *capi.Subscription
@@ -84,5 +84,5 @@ func (f *Feed[R]) More(of R) *capi.Batch {
 	}
 }
 
-// Close ends the stream of events. What is left then is lost.
+// Close ends the stream of events. Events that are left are lost.
 func (f *Feed[R]) Close() { f.events.Close() }

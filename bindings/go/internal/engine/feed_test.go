@@ -17,7 +17,7 @@ type heard struct {
 	lost     error
 }
 
-// newFeed opens a feed that tells what it has brought where.
+// newFeed opens a feed whose channel tells which receiver got what.
 func newFeed(t *testing.T) (*capi.Service, *Feed[string], <-chan heard) {
 	t.Helper()
 	service, err := capi.NewService(capi.ServiceOptions{})

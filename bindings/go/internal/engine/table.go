@@ -10,8 +10,8 @@ import (
 )
 
 // table finds the receivers of the events of a service's processes and runs. Events can come before the start they
-// belong to has returned: the table owns such batches until their receiver becomes known, or no start is left that could
-// bring one. Its methods may be called by several goroutines at once.
+// belong to has returned: the table owns such batches until their receiver becomes known, or no start is left that
+// could make one known. Its methods may be called by several goroutines at once.
 type table[R any] struct {
 	mu       sync.Mutex
 	starting int                      // starts under way
@@ -66,7 +66,7 @@ func (t *table[R]) Add(id uint64, to R) ([]*capi.Batch, error) {
 	return early, nil
 }
 
-// Remove makes a receiver unknown, and says whether it was known. The caller that removes a receiver, or gets it from
+// Remove makes a receiver unknown, and reports whether it was known. The caller that removes a receiver, or gets it from
 // fail, ends it; so each receiver ends once.
 func (t *table[R]) Remove(id uint64) bool {
 	t.mu.Lock()
@@ -83,8 +83,8 @@ func (t *table[R]) Err() error {
 	return t.failed
 }
 
-// route finds the receiver of a batch: that of its process, else that of its run. If there is none, the batch belongs to
-// the table.
+// route finds the receiver of a batch: that of its process, else that of its run. If there is none, the table keeps the
+// batch.
 func (t *table[R]) route(batch *capi.Batch) (to R, known bool) {
 	process := batch.ProcessID()
 	first := cmp.Or(batch.Run(), process) // the id that has to become known

@@ -75,17 +75,17 @@ func (c *Child) start(spec *Spec) error {
 	return nil
 }
 
-// loud says whether output comes through Go.
+// loud reports whether output comes through Go.
 func (c *Child) loud() bool { return c.outputs != [2]*output{} }
 
-// Wait waits until the command has ended, its output was read and its input is not read any more. The error
-// is nil if it exited with code 0 and all was copied, an *Error otherwise.
+// Wait waits until the command has ended, its output was read and its input is no longer read. The error is nil if it
+// exited with code 0 and all was copied, an *Error otherwise.
 func (c *Child) Wait() error {
 	<-c.done
 	return c.err
 }
 
-// Output returns what was kept, byte for byte, once the command has ended; nil if that is nothing. It returns the output
+// Output returns what was kept, byte for byte, once the command has ended; nil if nothing was. It returns the output
 // once.
 func (c *Child) Output() ([]byte, error) {
 	if c.loud() {
@@ -114,8 +114,7 @@ func (c *Child) receive(feed *feed, batch *capi.Batch) {
 
 func (c *Child) handleBatch(feed *feed, batch *capi.Batch) {
 	defer batch.Close()
-	// The batches of a child follow each other anyway, but the race detector does not see it, because the library sees
-	// to it.
+	// The library gives out the batches of a child one after another, which the race detector does not see.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -128,7 +127,7 @@ func (c *Child) handleBatch(feed *feed, batch *capi.Batch) {
 	}
 }
 
-// isLast handles an event, and says whether it was the last one of its process.
+// isLast handles an event, and reports whether it was the last one of its process.
 func (c *Child) isLast(event *capi.Event) bool {
 	c.lost = c.lost || event.Flags&capi.FlagLost != 0
 	switch event.Kind {
@@ -152,7 +151,7 @@ func (c *Child) write(index int, data string) {
 	}
 }
 
-// closed is the regular end.
+// closed handles the regular end.
 func (c *Child) closed(event *capi.Event) {
 	var failures []error
 	for _, output := range c.outputs {
@@ -173,7 +172,7 @@ func (c *Child) closed(event *capi.Event) {
 	}
 	unsuccessful := event.ExitCode != 0 || event.Signal != 0
 	if unsuccessful {
-		// How it ended says more than what failed on the way.
+		// The end of the process says more than what failed on the way.
 		exit := c.exitError(engine.NewExit(engine.End{Code: event.ExitCode, Signal: event.Signal}))
 		failures = append([]error{exit}, failures...)
 	}
@@ -188,7 +187,7 @@ func (c *Child) closed(event *capi.Event) {
 	c.end(failure)
 }
 
-// dropped says whether the output that the library keeps is incomplete.
+// dropped reports whether the output that the library keeps is incomplete.
 func (c *Child) dropped() bool {
 	if c.loud() || c.kept == [2]bool{} {
 		return false
@@ -197,7 +196,7 @@ func (c *Child) dropped() bool {
 	return err == nil && info.DroppedBytes > 0
 }
 
-// abandon is the end of a child of which no more events will come, once what came is written.
+// abandon ends a child of which no more events will come, once the output that has come is written.
 func (c *Child) abandon(cause error) {
 	if c.input != nil {
 		_ = c.input.pipe.Close()

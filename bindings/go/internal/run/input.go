@@ -19,7 +19,7 @@ func pipe() (read int, write *os.File, err error) {
 		_ = syscall.Close(ends[1])
 		return 0, nil, os.NewSyscallError("fcntl", err)
 	}
-	// Non-blocking, so that a child that does not read holds up a goroutine, and no thread.
+	// Our end does not block, so that a child that does not read holds up a goroutine and no thread.
 	return ends[0], os.NewFile(uintptr(ends[1]), "stdin of a command"), nil
 }
 
@@ -38,11 +38,12 @@ func newInput(pipe *os.File, reader io.Reader) *input {
 func (i *input) copy() {
 	defer close(i.done)
 	_, err := io.Copy(i.pipe, i.reader)
-	// A child may stop reading its input: that is no failure.
+	// A child may stop reading its input, which is no failure.
 	if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, os.ErrClosed) {
 		i.failed <- err
 	}
-	// After the error, which is then known before a child that waits for the end of its input can end.
+	// The close comes after the error, so that the error is known before a child that waits for the end of its input can
+	// end.
 	_ = i.pipe.Close()
 }
 

@@ -23,7 +23,7 @@ func (o *output) write(process *capi.Process, data string) {
 	if o.failed != nil || data == "" {
 		return
 	}
-	// A Writer does not change what it is given, so that the bytes of the string need no copy.
+	// A Writer must not change what it is given, so the bytes of the string need no copy.
 	bytes := unsafe.Slice(unsafe.StringData(data), len(data))
 	written, err := o.writer.Write(bytes)
 	if err == nil && written < len(bytes) {
@@ -35,7 +35,7 @@ func (o *output) write(process *capi.Process, data string) {
 	}
 }
 
-// queue decouples the two outputs of a child: a Writer that blocks holds up the other output only when much waits. A
+// queue decouples the two outputs of a child: a Writer that blocks holds up the other output only if many bytes wait. A
 // goroutine writes while there is something to write.
 type queue struct {
 	mu      sync.Mutex

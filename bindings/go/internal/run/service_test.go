@@ -52,7 +52,7 @@ func TestChild_that_is_lost_ends_after_what_is_being_written(t *testing.T) {
 	}
 }
 
-// waits says whether a goroutine waits in a function for another goroutine.
+// waits reports whether a goroutine waits in a function for another goroutine.
 func waits(function string) bool {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]

@@ -37,12 +37,12 @@ type keep struct{}
 
 func (keep) Write(data []byte) (int, error) { return len(data), nil }
 
-// line returns the command as a person writes it.
+// line returns the command as a line for people.
 func (s *Spec) line() string {
 	return strings.Join(append([]string{s.Name}, s.Args...), " ")
 }
 
-// merged says whether both outputs go to the same place.
+// merged reports whether both outputs go to the same place.
 func (s *Spec) merged() bool {
 	return s.Stdout != nil && s.Stderr != nil && reflect.TypeOf(s.Stdout) == reflect.TypeOf(s.Stderr) &&
 		reflect.TypeOf(s.Stdout).Comparable() && s.Stdout == s.Stderr

@@ -1,3 +1,3 @@
-// Package unvendored has no code. It is a package so that `go mod vendor` takes along the header that says what to do where
-// nothing was put into vendored.
+// Package unvendored has no code. It is a package so that `go mod vendor` takes along the header that says what to do
+// if nothing was put into vendored.
 package unvendored
