@@ -51,7 +51,7 @@ const MARK: &str = "row: ";
 pub(crate) struct Rows(Vec<Row>);
 
 impl Rows {
-    /// Tells a figure, with its counts in the name.
+    /// Adds a figure, with its counts in the name.
     pub(crate) fn add(&mut self, name: impl Into<String>, value: f64, goal: Goal, unit: &str) {
         let value = (value * 1000.0).round() / 1000.0;
         let row = Row { name: name.into(), value, goal: goal.to_string(), unit: unit.to_owned(), ok: goal.met(value) };
@@ -62,7 +62,7 @@ impl Rows {
         self.0.push(row);
     }
 
-    /// Something that must not happen, counted.
+    /// Adds a count of something that must not happen.
     pub(crate) fn none(&mut self, name: impl Into<String>, count: impl TryInto<u32>) {
         self.add(name, count.try_into().map_or(f64::INFINITY, f64::from), Goal::Exactly(0.0), "");
     }

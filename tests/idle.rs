@@ -11,12 +11,12 @@ use support::*;
 
 const CHILDREN: usize = 1_000;
 
-/// How often the library's threads have gone to sleep.
+/// Returns how often the library's threads have gone to sleep.
 fn sleep_count() -> u64 {
     switches().values().map(|(voluntary, _)| voluntary.parse::<u64>().expect("a number")).sum()
 }
 
-/// Of all threads of the library.
+/// Counts the context switches of all threads of the library.
 fn switch_count() -> u64 {
     let number = |text: &String| text.parse::<u64>().expect("a number");
     switches().values().map(|(voluntary, other)| number(voluntary) + number(other)).sum()
@@ -39,7 +39,7 @@ hosted! {
 
         processes.extend((1..CHILDREN).map(|_| spawn()));
         eventually("all are asleep", || processes.iter().all(asleep));
-        // Started and one line each.
+        // Each brings `started` and one line.
         let mut seen = 0;
         while seen < 2 * CHILDREN {
             seen += subscription.take(0, GUARDED).expect("events").events().count();
@@ -47,7 +47,7 @@ hosted! {
         assert_eq!(thread_count(), threads_with_one);
         assert_eq!(os::limit(libc::RLIMIT_NOFILE).rlim_cur, before, "the host's limit is its own");
 
-        // Whoever is still on the way to sleep from the last event gets there first.
+        // Threads that are still on their way to sleep from the last event get there first.
         eventually("the threads have come to rest", || {
             let now = switches();
             thread::sleep(Duration::from_millis(200));
@@ -90,7 +90,7 @@ hosted! {
         let stopped = command.timeout(Duration::from_millis(300)).spawn(&service).expect("spawn");
         let watch = talk.inbox.expect_many("runs", 1);
         watch.iter().for_each(os::assert_ends);
-        // What comes now is for the host's loop, which does not look.
+        // The events that come now are for the host's loop, which does not look.
         talk.gate.open(1);
         talk.inbox.expect("spoke");
         let before = switch_count();

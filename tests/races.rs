@@ -1,7 +1,7 @@
 //! Kill, wait, exit and close at once: one exit each, and no signal ever reaches a foreign process.
 //!
 //! A binary of its own: it sets the number of the next PID of the whole machine, so that PIDs are used again at once.
-//! Tests beside it that look at the PIDs of ended processes would see strangers.
+//! Tests beside it that look at the PIDs of ended processes would see other processes.
 
 use coreproc::{Cause, CloseMode, ErrorKind, ExitStatus, Process, Scope, Service, StopOptions};
 use std::fs::OpenOptions;
@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 use support::*;
 
-/// The calls that race, one kind a thread.
+/// Makes calls that race, one kind for each thread.
 fn hammer(kind: u64, process: &Process) {
     let options = StopOptions { grace: Some(Duration::from_millis(1)), ..Default::default() };
     let result = match kind {
@@ -32,7 +32,7 @@ fn hammer(kind: u64, process: &Process) {
     process.output().expect("output");
 }
 
-/// A process of the host's own under the PID of one that has just been reaped, if the kernel lets us choose.
+/// Starts a process of the host's own under the PID of one that has just been reaped, if the kernel lets us choose.
 fn successor(pid: i32) -> Option<Child> {
     let mut last = OpenOptions::new().write(true).open("/proc/sys/kernel/ns_last_pid").ok()?;
     last.write_all((pid - 1).to_string().as_bytes()).ok()?;
@@ -50,7 +50,7 @@ fn successor(pid: i32) -> Option<Child> {
     None
 }
 
-/// One life with seven hammering threads and one that waits, and then puts a foreigner in its place.
+/// Runs lives with seven hammering threads and one that waits, and then puts a foreign process in the place of each.
 fn rounds(total: u64) -> (u64, u64) {
     let service = service();
     let slot: RwLock<Option<Process>> = RwLock::new(None);
@@ -65,7 +65,7 @@ fn rounds(total: u64) -> (u64, u64) {
                 for _ in 0..total {
                     start.wait();
                     let process = slot.read().expect("slot").clone().expect("process");
-                    // Some before, some during, some after its end; not so many that only they run.
+                    // Some calls come before, some during, some after its end, and not so many that only they run.
                     for _ in 0..24 {
                         if over.load(Ordering::Acquire) {
                             break;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// The program of this name, as cargo builds it now: `cargo test --test rust_examples` alone builds no examples.
+/// Makes a command that runs the program of this name, as cargo builds it now: `cargo test --test rust_examples` alone
+/// builds no examples.
 fn example(name: &str) -> Command {
     static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
     let examples = EXAMPLES.get_or_init(|| {
@@ -31,7 +32,8 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What it wrote to its standard output; it must have ended with this code and written nothing to the other.
+/// Returns what a program wrote to its standard output; it must have ended with this code and written nothing to
+/// standard error.
 fn said(output: &Output, code: i32) -> String {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!((output.status.code(), err.as_str()), (Some(code), ""), "{out}");

@@ -1,4 +1,4 @@
-/* What the C hosts of coreproc share: a checked call, and a command whose three streams are pipes. */
+/* Code that the C hosts of coreproc share: a checked call, and a command whose three streams are pipes. */
 #ifndef BENCH_C_OURS_H
 #define BENCH_C_OURS_H
 #include "../shared/host.h"

@@ -1,5 +1,5 @@
-/* output CHILD LINES MODE. bytes: captured, nobody listens. check: captured, and each chunk compared by a listener.
-   lines: captured, and each line delivered to a listener. */
+/* output CHILD LINES MODE. bytes: captured, without a listener. check: captured, and each chunk compared by a listener.
+ * lines: captured, and each line delivered to a listener. */
 #include "ours.h"
 #include <semaphore.h>
 

@@ -53,7 +53,7 @@ func pattern() []byte {
 	return all
 }
 
-// isEnd says whether tail is the end of so many bytes of flood's output.
+// isEnd returns an error unless tail is the end of this many bytes of flood's output.
 func isEnd(tail []byte, total int) error {
 	all := pattern()
 	for offset := total - len(tail); len(tail) > 0; {

@@ -1,4 +1,5 @@
-//! What the children write, so that every host can prove that it read it all; `shared/pattern.h` is the same in C.
+//! The output of the children, so that every host can prove that it has read all of it; `shared/pattern.h` is the same
+//! in C.
 
 use crate::Fallible;
 
@@ -12,7 +13,7 @@ fn letter(number: usize) -> u8 {
     b'a' + u8::try_from(number % 26).unwrap_or(0)
 }
 
-/// One line of `hello INDEX` without its newline.
+/// Returns one line of `hello INDEX` without its newline.
 fn hello(stream: &str, index: usize) -> Vec<u8> {
     let mut line = format!("{stream}{index:08x}").into_bytes();
     line.extend((12..HELLO_BYTES - 1).map(|column| letter(index + column)));
@@ -23,13 +24,13 @@ fn fnv(line: &[u8]) -> u64 {
     line.iter().fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
 }
 
-/// Sum of the hashes of the lines: lines of two streams may come in either order.
+/// Returns the sum of the hashes of the lines, because lines of two streams may come in either order.
 pub(crate) fn sum_lines(output: &[u8]) -> u64 {
     let whole = output.strip_suffix(b"\n").unwrap_or(output);
     whole.split(|byte| *byte == b'\n').map(fnv).fold(0, u64::wrapping_add)
 }
 
-/// Bytes and checksum of `hello 0` to `hello COUNT - 1`.
+/// Returns the bytes and the checksum of `hello 0` to `hello COUNT - 1`.
 pub(crate) fn hello_total(count: usize) -> (u64, u64) {
     let checksum = (0..count)
         .flat_map(|index| [hello("out ", index), hello("err ", index)])
@@ -38,13 +39,13 @@ pub(crate) fn hello_total(count: usize) -> (u64, u64) {
     ((count * 2 * HELLO_BYTES) as u64, checksum)
 }
 
-/// The checksum of a stream of lines, where order matters; cheap enough not to be what is measured.
+/// Adds a line to the checksum of a stream, in which the order matters. It is cheap enough not to be what is measured.
 pub(crate) fn add_line(checksum: u64, line: &[u8]) -> u64 {
     let word = line.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
     checksum.wrapping_mul(FNV_PRIME).wrapping_add(word)
 }
 
-/// What `flood` writes again and again.
+/// The text that `flood` writes again and again.
 #[derive(Clone)]
 pub(crate) struct Pattern(Vec<u8>);
 

@@ -1,4 +1,4 @@
-//! What a host prints about one run of one workload: a line `NAME VALUE` for each figure.
+//! The figures that a host prints about one run of one workload: a line `NAME VALUE` for each.
 
 use crate::Fallible;
 use std::fmt;
@@ -26,7 +26,7 @@ impl Figures {
         Ok(self.text(name)?.parse()?)
     }
 
-    /// The proof that a host did the whole work.
+    /// Checks a figure that proves that a host did the whole work.
     pub(crate) fn expect(&self, name: &str, expected: impl fmt::Display) -> Fallible<()> {
         match (self.text(name)?, expected.to_string()) {
             (actual, expected) if actual == expected => Ok(()),

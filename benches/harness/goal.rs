@@ -26,7 +26,7 @@ impl Goal {
         Self(Vec::new())
     }
 
-    /// `None` without a goal, or if what it refers to was not measured.
+    /// Returns whether the goal was met; `None` without a goal, or if what it refers to was not measured.
     pub(crate) fn met(&self, ours: Option<f64>, look_up: impl Fn(Reference) -> Option<f64>) -> Option<bool> {
         let ours = ours?;
         let held = self.0.iter().map(|bound| match *bound {

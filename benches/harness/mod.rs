@@ -1,4 +1,4 @@
-//! What the hosts and the metrics share.
+//! Code that the hosts and the metrics share.
 
 pub(crate) mod check;
 pub(crate) mod figures;

@@ -1,4 +1,5 @@
-//! What a host asks the kernel about itself, and the page it shares with its children. All `unsafe` of the benches.
+//! Questions of a host to the kernel about itself, and the page that it shares with its children. All `unsafe` code of
+//! the benches is here.
 #![allow(unsafe_code)]
 
 use crate::Fallible;
@@ -52,7 +53,7 @@ impl CpuTime {
         Ok(Self { all: busy / ticks_per_second, own: own as f64 / 1e6 })
     }
 
-    /// Seconds of CPU that other processes used since then.
+    /// Returns the seconds of CPU that other processes have used since then.
     pub(crate) fn of_others_since(&self, before: &Self) -> f64 {
         ((self.all - before.all) - (self.own - before.own)).max(0.0)
     }
@@ -108,12 +109,12 @@ impl Ballast {
 
 impl Drop for Ballast {
     fn drop(&mut self) {
-        // SAFETY: exactly the mapping that `new` made, to which nobody else has a pointer.
+        // SAFETY: exactly the mapping that `new` made, to which no other code has a pointer.
         unsafe { libc::munmap(self.memory, self.size) };
     }
 }
 
-/// Exact; the figure in statm is batched per CPU.
+/// Returns the resident memory. It is exact; the kernel updates the figure in statm in batches per CPU.
 pub(crate) fn rss_bytes() -> Fallible<f64> {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup")?;
     Ok(field(&rollup, "Rss:")? * 1024.0)
@@ -151,7 +152,7 @@ pub(crate) fn threads() -> Fallible<Threads> {
     Ok(threads)
 }
 
-/// Switches in one second, once what went before has settled.
+/// Counts the switches in one second, once earlier work has settled.
 pub(crate) fn idle_switches() -> Fallible<u64> {
     let mut before = threads()?.switches;
     for _ in 0..40 {

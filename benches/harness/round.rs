@@ -25,11 +25,11 @@ pub(crate) struct Workload<'a> {
     pub(crate) rounds: usize,
     /// Time stamps on the shared page.
     pub(crate) stamps: usize,
-    /// Whether the host did the whole work.
+    /// A check that the host did the whole work.
     pub(crate) check: &'a dyn Fn(&Figures) -> Fallible<()>,
 }
 
-/// What each contender printed in each round.
+/// The figures that each contender printed in each round.
 pub(crate) struct Samples {
     contenders: Vec<(&'static str, Role, Vec<Figures>)>,
     pub(crate) failures: Vec<String>,
@@ -86,13 +86,13 @@ impl Workload<'_> {
 }
 
 impl Samples {
-    /// The contenders of a role that took part, also those that failed.
+    /// Returns the contenders of a role that took part, including those that failed.
     pub(crate) fn names(&self, role: Role) -> Vec<&'static str> {
         let of_role = self.contenders.iter().filter(|(_, known, _)| *known == role);
         of_role.map(|(name, ..)| *name).collect()
     }
 
-    /// The median over the rounds of one figure, for each contender that finished.
+    /// Returns the median over the rounds of one figure, for each contender that finished.
     pub(crate) fn medians(
         &self,
         figure: &dyn Fn(&Figures) -> Fallible<f64>,

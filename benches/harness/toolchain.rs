@@ -36,7 +36,8 @@ impl Toolchain {
         self.build("limit", "limit", &["-pthread".into()])
     }
 
-    /// A C host, linked with the library that this cargo invocation built, and compiled with the committed header.
+    /// Builds the C hosts, linked with the library that this cargo invocation built, and compiled with the committed
+    /// header.
     pub(crate) fn build_ours_c(&self) -> Fallible<()> {
         let libraries = self.copy_library()?;
         let include = self.sources.with_file_name("include");
@@ -51,7 +52,7 @@ impl Toolchain {
         self.build("c", "ours", &flags)
     }
 
-    /// The Go host, which finds the same library and header by pkg-config, as an installed one is found.
+    /// Builds the Go host, which finds the same library and header by pkg-config, like an installed library.
     pub(crate) fn build_go(&self, host: &Path) -> Fallible<()> {
         let libraries = self.copy_library()?;
         let include = self.sources.with_file_name("include");
@@ -82,7 +83,7 @@ impl Toolchain {
         Ok(())
     }
 
-    /// One program for each source file of a directory.
+    /// Builds one program for each source file of a directory.
     fn build(&self, dir: &str, prefix: &str, flags: &[String]) -> Fallible<()> {
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         for entry in std::fs::read_dir(self.sources.join(dir))? {
@@ -104,8 +105,8 @@ impl Toolchain {
         Ok(())
     }
 
-    /// A directory with a copy of the library, which a build meanwhile cannot change, under both its names: the one to
-    /// link with and its SONAME.
+    /// Makes a directory with a copy of the library, which a build meanwhile cannot change, under both its names: the
+    /// one to link with and its SONAME.
     fn copy_library(&self) -> Fallible<PathBuf> {
         let library = std::env::current_exe()?.with_file_name("libcoreproc.so");
         let dir = self.file("lib");

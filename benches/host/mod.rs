@@ -35,7 +35,7 @@ pub(crate) enum OutputMode {
     Check,
     /// Each line goes to the consumer.
     Lines,
-    /// The same in the peer's other way, if it has one.
+    /// Each line, in the peer's other way, if it has one.
     LinesReused,
 }
 
@@ -162,7 +162,7 @@ fn parse(arguments: &[String]) -> Fallible<(&str, Plan)> {
     Ok((implementation, plan))
 }
 
-/// What one worker, or a whole run, of the spawn workload read.
+/// The output that one worker, or a whole run, of the spawn workload has read.
 #[derive(Default)]
 pub(crate) struct Tally {
     bytes: u64,
@@ -235,7 +235,7 @@ pub(crate) fn in_window<C>(
     flying.into_iter().try_for_each(|(index, child)| end(index, child))
 }
 
-/// What the output workload read, and when it began.
+/// The output that the output workload has read, and when it began.
 pub(crate) struct Stream {
     start: u64,
     pub(crate) bytes: u64,
@@ -270,7 +270,7 @@ impl Stream {
     }
 }
 
-/// A peer's ring of the last bytes against what the child wrote.
+/// Checks a peer's ring of the last bytes against what the child wrote.
 pub(crate) fn check_ring(pattern: &check::Pattern, ring: &[u8], bytes: u64) -> Fallible<()> {
     let read = usize::try_from(bytes)?;
     let kept = &ring[..read.min(ring.len())];
@@ -296,7 +296,7 @@ pub(crate) fn exit_code_is(actual: Option<i32>, index: usize) -> Fallible<()> {
     }
 }
 
-/// Both lines of a `hello` were read.
+/// Checks that both lines of a `hello` were read.
 pub(crate) fn hello_is_whole(stdout: usize, stderr: usize) -> Fallible<()> {
     match (stdout, stderr) {
         (check::HELLO_BYTES, check::HELLO_BYTES) => Ok(()),
@@ -330,7 +330,8 @@ pub(crate) fn idle_figures<C>(plan: &IdlePlan, mut start: impl FnMut() -> Fallib
     Ok((figures, children))
 }
 
-/// A warm-up, then small, big, small, so that what changes as a host gets older is not taken for an effect of its memory. `spawn_ns` spawns that many children and adds the time of each call to the samples.
+/// Measures after a warm-up: small, big, small, so that what changes as a host gets older is not taken for an effect of
+/// its memory. `spawn_ns` spawns this many children and adds the time of each call to the samples.
 pub(crate) fn big_host_figures(
     plan: &BigHostPlan,
     mut spawn_ns: impl FnMut(usize, &mut Vec<u64>) -> Fallible<()>,
@@ -351,7 +352,7 @@ pub(crate) fn stop_figures(start: u64, by_kill: usize) -> Figures {
     Figures::default().with("ms", (probe::monotonic_ns() - start) as f64 / 1e6).with("by_kill", by_kill)
 }
 
-/// The arguments of `idle`.
+/// Returns the arguments of `idle`.
 pub(crate) fn idle_arguments(page: &Path, stubborn: bool) -> Vec<std::ffi::OsString> {
     let mut arguments = vec![page.as_os_str().to_owned()];
     arguments.extend(stubborn.then(|| "stubborn".into()));

@@ -7,7 +7,7 @@ use coreproc::{
 };
 use std::sync::mpsc;
 
-/// What a command captures by default.
+/// How many bytes a command captures by default.
 const CAPTURE_BYTES: usize = 1 << 20;
 
 pub(crate) fn run(plan: &Plan) -> Fallible<Figures> {
@@ -95,7 +95,7 @@ fn output(plan: &OutputPlan) -> Fallible<Figures> {
     Ok(stream.figures(ns))
 }
 
-/// Lives on the dispatcher's thread, and hands over what it counted when the process is closed.
+/// A consumer on the dispatcher's thread, which hands over its counts when the process is closed.
 struct Consumer {
     in_lines: bool,
     pattern: check::Pattern,

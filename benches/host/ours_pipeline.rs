@@ -93,7 +93,7 @@ impl Graph {
         graph
     }
 
-    /// The longest path from each spec to an end, itself included.
+    /// Returns the longest path from each spec to an end, itself included.
     fn paths(&self) -> Vec<u64> {
         let mut paths = self.ms.clone();
         for index in (0..self.after.len()).rev() {
@@ -104,7 +104,7 @@ impl Graph {
         paths
     }
 
-    /// What the longest-path-first list schedule takes if only the sleeps take time.
+    /// Returns how long the longest-path-first list schedule takes if only the sleeps take time.
     fn bound_ms(&self, limit: usize) -> u64 {
         let paths = self.paths();
         let mut pending: Vec<usize> = self.after.iter().map(Vec::len).collect();
@@ -146,7 +146,7 @@ impl Graph {
         pipeline
     }
 
-    /// How long it really takes, in milliseconds.
+    /// Runs it, and returns how long that took, in milliseconds.
     fn run_ms(&self, service: &Service, child: &Path, limit: usize) -> Fallible<f64> {
         let durations: HashMap<String, Duration> =
             self.ms.iter().enumerate().map(|(index, ms)| (format!("s{index}"), Duration::from_millis(*ms))).collect();

@@ -151,7 +151,7 @@ async fn latency(plan: &LatencyPlan) -> Fallible<Figures> {
     Ok(latency_figures(&mut samples))
 }
 
-/// A live child is watched by a task that waits for it.
+/// Measures idle children; each live child is watched by a task that waits for it.
 fn idle(plan: &IdlePlan) -> Fallible<Figures> {
     let runtime = many_threads()?;
     let (figures, children) = idle_figures(plan, || {

@@ -1,4 +1,4 @@
-//! What is measured: a file for each group, with the contenders, their work and the goal.
+//! The measurements: a file for each group, with the contenders, their work and the goal.
 
 mod big_host;
 mod go;
@@ -31,7 +31,8 @@ const GROUPS: [(&str, Group); 10] = [
     ("go", go::measure),
 ];
 
-/// `words` name groups and implementations; without any of a kind, all of that kind. False when a host failed.
+/// Runs the groups and implementations that `words` name; without any of a kind, all of that kind. False if a host
+/// failed.
 pub(crate) fn run(words: &[&str]) -> Fallible<bool> {
     let is_group = |word: &&str| GROUPS.iter().any(|(name, _)| name == word);
     let (groups, implementations): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| is_group(word));

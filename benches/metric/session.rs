@@ -31,7 +31,8 @@ pub(crate) struct Metric<'a> {
 }
 
 impl Session {
-    /// `implementations` to take part, all when there are none; `from_go` says whether Go hosts are among them.
+    /// Opens a session. `implementations` are those that take part, all if it is empty; `from_go` says whether Go hosts
+    /// are among them.
     pub(crate) fn new(implementations: &[&str], from_go: bool) -> Fallible<Self> {
         let scale = match std::env::var("COREPROC_SCALE") {
             Ok(text) => text.parse().map_err(|_| format!("COREPROC_SCALE={text:?}: not a number"))?,
@@ -64,12 +65,12 @@ impl Session {
         self.implementations.is_empty() || self.implementations.iter().any(|name| name == implementation)
     }
 
-    /// A count of work, `full` at scale 1.
+    /// Returns a count of work, `full` at scale 1.
     pub(crate) fn count(&self, full: usize, least: usize) -> usize {
         ((full as f64 * self.scale) as usize).max(least)
     }
 
-    /// Fewer rounds for a quick look.
+    /// Returns the number of rounds, fewer for a quick look.
     pub(crate) fn rounds(&self, full: usize) -> usize {
         if self.scale < 1.0 { full.min(3) } else { full }
     }
@@ -78,7 +79,7 @@ impl Session {
         self.toolchain.child(name).display().to_string()
     }
 
-    /// Every implementation, each with the same arguments.
+    /// Returns a contender for every implementation, each with the same arguments.
     pub(crate) fn all(&self, workload: &str, arguments: &[String]) -> Vec<Contender> {
         let named = [("limit", "limit"), ("Rust", "rust"), ("C", "c"), ("std", "std"), ("tokio", "tokio")];
         named.iter().filter_map(|(name, implementation)| self.one(name, implementation, workload, arguments)).collect()
@@ -115,7 +116,7 @@ impl Session {
         Ok(samples)
     }
 
-    /// A row for each way into coreproc, with the same peers and limit.
+    /// Adds a row for each way into coreproc, with the same peers and limit.
     pub(crate) fn report(&mut self, samples: &Samples, metric: &Metric<'_>) -> Fallible<()> {
         let medians = samples.medians(metric.figure)?;
         let of = |role: Role| medians.iter().filter(move |(_, known, _)| *known == role);

@@ -1,4 +1,5 @@
-/* What every C host needs: clocks, its own figures from /proc, checks of what the children wrote, and failing loudly. */
+/* Code that every C host needs: clocks, its own figures from /proc, checks of what the children wrote, and loud
+ * failures. */
 #ifndef BENCH_HOST_H
 #define BENCH_HOST_H
 #include "page.h"
@@ -42,7 +43,7 @@ static inline uint64_t cpu_us(void) {
          (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
-/* Sum of the FNV-1a hash of each line: lines of two streams may come in either order. */
+/* Returns the sum of the FNV-1a hashes of the lines, because lines of two streams may come in either order. */
 static inline uint64_t sum_lines(const uint8_t *data, size_t len) {
   uint64_t sum = 0, hash = 0xcbf29ce484222325u;
   for (size_t i = 0; i < len; i++) {
@@ -56,7 +57,8 @@ static inline uint64_t sum_lines(const uint8_t *data, size_t len) {
   return sum;
 }
 
-/* The checksum of a stream of lines: order matters, and it is cheap enough not to be what is measured. */
+/* Adds a line to the checksum of a stream, in which the order matters. It is cheap enough not to be what is
+ * measured. */
 static inline uint64_t add_line(uint64_t checksum, const uint8_t *line) {
   uint64_t word;
   memcpy(&word, line, sizeof word);
@@ -116,7 +118,7 @@ static inline unsigned threads(uint64_t *switches) {
   return count;
 }
 
-/* Switches in one second, once what went before has settled. */
+/* Counts the switches in one second, once earlier work has settled. */
 static inline uint64_t idle_switches(void) {
   uint64_t before, after;
   struct timespec pause = {0, 50000000}, second = {1, 0};

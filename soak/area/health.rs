@@ -29,7 +29,7 @@ mod with_server {
     const REQUEST: &str = "GET /health HTTP/1.1\r\nhost: soak\r\nconnection: close\r\n\r\n";
     const STAY: Duration = Duration::from_secs(3600);
 
-    /// The server in a process of its own, whose memory and descriptors are its own. Prints its address; a line
+    /// Runs the server in a process of its own, so that memory and descriptors are its own. Prints its address; a line
     /// on standard input stops it.
     pub(crate) fn serve() -> Fallible<()> {
         os::raise_file_limit();
@@ -80,7 +80,7 @@ mod with_server {
             Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
         }
 
-        /// Stops the server; the milliseconds that it took.
+        /// Stops the server. Returns how many milliseconds that took.
         fn stop(&mut self) -> Fallible<f64> {
             writeln!(self.input, "stop")?;
             let took = self.line()?.parse()?;
@@ -96,8 +96,8 @@ mod with_server {
         }
     }
 
-    /// Asks at least `times` times, for at least `time`. The milliseconds of each answer, sorted, and how many were not
-    /// answered as they should be.
+    /// Asks at least `times` times, for at least `time`. Returns the milliseconds of each answer, sorted, and how many
+    /// were not answered as they should be.
     fn ask(address: &str, times: u64, time: Duration) -> (Vec<f64>, u64) {
         let (mut took, mut wrong) = (Vec::new(), 0);
         let start = Instant::now();
@@ -141,7 +141,7 @@ mod with_server {
         for connection in &mut half_open {
             connection.send("GET /health HTTP/1.1\r\nx-slow: ");
         }
-        // Half of them go on, a byte a second.
+        // Half of them go on, with a byte each second.
         let trickling = half_open.split_at_mut(slow / 2).0;
         let trickled = AtomicU64::new(0);
         let (huge, pipelined) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -208,7 +208,7 @@ mod with_server {
         Ok(())
     }
 
-    /// A header of 1 MiB, which must be refused.
+    /// Sends headers of 1 MiB, which must be refused.
     fn send_huge_headers(address: &str, sent: &AtomicU64) {
         let mut connection = Tcp::to_address(address);
         connection.send("GET /health HTTP/1.1\r\nx-huge: ");
@@ -217,11 +217,11 @@ mod with_server {
         let refused = connection.clone_stream().read_exact(&mut first).is_ok() && first == *b"HTTP/1.1 431";
         assert!(refused, "{}", String::from_utf8_lossy(&first));
         sent.fetch_add(1, Ordering::Relaxed);
-        // Fast, but without using up a small machine.
+        // The pause keeps a small machine from being used up.
         thread::sleep(Duration::from_millis(5));
     }
 
-    /// A hundred requests in one piece.
+    /// Sends a hundred requests in one piece.
     fn pipeline(address: &str, sent: &AtomicU64) {
         const DEPTH: usize = 100;
         let mut connection = Tcp::to_address(address);

@@ -34,7 +34,7 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
     Ok(())
 }
 
-/// Context switches of the library's threads, once they have come to rest.
+/// Returns the context switches of the library's threads, once they have come to rest.
 fn wake_ups() -> u64 {
     eventually("the threads have come to rest", || {
         let now = switches();

@@ -1,5 +1,5 @@
-//! Real kernels: strangers that are hit, false statuses, members of groups that are not reached, and C tests that fail, on
-//! this kernel and on Linux 6.1 and 6.12 in QEMU.
+//! Real kernels: signals that hit other processes, false statuses, members of groups that are not reached, and C tests
+//! that fail, on this kernel and on Linux 6.1 and 6.12 in QEMU.
 
 use super::suites::outcome;
 use crate::Fallible;

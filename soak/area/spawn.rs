@@ -23,11 +23,11 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
         wrong.fetch_add(u64::from(!same), Ordering::Relaxed);
     };
     warm_up(&service, &script("exit 0"));
-    // Memory that is taken once and kept is no leak: measured from a warm start.
+    // Memory that is taken once and kept is no leak, so this measures from a warm start.
     in_parallel(CALLERS, 2_000.min(total), |_, i| life(i));
     eventually("the warm-up is forgotten", || service.count() == 0);
     let (before, memory) = (Census::take(), memory_kb("VmRSS"));
-    // A listener that counts: each exit is told exactly once.
+    // The listener counts that each exit is told exactly once.
     let listener = service.subscribe(SubscriptionOptions { delivery: Delivery::None, ..Default::default() })?;
     let exits = thread::scope(|scope| {
         let counting = scope.spawn(|| {
@@ -58,7 +58,7 @@ pub(crate) fn run(rows: &mut Rows) -> Fallible<()> {
     rows.none(named("wrong status or output"), wrong.load(Ordering::Relaxed));
     rows.none(named("exits lost"), total.saturating_sub(seen));
     rows.none(named("exits doubled"), doubled);
-    // What ends in its own time has ended, or is a leak.
+    // Things that take a while to end have ended by now, or are leaks.
     let settled = support::settle(|| Census::take() == before);
     let after = Census::take();
     rows.none(named("descriptors leaked"), after.fds.len().saturating_sub(before.fds.len()));

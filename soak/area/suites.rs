@@ -63,7 +63,7 @@ pub(super) fn count_failed(rows: &mut Rows, tests: &mut Command, what: &str, pre
     Ok(())
 }
 
-/// Passed and failed of the last line with counts: hosts of their own print such lines before it.
+/// Returns how many passed and failed, by the last line with counts: hosts of their own print such lines before it.
 pub(super) fn outcome(text: &str, prefix: &str) -> (u32, u32) {
     let counts = text.lines().filter_map(|line| line.strip_prefix(prefix)).next_back().unwrap_or_default();
     let number = |what: &str| {

@@ -42,7 +42,8 @@ fn linkage() -> Linkage<'static> {
     }
 }
 
-/// Runs a program of `tests/c`; also what the sanitizer reported, which stands behind what the program said as well.
+/// Runs a program of `tests/c`. Returns its outcome, in which the report of the sanitizer follows the program's output,
+/// and that report.
 fn sanitized(program: &str, arguments: &[&str], scratch: &Scratch) -> (Outcome, String) {
     let program = linkage().build(program, scratch);
     let log = scratch.path().join("asan");
@@ -51,7 +52,7 @@ fn sanitized(program: &str, arguments: &[&str], scratch: &Scratch) -> (Outcome, 
         .args(arguments)
         .env("COREPROC_UNDER", "asan")
         .env("COREPROC_SCALE", scale(0.3))
-        // Files: some tests close fd 2.
+        // The reports go to files, because some tests close fd 2.
         .env(
             "ASAN_OPTIONS",
             format!("exitcode=98:detect_leaks=1:detect_stack_use_after_return=1:log_path={}", log.display()),
@@ -64,7 +65,8 @@ fn sanitized(program: &str, arguments: &[&str], scratch: &Scratch) -> (Outcome, 
     (outcome, reports.iter().flat_map(|report| report.lines()).filter(|line| !is_notice(line)).collect())
 }
 
-/// Between clone and exec a child runs on a stack that the sanitizer does not know, and it says so, once.
+/// Returns whether a line is the notice that a child runs, between clone and exec, on a stack that the sanitizer does
+/// not know. It comes once.
 fn is_notice(line: &str) -> bool {
     [
         "WARNING: ASan is ignoring requested __asan_handle_no_return",
@@ -91,7 +93,7 @@ fn panics_come_back_as_errors() {
     under_asan("panic");
 }
 
-/// Makes a mistake on purpose; the report must be the one expected, and the program must fail.
+/// Makes a mistake on purpose; checks that the report is the expected one and that the program fails.
 fn is_found(mistake: &str, report: &str, survives: bool) {
     let scratch = Scratch::new(mistake);
     let (outcome, reports) = sanitized("asan_probe", &[mistake], &scratch);

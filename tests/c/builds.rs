@@ -1,4 +1,4 @@
-//! The library built in other ways than this `cargo test` builds it; each is built once.
+//! The library, built in other ways than by this `cargo test`; each is built once.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,19 +31,19 @@ fn build(name: &str, flags: &str, features: &[&str]) -> PathBuf {
     target.join(TARGET).join("debug/libcoreproc.so")
 }
 
-/// The library with ASan and fault injection.
+/// Returns the library with ASan and fault injection.
 pub(crate) fn sanitized() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| build("asan", "-Zsanitizer=address", FAULTS))
 }
 
-/// The library with fault injection alone.
+/// Returns the library with fault injection alone.
 pub(crate) fn faulty() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| build("faults", "", FAULTS))
 }
 
-/// The library without the feature `health`.
+/// Returns the library without the feature `health`.
 pub(crate) fn without_health() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| build("without-health", "", &["--no-default-features"]))

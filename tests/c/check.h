@@ -56,7 +56,7 @@ static inline void check_sum(void)
     fflush(check_out);
 }
 
-/* What follows would make no sense: report and leave, without running exit handlers beside live threads. */
+/* Reports and leaves when going on would make no sense, without running exit handlers beside live threads. */
 static inline void check_give_up(void)
 {
     check_failed++;
@@ -93,7 +93,7 @@ static inline bool check_under(const char *tool)
     return under != NULL && strcmp(under, tool) == 0;
 }
 
-/* `usual` times COREPROC_SCALE, at least one. */
+/* Returns `usual` times COREPROC_SCALE, at least one. */
 static inline int check_count(int usual)
 {
     const char *scale = getenv("COREPROC_SCALE");
@@ -104,7 +104,7 @@ static inline int check_count(int usual)
     return whole;
 }
 
-/* Entries of a directory of /proc. */
+/* Counts the entries of a directory of /proc. */
 static inline int check_entries(const char *path)
 {
     DIR *dir = opendir(path);
@@ -126,7 +126,7 @@ static inline int check_threads(void)
     return check_entries("/proc/self/task");
 }
 
-/* Children that are not yet reaped, zombies included; does not touch them. */
+/* Returns whether there are children that are not yet reaped, zombies included, without reaping them. */
 static inline bool check_has_children(void)
 {
     siginfo_t info;
@@ -145,7 +145,7 @@ static inline void check_pause(void)
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
-/* For what has no event to wait for (a thread's end, a foreign process's death). */
+/* Waits for a condition that has no event (a thread's end, a foreign process's death). */
 #define CHECK_EVENTUALLY(condition)                                         \
     do {                                                                    \
         int64_t check_end_ms = check_now_ms() + CHECK_DEADLINE_MS;          \

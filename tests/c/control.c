@@ -3,9 +3,9 @@
 
 /* A script that ends its own child does so by SIGKILL: between fork and exec a shell can lose other signals. */
 
-/* Ignores SIGTERM, says "ready", and stays. */
+/* A script that ignores SIGTERM, says "ready", and stays. */
 static const char *const stubborn = "trap '' TERM; echo ready; while :; do sleep 1000; done";
-/* Two children in the group, whose pids it says; then it stays. */
+/* A script that starts two children in the group, says their pids, and stays. */
 static const char *const family = "sleep 1000 & echo $!; sleep 1000 & echo $!; echo ready; wait";
 
 static coreproc_stop_options stop_by(uint64_t grace_ms)
@@ -13,7 +13,7 @@ static coreproc_stop_options stop_by(uint64_t grace_ms)
     return (coreproc_stop_options){.struct_size = sizeof(coreproc_stop_options), .grace_ms = grace_ms};
 }
 
-/* The pids a script printed, one a line. */
+/* Reads the pids that a script printed, one on each line. */
 static int pids_of(coreproc_process *process, int pids[2])
 {
     char *text = output_text(process), *next = text;

@@ -98,7 +98,7 @@ static void a_pid_file_is_held_by_one(void)
     OK(coreproc_pid_file_release(first, &err));
     CHECK(!exists(path));
 
-    /* Freed while it is held: released with the last reference. */
+    /* A file that is freed while it is held is released with the last reference. */
     OK(coreproc_pid_file_acquire(second, &err));
     coreproc_pid_file *again = coreproc_pid_file_ref(second);
     coreproc_pid_file_free(second);
@@ -383,7 +383,7 @@ struct options {
     char pid_file[300];
 };
 
-/* A daemon with PID file, health server and registry, in the directory. */
+/* Makes a daemon with PID file, health server and registry, in the directory. */
 static coreproc_daemon *new_daemon(struct options *options)
 {
     coreproc_daemon *daemon = NULL;
@@ -481,7 +481,7 @@ static void *runner(void *daemon)
     return NULL;
 }
 
-/* One that comes when others have stopped it finds a daemon that is not started. */
+/* A thread that comes when others have stopped the daemon finds one that is not started. */
 static void *maybe_late_runner(void *daemon)
 {
     coreproc_result result = coreproc_daemon_run(daemon, NULL);
@@ -687,7 +687,7 @@ static void signals_stop_a_daemon_that_asked_and_go_back_to_what_they_were(void)
     struct sigaction before = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, now;
     MUST(sigaddset(&before.sa_mask, SIGUSR1) == 0);
     MUST(sigaction(SIGTERM, &before, NULL) == 0);
-    /* Whoever starts us in the background may have it ignored. */
+    /* The program that starts us in the background may have it ignored. */
     MUST(signal(SIGINT, SIG_DFL) != SIG_ERR);
     make_folder();
     struct options options;
@@ -743,7 +743,8 @@ static void in_a_child_of_fork_all_is_refused_and_the_parents_stays(void)
                        coreproc_registry_list(options.registry, &entries, NULL) == COREPROC_FORKED;
         coreproc_daemon_free(daemon);
         coreproc_pid_file_free(file);
-        /* Another program: valgrind would miss the memory of the parent's threads at an exit. */
+        /* The child execs another program, because valgrind would miss the memory of the parent's threads at an
+         * exit. */
         if (refused)
             execl("/bin/true", "true", (char *)NULL);
         _exit(1);
@@ -806,8 +807,8 @@ static void handles_may_be_used_by_all_threads_at_once(void)
     remove_folder();
 }
 
-/* `cargo test` builds tokio with what the benches want of it, and that keeps a pair of sockets from its first runtime
- * on. The library as it is shipped, and as the sanitizer has it, keeps nothing. */
+/* `cargo test` builds tokio with the features of the benches, and keeps a pair of sockets from its first runtime on.
+ * The library as it is shipped, and as the sanitizer has it, keeps nothing. */
 static void let_test_builds_keep_theirs(void)
 {
     if (check_under("asan"))

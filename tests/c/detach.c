@@ -15,13 +15,13 @@ static const char *in_dir(const char *name)
     return path;
 }
 
-/* The host to be killed: this program again, which spawns a child by `kind` and says its pid. */
+/* Runs the host that will be killed: this program again, which spawns a child by `kind` and says its pid. */
 _Noreturn static void host(const char *folder, const char *kind)
 {
     check_out = stderr; /* stdout is the parent's pipe */
     snprintf(dir, sizeof dir, "%s", folder);
     coreproc_service *service = new_service();
-    /* Goes on when the gate opens; says so in `result` only if its write to stdout went well. */
+    /* The child goes on when the gate opens; it says so in `result` only if its write to stdout went well. */
     coreproc_command *command = new_command("/bin/sh", "-c", "echo before; read go <\"$1\"; echo after && echo written >\"$2\"", "sh",
                                             in_dir("gate"), in_dir("result"), NULL);
     OK(coreproc_command_detach(command, &err));

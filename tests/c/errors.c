@@ -5,7 +5,7 @@
 
 static char dir[] = "/tmp/coreproc-c-XXXXXX";
 
-/* A file in `dir`; its path is good until the next call. */
+/* Makes a file in `dir`; its path is valid until the next call. */
 static const char *new_file(const char *name, const char *content, mode_t mode)
 {
     static char path[64];

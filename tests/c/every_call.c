@@ -1,7 +1,7 @@
 /*
- * Each function of the header where hosts do what hosts do: a thread that is cancelled while it is in the call, signals
- * without SA_RESTART, descriptors closed under the library, memory at its limit. The call comes back, the host lives,
- * and nothing that is the host's is touched. Each case has a process of its own.
+ * Each function of the header in the conditions that hosts make: a thread that is cancelled in the call, signals
+ * without SA_RESTART, descriptors closed under the library, memory at its limit. The call returns, the host lives, and
+ * nothing of the host's is touched. Each case has a process of its own.
  */
 #include <semaphore.h>
 #include <sys/mman.h>
@@ -40,7 +40,7 @@ struct world {
     coreproc_process_info info;
     char name[64];
     uint8_t buffer[64];
-    /* What the call brought. */
+    /* The result of the call. */
     coreproc_result result;
     coreproc_error *error;
     void *out;
@@ -163,7 +163,7 @@ static void tear_down(struct world *w)
 #define OUT(w) (void *)&(w)->out
 #define BYTES(w) (coreproc_bytes *)(w)->out
 
-/* Each can be called again and again. `expected` is what it says when nothing is wrong. */
+/* Each can be called again and again. `expected` is its result when nothing is wrong. */
 #define CALLS(X, R)                                                                                                         \
     X(abi_version, (void)coreproc_abi_version())                                                                            \
     X(batch_events, size_t count = 0; size_t stride = 0; (void)coreproc_batch_events(w->batch, &count, &stride))            \
@@ -378,7 +378,7 @@ static void every_exported_symbol_is_called(void)
     fprintf(check_out, "# %zu functions\n", symbols);
 }
 
-/* What a case has left running is this process's now. */
+/* Ends the processes that a case has left running, which are now children of this process. */
 static void end_orphans(void)
 {
     for (;;) {
@@ -395,7 +395,7 @@ static void end_orphans(void)
     }
 }
 
-/* The case of this process, and what it saw that must not be; 0 is all right. */
+/* The case of this process. It returns what was wrong; 0 if all is well. */
 static int (*case_body)(const struct call *call, struct world *w);
 
 /*
@@ -552,7 +552,7 @@ static int cancelled_at_any_moment(const struct call *call, struct world *w)
         /* It does not return by itself. glibc 2.36 forgets the result when a cancel acts as it is enabled. */
         (void)join_thread(thread);
     }
-    /* The library still works for others. */
+    /* The library still works for other threads. */
     coreproc_service *service = new_service();
     coreproc_process *process = spawn(service, new_command("true", NULL));
     finish(process);
@@ -639,7 +639,7 @@ static void signals_without_sa_restart_change_nothing(void)
 
 /* --- Descriptors that the host closes --- */
 
-/* All but the streams and what this test reports with. */
+/* Closes all descriptors except the streams and the one with which this test reports. */
 static void close_all(void)
 {
     unsigned keep = (unsigned)fileno(check_out);
@@ -742,12 +742,12 @@ static int lost_while_all_wait(const struct call *call, struct world *w)
     close_all();
     for (int i = 0; i < 4; i++)
         CHECK_INT((intptr_t)join_thread(threads[i]), EBADF);
-    /* What follows says the same. */
+    /* Later calls fail in the same way. */
     coreproc_process *process = NULL;
     FAILS_NAMING(COREPROC_SYSTEM, "descriptors", coreproc_command_spawn(w->command, w->service, &process, &err));
     FAILS_NAMING(COREPROC_SYSTEM, "descriptors", coreproc_process_kill(w->process, COREPROC_SCOPE_DEFAULT, &err));
     FAILS_NAMING(COREPROC_SYSTEM, "descriptors", coreproc_process_wait(w->process, COREPROC_STATE_CLOSED, 0, NULL, &err));
-    /* Nobody spins: the threads of the service have ended. */
+    /* No thread spins: those of the service have ended. */
     coreproc_subscription_free(listening);
     for (bool found = true; found;) {
         DIR *dir = opendir("/proc/self/task");
@@ -766,7 +766,7 @@ static int lost_while_all_wait(const struct call *call, struct world *w)
         closedir(dir);
         check_pause();
     }
-    /* A new one works. */
+    /* A new service works. */
     coreproc_service *service = new_service();
     finish(spawn(service, new_command("true", NULL)));
     end_service(service);
@@ -796,7 +796,7 @@ static void *called_when_told(void *argument)
     return NULL;
 }
 
-/* No mapping succeeds any more, and no malloc beyond what is left of `left` bytes. */
+/* Takes all memory: no further mapping succeeds, and no malloc beyond what is left of `left` bytes. */
 static void eat_all(size_t left)
 {
     const struct rlimit none = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
@@ -822,7 +822,7 @@ static int starved(const struct call *call, struct world *w)
     join_thread(thread);
     const struct rlimit all = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
     MUST(setrlimit(RLIMIT_AS, &all) == 0);
-    /* A refusal is told as what it is. */
+    /* A refusal must be reported as one. */
     if (w->result == COREPROC_OUT_OF_MEMORY && coreproc_error_result(w->error) != COREPROC_OUT_OF_MEMORY)
         return 10;
     tear_down(w);

@@ -9,7 +9,7 @@ static coreproc_error *old_error;
 static coreproc_batch *old_batch;
 static coreproc_bytes *old_bytes;
 
-/* In the child: what went wrong, into the pipe; the parent's TAP stays the parent's. */
+/* The pipe into which the child writes what went wrong; the parent's TAP stays the parent's. */
 static int report_fd;
 
 static void report(const char *what)
@@ -121,7 +121,7 @@ static void what_still_works(void)
     coreproc_process_free(coreproc_process_ref(process));
     coreproc_service_free(coreproc_service_ref(service));
     coreproc_subscription_free(coreproc_subscription_ref(subscription));
-    /* The last of each: free never blocks, never kills. */
+    /* These are the last references: free never blocks and never kills. */
     coreproc_subscription_free(listener);
     coreproc_subscription_free(subscription);
     coreproc_process_free(process);
@@ -154,7 +154,7 @@ static void free_everything(void)
     end_service(service);
 }
 
-/* Runs `body` in a fork; fails with what it reported, or when it does not come to its end. */
+/* Runs `body` in a fork; fails with what it reported, or if it does not come to its end. */
 static void in_a_fork(void (*body)(void))
 {
     int pipe_fds[2];
@@ -203,7 +203,7 @@ static void a_fork_keeps_no_end_of_a_childs_pipes(void)
         char said = 'k';
         int reused[16];
         alarm(CHECK_DEADLINE_MS / 1000);
-        /* The numbers of what was closed are others' now, and stay theirs when the last handles are freed. */
+        /* Other files have the numbers that were closed, and keep them when the last handles are freed. */
         for (size_t i = 0; i < 16; i++)
             reused[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
         coreproc_process_free(cat);
@@ -215,7 +215,7 @@ static void a_fork_keeps_no_end_of_a_childs_pipes(void)
         char byte;
         if (read(hold[0], &byte, 1) != 1)
             said = 'r';
-        /* Not by its status, which is valgrind's: what is freed in a fork is left to the kernel. */
+        /* The status does not tell, because it is valgrind's: memory that is freed in a fork is left to the kernel. */
         _exit(write(answer[1], &said, 1) == 1 ? 0 : 1);
     }
     write_all(cat, "last words", 10);
@@ -267,7 +267,7 @@ static void use_everything(void)
     coreproc_service_free(first);
 }
 
-/* Daemons fork first and work then. */
+/* Daemons fork before they work. */
 static void a_fork_before_the_first_use_is_as_good_as_its_parent(void)
 {
     in_a_fork(use_everything);

@@ -39,7 +39,7 @@ static void end(coreproc_health *health)
     coreproc_health_free(health);
 }
 
-/* Asks once; what was answered, "" for nothing. */
+/* Asks once, and gives the answer; "" if there was none. */
 static bool probe(coreproc_health *health, uint32_t endpoint, char *reason, size_t size)
 {
     char address[128];
@@ -62,7 +62,7 @@ static void check_answer(coreproc_health *health, uint32_t endpoint, bool ok, co
     CHECK_TEXT(reason, expected);
 }
 
-/* The whole answer to a request, by bytes. */
+/* Reads the whole answer to a request, as bytes. */
 static size_t exchange(coreproc_health *health, const char *request, char *answer, size_t size)
 {
     char address[128];
@@ -354,8 +354,8 @@ static void nothing_is_left_over(void)
     CHECK_EVENTUALLY(check_fds() == fds);
 }
 
-/* `cargo test` builds tokio with what the benches want of it, and that keeps a pair of sockets from its first runtime
- * on. The library as it is shipped, and as the sanitizer has it, keeps nothing. */
+/* `cargo test` builds tokio with the features of the benches, and keeps a pair of sockets from its first runtime on.
+ * The library as it is shipped, and as the sanitizer has it, keeps nothing. */
 static void let_test_builds_keep_theirs(void)
 {
     if (check_under("asan"))

@@ -54,7 +54,7 @@ static inline coreproc_service *new_service(void)
     return service;
 }
 
-/* Waits until every process is closed, then lets go. */
+/* Waits until every process is closed, then frees the service. */
 static inline void end_service(coreproc_service *service)
 {
     OK(coreproc_service_close(service, COREPROC_CLOSE_LEAVE, &err));
@@ -62,7 +62,7 @@ static inline void end_service(coreproc_service *service)
     coreproc_service_free(service);
 }
 
-/* Arguments up to a NULL. */
+/* Makes a command with arguments up to a NULL. */
 __attribute__((sentinel)) static inline coreproc_command *new_command(const char *program, ...)
 {
     coreproc_command *command = NULL;
@@ -81,7 +81,7 @@ static inline coreproc_command *new_sh(const char *script)
     return new_command("/bin/sh", "-c", script, NULL);
 }
 
-/* Takes the command. */
+/* Spawns a command, and frees it. */
 static inline coreproc_process *spawn(coreproc_service *service, coreproc_command *command)
 {
     coreproc_process *process = NULL;
@@ -96,7 +96,7 @@ static inline coreproc_process *spawn_sh(coreproc_service *service, const char *
     return spawn(service, new_sh(script));
 }
 
-/* With a pipe for stdin: such a script waits by `read` until the test writes or closes. */
+/* Makes a command with a pipe for stdin: such a script waits by `read` until the test writes or closes. */
 static inline coreproc_command *new_piped_sh(const char *script)
 {
     coreproc_command *command = new_sh(script);
@@ -128,7 +128,7 @@ static inline coreproc_process_info wait_closed(coreproc_process *process)
     return wait_until(process, COREPROC_STATE_CLOSED);
 }
 
-/* Ends a process by its closed state and frees it. */
+/* Waits until a process is closed, and frees it. */
 static inline coreproc_process_info finish(coreproc_process *process)
 {
     coreproc_process_info info = wait_closed(process);
@@ -166,7 +166,7 @@ static inline void wait_output(coreproc_process *process, const char *needle)
     }
 }
 
-/* The captured output as a string the caller frees. */
+/* Returns the captured output as a string, which the caller frees. */
 static inline char *output_text(coreproc_process *process)
 {
     coreproc_bytes *bytes = NULL;
@@ -197,7 +197,7 @@ static inline coreproc_subscription *open_subscription(coreproc_service *service
     return subscription;
 }
 
-/* The next batch; NULL at the end of the stream. */
+/* Takes the next batch; NULL at the end of the stream. */
 static inline coreproc_batch *take(coreproc_subscription *subscription, size_t max_events)
 {
     coreproc_batch *batch = NULL;
@@ -241,7 +241,7 @@ static inline void *join_thread(pthread_t thread)
     return value;
 }
 
-/* A foreign process's end: gone, or a zombie that is not yet reaped. */
+/* Returns whether a foreign process has ended: it is gone, or a zombie that is not yet reaped. */
 static inline bool is_dead(pid_t pid)
 {
     char path[64], line[512] = "";

@@ -121,7 +121,7 @@ static void *wait_for_the_end(void *argument)
     return NULL;
 }
 
-/* Larger than the pipe, so it waits for the reader. */
+/* Writes more than the pipe holds, so that it waits for the reader. */
 static void *write_much(void *argument)
 {
     static uint8_t much[1 << 20];
@@ -162,7 +162,7 @@ static void a_hosts_signal_handler_ends_no_wait(void)
     MUST(sigaction(SIGUSR1, &saved, NULL) == 0);
 }
 
-/* The value of a line `name:\tvalue` of a status file; -1 when the thread has gone. */
+/* Returns the value of a line `name:\tvalue` of a status file; -1 if the thread has gone. */
 static long long thread_mask(const char *task, const char *name)
 {
     char path[64], line[256];
@@ -265,7 +265,7 @@ static void a_handler_that_stays_in_a_waiting_thread_delays_no_timeout(void)
         pthread_kill(waiter, SIGUSR1);
         check_pause();
     }
-    /* Its end is seen, too: the thread that met the deadline goes on with the rest. */
+    /* The end of the process is seen, too: the thread that met the deadline goes on with the rest. */
     CHECK_EVENTUALLY(info_of(limited).state != COREPROC_STATE_RUNNING);
     CHECK_INT(info_of(limited).cause, COREPROC_CAUSE_TIMEOUT);
     CHECK(!atomic_load(&handler_may_end));

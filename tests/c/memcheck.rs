@@ -7,7 +7,7 @@ use std::process::Command;
 use support::c_program::{Linkage, Outcome, expect_tap, run, scale};
 use support::tree::Scratch;
 
-/// A theme, with this library: no invalid access, no use of undefined bytes, no definite leak.
+/// Checks that a theme, with this library, has no invalid access, no use of undefined bytes and no definite leak.
 pub(crate) fn passes(theme: &str, library: &Path) {
     let scratch = Scratch::new(theme);
     let program = Linkage::plain(library).build(theme, &scratch);
@@ -26,7 +26,7 @@ fn memcheck(program: &Path, scratch: &Scratch) -> (Outcome, String) {
             "--errors-for-leak-kinds=definite",
             "--show-leak-kinds=definite",
         ])
-        // Threads that only wait would starve the others otherwise.
+        // Without it, threads that only wait would starve the others.
         .arg("--fair-sched=yes")
         // A fork ends without its parent's threads, whose memory would look lost; what it does is checked by the test.
         .arg("--child-silent-after-fork=yes")

@@ -1,7 +1,7 @@
 /* What a child writes: the capture, chunks and lines, the modes of the standard streams, the drain bound. */
 #include "help.h"
 
-/* What one process's events said. */
+/* The events of one process. */
 struct seen {
     char *bytes[2]; /* stdout, stderr; lines joined again */
     size_t len[2];
@@ -28,7 +28,7 @@ static void seen_add(struct seen *seen, const coreproc_event *event, bool lines)
     CHECK(event->len > 0 || lines);
 }
 
-/* Reads a stream with one process up to its closed event, checking the order on the way. */
+/* Reads a stream with one process up to its closed event, and checks the order on the way. */
 static struct seen read_all(coreproc_subscription *subscription, bool lines)
 {
     struct seen seen = {.events = 0};
@@ -86,7 +86,7 @@ static struct seen run_seen(coreproc_command *command, const coreproc_subscripti
 static const coreproc_subscription_options by_lines = {.struct_size = sizeof by_lines, .delivery = COREPROC_DELIVERY_LINES};
 static const coreproc_subscription_options by_chunks = {.struct_size = sizeof by_chunks, .delivery = COREPROC_DELIVERY_CHUNKS};
 
-/* Reproducible bytes of every value. */
+/* Makes reproducible bytes of every value. */
 static uint8_t *noise(size_t len)
 {
     uint8_t *bytes = malloc(len);
@@ -405,7 +405,7 @@ static void a_grandchild_that_holds_stdout_delays_closed_by_the_bound_at_most(vo
     MUST(pipe2(gate, O_CLOEXEC) == 0);
     coreproc_service *service = new_service();
     coreproc_subscription *subscription = open_subscription(service, NULL);
-    /* The grandchild goes on only when the gate opens, which is after `closed` was seen. */
+    /* The grandchild goes on only when the gate opens, which happens after `closed` was seen. */
     coreproc_command *command = new_sh("exec 3<&0; (cat <&3 >/dev/null; echo late) & echo $!; exit 6");
     OK(coreproc_command_stdio_fd(command, COREPROC_STREAM_STDIN, gate[0], &err));
     OK(coreproc_command_drain(command, 50, 200, &err));
@@ -453,7 +453,7 @@ static void nobody_holds_after_a_plain_end(void)
     end_service(service);
 }
 
-/* As in a shell pipeline whose reader has ended. */
+/* It is as in a shell pipeline whose reader has ended. */
 static void an_output_that_is_closed_ends_its_writer(void)
 {
     coreproc_service *service = new_service();

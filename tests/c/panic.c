@@ -74,7 +74,7 @@ static void a_broken_supervisor_wakes_every_waiter(void)
     coreproc_test_panic_supervisor(waiters.service);
     for (int i = 0; i < 8; i++)
         join_thread(threads[i]);
-    /* Later callers learn it too, and nothing hangs. */
+    /* Later callers learn of it too, and nothing hangs. */
     for (int i = 0; i < 4; i++)
         bodies[i](&waiters);
     coreproc_process *none = NULL;
@@ -147,7 +147,7 @@ static void a_broken_service_wakes_those_who_wait_for_a_run(void)
     coreproc_command_free(command);
     coreproc_service_free(service);
     CHECK_EVENTUALLY(check_threads() == 1);
-    /* What it ran was stopped, if it had started; what is left is reaped here. */
+    /* The processes that had started were stopped; those that are left are reaped here. */
     while (waitpid(-1, NULL, 0) > 0)
         ;
 }

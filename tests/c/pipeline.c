@@ -57,7 +57,7 @@ static coreproc_spec_result result_of(coreproc_run *run, size_t spec)
     return result;
 }
 
-/* For a step that the test sees, and one that the test gives. */
+/* The ways by which a spec tells the test of a step, and the test tells it to go on. */
 struct talk {
     char dir[64], up[96], gate[96];
 };
@@ -295,7 +295,7 @@ static void attempts_timeouts_deadlines_and_modes_are_as_told(void)
     CHECK_TEXT(result_of(run, 1).error, "timed out after 20 ms");
     CHECK_INT(info_of_run(run).timed_out, 1);
     coreproc_run_free(run);
-    /* In a sequence the first failure ends it. */
+    /* The first failure ends a sequential run. */
     options = (coreproc_run_options){.struct_size = sizeof options, .mode = COREPROC_RUN_SEQUENTIAL};
     run = start(pipeline, service, &options);
     wait_for(run);
@@ -305,7 +305,7 @@ static void attempts_timeouts_deadlines_and_modes_are_as_told(void)
 
     pipeline = new_pipeline();
     add(pipeline, "endless", new_command("sleep", "1000", NULL));
-    /* Long enough for the start, under valgrind on a busy machine too. */
+    /* The deadline is long enough for the start, even under valgrind on a busy machine. */
     options = (coreproc_run_options){.struct_size = sizeof options, .mode = COREPROC_RUN_PARALLEL, .deadline_ms = 1000};
     run = start(pipeline, service, &options);
     wait_for(run);
@@ -481,7 +481,8 @@ static void in_a_forked_child_every_call_is_refused(void)
     coreproc_pipeline *pipeline = new_pipeline();
     add(pipeline, "endless", new_command("sleep", "1000", NULL));
     coreproc_run *run = start(pipeline, service, NULL);
-    /* Through a pipe: valgrind has an exit code of its own for a child without its parent's threads. */
+    /* The result comes through a pipe, because valgrind has an exit code of its own for a child without its parent's
+     * threads. */
     int ends[2], refused = -1;
     MUST(pipe2(ends, O_CLOEXEC) == 0);
     pid_t child = fork();

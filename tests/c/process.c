@@ -370,7 +370,7 @@ static void a_process_leads_its_own_group_unless_told(void)
     end_service(service);
 }
 
-/* The value of a line `name:\tvalue` of /proc/PID/status. */
+/* Returns the value of a line `name:\tvalue` of /proc/PID/status. */
 static uint64_t status_mask(const char *status, const char *name)
 {
     const char *line = strstr(status, name);

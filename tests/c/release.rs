@@ -1,4 +1,4 @@
-//! The libraries as they are shipped, by `make build`: what only optimised code shows, and what is in them.
+//! The libraries as `make build` makes them to be shipped: what only optimised code shows, and what is in them.
 
 use crate::memcheck;
 use std::fs;
@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use support::c_program::{Linkage, cc, expect_tap, run};
 use support::tree::{Scratch, root, tool};
 
-/// The directory of the shipped libraries, built by the first test that asks.
+/// Returns the directory of the shipped libraries, built by the first test that asks.
 fn release() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

@@ -1,4 +1,4 @@
-/* Around a run: read from JSON, watched, remembered, reported. */
+/* What surrounds a run: JSON, the view, the history, the report. */
 #include "help.h"
 
 #include <semaphore.h>
@@ -335,7 +335,7 @@ static void *read_view(void *data)
     return NULL;
 }
 
-/* `ends`: where to read, and what the view writes to; `go_on` is what has the first of them move again. */
+/* `ends` are where to read, and where the view writes; `go_on` has the first of them move again. */
 static void stands_still(const int ends[2], const char *go_on)
 {
     coreproc_service *service = new_service();

@@ -104,7 +104,7 @@ static void bad_input_is_an_error(void)
     coreproc_ring_free(ring);
 }
 
-/* Memory that cannot be had is not taken by asking for it. */
+/* A size beyond all memory takes no memory by itself. */
 static void a_huge_ring_takes_what_it_holds(void)
 {
     coreproc_ring *ring = new_ring(SIZE_MAX);
@@ -113,7 +113,7 @@ static void a_huge_ring_takes_what_it_holds(void)
     coreproc_ring_free(ring);
 }
 
-/* A lock may be held for ever there. */
+/* In a child of fork, a lock may be held for ever. */
 static void a_child_of_fork_is_refused(void)
 {
     coreproc_ring *ring = new_ring(4), *other = NULL;

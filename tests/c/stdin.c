@@ -67,7 +67,7 @@ static void a_write_waits_for_its_reader(void)
     end_service(service);
 }
 
-/* What the waiting write is to be refused with. */
+/* The result with which the waiting write must be refused. */
 static coreproc_result refusal;
 
 static void *write_until_refused(void *process)
@@ -171,7 +171,7 @@ static void input_to_a_child_that_exits_is_not_running_every_time(void)
         coreproc_result result;
         while ((result = coreproc_process_write(process, (const uint8_t *)"x", 1, -1, &written, &err)) == COREPROC_OK)
             ;
-        /* One that closes its input first may be held up before it ends. */
+        /* A child that closes its input first may be held up before it ends. */
         CHECK(result == COREPROC_NOT_RUNNING || (i % 2 == 0 && result == COREPROC_STDIN_CLOSED));
         FAILS(result, result);
         wait_closed(process);

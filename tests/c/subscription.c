@@ -20,7 +20,7 @@ static coreproc_process *spawn_lines(coreproc_service *service, int lines)
     return spawn(service, new_command("seq", "1", last, NULL));
 }
 
-/* Checks order and content of one process writing `seq`; to be zeroed first. */
+/* The state of a check of order and content of one process that writes `seq`; zeroed at first. */
 struct progress {
     atomic_flag out; /* a batch of this process is with a taker */
     uint64_t sequence;
@@ -276,7 +276,7 @@ static void an_unread_exit_is_no_late_exit(void)
     end_service(service);
 }
 
-/* Reads to the end of the stream; how many events of each process came. */
+/* Reads to the end of the stream, and counts the events of each process. */
 static void count_to_end(coreproc_subscription *subscription, int events[8])
 {
     memset(events, 0, 8 * sizeof *events);

@@ -3,7 +3,7 @@
 use std::fs;
 use support::tree::root;
 
-/// One `#[test]` for each theme, by its name; and one that every theme is named.
+/// Makes a `#[test]` for each theme, by its name, and one that checks that every theme is named.
 macro_rules! themes {
     ($run:ident: $($theme:ident)*; not $($not:ident)*) => {
         $(

@@ -26,7 +26,7 @@ static void raise_fd_limit(rlim_t fds)
     MUST(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
-/* The context switches of each of the library's threads so far. */
+/* Returns the context switches of each of the library's threads so far. */
 static struct switches look(void)
 {
     struct switches switches;
@@ -66,7 +66,7 @@ static bool same(const struct switches *before, const struct switches *after)
     return same;
 }
 
-/* No event marks idleness itself: the work of the spawns has ended once two looks agree. */
+/* Looks until two looks agree, because no event marks the end of the work of the spawns. */
 static struct switches look_when_settled(void)
 {
     int64_t end = check_now_ms() + CHECK_DEADLINE_MS;

@@ -28,7 +28,7 @@ impl Loop {
         Loop { subscription, poll, log: Log::new(), closed: 0 }
     }
 
-    /// What the descriptor has been readable for. False at the end of the stream.
+    /// Takes all that the descriptor has been readable for. False at the end of the stream.
     fn take_all(&mut self) -> bool {
         loop {
             match self.subscription.take(0, LOOK) {
@@ -166,7 +166,7 @@ fn closing_gives_the_work_back_to_the_library() {
     assert_eq!(events().expect("started").len(), 1);
     assert_eq!(kind_of(events()), ErrorKind::TimedOut);
     talk.gate.open(1);
-    // Nobody waits in the library: its own thread has to bring this.
+    // No thread waits in the library, so its own thread has to bring this.
     let mut seen = Vec::new();
     while !seen.last().is_some_and(Kept::is_closed) {
         assert!(os::readable(&fd, GUARD));
@@ -174,7 +174,7 @@ fn closing_gives_the_work_back_to_the_library() {
     }
     assert_eq!(finish(&process).code(), 9);
     assert_eq!(kind_of(host.subscription.drive()), ErrorKind::Closed);
-    // And another may drive now.
+    // Another subscription may drive now.
     let mut next = Loop::new(&service, SubscriptionOptions::default());
     script("exit 0").spawn(&service).expect("spawn");
     next.until_closed(1);
@@ -221,7 +221,7 @@ fn takers_side_by_side_miss_nothing() {
                             let ends = batch.events().filter(|event| Kept::of(event).is_closed()).count();
                             closed.fetch_add(ends, Ordering::SeqCst);
                         }
-                        // Short, because the last event goes to one of them alone.
+                        // The pause is short, because the last event goes to one of them alone.
                         Err(error) => {
                             assert_eq!(error.kind(), ErrorKind::TimedOut);
                             poll.wait(Duration::from_millis(20));
@@ -284,7 +284,7 @@ fn a_taker_that_keeps_a_batch_leaves_the_others_to_the_loop() {
         let over = AtomicBool::new(false);
         let subscription = host.subscription.clone();
         thread::scope(|scope| {
-            // Takes what it can get beside the loop, and keeps the first: a handler that blocks.
+            // Takes what it can get beside the loop, and keeps the first batch, like a handler that blocks.
             let taker = scope.spawn(|| {
                 while !over.load(Ordering::SeqCst) {
                     match subscription.take(0, LOOK) {
@@ -297,7 +297,7 @@ fn a_taker_that_keeps_a_batch_leaves_the_others_to_the_loop() {
             for _ in 0..3 {
                 script("text 1 a\\n text 2 b\\n exit 0").spawn(&service).expect("spawn");
             }
-            // Two of the three at least are the loop's.
+            // At least two of the three go to the loop.
             while host.closed < before + 2 {
                 assert!(host.poll.wait(GUARD), "round {round}: {} of 2 closed", host.closed - before);
                 host.take_all();
@@ -355,7 +355,7 @@ hosted! {
         host.take_all();
         talk.gate.open(1);
         os::await_zombie(process.pid());
-        // Long enough for a supervisor that has been switched on to see it.
+        // This is long enough for a supervisor that has been switched on to see it.
         thread::sleep(Duration::from_millis(200));
         assert_eq!(process.info().expect("info").state, State::Running);
         host.until_closed(1);

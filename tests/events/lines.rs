@@ -17,7 +17,7 @@ fn chunks(service: &Service) -> Subscription {
     service.subscribe(options).expect("subscribe")
 }
 
-/// The events of the one process that `command` makes.
+/// Returns the events of the one process that `command` makes.
 fn events(service: &Service, subscription: &Subscription, command: &Command) -> Vec<events::Kept> {
     let process = command.spawn(service).expect("spawn");
     let mut log = until_closed(subscription, 1);
@@ -28,7 +28,7 @@ fn events(service: &Service, subscription: &Subscription, command: &Command) -> 
     events
 }
 
-/// As a reader would split them, newline included.
+/// Splits bytes as a reader would, newlines included.
 fn model(bytes: &[u8]) -> Vec<Vec<u8>> {
     bytes.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect()
 }
@@ -178,7 +178,7 @@ fn chunks_lines_and_capture_see_the_same_bytes() {
     let mut command = script("pattern 1 5000000 9");
     command.capture(Size::Bytes(5_000_000));
     let process = command.spawn(&service).expect("spawn");
-    // Side by side: a subscription that waits for its turn would hold up the other.
+    // They are read side by side: a subscription that waits for its turn would hold up the other.
     let (by_line, by_chunk) = std::thread::scope(|scope| {
         let by_line = scope.spawn(|| until_closed(&lines, 1));
         (until_closed(&chunks, 1), by_line.join().expect("lines"))
@@ -202,7 +202,7 @@ hosted! {
 fn long_line(name: &str, len: u64) {
     let service = service();
     let subscription = lines(&service, 0);
-    // Warm: what the first process costs is not what the line costs.
+    // This warms up: the cost of the first process is not that of the line.
     events(&service, &subscription, &script("line 1 2000000 1"));
     census::reset_peak();
     let before = census::memory_kb("VmHWM");
@@ -234,7 +234,7 @@ fn long_line(name: &str, len: u64) {
     assert!(growth < 16 << 10, "{growth} kB");
 }
 
-/// Whatever is written, in whatever portions, comes back: whole, split at newlines, in pieces of the maximum.
+/// All that is written, in any portions, comes back: whole, split at newlines, in pieces of the maximum.
 #[test]
 fn any_bytes_become_the_lines_that_splitting_at_newlines_gives() {
     // Bytes of any value, sometimes none, sometimes with an end of line: shrinks by portions, not byte by byte.

@@ -101,7 +101,7 @@ fn a_blocking_call_from_inside_a_callback_is_refused_and_closing_from_there_is_n
                 kind_of(inner.wait_idle(None)),
                 kind_of(other.take(0, None)),
             ];
-            // Only looking is fine, and so is a signal.
+            // A look is allowed, and a signal is, too.
             let look = kind_of(process.wait(LOOK));
             process.signal(0, coreproc::Scope::Process).expect("probe");
             process.kill(coreproc::Scope::Process).expect("kill");

@@ -79,7 +79,7 @@ fn a_named_subscription_sees_only_commands_that_named_it() {
 fn delivery_none_brings_lifecycle_events_alone() {
     let service = service();
     let subscription = subscribe(&service, Delivery::None, 0);
-    // More than any queue: nothing of it may wait here.
+    // This is more than any queue holds, so nothing of it may wait here.
     let process = script("pattern 1 8000000 1 exit 1").spawn(&service).expect("spawn");
     finish(&process);
     let events = until_closed(&subscription, 1).remove(&process.id()).expect("events");
@@ -99,7 +99,7 @@ fn a_subscriber_that_sleeps_stalls_its_own_process_alone() {
     let stalled = command.spawn(&service).expect("spawn");
     talk.inbox.expect("up");
 
-    // Others are as talkative, and end one after another.
+    // The others write as much, and end one after another.
     for i in 0..20 {
         let ended = run(&service, &script(&format!("pattern 1 2000000 {i} exit {i}")));
         assert_eq!((ended.code(), ended.info.stdout_bytes), (i, 2_000_000));
@@ -197,7 +197,7 @@ fn what_waits_for_a_sleeping_subscriber_is_bounded() {
     let process = talk.tool("fill 1 4 INBOX").spawn(&service).expect("spawn");
     let (written, _) = talk.inbox.message();
     let written: u64 = written.parse().expect("a number");
-    // The queue, one read beyond it, and a grown pipe.
+    // The bound is the queue, one read beyond it, and a grown pipe.
     println!("{written} bytes were taken for a queue of {queue}");
     assert!(written <= queue + (64 << 10) + (256 << 10));
     let events = until_closed(&subscription, 1).remove(&process.id()).expect("events");
@@ -251,7 +251,7 @@ fn several_takers_keep_each_process_in_order() {
                         Err(error) if error.kind() == ErrorKind::Closed => break,
                         Err(error) => panic!("{error}"),
                     };
-                    // In the order that the batches are freed: one of a process is out at a time.
+                    // The order is that in which the batches are freed: one of a process is out at a time.
                     for event in batch.events() {
                         assert_eq!(event.process_id, batch.process_id());
                         let kept = Kept::of(&event);
@@ -330,7 +330,7 @@ fn the_descriptor_is_readable_while_events_wait_and_armed_again_by_an_empty_take
     let talk = Talk::new();
     let service = service();
     let subscription = subscribe(&service, Delivery::Lines, 0);
-    // A loop may read from what it was given a copy of, and does.
+    // A loop may read from its duplicate, and does.
     let fd = os::duplicate(subscription.fd().expect("fd"));
     assert!(!os::readable(&fd, Duration::ZERO));
 

@@ -19,7 +19,7 @@ fn kernel_tells_of_stolen_children() -> bool {
     os::kernel() >= (6, 15)
 }
 
-/// Ends of many kinds, none of them 0: whatever says 0 made it up. Returns how many were unknown.
+/// Ends processes in many ways, none of them 0, so that a 0 must be invented. Returns how many were unknown.
 fn ends_are_true(service: &Service, what: &str) -> u64 {
     let unknown = AtomicU64::new(0);
     let total = count(what, 10_000);
@@ -44,7 +44,7 @@ fn ends_are_true(service: &Service, what: &str) -> u64 {
     unknown
 }
 
-/// Runs `work` while another thread of this host reaps whatever it finds.
+/// Runs `work` while another thread of this host reaps every child that it finds.
 fn with_a_thief(work: impl FnOnce()) -> u64 {
     let stolen = AtomicU64::new(0);
     let steal = || {
@@ -88,7 +88,7 @@ hosted! {
         assert!(stolen > 0, "the thief did nothing");
     }
 
-    /// As on a kernel before 6.13.
+    /// So it is on a kernel before 6.13.
     fn without_pidfd_info_a_stolen_end_is_unknown_and_never_false() {
         let get_info = Test::Equals { mask: 0xffff, value: 0xff0b };
         install(&[refuse_if(libc::SYS_ioctl, 1, get_info, libc::ENOTTY)]);
@@ -182,13 +182,13 @@ hosted! {
                 kind_of(subscription.take(0, forever)),
                 kind_of(subscription.close()),
             ];
-            // Letting go of what the parent made neither hangs nor touches it.
+            // Dropping what the parent made neither hangs nor touches it.
             drop((process.clone(), service.clone(), subscription.clone()));
             i32::from(results.iter().any(|kind| *kind != ErrorKind::Forked))
         });
         assert_eq!(status, 0, "not all were refused");
 
-        // One that the child makes for itself is refused too, or works.
+        // A service that the child makes for itself is refused too, or works.
         let status = os::in_fork(|| match Service::new(ServiceOptions::default()) {
             Ok(service) => run(&service, &script("exit 0")).code(),
             Err(error) => i32::from(error.kind() != ErrorKind::Forked),
@@ -243,7 +243,7 @@ hosted! {
         let processes = commands.map(|command| command.spawn(&service).expect("spawn"));
 
         let ours: Vec<i32> = census::fds().into_keys().filter(|fd| !before.contains_key(fd)).collect();
-        // Poller, wakers, timer, bell, spools, pipes, pidfds.
+        // These are poller, wakers, timer, bell, spools, pipes and pidfds.
         assert!(ours.len() > 10, "{ours:?}");
         for fd in ours {
             assert!(os::is_close_on_exec(fd), "{fd}: {:?}", census::fds().get(&fd));

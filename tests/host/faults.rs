@@ -10,14 +10,14 @@ use support::census::Census;
 use support::seccomp::{Refusal, Test, install, install_everywhere, refuse, refuse_if};
 use support::*;
 
-/// What may come of a fault.
+/// The result that a fault may have.
 #[derive(Clone, Copy, PartialEq)]
 enum Want {
     /// An error with this very errno.
     Refused,
     /// Another way is found.
     Works,
-    /// Either, for what the library need not use.
+    /// Either of them, for calls that the library need not use.
     Either,
 }
 
@@ -47,7 +47,7 @@ fn from_file() -> Command {
     command
 }
 
-/// Per errno on a thread of its own, which the filter does not outlive; the supervisor is not under it.
+/// Tries each errno on a thread of its own, which the filter does not outlive; the supervisor is not under it.
 fn try_each(service: &Service, command: fn() -> Command, faults: &[Fault]) {
     for fault in faults {
         for errno in fault.errnos {
@@ -139,7 +139,7 @@ hosted! {
         try_each(&service, detached, &[
             fault!(SYS_setsid, [EPERM], None, Refused),
             fault!(SYS_openat, [EACCES, EMFILE, ENFILE, ENOSPC, EROFS], None, Refused),
-            // Not needed for a child that has ended by then.
+            // The call is not needed for a child that has ended by then.
             fault!(SYS_inotify_add_watch, [ENOSPC, ENOMEM], None, Either),
         ]);
         try_each(&service, from_file, &[
@@ -178,7 +178,7 @@ hosted! {
                 want: Want::Refused,
             },
         ];
-        // What is made once and for all is there already.
+        // What is made only once is there already.
         drop(warm());
         let make = || Service::new(ServiceOptions::default());
         census::wait_serviceless();
@@ -239,7 +239,7 @@ hosted! {
         match talk.tool("await GATE exit 7").spawn(&service) {
             Err(error) => assert_eq!(error.errno(), Some(ENOSPC), "{error}"),
             Ok(process) => match process.wait(GUARDED) {
-                // Killed, or waited for by other means.
+                // The child was killed, or was waited for by other means.
                 Ok(info) => println!("{info:?}"),
                 Err(error) => assert_ne!(error.kind(), ErrorKind::TimedOut, "{error}"),
             },
@@ -267,7 +267,7 @@ hosted! {
         before.assert_restored("spawns without a pidfd");
     }
 
-    /// It was left unreaped, because before Linux 6.9 its number is that of its group.
+    /// The child was left unreaped, because before Linux 6.9 its number is that of its group.
     fn a_child_that_ends_before_it_cannot_be_watched_is_reaped() {
         use libc::*;
         install(&[refuse_if(SYS_pidfd_send_signal, 3, Test::NotZero, EINVAL)]);
@@ -275,7 +275,7 @@ hosted! {
         // Its queue is full, so its output is not read to the end, and the pipes are watched.
         let options = SubscriptionOptions { queue_bytes: 1, ..SubscriptionOptions::default() };
         let _subscription = service.subscribe(options).expect("subscribe");
-        // Then the child runs first, once it is there.
+        // Then the child runs first as soon as it exists.
         os::run_after_children();
         install(&[refuse_if(SYS_epoll_ctl, 1, Test::Equals { mask: u32::MAX, value: EPOLL_CTL_ADD as u32 }, ENOSPC)]);
         for _ in 0..50 {

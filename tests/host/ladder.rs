@@ -26,7 +26,7 @@ fn no_group_signal() -> Refusal {
     refuse_if(libc::SYS_pidfd_send_signal, 3, Test::NotZero, libc::EINVAL)
 }
 
-/// What a caller can tell of the engine, in short; nothing here starts a thread.
+/// Checks in short what a caller can tell of the engine; nothing here starts a thread.
 fn works_as_ever(service: &Service) {
     census::warm_up(service, &script("exit 0"));
     let before = Census::take();
@@ -114,7 +114,7 @@ fn stops(service: &Service) {
     }
 }
 
-/// Works, or says in the kernel's terms or its own that it cannot, and leaves nothing.
+/// Checks that the library works, or says in the kernel's terms or its own that it cannot, and leaves nothing behind.
 fn works_or_says_so(service: &Service) {
     let before = Census::take();
     let mask = os::signal_mask();
@@ -144,8 +144,8 @@ hosted! {
         works_as_ever(&service());
     }
 
-    /// Some filters say EPERM for what they do not know. The C library cannot start a thread then, so the service is
-    /// there before the filter is.
+    /// Some filters return EPERM for calls that they do not know. Then the C library cannot start a thread, so the
+    /// service comes before the filter.
     fn works_where_clone3_is_not_permitted() {
         let service = service();
         install(&[refuse(libc::SYS_clone3, libc::EPERM)]);
@@ -184,7 +184,7 @@ hosted! {
         assert_eq!(finish(&process).code(), 3);
     }
 
-    /// Signals by number would need none; what they need instead is there from the start.
+    /// Signals by number would need no descriptor; the address that serves instead exists from the start.
     fn a_group_can_be_killed_without_a_descriptor_left() {
         for refusal in [no_group_signal(), refuse(libc::SYS_pidfd_send_signal, libc::ENOSYS)] {
             install(&[refusal]);
@@ -209,14 +209,14 @@ hosted! {
         works_as_ever(&service());
     }
 
-    /// Some filters say EPERM for what they do not know.
+    /// Some filters return EPERM for calls that they do not know.
     fn works_where_signals_through_a_pidfd_are_not_permitted() {
         install(&[refuse(libc::SYS_pidfd_send_signal, libc::EPERM)]);
         works_as_ever(&service());
     }
 
     fn ends_are_seen_where_waitid_is_refused() {
-        // Of pidfds alone: the tests themselves ask by number.
+        // The filter is for pidfds alone, because the tests themselves ask by number.
         let by_pidfd = Test::Equals { mask: u32::MAX, value: libc::P_PIDFD };
         install(&[refuse_if(libc::SYS_waitid, 0, by_pidfd, libc::EPERM)]);
         works_as_ever(&service());
@@ -284,7 +284,7 @@ hosted! {
     }
 }
 
-/// There a capability allows signals that a descriptor's owner would not get.
+/// In a user namespace, a capability allows signals that a descriptor's owner would not get.
 #[test]
 fn works_without_group_signals_as_root_of_a_user_namespace() {
     let name = test_path!("works_without_group_signals_as_root_of_a_user_namespace");

@@ -8,7 +8,7 @@ use support::*;
 
 const CALLERS: u64 = 16;
 
-/// Children of every kind of stdio; each must end with its own code and output.
+/// Spawns children with every kind of stdio; each must end with its own code and output.
 fn good_spawns(service: &Service, name: &str) {
     let total = count(name, 100_000);
     let life = |i: u64| {
@@ -25,7 +25,7 @@ fn good_spawns(service: &Service, name: &str) {
         let want = [i.to_string().len() as u64, 0][usize::from(i % 4 == 3)];
         assert_eq!(ended.info.stdout_bytes, want + u64::from(i % 4 == 1));
     };
-    // Memory that is taken once and kept is no leak: measured from a warm start.
+    // Memory that is taken once and kept is no leak, so this measures from a warm start.
     in_parallel(CALLERS, 2_000.min(total), |_, i| life(i));
     let before = memory_kb("VmRSS");
     in_parallel(CALLERS, total, |_, i| life(i));
@@ -79,7 +79,7 @@ fn nothing_is_left(mut work: impl FnMut(&Service)) {
     outside.assert_restored("the service");
 }
 
-/// So that what a service sets up with its first child counts as its own.
+/// Runs a first child, so that what a service sets up with it counts as the service's own.
 fn work_once(service: &Service) {
     census::warm_up(service, &script("exit 0"));
 }

@@ -246,7 +246,7 @@ static void verb(int which, coreproc_service *service, coreproc_process *process
     coreproc_error_free(error);
 }
 
-/* How a host ends whose child's time was over before the child was ready. */
+/* The exit code of a host whose child's time was over before the child was ready. */
 #define TOO_EARLY 98
 
 static long member_of(coreproc_process *process)
@@ -455,7 +455,7 @@ static int run_all(int times, int count, char **wanted)
     return failed == 0 ? 0 : 1;
 }
 
-/* A PID and a mount namespace; as a user, a user namespace around them. */
+/* Enters a PID and a mount namespace; for a user other than root, a user namespace around them. */
 static void enter_namespaces(void)
 {
     if (unshare(CLONE_NEWPID | CLONE_NEWNS) == 0)

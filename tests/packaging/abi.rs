@@ -14,7 +14,7 @@ fn exported() -> BTreeSet<String> {
     symbols.lines().filter(|symbol| !injected(symbol)).map(str::to_owned).collect()
 }
 
-/// A header without its comments.
+/// Returns a header without its comments.
 fn code_of(header: &str) -> String {
     let mut code = String::new();
     let mut rest = header;
@@ -26,7 +26,7 @@ fn code_of(header: &str) -> String {
     code + rest
 }
 
-/// The functions that the header declares.
+/// Returns the functions that the header declares.
 fn declared() -> BTreeSet<String> {
     let code = code_of(&fs::read_to_string(root().join("include/coreproc.h")).expect("the header"));
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -78,7 +78,7 @@ fn a_second_daemon_says_who_holds_the_pid_file() {
     fs::create_dir(&dir).expect("directory");
     let output = fs::File::create(scratch.path().join("daemon.out")).expect("output");
     let mut serving = Running(command(&daemon, &dir).stdout(output).spawn().expect("daemon"));
-    // It holds its PID file when it has printed its address.
+    // The daemon holds its PID file when it has printed its address.
     while !fs::read_to_string(scratch.path().join("daemon.out")).expect("output").contains('\n') {
         assert!(serving.0.try_wait().expect("wait").is_none(), "the daemon ended");
         std::thread::sleep(std::time::Duration::from_millis(1));

@@ -13,11 +13,11 @@ use tempfile::TempDir;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/install");
 
-/// What the consumer is asked to run, and what it prints then.
+/// The command that the consumer is asked to run.
 const CONSUMER_ARGS: [&str; 3] = ["/bin/sh", "-c", "echo installed; exit 7"];
 const CONSUMER_PRINTS: &str = "installed\nexit code 7\n";
 
-/// Runs to the end; a failure shows what was said.
+/// Runs a command to its end; a failure shows its output.
 fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(
@@ -34,7 +34,7 @@ fn text(output: Output) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// The directory of the libraries under test.
+/// Returns the directory of the libraries under test.
 fn built_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("the test program has a path");
     exe.parent().expect("it lies in a directory").to_owned()
@@ -71,7 +71,7 @@ impl Installed {
         Self::with("prefix/lib", "prefix/include")
     }
 
-    /// With these directories, relative to the scratch directory.
+    /// Installs into these directories, relative to the scratch directory.
     fn with(libdir: &str, includedir: &str) -> Self {
         let scratch = TempDir::new().expect("scratch directory");
         let at = |name: &str| scratch.path().join(name);
@@ -111,14 +111,14 @@ impl Installed {
     }
 }
 
-/// The words that pkg-config prints for the package in this library directory.
+/// Returns the words that pkg-config prints for the package in this library directory.
 fn pkg_config(libdir: &Path, args: &[&str]) -> Vec<String> {
     let mut command = Command::new("pkg-config");
     command.env("PKG_CONFIG_PATH", libdir.join("pkgconfig")).args(args).arg("coreproc");
     text(run(&mut command)).split_whitespace().map(str::to_owned).collect()
 }
 
-/// A CMake configuration that asks for this version of the package.
+/// Makes a CMake configuration that asks for this version of the package.
 fn configure(build: &Path, version: &str) -> Command {
     let mut command = Command::new("cmake");
     command.args(["-S", SOURCE, "-B"]).arg(build).arg(format!("-DVERSION={version}"));
@@ -132,7 +132,7 @@ fn assert_runs(program: &Path, library_path: &Path) {
     assert_eq!(text(run(&mut command)), CONSUMER_PRINTS, "{}", program.display());
 }
 
-/// The shared libraries that a program asks for when it starts.
+/// Returns the shared libraries that a program asks for when it starts.
 fn needed(program: &Path) -> Vec<String> {
     let mut command = Command::new("readelf");
     command.env("LC_ALL", "C").arg("-d").arg(program);
@@ -152,7 +152,7 @@ fn assert_needs_no_coreproc(program: &Path) {
     assert!(needed.iter().all(|name| !name.contains("coreproc")), "{}: {needed:?}", program.display());
 }
 
-/// Needs nothing but the C library, which older systems have in several parts.
+/// Asserts that a program needs nothing but the C library, which older systems have in several parts.
 fn assert_needs_c_library_alone(program: &Path) {
     const C_LIBRARY: [&str; 7] = [
         "libc.so.6",
@@ -167,7 +167,7 @@ fn assert_needs_c_library_alone(program: &Path) {
     assert!(needed.iter().all(|name| C_LIBRARY.contains(&name.as_str())), "{}: {needed:?}", program.display());
 }
 
-/// Every file below `root`, links with what they point to.
+/// Lists every file below `root`, links with what they point to.
 fn tree(root: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut dirs = vec![root.to_owned()];
@@ -205,7 +205,7 @@ fn install_puts_every_file_in_place_and_uninstall_leaves_none() {
     let installed = Installed::new();
     assert_eq!(tree(&installed.prefix), expected_tree());
 
-    // A second time over the first is no error and adds nothing.
+    // A second installation over the first is no error and adds nothing.
     run(&mut installed.make("install"));
     assert_eq!(tree(&installed.prefix), expected_tree());
 
@@ -217,7 +217,7 @@ fn install_puts_every_file_in_place_and_uninstall_leaves_none() {
 fn an_upgrade_takes_the_place_of_the_same_soname_alone() {
     let installed = Installed::new();
     let lib = |name: &str| installed.libdir.join(name);
-    // As an older version, and one of another SONAME, would have left it.
+    // An older version, and one of another SONAME, would have left these.
     std::fs::rename(lib(&format!("libcoreproc.so.{VERSION}")), lib("libcoreproc.so.0.0.9")).expect("renamed");
     std::fs::remove_file(lib("libcoreproc.so.1")).expect("removed");
     std::os::unix::fs::symlink("libcoreproc.so.0.0.9", lib("libcoreproc.so.1")).expect("linked");

@@ -9,7 +9,7 @@ use support::c_program::Linkage;
 use support::lossy;
 use support::tree::{Scratch, library, root};
 
-/// The example program, linked with the library of this build.
+/// Returns the example program, linked with the library of this build.
 fn example(scratch: &Scratch) -> Command {
     let library = library();
     let source = root().join("bindings/c/examples/pipeline.c");

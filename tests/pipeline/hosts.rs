@@ -83,7 +83,7 @@ hosted! {
                 }
             }
         }
-        // What the processes told comes apart from what the run told.
+        // The events of the processes come apart from those of the run.
         while let Ok(batch) = subscription.take(0, Some(Duration::ZERO)) {
             for event in batch.events().filter(|event| matches!(event.kind, EventKind::Output { .. })) {
                 *bytes.entry(event.part.and_then(|part| part.spec).expect("a spec")).or_default() += event.data.len() as u64;
@@ -116,7 +116,7 @@ hosted! {
         let failed = report.specs.iter().find(|spec| spec.state != SpecState::Passed);
         assert!(failed.is_none(), "{failed:?}");
         assert!(report.specs.iter().all(|spec| spec.output == b"done" && spec.attempts == 1));
-        // If no process holds any, there is nothing to wait for.
+        // If no process holds a descriptor, there is nothing to wait for.
         os::set_limit(libc::RLIMIT_NOFILE, census::fds().len() as u64, used + 30).expect("setrlimit");
         let report = many(3, &script("exit 0")).run_all(&service).expect("run");
         assert_eq!(report.count(SpecState::Failed), 3);
@@ -144,7 +144,7 @@ hosted! {
             talk.inbox.expect("left");
         }
         eventually("they have ended", || run.progress().expect("progress").passed == HOLDERS);
-        // Below it are those of the host alone, and hardly a gap.
+        // Below this limit are the host's own descriptors, and hardly a gap.
         os::set_limit(libc::RLIMIT_NOFILE, full, 1000).expect("setrlimit");
         last.open(1);
         eventually("the next one was tried", || {

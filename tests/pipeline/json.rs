@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use coreproc::{Command, ErrorKind, ExitStatus, Pipeline, Service, ServiceOptions};
 
-/// The message, without the operation that every message starts with.
+/// Returns the message of a refusal, without the operation with which every message starts.
 #[track_caller]
 fn refused(text: &str) -> String {
     let error = Pipeline::from_json(text).map(|_| ()).expect_err("is refused");
@@ -13,13 +13,13 @@ fn refused(text: &str) -> String {
     error.to_string().strip_prefix("parse pipeline: ").expect("operation").to_owned()
 }
 
-/// As [`refused`], of a pipeline whose second spec is this.
+/// Like [`refused`], for a pipeline whose second spec is this.
 #[track_caller]
 fn refused_spec(spec: &str) -> String {
     refused(&format!(r#"{{"version": 1, "specs": [{{"name": "build", "command": ["true"]}}, {spec}]}}"#))
 }
 
-/// As [`refused_spec`], of a spec whose command has this in addition.
+/// Like [`refused_spec`], for a spec whose command has this in addition.
 #[track_caller]
 fn refused_command(fields: &str) -> String {
     refused_spec(&format!(r#"{{"name": "x", "command": {{"program": "true", {fields}}}}}"#))
@@ -245,7 +245,7 @@ fn a_graph_that_cannot_run_is_named_with_its_path() {
     }
 }
 
-/// A run of it, as its JSON says.
+/// Runs a pipeline as its JSON says.
 fn run(text: &str) -> std::sync::Arc<coreproc::RunReport> {
     Pipeline::from_json(text).expect("pipeline").run_all(&support::service()).expect("run")
 }

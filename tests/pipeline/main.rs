@@ -12,7 +12,7 @@ mod run;
 
 use coreproc::{Delivery, SubscriptionOptions};
 
-/// A subscription to lifecycle events alone.
+/// Returns a subscription to lifecycle events alone.
 fn quiet() -> SubscriptionOptions {
     SubscriptionOptions { delivery: Delivery::None, ..Default::default() }
 }

@@ -35,7 +35,7 @@ impl Own {
 struct Node {
     own: Own,
     delay_ms: u64,
-    /// Picks what it comes after among the others.
+    /// The picks of its dependencies among the others.
     after: Vec<prop::sample::Index>,
     allow_failure: bool,
     always_run: bool,
@@ -45,7 +45,7 @@ struct Node {
 #[derive(Clone, Debug)]
 struct Plan {
     nodes: Vec<Node>,
-    /// The order in which they are added: so dependencies point both ways.
+    /// The order in which they are added, so that dependencies point both ways.
     order: Vec<usize>,
     mode: RunMode,
     limit: usize,
@@ -101,7 +101,7 @@ fn plan(ending: impl Strategy<Value = Ending>) -> impl Strategy<Value = Plan> {
 }
 
 impl Plan {
-    /// What each comes after, by its place in `nodes`: always one before it, so there is no cycle.
+    /// Returns the dependencies of a node, by their places in `nodes`: always before it, so that there is no cycle.
     fn after(&self, index: usize) -> Vec<usize> {
         let mut after: Vec<usize> =
             self.nodes[index].after.iter().filter(|_| index > 0).map(|pick| pick.index(index)).collect();
@@ -150,12 +150,12 @@ impl Plan {
         }
     }
 
-    /// Where a node is in the pipeline.
+    /// Returns where a node is in the pipeline.
     fn place(&self, index: usize) -> usize {
         self.order.iter().position(|other| *other == index).expect("it is in there")
     }
 
-    /// The states that must come, unless they depend on time.
+    /// Returns the states that must come, unless they depend on time.
     fn expected(&self) -> Option<Vec<SpecState>> {
         if self.ending != Ending::Itself || (self.fail_fast && self.mode != RunMode::Sequential) {
             return None;
@@ -176,7 +176,7 @@ impl Plan {
         states.into_iter().collect()
     }
 
-    /// The first spec, in the order of the pipeline, whose turn it is.
+    /// Returns the next spec to start, in the order of the pipeline.
     fn next(&self, states: &[Option<SpecState>]) -> Option<usize> {
         let is_next = |index: &usize| {
             states[*index].is_none()
@@ -252,7 +252,7 @@ fn watch(subscription: &Subscription, run: &Run, plan: &Plan) {
     }
 }
 
-/// What holds for every end.
+/// Checks what holds for every end.
 fn check(plan: &Plan, report: &RunReport) {
     let cancelled = plan.ending != Ending::Itself;
     let again = matches!(plan.ending, Ending::CancelTwice(_));

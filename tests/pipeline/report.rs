@@ -11,7 +11,7 @@ use serde_json::Value;
 const MS: u64 = 1_000_000;
 const STARTED: Stamp = Stamp { monotonic_ns: 5_000 * MS, realtime_ns: 1_732_500_000_123_456_789 };
 
-/// A spec that ran from `start` for `took`, in ms.
+/// Makes the result of a spec that ran from `start` for `took`, in ms.
 fn ran(name: &str, state: SpecState, start: u64, took: u64, after: &[usize]) -> SpecResult {
     let (status, error) = match state {
         SpecState::Passed => (Some(ExitStatus::Code(0)), None),
@@ -55,7 +55,7 @@ fn report(specs: Vec<SpecResult>) -> RunReport {
     RunReport { name: String::new(), specs, started: STARTED, duration, limit: 2 }
 }
 
-/// Every state, an allowed failure, a retried one, awkward names and output.
+/// Makes a report with every state, an allowed failure, a retried one, awkward names and output.
 fn everything() -> RunReport {
     use SpecState::{Cancelled, Failed, Passed, TimedOut};
     let mut specs = vec![
@@ -77,7 +77,7 @@ fn everything() -> RunReport {
     report(specs)
 }
 
-/// Two hundred specs in layers, some of which fail.
+/// Makes a report of two hundred specs in layers, some of which fail.
 fn many() -> RunReport {
     let mut specs: Vec<SpecResult> = Vec::new();
     let mut free = [0u64; 8];
@@ -215,7 +215,7 @@ fn a_spec_that_could_not_start_is_an_error_of_junit() {
     assert_eq!(junit["cases"][0]["verdicts"], serde_json::json!([["error", "not started", message, message]]));
 }
 
-/// The complete events by name, and the flows as pairs.
+/// Returns the complete events by name, and the flows as pairs.
 fn trace(report: &RunReport) -> (Vec<Value>, Vec<(Value, Value)>) {
     let trace: Value = serde_json::from_str(&report.render(ReportFormat::ChromeTrace)).expect("JSON");
     let events = trace["traceEvents"].as_array().expect("events").clone();
@@ -282,7 +282,7 @@ fn the_critical_path_is_the_longest_chain() {
         ran("start", Passed, 0, 10, &[]),
     ];
     assert_eq!(chain(diamond), [3, 1, 0]);
-    // What was skipped took no time.
+    // A skipped spec took no time.
     assert_eq!(chain(vec![ran("a", Passed, 0, 5, &[]), skipped("b", "no", &[0])]), [0]);
     assert_eq!(everything().critical_path(), [0, 1, 5, 8]);
 }
@@ -394,7 +394,7 @@ fn any_name_output_and_error_survive_every_format() {
     }
 }
 
-/// What XML leaves of a text.
+/// Returns what XML leaves of a text.
 fn without_controls(text: &str) -> String {
     let kept = |c: char| matches!(c, '\t' | '\n' | '\r') || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'));
     text.chars().map(|c| if kept(c) { c } else { '\u{fffd}' }).collect()

@@ -12,7 +12,7 @@ use std::thread;
 use support::fifo::Talk;
 use support::*;
 
-/// Entries that each end with a NUL.
+/// Splits entries that each end with a NUL.
 fn entries(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut list: Vec<Vec<u8>> = bytes.split(|b| *b == 0).map(<[u8]>::to_vec).collect();
     assert_eq!(list.pop().as_deref(), Some(&b""[..]));
@@ -24,7 +24,7 @@ fn environment(service: &Service, command: &mut Command) -> BTreeSet<String> {
     entries(&ended.output).iter().map(|entry| lossy(entry)).collect()
 }
 
-/// "key value" lines.
+/// Reads "key value" lines.
 fn table(text: &str) -> BTreeMap<String, String> {
     text.lines()
         .filter_map(|line| line.split_once([' ', ':']))
@@ -86,7 +86,7 @@ fn the_environment_can_be_cleared_and_given_whole() {
     assert_eq!(environment(&service, &mut command), BTreeSet::from(want));
 }
 
-/// As Wine and MSYS leave them to what they start.
+/// Wine and MSYS leave such entries to what they start.
 #[test]
 fn an_entry_with_an_empty_name_is_passed_on_as_it_is() {
     let service = service();
@@ -139,7 +139,7 @@ fn a_bare_name_is_looked_up_over_the_childs_path_or_the_one_given() {
         "the path given counts alone"
     );
 
-    // What cannot be run does not hide what comes later in the path.
+    // A file that cannot be run does not hide one later in the path.
     fs::write(first.join("coreproc-only-here"), "not executable").expect("write");
     assert_eq!(run(&service, command.clone().search_path(&path)).code(), 8);
 }
@@ -196,7 +196,7 @@ fn a_program_written_just_before_is_not_busy() {
     let dir = tempfile::tempdir().expect("tempdir");
     let program = fs::read(child()).expect("read");
     in_parallel(8, count("programs written just before", 1_000), |_, i| {
-        // The descriptor it is written through may still be open in a child that another thread is spawning.
+        // The descriptor through which it is written may still be open in a child that another thread is spawning.
         let path = dir.path().join(format!("program{i}"));
         fs::write(&path, &program).expect("write");
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
@@ -237,7 +237,7 @@ hosted! {
     }
 }
 
-/// One of four ways to give a child its streams, and what it then must see.
+/// Spawns a child with its streams in one of four ways, and checks what it sees.
 fn exact_descriptors(service: &Service, dir: &std::path::Path, i: u64) {
     let mut command = script("fds");
     let log = dir.join(format!("log{i}"));
@@ -276,7 +276,7 @@ fn a_child_inherits_no_descriptor_of_another_ones_pipes() {
     command.stdin(coreproc::Stdin::Pipe);
     let cat = command.spawn(&service).expect("spawn");
     let other = talk.tool("await GATE").spawn(&service).expect("spawn");
-    // Were the write end of its stdin held by the other, cat would not see the end.
+    // If the other child held the write end of its stdin, cat would not see the end.
     cat.close_stdin().expect("close");
     assert_eq!(finish(&cat).code(), 0);
     talk.gate.open(1);

@@ -13,7 +13,7 @@ use support::pattern::{assert_same, pattern, piece};
 use support::*;
 
 const DIR: &str = "COREPROC_TEST_DIR";
-/// What each writes after its host is gone: more than a pipe holds.
+/// How much each writes after its host is gone: more than a pipe holds.
 const LATE: usize = 500_000;
 
 fn detached(verbs: &str) -> Command {
@@ -102,7 +102,7 @@ fn a_detached_child_never_waits_for_a_reader_and_what_its_spool_cannot_hold_is_c
     let mut command = detached(&format!("pattern 1 {len} 1 exit 2"));
     command.spool_max(1 << 20);
     let process = command.spawn(&service).expect("spawn");
-    // No event is taken: a pipe would have blocked it for ever.
+    // No event is taken, so a pipe would have blocked the child for ever.
     process.wait_exit(GUARDED).expect("exited");
     let events = until_closed(&subscription, 1).remove(&process.id()).expect("events");
     assert_whole(&events);
@@ -114,7 +114,8 @@ fn a_detached_child_never_waits_for_a_reader_and_what_its_spool_cannot_hold_is_c
     assert!(info.discarded_bytes > 0);
 }
 
-/// A spool whose child is told, step by step, when to go on: each step after what the one before it wrote has arrived.
+/// Runs a child with a spool, which is told, step by step, when to go on: each step comes after the output of the one
+/// before it has arrived.
 fn spooled_in_steps(steps: &[(&str, &str)]) -> Ended {
     let talk = Talk::new();
     let service = service();
@@ -140,7 +141,7 @@ fn a_spool_that_its_child_opens_again_and_empties_is_read_from_its_start() {
         ("echo a-long-first-line", "a-long-first-line\n"),
         ("echo two > /dev/stdout", "two\n"),
         ("echo three; echo four", "three\nfour\n"),
-        // As long as the spool, and longer: the length alone says nothing.
+        // The new text is as long as the spool, and longer: the length alone says nothing.
         ("echo 123456789012345 > /dev/stdout", "123456789012345\n"),
         ("echo 123456789012345 > /dev/stdout", "123456789012345\n"),
         ("echo longer-than-everything-before > /dev/stdout", "longer-than-everything-before\n"),
@@ -153,7 +154,7 @@ fn a_spool_that_its_child_opens_again_and_empties_is_read_from_its_start() {
 fn a_spool_that_its_child_writes_over_without_emptying_it_is_not_read_again() {
     let steps = [
         ("echo 0123456789-abcdefghij", "0123456789-abcdefghij\n"),
-        // At the start of the file, over what was read.
+        // This writes at the start of the file, over what was read.
         ("printf xyz 1<>/dev/stdout; echo end", "end\n"),
     ];
     assert_eq!(spooled_in_steps(&steps).info.discarded_bytes, 0);
@@ -177,7 +178,7 @@ fn what_a_child_empties_out_of_its_spool_unread_is_counted() {
     let process = support::sh(&script).stdout(Output::Spool).spawn(&service).expect("spawn");
     // The queue is full and no batch is taken, so the rest waits in the spool, and was seen there when it was written.
     eventually("all is written", || spool_length(process.pid()) == len as u64);
-    // Told of in order: once this one's line is here, so is what was written before it.
+    // Writes are reported in order: once this child's line is here, so is what was written before it.
     let later = Talk::new();
     let mut command = later.tool("await GATE text 1 later await GATE");
     let witness = command.detach().spawn(&service).expect("spawn");
@@ -246,7 +247,8 @@ fn a_descendant_that_keeps_the_spool_neither_holds_up_the_end_for_ever_nor_is_ki
     os::assert_ends(&descendant);
 }
 
-/// Every third into a file, a spool, nowhere; a line before, more than a pipe holds after the gate.
+/// Makes commands that write to a file, a spool and nowhere in turn: a line at first, and more than a pipe holds after
+/// the gate.
 fn many(dir: &Path, total: u64) -> Vec<Command> {
     (0..total)
         .map(|i| {
@@ -278,7 +280,7 @@ fn host_dir() -> PathBuf {
     PathBuf::from(env::var_os(DIR).expect(DIR))
 }
 
-/// All go on writing and say so; the files hold every byte.
+/// Asserts that all go on writing and say so, and that the files hold every byte.
 fn assert_they_go_on(talk: &mut Talk, last: Gate, children: &[Fd]) {
     let total = children.len();
     assert!(children.iter().all(os::lives));
@@ -305,7 +307,7 @@ fn detached_children_outlive_a_host_killed_by_sigkill_and_go_on_writing() {
         let service = service();
         let handles: Vec<_> =
             many(&host_dir(), total).iter().map(|command| command.spawn(&service).expect("spawn")).collect();
-        // Every spool is followed when the end comes.
+        // The end must come after every spool is followed.
         eventually("early lines were read", || {
             handles.iter().skip(1).step_by(3).all(|process| process.output().expect("output") == b"early\n")
         });
@@ -321,7 +323,7 @@ fn detached_children_outlive_a_host_killed_by_sigkill_and_go_on_writing() {
     let children = talk.inbox.expect_many("up", total);
     eventually("the host follows its children", || talk.path("ready").exists());
 
-    // By SIGKILL.
+    // The drop kills it by SIGKILL.
     drop(host);
     assert_they_go_on(&mut talk, last, &children);
     println!("{total} detached children, host killed: alive {total}, by SIGPIPE 0");
@@ -335,7 +337,7 @@ fn children_outlive_a_host_that_exits() {
         for command in many(&host_dir(), 6) {
             command.spawn(&service).expect("spawn");
         }
-        // Not detached, and silent: it is not killed either.
+        // This one is not detached and silent, and is not killed either.
         let attached = tool(verbs_in(&host_dir(), "notify INBOX attached await LAST"));
         attached.spawn(&service).expect("spawn");
         return host::done();

@@ -8,7 +8,7 @@ use support::os::Fd;
 use support::pattern::{assert_same, pattern};
 use support::*;
 
-/// How a descendant that keeps the pipes is left behind; "$@" is the child program and its verbs.
+/// A way to leave a descendant behind that keeps the pipes; "$@" is the child program and its verbs.
 struct Way {
     name: &'static str,
     program: &'static str,
@@ -61,17 +61,18 @@ fn grandchild_holding_stdout_does_not_delay_exit_and_is_named_and_not_killed() {
         let grandchild = os::pidfd(pid).expect("grandchild");
 
         exited(&process);
-        // Nobody opened the gate: this end comes while the grandchild lives.
+        // The gate was not opened, so this end comes while the grandchild lives.
         let ended = finish(&process);
         assert!(os::lives(&grandchild), "{}", way.name);
         assert!(ended.info.drain_bound, "{}", way.name);
         assert_eq!(ended.info.state, State::Closed);
-        // In order of arrival, which is either way round with two pipes.
+        // The output is in order of arrival, which is either way round with two pipes.
         let text = ended.text();
         assert!(["beforealso", "alsobefore"].contains(&text.as_str()), "{}: {text}", way.name);
         assert!(names(&process, pid), "{}: {:?}", way.name, process.holders().expect("holders"));
 
-        // It goes on writing more than a pipe holds: still read, so neither blocked nor killed by SIGPIPE.
+        // It goes on to write more than a pipe holds, which is still read, so it is neither blocked nor killed by
+        // SIGPIPE.
         talk.gate.open(1);
         assert_eq!(talk.inbox.expect("alive"), pid);
         assert_eq!(finish(&process).output, ended.output, "what comes after closed is discarded");
@@ -146,7 +147,7 @@ fn a_noisy_grandchild_cannot_put_off_the_end() {
         let mut talk = Talk::new();
         let service = service();
         let body = format!("fork {mode} notify INBOX noisy noise 1 GATE notify INBOX over end exit 7");
-        // Never silent this long: only the total bound can end it.
+        // The output is never silent for this long, so only the total bound can end it.
         let drain = Drain { silence: Duration::from_secs(3600), total: Duration::from_millis(300) };
         let process = talk.tool(&body).drain(drain).spawn(&service).expect("spawn");
         let pid = talk.inbox.expect("noisy");
@@ -214,7 +215,7 @@ fn the_events_of_a_two_step_end_come_in_order_and_closed_names_the_holder() {
     let service = service();
     let subscription = service.subscribe(SubscriptionOptions::default()).expect("subscribe");
     let body = "fork setsid notify INBOX up await GATE text 1 after\\n notify INBOX wrote await GATE end exit 7";
-    // Long enough for this test to let the grandchild write in between.
+    // The silence is long enough for this test to let the grandchild write in between.
     let drain = Drain { silence: Duration::from_secs(5), total: Duration::from_secs(3600) };
     let process = talk.tool(body).drain(drain).spawn(&service).expect("spawn");
     let pid = talk.inbox.expect("up");
@@ -268,7 +269,7 @@ fn one_process_drains_while_others_come_and_go() {
     assert!(!finish(&held).info.drain_bound);
 }
 
-/// What /proc does not show to this user still counts.
+/// A holder that /proc does not show to this user still counts.
 #[test]
 fn a_holder_that_cannot_be_looked_at_is_an_unknown_holder() {
     const PROGRAM: &str = "COREPROC_TEST_PROGRAM";
@@ -292,7 +293,7 @@ fn a_holder_that_cannot_be_looked_at_is_an_unknown_holder() {
         talk.inbox.expect("on");
         return host::done();
     }
-    // Where that user may run it.
+    // The directory is one in which that user may run it.
     let dir = tempfile::tempdir().expect("tempdir");
     let program = dir.path().join("child");
     std::fs::copy(child(), &program).expect("copy");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use support::fifo::Talk;
 use support::*;
 
-/// The signals whose default action ends the process (signal(7)).
+/// Returns the signals whose default action ends the process (signal(7)).
 fn fatal_signals() -> impl Iterator<Item = i32> {
     let others = [
         libc::SIGCHLD,
@@ -102,7 +102,7 @@ fn a_running_process_has_no_status_and_waiting_for_it_times_out() {
     let ended = finish(&process);
     assert_eq!(ended.code(), 5);
     assert_eq!(ended.info.state, State::Closed);
-    // Ended: every later wait answers at once.
+    // The process has ended, so every later wait returns at once.
     assert!(process.wait(Some(Duration::ZERO)).is_ok());
     assert!(process.wait_exit(Some(Duration::ZERO)).is_ok());
 }

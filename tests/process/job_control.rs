@@ -9,7 +9,7 @@ use support::seccomp::{Refusal, Test, install, refuse, refuse_if};
 use support::trace::{Newborn, offer_newborn};
 use support::*;
 
-/// The ways of the spawn ladder, from the first.
+/// Returns the ways of the spawn ladder, from the first.
 fn rungs() -> [Vec<Refusal>; 4] {
     let no_clone3 = refuse(libc::SYS_clone3, libc::ENOSYS);
     let no_vfork = refuse_if(libc::SYS_clone, 0, Test::Bits(libc::CLONE_VFORK as u32), libc::EPERM);
@@ -66,7 +66,7 @@ impl Host {
         self.running.0.id() as i32
     }
 
-    /// How its children ended.
+    /// Returns how its children ended.
     fn said(mut self) -> Vec<String> {
         use std::io::{Read, Seek};
         let status = self.running.0.wait().expect("wait");
@@ -78,8 +78,8 @@ impl Host {
     }
 }
 
-/// Sends `signals` to the host's group in the very moment in which there is a child that has not run yet; after
-/// Ctrl-Z the host is continued as by `fg`, once it is seen to be stopped. How the children ended.
+/// Sends `signals` to the host's group in the very moment in which there is a child that has not run yet; after Ctrl-Z
+/// the host is continued as by `fg`, once it is seen to be stopped. Returns how the children ended.
 #[track_caller]
 fn signalled_while_spawning(group: &str, rung: usize, signals: &[i32], rounds: u64) -> Vec<String> {
     let host = Host::start(group, rung, rounds);
@@ -128,7 +128,7 @@ fn ctrl_c_at_a_host_that_spawns_reaches_the_new_child_in_its_group() {
     assert_all_end("inherit", &[libc::SIGINT], "Signal { signal: 2, core_dumped: false }");
 }
 
-/// The signals that a child ignores.
+/// Returns the signals that a child ignores.
 fn ignored(group: Group) -> u64 {
     let text = run(&service(), script("signals").group(group)).text();
     let line = text.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("SigIgn");

@@ -58,7 +58,7 @@ fn no_output_is_empty_output() {
 fn both_streams_are_captured_and_counted_apart() {
     let ended = run(&service(), &script("text 1 outout text 2 err"));
     assert_eq!((ended.info.stdout_bytes, ended.info.stderr_bytes), (6, 3));
-    // In order of arrival, which is either way round with two pipes.
+    // The output is in order of arrival, which is either way round with two pipes.
     assert!(["outouterr", "erroutout"].contains(&ended.text().as_str()), "{}", ended.text());
 }
 
@@ -196,7 +196,7 @@ fn output_goes_to_a_file_cut_or_appended() {
     run(&service, script("text 1 first,").stdout(to(FileMode::Truncate)));
     assert_eq!(fs::read_to_string(&path).expect("read"), "first,");
 
-    // Appended by each write, so that two processes do not overwrite one another.
+    // Each write appends, so that two processes do not overwrite one another.
     let both = [0, 1].map(|_| {
         let mut command = script("text 1 x text 1 x text 1 x");
         command.stdout(to(FileMode::Append)).spawn(&service).expect("spawn")

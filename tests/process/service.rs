@@ -1,4 +1,4 @@
-//! A service: closing it, finding its processes, letting go of it.
+//! A service: closing it, finding its processes, dropping it.
 
 use crate::{OBEDIENT, SHORT, STUBBORN};
 use coreproc::{Cause, CloseMode, ErrorKind, Scope, StopOptions};
@@ -78,7 +78,7 @@ fn an_ended_process_is_found_while_the_service_keeps_it() {
     let found = service.process(id).expect("found");
     assert_eq!((found.id(), found.pid()), (id, process.pid()));
     drop((process, found));
-    // Without a handle it lives on in the service.
+    // Without a handle, the process lives on in the service.
     let found = service.process(id).expect("found again");
     talk.gate.open(1);
     found.wait(GUARDED).expect("closed");
@@ -95,7 +95,7 @@ fn an_ended_process_is_found_while_the_service_keeps_it() {
 hosted! {
     fn dropping_every_handle_kills_nobody_and_everything_ends_with_the_last_child() {
         let mut talk = Talk::new();
-        // Whatever starts once and for all has started.
+        // Everything that starts once has started.
         run(&service(), &script("exit 0"));
         census::wait_serviceless();
         let quiet = census::Census::take();

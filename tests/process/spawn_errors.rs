@@ -55,7 +55,7 @@ fn assert_refused(service: &Service, command: &Command, subject: &str, want: &Wa
     error
 }
 
-/// Each way a spawn fails for the kernel's reasons.
+/// Makes commands whose spawns the kernel refuses, each for another reason.
 fn failures(broken: &Broken) -> Vec<(Command, String, Want)> {
     use ErrorKind::{NotFound, PermissionDenied, System};
     let program = |name: &str| Command::new(broken.path(name));
@@ -121,7 +121,7 @@ fn a_failed_spawn_names_operation_subject_stage_and_errno() {
 
 #[test]
 fn an_unknown_program_is_told_in_one_plain_sentence() {
-    // Not over a PATH with directories that may not be searched, which are told as well.
+    // The PATH has no directories that may not be searched, because the message would name them as well.
     let error = refused(&service(), Command::new("gti-is-no-program").search_path("/usr/bin:/bin"));
     assert_eq!(error.to_string(), "spawn \"gti-is-no-program\": lookup: no such program in PATH");
 }
@@ -200,7 +200,7 @@ fn a_failed_spawn_leaves_the_files_it_did_not_get_to_alone() {
 
 type Change = dyn Fn(&mut Command) -> &mut Command;
 
-/// What is wrong by itself, and the field that the message must name.
+/// Makes commands that are wrong in themselves, each with the field that the message must name.
 fn mistakes() -> Vec<(Command, &'static str)> {
     let mut list: Vec<(Command, &'static str)> = Vec::new();
     let mut add = |field, change: &Change| {
@@ -301,7 +301,7 @@ fn errors_are_ordinary_rust_errors() {
     check(&refused(&service(), &Command::new(Path::new("/no/such/program"))));
 }
 
-/// The cause in the message of a spawn that fails thus.
+/// Returns the cause in the message of a spawn that fails like this.
 #[track_caller]
 fn cause(command: &Command, kind: ErrorKind, stage: &'static str, errno: i32) -> String {
     let error = assert_refused(&service(), command, "", &Want { kind, stage, errno });
@@ -338,7 +338,7 @@ fn a_program_that_a_directory_of_path_may_hide_is_not_found_and_the_directory_is
             assert_eq!(cause(&looked_up("gti", &path), NotFound, "lookup", libc::ENOENT), want);
             assert_eq!(cause(&looked_up("hidden", &path), NotFound, "lookup", libc::ENOENT), want);
 
-            // What is there decides: it may not be run, or its interpreter is missing.
+            // The file decides: it may not be run, or its interpreter is missing.
             let path = format!("{locked_text}:{dir}");
             let want = format!("permission denied: {:?} is not executable", broken.path("not-executable"));
             assert_eq!(cause(&looked_up("not-executable", &path), PermissionDenied, "exec", libc::EACCES), want);
@@ -396,7 +396,7 @@ fn the_argument_or_variable_that_is_too_long_is_named() {
 
 hosted! {
     fn too_many_arguments_are_counted() {
-        // A quarter of it is the kernel's limit.
+        // The kernel's limit is a quarter of this.
         os::set_limit(libc::RLIMIT_STACK, 4 << 20, 4 << 20).expect("setrlimit");
         let mut command = script("exit 0");
         command.env_clear().env("A", "1").args((0..30).map(|_| "x".repeat(100_000)));
@@ -428,7 +428,7 @@ fn a_file_that_the_kernel_cannot_run_says_why() {
         let want = format!("exec format error: no program that the kernel can run: {why}");
         let path = broken.path(name);
         assert_eq!(cause(&Command::new(&path), ErrorKind::System, "exec", libc::ENOEXEC), want);
-        // Which of PATH's it was is told.
+        // The message tells which of PATH's candidates it was.
         let command = looked_up(name, &format!("/nowhere:{}", broken.dir.path().display()));
         assert_eq!(cause(&command, ErrorKind::System, "exec", libc::ENOEXEC), format!("{path:?}: {want}"));
     }

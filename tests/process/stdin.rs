@@ -52,7 +52,7 @@ fn megabytes_go_in_and_come_out_with_backpressure() {
     let service = service();
     let process = spawn_cat(&service, total as u64);
     let input = pattern(total, 11);
-    // More than all pipes and buffers hold: only works when reading goes on meanwhile.
+    // This is more than all pipes and buffers hold, so it works only if reading goes on meanwhile.
     write_all(&process, &input, GUARDED).expect("write");
     process.close_stdin().expect("close");
     assert_same(&finish(&process).output, &input);
@@ -133,10 +133,10 @@ fn a_process_without_a_stdin_pipe_says_so() {
 fn input_to_a_child_that_exits_is_not_running_every_time() {
     let service = service();
     let scripts = [
-        // The end alone closes its input.
+        // Only its end closes its input.
         (script("exit 0"), Some(Duration::ZERO), false),
         (script("exit 0"), GUARDED, false),
-        // It closes its input first, as cat and head do, and may be held up then before it ends.
+        // It closes its input first, as cat and head do, and may then be held up before it ends.
         (script("close 0 exit 0"), GUARDED, true),
     ];
     for round in 0..count("children that exit", 3_000) {
@@ -171,7 +171,7 @@ fn an_end_of_the_reader_does_not_lose_the_count_of_what_it_was_given() {
     let room = process.write_stdin(&vec![0; 8 << 20], Some(Duration::from_millis(20))).expect("a full pipe");
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            // Nobody reads, so only the end of the process ends this.
+            // No process reads, so only the end of the process ends this.
             process.write_stdin(b"more", GUARDED)
         });
         talk.gate.open(1);
@@ -229,7 +229,7 @@ hosted! {
         write_all(&cat, b"last words", GUARDED).expect("write");
         cat.close_stdin().expect("close");
         assert_eq!(finish(&cat).text(), "last words");
-        // Whoever writes on gets a SIGPIPE, as without the fork.
+        // A process that goes on writing gets a SIGPIPE, as without the fork.
         yes.close_output(coreproc::Stream::Stdout).expect("close");
         assert_eq!(finish(&yes).signal(), libc::SIGPIPE);
         (&hold).write_all(b"!").expect("let it go");

@@ -47,7 +47,7 @@ fn a_fifo_named_as_an_output_does_not_block_spawn() {
     }
 }
 
-/// As many as the run has workers: each of them would have stood still.
+/// There are as many as the run has workers, each of which would have stood still.
 #[test]
 fn fifos_in_a_pipeline_from_json_fail_their_specs_and_not_the_run() {
     let dir = tempfile::tempdir().expect("tempdir");
@@ -76,7 +76,7 @@ fn a_fifo_with_a_writer_is_read_to_its_end_and_blocks_the_child_alone() {
     let dir = tempfile::tempdir().expect("tempdir");
     let path = dir.path().join("fifo");
     os::mkfifo(&path);
-    // Both ends, as no writer can open it before there is a reader.
+    // Both ends are opened, because no writer can open it before there is a reader.
     let mut writer = OpenOptions::new().read(true).write(true).open(&path).expect("fifo");
     let service = service();
     let process = script("cat").stdin(Stdin::File(path.clone())).spawn(&service).expect("spawn");
@@ -86,8 +86,8 @@ fn a_fifo_with_a_writer_is_read_to_its_end_and_blocks_the_child_alone() {
 }
 
 hosted! {
-    /// It waits for a reader, who must not take anything from it by looking. In a host of its own: a child that another
-    /// test has just forked may still have the reading end open.
+    /// The writer waits for a reader, which must not take anything from the FIFO by looking. In a host of its own: a
+    /// child that another test has just forked may still have the reading end open.
     fn a_fifo_whose_writer_waits_for_a_reader_gives_all_of_its_content() {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("fifo");
@@ -116,7 +116,7 @@ fn a_fifo_with_a_reader_is_written_to_and_blocks_the_child_alone() {
     let mut reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).expect("fifo");
     let mut talk = Talk::new();
     let service = service();
-    // More than fits; the child says that it goes on, and waits for room.
+    // This is more than fits; the child says that it goes on, and waits for room.
     let mut command = talk.tool("notify INBOX up pattern 1 300000 1 exit 3");
     let process = command.stdout(output(&path)).spawn(&service).expect("spawn");
     talk.inbox.expect("up");
@@ -131,7 +131,7 @@ fn a_fifo_with_a_reader_is_written_to_and_blocks_the_child_alone() {
     assert_eq!(finish(&process).code(), 3);
 }
 
-/// A pipe of the host's by another name: its end is its end.
+/// Another name of a pipe of the host's leads to the same end.
 #[test]
 fn a_pipe_that_is_named_through_proc_is_no_fifo_without_a_writer() {
     use std::os::fd::AsRawFd;
@@ -233,7 +233,8 @@ hosted! {
                 assert_eq!(run(&service, command).code(), 0);
             }
         });
-        // Input and log; /dev/null for each stdin that is none, and one output; two spools, each opened twice.
+        // The opens are: input and log; /dev/null for each stdin that is none, and one output; two spools, each opened
+        // twice.
         assert!(interrupted >= 2 + 2 + 1 + 4, "only {interrupted}");
     }
 

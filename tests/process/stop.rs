@@ -7,7 +7,7 @@ use support::fifo::Talk;
 use support::os::Fd;
 use support::*;
 
-/// Long enough never to be what ends a process here.
+/// A time that is too long to be what ends a process here.
 const LONG: Option<Duration> = Some(Duration::from_secs(3600));
 
 fn policy(grace: Option<Duration>, scope: Scope) -> StopOptions {
@@ -131,7 +131,7 @@ fn a_group_stop_leaves_no_member_although_the_leader_dies_first() {
 }
 
 hosted! {
-    /// As in a container in which the first process reaps no orphans.
+    /// So it is in a container whose first process reaps no orphans.
     fn members_that_ended_and_are_reaped_by_nobody_do_not_hold_back_the_end_of_a_stop() {
         os::become_subreaper();
         let (mut talk, service) = (Talk::new(), service());
@@ -278,7 +278,8 @@ fn a_process_that_ends_before_its_timeout_ends_naturally() {
     assert_eq!((ended.code(), ended.info.cause()), (2, Some(Cause::Natural)));
 }
 
-/// Suspended by Ctrl-Z, by a terminal it may not read, by a SIGSTOP: the signal would be pending until the grace is over.
+/// The process is suspended by Ctrl-Z, by a terminal that it may not read, or by a SIGSTOP: the signal would be pending
+/// until the grace period is over.
 #[test]
 fn a_suspended_process_acts_on_the_first_signal_of_its_stop() {
     let way_of = |service: &Service, process: &Process, way: usize| match way {
@@ -302,7 +303,7 @@ fn a_suspended_process_acts_on_the_first_signal_of_its_stop() {
     }
 }
 
-/// A policy that first suspends has two steps: that one, and the last.
+/// A policy that first suspends has two steps: the suspension, and the last one.
 #[test]
 fn a_stop_that_suspends_does_not_continue_what_it_suspended() {
     let (mut talk, service) = (Talk::new(), service());
@@ -336,7 +337,7 @@ fn a_group_that_is_the_hosts_own_is_never_signalled() {
     }
     use std::os::unix::process::CommandExt;
     let mut command = host::command(name);
-    // Not in the group of this test, in case the host does signal its own.
+    // It is not in the group of this test, in case the host does signal its own.
     command.process_group(0);
     host::run_command(command);
 }

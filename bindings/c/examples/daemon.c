@@ -1,9 +1,9 @@
-/* A daemon: holds a PID file, serves its health, is registered, and stops on SIGTERM or SIGINT.
+/* A daemon that holds a PID file, serves its health, is registered, and stops on SIGTERM or SIGINT.
  *
  *   daemon DIRECTORY
  *
- * What it keeps is in DIRECTORY: daemon.pid, and the registry in which daemonctl finds it. What it shows: the options of
- * a daemon, a check of one's own, the order in which things start and stop, and who frees what.
+ * It keeps its files in DIRECTORY: daemon.pid, and the registry in which daemonctl finds it. It shows the options of a
+ * daemon, a check of its own, the order in which its parts start and stop, and which call frees what.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -25,7 +25,8 @@ static int fail(coreproc_error *error) {
 
 /* ---- the check ---- */
 
-/* Is there room where the daemon writes? Runs for each question, on a thread of the library; it may block. */
+/* Checks whether there is room where the daemon writes. It runs for each question, on a thread of the library, and may
+ * block. */
 static int32_t has_room(coreproc_check_answer *answer, void *user_data) {
   const char *directory = user_data;
   struct statvfs file_system;
@@ -47,7 +48,7 @@ static coreproc_result new_daemon(const char *directory, const coreproc_registry
   char pid_file[4096];
   snprintf(pid_file, sizeof pid_file, "%s/daemon.pid", directory);
 
-  /* PID, start, directory and program are filled in when it starts. */
+  /* The start fills in the PID, the time, the directory and the program. */
   coreproc_daemon_entry entry = {
       .struct_size = sizeof entry,
       .code = EXAMPLE_CODE,
@@ -60,7 +61,7 @@ static coreproc_result new_daemon(const char *directory, const coreproc_registry
       .shutdown_timeout_ms = 10000,
       .pid_file = pid_file,
       .pid_file_len = strlen(pid_file),
-      /* Port 0: any that is free. The registry says which. */
+      /* Port 0 stands for any free port. The registry says which it is. */
       .health_address = "127.0.0.1:0",
       .health_address_len = strlen("127.0.0.1:0"),
       .registry = registry,
@@ -82,19 +83,19 @@ static int print_where(coreproc_daemon *daemon) {
 
 static int run(char *directory, coreproc_daemon *daemon) {
   coreproc_error *error = NULL;
-  /* main owns the directory's name and outlives the daemon: nothing to destroy. */
+  /* main owns the directory's name and outlives the daemon, so there is nothing to destroy. */
   if (coreproc_daemon_add_check(daemon, "room", strlen("room"), has_room, directory, NULL, &error) !=
       COREPROC_OK)
     return fail(error);
-  /* Before the start, so that no signal is missed. */
+  /* This comes before the start, so that no signal is missed. */
   if (coreproc_daemon_stop_on_signals(daemon, &error) != COREPROC_OK)
     return fail(error);
-  /* Fails, and says who it is, where another one holds the PID file. */
+  /* This fails if another daemon holds the PID file, and the error names its PID. */
   if (coreproc_daemon_start(daemon, &error) != COREPROC_OK)
     return fail(error);
   if (print_where(daemon) != 0)
     return -1;
-  /* A real one would do its work on other threads. */
+  /* A real daemon would do its work on other threads. */
   if (coreproc_daemon_run(daemon, &error) != COREPROC_OK)
     return fail(error);
   printf("daemon: has stopped\n");
@@ -118,7 +119,7 @@ int main(int argc, char **argv) {
     result = new_daemon(argv[1], registry, &daemon, &error);
   int outcome = result == COREPROC_OK ? run(argv[1], daemon) : fail(error);
 
-  /* The last reference to a daemon that still runs, after a failure, gives everything back. */
+  /* If the daemon still runs, after a failure, the last reference to it gives everything back. */
   coreproc_daemon_free(daemon);
   coreproc_registry_free(registry);
   return outcome == 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

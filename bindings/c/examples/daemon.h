@@ -1,4 +1,4 @@
-/* What the daemon and the program that controls it agree on. */
+/* The names that the daemon and the program that controls it share. */
 #ifndef EXAMPLE_DAEMON_H
 #define EXAMPLE_DAEMON_H
 
@@ -8,7 +8,8 @@
 #define EXAMPLE_CODE "coreproc-examples"
 #define EXAMPLE_DAEMON "daemon"
 
-/* Usually it is the user's, for which coreproc_registry_new takes NULL; an example keeps to its own directory. */
+/* Writes the path of the registry. Usually that is the user's, for which coreproc_registry_new takes NULL; an example
+ * keeps to its own directory. */
 static inline void registry_path(const char *directory, char *path, size_t size) {
   snprintf(path, size, "%s/daemons", directory);
 }

@@ -2,8 +2,8 @@
  *
  *   daemonctl DIRECTORY
  *
- * What it shows: reading the registry, waiting for health, and how to signal a process that is not one's child
- * without ever hitting another one that got its PID.
+ * It shows how to read the registry, how to wait for health, and how to signal a process that is no child of the
+ * program without ever hitting another process that got its PID.
  */
 #define _GNU_SOURCE
 
@@ -43,7 +43,7 @@ static coreproc_result look(coreproc_registry *registry, coreproc_entries **entr
                                strlen(EXAMPLE_DAEMON), entries, error);
 }
 
-/* The entry, once there is one: the daemon may still be starting. */
+/* Finds the entry, once there is one: the daemon may still be starting. */
 static int find(coreproc_registry *registry, coreproc_entries **entries) {
   for (int waited = 0;; waited += 10) {
     coreproc_error *error = NULL;
@@ -69,15 +69,15 @@ static int wait_until_well(const coreproc_daemon_entry *entry) {
   printf("daemonctl: %s/%s, PID %" PRId32 ", at %s: %.*s\n", entry->code, entry->daemon, entry->pid,
          entry->health, (int)coreproc_bytes_len(reason), (const char *)coreproc_bytes_data(reason));
   coreproc_bytes_free(reason);
-  /* Before the daemon says that it stops: both may write to one file. */
+  /* The flush comes before the daemon says that it stops, because both may write to one file. */
   return well == 1 && fflush(stdout) == 0 ? 0 : -1;
 }
 
 /* ---- stopping ---- */
 
-/* A descriptor of the daemon's process, and of no other's: first the PID is opened, then the registry is asked again.
- * It knows when the process started; so if the entry still lives, with the same PID, the process that was opened is
- * the daemon, and a descriptor stays with its process, whoever gets the PID later. */
+/* Opens a descriptor of the daemon's process, and of no other: first the PID is opened, then the registry is asked
+ * again. The registry knows when the process started; so if the entry still lives, with the same PID, the process that
+ * was opened is the daemon. A descriptor stays with its process, whichever process gets the PID later. */
 static int open_daemon(coreproc_registry *registry, const coreproc_daemon_entry *entry) {
   int fd = (int)syscall(SYS_pidfd_open, entry->pid, 0);
   if (fd < 0)
@@ -106,7 +106,7 @@ static int stop(coreproc_registry *registry, const coreproc_daemon_entry *entry)
   if (syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) != 0)
     outcome = fail_errno("pidfd_send_signal");
   if (outcome == 0) {
-    /* Readable once it has ended. */
+    /* The descriptor is readable once the process has ended. */
     struct pollfd ended = {.fd = fd, .events = POLLIN};
     int ready;
     do
@@ -121,7 +121,7 @@ static int stop(coreproc_registry *registry, const coreproc_daemon_entry *entry)
   return outcome;
 }
 
-/* Its entry has gone with it. */
+/* Checks that the entry has gone with the daemon. */
 static int check_gone(coreproc_registry *registry) {
   coreproc_entries *entries = NULL;
   coreproc_error *error = NULL;

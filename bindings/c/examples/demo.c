@@ -1,8 +1,7 @@
-/* Four commands at once, their lines as they come, and what became of each.
+/* Runs four commands at once, prints their lines as they come, and how each of them ended.
  *
- * What it shows: a service, commands with their options, one subscription for all output, the two
- * steps in which a process ends, and who frees what. A function that returns int returns 0, or -1
- * after it has said what went wrong.
+ * It shows a service, commands with their options, one subscription for all output, the two steps in which a process
+ * ends, and which call frees what. A function that returns int returns 0, or -1 after it has said what went wrong.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -56,7 +55,7 @@ static int spawn(struct job *job, coreproc_service *service, const char *root) {
     result = configure(command, job, root, &error);
   if (result == COREPROC_OK)
     result = coreproc_command_spawn(command, service, &job->process, &error);
-  /* A process does not need the command it was made from. */
+  /* A process does not need its command. */
   coreproc_command_free(command);
   return result == COREPROC_OK ? 0 : fail(error);
 }
@@ -104,7 +103,7 @@ static int follow(const struct job *jobs, size_t job_count, coreproc_subscriptio
       else if (event->kind == COREPROC_EVENT_CLOSED)
         closed++;
     }
-    /* Only now: the events point into the batch. */
+    /* The batch is freed only now, because the events point into it. */
     coreproc_batch_free(batch);
     fflush(stdout);
   }
@@ -119,7 +118,7 @@ static const char *status_of(const coreproc_process_info *info) {
   return info->exit_code == 0 ? "passed" : "failed";
 }
 
-/* The exit code or the signal: two fields, because 143 and SIGTERM are not the same thing. */
+/* Writes the exit code or the signal, which are two fields, because 143 and SIGTERM are not the same thing. */
 static void code_of(const coreproc_process_info *info, char *text, size_t size) {
   if (info->signal == SIGTERM)
     snprintf(text, size, "SIGTERM");
@@ -166,7 +165,7 @@ static void print_legend(const struct job *jobs, size_t count) {
   putchar('\n');
 }
 
-/* NO_COLOR, where it is set and not empty, means no colour: https://no-color.org */
+/* NO_COLOR, if it is set and not empty, means no colour: https://no-color.org */
 static bool colour_wanted(void) {
   const char *no_color = getenv("NO_COLOR");
   return isatty(STDOUT_FILENO) == 1 && (no_color == NULL || no_color[0] == '\0');
@@ -176,7 +175,7 @@ static int run(struct job *jobs, size_t count, const char *root, coreproc_servic
                bool *as_expected) {
   coreproc_subscription *subscription = NULL;
   coreproc_error *error = NULL;
-  /* Before the first spawn: a subscription sees the processes spawned after it was opened. */
+  /* This comes before the first spawn: a subscription gets the events of processes that are spawned after it opened. */
   if (coreproc_subscription_open(service, NULL, &subscription, &error) != COREPROC_OK)
     return fail(error);
 
@@ -188,12 +187,12 @@ static int run(struct job *jobs, size_t count, const char *root, coreproc_servic
   if (outcome == 0)
     outcome = print_table(jobs, count, as_expected);
 
-  /* The last reference: freeing it closes the subscription. */
+  /* This is the last reference: freeing it closes the subscription. */
   coreproc_subscription_free(subscription);
   return outcome;
 }
 
-/* Freeing a service leaves its processes alone, so stop what still runs after a failure. */
+/* Freeing a service leaves its processes alone, so this stops those that still run after a failure. */
 static int shut_down(coreproc_service *service) {
   coreproc_error *error = NULL;
   coreproc_result result = coreproc_service_close(service, COREPROC_CLOSE_STOP, &error);

@@ -1,8 +1,8 @@
 /* Runs a pipeline file, shows it live, and writes its Gantt chart: pipeline FILE [CHART.svg [HISTORY.json]]
  *
- * What it shows: a pipeline from JSON, the view that follows a run, results, reports, and the history that
- * knows how long specs take. Ctrl-C, or SIGTERM, cancels the run: what runs is stopped, and specs that always run
- * do so; a second one ends those, too. Returns 0 if the run succeeded, 1 if it did not, 2 if it could not be run.
+ * It shows a pipeline from JSON, the view that follows a run, results, reports, and the history that knows how long
+ * specs take. Ctrl-C, or SIGTERM, cancels the run: specs that run are stopped, and specs that always run still do; a
+ * second one ends those, too. Returns 0 if the run succeeded, 1 if it did not, 2 if it could not be run.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -21,7 +21,7 @@ static int complain(const char *what) {
   return BROKEN;
 }
 
-/* All of a file; to be freed. NULL: errno says why. */
+/* Reads a whole file; the caller frees it. NULL on failure, and errno says why. */
 static char *read_file(const char *path, size_t *len) {
   FILE *file = fopen(path, "rb");
   if (file == NULL)
@@ -64,7 +64,7 @@ static int write_chart(coreproc_run *run, const char *path, coreproc_error **err
   return written ? SUCCEEDED : complain(path);
 }
 
-/* A line for each spec that did not simply pass: "sign: exit code 3". */
+/* Prints a line for each spec that did not pass at once, such as "sign: exit code 3". */
 static coreproc_result print_results(coreproc_run *run, coreproc_error **error) {
   for (size_t spec = 0; spec < coreproc_run_spec_count(run); spec++) {
     coreproc_spec_result result = {.struct_size = sizeof result};
@@ -91,7 +91,7 @@ struct handles {
 /* How often the user has asked for the end. */
 static volatile sig_atomic_t interrupts = 0;
 
-/* The third one is this program's end, whatever its terminal does. */
+/* The third interrupt ends this program, whatever its terminal does. */
 static void interrupted(int signal) {
   if (++interrupts < 2)
     return;
@@ -107,7 +107,7 @@ static int catch_interrupts(void) {
   return sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0 ? SUCCEEDED : BROKEN;
 }
 
-/* Shows the run to its end. A watch comes back after a while, whatever the terminal does, to look at signals. */
+/* Shows the run to its end. A watch returns after a while, whatever the terminal does, to look at signals. */
 static coreproc_result watch(const struct handles *made, coreproc_error **error) {
   const int64_t slice_ms = 100;
   int seen = 0;
@@ -177,7 +177,7 @@ int main(int argc, char **argv) {
   if (error != NULL)
     fprintf(stderr, "pipeline: %s\n", coreproc_error_message(error));
 
-  /* Each _free takes NULL: what was never made needs no special case. */
+  /* Each _free takes NULL, so handles that were never made need no special case. */
   coreproc_error_free(error);
   coreproc_run_free(made.run);
   coreproc_progress_free(made.progress);

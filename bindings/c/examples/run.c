@@ -1,4 +1,4 @@
-/* Runs one command, prints its output, returns its exit code: run PROGRAM [ARGUMENT]... */
+/* Runs one command, prints its output, and returns its exit code: run PROGRAM [ARGUMENT]... */
 #include <coreproc.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +29,7 @@ int main(int argc, char **argv) {
   else
     fprintf(stderr, "run: %s\n", coreproc_error_message(error));
 
-  /* Each _free takes NULL: what was never made needs no special case. */
+  /* Each _free takes NULL, so handles that were never made need no special case. */
   coreproc_error_free(error);
   coreproc_bytes_free(output);
   coreproc_process_free(process);

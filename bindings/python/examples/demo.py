@@ -1,4 +1,4 @@
-"""Runs four commands at once, prints their lines as they come, and how each of them ended.
+"""Runs four commands at once; prints their lines as they come, and how each of them ended.
 
 python3 bindings/python/examples/demo.py [root of the repository]
 """
@@ -116,7 +116,7 @@ def status_of(info: coreproc.Info) -> str:
 
 
 def code_of(info: coreproc.Info) -> str:
-    """Gives the exit code or the signal: exit code 143 and SIGTERM are not the same thing."""
+    """Returns the exit code or the signal: exit code 143 and SIGTERM are not the same thing."""
     if info.signal is not None:
         return signal.Signals(info.signal).name
     return "unknown" if info.exit_code is None else str(info.exit_code)

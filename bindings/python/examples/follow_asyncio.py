@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def events(subscription: coreproc.Subscription) -> AsyncIterator[coreproc.Event]:
-    """Gives the events of a subscription, without blocking the loop."""
+    """Yields the events of a subscription, without blocking the loop."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     fd = subscription.fileno()

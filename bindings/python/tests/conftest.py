@@ -14,7 +14,7 @@ from coreproc import CloseMode
 PACKAGE = Path(__file__).resolve().parents[1]
 REPOSITORY = PACKAGE.parents[1]
 
-#: Seconds after which a hang is a failure; no test depends on it otherwise.
+#: The seconds after which a hang is a failure; no test depends on it otherwise.
 GUARD = 120.0
 
 
@@ -96,7 +96,7 @@ def library_threads():
 
 @pytest.fixture
 def service():
-    """Gives a service; at the end of the test its processes are killed and waited for."""
+    """Yields a service; at the end of the test its processes are killed and waited for."""
     service = coreproc.Service()
     yield service
     service.close(CloseMode.KILL)
@@ -120,7 +120,7 @@ class Gate:
 
 @pytest.fixture
 def gate():
-    """Gives a gate, which opens at the end of the test at the latest."""
+    """Yields a gate, which opens at the end of the test at the latest."""
     gate = Gate()
     yield gate
     gate.open()

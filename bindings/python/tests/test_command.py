@@ -127,7 +127,7 @@ print("done")
 
 
 def test_a_host_whose_environment_has_an_empty_name_spawns(service):
-    # As launchers of other systems leave one. Python itself cannot make such a variable.
+    # Launchers of other systems leave such a variable. Python itself cannot make one.
     env = {**os.environb, b"PYTHONPATH": os.fsencode(os.pathsep.join(sys.path)), b"": b"::=::\\"}
     process = Command(sys.executable, "-c", SPAWN_WITH_WHAT_THERE_IS, env=env).spawn(service)
     info = process.wait(GUARD)

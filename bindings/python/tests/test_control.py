@@ -91,7 +91,7 @@ def test_stop_reaches_the_group(service):
         ready(process, subscription)
         process.stop()
     info = process.wait(GUARD)
-    # The pipes had no holder any more, so the background sleep is gone, too.
+    # The pipes had no holder left, so the background sleep is gone, too.
     assert not info.flags & Flag.DRAIN_BOUND
 
 

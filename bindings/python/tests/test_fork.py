@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
 def in_child(work):
-    """Runs `work` in a forked child, and gives its result."""
+    """Runs `work` in a forked child, and returns its result."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -21,7 +21,7 @@ def compile_stub(directory, version):
 
 
 def import_with(library, *, cwd=None):
-    """Imports coreproc in a new interpreter; gives its exit code and its output."""
+    """Imports coreproc in a new interpreter; returns its exit code and its output."""
     environment = dict(os.environ, PYTHONPATH=str(PACKAGE / "src"))
     environment.pop("COREPROC_LIBRARY", None)
     if library is not None:

@@ -233,7 +233,7 @@ def test_ctrl_c_cancels_a_run(service, gate):
 
 
 def interrupting_starts_of(service, *names):
-    """Sends a SIGINT when a spec of one of these names starts; gives the state of each spec."""
+    """Sends a SIGINT when a spec of one of these names starts; returns the state of each spec."""
     events = service.subscribe(delivery=coreproc.Delivery.NONE)
     ended = {}
 

@@ -30,7 +30,7 @@ def writer(content):
 
 
 def follow(subscription, count=1):
-    """Takes events until `count` processes are closed; gives them by process."""
+    """Takes events until `count` processes are closed; returns them by process."""
     events = defaultdict(list)
     for event in subscription:
         events[event.process_id].append(event)
@@ -42,7 +42,7 @@ def follow(subscription, count=1):
 
 
 def of(subscription, command, service):
-    """Runs a command, and gives all its events."""
+    """Runs a command, and returns all its events."""
     process = command.spawn(service)
     return follow(subscription)[process.id]
 

@@ -61,13 +61,13 @@ fn a_socket_file_is_replaced_only_when_nobody_lives_behind_it() {
     let dir = tempfile::tempdir().expect("tempdir");
     let path = dir.path().join("s.sock");
     let address = format!("unix:{}", path.display());
-    // As a killed server leaves it.
+    // A killed server leaves such a file.
     drop(std::os::unix::net::UnixListener::bind(&path).expect("bind"));
     assert!(path.exists());
     let server = serve_at(&address);
     assert_eq!(kind_of(HealthServer::new(&address, HealthOptions::default()).start()), ErrorKind::Busy);
     assert!(probe_health(&address, GUARD).ok, "the living one was left alone");
-    // A successor's file is not the first one's to remove.
+    // The first server must not remove its successor's file.
     std::fs::remove_file(&path).expect("remove");
     let successor = serve_at(&address);
     server.stop(GUARD).expect("stop");
@@ -93,7 +93,7 @@ fn a_name_that_is_no_file_is_served_and_makes_none() {
     assert_eq!(kind_of(HealthServer::new(&address, HealthOptions::default()).start()), ErrorKind::Busy);
     server.stop(GUARD).expect("stop");
     assert!(!probe_health(&address, GUARD).ok);
-    // The kernel forgets it with the server.
+    // The kernel forgets the name with the server.
     let again = serve_at(&address);
     again.stop(GUARD).expect("stop");
 }
@@ -113,7 +113,7 @@ hosted! {
     }
 }
 
-/// Every user who may read the directory can take it, and keep it for ever.
+/// Every user that may read the directory can take a lock of it, and keep it for ever.
 #[test]
 fn a_lock_of_the_directory_blocks_no_start() {
     let dir = tempfile::tempdir().expect("tempdir");
@@ -135,7 +135,7 @@ fn the_lock_of_a_socket_goes_with_the_start() {
         names.sort();
         names
     };
-    // Also one that a start which was killed has left.
+    // The file may be one that a killed start has left.
     for left in [false, true] {
         if left {
             std::fs::write(&lock, "").expect("write");

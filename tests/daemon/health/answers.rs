@@ -118,7 +118,7 @@ fn json_tells_each_check_its_state_and_duration() {
     let server = with(HealthOptions { check_timeout: Duration::from_millis(500), ..Default::default() });
     server.add_check("good", || Ok(())).expect("add");
     server.add_check("bad", || Err("a \"quoted\" reason".into())).expect("add");
-    // A panic without its backtrace, which on a busy machine takes longer than the check may.
+    // The panic has no backtrace, which on a busy machine takes longer than the check may.
     server.add_check("wild", || std::panic::resume_unwind(Box::new("boom"))).expect("add");
     let wait = gate.clone();
     server.add_check("stuck", move || wait.pass()).expect("add");

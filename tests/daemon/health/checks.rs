@@ -83,7 +83,7 @@ fn a_check_that_hangs_is_reported_delays_no_other_and_is_not_started_twice() {
 
 #[test]
 fn checks_run_side_by_side() {
-    // Each waits for the others: one after the other they would never end.
+    // Each check waits for the others: if they ran one after the other, they would never end.
     let barrier = Arc::new(std::sync::Barrier::new(8));
     let server = serve();
     for i in 0..8 {

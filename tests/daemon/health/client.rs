@@ -82,7 +82,7 @@ fn waiting_in_vain_tells_the_last_reason() {
     assert!(!probe.ok && !probe.reason.is_empty(), "{probe:?}");
 }
 
-/// A server that does with each connection what it is told, and how many there were.
+/// Runs a server that does with each connection what it is told; `ask` gets its address and the count of connections.
 fn odd_server<T>(behave: impl Fn(TcpStream) + Sync, ask: impl FnOnce(&str, &AtomicUsize) -> T) -> T {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = listener.local_addr().expect("address").to_string();
@@ -237,7 +237,7 @@ hosted! {
                 let mut question = [0; 1024];
                 assert!(stream.read(&mut question).expect("the question") > 0);
                 for _ in 0..5 {
-                    // Long enough for the client to wait.
+                    // The pause is long enough for the client to wait.
                     thread::sleep(SHORT);
                     os::kill_thread(asking, libc::SIGUSR1);
                 }

@@ -29,7 +29,7 @@ hosted! {
         let before = warm_census();
         for i in 0..count("lives of a server", 500) {
             life(i);
-            // One that was only dropped ends in its own time; the next may use the same path.
+            // A server that was only dropped ends a little later; the next may use the same path.
             eventually("it has ended", || of_library_threads("Name").is_empty());
         }
         before.assert_restored("servers");
@@ -71,7 +71,7 @@ hosted! {
         println!("{blocked:?}");
         assert!(blocked.len() <= 5, "{blocked:?}");
         assert_eq!(blocked.keys().filter(|(_, name)| name == "coreproc-http").count(), 1);
-        // All but SIGKILL and SIGSTOP, which cannot be, and 32 and 33, libc's own.
+        // All signals but SIGKILL and SIGSTOP, which cannot be blocked, and 32 and 33, libc's own.
         let all = !(1u64 << 8 | 1 << 18 | 1 << 31 | 1 << 32);
         assert!(blocked.values().all(|mask| u64::from_str_radix(mask, 16) == Ok(all)), "{blocked:?}");
         assert!(masks.lock().expect("lock").iter().all(|mask| *mask == all));
@@ -130,7 +130,7 @@ hosted! {
         let dir = tempfile::tempdir().expect("tempdir");
         let parent = std::process::id();
         let fork = || {
-            // With a copy of every descriptor, until this process has ended.
+            // The child keeps a copy of every descriptor until this process has ended.
             os::fork_off(|| {
                 while std::os::unix::process::parent_id() == parent {
                     thread::sleep(Duration::from_millis(5));
@@ -182,7 +182,7 @@ hosted! {
         println!("{total} connections: {open} descriptors (both ends), {grown} kB (both ends)");
         assert!(open <= 2 * total + 2, "{open}");
         assert!(grown < 64 * 1024, "{grown} kB");
-        // All are open still: each of the slow ones ends its request, and is answered.
+        // All are still open: each of the slow ones ends its request, and is answered.
         for connection in slow.iter_mut().step_by(2) {
             connection.send_bytes(b"\n");
             assert_eq!(connection.answer().body, "ok\n");
@@ -222,7 +222,7 @@ hosted! {
         let deep = dir.path().join("x".repeat(100)).join("y".repeat(100));
         std::fs::create_dir_all(&deep).expect("mkdir");
         std::env::set_current_dir(&deep).expect("chdir");
-        // What a server that was killed leaves.
+        // A killed server leaves such a file.
         drop(std::os::unix::net::UnixListener::bind("s").expect("bind"));
         let server = serve_at("unix:s");
         assert_eq!(server.address(), "unix:s");
@@ -259,7 +259,7 @@ hosted! {
             client.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n");
         }
         assert_eq!(get(&server, "/ready").status, 200);
-        // A further one has it run again, once what it said is known. Now all wait for the slow one.
+        // A further request has the check run again, once its result is known. Now all wait for the slow one.
         eventually("it runs again", || {
             clients.push(Tcp::to(&server));
             clients.last_mut().expect("pushed").send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -285,7 +285,8 @@ hosted! {
         let mut held: Vec<Tcp> = (0..4).map(|_| Tcp::to(&server)).collect();
         held[0].send("GET /ready HTTP/1.1\r\nhost: x\r\n\r\n");
         assert_eq!(held[0].answer().status, 200);
-        // One more descriptor: the client has it, and the server none; it closes a connection that only waits.
+        // There is one more descriptor: the client gets it, and the server none, so it closes a connection that only
+        // waits.
         let highest = *fds().keys().last().expect("some");
         os::set_limit(libc::RLIMIT_NOFILE, highest as u64 + 2, limit.rlim_max).expect("setrlimit");
         let probe = probe_health(&address, GUARD);
@@ -345,7 +346,7 @@ hosted! {
     }
 }
 
-/// Of a host in which a first server has come and gone: a runtime makes some things once.
+/// Takes the census of a host in which a first server has come and gone: a runtime makes some things once.
 fn warm_census() -> Census {
     serve().stop(GUARD).expect("stop");
     eventually("it has ended", || of_library_threads("Name").is_empty());

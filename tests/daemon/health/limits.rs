@@ -23,7 +23,7 @@ fn slow_clients_are_closed_by_the_limits_and_nobody_else() {
     for connection in [&mut silent, &mut begun, &mut idle] {
         assert!(connection.rest_bytes().is_empty());
     }
-    // A check may take longer than they may.
+    // A check may take longer than these limits.
     let gate = Gate::default();
     let held = gate.clone();
     server.add_check("slow", move || held.pass()).expect("add");
@@ -41,7 +41,7 @@ fn slow_clients_are_closed_by_the_limits_and_nobody_else() {
 fn beyond_the_cap_the_connection_that_waited_longest_makes_room() {
     let server = with(HealthOptions { max_connections: 4, ..Default::default() });
     let mut first: Vec<Tcp> = (0..4).map(|_| Tcp::to(&server)).collect();
-    // Used now, so it has waited less than the three after it.
+    // This connection is used now, so it has waited less than the three after it.
     first[0].send("GET /ready HTTP/1.1\r\nhost: x\r\n\r\n");
     assert_eq!(first[0].answer().status, 200);
     let mut later = Vec::new();

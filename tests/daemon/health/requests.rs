@@ -29,7 +29,7 @@ fn malformed_requests_get_400_and_the_connection_ends() {
         let answer = connection.rest();
         assert_eq!(answer.status, 400, "{:?}", String::from_utf8_lossy(bytes));
     }
-    // No HTTP at all, cut anywhere: nothing is answered, nothing is harmed.
+    // Bytes that are no HTTP, cut anywhere, get no answer and do no harm.
     let whole = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
     for cut in 0..whole.len() {
         let mut connection = Tcp::to(&server);
@@ -149,7 +149,7 @@ fn a_body_is_never_taken_for_a_request() {
         assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{all}");
         assert!(all.contains("connection: close"), "{all}");
     }
-    // An endless one does not hold its answer up.
+    // An endless request does not hold its answer up.
     let mut connection = Tcp::to(&server);
     connection.send("POST /health HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000000000\r\n\r\nbegin");
     assert_eq!(connection.answer().status, 405);

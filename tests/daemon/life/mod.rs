@@ -64,7 +64,7 @@ fn is_answered(address: &str) -> bool {
     probe_health(address, GUARD).ok
 }
 
-/// A request that has been sent and is not answered yet.
+/// Sends a request, and returns its connection before the answer.
 fn request(address: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("connect");
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("write");

@@ -12,7 +12,7 @@ fn send(signal: i32) {
     os::kill(own_pid(), signal).expect("kill");
 }
 
-/// As in a program that installed something of its own.
+/// Installs a handler, as a program does that has one of its own.
 fn catch(signal: i32, counter: extern "C" fn(libc::c_int)) {
     os::set_action(signal, counter as *const () as libc::sighandler_t);
 }
@@ -23,7 +23,7 @@ extern "C" fn note(_: libc::c_int) {
     CAUGHT.fetch_add(1, Ordering::SeqCst);
 }
 
-/// The handler that another one was installed over.
+/// Counts the calls of the handler over which another one was installed.
 static FOUND: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn note_and_pass_on(signal: libc::c_int) {
@@ -31,7 +31,7 @@ extern "C" fn note_and_pass_on(signal: libc::c_int) {
     os::call_handler(FOUND.load(Ordering::SeqCst), signal);
 }
 
-/// The library's thread for signals, once it has its name, and a field of its status.
+/// Waits until the library's thread for signals has its name; returns the thread and a field of its status.
 fn signal_thread(field: &str) -> (u32, String) {
     let mut found = None;
     eventually("the thread is there", || {
@@ -76,13 +76,13 @@ hosted! {
     }
 
     fn signals_reach_a_host_that_blocks_them_on_every_thread() {
-        // Of libtest's threads, the main one does not.
+        // Of libtest's threads, only the main one does not block them.
         let scratch = Scratch::new();
         let daemon = scratch.daemon();
         os::block_all_signals();
         let mask = os::signal_mask();
         daemon.stop_on_signals().expect("signals");
-        // Library threads block all but that one, which takes the two.
+        // The library's threads block all signals, except for the one that takes these two.
         daemon.start().expect("start");
         let bit = |signal: i32| 1_u64 << (signal - 1);
         // Two are the C library's own; two cannot be blocked.
@@ -97,7 +97,7 @@ hosted! {
     }
 
     fn a_signal_that_nobody_else_takes_is_taken_by_the_library() {
-        // To this very thread, were it not blocked.
+        // The signal would reach this very thread if it were not blocked.
         let daemon = Daemon::new(DaemonOptions::default());
         daemon.start().expect("start");
         daemon.stop_on_signals().expect("signals");
@@ -179,7 +179,7 @@ hosted! {
         catch(libc::SIGTERM, note);
         let daemon = Daemon::new(DaemonOptions::default());
         daemon.stop_on_signals().expect("signals");
-        // As a host that saves the handler that is there, and puts it back later.
+        // Some hosts save the present handler, and put it back later.
         let saved = os::swap_action(libc::SIGTERM, None);
         drop(daemon);
         os::swap_action(libc::SIGTERM, Some(saved));
@@ -195,7 +195,7 @@ hosted! {
         FOUND.store(os::swap_action(libc::SIGTERM, None).sa_sigaction, Ordering::SeqCst);
         catch(libc::SIGTERM, note_and_pass_on);
         drop(daemon);
-        // Here and now, and so would be what the handler sends.
+        // The signal is handled here and now, and so would be the one that the handler sends.
         os::kill_thread(os::own_thread(), libc::SIGTERM);
         assert_eq!(CAUGHT.load(Ordering::SeqCst), 1);
     }

@@ -1,4 +1,4 @@
-//! Starting and running: what is there when, and what a failed start undoes.
+//! Starting and running: which parts exist at which moment, and what a failed start undoes.
 
 use super::{ANY_PORT, Scratch, is_answered};
 use crate::own_pid;
@@ -36,7 +36,7 @@ fn a_daemon_that_runs_has_its_file_its_server_and_its_entry_and_gives_all_back()
     assert!(!probe_health(&address, Duration::from_secs(10)).ok && !daemon.is_ready());
     daemon.stop().expect("a stopped one is fine");
 
-    // And once more.
+    // A second time, the same.
     daemon.start().expect("start");
     assert!(is_answered(&daemon.health_address()) && daemon.is_ready());
     assert_eq!(scratch.pid_state(), PidState::Alive);
@@ -149,7 +149,7 @@ fn a_start_that_fails_undoes_what_it_did() {
     assert_eq!((scratch.pid_state(), failing.health_address().as_str()), (PidState::Missing, ANY_PORT));
     assert!(!failing.is_ready());
 
-    // All is free for the first one, which can try again.
+    // Everything is free for the first daemon, which can try again.
     daemon.start().expect("start");
     daemon.stop().expect("stop");
     scratch.assert_nothing_is_there();
@@ -183,7 +183,7 @@ fn run_ends_with_a_stop_of_whoever_asked() {
             for run in runs {
                 match run.join().expect("thread") {
                     Ok(()) => {}
-                    // Too late: it was stopped before this one ran.
+                    // This is too late: the daemon was stopped before this thread ran.
                     Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidState),
                 }
             }
@@ -203,13 +203,13 @@ fn a_request_before_the_start_is_kept_for_the_run() {
     daemon.wait_for_stop_request(Some(Duration::ZERO)).expect("requested");
     daemon.run().expect("run");
     scratch.assert_nothing_is_there();
-    // And not for the next.
+    // The request does not count for the next run.
     daemon.start().expect("start");
     assert_eq!(kind_of(daemon.wait_for_stop_request(Some(Duration::ZERO))), ErrorKind::TimedOut);
     daemon.stop().expect("stop");
 }
 
-/// A start that is held up at its last step, by the registry's lock, with its health server up.
+/// Holds a start up at its last step, by the registry's lock, with its health server up; returns its result.
 fn with_a_start_under_way(daemon: &Daemon, scratch: &Scratch, meanwhile: impl FnOnce()) -> coreproc::Result<()> {
     use std::os::fd::AsRawFd;
     std::fs::create_dir(scratch.registry().dir()).expect("mkdir");

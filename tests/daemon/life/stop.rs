@@ -22,7 +22,7 @@ fn gated(daemon: &Daemon) -> Gate {
     let gone = std::sync::Mutex::new(gone);
     let check = move || {
         enter.send(()).expect("test");
-        // Also when the test is over.
+        // It goes on when the test is over, too.
         let _ = gone.lock().expect("one run at a time").recv();
         Ok(())
     };
@@ -43,7 +43,7 @@ fn a_stop_is_in_order_and_waits_for_requests_under_way() {
         let stop = scope.spawn(|| daemon.stop());
         eventually("not ready", || !daemon.is_ready());
         eventually("nothing is accepted", || TcpStream::connect(&address).is_err());
-        // While its server answers, it is there.
+        // While its server answers, the daemon holds its PID file.
         assert_eq!(scratch.pid_state(), PidState::Alive);
         assert!(scratch.entry().is_some());
         assert!(!stop.is_finished());
@@ -83,7 +83,7 @@ fn all_that_fails_in_a_stop_is_told() {
     let mut host = host::command(test_path!("a_host_that_gives_up_its_rights"));
     host.env("SCRATCH", scratch.dir.path());
     host::run_command(host);
-    // Emptied, and of a process that has ended.
+    // The file is emptied, and its process has ended.
     assert_eq!(scratch.pid_state(), PidState::Invalid);
     assert_eq!(scratch.entry(), None);
 }
@@ -154,7 +154,7 @@ fn a_daemon_that_is_dropped_gives_everything_back() {
     scratch.assert_nothing_is_there();
     eventually("its server is gone", || TcpStream::connect(&address).is_err());
     eventually("its check is gone", || dropped.load(Ordering::SeqCst));
-    // A number that no process has.
+    // No process has this number.
     handle.request_stop();
 }
 

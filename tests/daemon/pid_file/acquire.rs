@@ -41,7 +41,7 @@ fn folders_above_are_made() {
 }
 
 hosted! {
-    /// As daemons have it that want nothing but their own modes.
+    /// Daemons that want nothing but their own modes have no umask.
     fn folders_are_made_for_their_owner_alone_to_write_without_a_umask() {
         let (dir, _) = scratch();
         os::set_umask(0);

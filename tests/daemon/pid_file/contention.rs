@@ -15,7 +15,7 @@ fn of_many_that_start_at_once_exactly_one_wins() {
     let (_dir, path) = scratch();
     let rounds = count("starts of 32 at once, by handles of one process", 1_000);
     for round in 0..rounds {
-        // Missing, stale, empty.
+        // The file is missing, stale or empty.
         match round % 3 {
             0 => {}
             1 => fs::write(&path, NOBODY.to_string()).expect("write"),
@@ -118,7 +118,7 @@ fn of_many_that_replace_a_file_with_a_read_lock_exactly_one_wins() {
                 })
                 .collect();
             start.wait();
-            // At any moment of it.
+            // The lock is dropped at any moment of the acquisition.
             drop(reader);
             threads.into_iter().map(|thread| thread.join().expect("thread")).collect()
         });

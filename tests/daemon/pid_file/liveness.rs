@@ -35,7 +35,7 @@ fn what_is_no_pid_is_told_and_never_overwritten() {
         assert!(kind == ErrorKind::Malformed && said.contains(why) && said.contains("it.pid"), "{said}");
         assert_eq!(fs::read_to_string(&path).expect("read"), text);
     }
-    // Huge, and not read.
+    // The file is huge, and not read.
     File::create(&path).expect("create").set_len(1 << 40).expect("grow");
     assert_eq!(state(&path), (PidState::Invalid, None));
     assert_eq!(refused(&path).0, ErrorKind::Malformed);
@@ -70,7 +70,7 @@ fn a_file_of_the_go_module_is_alive_while_its_process_is_the_one_that_wrote_it()
     let (kind, text) = refused(&path);
     assert!(kind == ErrorKind::Busy && text.contains(&format!("PID {}", other.pid())), "{text}");
 
-    // Written before that process started: the PID was another's then.
+    // The file was written before that process started, when the PID was another's.
     go_file(&path, &other.pid().to_string(), SystemTime::now() - Duration::from_secs(3600));
     let read = read_pid(&path).expect("read");
     assert_eq!((read.state, read.pid), (PidState::Dead, Some(other.pid())));
@@ -128,7 +128,7 @@ fn a_daemon_that_is_killed_leaves_a_stale_file_at_once() {
     }
 }
 
-/// The lock says that it lives, whatever the file says.
+/// The lock says that the daemon lives, whatever the file says.
 #[test]
 fn a_locked_file_is_alive_without_a_pid_that_could_be_the_wrong_one() {
     let (_dir, path) = scratch();
@@ -142,7 +142,7 @@ fn a_locked_file_is_alive_without_a_pid_that_could_be_the_wrong_one() {
         let (kind, text) = refused(&path);
         assert!(kind == ErrorKind::Busy && text.contains(said), "{text}");
     }
-    // Whatever its time says: the clock may have been set.
+    // The time of the file does not matter, because the clock may have been set.
     go_file(&path, &pid.to_string(), SystemTime::UNIX_EPOCH);
     assert_eq!(state(&path), (PidState::Alive, Some(pid)));
 }
@@ -161,7 +161,7 @@ hosted_part! {
         let pid = holder.0.id() as i32;
         holder.0.kill().expect("kill");
         holder.0.wait().expect("wait");
-        // Not within the tick in which the file was written.
+        // The start must not be within the tick in which the file was written.
         let written = fs::metadata(&path).expect("stat").modified().expect("time");
         eventually("the clock has gone on", || written.elapsed().is_ok_and(|age| age > Duration::from_millis(60)));
         let other = os::reuse(pid, Other::start, |other| other.pid());
@@ -177,7 +177,7 @@ fn a_number_of_another_pid_namespace_is_not_told() {
     let Some(mut host) = host::command_with_own_pids(HOLDER) else { return };
     let (_dir, path) = scratch();
     let holder = host::Running::start(host.env("PID_FILE", &path), "held");
-    // It is a stranger here.
+    // Here, the number names another process.
     assert_eq!(fs::read_to_string(&path).expect("read"), "1");
     let read = read_pid(&path).expect("read");
     assert_eq!((read.state, read.pid), (PidState::Alive, None));
@@ -188,7 +188,7 @@ fn a_number_of_another_pid_namespace_is_not_told() {
     eventually("its lock is gone", || state(&path).0 != PidState::Alive || state(&path).1.is_some());
 }
 
-/// As after unshare(CLONE_NEWPID) alone: what it says of a number is about another process.
+/// After unshare(CLONE_NEWPID) alone, what /proc says of a number is about another process.
 #[test]
 fn a_proc_of_another_namespace_proves_nothing() {
     let Some(mut host) = host::command_with_own_pids_alone(test_path!("a_host_without_its_own_proc")) else { return };
@@ -197,7 +197,7 @@ fn a_proc_of_another_namespace_proves_nothing() {
     host::run_command(host);
 }
 
-/// The number runs, and the file is locked; and yet the one has nothing to do with the other.
+/// The number names a process that runs, and the file is locked, but not by that process.
 #[test]
 fn a_number_whose_process_has_no_lock_is_not_told() {
     let (_dir, path) = scratch();
@@ -222,7 +222,7 @@ fn what_cannot_be_seen_to_have_the_lock_is_not_told() {
     host::run_command(host);
 }
 
-/// As after a boot with a clock that is behind: what runs now started before the file was written, by the clock.
+/// After a boot with a clock that is behind, all processes seem to have started before the file was written.
 #[test]
 fn a_stale_file_from_ahead_of_the_clock_is_taken_over() {
     let (_dir, path) = scratch();
@@ -234,7 +234,7 @@ fn a_stale_file_from_ahead_of_the_clock_is_taken_over() {
         assert!(read.reason.contains("ahead of the clock"), "{}", read.reason);
         held(&path).release().expect("taken over");
     }
-    // A lock is a proof whatever the time.
+    // A lock is a proof at any time.
     let holder = start_holder(&path);
     go_file(&path, &holder.0.id().to_string(), SystemTime::now() + Duration::from_secs(86_400));
     assert_eq!(state(&path), (PidState::Alive, Some(holder.0.id() as i32)));

@@ -62,7 +62,7 @@ fn a_release_is_not_held_up_by_children_of_fork() {
     let code = os::in_fork(|| {
         let own = PidFile::new(&path);
         assert_eq!(kind_of(own.acquire()), ErrorKind::Forked);
-        // The child's end gives nothing back.
+        // The child's end does not give the lock back.
         i32::from(file.is_held())
     });
     assert_eq!(code, 0);
@@ -87,7 +87,7 @@ hosted! {
                 while !os::is_locked(&watched) {
                     std::hint::spin_loop();
                 }
-                // They live on, with a copy of every descriptor, until this process has ended.
+                // The children live on, with a copy of every descriptor, until this process has ended.
                 os::fork_off(|| {
                     while std::os::unix::process::parent_id() == parent {
                         thread::sleep(Duration::from_millis(5));
@@ -133,7 +133,7 @@ fn a_read_lock_does_not_make_a_daemon_without_a_lock_a_dead_one() {
     assert_eq!(fs::read_dir(dir.path()).expect("directory").count(), 1);
 }
 
-/// Every user who may read the file may take it, and keep it for ever.
+/// Every user that may read the file may take a read lock, and keep it for ever.
 #[test]
 fn another_users_read_lock_does_not_block_a_restart() {
     if !os::is_root() {

@@ -48,7 +48,7 @@ impl Other {
         let mut child = std::process::Command::new("sh");
         let child = child.args(["-c", "echo; exec cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = child.spawn().expect("spawn");
-        // It runs by now.
+        // The process runs by now.
         let mut byte = [0];
         child.stdout.as_mut().expect("stdout").read_exact(&mut byte).expect("a byte");
         Other(child)
@@ -66,7 +66,7 @@ impl Drop for Other {
     }
 }
 
-/// A PID file as the pure Go module leaves it: a number, no lock.
+/// Writes a PID file as the pure Go module leaves it: a number, and no lock.
 fn go_file(path: &Path, text: &str, written: SystemTime) {
     fs::write(path, text).expect("write");
     File::options().write(true).open(path).expect("open").set_modified(written).expect("set time");

@@ -68,7 +68,7 @@ fn folders_above_count_as_well_also_behind_a_link() {
     symlink(&below, &link).expect("symlink");
     let mode = |mode| fs::set_permissions(&above, Permissions::from_mode(mode)).expect("chmod");
     for path in [below.join("it.pid"), link.join("it.pid")] {
-        // A user who may write it may replace the directory below with one of their own.
+        // A user that may write it may replace the directory below it with another.
         mode(0o777);
         let (kind, text) = refused(&path);
         assert!(kind == ErrorKind::PermissionDenied && text.contains("above\" may be written by everybody"), "{text}");
@@ -92,7 +92,7 @@ fn another_users_file_is_refused() {
     assert!(kind == ErrorKind::PermissionDenied && text.contains("user 1234"), "{text}");
     assert_eq!(fs::read_to_string(&path).expect("read"), "1");
 
-    // As that user: a directory that it may not write, and a file of root's.
+    // For that user, this is a directory that it may not write, and a file of root's.
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("chmod");
     let root = dir.path().join("root.pid");
     fs::write(&root, NOBODY.to_string()).expect("write");
@@ -110,7 +110,7 @@ hosted_part! {
         let (kind, text) = refused(&root.with_file_name("new.pid"));
         assert!(kind == ErrorKind::PermissionDenied && text.contains("open: permission denied"), "{text}");
         assert_eq!(state(&root), (PidState::Dead, Some(NOBODY)));
-        // Another user's process is there all the same.
+        // Another user's process is seen, too.
         let (_dir, path) = scratch();
         go_file(&path, "1", SystemTime::now());
         assert_eq!(state(&path), (PidState::Alive, Some(1)));
@@ -130,7 +130,7 @@ fn a_strangers_file_in_a_sticky_directory_is_not_believed() {
     let read = read_pid(&path).expect("read");
     assert_eq!((read.state, read.pid), (PidState::Invalid, None));
     assert!(read.reason.contains("belongs to user 65534, not to 0"), "{}", read.reason);
-    // Nor if it has a lock.
+    // It is not believed if it has a lock, either.
     let stranger = File::options().write(true).open(&path).expect("open");
     assert!(os::lock_file(std::os::fd::AsRawFd::as_raw_fd(&stranger)));
     assert_eq!(state(&path), (PidState::Invalid, None));
@@ -197,7 +197,7 @@ fn a_file_that_cannot_be_removed_is_given_back_empty() {
     }
     let (dir, _) = scratch();
     let path = dir.path().join("it.pid");
-    // A daemon that gives up its rights after it took its file.
+    // The host is a daemon that gives up its rights after it has taken its file.
     let mut host = host::command(test_path!("a_host_that_gives_up_its_rights"));
     host.env("PID_FILE", &path);
     host::run_command(host);

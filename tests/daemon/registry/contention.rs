@@ -38,13 +38,13 @@ fn number_of_host(name: &str) -> u64 {
 }
 
 hosted_part! {
-    /// Registers, looks, unregisters; and goes from dead to alive under everybody's lists.
+    /// Registers, looks and unregisters; and goes from dead to alive while others list.
     fn a_host_that_comes_and_goes() {
         let registry = registry_of_host();
         let (me, hosts, stays) = (number_of_host("ME"), number_of_host("HOSTS"), number_of_host("STAYS"));
         let mine = format!("host-{me}");
         for round in 0..number_of_host("ROUNDS") {
-            // Its predecessor ended without a word; lists may prune it at any moment.
+            // Its predecessor has ended without unregistering; lists may remove that entry at any moment.
             registry.register(&of(&mine, "reborn", NOBODY)).expect("register");
             let reborn = registry.register(&entry(&mine, "reborn")).expect("register");
             let written = registry.register(&DaemonEntry { binary: round.to_string(), ..entry(&mine, "x") }).expect("register");
@@ -97,7 +97,7 @@ fn of_32_processes_that_come_and_go_none_is_lost_and_none_invented() {
     assert_eq!(files(&registry).len() as u64, stays);
 }
 
-/// A list reads names first and files then: what it read a name of may have another one by now.
+/// A list reads names before it reads files: a file whose name it has read may have another one by now.
 #[test]
 fn a_daemon_whose_entry_gets_another_name_is_in_every_list() {
     use std::os::fd::AsRawFd;
@@ -115,7 +115,7 @@ fn a_daemon_whose_entry_gets_another_name_is_in_every_list() {
             while !os::lock_file(lock.as_raw_fd()) {
                 thread::yield_now();
             }
-            // To the name that the Go module gives it, and by the next registration back to ours.
+            // The file gets the name that the Go module gives it; the next registration gives it ours again.
             fs::rename(in_dir("a%2Db-c.json"), in_dir("a-b-c.json")).expect("rename");
             os::unlock_file(lock.as_raw_fd());
             registry.register(&entry("a-b", "c")).expect("register");
@@ -193,7 +193,7 @@ hosted! {
                 while !os::is_locked(&lock) {
                     thread::yield_now();
                 }
-                // They live on, with a copy of every descriptor, until this process has ended.
+                // The children live on, with a copy of every descriptor, until this process has ended.
                 os::fork_off(|| {
                     while std::os::unix::process::parent_id() == parent {
                         thread::sleep(Duration::from_millis(5));

@@ -144,10 +144,10 @@ fn an_entry_counts_for_its_own_process_alone() {
     let process = written.process.clone().expect("known");
     let path = registry.dir().join("a-b.json");
     let text = fs::read_to_string(&path).expect("read");
-    // The same PID, another start: reused.
+    // The same PID with another start was reused.
     put(&registry, "a-b.json", text.replace(&process.ticks.to_string(), &(process.ticks + 1).to_string()));
     assert_eq!(get(&registry, "a", "b"), None);
-    // Another boot.
+    // The entry is of another boot.
     put(&registry, "a-b.json", text.replace(&process.boot_id, "00000000-0000-0000-0000-000000000000"));
     assert_eq!(get(&registry, "a", "b"), None);
     assert_eq!(list(&registry), []);

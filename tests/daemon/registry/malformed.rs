@@ -46,7 +46,7 @@ fn what_is_no_entry_is_set_aside_and_reported() {
     fs::create_dir(registry.dir().join("folder.json")).expect("mkdir");
     os::mkfifo(&registry.dir().join("fifo.json"));
     symlink("good-one.json", registry.dir().join("link.json")).expect("symlink");
-    // Neither entries nor ours.
+    // These are neither entries nor files of ours.
     put(&registry, "README", "hello");
     put(&registry, ".hidden.json", "junk");
     put(&registry, "old.json.bad", "junk");
@@ -71,10 +71,10 @@ fn what_is_no_entry_is_set_aside_and_reported() {
         assert!(reason_of(name).0.contains(why));
     }
 
-    // Once.
+    // A problem is reported once.
     assert_eq!(names(&list(&registry)), ["good/one"]);
     assert!(files(&registry).contains(&"README".to_owned()) && files(&registry).contains(&".hidden.json".to_owned()));
-    // And again beside the earlier ones.
+    // Later ones are set aside beside the earlier ones.
     for number in 2..5 {
         put(&registry, "junk.json", format!("junk {number}"));
         let problems = registry.list().expect("list").problems;
@@ -87,7 +87,7 @@ fn what_is_no_entry_is_set_aside_and_reported() {
 fn a_name_of_full_length_is_set_aside_as_well() {
     let (_dir, registry) = scratch();
     fs::create_dir(registry.dir()).expect("mkdir");
-    // As the Go module may name them: our own are shorter.
+    // The Go module may use such names; our own are shorter.
     let name = format!("{}-a.json", "n".repeat(255 - "-a.json".len()));
     for end in [".bad", ".bad2"] {
         put(&registry, &name, "junk");
@@ -103,7 +103,7 @@ fn a_name_of_full_length_is_set_aside_as_well() {
 fn files_that_have_long_been_empty_hold_up_nobody() {
     let (_dir, registry) = scratch();
     registry.register(&entry("a", "b")).expect("register");
-    // As a full disk leaves them. To look at each for a while takes longer than the patience with the lock.
+    // A full disk leaves such files. To wait for each of them takes longer than the patience with the lock.
     const FILES: usize = 300;
     for number in 0..FILES {
         let path = registry.dir().join(format!("empty-{number}.json"));
@@ -124,7 +124,7 @@ fn files_that_have_long_been_empty_hold_up_nobody() {
     assert_eq!(problems.len(), FILES);
 }
 
-/// By a clock that was set back, they would be new for a long time.
+/// If the clock was set back, such files would count as new for a long time.
 #[test]
 fn empty_files_from_ahead_of_the_clock_hold_up_nobody() {
     let (_dir, registry) = scratch();

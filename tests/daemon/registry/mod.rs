@@ -45,7 +45,7 @@ fn names(entries: &[DaemonEntry]) -> Vec<String> {
     entries.iter().map(|entry| format!("{}/{}", entry.code, entry.daemon)).collect()
 }
 
-/// Names in the directory, without the lock.
+/// Returns the names in the directory, without that of the lock.
 fn files(registry: &Registry) -> Vec<String> {
     let entries = fs::read_dir(registry.dir()).expect("directory").map(|entry| entry.expect("entry"));
     let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -63,7 +63,7 @@ fn started_at(seconds: u64) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
-/// As the pure Go module writes it.
+/// Makes an entry as the pure Go module writes it.
 fn go_json(code: &str, daemon: &str, pid: i32, started: &str) -> String {
     format!(r#"{{"code":"{code}","daemon":"{daemon}","pid":{pid},"started":"{started}"}}"#)
 }

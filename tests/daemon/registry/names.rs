@@ -44,7 +44,7 @@ fn no_two_daemons_share_a_file_whatever_they_are_called() {
     for (number, (code, daemon)) in pairs.iter().enumerate() {
         assert_eq!(get(&registry, code, daemon).expect("found").project, number.to_string());
     }
-    // Nothing outside.
+    // There is nothing outside the directory.
     let outside = fs::read_dir(registry.dir().parent().expect("parent")).expect("read").count();
     assert_eq!(outside, 1);
     for (code, daemon) in &pairs {
@@ -62,7 +62,7 @@ fn entries_of_the_go_module_are_found_pruned_and_unregistered() {
     put(&registry, "x-y.json", go_json("x", "y", own_pid(), "2126-01-01T00:00:00Z"));
     put(&registry, "with_any_name.json", go_json("p/q", "r", own_pid(), "2126-01-02T00:00:00Z"));
     put(&registry, "dead-d.json", go_json("dead", "d", NOBODY, now));
-    // This process started later than that: the PID was another's.
+    // This process started later than that, so the PID was another's.
     put(&registry, "reused-r.json", go_json("reused", "r", own_pid(), "2020-01-01T00:00:00Z"));
     put(&registry, "unset-u.json", go_json("unset", "u", own_pid(), "0001-01-01T00:00:00Z"));
 
@@ -92,7 +92,8 @@ fn plain_names_are_found_by_programs_that_do_not_encode_them() {
     plain.register(&entry("github.com/x/y", "w/1")).expect("register");
     assert_eq!(files(&plain), ["a-b-c.json", "github.com-x-y-w-1.json"]);
 
-    // A daemon whose plain name another's file has, as its fields say, and daemons whose names are not safe.
+    // These are a daemon whose plain name another daemon's file has, as its fields say, and daemons whose names are not
+    // safe.
     plain.register(&entry("a", "b-c")).expect("register");
     plain.register(&entry("a/b", "c")).expect("register");
     plain.register(&entry(".a", "b")).expect("register");

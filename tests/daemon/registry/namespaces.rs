@@ -28,7 +28,7 @@ fn a_daemon_of_another_pid_namespace_is_neither_told_nor_removed() {
         assert_eq!(files(&registry), before);
     }
 
-    // A later boot has none of its processes.
+    // None of its processes exist in a later boot.
     let path = registry.dir().join("inner-i.json");
     let text = fs::read_to_string(&path).expect("read");
     let boot_id = &outer.process.as_ref().expect("known").boot_id;
@@ -36,7 +36,7 @@ fn a_daemon_of_another_pid_namespace_is_neither_told_nor_removed() {
     assert_eq!(registry.list().expect("list").problems.len(), 1);
     assert!(!path.exists());
 
-    // Whoever names it may replace and remove it.
+    // A caller that names it may replace and remove it.
     registry.register(&entry("inner", "child")).expect("register");
     assert_eq!(names(&list(&registry)), ["outer/o", "inner/child"]);
     drop(inner);
@@ -70,7 +70,7 @@ hosted_part! {
 
     fn a_host_without_its_own_proc() {
         let registry = registry_of_host();
-        // Here it is 1, in /proc it is not.
+        // The PID is 1 here, but not in /proc.
         assert_eq!(own_pid(), 1);
         let written = registry.register(&entry("a", "b")).expect("register");
         assert_eq!(written.process, None, "that of another process");
@@ -100,7 +100,7 @@ hosted_part! {
         assert_eq!(names(&list(&registry)), ["a/b"]);
         let ticks = |pid| registry.register(&of("probe", "x", pid)).expect("register").process.expect("runs").ticks;
         drop(first);
-        // Two within one clock tick cannot be told apart.
+        // Two starts within one clock tick cannot be told apart.
         let later = || {
             thread::sleep(Duration::from_millis(10));
             start()

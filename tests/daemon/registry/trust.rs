@@ -33,7 +33,7 @@ fn a_strangers_entry_is_not_believed_and_stays() {
     }
     assert_eq!(files(&registry), ["bad-one.json", "good-one.json", "open-one.json"]);
 
-    // In a directory that everybody may write, an entry is not believed even about a process of its own user.
+    // In a directory that every user may write, an entry is not believed even about a process of its own user.
     let theirs = host::Running::start(
         host::command(test_path!("a_host_of_another_user_that_runs")).env("REGISTRY", registry.dir()),
         "runs",
@@ -88,7 +88,7 @@ fn another_user_cannot_have_the_lock() {
     let (dir, registry) = scratch();
     fs::set_permissions(dir.path(), mode(0o755)).expect("chmod");
     registry.register(&entry("a", "b")).expect("register");
-    // As an earlier version, or another umask, has left it.
+    // An earlier version, or another umask, leaves it like this.
     fs::set_permissions(registry.dir().join(".lock"), mode(0o664)).expect("chmod");
     registry.register(&entry("a", "b")).expect("register");
     let mut host = host::command(test_path!("a_host_of_another_user_that_wants_the_lock"));
@@ -172,7 +172,7 @@ hosted_part! {
         os::set_real_user_for_good(1234);
         registry.register(&entry("mine", "m")).expect("register");
         let Listing { entries, problems } = registry.list().expect("list");
-        // What it says itself it believes, and it believes root.
+        // It believes its own entries, and those of root.
         assert_eq!(names(&entries), ["root/r", "mine/m", "u/roots", "u/theirs"]);
         assert_eq!(problems, []);
         assert_eq!(files(&registry), ["mine-m.json", "root-r.json", "u-roots.json", "u-theirs.json"]);
@@ -197,7 +197,7 @@ hosted! {
             ("core", 0o755),
             ("core/daemons", 0o755),
             ("core/daemons/a-b.json", 0o644),
-            // Others may not lock it, for they could keep the lock.
+            // Others may not lock it, because they could keep the lock.
             ("core/daemons/.lock", 0o600),
         ];
         for (made, mode) in made {

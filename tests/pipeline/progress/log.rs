@@ -81,7 +81,7 @@ fn a_spec_that_ended_is_told_behind_its_last_line_and_counted_in_the_order_shown
     assert_eq!(counts, expected);
 }
 
-/// As times are shown.
+/// Writes a time as it is shown.
 fn shown(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1e3;
     match ms {
@@ -94,7 +94,7 @@ fn shown(time: Duration) -> String {
 
 const OUTPUTS: [ProgressOutput; 3] = [ProgressOutput::Prefixed, ProgressOutput::Grouped, ProgressOutput::None];
 
-/// Runs it with all at a time, and gives the lines and the report.
+/// Runs all specs at a time, and returns the lines and the report.
 fn told(pipeline: &Pipeline, output: ProgressOutput) -> (Vec<String>, Arc<RunReport>) {
     let (service, log) = (service(), Log::default());
     let mut view = ProgressView::to_writer(&service, log.clone(), options(ProgressStyle::Auto, output)).expect("view");
@@ -223,7 +223,7 @@ fn a_log_that_is_read_for_commands_gets_none_of_a_child() {
             assert!(lines.iter().any(|line| line.ends_with(text)), "{text}: {lines:#?}");
         }
         assert!(!text.contains("##") && lines.iter().all(|line| !line.trim_start().starts_with("::")), "{lines:#?}");
-        // What was captured is what was written.
+        // The capture has what was written.
         let captured = support::lossy(&report.specs[0].output);
         assert!(captured.starts_with("::error file=a::b\n  ##[group]c\n##vso[task.x]d\ne\x1b[8mf"), "{captured:?}");
     }

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use support::{GUARDED, service};
 
-/// A shell script as a spec.
+/// Makes a spec that runs a shell script.
 fn sh(name: &str, script: &str, after: &[&str]) -> Spec {
     let mut spec = Spec::new(name, support::sh(script));
     for name in after {
@@ -54,7 +54,7 @@ fn watching(view: &ProgressView) -> RunOptions {
     RunOptions { subscriptions: vec![view.subscription().clone()], ..RunOptions::default() }
 }
 
-/// Runs it one spec at a time, and gives the lines, times replaced by `T`.
+/// Runs one spec at a time, and returns the lines, with `T` in place of times.
 fn logged(pipeline: &Pipeline, output: ProgressOutput) -> (Vec<String>, Arc<RunReport>) {
     let (service, log) = (service(), Log::default());
     let mut view = ProgressView::to_writer(&service, log.clone(), options(ProgressStyle::Auto, output)).expect("view");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use support::{GUARDED, service};
 
-/// Watches for so long, on a thread of its own; fails if that does not come back, whatever became of it.
+/// Watches for this long, on a thread of its own; fails if that does not return, with whatever result.
 fn watch_in_time(
     mut view: ProgressView,
     run: &coreproc::Run,
@@ -36,7 +36,7 @@ fn read_on(
         let watcher = scope.spawn(move || watch_in_time(view, run, GUARDED).1.expect("watch"));
         go_on(host);
         let mut seen = Vec::new();
-        // Only the end: a search through all of it each time would take long.
+        // Only the end is searched: all of it would take long each time.
         let end = |seen: &[u8]| String::from_utf8_lossy(&seen[seen.len().saturating_sub(200)..]).into_owned();
         while !is_all(&end(&seen)) {
             assert!(support::os::readable(host, support::GUARD), "{}", end(&seen));
@@ -48,7 +48,7 @@ fn read_on(
     })
 }
 
-/// More lines than a queue and what a view keeps hold together, numbered, so that none can be missing unseen.
+/// More lines than a queue and a view hold together. They are numbered, so that none can be missing unseen.
 const MANY: usize = 100_000;
 
 fn many_lines() -> String {
@@ -60,7 +60,7 @@ fn numbers(text: &str) -> Vec<usize> {
     text.lines().filter_map(number).collect()
 }
 
-/// What stands still in different ways: each a place to write to, and the end at which it can be read.
+/// Makes targets that stand still in different ways: each a place to write to, and the end at which it can be read.
 fn standing_still() -> Vec<(&'static str, File, OwnedFd)> {
     let (reader, writer) = support::os::pipe();
     let (near, far) = std::os::unix::net::UnixStream::pair().expect("sockets");
@@ -129,7 +129,7 @@ fn a_run_that_is_cancelled_ends_although_what_it_is_shown_on_takes_nothing() {
         if by_deadline {
             wanted.deadline = Some(Duration::from_millis(300));
         }
-        // What it writes on its way out is more than is kept.
+        // It writes more on its way out than is kept.
         let script = format!("many() {{ {}; }}; trap 'many; exit 3' TERM; while :; do many; done", many_lines());
         let run = pipeline([sh("a", &script, &[])]).start(&service, wanted).expect("start");
         let (back, result) = watch_in_time(view, &run, Some(Duration::from_millis(30)));

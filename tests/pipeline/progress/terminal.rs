@@ -11,7 +11,7 @@ use support::fifo::Gate;
 use support::test_path;
 use support::{GUARDED, service};
 
-/// What a terminal shows after these bytes: the part of its language that the view speaks.
+/// The screen of a terminal, which knows the part of its language that the view uses.
 struct Terminal {
     columns: usize,
     rows: Vec<Vec<char>>,
@@ -75,7 +75,7 @@ impl Terminal {
     }
 }
 
-/// A run of two specs that wait at a gate, watched on a terminal; `look` sees both running.
+/// Runs two specs that wait at a gate, watched on a terminal; `look` sees both running.
 fn on_a_terminal(
     service: &Service,
     columns: u16,
@@ -151,14 +151,14 @@ fn a_terminal_that_becomes_narrow_gets_shorter_lines() {
         read_until(host, seen, |text| text.matches("1 of 4 done, 2").count() > before + 2);
     });
     let text = String::from_utf8(seen).expect("UTF-8");
-    // Frames of both widths: whole words in the wide ones, cut ones in the narrow.
+    // There are frames of both widths: whole words in the wide ones, cut ones in the narrow.
     assert!(text.contains("2 running, "), "{text:?}");
     assert!(text.contains("1 of 4 done, 2 run…"), "{text:?}");
 }
 
 #[test]
 fn no_color_in_the_environment_means_plain_lines() {
-    // The environment is the process's: a process of its own.
+    // The environment belongs to the process, so each case has a process of its own.
     for (name, value, plain) in
         [("NO_COLOR", "1", true), ("NO_COLOR", "", false), ("TERM", "dumb", true), ("TERM", "xterm", false)]
     {
@@ -177,7 +177,7 @@ fn no_color_in_the_environment_means_plain_lines() {
     }
 }
 
-/// What [`no_color_in_the_environment_means_plain_lines`] starts.
+/// The process that [`no_color_in_the_environment_means_plain_lines`] starts.
 #[test]
 #[ignore = "is started by another test"]
 fn shows_itself() {

@@ -114,7 +114,7 @@ fn a_deadline_cancels_and_says_so() {
     let mut clean = spec("clean", "exit 0", &["long"]);
     clean.always_run(true);
     let pipeline = pipeline([spec("long", "pause", &[]), spec("next", "exit 0", &["long"]), clean]);
-    // On a busy machine a start takes its time.
+    // On a busy machine a start may take long.
     let options = RunOptions { deadline: Some(Duration::from_secs(1)), ..Default::default() };
     let report = end_of(&start(&service, &pipeline, options));
     assert_eq!(

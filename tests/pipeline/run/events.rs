@@ -1,4 +1,4 @@
-//! What a host sees of a run while it goes.
+//! The events of a run under way.
 
 use super::{end_of, of, pipeline, spec, start};
 use crate::quiet;

@@ -183,7 +183,7 @@ fn a_process_that_another_stops_or_kills_has_failed() {
     for _ in 0..2 {
         let (name, pid) = talk.inbox.message();
         let mut id = None;
-        // It can be faster than the spawn's return.
+        // The process can be faster than the return of its spawn.
         eventually("it is known to run", || {
             let now = run.progress().expect("progress").now;
             id = now.iter().find(|spec| spec.name == name).map(|spec| spec.process_id);

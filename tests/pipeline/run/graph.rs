@@ -99,7 +99,7 @@ fn a_chain_and_a_cycle_of_a_hundred_thousand_specs_need_no_deep_stack() {
     let checked = std::thread::Builder::new().stack_size(128 * 1024).spawn(move || {
         let command = script("exit 0");
         let link = |i: usize, after: usize| of(&format!("s{i}"), command.clone(), &[&format!("s{after}")]);
-        // Backwards, so that what a naive walk comes to first is deepest.
+        // The chain is built backwards, so that a naive walk comes to the deepest spec first.
         let mut chain = pipeline((0..count - 1).map(|i| link(i, i + 1)));
         chain.add(of(&format!("s{}", count - 1), command.clone(), &[]));
         chain.check().expect("a chain is fine");
@@ -120,7 +120,7 @@ fn a_stop_that_could_reach_nobody_is_refused_before_anything_starts() {
         problem(&pipeline([spec("first", "exit 0", &[]), of("inherits", command.clone(), &[])])),
         "specs[1].command: stop: scope: the process would not lead a group of its own"
     );
-    // A detached one leads a session.
+    // A detached command leads a session.
     command.detach();
     pipeline([of("detached", command, &[])]).check().expect("fine");
     assert_eq!(service.count(), 0);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use support::events::Kept;
 use support::*;
 
-/// A spec that runs the child program.
+/// Makes a spec that runs the child program.
 fn spec(name: &str, verbs: &str, after: &[&str]) -> Spec {
     of(name, script(verbs), after)
 }

@@ -72,7 +72,7 @@ fn a_spec_starts_when_its_own_dependencies_ended_and_waits_for_no_wave() {
 fn at_most_so_many_run_at_a_time_and_the_longest_path_comes_first() {
     let service = service();
     let subscription = service.subscribe(quiet()).expect("subscribe");
-    // By durations: c (9) and its follower (1) make 10, b is 8, a is 5.
+    // By their durations, c (9) and its follower (1) make 10, b is 8, a is 5.
     let pipeline = pipeline([
         spec("a", "exit 0", &[]),
         spec("b", "exit 0", &[]),
@@ -86,7 +86,7 @@ fn at_most_so_many_run_at_a_time_and_the_longest_path_comes_first() {
     assert_eq!(Story::of(&subscription, &run).order(), "+2 -2 +1 -1 +0 -0 +3 -3");
     assert_eq!(end_of(&run).limit, 1);
 
-    // Without durations each counts the same: c, which something comes after, is first.
+    // Without durations each counts the same, so c, which has a dependent, is first.
     let run = start(&service, &pipeline, RunOptions { limit: Limit::At(1), ..Default::default() });
     assert_eq!(Story::of(&subscription, &run).order(), "+2 -2 +0 -0 +1 -1 +3 -3");
 }
@@ -166,7 +166,7 @@ fn a_chain_and_a_fan_of_many_specs_run_to_their_end() {
     fan.add(last);
     assert!(fan.run_all(&service).expect("fan").success());
 
-    // One failure skips them all, one after the other.
+    // One failure skips all of them, one after the other.
     let mut chain = chain;
     chain.add(spec("x", "exit 0", &[&format!("s{}", many - 1)]));
     let mut failing = pipeline([spec("s", "exit 1", &[])]);

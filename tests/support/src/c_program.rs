@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// A guard against hanging, never a measure.
 const DEADLINE: Duration = Duration::from_secs(1200);
 
-/// Set for each program; a process that still carries it afterwards was left behind.
+/// The variable that is set for each program; a process that still carries it afterwards was left behind.
 const MARK: &str = "COREPROC_TEST_MARK";
 
 pub fn cc() -> Command {
@@ -32,7 +32,7 @@ pub fn soname(library: &Path) -> String {
     line.split(['[', ']']).nth(1).expect("[name]").to_owned()
 }
 
-/// What C programs are linked with: a library under its SONAME, and the flags for it.
+/// The library that C programs are linked with, under its SONAME, and the flags for it.
 pub struct Linkage<'a> {
     pub library: &'a Path,
     pub compile: Vec<String>,
@@ -49,7 +49,7 @@ impl<'a> Linkage<'a> {
         self.compile(&root().join("tests/c").join(format!("{theme}.c")), theme, scratch)
     }
 
-    /// The same for any source file.
+    /// Does the same for any source file.
     pub fn compile(&self, source: &Path, name: &str, scratch: &Scratch) -> PathBuf {
         let object = scratch.path().join(format!("{name}.o"));
         let program = scratch.path().join(name);
@@ -75,7 +75,7 @@ pub fn run(command: &mut Command, scratch: &Scratch) -> Outcome {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let path = scratch.path().join(format!("output-{mark}"));
-    // A file, not a pipe: a process left behind could hold a pipe open.
+    // The output goes to a file, not a pipe: a process left behind could hold a pipe open.
     let output = File::create(&path).expect("output file");
     let mut child = command
         .current_dir(scratch.path())
@@ -112,7 +112,7 @@ pub fn run(command: &mut Command, scratch: &Scratch) -> Outcome {
     Outcome { success: status.is_some_and(|status| status.success()) && left.is_empty(), said }
 }
 
-/// The processes that still carry the mark ten seconds later. They are killed.
+/// Kills and returns the processes that still carry the mark after ten seconds.
 fn left_behind(mark: &str) -> Vec<(i32, String)> {
     let started = Instant::now();
     loop {
@@ -155,13 +155,13 @@ pub fn expect_tap(outcome: &Outcome, library: &Path) {
         fs::canonicalize(loaded).expect("the library it loaded"),
         fs::canonicalize(library).expect("the library it should load"),
     );
-    // With `--nocapture`, the counts and figures the tests print.
+    // With `--nocapture`, this shows the counts and figures that the tests print.
     for line in said.lines().filter(|line| line.starts_with("# ")) {
         println!("{line}");
     }
 }
 
-/// `COREPROC_SCALE` times `share`, for modes that run slower.
+/// Returns `COREPROC_SCALE` times `share`, for modes that run slower.
 pub fn scale(share: f64) -> String {
     let scale = std::env::var("COREPROC_SCALE").ok().filter(|scale| !scale.is_empty());
     let scale: f64 = scale.map_or(1.0, |scale| scale.parse().expect("COREPROC_SCALE is a number"));

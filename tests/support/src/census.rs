@@ -1,4 +1,5 @@
-//! What a process holds: file descriptors, threads, children. Only for hosts of their own, in which nothing else runs.
+//! The things that a process holds: file descriptors, threads, children. This is only for hosts of their own, in which
+//! nothing else runs.
 
 use super::{eventually, os};
 use std::collections::BTreeMap;
@@ -58,7 +59,7 @@ pub fn wait_serviceless() {
     });
 }
 
-/// A field of /proc/self/task/TID/status for each thread whose name starts with "coreproc-", by TID and name.
+/// Returns a field of /proc/self/task/TID/status for each thread whose name starts with "coreproc-", by TID and name.
 pub fn of_library_threads(field: &str) -> BTreeMap<(u32, String), String> {
     let mut values = BTreeMap::new();
     for task in fs::read_dir("/proc/self/task").expect("/proc/self/task").flatten() {
@@ -79,7 +80,7 @@ pub fn of_library_threads(field: &str) -> BTreeMap<(u32, String), String> {
     values
 }
 
-/// Voluntary and other context switches of each thread of the library.
+/// Returns the voluntary and other context switches of each thread of the library.
 pub fn switches() -> BTreeMap<(u32, String), (String, String)> {
     let other = of_library_threads("nonvoluntary_ctxt_switches");
     of_library_threads("voluntary_ctxt_switches")
@@ -91,7 +92,7 @@ pub fn switches() -> BTreeMap<(u32, String), (String, String)> {
         .collect()
 }
 
-/// Kilobytes from /proc/self/status: "VmRSS", "VmHWM".
+/// Returns a figure of /proc/self/status in kilobytes, such as "VmRSS" or "VmHWM".
 pub fn memory_kb(field: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("status");
     status
@@ -120,7 +121,7 @@ pub fn warm_up(service: &coreproc::Service, command: &coreproc::Command) {
     });
 }
 
-/// The same for a detached child that lives long enough to be followed.
+/// Does the same for a detached child that lives long enough to be followed.
 pub fn warm_up_detached(service: &coreproc::Service) {
     let mut talk = super::fifo::Talk::new();
     let before = fds();

@@ -4,12 +4,13 @@ use coreproc::Command;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// The child program, which the build script compiled.
+/// Returns the path of the child program, which the build script compiled.
 pub fn child() -> &'static Path {
     Path::new(concat!(env!("OUT_DIR"), "/child"))
 }
 
-/// A copy of the child program in `dir` that runs as root, whichever user starts it: its verb `user` changes the user.
+/// Makes a copy of the child program in `dir` that runs as root, whichever user starts it: its verb `user` changes the
+/// user.
 pub fn child_of_root(dir: &Path) -> PathBuf {
     let program = dir.join("child-of-root");
     std::fs::copy(child(), &program).expect("copy");
@@ -19,14 +20,14 @@ pub fn child_of_root(dir: &Path) -> PathBuf {
     program
 }
 
-/// The child program with these verbs.
+/// Makes a command that runs the child program with these verbs.
 pub fn tool<S: AsRef<OsStr>>(verbs: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(child());
     command.args(verbs);
     command
 }
 
-/// The child program with the words of `script` as verbs. Their arguments have no blanks.
+/// Makes a command that runs the child program with the words of `script` as verbs. Their arguments have no blanks.
 pub fn script(script: &str) -> Command {
     tool(script.split_whitespace())
 }

@@ -17,7 +17,7 @@ pub fn guard_for_counts() -> Duration {
     GUARD.mul_f64((scale() / DEFAULT_SCALE).max(1.0))
 }
 
-/// A full count times `COREPROC_SCALE`, or a tenth of it if that is not set; printed.
+/// Prints and returns a full count times `COREPROC_SCALE`, or a tenth of it if that is not set.
 pub fn count(what: &str, full: u64) -> u64 {
     let count = ((full as f64 * scale()).round() as u64).max(1);
     println!("count: {what}: {count} of {full}");

@@ -65,7 +65,7 @@ pub fn write_all(process: &Process, mut data: &[u8], timeout: Option<Duration>) 
     Ok(())
 }
 
-/// The error of a spawn that must fail.
+/// Returns the error of a spawn that must fail.
 pub fn refused(service: &Service, command: &Command) -> Error {
     match command.spawn(service) {
         Ok(process) => panic!("spawned {}", process.pid()),
@@ -73,7 +73,7 @@ pub fn refused(service: &Service, command: &Command) -> Error {
     }
 }
 
-/// The kind of the error of a call that must fail.
+/// Returns the kind of the error of a call that must fail.
 #[track_caller]
 pub fn kind_of<T>(result: coreproc::Result<T>) -> ErrorKind {
     match result {

@@ -71,7 +71,7 @@ pub fn assert_whole(events: &[Kept]) {
     assert!(events[events.len() - 1].is_closed(), "process {id}");
 }
 
-/// All payload of a stream in order, chunk by chunk.
+/// Returns all payload of a stream in order, chunk by chunk.
 pub fn bytes_of(events: &[Kept], of: Stream) -> Vec<u8> {
     let mut bytes = Vec::new();
     for event in events {
@@ -82,7 +82,7 @@ pub fn bytes_of(events: &[Kept], of: Stream) -> Vec<u8> {
     bytes
 }
 
-/// A stream's lines, put together from their pieces; the newline is part of those that had one.
+/// Returns a stream's lines, put together from their pieces; the newline is part of those that had one.
 pub fn lines_of(events: &[Kept], of: Stream) -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
     let mut line: Vec<u8> = Vec::new();
@@ -106,7 +106,7 @@ pub fn lines_of(events: &[Kept], of: Stream) -> Vec<Vec<u8>> {
     lines
 }
 
-/// How many pieces each line came in.
+/// Returns how many pieces each line came in.
 pub fn pieces_of(events: &[Kept], of: Stream) -> Vec<Vec<usize>> {
     let mut lines = vec![vec![]];
     for event in events {

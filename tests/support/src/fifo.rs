@@ -57,7 +57,7 @@ impl Inbox {
         self.path.to_str().expect("utf-8")
     }
 
-    /// The next message: its text and the sender's PID.
+    /// Waits for the next message, and returns its text and the sender's PID.
     #[track_caller]
     pub fn message(&mut self) -> (String, i32) {
         self.message_within(GUARD).expect("no message")
@@ -87,7 +87,7 @@ impl Inbox {
         pid
     }
 
-    /// `n` messages of the same text: the senders, each watched from here on.
+    /// Waits for `n` messages of the same text, and returns the senders, each watched from here on.
     #[track_caller]
     pub fn expect_many(&mut self, text: &str, n: u64) -> Vec<Fd> {
         (0..n).map(|_| os::pidfd(self.expect(text)).expect("sender lives")).collect()
@@ -108,7 +108,7 @@ impl Talk {
         Talk { gate: Gate::new(dir.path(), "gate"), inbox: Inbox::new(dir.path(), "inbox"), dir }
     }
 
-    /// The same for hosts whose descriptors 0 to 2 are closed and must stay closed.
+    /// Does the same for hosts whose descriptors 0 to 2 are closed and must stay closed.
     pub fn at_high_descriptors() -> Talk {
         let Talk { dir, gate, inbox } = Talk::new();
         let gate = Gate { path: gate.path, file: os::high(gate.file) };
@@ -129,7 +129,7 @@ impl Talk {
     }
 }
 
-/// The words of `script`, with GATE, LAST and INBOX for the paths of those names in `dir`.
+/// Returns the words of `script`, with GATE, LAST and INBOX for the paths of those names in `dir`.
 pub fn verbs_in(dir: &Path, script: &str) -> Vec<String> {
     script
         .split_whitespace()

@@ -61,7 +61,7 @@ pub fn done() {
     println!("{DONE}");
 }
 
-/// The command that runs `test` in a host, for tests that set more than [`run`] does.
+/// Makes the command that runs `test` in a host, for tests that set more than [`run`] does.
 pub fn command(test: &str) -> Command {
     // The harness leaves the name of the binary out.
     let (_, name) = test.split_once("::").expect("a path by test_path!");
@@ -70,20 +70,20 @@ pub fn command(test: &str) -> Command {
     command
 }
 
-/// The same in a PID namespace of its own, with its own /proc: a test can choose PIDs there without harm to other
+/// Does the same in a PID namespace of its own, with its own /proc: a test can choose PIDs there without harm to other
 /// processes. None if we may not make one.
 pub fn command_with_own_pids(test: &str) -> Option<Command> {
     command_in_namespaces(test, &["--pid", "--fork", "--kill-child", "--mount-proc"])
 }
 
-/// The same, but with the /proc of this namespace, as after unshare(CLONE_NEWPID) alone.
+/// Does the same, but with the /proc of this namespace, as after unshare(CLONE_NEWPID) alone.
 pub fn command_with_own_pids_alone(test: &str) -> Option<Command> {
     command_in_namespaces(test, &["--pid", "--fork", "--kill-child"])
 }
 
-/// The same in the namespaces that these options of unshare(1) make. None if we may not make them.
+/// Does the same in the namespaces that these options of unshare(1) make. None if we may not make them.
 pub fn command_in_namespaces(test: &str, options: &[&str]) -> Option<Command> {
-    // Root may make them, and so may any user in a user namespace, if that is allowed.
+    // Root may make them, and any user may in a user namespace, if that is allowed.
     let ways: [&[&str]; 2] = [&[], &["--user", "--map-root-user"]];
     let command = ways.iter().find_map(|way| {
         let unshare = || {
@@ -123,7 +123,7 @@ impl Running {
     }
 }
 
-/// Runs `test` in a host; what it printed, which is printed here too.
+/// Runs `test` in a host. Prints and returns what it printed.
 #[track_caller]
 pub fn run(test: &str) -> String {
     run_command(command(test))
@@ -131,7 +131,7 @@ pub fn run(test: &str) -> String {
 
 #[track_caller]
 pub fn run_command(mut command: Command) -> String {
-    // A file, not a pipe: what a host leaves behind must not keep this test waiting.
+    // The output goes to a file, not a pipe: processes that a host leaves behind must not keep this test waiting.
     let mut output = tempfile::tempfile().expect("tempfile");
     let same = |file: &File| file.try_clone().expect("dup");
     let mut host = command.stdout(same(&output)).stderr(same(&output)).spawn().expect("host");

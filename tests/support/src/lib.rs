@@ -1,4 +1,5 @@
-//! What the tests of coreproc share: the child program, handshakes, hosts of their own, the census of what a host holds.
+//! Code that the tests of coreproc share: the child program, handshakes, hosts of their own, the census of what a host
+//! holds.
 
 mod commands;
 mod counts;

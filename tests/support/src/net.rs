@@ -63,7 +63,7 @@ impl Tcp {
         self.send_bytes(text.as_bytes());
     }
 
-    /// Sends, but takes it that the server may close the connection before it has everything.
+    /// Sends bytes, and accepts that the server may close the connection before it has all of them.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         if let Err(error) = self.0.get_mut().write_all(bytes) {
             let gone = [std::io::ErrorKind::BrokenPipe, std::io::ErrorKind::ConnectionReset];
@@ -75,7 +75,7 @@ impl Tcp {
         self.0.get_mut().shutdown(Shutdown::Write).expect("shutdown");
     }
 
-    /// The next answer, of a connection that goes on.
+    /// Reads the next answer of a connection that goes on.
     #[track_caller]
     pub fn answer(&mut self) -> Answer {
         let (status, headers) = self.head();
@@ -88,19 +88,19 @@ impl Tcp {
         Answer { status, headers, body: String::from_utf8(body).expect("UTF-8") }
     }
 
-    /// The last answer: up to the end of the connection.
+    /// Reads the last answer, up to the end of the connection.
     #[track_caller]
     pub fn rest(&mut self) -> Answer {
         let (status, headers) = self.head();
         Answer { status, headers, body: String::from_utf8(self.rest_bytes()).expect("UTF-8") }
     }
 
-    /// Whether the last answer has come, with status 200.
+    /// Returns whether the last answer has come, with status 200.
     pub fn answers_ok(&mut self) -> bool {
         lossy(&self.rest_bytes()).starts_with("HTTP/1.1 200 ")
     }
 
-    /// All that comes until the connection ends, by an end or a reset.
+    /// Reads all that comes until the connection ends, by an end or a reset.
     #[track_caller]
     pub fn rest_bytes(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();

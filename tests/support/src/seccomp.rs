@@ -83,7 +83,7 @@ pub fn install(refusals: &[Refusal]) {
     load(refusals, 0);
 }
 
-/// The same for all threads of this process.
+/// Does the same for all threads of this process.
 pub fn install_everywhere(refusals: &[Refusal]) {
     load(refusals, libc::SECCOMP_FILTER_FLAG_TSYNC);
 }
@@ -99,13 +99,13 @@ fn load(refusals: &[Refusal], flags: c_ulong) {
     }
 }
 
-/// Runs `work` on a thread of its own, on which each of these calls is interrupted by a signal (EINTR) the first time, and
-/// made when it is tried again. The number of interrupted calls.
+/// Runs `work` on a thread of its own, on which each of these calls is interrupted by a signal (EINTR) the first time,
+/// and made when it is tried again. Returns the number of interrupted calls.
 pub fn interrupt_each(call: libc::c_long, work: impl FnOnce() + Send) -> usize {
     let (tell, told) = mpsc::channel::<OwnedFd>();
     thread::scope(|scope| {
         let worker = scope.spawn(move || {
-            // It goes with the thread, and then the listener is at its end.
+            // The filter goes with the thread, and then the listener is at its end.
             tell.send(listen(call)).expect("listener");
             work();
         });
@@ -135,7 +135,7 @@ fn listen(call: libc::c_long) -> OwnedFd {
     }
 }
 
-/// Answers until no process with the filter is left; the number of interrupted calls.
+/// Answers until no process with the filter is left. Returns the number of interrupted calls.
 fn answer_all(listener: &OwnedFd) -> usize {
     const RECEIVE: c_ulong = 0xc050_2100;
     const SEND: c_ulong = 0xc018_2101;

@@ -20,8 +20,8 @@ fn trace(request: libc::c_uint, pid: i32, data: usize) {
     assert!(result >= 0, "ptrace {request}: {}", io::Error::last_os_error());
 }
 
-/// The next event of a thread of the host. Children of other threads of this process, which other tests have, are left
-/// out.
+/// Waits for the next event of a thread of the host. Children of other threads of this process, which other tests have,
+/// are left out.
 fn wait() -> (i32, i32) {
     let mut status = 0;
     // SAFETY: room for a status.
@@ -30,7 +30,7 @@ fn wait() -> (i32, i32) {
     (thread, status)
 }
 
-/// Is called in a host: from here on this thread's system calls are counted.
+/// Has this thread's system calls counted from here on; called in a host.
 pub fn start_counting() {
     // SAFETY: no pointers. The tracer takes the signal.
     unsafe { libc::raise(libc::SIGUSR2) };
@@ -86,7 +86,7 @@ pub fn kill_at(mut command: Command, stop: u32) -> Met {
     }
 }
 
-/// Is called in a host: shows the next child of this thread, before it runs, to the process that started the host.
+/// Shows the next child of this thread, before it runs, to the process that started the host; called in a host.
 pub fn offer_newborn() {
     // SAFETY: takes no pointers; stops until the tracer goes on.
     unsafe {
@@ -125,7 +125,7 @@ impl Newborn {
     }
 }
 
-/// Waits until a host that is not traced is stopped, as its shell would learn it.
+/// Waits until a host that is not traced is stopped, in the way in which its shell would learn of it.
 #[track_caller]
 pub fn await_stopped(pid: i32) {
     stopped(Some(pid));
@@ -143,7 +143,7 @@ fn await_stop(thread: Option<i32>, signal: i32) -> i32 {
     }
 }
 
-/// The next stop of this thread of a host, or of any if none is named, and its signal.
+/// Waits for the next stop of this thread of a host, or of any if none is named. Returns the thread and its signal.
 #[track_caller]
 fn stopped(thread: Option<i32>) -> (i32, i32) {
     let (mut met, mut status) = (0, 0);

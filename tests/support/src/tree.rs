@@ -6,26 +6,27 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-/// The directory of the sources.
+/// Returns the directory of the sources.
 pub fn root() -> &'static Path {
     // This crate lies two directories below the repository.
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the repository")
 }
 
-/// The directory of what this build made: test programs and libraries.
+/// Returns the directory of the test programs and libraries of this build.
 fn deps() -> PathBuf {
     let test = std::env::current_exe().expect("path of the test");
     test.parent().expect("deps").to_path_buf()
 }
 
-/// The library that this very `cargo test` built: cargo refreshes `deps/`, not the copy one directory up.
+/// Returns the path of the library that this very `cargo test` built: cargo refreshes `deps/`, not the copy one
+/// directory up.
 pub fn library() -> PathBuf {
     let library = deps().join("libcoreproc.so");
     assert!(library.exists(), "{} is missing: the crate must be a cdylib", library.display());
     library
 }
 
-/// The target directory of this build.
+/// Returns the target directory of this build.
 pub fn target_dir() -> PathBuf {
     deps().ancestors().nth(2).expect("target").to_path_buf()
 }
@@ -55,7 +56,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Runs a tool to its end; its stdout, or a panic with everything it printed.
+/// Runs a tool to its end. Returns its stdout, or panics with everything that it printed.
 pub fn tool(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();

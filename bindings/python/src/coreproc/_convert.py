@@ -30,13 +30,13 @@ _SLICE = 0.1
 
 
 def text(value: Text) -> tuple[bytes, int]:
-    """Gives a pointer and a length."""
+    """Returns a pointer and a length."""
     encoded = os.fsencode(value)
     return encoded, len(encoded)
 
 
 def json_text(document: str | bytes | Mapping[str, object]) -> bytes:
-    """Gives JSON text, from a text or from what `json.load` makes of one."""
+    """Returns JSON text, from a text or from what `json.load` makes of one."""
     if isinstance(document, Mapping):
         document = json.dumps(document)
     return document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
@@ -63,7 +63,7 @@ def size(operation: str, field: str, count: float | None) -> int:
 
 
 def capture_size(operation: str, count: float | None) -> int:
-    """Converts the size of a capture, where 0 keeps nothing; in C the greatest number says so."""
+    """Converts the size of a capture, of which 0 keeps nothing; in C the greatest number does."""
     if count == 0:
         return CAPTURE_NONE
     return _CAPTURE_ALL if count == math.inf else size(operation, "capture", count)
@@ -94,8 +94,7 @@ class Deadline:
 def insist(end: Callable[[], object], wait: Callable[[], object]) -> None:
     """Ends something that runs, and waits until it has ended.
 
-    The first interrupt of this wait ends it again, which is harder. The second one leaves it to
-    itself.
+    The first interrupt of this wait ends it again, and harder. The second one ends the wait.
     """
     for _ in range(2):
         end()

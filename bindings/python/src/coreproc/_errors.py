@@ -52,7 +52,7 @@ class CoreprocError(Exception):
             failure.strerror = os.strerror(errno)
 
     def __str__(self) -> str:
-        """Gives the message alone; OSError would add a text of its own."""
+        """Returns the message alone; OSError would add a text of its own."""
         return str(self.args[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -92,7 +92,7 @@ class NotRunning(CoreprocError, ProcessLookupError):
 
 
 class StdinClosed(CoreprocError, BrokenPipeError):
-    """Standard input is not a pipe of the library, was closed, or has no reader any more."""
+    """Standard input is not a pipe of the library, was closed, or has no reader left."""
 
 
 class TimedOut(CoreprocError, TimeoutError):

@@ -11,7 +11,7 @@ from .constants import Result
 
 
 class Handle:
-    """A reference from the library; it is freed once, when nothing in Python uses it any more.
+    """A reference from the library; it is freed once, when no Python code uses it.
 
     Arguments of a ctypes call live until the call returns. So a handle that one thread releases
     while another thread waits in the library is freed only after that call.
@@ -54,7 +54,7 @@ class Owner:
         return owned
 
     def release(self) -> None:
-        """Gives the memory back now, without waiting for the garbage collector; idempotent.
+        """Returns the memory back now, without waiting for the garbage collector; idempotent.
 
         Stops nothing and waits for nothing. Later calls raise `Closed`.
         """

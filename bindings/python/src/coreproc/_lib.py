@@ -68,7 +68,7 @@ def _check(library: ctypes.CDLL) -> None:
 
 
 def _declare(library: ctypes.CDLL) -> None:
-    """Gives each function its signature, and refuses a library that lacks functions."""
+    """Returns each function its signature, and refuses a library that lacks functions."""
     missing = []
     for name, (returned, arguments) in _abi.SIGNATURES.items():
         try:
@@ -104,7 +104,7 @@ def call(function: Any, *arguments: object) -> None:  # noqa: ANN401 (ctypes has
 
 
 def library_version() -> str:
-    """Gives the version of the loaded libcoreproc, such as `0.1.0`."""
+    """Returns the version of the loaded libcoreproc, such as `0.1.0`."""
     version: bytes = lib.coreproc_version()
     return version.decode()
 

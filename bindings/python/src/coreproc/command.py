@@ -54,7 +54,7 @@ class HasFileno(Protocol):
     """An open file, socket or the like."""
 
     def fileno(self) -> int:
-        """Gives the descriptor."""
+        """Returns the descriptor."""
         ...
 
 

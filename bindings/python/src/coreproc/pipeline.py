@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Pipeline(Owner):
-    """Specs: commands, and what each comes after. One thread at a time; runs copy it.
+    """A graph of specs: commands, and what each comes after. One thread at a time; runs copy it.
 
     ::
 
@@ -99,17 +99,13 @@ class Pipeline(Owner):
     ) -> Pipeline:
         """Adds a spec; returns the pipeline.
 
-        Args:
-            name: The name of the spec, which no other spec of the pipeline has.
-            command: The command that it runs, copied; the command's timeout is that of each
-                attempt.
-            after: The names of the specs that must have ended before it starts.
-            allow_failure: Whether its failure counts, but does not skip specs that come after it.
-            always_run: Whether it runs also after a failure or a cancel: clean-up.
-            retries: The number of further attempts if the first one fails.
-            backoff: The seconds before the second attempt; each later wait is twice the last one.
-                None is 0.1.
-            backoff_max: The longest wait in seconds; None is 10.
+        Args: name: The name of the spec, which no other spec of the pipeline has. command: The
+        command that it runs, copied; the command's timeout is that of each attempt. after: The
+        names of the specs that must have ended before it starts. allow_failure: Whether its failure
+        counts, but does not skip specs that come after it. always_run: Whether it runs even after a
+        failure or a cancel: for clean-up. retries: The number of further attempts if the first one
+        fails. backoff: The seconds before the second attempt; each later wait is twice the last
+        one. None is 0.1. backoff_max: The longest wait in seconds; None is 10.
         """
         if isinstance(after, (str, bytes)):
             raise invalid("pipeline", "after", "must be a list of names, not one string")
@@ -168,17 +164,13 @@ class Pipeline(Owner):
     ) -> Run:
         """Starts a run of it, and does not wait.
 
-        Args:
-            service: The service of its processes.
-            mode: The order in which specs run.
-            on_failure: Whether it goes on after a failure, or is cancelled; None is what the
-                pipeline says.
-            limit: The number of specs that run at a time. None is what the pipeline says, or else
-                the number of processors; `math.inf` is all of them.
-            deadline: The seconds after which it is cancelled; None never cancels it.
-            subscription: The subscription of `Subscribe.NAMED` that gets its events.
-            history: The times that specs took before, so that the longest path starts first.
-            progress: The view that is going to show the run.
+        Args: service: The service of its processes. mode: The order in which specs run. on_failure:
+        Whether it goes on after a failure, or is cancelled; None is what the pipeline says. limit:
+        The number of specs that run at a time. None is what the pipeline says, or else the number
+        of processors; `math.inf` is all of them. deadline: The seconds after which it is cancelled;
+        None never cancels it. subscription: The subscription of `Subscribe.NAMED` that gets its
+        events. history: The times that specs took before, so that the longest path starts first.
+        progress: The view that will show the run.
 
         Raises:
             InvalidArgument: It cannot run, as `check` says. Nothing was started.
@@ -384,7 +376,7 @@ class Run(Owner):
         return self.info().success
 
     def results(self) -> list[SpecResult]:
-        """Gives the result of each spec, in the order of the pipeline.
+        """Returns the result of each spec, in the order of the pipeline.
 
         Raises:
             InvalidState: The run has not ended.
@@ -444,14 +436,14 @@ class _HasFileno(Protocol):
 
 
 class Progress(Owner):
-    """A view that shows one run to people: make it, name it in `Pipeline.start`, then `watch`.
+    """A view that shows one run to people: make it, name it in `Pipeline.start`, then call `watch`.
 
     A run waits for its view, even after a cancel, if the output of a process has filled the queue
     and no thread watches. `watch` lets it go on, and so does `release`.
 
-    No call waits beyond its timeout for a terminal that was stopped (Ctrl-S), or for a pipe without
-    a reader. The processes are slowed meanwhile, and everything is shown when it goes on. A
-    cancelled run that is watched ends all the same; the view then says how many lines it left out.
+    No call waits beyond its timeout for a terminal that was stopped (Ctrl-S), or for a pipe that is
+    not read. The processes are slowed meanwhile, and everything is shown when it goes on. A
+    cancelled run that is watched ends in any case; the view then says how many lines it left out.
     """
 
     __slots__ = ()

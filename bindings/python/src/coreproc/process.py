@@ -216,10 +216,8 @@ class Process(Owner):
     def write_all(self, data: bytes | bytearray | memoryview, timeout: float | None = None) -> None:
         """Writes all of `data` to its standard input.
 
-        Raises:
-            TimedOut: Not all was taken within `timeout` seconds.
-            NotRunning: The process ended first.
-            StdinClosed: The process runs, but its standard input has no reader any more.
+        Raises: TimedOut: Not all was taken within `timeout` seconds. NotRunning: The process ended
+        first. StdinClosed: The process runs, but its standard input has no reader left.
 
         Each has `written`, the number of bytes that were taken before.
         """

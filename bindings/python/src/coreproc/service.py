@@ -101,13 +101,11 @@ class Service(Owner):
     ) -> Subscription:
         """Opens a subscription: it gets the events of processes that are spawned from now on.
 
-        Args:
-            delivery: Whether it gets lines, raw chunks, or lifecycle events alone.
-            scope: Whether it gets the events of every process, or only of those whose command names
-                it.
-            queue_bytes: The bytes that may wait for each process; None is 1 MiB. When so many wait,
-                the pipes of that process are not read, so the kernel slows that process alone.
-            max_line_bytes: The longest line; None is 1 MiB. A longer one comes in flagged pieces.
+        Args: delivery: Whether it gets lines, raw chunks, or lifecycle events alone. scope: Whether
+        it gets the events of every process, or only of those whose command names it. queue_bytes:
+        The bytes that may wait for each process; None is 1 MiB. When this many wait, the pipes of
+        that process are not read, so the kernel slows that process alone. max_line_bytes: The
+        longest line; None is 1 MiB. A longer one comes in flagged pieces.
         """
         options = _abi.SubscriptionOptions(
             scope=scope,

@@ -154,7 +154,7 @@ class Subscription(Owner):
         self.close()
 
     def __iter__(self) -> Iterator[Event]:
-        """Gives events as they come, until the stream ends."""
+        """Yields events as they come, until the stream ends."""
         while True:
             try:
                 events = self.take()
@@ -194,7 +194,7 @@ class Subscription(Owner):
         poller.poll(None if milliseconds < 0 else min(milliseconds, _LONGEST_POLL))
 
     def fileno(self) -> int:
-        """Gives a pipe that is readable while events may wait, and when the stream has ended.
+        """Returns a pipe that is readable while events may wait, and when the stream has ended.
 
         It is for select, asyncio and the like. Take until `TimedOut` before you wait on it again.
         Its bytes mean nothing. It belongs to the subscription: do not close it.

@@ -13,7 +13,7 @@ pub fn mkfifo(path: &Path) {
     check(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }).expect("mkfifo");
 }
 
-/// Waits until `fd` is readable; false when the time is over.
+/// Waits until `fd` is readable; false if the time is over first.
 pub fn readable(fd: &impl AsFd, timeout: Duration) -> bool {
     let mut poll = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     loop {
@@ -41,7 +41,7 @@ impl EdgeTriggered {
         }
     }
 
-    /// Waits for the next edge; false when the time is over.
+    /// Waits for the next edge; false if the time is over first.
     pub fn wait(&self, timeout: Duration) -> bool {
         readable(&self.0, timeout) && {
             let mut event = libc::epoll_event { events: 0, u64: 0 };
@@ -90,7 +90,7 @@ pub fn high(file: File) -> File {
     to_high(file.as_raw_fd()).expect("dup").into()
 }
 
-/// Closes descriptors 0 to 2, and keeps what they were.
+/// Closes descriptors 0 to 2, and returns duplicates of what they were.
 pub fn put_standard_away() -> [Option<Fd>; 3] {
     [0, 1, 2].map(|fd| {
         let kept = to_high(fd);
@@ -112,7 +112,7 @@ pub fn bring_standard_back(kept: &[Option<Fd>; 3]) {
 
 /// Makes `fd` a copy of `file`, across exec.
 pub fn place(file: &impl AsFd, fd: RawFd) {
-    // SAFETY: 0 to 2 belong to nobody's object here.
+    // SAFETY: 0 to 2 belong to no object here.
     check(unsafe { libc::dup2(file.as_fd().as_raw_fd(), fd) }).expect("dup2");
 }
 

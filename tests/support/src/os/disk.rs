@@ -4,7 +4,7 @@ use super::{c_path, check};
 use std::fs::File;
 use std::path::Path;
 
-/// A small disk of its own. None if we may not mount one.
+/// A small disk of its own.
 pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {

@@ -4,7 +4,8 @@ use super::check;
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 
-/// From now on an open of this file for writing waits, or fails with EWOULDBLOCK, and SIGIO asks this process.
+/// Takes a lease: from now on an open of this file for writing waits, or fails with EWOULDBLOCK, and SIGIO asks this
+/// process.
 pub fn take_lease(file: &File) {
     // SAFETY: no pointers.
     check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) }).expect("lease");
@@ -23,7 +24,7 @@ fn whole(kind: libc::c_int) -> libc::flock {
     libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 }
 }
 
-/// Takes the write lock of a file's open file description, if no other has a lock; whether it did.
+/// Takes the write lock of a file's open file description, if no other has a lock. Returns whether it did.
 pub fn lock_file(fd: RawFd) -> bool {
     let lock = whole(libc::F_WRLCK);
     // SAFETY: a valid flock.
@@ -41,14 +42,14 @@ pub fn lock_for_reading(file: &File) {
     assert!(try_lock_for_reading(file), "no read lock");
 }
 
-/// The same, if no other has a write lock; whether it did.
+/// Does the same if no other has a write lock. Returns whether it did.
 pub fn try_lock_for_reading(file: &File) -> bool {
     let lock = whole(libc::F_RDLCK);
     // SAFETY: a valid flock.
     check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }).is_ok()
 }
 
-/// Whether another open file description has a lock on the file.
+/// Returns whether another open file description has a lock on the file.
 pub fn is_locked(file: &File) -> bool {
     let mut lock = whole(libc::F_WRLCK);
     // SAFETY: a valid flock, which the call writes to.

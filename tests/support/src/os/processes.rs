@@ -25,7 +25,8 @@ pub fn pidfd(pid: i32) -> io::Result<Fd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// Whether the process of a pidfd lives; for processes that are not children of ours, which leave no zombie here.
+/// Returns whether the process of a pidfd lives; for processes that are not children of ours, which leave no zombie
+/// here.
 pub fn lives(pidfd: &Fd) -> bool {
     !readable(pidfd, Duration::ZERO)
 }
@@ -40,14 +41,14 @@ pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
-/// The letter of a process's state in /proc: 'T' when stopped, 'Z' for a zombie.
+/// Returns the letter of a process's state in /proc: 'T' when stopped, 'Z' for a zombie.
 pub fn state_of(pid: i32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// From now on the calling thread runs on one processor, and only while no child that it starts from now on
-/// wants to run.
+/// Makes the calling thread run on one processor from now on, and only while no child that it starts from now on wants
+/// to run.
 pub fn run_after_children() {
     const SCHED_RESET_ON_FORK: libc::c_int = 0x4000_0000;
     // SAFETY: plain data that the kernel copies.
@@ -61,7 +62,7 @@ pub fn run_after_children() {
     }
 }
 
-/// Whether this process has no child, neither alive nor a zombie.
+/// Returns whether this process has no child, neither alive nor a zombie.
 pub fn has_no_child() -> bool {
     // SAFETY: all zeros is a valid siginfo_t.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -77,7 +78,7 @@ pub fn kernel() -> (u32, u32) {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
-/// From now on orphans among this process's descendants become its children, which are not reaped.
+/// Makes orphans among this process's descendants its children from now on, which are not reaped.
 pub fn become_subreaper() {
     // SAFETY: no pointers.
     check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) }).expect("prctl");
@@ -126,7 +127,7 @@ pub fn fork_off(work: impl FnOnce()) -> bool {
     true
 }
 
-/// The processes that have this file open.
+/// Returns the processes that have this file open.
 pub fn who_has_open(path: &Path) -> Vec<i32> {
     let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

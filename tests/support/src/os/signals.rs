@@ -3,7 +3,7 @@
 use super::check;
 use std::fs::File;
 
-/// The action of each signal as the kernel has it, SIGKILL and SIGSTOP included.
+/// Returns the action of each signal as the kernel has it, SIGKILL and SIGSTOP included.
 pub fn signal_table() -> Vec<[u64; 4]> {
     (1..=64)
         .map(|signal: libc::c_int| {
@@ -18,7 +18,7 @@ pub fn signal_table() -> Vec<[u64; 4]> {
         .collect()
 }
 
-/// The calling thread's mask, all 64 signals.
+/// Returns the calling thread's mask, all 64 signals.
 pub fn signal_mask() -> u64 {
     let mut mask = 0_u64;
     // SAFETY: room for 8 bytes.
@@ -27,7 +27,7 @@ pub fn signal_mask() -> u64 {
     mask
 }
 
-/// The mask and the dispositions in an open /proc status file.
+/// Returns the mask and the dispositions in an open /proc status file.
 pub fn signals_in(status: &File) -> Vec<String> {
     let mut text = [0; 8192];
     let n = std::os::unix::fs::FileExt::read_at(status, &mut text, 0).expect("status");
@@ -64,7 +64,7 @@ pub fn set_handler(signal: i32) {
     }
 }
 
-/// Sets a signal's action, to the default if none is given; the one before.
+/// Sets a signal's action, to the default if none is given. Returns the one before.
 pub fn swap_action(signal: i32, action: Option<libc::sigaction>) -> libc::sigaction {
     // SAFETY: a zeroed sigaction is the default; both are valid.
     unsafe {

@@ -4,7 +4,7 @@ use super::check;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
-/// A pseudo-terminal of this size: the host's side, the program's side.
+/// Makes a pseudo-terminal of this size. Returns the host's side and the program's side.
 pub fn pty(columns: u16, rows: u16) -> (File, OwnedFd) {
     let (mut host, mut program) = (-1, -1);
     // SAFETY: two descriptors are written; name, settings and size may be NULL.
@@ -12,7 +12,7 @@ pub fn pty(columns: u16, rows: u16) -> (File, OwnedFd) {
         libc::openpty(&raw mut host, &raw mut program, std::ptr::null_mut(), std::ptr::null(), std::ptr::null())
     };
     check(result).expect("openpty");
-    // SAFETY: new descriptors that nobody else knows.
+    // SAFETY: new descriptors that no other code knows.
     let (host, program) = unsafe { (File::from_raw_fd(host), OwnedFd::from_raw_fd(program)) };
     for fd in [host.as_raw_fd(), program.as_raw_fd()] {
         // SAFETY: sets a flag of a descriptor of ours.
