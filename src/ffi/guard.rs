@@ -26,8 +26,8 @@ pub(super) fn get<T: Copy>(fallback: T, run: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `run` with cancellation off: the host may cancel a thread that is in a call, and the cancel acts after the
-/// call. What `run` holds is gone when cancellation is back, so a thread that ends at once (asynchronous type) ends in
-/// frames that have nothing to drop.
+/// call. Everything that `run` holds is dropped when cancellation is back, so a thread that ends at once (asynchronous
+/// type) ends in frames that have nothing to drop.
 pub(super) fn uncancelled<T: Copy>(run: impl FnOnce() -> T) -> T {
     let before = cancel::disable();
     let value = apart(run);

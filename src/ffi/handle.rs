@@ -1,6 +1,6 @@
 //! Handles: boxes of ours that C holds by pointer. Each C type is a Rust struct of its own, so a pointer can be cast
-//! one way only, and the signatures say who owns it: `Option<&T>` borrows, `Option<&mut T>` borrows a builder, which
-//! belongs to one thread, `Option<Box<T>>` gives away; NULL is `None`.
+//! one way only, and the signatures state the ownership: `Option<&T>` borrows, `Option<&mut T>` borrows a builder,
+//! which belongs to one thread, `Option<Box<T>>` gives away; NULL is `None`.
 
 use std::ffi::{CStr, c_char};
 use std::mem::ManuallyDrop;

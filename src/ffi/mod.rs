@@ -12,7 +12,7 @@
 //! A function is `unsafe` if it has an argument that no type describes:
 //!
 //! - bytes, text, or a buffer: the pointer is NULL or valid for as many bytes as the length says;
-//! - a struct that begins with `struct_size`: the pointer is NULL or valid for so many bytes, which may be fewer than
+//! - a struct that begins with `struct_size`: the pointer is NULL or valid for that many bytes, which may be fewer than
 //!   our struct has, so it cannot be a reference; pointers inside are NULL or valid as well;
 //! - `count` and `stride` of an array: each is NULL or valid, and they may be the same;
 //! - `user_data`, which the library's threads use;

@@ -90,8 +90,8 @@ pub extern "C-unwind" fn coreproc_pid_file_acquire(
 /// Removes the file, if the path still names it, and gives the lock back. If it is not held, does
 /// nothing. Thread-safe.
 ///
-/// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM (unlink(2)), and the lock is given back
-/// all the same.
+/// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM (unlink(2)); the lock is given back in any
+/// case.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_pid_file_release(
     pid_file: Option<&coreproc_pid_file>,

@@ -131,8 +131,8 @@ pub unsafe extern "C-unwind" fn coreproc_registry_unregister(
 /// coreproc_entries_free. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT names the field; NOT_FOUND if there is none, if it is dead, or if it is
-/// of another PID namespace, where its process cannot be looked for; MALFORMED if its file is not
-/// an entry; PERMISSION_DENIED, also for an entry that is not believed (see
+/// of another PID namespace, whose processes cannot be looked for here; MALFORMED if its file is
+/// not an entry; PERMISSION_DENIED, also for an entry that is not believed (see
 /// coreproc_registry_list); SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_registry_get(

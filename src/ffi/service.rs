@@ -134,7 +134,7 @@ pub extern "C-unwind" fn coreproc_service_count(
 /// process is closed. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, whose
-/// message says how many processes could not be signalled: the service is closed all the same, and
+/// message says how many processes could not be signalled: the service is closed in any case, and
 /// signals that the kernel refused are tried again.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_service_close(

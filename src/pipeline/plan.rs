@@ -1,4 +1,4 @@
-//! [`Plan`]: how to run, from the options of a run and, where those leave it open, from its pipeline.
+//! [`Plan`]: how to run, from the options of a run and, if those leave it open, from its pipeline.
 
 use std::thread::available_parallelism;
 

@@ -25,7 +25,7 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// Looks up which processes hold the pipes of `asker`. [`Asker::on_holders`] gets the answer; it is called from
-    /// here if no thread can be had. The caller holds no lock.
+    /// here if no thread can be started. The caller holds no lock.
     pub(super) fn request(self: &Arc<Self>, asker: Arc<dyn Asker>) {
         self.waiting.push(asker);
         if self.running.swap(true, Ordering::SeqCst) {

@@ -93,7 +93,7 @@ impl Service {
     /// # Errors
     ///
     /// The first one of [`Process::stop`] or [`Process::kill`], with a message that says how many processes could not
-    /// be signalled. The service is closed all the same, and a signal that the kernel refused is tried again.
+    /// be signalled. The service is closed in any case, and a signal that the kernel refused is tried again.
     pub fn close(&self, mode: CloseMode) -> Result<()> {
         fork::check("close service")?;
         let children = self.0.supervisor.close(mode);

@@ -192,7 +192,7 @@ impl Supervisor {
         }
     }
 
-    /// Returns the child with this id, until nothing of it is watched any more.
+    /// Returns the child with this id, as long as something of it is watched.
     pub(crate) fn child(&self, id: u64) -> Option<Arc<Child>> {
         lock(&self.registry).children.get(&id).cloned()
     }

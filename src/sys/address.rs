@@ -113,7 +113,7 @@ impl Address {
 impl Drop for Address {
     fn drop(&mut self) {
         if self.is_intact() {
-            // SAFETY: once, and nothing uses them any more.
+            // SAFETY: once, and nothing uses them afterwards.
             unsafe {
                 ManuallyDrop::drop(&mut self.read);
                 ManuallyDrop::drop(&mut self.write);

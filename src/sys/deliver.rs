@@ -78,7 +78,7 @@ pub(crate) fn groups_have_pidfds() -> bool {
 }
 
 /// Makes the address of an unreaped child's group, for signals that follow when the child may have been reaped; None if
-/// none is needed, or none can be had.
+/// none is needed, or none can be made.
 pub(crate) fn address(pidfd: &OwnedFd, pid: i32, target: Target) -> Option<Address> {
     if groups_have_pidfds() || target == Target::Process {
         return None;

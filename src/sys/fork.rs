@@ -30,7 +30,7 @@ pub(crate) fn happened() -> bool {
 /// Maps the page, and marks it.
 fn map() -> Result<&'static AtomicU32> {
     const PAGE: usize = 4096;
-    // SAFETY: a new anonymous mapping, never unmapped, so the reference is good for ever.
+    // SAFETY: a new anonymous mapping, never unmapped, so the reference is valid for ever.
     unsafe {
         let page = libc::mmap(
             std::ptr::null_mut(),

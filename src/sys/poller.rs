@@ -63,7 +63,7 @@ struct Fds {
 impl Drop for Poller {
     fn drop(&mut self) {
         if !self.is_lost() {
-            // SAFETY: once, and nothing uses them any more.
+            // SAFETY: once, and nothing uses them afterwards.
             unsafe { ManuallyDrop::drop(&mut self.fds) };
         }
     }

@@ -15,7 +15,7 @@ pub(crate) struct Strings {
 }
 
 impl Strings {
-    /// Makes room for so many strings of so many bytes, their NULs included.
+    /// Makes room for this many strings with this many bytes, their NULs included.
     pub(crate) fn with_capacity(count: usize, bytes: usize) -> Strings {
         Strings { bytes: Vec::with_capacity(bytes), starts: Vec::with_capacity(count) }
     }

@@ -48,7 +48,7 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         if !self.lost.load(Ordering::Acquire) {
-            // SAFETY: once, and nothing uses it any more.
+            // SAFETY: once, and nothing uses it afterwards.
             unsafe { ManuallyDrop::drop(&mut self.fd) };
         }
     }

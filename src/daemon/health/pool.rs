@@ -87,7 +87,7 @@ impl Pool {
         thread::start("coreproc-check", move || pool.work_from(job)).map(drop)
     }
 
-    /// Runs jobs until the pool needs this thread no more.
+    /// Runs jobs until the pool is closed.
     fn work_from(self: Arc<Pool>, first: Job) {
         let mut job = first;
         loop {

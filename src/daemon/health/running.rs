@@ -1,4 +1,4 @@
-//! [`Running`]: a server's thread, seen from the handle. Orders go to the thread, and its end comes back.
+//! [`Running`]: a server's thread, seen from the handle. It sends orders to the thread, and learns of its end.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;

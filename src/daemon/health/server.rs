@@ -58,7 +58,7 @@ enum State {
 impl HealthServer {
     /// Makes a server that will listen at `address`, which is not looked at before [`start`](HealthServer::start):
     ///
-    /// - `127.0.0.1:0`, `[::1]:0`, or `localhost:0` (the first address of the name that can be had);
+    /// - `127.0.0.1:0`, `[::1]:0`, or `localhost:0` (the first address of the name that is free);
     /// - `:8080`: every interface of the machine, so that every program that can reach it can ask;
     /// - `unix:/run/it.sock`: a socket file, for its owner and, as the umask allows, its group;
     /// - `unix:@it`: a name that is no file (unix(7), "abstract"), for every program in the network namespace.

@@ -54,7 +54,7 @@ pub(super) fn holder(file: &File) -> Holder {
         }
         seen = Some((content, claim));
         if claim == Some(None) {
-            // A later look would show no more.
+            // A later look would show the same.
             break;
         }
     }

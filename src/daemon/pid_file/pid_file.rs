@@ -83,7 +83,7 @@ impl PidFile {
     /// # Errors
     ///
     /// `Forked` in a child of fork: only the process that acquired the file may release it. `PermissionDenied`,
-    /// `System` and the like if the file could not be removed; the lock is given back all the same, and the file is
+    /// `System` and the like if the file could not be removed; the lock is given back in any case, and the file is
     /// emptied if that is possible.
     pub fn release(&self) -> Result<()> {
         fork::check(RELEASE)?;

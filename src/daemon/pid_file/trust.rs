@@ -43,7 +43,7 @@ pub(super) fn wrote(pid: i32, facts: &Facts) -> std::result::Result<(), String> 
     }
 }
 
-/// Returns whether the file belongs to root or to this process's own user, who are believed about any process.
+/// Returns whether the file belongs to root or to this process's own user, which are believed about any process.
 fn is_believed(facts: &Facts) -> bool {
     [0, file::effective_user()].contains(&facts.owner)
 }

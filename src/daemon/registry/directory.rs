@@ -33,7 +33,7 @@ pub(super) struct Directory(PathBuf);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum LockFile {
     Made,
-    /// Without the file, no process holds the lock, and it cannot be had.
+    /// It may not be made: without the file, no process holds the lock, and it cannot be taken.
     Found,
 }
 
@@ -95,7 +95,7 @@ impl Directory {
         }
     }
 
-    /// Refuses a lock file that a stranger may have put there. A file of ours gets its mode, whatever the umask was.
+    /// Refuses a lock file that another user may have put there. A file of ours gets its mode, whatever the umask was.
     fn check_lock(&self, operation: &'static str, file: &File, mode: u32, directory: &Facts) -> Result<()> {
         let facts = file::facts(file).map_err(|errno| Error::system(operation, "look at lock", errno))?;
         let user = file::effective_user();

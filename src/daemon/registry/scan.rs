@@ -109,7 +109,7 @@ impl Scan<'_> {
         self.directory.names().map_err(fail)
     }
 
-    /// Takes the lock, if it can be had; without it, nothing more is changed.
+    /// Takes the lock, if that is possible; without it, nothing more is changed.
     fn lock(&mut self) -> Option<DirectoryLock> {
         // In the directory of another user, a lock file of ours would be in that user's way.
         let how = if self.judge.is_at_home() { LockFile::Made } else { LockFile::Found };

@@ -3,7 +3,7 @@
 //! The events of a run come in the order in which things happened, but those of its processes come apart from them:
 //! output usually comes after the run has told the end of the attempt, and may come before the run has told its start.
 //! So everything that the run tells is a step in a queue. The end of an attempt waits for its last output, later steps
-//! wait behind it, and the output of an attempt waits for its start. Things are thus shown in the order in which they
+//! wait behind it, and the output of an attempt waits for its start. So everything is shown in the order in which it
 //! happened, and counts only grow.
 
 use std::collections::{HashMap, VecDeque};

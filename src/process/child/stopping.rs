@@ -25,7 +25,7 @@ pub(super) struct Stopping {
     refused: Option<Refused>,
     /// The address that reaches the group when its leader has been reaped by the host (before Linux 6.9).
     address: Option<Address>,
-    /// When to look whether the group is gone, once its leader is.
+    /// When to look whether the group is gone, once its leader has ended.
     look_at: u64,
     interval: u64,
     /// The number of the pass over /proc that found no member but zombies in the group.
@@ -146,8 +146,8 @@ impl Stopping {
         self.interval = (self.interval * 2).min(LONGEST);
     }
 
-    /// Returns whether zombies have had so long to be reaped that /proc is to be asked. They answer a signal, too, and
-    /// if nothing reaps orphans (a container whose first process does not) they stay.
+    /// Returns whether zombies have had enough time to be reaped, so that /proc has to be asked. They answer a signal,
+    /// too, and if nothing reaps orphans (a container whose first process does not) they stay.
     pub(super) fn asks_proc(&self) -> bool {
         const PATIENCE: u64 = 160_000_000;
         self.interval >= PATIENCE

@@ -77,7 +77,7 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        // SAFETY: both were mapped in `take` with these lengths, and nothing uses them any more.
+        // SAFETY: both were mapped in `take` with these lengths, and nothing uses them afterwards.
         unsafe {
             libc::munmap(self.base, PAGE + STACK);
             libc::munmap(self.report.cast_mut().cast(), PAGE);

@@ -29,7 +29,7 @@ pub(super) struct Context {
 /// such a call sanitizers look at a stack that is not theirs.
 ///
 /// # Safety
-/// `context` is a [`Context`] whose addresses are good until exec, and this is the child of a clone.
+/// `context` is a [`Context`] whose addresses are valid until exec, and this is the child of a clone.
 pub(super) unsafe extern "C" fn child(context: *const u8) -> ! {
     // SAFETY: the parent's frame, or our copy of it, holds the context until exec.
     let context = unsafe { &*context.cast::<Context>() };

@@ -1,5 +1,7 @@
 //! The rungs of the ladder: each starts a child in its own way, and returns once exec has succeeded or the child is
-//! gone, or the errno of the clone. System calls: clone3(2), clone(2), and pidfd_open(2) if clone makes no pidfd.
+//! gone, or the errno of the clone.
+//!
+//! System calls: clone3(2), clone(2), and pidfd_open(2) if clone makes no pidfd.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 

@@ -52,8 +52,8 @@ func (t *table[R]) discard() {
 	clear(t.early)
 }
 
-// Add makes a receiver known and returns the batches that came before it. If no events will come any more, it returns
-// the reason instead.
+// Add makes a receiver known and returns the batches that came before it. If no more events will come, it returns the
+// reason instead.
 func (t *table[R]) Add(id uint64, to R) ([]*capi.Batch, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
