@@ -20,7 +20,7 @@ use crate::sys::clock::Stamp;
 use crate::sys::deliver;
 use crate::sys::thread;
 
-/// A run of layer 3, as far as its service knows it.
+/// A run of a pipeline, as far as its service knows it.
 pub(crate) trait ServiceObserver: Send + Sync {
     /// The service was closed: no process can be started any more. Told before any is ended for it.
     fn service_closed(&self);
