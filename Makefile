@@ -42,7 +42,8 @@ demo:
 	cd bindings/go && go build -tags $(GO_TAGS) -o $(CURDIR)/target/demo/pipeline-go ./cmd/pipeline
 	tools/demo-pipeline Go target/demo/pipeline-go
 
-##   make test        every test: Rust, C, Go, Python (COREPROC_SCALE=N: N times the counts)
+##   make test        every test: Rust, C, Go, Python (COREPROC_SCALE=N: N times the counts). Its parts: test-abi, test-rust,
+##                    test-doc, test-go, test-python, test-kernels-short
 # Each binding has a target of its own, here and in lint.
 .PHONY: test test-rust test-doc test-go test-python test-kernels-short
 test:
@@ -80,14 +81,16 @@ test-abi:
 test-kernels-short: build
 	@tools/test-kernels short
 
-##   make test-kernels  the C tests and the search for strangers that are hit, on this kernel, Linux 6.1 and 6.12
+##   make test-kernels
+##                    the C tests, and the test that no stranger is signalled, on this kernel, Linux 6.1 and 6.12
 .PHONY: test-kernels
 test-kernels:
 	@tools/setup soak
 	@$(MAKE) --no-print-directory build
 	@tools/test-kernels full
 
-##   make lint        formatters and linters of every language; licences of dependencies; links of the documentation
+##   make lint        formatters and linters of every language; licences of dependencies; links of the documentation. Its
+##                    parts: lint-rust, lint-deps, lint-go, lint-python, lint-shell, lint-docs
 .PHONY: lint lint-rust lint-deps lint-go lint-python lint-shell lint-docs
 lint:
 	@tools/setup lint

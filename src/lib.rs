@@ -15,9 +15,9 @@
 //!
 //! # A map
 //!
-//! Each layer uses those above it in this list, and no other: `sys` ← `util` ← `runtime` ← `event` ← `process` ←
-//! `daemon`, `pipeline` ← `ffi`. `tools/circles` proves it. The page `docs/architecture.md` has the threads, the order
-//! of locks, the way of a command and of a byte through these files, and a glossary.
+//! Each layer uses only those before it in this list: `sys` ← `util` ← `runtime` ← `event` ← `process` ← `daemon`,
+//! `pipeline` ← `ffi`. `tools/circles` checks it. The page `docs/architecture.md` has the threads, the order of locks,
+//! the way of a command and of a byte through these files, and a glossary.
 //!
 //! - `sys` is the only code that talks to the kernel, each file a thin typed wrapper of system calls. `sys::spawn`
 //!   starts a child by clone3 with vfork semantics, or by the best way below that the kernel allows; `sys::pidfd` is a
@@ -25,25 +25,26 @@
 //!   `sys::poller` waits, `sys::pipe` reads and writes, `sys::spool` follows the output of a detached child.
 //!   `sys::procfs` names the [`Holder`]s of a pipe, `sys::identity` tells which process a PID names ([`ProcessStart`],
 //!   [`PidNamespace`]), and `sys::clock` gives each event its [`Stamp`].
-//! - `util` is a few helpers that need nothing but `sys`: times as RFC 3339 writes them, files that are replaced whole.
+//! - `util` is a few helpers that need nothing but `sys`: text, paths, durations, times as RFC 3339 writes them, files
+//!   that are replaced as a whole.
 //! - `runtime` is the loop: it waits for descriptors and deadlines, and hands what comes to a handler. It knows tokens,
 //!   but neither processes nor events. A thread that waits for something takes the seat and turns its service's loop
-//!   beside the supervisor, so that the end of its wait reaches it without a hand-off. `runtime::gate` is how
-//!   everything waits: with a deadline, refused inside a callback, and ended by a panic.
+//!   beside the supervisor, so that the end of its wait reaches it without a hand-off. `runtime::gate` is how threads
+//!   wait for a process, an event or a run: with a deadline, refused inside a callback, and ended by a panic.
 //! - `event` brings events to subscribers. A [`Subscription`] gives [`Batch`]es of [`Event`]s to takers, to a callback,
 //!   or to the host's own event loop; [`SubscriptionOptions`] say whose events, in which form ([`Delivery`],
 //!   [`Lifecycle`]), and how much may wait. Inside, `event::queue` has a mailbox for each process, in which
 //!   `event::record`s and their bytes wait; a batch takes them as a whole, and its process gives no other until it is
 //!   dropped. That is the credit which slows a child whose events are not taken.
-//! - `process` is layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es, captures their output and hands
+//! - `process`: a [`Service`] spawns [`Command`]s as [`Process`]es, captures their output and hands
 //!   it to subscriptions, stops them by policy ([`StopOptions`]) and tells of their end ([`Info`], [`Ending`]).
 //!   `process::child` is the state machine of one of them, `process::supervisor` the registry of a service, with its
 //!   thread. A [`Ring`] is the capture by itself.
-//! - `daemon` is layer 2: a [`Daemon`] takes its [`PidFile`], starts its [`HealthServer`] and enters itself in the
+//! - `daemon`: a [`Daemon`] takes its [`PidFile`], starts its [`HealthServer`] and enters itself in the
 //!   [`Registry`], and gives it all back in the right order. Each of them stands alone too.
-//! - `pipeline` is layer 3: a [`Pipeline`] is a graph of [`Spec`]s, checked whole before anything starts. A [`Run`]
-//!   starts each the moment its last dependency has ended, tells of it in the subscriptions of its service, and leaves
-//!   a [`RunReport`]; [`Progress`] draws it while it goes, [`History`] remembers how long specs took.
+//! - `pipeline`: a [`Pipeline`] is a graph of [`Spec`]s, checked whole before anything starts. A [`Run`] starts each
+//!   the moment its last dependency has ended, tells of it in the subscriptions of its service, and leaves a
+//!   [`RunReport`]; [`ProgressView`] draws it while it goes, [`History`] remembers how long specs took.
 //!   `pipeline::scheduler` decides, without clocks or processes; `pipeline::engine` acts.
 //! - `ffi` is the C ABI over all of it. Its contract is `include/coreproc.h`.
 //!

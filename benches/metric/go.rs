@@ -62,7 +62,7 @@ fn spawn(session: &mut Session, name: &str, count: usize, in_flight: usize, fact
     let (bytes, checksum) = check::hello_total(count);
     let title = format!("spawn → exit, {name}");
     let mut contenders = all(session, "spawn", &arguments);
-    // Bare C, as for layer 1: what a goal may ask for at most.
+    // Bare C, as for processes: what a goal may ask for at most.
     contenders.extend(session.one("limit", "limit", "spawn", &spawn::arguments(session, count, in_flight)?));
     let samples = session.run(&Workload {
         title: &format!("{title}, from Go"),

@@ -3,6 +3,7 @@ package process
 import (
 	"strings"
 
+	"dappco.re/go/core"
 	"dappco.re/go/core/process/internal/capi"
 	"dappco.re/go/core/process/internal/engine"
 )
@@ -90,6 +91,13 @@ func (p *ManagedProcess) handleEvent(feed *feed, event *capi.Event) {
 		if feed.Remove(event.ProcessID) {
 			p.closed(event)
 		}
+	}
+}
+
+// broadcast calls the handlers of the Core, on this goroutine. The caller has the turn.
+func (p *ManagedProcess) broadcast(message core.Message) {
+	if p.listeners != nil {
+		p.listeners.ACTION(message)
 	}
 }
 

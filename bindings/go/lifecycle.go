@@ -7,7 +7,6 @@ import (
 	"syscall"
 	"time"
 
-	"dappco.re/go/core"
 	"dappco.re/go/core/process/internal/capi"
 	"dappco.re/go/core/process/internal/engine"
 )
@@ -103,12 +102,6 @@ func (p *ManagedProcess) end(write func(*facts) error) {
 		return
 	}
 	close(p.done)
-}
-
-func (p *ManagedProcess) broadcast(message core.Message) {
-	if p.listeners != nil {
-		p.listeners.ACTION(message)
-	}
 }
 
 // announceFirst takes the turn and says that the process was started.

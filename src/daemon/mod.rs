@@ -1,4 +1,4 @@
-//! Layer 2: the life of a daemon. PID file, registry, health server, and the order in which they start and stop.
+//! The life of a daemon: PID file, registry, health server, and the order in which they start and stop.
 //!
 //! `daemon` is what callers hold, `options` its parts, `life` its states, and `holdings` what it takes and gives back.
 //! `pid_file`, `registry` and `health` also work alone. `client` asks the health of others. `signals` turns SIGTERM and

@@ -1,4 +1,4 @@
-//! Layer 3: a [`Pipeline`] is a graph of [`Spec`]s. A run starts each spec the moment its last dependency has ended,
+//! Pipelines: a [`Pipeline`] is a graph of [`Spec`]s. A run starts each spec the moment its last dependency has ended,
 //! and leaves a [`RunReport`].
 //!
 //! `spec` and `json` make a pipeline, and `graph` checks it. `run` is a run as callers hold it, `options` how to run,

@@ -1,4 +1,4 @@
-//! [`Member`]: what ties a process to a run of layer 3, which this layer knows as an [`Observer`] alone.
+//! [`Member`]: what ties a process to a run of a pipeline, which this layer knows as an [`Observer`] alone.
 
 use std::sync::Arc;
 

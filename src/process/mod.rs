@@ -1,4 +1,4 @@
-//! Layer 1: a [`Service`] spawns [`Command`]s as [`Process`]es, and supervises them.
+//! Processes: a [`Service`] spawns [`Command`]s as [`Process`]es, and supervises them.
 //!
 //! - `command`, `stdio`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for
 //!   its standard streams and `explain` for the words of a failure.

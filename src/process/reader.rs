@@ -3,8 +3,8 @@
 use std::os::fd::OwnedFd;
 
 use crate::sys::buffer::{READ_SIZE, ReadBuffer};
+use crate::sys::close_on_fork::CloseOnFork;
 use crate::sys::pipe::{self, Read};
-use crate::sys::private::Private;
 use crate::sys::spool;
 
 pub(super) enum Reader {
@@ -14,7 +14,7 @@ pub(super) enum Reader {
 }
 
 pub(super) struct Pipe {
-    pub(super) fd: Private,
+    pub(super) fd: CloseOnFork,
     /// Whether the poller has it.
     pub(super) watched: bool,
     /// Reads that brought much; after two, the pipe is grown.
@@ -60,7 +60,7 @@ const SPARSE: u64 = 1024 * 1024;
 
 impl Reader {
     pub(super) fn pipe(fd: OwnedFd) -> Reader {
-        Reader::Pipe(Pipe { fd: Private::new(fd), watched: false, large_reads: 0 })
+        Reader::Pipe(Pipe { fd: CloseOnFork::new(fd), watched: false, large_reads: 0 })
     }
 
     pub(super) fn spool(file: OwnedFd, max: u64) -> Reader {

@@ -11,9 +11,9 @@ use super::explain::{failed, no_spool, not_opened};
 use super::reader::Reader;
 use super::stdio::{FileMode, Output, Stdin, above_stdio, duplicate};
 use crate::error::Result;
+use crate::sys::close_on_fork::CloseOnFork;
 use crate::sys::descriptor;
 use crate::sys::pipe;
-use crate::sys::private::Private;
 use crate::sys::redirect;
 use crate::sys::spool::{self, Spool};
 
@@ -23,7 +23,7 @@ pub(super) struct Stdio {
     /// The child's ends; None for a stream that it inherits.
     pub(super) theirs: [Option<Arc<OwnedFd>>; 3],
     /// Our end of its standard input, if that is a pipe.
-    pub(super) stdin: Option<Private>,
+    pub(super) stdin: Option<CloseOnFork>,
     /// Our side of each output that we read.
     pub(super) outputs: [Option<Reader>; 2],
 }
@@ -45,7 +45,7 @@ impl Stdio {
             Stdin::Pipe => {
                 let (theirs, ours) = pipe::pipe().map_err(failed)?;
                 descriptor::set_nonblocking(&ours).map_err(failed)?;
-                self.stdin = Some(Private::new(ours));
+                self.stdin = Some(CloseOnFork::new(ours));
                 Some(Arc::new(theirs))
             }
             Stdin::Inherit => None,

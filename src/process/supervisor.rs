@@ -20,7 +20,7 @@ use crate::sys::clock::Stamp;
 use crate::sys::deliver;
 use crate::sys::thread;
 
-/// A run of layer 3, as far as its service knows it.
+/// A run of a pipeline, as far as its service knows it.
 pub(crate) trait ServiceObserver: Send + Sync {
     /// Told that the service was closed, so that no further process can be started. Called before any process is ended
     /// for it.

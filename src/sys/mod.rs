@@ -1,12 +1,13 @@
 //! The only code that talks to the kernel. Each file is a thin, typed wrapper of system calls; the layers above decide
 //! what they are used for. Descriptors are born close-on-exec and above 2.
 //!
-//! - Children: `spawn` (with `strings`, `redirect` and `raw`), `pidfd`, `deliver` and `address` (signals), `private`
-//!   (our ends of their pipes), `spool`.
+//! - Children: `spawn` (with `strings`, `redirect` and `raw`), `pidfd`, `deliver` and `address` (signals),
+//!   `close_on_fork` (our ends of their pipes), `spool`.
 //! - Waiting: `poller` (with `epoll` and `eventfd`), `window` and `bell` (for the host's own loop), `timer`, `clock`.
 //! - Descriptors and files: `descriptor`, `pipe`, `buffer`, `file`, `outlet`, `terminal`, `socket`.
 //! - Other processes: `procfs`, `identity`.
-//! - This process and its threads: `signal`, `handler`, `thread`, `cancel`, `fork`, `reserve`.
+//! - This process and its threads: `signal`, `handler`, `thread`, `cancel`, `fork`, `limits`, `reserve`; `calls` makes
+//!   an interrupted call again.
 
 #![allow(unsafe_code)]
 
@@ -16,6 +17,7 @@ pub(crate) mod buffer;
 mod calls;
 pub(crate) mod cancel;
 pub(crate) mod clock;
+pub(crate) mod close_on_fork;
 pub(crate) mod deliver;
 pub(crate) mod descriptor;
 mod epoll;
@@ -30,7 +32,6 @@ pub(crate) mod outlet;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;
-pub(crate) mod private;
 pub(crate) mod procfs;
 mod raw;
 pub(crate) mod redirect;

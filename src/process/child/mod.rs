@@ -39,10 +39,10 @@ use crate::event::{Cause, Ending, Queue, Sender, Source, holders_text};
 use crate::runtime::{Gate, Handler, NEVER, Reactor, lock};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::Stamp;
+use crate::sys::close_on_fork::CloseOnFork;
 use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen};
 use crate::sys::poller::Interest;
-use crate::sys::private::Private;
 use crate::sys::procfs::Holder;
 use crate::util::duration::nanoseconds;
 
@@ -66,7 +66,7 @@ pub(super) struct Seed {
     pub(super) started: Stamp,
     pub(super) pid: i32,
     pub(super) pidfd: OwnedFd,
-    pub(super) stdin: Option<Private>,
+    pub(super) stdin: Option<CloseOnFork>,
     pub(super) outputs: [Option<Reader>; 2],
     pub(super) capture_bytes: usize,
     pub(super) leads_group: bool,

@@ -1,6 +1,6 @@
 //! [`Stdin`]: our side of a child's standard input, while it runs.
 
-use crate::sys::private::Private;
+use crate::sys::close_on_fork::CloseOnFork;
 
 pub(super) enum Stdin {
     /// It is no pipe of ours.
@@ -13,7 +13,7 @@ pub(super) enum Stdin {
 }
 
 pub(super) struct Pipe {
-    pub(super) fd: Private,
+    pub(super) fd: CloseOnFork,
     /// Whether a thread is in the middle of a write.
     pub(super) busy: bool,
     /// Whether it was full, and has not reported room since.
@@ -23,7 +23,7 @@ pub(super) struct Pipe {
 }
 
 impl Stdin {
-    pub(super) fn new(fd: Option<Private>) -> Stdin {
+    pub(super) fn new(fd: Option<CloseOnFork>) -> Stdin {
         match fd {
             Some(fd) => Stdin::Open(Pipe { fd, busy: false, full: false, watched: false }),
             None => Stdin::Absent,

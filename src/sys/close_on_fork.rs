@@ -1,4 +1,4 @@
-//! [`Private`]: our end of a child's pipe, which a child of the host's `fork` does not keep.
+//! [`CloseOnFork`]: our end of a child's pipe, which a child of the host's `fork` does not keep.
 //!
 //! For as long as that process lived, a copy there would keep a standard input open that was closed here, and would
 //! keep SIGPIPE from a writer whose reader has closed. Unlike a socket, a pipe cannot be shut down while copies exist,
@@ -27,10 +27,10 @@ const CHUNK: usize = 1024;
 static PIPES: [AtomicPtr<[AtomicU64; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
 
 /// An end of a pipe.
-pub(crate) struct Private(ManuallyDrop<OwnedFd>);
+pub(crate) struct CloseOnFork(ManuallyDrop<OwnedFd>);
 
-impl Private {
-    pub(crate) fn new(fd: OwnedFd) -> Private {
+impl CloseOnFork {
+    pub(crate) fn new(fd: OwnedFd) -> CloseOnFork {
         static HANDLER: Once = Once::new();
         HANDLER.call_once(|| {
             // SAFETY: a function that may run in a child of fork. Without memory for it there is no handler.
@@ -39,24 +39,24 @@ impl Private {
         if let (Some(slot), Some(inode)) = (slot(&fd), pipe::inode(&fd)) {
             slot.store(inode, Ordering::Release);
         }
-        Private(ManuallyDrop::new(fd))
+        CloseOnFork(ManuallyDrop::new(fd))
     }
 }
 
-impl Deref for Private {
+impl Deref for CloseOnFork {
     type Target = OwnedFd;
     fn deref(&self) -> &OwnedFd {
         &self.0
     }
 }
 
-impl AsFd for Private {
+impl AsFd for CloseOnFork {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-impl Drop for Private {
+impl Drop for CloseOnFork {
     fn drop(&mut self) {
         // In a child of fork it is closed already, and its number may be another file's.
         if fork::happened() {
