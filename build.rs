@@ -1,5 +1,5 @@
-//! Writes the C header into `OUT_DIR` (a test compares it with the committed one), and gives the shared
-//! library its SONAME and `-z nodelete`. Nothing else.
+//! Writes the C header into `OUT_DIR` (a test compares it with the committed one), and gives the shared library its
+//! SONAME and `-z nodelete`.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -8,8 +8,8 @@
 //
 // Ownership. Memory that the library allocates is freed by the `_free` function of its type: it
 // accepts NULL, never blocks, never fails, never kills. Arguments are copied before the call
-// returns. Strings in are a pointer and a length (NULL with 0 is empty); text out is UTF-8 and ends
-// with a NUL.
+// returns. A string that is passed in is a pointer and a length (NULL with 0 is empty); text that
+// comes out is UTF-8 and ends with a NUL.
 //
 // Threads. Services, processes and subscriptions are reference-counted and may be used from any
 // thread at once. Commands are builders and belong to one thread at a time. In a child of fork()
@@ -24,8 +24,8 @@
 // or an exception, neither from a callback nor from a signal handler that interrupts it: locks
 // would stay taken. A signal handler delays the call that it interrupts, and the work for the
 // service that this thread does: a thread that waits does the work of its service. Deadlines
-// (timeouts, grace periods) are met nevertheless, and so is all that comes after the first of them;
-// events before that, of any process, come when the handler returns.
+// (timeouts, grace periods) are met nevertheless, and from the first of them on events are handled,
+// too; earlier events, of any process, wait until the handler returns.
 //
 // Descriptors of the library must be left alone by the host. After closefrom(3) each service whose
 // descriptors were closed is broken: its waits end, and its calls return COREPROC_SYSTEM with errno
@@ -37,8 +37,8 @@
 //
 // Memory. When it runs out, calls return COREPROC_OUT_OF_MEMORY; large buffers and threads are
 // refused, and small allocations come from a reserve of 1 MiB, half of which calls may use.
-// coreproc_health_free and coreproc_daemon_free leave the server running, and its memory lost, if
-// there is none. The process is aborted when the reserve is used up, and when another thread takes
+// Without memory, coreproc_health_free and coreproc_daemon_free leave the server running, and its
+// memory is lost. The process is aborted when the reserve is used up, and when another thread takes
 // the last memory while a thread of the library starts. A library that was built by cargo alone,
 // without `make build`, has no reserve: there, a small allocation that fails aborts.
 //
@@ -918,7 +918,7 @@ coreproc_result coreproc_service_count(const struct coreproc_service *service,
 // process is closed. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; those of coreproc_process_stop and coreproc_process_kill, whose
-// message says how many processes could not be signalled: the service is closed all the same, and
+// message says how many processes could not be signalled: the service is closed in any case, and
 // signals that the kernel refused are tried again.
 coreproc_result coreproc_service_close(const struct coreproc_service *service,
                                        uint32_t mode,
@@ -1422,8 +1422,8 @@ coreproc_result coreproc_pid_file_acquire(const struct coreproc_pid_file *pid_fi
 // Removes the file, if the path still names it, and gives the lock back. If it is not held, does
 // nothing. Thread-safe.
 //
-// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM (unlink(2)), and the lock is given back
-// all the same.
+// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM (unlink(2)); the lock is given back in any
+// case.
 coreproc_result coreproc_pid_file_release(const struct coreproc_pid_file *pid_file,
                                           struct coreproc_error **err);
 
@@ -1520,8 +1520,8 @@ coreproc_result coreproc_registry_unregister(const struct coreproc_registry *reg
 // coreproc_entries_free. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT names the field; NOT_FOUND if there is none, if it is dead, or if it is
-// of another PID namespace, where its process cannot be looked for; MALFORMED if its file is not
-// an entry; PERMISSION_DENIED, also for an entry that is not believed (see
+// of another PID namespace, whose processes cannot be looked for here; MALFORMED if its file is
+// not an entry; PERMISSION_DENIED, also for an entry that is not believed (see
 // coreproc_registry_list); SYSTEM.
 coreproc_result coreproc_registry_get(const struct coreproc_registry *registry,
                                       const char *code,
