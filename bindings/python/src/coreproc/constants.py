@@ -7,7 +7,7 @@ import enum
 
 
 class Result(enum.IntEnum):
-    """Why a call failed: `CoreprocError.result`."""
+    """The reason why a call failed: `CoreprocError.result`."""
 
     #: NULL, a bad length, an unknown value, or a NUL byte in a string. The message names the
     #: argument.
@@ -46,7 +46,7 @@ class Result(enum.IntEnum):
 
 
 class State(enum.IntEnum):
-    """Where a process is in its life."""
+    """The stage of its life that a process is in."""
 
     #: It runs.
     RUNNING = 1
@@ -57,7 +57,7 @@ class State(enum.IntEnum):
 
 
 class Cause(enum.IntEnum):
-    """What made a process end."""
+    """The cause of the end of a process."""
 
     #: A number that a later library knows and this binding does not.
     OTHER = -1
@@ -80,7 +80,7 @@ class Cause(enum.IntEnum):
 
 
 class EventKind(enum.IntEnum):
-    """What an event tells."""
+    """The kind of an event."""
 
     #: The process runs; the first event of each process.
     STARTED = 1
@@ -155,7 +155,7 @@ class Group(enum.IntEnum):
 
 
 class CloseMode(enum.IntEnum):
-    """What closing a service does to processes that run."""
+    """The effect of closing a service on processes that run."""
 
     #: For coreproc_service_close: leaves the children alone.
     LEAVE = 1
@@ -188,7 +188,7 @@ class Subscribe(enum.IntEnum):
 
 
 class Stdio(enum.Enum):
-    """What a stream of a command is connected to, if it is neither a file nor a descriptor."""
+    """The target of a stream of a command, if it is neither a file nor a descriptor."""
 
     #: /dev/null; the default of standard input.
     NULL = 1
@@ -222,7 +222,7 @@ class RunMode(enum.IntEnum):
 
 
 class OnFailure(enum.IntEnum):
-    """What a failure that is not allowed does to others."""
+    """The effect of a failure on other specs."""
 
     #: A failure skips what comes after it, and nothing else. The default, unless the pipeline says
     #: otherwise.
