@@ -172,6 +172,19 @@ fn a_link_stays_a_link_and_permissions_stay_as_they_are() {
     assert_eq!(files(dir.path()), ["file", "link"]);
 }
 
+#[test]
+fn what_an_earlier_process_of_the_same_pid_left_behind_is_not_in_the_way() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("history.json");
+    // As many as there can have been drafts in this process.
+    for number in 0..1000 {
+        fs::write(dir.path().join(format!("history.json.{}.{number}.tmp", std::process::id())), "half").expect("write");
+    }
+    let mut history = History::open(&path, "p").expect("open");
+    history.record(&report(vec![spec("a", SpecState::Passed, 100)])).expect("record");
+    assert_eq!(known(&History::open(&path, "p").expect("open"), "a"), Some(100));
+}
+
 /// If the clock was ahead when they were recorded, and was set back, they would be the newest for ever.
 #[test]
 fn what_was_recorded_ahead_of_the_clock_does_not_keep_out_what_runs_now() {

@@ -224,6 +224,8 @@ hosted! {
             daemon.stop().expect("stop");
         };
         round();
+        // A thread tells of its end a moment before it is gone.
+        eventually("its threads have ended", || census::of_library_threads("Name").is_empty());
         let (before, table, mask) = (census::Census::take(), os::signal_table(), os::signal_mask());
         for _ in 0..20 {
             round();
