@@ -328,6 +328,17 @@ func gone(t *testing.T, pid int) {
 	}
 }
 
+// cancelledByFile returns a context that is cancelled once a child has made the file.
+func cancelledByFile(t *testing.T, path string) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go func() {
+		waitForFile(t, path)
+		cancel()
+	}()
+	return ctx
+}
+
 // waitForFile waits until a child has made the file.
 func waitForFile(t *testing.T, path string) {
 	deadline := time.Now().Add(hang)

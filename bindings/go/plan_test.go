@@ -77,12 +77,7 @@ func TestAFailureDoesNotHideThatOtherSpecsCannotRun(t *testing.T) {
 
 func TestACancelledRunSkipsAlsoWhatCannotRun(t *testing.T) {
 	dir := t.TempDir()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		waitForFile(t, dir+"/started")
-		cancel()
-	}()
+	ctx := cancelledByFile(t, dir+"/started")
 	specs := []RunSpec{
 		sh("long", "touch "+dir+"/started; sleep 1000"), sh("later", "true", "long"), sh("unknown", "true", "nobody"),
 		sh("after", "true", "unknown"),

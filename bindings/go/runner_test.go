@@ -163,12 +163,7 @@ func TestAKilledSpecHasAnError(t *testing.T) {
 
 func TestCancellingARunFailsWhatRunsAndSkipsTheRest(t *testing.T) {
 	dir := t.TempDir()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		waitForFile(t, dir+"/started")
-		cancel()
-	}()
+	ctx := cancelledByFile(t, dir+"/started")
 	all, err := newTestRunner(t).RunAll(ctx, []RunSpec{
 		sh("long", "touch "+dir+"/started; sleep 1000"), sh("later", "true", "long"),
 	})

@@ -29,5 +29,3 @@ pub use registry::{DaemonEntry, Listing, Registry, RegistryNames, RegistryProble
 #[cfg(feature = "fuzzing")]
 pub(crate) use registry::{parse_entry, write_entry};
 pub use stop_handle::StopHandle;
-
-pub(crate) use crate::util::epoch::{from_ns, to_ns};

@@ -146,8 +146,3 @@ impl Operation {
 pub(super) fn c_text(text: &str) -> CString {
     CString::new(text.replace('\0', "\\0")).unwrap_or_default()
 }
-
-/// Returns nanoseconds; a time that is too long becomes the maximum.
-pub(super) fn whole_ns(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}

@@ -5,8 +5,8 @@ use std::ffi::{CString, c_char};
 use super::convert::{Operation, c_text};
 use super::handle::{array, free_memory, read, shared};
 use super::versioned::versioned;
-use crate::daemon::{from_ns, to_ns};
 use crate::error::Result;
+use crate::util::epoch::{from_ns, to_ns};
 use crate::{DaemonEntry, Listing};
 
 /// A daemon in the registry. A text that is passed in is a pointer and a length, UTF-8; one that

@@ -24,11 +24,27 @@ fn endpoint_of(op: Operation, value: u32) -> Result<Endpoint> {
     }
 }
 
-fn answer(
-    probe: Probe,
-    ok: &mut MaybeUninit<u32>,
-    reason: Option<&mut MaybeUninit<Box<coreproc_bytes>>>,
+/// The outputs of a question: whether all is well, and the reason.
+type Out<'a> = (Option<&'a mut MaybeUninit<u32>>, Option<&'a mut MaybeUninit<Box<coreproc_bytes>>>);
+
+/// Asks in one of the ways of the core.
+///
+/// # Safety
+/// As for [`Operation::utf8`], with the address.
+unsafe fn ask(
+    op: Operation,
+    way: impl FnOnce(&'static str, &str, Endpoint, Duration) -> Result<Probe>,
+    (address, address_len): (*const c_char, usize),
+    endpoint: u32,
+    timeout_ms: i64,
+    (ok, reason): Out<'_>,
 ) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let address = unsafe { op.utf8("address", address, address_len) }?;
+    let endpoint = endpoint_of(op, endpoint)?;
+    let timeout = op.timeout(timeout_ms)?.unwrap_or(Duration::MAX);
+    let ok = op.out(ok)?;
+    let probe = way(op.0, address, endpoint, timeout)?;
     ok.write(u32::from(probe.ok));
     if let Some(reason) = reason {
         reason.write(coreproc_bytes::new(probe.reason));
@@ -57,11 +73,7 @@ pub unsafe extern "C-unwind" fn coreproc_health_wait(
 ) -> coreproc_result {
     call_with_room("wait for health", err, |op| {
         // SAFETY: `address` has `address_len` bytes.
-        let address = unsafe { op.utf8("address", address, address_len) }?;
-        let endpoint = endpoint_of(op, endpoint)?;
-        let timeout = op.timeout(timeout_ms)?.unwrap_or(Duration::MAX);
-        let ok = op.out(ok)?;
-        answer(wait_for(op.0, address, endpoint, timeout)?, ok, reason)
+        unsafe { ask(op, wait_for, (address, address_len), endpoint, timeout_ms, (ok, reason)) }
     })
 }
 
@@ -80,10 +92,6 @@ pub unsafe extern "C-unwind" fn coreproc_health_probe(
 ) -> coreproc_result {
     call_with_room("probe health", err, |op| {
         // SAFETY: `address` has `address_len` bytes.
-        let address = unsafe { op.utf8("address", address, address_len) }?;
-        let endpoint = endpoint_of(op, endpoint)?;
-        let timeout = op.timeout(timeout_ms)?.unwrap_or(Duration::MAX);
-        let ok = op.out(ok)?;
-        answer(probe(op.0, address, endpoint, timeout)?, ok, reason)
+        unsafe { ask(op, probe, (address, address_len), endpoint, timeout_ms, (ok, reason)) }
     })
 }

@@ -1,7 +1,7 @@
 //! `coreproc_progress`.
 
 use std::mem::MaybeUninit;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use super::call::call;
@@ -13,6 +13,7 @@ use super::service::coreproc_service;
 use super::versioned::versioned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{self, Deadline, lock};
+use crate::util::condition::wait_up_to;
 use crate::{ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, Subscription};
 
 /// TERMINAL if the descriptor is a terminal, NO_COLOR is not set and TERM is not "dumb"; else
@@ -98,8 +99,7 @@ impl coreproc_progress {
             if runtime::is_in_callback() {
                 return Err(Error::new(ErrorKind::Deadlock, op.0, "would wait inside a callback"));
             }
-            let wait = left.unwrap_or(Duration::MAX);
-            slot = self.given_back.wait_timeout(slot, wait).unwrap_or_else(PoisonError::into_inner).0;
+            slot = wait_up_to(&self.given_back, slot, left);
         }
     }
 }

@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::call::call;
-use super::convert::{Operation, c_text, whole_ns};
+use super::convert::{Operation, c_text};
 use super::error::{coreproc_error, coreproc_result};
 use super::handle::{another, free, read, shared};
 use super::spec_result::coreproc_spec_result;
 use super::versioned::versioned;
 use crate::error::{Error, ErrorKind, Result};
+use crate::util::duration::nanoseconds;
 use crate::{Run, RunReport};
 
 /// A pipeline under way, or its result. Shared: reference-counted, thread-safe. Freeing it does not
@@ -118,7 +119,7 @@ impl coreproc_run {
             timed_out: progress.timed_out as u64,
             started_monotonic_ns: started.monotonic_ns,
             started_realtime_ns: started.realtime_ns,
-            duration_ns: report.map_or(0, |report| whole_ns(report.duration)),
+            duration_ns: report.map_or(0, |report| nanoseconds(report.duration)),
         })
     }
 

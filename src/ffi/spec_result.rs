@@ -2,9 +2,9 @@
 
 use std::ffi::{CStr, c_char};
 
-use super::convert::whole_ns;
 use super::status::status_fields;
 use super::versioned::versioned;
+use crate::util::duration::nanoseconds;
 use crate::{SpecResult, SpecState};
 
 /// Exit code 0.
@@ -86,7 +86,7 @@ impl coreproc_spec_result {
             dropped_bytes: result.dropped_bytes,
             started_monotonic_ns: result.started.map_or(0, |started| started.monotonic_ns),
             started_realtime_ns: result.started.map_or(0, |started| started.realtime_ns),
-            duration_ns: whole_ns(result.duration),
+            duration_ns: nanoseconds(result.duration),
         }
     }
 }

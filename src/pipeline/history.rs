@@ -12,7 +12,7 @@ use crate::event::SpecState;
 use crate::sys::clock::Stamp;
 use crate::sys::file::{self, Kind};
 use crate::sys::fork;
-use crate::util::draft::{self, Draft};
+use crate::util::draft::Draft;
 use crate::util::duration::nanoseconds;
 use crate::util::path::{quoted, with_suffix};
 
@@ -167,7 +167,8 @@ impl History {
         // A symbolic link stays one: the file to which it leads is replaced.
         let path = file::real_path(&self.path).unwrap_or_else(|_| self.path.clone());
         let earlier = file::look_through(&path).ok();
-        let draft = draft_beside(&path)?;
+        // Only its owner may write it, whatever the umask is.
+        let draft = Draft::create(0o644, |pid, number| with_suffix(&path, &format!(".{pid}.{number}.tmp")))?;
         if let Some(earlier) = earlier {
             file::set_mode(draft.file(), earlier.mode & 0o7777)?;
         }
@@ -179,18 +180,6 @@ impl History {
 
     fn failed(&self, operation: &'static str, stage: &'static str, errno: i32) -> Error {
         Error::system(operation, stage, errno).on(quoted(&self.path))
-    }
-}
-
-/// Creates a file beside the one at `path`. Only its owner may write it, whatever the umask is.
-fn draft_beside(path: &Path) -> std::result::Result<Draft, i32> {
-    loop {
-        let suffix = format!(".{}.{}.tmp", std::process::id(), draft::next_number());
-        match Draft::create(with_suffix(path, &suffix), 0o644) {
-            // A process that had our PID was ended before it was done, or one in another PID namespace has it now.
-            Err(libc::EEXIST) => {}
-            draft => return draft,
-        }
     }
 }
 

@@ -354,9 +354,9 @@ impl Command {
     }
 
     /// Gives its events to a subscription, which may have ended.
-    pub(crate) fn subscribe_queue(&mut self, core: &Arc<Queue>) {
-        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, core)) {
-            self.subscriptions.push(Arc::clone(core));
+    pub(crate) fn subscribe_queue(&mut self, queue: &Arc<Queue>) {
+        if !self.subscriptions.iter().any(|known| Arc::ptr_eq(known, queue)) {
+            self.subscriptions.push(Arc::clone(queue));
         }
     }
 

@@ -13,6 +13,7 @@ use crate::sys::redirect::Refusal;
 use crate::sys::spawn::{Failure, Stage};
 use crate::sys::spool::Place;
 use crate::sys::strings::{self, Strings};
+use crate::util::path;
 
 pub(super) const OPERATION: &str = "spawn";
 
@@ -26,7 +27,7 @@ pub(super) fn failed(command: &Command, stage: &'static str, errno: i32) -> Erro
 
 /// Explains why the file of a stream could not be opened.
 pub(super) fn not_opened(command: &Command, stage: &'static str, path: &Path, refusal: &Refusal) -> Error {
-    let path = quoted(path.as_os_str().as_bytes());
+    let path = path::quoted(path);
     failed(command, stage, refusal.errno).because(match refusal.why {
         Some(why) => format!("{path} {why}"),
         None => format!("{path}: {}", describe_errno(refusal.errno)),
@@ -36,7 +37,7 @@ pub(super) fn not_opened(command: &Command, stage: &'static str, path: &Path, re
 /// Explains why a spool could not be made.
 pub(super) fn no_spool(command: &Command, stage: &'static str, place: &Place, errno: i32) -> Error {
     let told = if place.is_told { "TMPDIR " } else { "" };
-    let directory = quoted(place.directory.as_os_str().as_bytes());
+    let directory = path::quoted(&place.directory);
     failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
 }
 

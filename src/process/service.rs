@@ -142,7 +142,7 @@ impl Service {
         callback: impl FnMut(&Batch) + Send + 'static,
     ) -> Result<Subscription> {
         fork::check("listen")?;
-        let core = self.0.supervisor.subscribe(options)?;
-        listen(core, Arc::clone(&self.0.supervisor) as Arc<dyn Handler>, callback)
+        let queue = self.0.supervisor.subscribe(options)?;
+        listen(queue, Arc::clone(&self.0.supervisor) as Arc<dyn Handler>, callback)
     }
 }

@@ -77,7 +77,7 @@ impl Registry {
     /// Returns the subscriptions that get the events of a command or a run which names these.
     fn subscriptions_of(&self, named: &[Arc<Queue>]) -> impl Iterator<Item = Arc<Queue>> {
         self.subscriptions.iter().filter_map(Weak::upgrade).filter(|subscription| {
-            let is_named = || named.iter().any(|core| Arc::ptr_eq(core, subscription));
+            let is_named = || named.iter().any(|queue| Arc::ptr_eq(queue, subscription));
             subscription.scope == SubscriptionScope::All || is_named()
         })
     }
@@ -238,10 +238,10 @@ impl Supervisor {
         self.check_descriptors(OPERATION)?;
         let mut registry = lock(&self.registry);
         registry.refuse_if_closed(OPERATION)?;
-        let core = Arc::new(Queue::new(Arc::clone(self) as Arc<dyn Handler>, options));
+        let queue = Arc::new(Queue::new(Arc::clone(self) as Arc<dyn Handler>, options));
         registry.subscriptions.retain(|subscription| subscription.strong_count() > 0);
-        registry.subscriptions.push(Arc::downgrade(&core));
-        Ok(core)
+        registry.subscriptions.push(Arc::downgrade(&queue));
+        Ok(queue)
     }
 
     /// Waits until every child is closed, and none is on its way.

@@ -11,6 +11,7 @@ use super::lock::lock;
 use super::reactor::{Handler, Reactor};
 use super::seat::Seat;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::clock::whole_ms;
 use crate::util::condition::wait_up_to;
 
 /// The waiters of one condition. Its fields change only under the mutex of that condition.
@@ -114,9 +115,4 @@ fn wait_in<'a, T, R>(
             }
         }
     }
-}
-
-/// Returns the time in milliseconds, rounded up, so that a wait does not turn into a spin at its end.
-fn whole_ms(time: Duration) -> i32 {
-    i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }

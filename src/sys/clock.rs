@@ -43,6 +43,11 @@ pub(crate) fn monotonic_ns() -> u64 {
     read(ClockId::CLOCK_MONOTONIC)
 }
 
+/// Returns the time in milliseconds, rounded up, so that a wait does not turn into a spin at its end.
+pub(crate) fn whole_ms(time: Duration) -> i32 {
+    i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+}
+
 fn read(clock: ClockId) -> u64 {
     // Both clocks exist on every Linux; a zero would only make a timestamp useless, not a state wrong.
     clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)

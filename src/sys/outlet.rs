@@ -14,6 +14,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
+use super::clock::whole_ms;
 use super::descriptor::{self, Result};
 use super::{pipe, retried_raw};
 
@@ -87,8 +88,7 @@ impl Outlet {
     /// Waits until a write would take something, or fail; false when it did not in time. A signal handler may end the
     /// wait.
     pub(crate) fn takes_within(&self, patience: Duration) -> bool {
-        let ms = patience.as_nanos().div_ceil(1_000_000);
-        let timeout = PollTimeout::try_from(i32::try_from(ms).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX);
+        let timeout = PollTimeout::try_from(whole_ms(patience)).unwrap_or(PollTimeout::MAX);
         poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)], timeout).is_ok_and(|ready| ready > 0)
     }
 }

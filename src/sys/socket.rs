@@ -13,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::clock::whole_ms;
 use super::descriptor::{Result, above_stdio, set_nonblocking};
 use super::{retried, retried_raw};
 
@@ -249,11 +250,8 @@ pub(crate) fn wait(fd: &OwnedFd, read: bool, write: bool, timeout: Option<Durati
     flags.set(PollFlags::POLLIN, read);
     flags.set(PollFlags::POLLOUT, write);
     let mut polled = [PollFd::new(fd.as_fd(), flags)];
-    // The time is rounded up, so that a wait does not turn into a spin at its end.
-    let timeout = timeout.map_or(PollTimeout::NONE, |time| {
-        let ms = time.as_nanos().div_ceil(1_000_000);
-        PollTimeout::from(u16::try_from(ms).unwrap_or(u16::MAX))
-    });
+    let timeout =
+        timeout.map_or(PollTimeout::NONE, |time| PollTimeout::from(u16::try_from(whole_ms(time)).unwrap_or(u16::MAX)));
     // The wait may be interrupted, or cut at what a timeout can hold: the caller looks at its clock and waits again.
     poll(&mut polled, timeout).is_ok_and(|count| count > 0)
 }

@@ -18,10 +18,19 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Makes the file, with this mode less what the umask takes. EEXIST if the name is taken.
-    pub(crate) fn create(path: PathBuf, mode: u32) -> Result<Draft, i32> {
-        let file = file::open(&path, Open::New(mode))?;
-        Ok(Draft { path, file, is_published: false })
+    /// Makes the file, with this mode less what the umask takes. `path_of` makes its path of our PID and a number, which
+    /// no other draft of this process has.
+    pub(crate) fn create(mode: u32, path_of: impl Fn(u32, u64) -> PathBuf) -> Result<Draft, i32> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let path = path_of(std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            match file::open(&path, Open::New(mode)) {
+                Ok(file) => return Ok(Draft { path, file, is_published: false }),
+                // A process that had our PID was ended before it was done, or one in another PID namespace has it now.
+                Err(libc::EEXIST) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
     }
 
     /// Returns the open file.
@@ -49,10 +58,4 @@ impl Drop for Draft {
             let _ = file::unlink(&self.path);
         }
     }
-}
-
-/// Returns a number for a draft's name: together with the PID, no other draft has it.
-pub(crate) fn next_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }

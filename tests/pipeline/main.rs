@@ -10,9 +10,26 @@ mod progress;
 mod report;
 mod run;
 
-use coreproc::{Delivery, SubscriptionOptions};
+use coreproc::{Command, Delivery, Pipeline, Spec, SubscriptionOptions};
 
 /// Returns a subscription to lifecycle events alone.
 fn quiet() -> SubscriptionOptions {
     SubscriptionOptions { delivery: Delivery::None, ..Default::default() }
+}
+
+/// Makes a spec that comes after others.
+fn spec_after(name: &str, command: Command, after: &[&str]) -> Spec {
+    let mut spec = Spec::new(name, command);
+    for name in after {
+        spec.after(*name);
+    }
+    spec
+}
+
+fn pipeline(specs: impl IntoIterator<Item = Spec>) -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    for spec in specs {
+        pipeline.add(spec);
+    }
+    pipeline
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Deadline;
 use crate::sys::clock;
 use crate::sys::file::{self, Facts, Kind, Obstacle, Open};
-use crate::util::draft::{self, Draft};
+use crate::util::draft::Draft;
 use crate::util::path::quoted;
 
 /// The file of the lock.
@@ -129,14 +129,11 @@ impl Directory {
     /// a crash has left behind is told from one that is being written.
     pub(super) fn draft(&self, operation: &'static str, text: &[u8]) -> Result<Draft> {
         loop {
-            let name = format!("{DRAFT}{}-{}", std::process::id(), draft::next_number());
-            let draft = match Draft::create(self.join(name), 0o644) {
-                Ok(draft) => draft,
-                Err(libc::EEXIST) => continue,
-                Err(errno) => return Err(Error::system(operation, "create", errno)),
-            };
+            let fail = |errno| Error::system(operation, "create", errno);
+            let path_of = |pid, number| self.join(format!("{DRAFT}{pid}-{number}"));
+            let draft = Draft::create(0o644, path_of).map_err(fail)?;
             // A list that is faster takes it for a draft that was left behind.
-            if !file::lock(draft.file()).map_err(|errno| Error::system(operation, "create", errno))? {
+            if !file::lock(draft.file()).map_err(fail)? {
                 continue;
             }
             draft.write(text).map_err(|(stage, errno)| Error::system(operation, stage, errno))?;

@@ -78,12 +78,12 @@ impl Engine {
     ) -> Result<Arc<Engine>> {
         let supervisor = Arc::clone(service.supervisor());
         let named: Vec<Arc<Queue>> = options.subscriptions.iter().map(|named| Arc::clone(named.queue())).collect();
-        if !named.iter().all(|core| core.belongs_to(&*supervisor)) {
+        if !named.iter().all(|queue| queue.belongs_to(&*supervisor)) {
             return Err(Error::invalid("start run", "subscription: belongs to another service"));
         }
         let mut specs = pipeline.specs.clone();
         for spec in &mut specs {
-            named.iter().for_each(|core| spec.command.subscribe_queue(core));
+            named.iter().for_each(|queue| spec.command.subscribe_queue(queue));
         }
         let durations: Vec<Option<u64>> =
             specs.iter().map(|spec| options.durations.get(&spec.name).copied().map(nanoseconds)).collect();
@@ -321,8 +321,8 @@ impl Engine {
         Some(state.time_left(estimates, self.limit, monotonic_ns()))
     }
 
-    pub(super) fn has_subscription(&self, core: &Arc<Queue>) -> bool {
-        self.named.iter().any(|named| named.as_ptr() == Arc::as_ptr(core))
+    pub(super) fn has_subscription(&self, queue: &Arc<Queue>) -> bool {
+        self.named.iter().any(|named| named.as_ptr() == Arc::as_ptr(queue))
     }
 
     #[cfg(feature = "fault-injection")]

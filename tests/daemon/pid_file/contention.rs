@@ -4,11 +4,31 @@ use super::scratch;
 use crate::{NOBODY, own_pid};
 use coreproc::{ErrorKind, PidFile};
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use support::*;
+
+/// Acquires a file by 32 handles at once, while `meanwhile` runs.
+fn acquire_at_once(path: &Path, meanwhile: impl FnOnce()) -> Vec<(PidFile, coreproc::Result<()>)> {
+    let start = Barrier::new(33);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..32)
+            .map(|_| {
+                scope.spawn(|| {
+                    let file = PidFile::new(path);
+                    start.wait();
+                    let result = file.acquire();
+                    (file, result)
+                })
+            })
+            .collect();
+        start.wait();
+        meanwhile();
+        threads.into_iter().map(|thread| thread.join().expect("thread")).collect()
+    })
+}
 
 #[test]
 fn of_many_that_start_at_once_exactly_one_wins() {
@@ -21,20 +41,7 @@ fn of_many_that_start_at_once_exactly_one_wins() {
             1 => fs::write(&path, NOBODY.to_string()).expect("write"),
             _ => fs::write(&path, "").expect("write"),
         }
-        let start = Barrier::new(32);
-        let results: Vec<_> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..32)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let file = PidFile::new(&path);
-                        start.wait();
-                        let result = file.acquire();
-                        (file, result)
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().expect("thread")).collect()
-        });
+        let results = acquire_at_once(&path, || ());
         let winners = results.iter().filter(|(_, result)| result.is_ok()).count();
         assert_eq!(winners, 1);
         for (_, result) in &results {
@@ -105,23 +112,8 @@ fn of_many_that_replace_a_file_with_a_read_lock_exactly_one_wins() {
         fs::write(&path, NOBODY.to_string()).expect("write");
         let reader = File::open(&path).expect("open");
         os::lock_for_reading(&reader);
-        let start = Barrier::new(33);
-        let results: Vec<_> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..32)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let file = PidFile::new(&path);
-                        start.wait();
-                        let result = file.acquire();
-                        (file, result)
-                    })
-                })
-                .collect();
-            start.wait();
-            // The lock is dropped at any moment of the acquisition.
-            drop(reader);
-            threads.into_iter().map(|thread| thread.join().expect("thread")).collect()
-        });
+        // The lock is dropped at any moment of the acquisition.
+        let results = acquire_at_once(&path, || drop(reader));
         assert_eq!(results.iter().filter(|(_, result)| result.is_ok()).count(), 1);
         for error in results.iter().filter_map(|(_, result)| result.as_ref().err()) {
             assert_eq!(error.kind(), ErrorKind::Busy, "{error}");

@@ -2,7 +2,7 @@
 
 use super::{entry, files, go_json, list, names, put, scratch, started_at};
 use crate::own_pid;
-use coreproc::{ErrorKind, Listing};
+use coreproc::{ErrorKind, Listing, Registry, RegistryProblem};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::thread;
@@ -99,6 +99,19 @@ fn a_name_of_full_length_is_set_aside_as_well() {
     assert_eq!(registry.list().expect("list").problems, []);
 }
 
+/// Lists, and registers a daemon once the list has the lock. Returns the problems of the list.
+fn list_while_registering(registry: &Registry) -> Vec<RegistryProblem> {
+    let lock = fs::File::open(registry.dir().join(".lock")).expect("open");
+    thread::scope(|scope| {
+        let listing = scope.spawn(|| registry.list().expect("list").problems);
+        while !listing.is_finished() && !os::is_locked(&lock) {
+            thread::yield_now();
+        }
+        registry.register(&entry("c", "d")).expect("register");
+        listing.join().expect("join")
+    })
+}
+
 #[test]
 fn files_that_have_long_been_empty_hold_up_nobody() {
     let (_dir, registry) = scratch();
@@ -112,15 +125,7 @@ fn files_that_have_long_been_empty_hold_up_nobody() {
             .set_modified(started_at(1_700_000_000).expect("a time"))
             .expect("utimes");
     }
-    let lock = fs::File::open(registry.dir().join(".lock")).expect("open");
-    let problems = thread::scope(|scope| {
-        let listing = scope.spawn(|| registry.list().expect("list").problems);
-        while !listing.is_finished() && !os::is_locked(&lock) {
-            thread::yield_now();
-        }
-        registry.register(&entry("c", "d")).expect("register");
-        listing.join().expect("join")
-    });
+    let problems = list_while_registering(&registry);
     assert_eq!(problems.len(), FILES);
 }
 
@@ -136,15 +141,7 @@ fn empty_files_from_ahead_of_the_clock_hold_up_nobody() {
             file.set_modified(SystemTime::now() + Duration::from_secs(ahead)).expect("utimes");
         }
     }
-    let lock = fs::File::open(registry.dir().join(".lock")).expect("open");
-    let problems = thread::scope(|scope| {
-        let listing = scope.spawn(|| registry.list().expect("list").problems);
-        while !listing.is_finished() && !os::is_locked(&lock) {
-            thread::yield_now();
-        }
-        registry.register(&entry("c", "d")).expect("register");
-        listing.join().expect("join")
-    });
+    let problems = list_while_registering(&registry);
     assert_eq!(problems.len(), 2 * FILES);
     assert!(problems.iter().all(|problem| problem.moved_to.is_some() && problem.reason == "is empty"));
 }

@@ -1,6 +1,7 @@
 //! The progress view in a log.
 
-use super::{Log, logged, options, pipeline, sh, watching, without_times};
+use super::{Log, logged, options, sh, watching, without_times};
+use crate::pipeline;
 use coreproc::{
     Backoff, Command, ErrorKind, Pipeline, ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, RunOptions,
     RunReport, Spec,

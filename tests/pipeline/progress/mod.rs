@@ -4,6 +4,7 @@ mod log;
 mod stalled;
 mod terminal;
 
+use crate::spec_after;
 use coreproc::{Pipeline, ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, RunOptions, RunReport, Spec};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,19 +13,7 @@ use support::{GUARDED, service};
 
 /// Makes a spec that runs a shell script.
 fn sh(name: &str, script: &str, after: &[&str]) -> Spec {
-    let mut spec = Spec::new(name, support::sh(script));
-    for name in after {
-        spec.after(*name);
-    }
-    spec
-}
-
-fn pipeline(specs: impl IntoIterator<Item = Spec>) -> Pipeline {
-    let mut pipeline = Pipeline::new();
-    for spec in specs {
-        pipeline.add(spec);
-    }
-    pipeline
+    spec_after(name, support::sh(script), after)
 }
 
 #[derive(Clone, Default)]

@@ -1,6 +1,7 @@
 //! The progress view on a descriptor that takes nothing.
 
-use super::{options, pipeline, sh, watching};
+use super::{options, sh, watching};
+use crate::pipeline;
 use coreproc::{ErrorKind, ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, RunReport};
 use std::fs::File;
 use std::io::{Read, Write};

@@ -1,6 +1,7 @@
 //! The progress view on a terminal.
 
-use super::{options, pipeline, read_until, sh, watching};
+use super::{options, read_until, sh, watching};
+use crate::pipeline;
 use coreproc::{ProgressOptions, ProgressOutput, ProgressStyle, ProgressView, RunReport, Service};
 use std::fs::File;
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! Runs that are ended from outside: cancels, deadlines, a service that is closed.
 
-use super::{end_of, error_of, of, pipeline, spec, start, states, unlimited};
-use crate::quiet;
+use super::{end_of, error_of, spec, start, states, unlimited};
+use crate::{pipeline, quiet, spec_after};
 use coreproc::{
     Backoff, Cause, CloseMode, ErrorKind, EventKind, ExitStatus, RunOptions, SpecState, StopOptions,
     SubscriptionOptions,
@@ -16,10 +16,10 @@ fn cancel_stops_what_runs_skips_the_rest_and_runs_the_clean_up() {
     let service = service();
     let mut resting = spec("resting", "exit 1", &[]);
     resting.retries(1, Backoff { first: Duration::from_secs(3600), most: Duration::from_secs(3600) });
-    let mut clean = of("clean", talk.tool("notify INBOX cleaned exit 0"), &["waiting"]);
+    let mut clean = spec_after("clean", talk.tool("notify INBOX cleaned exit 0"), &["waiting"]);
     clean.always_run(true);
     let pipeline = pipeline([
-        of("running", talk.tool("notify INBOX up pause"), &[]),
+        spec_after("running", talk.tool("notify INBOX up pause"), &[]),
         spec("waiting", "exit 0", &["running"]),
         resting,
         spec("done", "exit 0", &[]),
@@ -61,7 +61,7 @@ fn a_stop_that_is_cancelled_takes_the_whole_stop_policy_and_its_cause_is_told() 
     let subscription = service.subscribe(SubscriptionOptions::default()).expect("subscribe");
     let mut stubborn = script("ignore 15 text 1 up\\n pause");
     stubborn.stop_options(StopOptions { grace: Some(Duration::from_millis(10)), ..Default::default() });
-    let run = start(&service, &pipeline([of("stubborn", stubborn, &[])]), RunOptions::default());
+    let run = start(&service, &pipeline([spec_after("stubborn", stubborn, &[])]), RunOptions::default());
     let mut ending = None;
     loop {
         let batch = subscription.take(0, GUARDED).expect("events");
@@ -86,13 +86,13 @@ fn a_stop_that_is_cancelled_takes_the_whole_stop_policy_and_its_cause_is_told() 
 fn a_second_cancel_ends_the_clean_up_and_kills_what_has_not_stopped() {
     let mut talk = Talk::new();
     let service = service();
-    let mut clean = of("clean", talk.tool("notify INBOX clean pause"), &[]);
+    let mut clean = spec_after("clean", talk.tool("notify INBOX clean pause"), &[]);
     clean.always_run(true);
     let mut never = spec("never", "exit 0", &["clean"]);
     never.always_run(true);
     let mut stubborn = talk.tool("ignore 15 notify INBOX stubborn pause");
     stubborn.stop_options(StopOptions { grace: None, ..Default::default() });
-    let pipeline = pipeline([clean, never, of("stubborn", stubborn, &[])]);
+    let pipeline = pipeline([clean, never, spec_after("stubborn", stubborn, &[])]);
     let run = start(&service, &pipeline, unlimited());
     let mut up = [talk.inbox.message().0, talk.inbox.message().0];
     up.sort();
@@ -137,8 +137,11 @@ fn closing_the_service_ends_a_run_and_each_spec_says_why() {
         let subscription = service.subscribe(quiet()).expect("subscribe");
         let mut clean = spec("clean", "exit 0", &["next"]);
         clean.always_run(true);
-        let pipeline =
-            pipeline([of("running", talk.tool("await GATE exit 0"), &[]), spec("next", "exit 0", &["running"]), clean]);
+        let pipeline = pipeline([
+            spec_after("running", talk.tool("await GATE exit 0"), &[]),
+            spec("next", "exit 0", &["running"]),
+            clean,
+        ]);
         let run = start(&service, &pipeline, RunOptions::default());
         // A child can be up before its spawn has returned; a close then ends it only afterwards.
         let mut started = false;

@@ -1,7 +1,7 @@
 //! The events of a run under way.
 
-use super::{end_of, of, pipeline, spec, start};
-use crate::quiet;
+use super::{end_of, spec, start};
+use crate::{pipeline, quiet, spec_after};
 use coreproc::{
     CloseMode, ErrorKind, EventKind, ExitStatus, RunOptions, Service, SpecState, State, SubscriptionOptions,
     SubscriptionScope,
@@ -14,7 +14,7 @@ use support::*;
 fn the_processes_of_a_run_are_had_from_their_events_also_when_they_are_closed() {
     let service = service();
     let subscription = service.subscribe(SubscriptionOptions::default()).expect("subscribe");
-    let specs = ["a", "b"].map(|name| of(name, script(&format!("text 1 {name}\\n")), &[]));
+    let specs = ["a", "b"].map(|name| spec_after(name, script(&format!("text 1 {name}\\n")), &[]));
     let run = start(&service, &pipeline(specs), RunOptions::default());
     end_of(&run);
 
@@ -45,8 +45,10 @@ fn a_run_outlives_its_handle_and_that_of_its_service() {
     let mut talk = Talk::new();
     let service = service();
     let subscription = service.subscribe(quiet()).expect("subscribe");
-    let pipeline =
-        pipeline([of("a", talk.tool("await GATE exit 0"), &[]), of("b", talk.tool("notify INBOX b exit 0"), &["a"])]);
+    let pipeline = pipeline([
+        spec_after("a", talk.tool("await GATE exit 0"), &[]),
+        spec_after("b", talk.tool("notify INBOX b exit 0"), &["a"]),
+    ]);
     let run = start(&service, &pipeline, RunOptions::default());
     let id = run.id();
     drop((run, service));
@@ -66,7 +68,7 @@ fn waiting_inside_a_callback_is_refused_and_a_look_is_not() {
     let talk = Talk::new();
     let service = service();
     let late = pipeline([spec("late", "exit 0", &[])]);
-    let pipeline = pipeline([of("a", talk.tool("await GATE exit 0"), &[])]);
+    let pipeline = pipeline([spec_after("a", talk.tool("await GATE exit 0"), &[])]);
     let run = start(&service, &pipeline, RunOptions::default());
     let (told, kinds) = std::sync::mpsc::channel();
     let (inside, other) = (run.clone(), Service::new(Default::default()).expect("service"));

@@ -1,7 +1,7 @@
 //! Failures: what they skip, what is tried again, what runs all the same.
 
-use super::{Story, end_of, error_of, of, pipeline, spec, start, states, unlimited};
-use crate::quiet;
+use super::{Story, end_of, error_of, spec, start, states, unlimited};
+use crate::{pipeline, quiet, spec_after};
 use coreproc::{Backoff, Command, ExitStatus, OnFailure, RunMode, RunOptions, Scope, SpecState};
 use std::time::Duration;
 use support::fifo::Talk;
@@ -53,10 +53,10 @@ fn a_start_that_fails_a_signal_and_a_timeout_say_what_happened() {
     let mut polite = script("on 15 0 pause");
     polite.timeout(Duration::from_millis(200));
     let pipeline = pipeline([
-        of("missing", Command::new("/does/not/exist"), &[]),
+        spec_after("missing", Command::new("/does/not/exist"), &[]),
         spec("killed", "raise 9", &[]),
-        of("slow", slow, &[]),
-        of("polite", polite, &[]),
+        spec_after("slow", slow, &[]),
+        spec_after("polite", polite, &[]),
         spec("next", "exit 0", &["slow"]),
     ]);
     let report = pipeline.run_all(&service).expect("run");
@@ -84,11 +84,11 @@ fn a_start_that_fails_a_signal_and_a_timeout_say_what_happened() {
 fn fail_fast_stops_what_runs_and_skips_the_rest_but_not_the_clean_up() {
     let mut talk = Talk::new();
     let service = service();
-    let mut clean = of("clean", talk.tool("notify INBOX cleaned exit 0"), &["long", "bad"]);
+    let mut clean = spec_after("clean", talk.tool("notify INBOX cleaned exit 0"), &["long", "bad"]);
     clean.always_run(true);
     let pipeline = pipeline([
-        of("long", talk.tool("notify INBOX long pause"), &[]),
-        of("bad", talk.tool("await GATE exit 1"), &[]),
+        spec_after("long", talk.tool("notify INBOX long pause"), &[]),
+        spec_after("bad", talk.tool("await GATE exit 1"), &[]),
         spec("other", "exit 0", &["long"]),
         clean,
     ]);
@@ -119,11 +119,11 @@ fn attempts_are_repeated_while_they_fail_and_each_is_a_process() {
     let counter = dir.path().join("count");
     // The third attempt finds two lines.
     let third = sh(&format!("echo x >> {0}; echo attempt; test $(wc -l < {0}) = 3", counter.display()));
-    let mut flaky = of("flaky", third, &[]);
+    let mut flaky = spec_after("flaky", third, &[]);
     flaky.retries(5, Backoff { first: Duration::from_millis(1), most: Duration::from_millis(2) });
     let mut hopeless = spec("hopeless", "exit 4", &["flaky"]);
     hopeless.retries(2, Backoff { first: Duration::ZERO, most: Duration::ZERO });
-    let mut missing = of("missing", Command::new("/does/not/exist"), &["hopeless"]);
+    let mut missing = spec_after("missing", Command::new("/does/not/exist"), &["hopeless"]);
     missing.always_run(true).retries(1, Backoff { first: Duration::ZERO, most: Duration::ZERO });
     let run = start(&service, &pipeline([flaky, hopeless, missing]), RunOptions::default());
     let story = Story::of(&subscription, &run);
@@ -176,8 +176,8 @@ fn a_process_that_another_stops_or_kills_has_failed() {
     let mut talk = Talk::new();
     let service = service();
     let pipeline = pipeline([
-        of("stopped", talk.tool("on 15 0 notify INBOX stopped pause"), &[]),
-        of("killed", talk.tool("notify INBOX killed pause"), &[]),
+        spec_after("stopped", talk.tool("on 15 0 notify INBOX stopped pause"), &[]),
+        spec_after("killed", talk.tool("notify INBOX killed pause"), &[]),
     ]);
     let run = start(&service, &pipeline, unlimited());
     for _ in 0..2 {

@@ -1,6 +1,7 @@
 //! The graph of a pipeline, checked before any spec starts.
 
-use super::{of, pipeline, spec};
+use super::spec;
+use crate::{pipeline, spec_after};
 use coreproc::{Command, ErrorKind, Group, Limit, Pipeline, ProblemKind, RunOptions, Scope, StopOptions};
 use support::*;
 
@@ -26,7 +27,7 @@ fn each_mistake_in_a_graph_is_named_with_its_place() {
         (vec![build(), spec("test", "exit 0", &["build", ""])], "specs[1].after[1]: is empty"),
         (vec![build(), spec("test", "exit 0", &["build", "build"])], "specs[1].after[1]: \"build\" is named twice"),
         (vec![spec("test", "exit 0", &["test"])], "specs[0].after[0]: \"test\" is the spec itself"),
-        (vec![build(), of("test", Command::new(""), &[])], "specs[1].command: program: is empty"),
+        (vec![build(), spec_after("test", Command::new(""), &[])], "specs[1].command: program: is empty"),
     ] {
         let pipeline = pipeline(specs);
         assert_eq!(problem(&pipeline), expected);
@@ -98,10 +99,10 @@ fn a_chain_and_a_cycle_of_a_hundred_thousand_specs_need_no_deep_stack() {
     let count = 100_000;
     let checked = std::thread::Builder::new().stack_size(128 * 1024).spawn(move || {
         let command = script("exit 0");
-        let link = |i: usize, after: usize| of(&format!("s{i}"), command.clone(), &[&format!("s{after}")]);
+        let link = |i: usize, after: usize| spec_after(&format!("s{i}"), command.clone(), &[&format!("s{after}")]);
         // The chain is built backwards, so that a naive walk comes to the deepest spec first.
         let mut chain = pipeline((0..count - 1).map(|i| link(i, i + 1)));
-        chain.add(of(&format!("s{}", count - 1), command.clone(), &[]));
+        chain.add(spec_after(&format!("s{}", count - 1), command.clone(), &[]));
         chain.check().expect("a chain is fine");
         let ring = pipeline((0..count).map(|i| link(i, (i + 1) % count)));
         let problems = ring.problems();
@@ -117,12 +118,12 @@ fn a_stop_that_could_reach_nobody_is_refused_before_anything_starts() {
     command.group(Group::Inherit).stop_options(StopOptions { scope: Scope::Group, ..Default::default() });
     let service = service();
     assert_eq!(
-        problem(&pipeline([spec("first", "exit 0", &[]), of("inherits", command.clone(), &[])])),
+        problem(&pipeline([spec("first", "exit 0", &[]), spec_after("inherits", command.clone(), &[])])),
         "specs[1].command: stop: scope: the process would not lead a group of its own"
     );
     // A detached command leads a session.
     command.detach();
-    pipeline([of("detached", command, &[])]).check().expect("fine");
+    pipeline([spec_after("detached", command, &[])]).check().expect("fine");
     assert_eq!(service.count(), 0);
 }
 

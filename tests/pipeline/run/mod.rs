@@ -6,32 +6,15 @@ mod failure;
 mod graph;
 mod order;
 
-use coreproc::{
-    Command, EventKind, Limit, Pipeline, Run, RunOptions, RunReport, Service, Spec, SpecState, Subscription,
-};
+use crate::spec_after;
+use coreproc::{EventKind, Limit, Pipeline, Run, RunOptions, RunReport, Service, Spec, SpecState, Subscription};
 use std::sync::Arc;
 use support::events::Kept;
 use support::*;
 
 /// Makes a spec that runs the child program.
 fn spec(name: &str, verbs: &str, after: &[&str]) -> Spec {
-    of(name, script(verbs), after)
-}
-
-fn of(name: &str, command: Command, after: &[&str]) -> Spec {
-    let mut spec = Spec::new(name, command);
-    for name in after {
-        spec.after(*name);
-    }
-    spec
-}
-
-fn pipeline(specs: impl IntoIterator<Item = Spec>) -> Pipeline {
-    let mut pipeline = Pipeline::new();
-    for spec in specs {
-        pipeline.add(spec);
-    }
-    pipeline
+    spec_after(name, script(verbs), after)
 }
 
 fn unlimited() -> RunOptions {

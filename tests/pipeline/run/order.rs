@@ -1,7 +1,7 @@
 //! The order of specs, in each mode, under limits.
 
-use super::{Story, end_of, error_of, of, pipeline, spec, start, states, unlimited};
-use crate::quiet;
+use super::{Story, end_of, error_of, spec, start, states, unlimited};
+use crate::{pipeline, quiet, spec_after};
 use coreproc::{ErrorKind, ExitStatus, Limit, Pipeline, Run, RunMode, RunOptions, Size, Spec, SpecState};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -48,11 +48,11 @@ fn a_spec_starts_when_its_own_dependencies_ended_and_waits_for_no_wave() {
     let service = service();
     let verbs = |gate: &str, name: &str| talk.tool(&format!("notify INBOX {name} await {gate} exit 0"));
     let pipeline = pipeline([
-        of("a1", verbs(a1.path(), "a1"), &[]),
-        of("a2", talk.tool("notify INBOX a2 exit 0"), &["a1"]),
-        of("b1", talk.tool("notify INBOX b1 exit 0"), &[]),
-        of("b2", verbs(b2.path(), "b2"), &["b1"]),
-        of("b3", talk.tool("notify INBOX b3 exit 0"), &["b2"]),
+        spec_after("a1", verbs(a1.path(), "a1"), &[]),
+        spec_after("a2", talk.tool("notify INBOX a2 exit 0"), &["a1"]),
+        spec_after("b1", talk.tool("notify INBOX b1 exit 0"), &[]),
+        spec_after("b2", verbs(b2.path(), "b2"), &["b1"]),
+        spec_after("b3", talk.tool("notify INBOX b3 exit 0"), &["b2"]),
     ]);
     let run = start(&service, &pipeline, unlimited());
     // a1 runs until told: the other chain comes to its second step meanwhile.
@@ -119,7 +119,11 @@ fn in_parallel_nothing_waits_for_what_it_comes_after() {
     let mut talk = Talk::new();
     let service = service();
     let wait = |name: &str| talk.tool(&format!("notify INBOX {name} await GATE exit 0"));
-    let pipeline = pipeline([of("b", wait("b"), &["a"]), of("a", wait("a"), &[]), of("c", wait("c"), &["b"])]);
+    let pipeline = pipeline([
+        spec_after("b", wait("b"), &["a"]),
+        spec_after("a", wait("a"), &[]),
+        spec_after("c", wait("c"), &["b"]),
+    ]);
     let options = RunOptions { mode: RunMode::Parallel, limit: Limit::None, ..Default::default() };
     let run = start(&service, &pipeline, options);
     let mut seen: Vec<String> = (0..3).map(|_| talk.inbox.message().0).collect();
@@ -160,7 +164,7 @@ fn a_chain_and_a_fan_of_many_specs_run_to_their_end() {
     fan.add(Spec::new("root", command.clone()));
     let mut last = Spec::new("last", command.clone());
     for i in 0..many {
-        fan.add(of(&format!("s{i}"), command.clone(), &["root"]));
+        fan.add(spec_after(&format!("s{i}"), command.clone(), &["root"]));
         last.after(format!("s{i}"));
     }
     fan.add(last);
@@ -188,8 +192,10 @@ fn a_background_process_that_holds_the_pipe_delays_the_end_of_the_run_but_no_oth
     let service = service();
     let mut leaves = talk.tool("fork plain await GATE text 1 late end text 1 early exit 0");
     leaves.drain(coreproc::Drain { silence: Duration::from_secs(3600), total: Duration::from_secs(3600) });
-    let pipeline =
-        pipeline([of("leaves", leaves, &[]), of("next", talk.tool("notify INBOX next exit 0"), &["leaves"])]);
+    let pipeline = pipeline([
+        spec_after("leaves", leaves, &[]),
+        spec_after("next", talk.tool("notify INBOX next exit 0"), &["leaves"]),
+    ]);
     let run = start(&service, &pipeline, RunOptions::default());
     talk.inbox.expect("next");
     eventually("both have passed", || run.progress().expect("progress").passed == 2);
@@ -208,9 +214,9 @@ fn captures_keep_the_last_bytes_of_each_spec_and_count_the_rest() {
         command
     };
     let pipeline = pipeline([
-        of("small", noisy(Size::Bytes(1000)), &[]),
-        of("none", noisy(Size::None), &[]),
-        of("all", noisy(Size::Default), &[]),
+        spec_after("small", noisy(Size::Bytes(1000)), &[]),
+        spec_after("none", noisy(Size::None), &[]),
+        spec_after("all", noisy(Size::Default), &[]),
     ]);
     let report = pipeline.run_all(&service).expect("run");
     let sizes: Vec<_> = report.specs.iter().map(|spec| (spec.output.len(), spec.dropped_bytes)).collect();
