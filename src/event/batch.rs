@@ -84,7 +84,7 @@ impl Batch {
     pub(crate) fn size_hint(&self) -> usize {
         const LINE: usize = 64;
         let buffer = self.buffer();
-        buffer.records.len() + buffer.payload_len() / LINE
+        buffer.records.len() + buffer.bytes_len() / LINE
     }
 
     fn count(&self) -> u64 {

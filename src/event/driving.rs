@@ -153,7 +153,7 @@ mod tests {
                 self.second.ring();
             }
             let origin = Origin { pid: 0, part: None };
-            let sender = Sender { id: token, origin, source: Arc::new(Unpaused) };
+            let sender = Sender { id: token, origin, source: &Arc::new(Unpaused) };
             self.queue.get().expect("queue").attach(&sender, Stamp::now());
             assert!(token != FIRST, "injected");
         }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use super::options::Limits;
-use super::record::{Appender, Buffer, Cursor, RecordKind};
+use super::record::{Appender, Buffer, Cursor, OutputBytes, RecordKind};
 use super::source::{Origin, Source};
 use super::splitter::Splitter;
 use super::types::Stream;
 use crate::sys::clock::Stamp;
+use crate::sys::space::Bytes;
 
 /// One process's queue in one subscription.
 pub(super) struct Mailbox {
@@ -97,15 +98,16 @@ impl Mailbox {
     }
 
     /// Adds raw bytes, as read.
-    pub(super) fn push_chunk(&mut self, stream: Stream, bytes: &[u8], time: Stamp, limits: Limits) {
-        self.appender(time).0.append(RecordKind::Chunk(stream), &[bytes]);
+    pub(super) fn push_chunk(&mut self, stream: Stream, bytes: &Bytes<'_>, time: Stamp, limits: Limits) {
+        let output = OutputBytes::of(bytes, limits);
+        self.appender(time).0.append_output(RecordKind::Chunk(stream), output, 0..bytes.len());
         self.mark_full(limits);
     }
 
     /// Adds bytes that are delivered as lines.
-    pub(super) fn push_lines(&mut self, stream: Stream, bytes: &[u8], time: Stamp, limits: Limits) {
+    pub(super) fn push_lines(&mut self, stream: Stream, bytes: &Bytes<'_>, time: Stamp, limits: Limits) {
         let (mut to, splitter) = self.appender(time);
-        splitter.push(&mut to, stream, bytes, limits.max_line);
+        splitter.push(&mut to, stream, OutputBytes::of(bytes, limits), limits.max_line);
         self.mark_full(limits);
     }
 

@@ -1,6 +1,7 @@
 //! [`SubscriptionOptions`]: whose events a subscription gets, in which form, and how much may wait.
 
 use crate::error::{Error, Result};
+use crate::sys::block::BLOCK_SIZE;
 
 /// Whose events a subscription gets.
 ///
@@ -138,4 +139,11 @@ pub(crate) fn check_size(operation: &'static str, field: &str, bytes: u64) -> Re
 pub(super) struct Limits {
     pub(super) queue_bytes: usize,
     pub(super) max_line: usize,
+}
+
+impl Limits {
+    /// Returns whether a queue keeps slices of blocks: in a smaller one, a single block would count too much.
+    pub(super) fn shares(self) -> bool {
+        self.queue_bytes >= 4 * BLOCK_SIZE
+    }
 }

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{self, Deadline, Gate, Handler, Reactor, lock};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
+use crate::sys::space::Bytes;
 
 /// The operation that errors of a take name.
 pub(super) const TAKE: &str = "take";
@@ -112,7 +113,7 @@ impl Queue {
 /// The side of the producers, which push.
 impl Queue {
     /// Adds a process; its first event is `started`. False when the subscription is closed.
-    pub(crate) fn attach(&self, sender: &Sender, time: Stamp) -> bool {
+    pub(crate) fn attach(&self, sender: &Sender<'_>, time: Stamp) -> bool {
         let mut state = self.state();
         if state.closed {
             return false;
@@ -134,7 +135,7 @@ impl Queue {
         state.attached += 1;
         let part = RunPart { run_id, spec: None, attempt: 0 };
         let origin = Origin { pid: 0, part: Some(part) };
-        let mailbox = state.mailbox(&Sender { id: run_id, origin, source: Arc::new(Unpaused) });
+        let mailbox = state.mailbox(&Sender { id: run_id, origin, source: &Arc::new(Unpaused) });
         if self.lifecycle == Lifecycle::All {
             mailbox.push_lifecycle(RecordKind::Run(RunRecord::Started, None), time, &[]);
             self.announce(&mut state, run_id);
@@ -159,7 +160,7 @@ impl Queue {
     }
 
     /// Adds output of a process. True when its queue is full, so that the caller stops reading.
-    pub(crate) fn push_output(&self, sender: &Sender, stream: Stream, bytes: &[u8], time: Stamp) -> bool {
+    pub(crate) fn push_output(&self, sender: &Sender<'_>, stream: Stream, bytes: &Bytes<'_>, time: Stamp) -> bool {
         if self.delivery == Delivery::None {
             return false;
         }
@@ -177,7 +178,7 @@ impl Queue {
         full
     }
 
-    pub(crate) fn push_exited(&self, sender: &Sender, ending: Ending, time: Stamp) {
+    pub(crate) fn push_exited(&self, sender: &Sender<'_>, ending: Ending, time: Stamp) {
         let mut state = self.state();
         if state.closed || self.lifecycle == Lifecycle::Ends {
             return;
@@ -187,7 +188,7 @@ impl Queue {
     }
 
     /// Adds the last event of a process. `holders` is the text of a close at the drain bound.
-    pub(crate) fn push_closed(&self, sender: &Sender, ending: Ending, holders: Option<&str>, time: Stamp) {
+    pub(crate) fn push_closed(&self, sender: &Sender<'_>, ending: Ending, holders: Option<&str>, time: Stamp) {
         let mut state = self.state();
         if state.closed {
             return;
@@ -214,6 +215,11 @@ impl Queue {
         state.attached -= usize::from(ended);
         self.announce(&mut state, id);
         self.end_if_over(&mut state);
+    }
+
+    /// Returns whether it keeps slices of blocks.
+    pub(crate) fn can_share(&self) -> bool {
+        self.delivery != Delivery::None && self.limits.shares()
     }
 
     /// Returns whether the queue of this process is full.
@@ -317,11 +323,13 @@ impl Queue {
         if fork::happened() {
             return;
         }
+        if end.is_none() {
+            buffer.clear();
+        }
         let mut state = self.state();
         let rest = match end {
             Some(end) => Some((buffer, end)),
             None => {
-                buffer.clear();
                 let keeps = buffer.payload_capacity() <= self.limits.queue_bytes.saturating_mul(2);
                 if keeps && state.spare.len() < SPARE_BUFFERS {
                     state.spare.push(buffer);
@@ -388,10 +396,10 @@ impl Queue {
 
 impl State {
     /// Returns the mailbox of a sender; makes it if there is none.
-    fn mailbox(&mut self, sender: &Sender) -> &mut Mailbox {
+    fn mailbox(&mut self, sender: &Sender<'_>) -> &mut Mailbox {
         self.mailboxes
             .entry(sender.id)
-            .or_insert_with(|| Box::new(Mailbox::new(sender.origin, Arc::clone(&sender.source))))
+            .or_insert_with(|| Box::new(Mailbox::new(sender.origin, sender.source.share())))
     }
 
     pub(super) fn has_ready(&self) -> bool {

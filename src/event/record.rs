@@ -1,8 +1,17 @@
 //! [`Record`]: an event as it waits, with its bytes in a payload beside it; and [`Buffer`], which holds both.
 
+use std::ops::Range;
+
+use super::options::Limits;
 use super::types::{Ending, SpecState, Stream};
+use crate::sys::block::{BLOCK_SIZE, Slice};
 use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
+use crate::sys::space::Bytes;
+use crate::util::copied;
+
+/// Slices shorter than this are copied: that costs less than to hold a block, and the count of it.
+const LEAST_SLICE: usize = 4096;
 
 /// The cost of a record against the queue's limit besides its bytes, so that tiny writes are bounded too.
 const RECORD_COST: usize = 64;
@@ -60,16 +69,56 @@ pub(super) struct Record {
     pub(super) time: Stamp,
     /// Whether bytes before this record were lost.
     pub(super) lost: bool,
-    /// Where its bytes begin in the payload.
-    start: usize,
-    len: usize,
+    place: Place,
+}
+
+/// The place of a record's bytes in its buffer.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// In the payload.
+    Payload { start: usize, len: usize },
+    /// The slice with this index.
+    Slice(usize),
+}
+
+/// What was read, as a queue keeps it.
+#[derive(Clone, Copy)]
+pub(super) enum OutputBytes<'a> {
+    /// It is copied, because it is not in a block, or too short to hold one.
+    Copied(&'a [u8]),
+    /// A part of a block, kept as it is.
+    Shared(&'a Slice),
+}
+
+impl<'a> OutputBytes<'a> {
+    pub(super) fn of(bytes: &'a Bytes<'_>, limits: Limits) -> OutputBytes<'a> {
+        match bytes {
+            Bytes::Shared(slice) if limits.shares() => OutputBytes::Shared(slice),
+            _ => OutputBytes::Copied(bytes),
+        }
+    }
+
+    /// Returns the bytes themselves.
+    pub(super) fn get(self) -> &'a [u8] {
+        match self {
+            OutputBytes::Copied(bytes) => bytes,
+            OutputBytes::Shared(slice) => slice,
+        }
+    }
 }
 
 /// Records and their bytes; becomes a batch as a whole.
 #[derive(Default)]
 pub(super) struct Buffer {
     pub(super) records: Vec<Record>,
+    /// The bytes that were copied.
     payload: Vec<u8>,
+    /// The bytes that are shared, a slice for each of their records.
+    slices: Vec<Slice>,
+    /// How many bytes the slices have.
+    sliced: usize,
+    /// How many blocks the slices hold.
+    blocks: usize,
 }
 
 /// A place in a buffer, up to which it was taken.
@@ -81,20 +130,24 @@ pub(super) struct Cursor {
 }
 
 impl Buffer {
-    pub(super) const EMPTY: Buffer = Buffer { records: Vec::new(), payload: Vec::new() };
+    pub(super) const EMPTY: Buffer =
+        Buffer { records: Vec::new(), payload: Vec::new(), slices: Vec::new(), sliced: 0, blocks: 0 };
 
-    /// Returns the cost against the queue's limit.
+    /// Returns the cost against the queue's limit: a block counts as a whole, however little of it is kept.
     pub(super) fn cost(&self) -> usize {
-        self.payload.len() + self.records.len() * RECORD_COST
+        self.payload.len() + self.blocks * BLOCK_SIZE + self.records.len() * RECORD_COST
     }
 
     pub(super) fn bytes_of(&self, record: &Record) -> &[u8] {
-        &self.payload[record.start..record.start + record.len]
+        match record.place {
+            Place::Payload { start, len } => &self.payload[start..start + len],
+            Place::Slice(index) => &self.slices[index],
+        }
     }
 
     /// Returns how many bytes all records have.
-    pub(super) fn payload_len(&self) -> usize {
-        self.payload.len()
+    pub(super) fn bytes_len(&self) -> usize {
+        self.payload.len() + self.sliced
     }
 
     /// Returns how much memory it holds for bytes, used or not.
@@ -105,6 +158,18 @@ impl Buffer {
     pub(super) fn clear(&mut self) {
         self.records.clear();
         self.payload.clear();
+        self.slices.clear();
+        (self.sliced, self.blocks) = (0, 0);
+    }
+
+    /// Keeps a slice; None when memory is short.
+    fn keep(&mut self, slice: Slice) -> Option<Place> {
+        self.slices.try_reserve(1).ok()?;
+        let begins_block = self.slices.last().is_none_or(|last| !last.shares_block_with(&slice));
+        self.blocks += usize::from(begins_block);
+        self.sliced += slice.len();
+        self.slices.push(slice);
+        Some(Place::Slice(self.slices.len() - 1))
     }
 }
 
@@ -121,19 +186,45 @@ impl Appender<'_> {
     /// Adds one record, whose bytes are these parts.
     pub(super) fn append(&mut self, kind: RecordKind, parts: &[&[u8]]) {
         let len = parts.iter().map(|part| part.len()).sum();
-        let Buffer { records, payload } = &mut *self.buffer;
+        let Buffer { records, payload, .. } = &mut *self.buffer;
         let has_room = payload.try_reserve(len).is_ok() && records.try_reserve(1).is_ok();
         if !has_room && kind.is_output() {
             self.lose();
             return;
         }
         let start = payload.len();
-        let mut record = Record { kind, time: self.time, lost: std::mem::take(self.lost), start, len: 0 };
+        let mut place = Place::Payload { start, len: 0 };
         if has_room {
             parts.iter().for_each(|part| payload.extend_from_slice(part));
-            record.len = len;
+            place = Place::Payload { start, len };
         }
-        records.push(record);
+        if kind.is_output() {
+            copied::note(len);
+        }
+        self.push(kind, place);
+    }
+
+    /// Adds one record of a part of what was read.
+    pub(super) fn append_output(&mut self, kind: RecordKind, output: OutputBytes<'_>, part: Range<usize>) {
+        match output {
+            OutputBytes::Shared(slice) if part.len() >= LEAST_SLICE => self.append_slice(kind, slice.part(part)),
+            _ => self.append(kind, &[&output.get()[part]]),
+        }
+    }
+
+    fn append_slice(&mut self, kind: RecordKind, slice: Slice) {
+        if self.buffer.records.try_reserve(1).is_err() {
+            return self.lose();
+        }
+        match self.buffer.keep(slice) {
+            Some(place) => self.push(kind, place),
+            None => self.lose(),
+        }
+    }
+
+    fn push(&mut self, kind: RecordKind, place: Place) {
+        let lost = std::mem::take(self.lost);
+        self.buffer.records.push(Record { kind, time: self.time, lost, place });
     }
 
     /// Notes that bytes were lost.

@@ -11,12 +11,23 @@ pub(crate) trait Source: Any + Send + Sync {
     fn resume(&self);
 }
 
+/// A source that is shared: a queue keeps a reference once it has events of it.
+pub(crate) trait SharedSource {
+    fn share(&self) -> Arc<dyn Source>;
+}
+
+impl<S: Source> SharedSource for Arc<S> {
+    fn share(&self) -> Arc<dyn Source> {
+        Arc::<S>::clone(self)
+    }
+}
+
 /// The process, or the run, whose events are pushed.
-pub(crate) struct Sender {
+pub(crate) struct Sender<'a> {
     /// The number of the process, or of the run, in its service.
     pub(crate) id: u64,
     pub(crate) origin: Origin,
-    pub(crate) source: Arc<dyn Source>,
+    pub(crate) source: &'a dyn SharedSource,
 }
 
 /// What the events of a mailbox tell of their process or run.

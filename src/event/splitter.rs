@@ -5,8 +5,9 @@
 
 use memchr::{memchr, memrchr};
 
-use super::record::{Appender, RecordKind};
+use super::record::{Appender, OutputBytes, RecordKind};
 use super::types::Stream;
+use crate::util::copied;
 
 /// The unfinished line of each stream of one process.
 #[derive(Default)]
@@ -16,15 +17,17 @@ pub(super) struct Splitter {
 
 impl Splitter {
     /// Adds what was read as records of lines.
-    pub(super) fn push(&mut self, to: &mut Appender<'_>, stream: Stream, mut bytes: &[u8], max_line: usize) {
+    pub(super) fn push(&mut self, to: &mut Appender<'_>, stream: Stream, output: OutputBytes<'_>, max_line: usize) {
+        let bytes = output.get();
         let partial = &mut self.partial[stream as usize];
+        let mut done = 0;
         if !partial.is_empty() || bytes.len() > max_line {
-            bytes = push_slowly(to, stream, partial, bytes, max_line);
+            done = bytes.len() - push_slowly(to, stream, partial, bytes, max_line).len();
         }
         // The common case: whole lines, all of them shorter than the maximum, in one piece.
-        let whole = memrchr(b'\n', bytes).map_or(0, |at| at + 1);
-        if whole > 0 {
-            to.append(RecordKind::Lines(stream), &[&bytes[..whole]]);
+        let whole = memrchr(b'\n', &bytes[done..]).map_or(done, |at| done + at + 1);
+        if whole > done {
+            to.append_output(RecordKind::Lines(stream), output, done..whole);
         }
         if whole < bytes.len() {
             keep(to, partial, &bytes[whole..]);
@@ -75,6 +78,7 @@ fn push_slowly<'a>(
 
 fn keep(to: &mut Appender<'_>, partial: &mut Vec<u8>, bytes: &[u8]) {
     if partial.try_reserve(bytes.len()).is_ok() {
+        copied::note(bytes.len());
         partial.extend_from_slice(bytes);
     } else {
         to.lose();

@@ -1,97 +1,155 @@
-//! [`Capture`]: a ring that keeps the last bytes of a process's output, in order of arrival.
+//! [`Capture`]: keeps the last bytes of a process's output, in order of arrival. They are copied into a ring as long as
+//! the process writes little; once it writes much, slices of the blocks that were read are kept.
 
-/// A ring of bytes. It grows as needed up to its size, then overwrites the oldest bytes and counts them.
-#[derive(Debug, Default)]
-pub(crate) struct Capture {
-    bytes: Vec<u8>,
-    /// Where the oldest byte is, once the ring is full.
-    oldest: usize,
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::ring::RingBytes;
+use crate::sys::block::{BLOCK_SIZE, Filling, Pool, Slice};
+use crate::sys::space::Bytes;
+use crate::util::copied;
+
+/// The least size of a capture that keeps slices: for a smaller one, the blocks that hold its first and its last byte
+/// would be too much.
+const LEAST_CHAIN: usize = 4 * BLOCK_SIZE;
+
+/// The last bytes of an output, up to a size. The bytes before them are counted.
+pub(super) enum Capture {
+    Ring(RingBytes),
+    Chain(Box<Chain>),
+}
+
+impl Capture {
+    pub(super) fn new(size: usize) -> Capture {
+        Capture::Ring(RingBytes::new(size))
+    }
+
+    /// Returns how many bytes were overwritten, or never stored.
+    pub(super) fn dropped(&self) -> u64 {
+        match self {
+            Capture::Ring(ring) => ring.dropped(),
+            Capture::Chain(chain) => chain.dropped,
+        }
+    }
+
+    /// Returns whether it is large enough to keep slices.
+    pub(super) fn can_share(&self) -> bool {
+        match self {
+            Capture::Ring(ring) => ring.size() >= LEAST_CHAIN,
+            Capture::Chain(_) => true,
+        }
+    }
+
+    /// Keeps the bytes, in place of the oldest if it is full.
+    pub(super) fn write(&mut self, bytes: &Bytes<'_>) {
+        match (self, bytes) {
+            (Capture::Ring(ring), bytes) => {
+                copied::note(bytes.len().min(ring.size()));
+                ring.write(bytes);
+            }
+            (Capture::Chain(chain), Bytes::Shared(slice)) => chain.push(slice),
+            // There is no memory for a block, although all that was kept has been given up for one.
+            (Capture::Chain(chain), Bytes::Borrowed(bytes)) => chain.drop_all_and(bytes.len()),
+        }
+    }
+
+    /// Keeps slices from now on, if it is large enough. What it holds is copied, once, to `filling` and the blocks after
+    /// it; if there is no memory for that, it stays as it is.
+    pub(super) fn share(&mut self, filling: &mut Filling, pool: &Arc<Pool>) {
+        let Capture::Ring(ring) = self else { return };
+        if ring.size() < LEAST_CHAIN {
+            return;
+        }
+        let mut chain = Chain { slices: VecDeque::new(), len: 0, size: ring.size(), dropped: ring.dropped() };
+        for mut piece in ring.pieces() {
+            while !piece.is_empty() {
+                if filling.room() == 0 {
+                    let Some(next) = Filling::new(pool) else { return };
+                    *filling = next;
+                }
+                let slice = filling.copy(piece);
+                copied::note(slice.len());
+                piece = &piece[slice.len()..];
+                chain.push(&slice);
+            }
+        }
+        *self = Capture::Chain(Box::new(chain));
+    }
+
+    /// Gives up the oldest block for the memory of another one; false if it holds none.
+    pub(super) fn give_up_block(&mut self) -> bool {
+        match self {
+            Capture::Ring(_) => false,
+            Capture::Chain(chain) => chain.give_up_block(),
+        }
+    }
+
+    /// Returns what it holds, oldest first, with room for the NUL that C gets after it; None when memory is short.
+    pub(super) fn to_vec(&self) -> Option<Vec<u8>> {
+        match self {
+            Capture::Ring(ring) => ring.to_vec(),
+            Capture::Chain(chain) => chain.to_vec(),
+        }
+    }
+}
+
+/// Slices of blocks, in order of arrival. They take about as much memory as they have bytes, because the reads of a
+/// process fill one block after another.
+pub(super) struct Chain {
+    slices: VecDeque<Slice>,
+    /// How many bytes the slices have.
+    len: usize,
     size: usize,
     dropped: u64,
 }
 
-impl Capture {
-    pub(crate) fn new(size: usize) -> Capture {
-        Capture { bytes: Vec::new(), oldest: 0, size, dropped: 0 }
-    }
-
-    /// Returns how many bytes were overwritten, or never stored.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    /// Returns how many bytes it holds.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Returns how many bytes it holds at most.
-    pub(crate) fn size(&self) -> usize {
-        self.size
-    }
-
-    /// Forgets what it holds, and keeps the memory.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.oldest = 0;
-    }
-
-    pub(crate) fn write(&mut self, mut data: &[u8]) {
-        if self.size == 0 {
-            self.dropped += data.len() as u64;
-            return;
+impl Chain {
+    fn push(&mut self, slice: &Slice) {
+        let adjoins = self.slices.back_mut().is_some_and(|last| last.append(slice));
+        if !adjoins {
+            if self.slices.try_reserve(1).is_err() {
+                // Without memory for another place, the bytes before it are given up.
+                return self.drop_all_and(slice.len());
+            }
+            self.slices.push_back(slice.clone());
         }
-        if data.len() >= self.size {
-            self.dropped += (self.bytes.len() + data.len() - self.size) as u64;
-            data = &data[data.len() - self.size..];
-            self.oldest = 0;
-            self.bytes.clear();
-        }
-        let room = self.size - self.bytes.len();
-        let (fits, wraps) = data.split_at(room.min(data.len()));
-        if !fits.is_empty() && !self.grow(fits.len()) {
-            // The memory that there is becomes the size.
-            self.size = self.bytes.len();
-            self.dropped += fits.len() as u64;
-            return if self.size == 0 { self.write(wraps) } else { self.overwrite(wraps) };
-        }
-        self.bytes.extend_from_slice(fits);
-        self.overwrite(wraps);
-    }
-
-    /// Makes room for `more` bytes, doubling up to the size; false when memory is short.
-    fn grow(&mut self, more: usize) -> bool {
-        let needed = self.bytes.len() + more;
-        if needed <= self.bytes.capacity() {
-            return true;
-        }
-        let target = needed.max(self.bytes.capacity().saturating_mul(2)).min(self.size);
-        self.bytes.try_reserve_exact(target - self.bytes.len()).is_ok()
-    }
-
-    /// Replaces the oldest bytes of a full ring; `data` is no longer than the ring.
-    fn overwrite(&mut self, data: &[u8]) {
-        self.dropped += data.len() as u64;
-        let (first, second) = data.split_at(data.len().min(self.bytes.len() - self.oldest));
-        self.bytes[self.oldest..self.oldest + first.len()].copy_from_slice(first);
-        self.bytes[..second.len()].copy_from_slice(second);
-        self.oldest += data.len();
-        if self.oldest >= self.bytes.len() {
-            self.oldest -= self.bytes.len();
+        self.len += slice.len();
+        while self.len > self.size {
+            self.drop_oldest(self.len - self.size);
         }
     }
 
-    /// Returns what it holds, oldest first, in two pieces.
-    pub(crate) fn pieces(&self) -> [&[u8]; 2] {
-        let (newer, older) = self.bytes.split_at(self.oldest);
-        [older, newer]
+    /// Drops up to `count` bytes of the oldest slice.
+    fn drop_oldest(&mut self, count: usize) {
+        let Some(oldest) = self.slices.front_mut() else { return };
+        let count = count.min(oldest.len());
+        oldest.skip(count);
+        if oldest.is_empty() {
+            self.slices.pop_front();
+        }
+        self.len -= count;
+        self.dropped += count as u64;
     }
 
-    /// Returns what it holds, oldest first, with room for the NUL that C gets after it; None when memory is short.
-    pub(crate) fn to_vec(&self) -> Option<Vec<u8>> {
+    /// Drops all bytes, and `more` that cannot be kept.
+    fn drop_all_and(&mut self, more: usize) {
+        self.dropped += (self.len + more) as u64;
+        self.len = 0;
+        self.slices.clear();
+    }
+
+    fn give_up_block(&mut self) -> bool {
+        let Some(oldest) = self.slices.front().cloned() else { return false };
+        while self.slices.front().is_some_and(|slice| slice.shares_block_with(&oldest)) {
+            self.drop_oldest(usize::MAX);
+        }
+        true
+    }
+
+    fn to_vec(&self) -> Option<Vec<u8>> {
         let mut copy = Vec::new();
-        copy.try_reserve_exact(self.bytes.len() + 1).ok()?;
-        self.pieces().into_iter().for_each(|piece| copy.extend_from_slice(piece));
+        copy.try_reserve_exact(self.len + 1).ok()?;
+        self.slices.iter().for_each(|slice| copy.extend_from_slice(slice));
         Some(copy)
     }
 }
@@ -99,24 +157,93 @@ impl Capture {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::Capture;
+    use super::*;
     use proptest::prelude::*;
+
+    /// What the library does with an output: each write is a read, into the room of a block once the capture shares.
+    struct Reading {
+        capture: Capture,
+        filling: Option<Filling>,
+        pool: Arc<Pool>,
+        all: Vec<u8>,
+    }
+
+    impl Reading {
+        fn new(size: usize) -> Reading {
+            Reading { capture: Capture::new(size), filling: None, pool: Arc::new(Pool::new(4)), all: Vec::new() }
+        }
+
+        fn share(&mut self) {
+            let filling = self.filling.get_or_insert_with(|| Filling::new(&self.pool).unwrap());
+            self.capture.share(filling, &self.pool);
+        }
+
+        fn write(&mut self, len: usize) {
+            let bytes: Vec<u8> = (0..len).map(|index| ((self.all.len() + index) % 251) as u8).collect();
+            self.all.extend(&bytes);
+            let mut rest = &bytes[..];
+            while let Some(filling) = self.filling.as_mut().filter(|_| !rest.is_empty()) {
+                if filling.room() == 0 {
+                    *filling = Filling::new(&self.pool).unwrap();
+                }
+                let slice = filling.copy(rest);
+                rest = &rest[slice.len()..];
+                self.capture.write(&Bytes::Shared(slice));
+            }
+            if !rest.is_empty() {
+                self.capture.write(&Bytes::Borrowed(rest));
+            }
+        }
+
+        fn is_the_end_of_all(&self, size: usize) -> bool {
+            let kept = self.all.len().min(size);
+            let dropped = (self.all.len() - kept) as u64;
+            self.capture.to_vec().unwrap() == self.all[self.all.len() - kept..] && self.capture.dropped() == dropped
+        }
+    }
 
     proptest! {
         #[test]
         fn keeps_the_last_bytes_and_counts_the_rest(
-            size in 0usize..70,
-            writes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..20),
+            size in prop_oneof![0usize..70, LEAST_CHAIN - 2..LEAST_CHAIN + 2 * BLOCK_SIZE],
+            writes in prop::collection::vec(
+                prop_oneof![0usize..100, 4000usize..5000, BLOCK_SIZE - 100..BLOCK_SIZE + 100], 0..20),
+            shares_after in 0usize..20,
         ) {
-            let mut capture = Capture::new(size);
-            let mut all = Vec::new();
-            for write in &writes {
-                capture.write(write);
-                all.extend_from_slice(write);
+            let mut reading = Reading::new(size);
+            for (index, write) in writes.into_iter().enumerate() {
+                if index == shares_after && reading.capture.can_share() {
+                    reading.share();
+                }
+                reading.write(write);
+                prop_assert!(reading.is_the_end_of_all(size));
             }
-            let kept = all.len().min(size);
-            prop_assert_eq!(capture.to_vec().unwrap(), &all[all.len() - kept..]);
-            prop_assert_eq!(capture.dropped(), (all.len() - kept) as u64);
         }
+    }
+
+    #[test]
+    fn a_full_capture_gives_its_blocks_back() {
+        let mut reading = Reading::new(LEAST_CHAIN);
+        reading.share();
+        (0..100).for_each(|_| reading.write(10_000));
+        let Capture::Chain(chain) = &reading.capture else { panic!("it shares") };
+        let mut blocks = 1;
+        for (slice, next) in chain.slices.iter().zip(chain.slices.iter().skip(1)) {
+            blocks += usize::from(!slice.shares_block_with(next));
+        }
+        assert!(blocks <= LEAST_CHAIN / BLOCK_SIZE + 2, "{blocks} blocks");
+        assert!(reading.is_the_end_of_all(LEAST_CHAIN));
+    }
+
+    #[test]
+    fn a_capture_gives_up_its_oldest_bytes_for_a_block_and_then_all_that_comes() {
+        let mut reading = Reading::new(LEAST_CHAIN);
+        reading.share();
+        reading.write(BLOCK_SIZE + 10);
+        assert!(reading.capture.give_up_block());
+        assert_eq!(reading.capture.to_vec().unwrap(), &reading.all[BLOCK_SIZE..]);
+        assert!(reading.capture.give_up_block() && !reading.capture.give_up_block());
+        reading.capture.write(&Bytes::Borrowed(b"lost"));
+        assert_eq!((reading.capture.to_vec().unwrap().len(), reading.capture.dropped()), (0, BLOCK_SIZE as u64 + 14));
     }
 }

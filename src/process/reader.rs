@@ -2,9 +2,9 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::sys::buffer::{READ_SIZE, ReadBuffer};
 use crate::sys::close_on_fork::CloseOnFork;
 use crate::sys::pipe::{self, Read};
+use crate::sys::space::{Bytes, Space};
 use crate::sys::spool;
 
 pub(super) enum Reader {
@@ -17,8 +17,7 @@ pub(super) struct Pipe {
     pub(super) fd: CloseOnFork,
     /// Whether the poller has it.
     pub(super) watched: bool,
-    /// Reads that brought much; after two, the pipe is grown.
-    large_reads: u8,
+    large_reads: LargeReads,
 }
 
 pub(super) struct Spool {
@@ -39,20 +38,40 @@ pub(super) struct Spool {
     max: u64,
     /// Bytes lost since the last [`Reader::take_lost`].
     lost: u64,
+    large_reads: LargeReads,
+}
+
+/// How many reads of an output have brought much, up to [`LargeReads::MUCH`].
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct LargeReads(u8);
+
+impl LargeReads {
+    /// So many of them make a process one that writes much.
+    const MUCH: LargeReads = LargeReads(2);
+
+    /// Counts a read. True if it is the one that makes the difference.
+    fn count(&mut self, bytes: usize) -> bool {
+        if bytes < LARGE_READ || *self == LargeReads::MUCH {
+            return false;
+        }
+        self.0 += 1;
+        *self == LargeReads::MUCH
+    }
 }
 
 /// What one read brought.
 pub(super) enum Next<'a> {
     /// Bytes. Without `more`, the output was empty after them.
     Data {
-        bytes: &'a [u8],
+        bytes: Bytes<'a>,
         more: bool,
     },
     Empty,
     End,
 }
 
-const LARGE_READ: usize = 16 * 1024;
+/// The least size of a read that brought much.
+pub(super) const LARGE_READ: usize = 16 * 1024;
 /// Disk space is given back in pieces of this size.
 const PUNCH: u64 = 1024 * 1024;
 /// If more than this waits, the reader looks whether it was written or is a hole.
@@ -60,7 +79,7 @@ const SPARSE: u64 = 1024 * 1024;
 
 impl Reader {
     pub(super) fn pipe(fd: OwnedFd) -> Reader {
-        Reader::Pipe(Pipe { fd: CloseOnFork::new(fd), watched: false, large_reads: 0 })
+        Reader::Pipe(Pipe { fd: CloseOnFork::new(fd), watched: false, large_reads: LargeReads::default() })
     }
 
     pub(super) fn spool(file: OwnedFd, max: u64) -> Reader {
@@ -74,28 +93,25 @@ impl Reader {
             punched: spool::BLOCK,
             max,
             lost: 0,
+            large_reads: LargeReads::default(),
         }))
     }
 
     /// Reads once without waiting. A spool has no end of its own: it ends with the leader.
-    pub(super) fn read<'a>(&mut self, leader_ended: bool, buffer: &'a mut ReadBuffer) -> Next<'a> {
+    pub(super) fn read<'a>(&mut self, leader_ended: bool, space: Space<'a, '_>) -> Next<'a> {
         match self {
-            Reader::Pipe(pipe) => match pipe::read(&pipe.fd, buffer) {
-                Read::Data(bytes) => {
-                    if bytes.len() >= LARGE_READ && pipe.large_reads < 2 {
-                        pipe.large_reads += 1;
-                        if pipe.large_reads == 2 {
-                            pipe::grow(&pipe.fd);
-                        }
-                    }
-                    let more = bytes.len() == READ_SIZE;
-                    Next::Data { bytes, more }
-                }
-                Read::Empty => Next::Empty,
-                Read::End => Next::End,
-            },
-            Reader::Spool(spool) => spool.read(leader_ended, buffer),
+            Reader::Pipe(pipe) => pipe.read(space),
+            Reader::Spool(spool) => spool.read(leader_ended, space),
         }
+    }
+
+    /// Returns whether the process writes much to it.
+    pub(super) fn brings_much(&self) -> bool {
+        let large_reads = match self {
+            Reader::Pipe(pipe) => pipe.large_reads,
+            Reader::Spool(spool) => spool.large_reads,
+        };
+        large_reads == LargeReads::MUCH
     }
 
     /// Returns how many bytes were lost from a spool since the last call.
@@ -143,14 +159,32 @@ impl Reader {
     }
 }
 
+impl Pipe {
+    fn read<'a>(&mut self, space: Space<'a, '_>) -> Next<'a> {
+        let room = space.len();
+        match pipe::read(&self.fd, space) {
+            Read::Data(bytes) => {
+                if self.large_reads.count(bytes.len()) {
+                    pipe::grow(&self.fd);
+                }
+                let more = bytes.len() == room;
+                Next::Data { bytes, more }
+            }
+            Read::Empty => Next::Empty,
+            Read::End => Next::End,
+        }
+    }
+}
+
 impl Spool {
     fn backlog(&self) -> u64 {
         spool::length(&self.file).saturating_sub(self.offset)
     }
 
-    fn read<'a>(&mut self, leader_ended: bool, buffer: &'a mut ReadBuffer) -> Next<'a> {
+    fn read<'a>(&mut self, leader_ended: bool, space: Space<'a, '_>) -> Next<'a> {
         self.trim();
-        let bytes = spool::read_at(&self.file, self.offset, buffer);
+        let bytes = spool::read_at(&self.file, self.offset, space);
+        self.large_reads.count(bytes.len());
         if bytes.is_empty() {
             return if leader_ended { Next::End } else { Next::Empty };
         }

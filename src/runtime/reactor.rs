@@ -12,9 +12,7 @@ use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock};
-
-use crossbeam::queue::ArrayQueue;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::groups::Groups;
 use super::lock::lock;
@@ -22,6 +20,7 @@ use super::panic::panic_message;
 use super::spools::Spools;
 use super::timers::Timers;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::block::Pool;
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poller::{Events, Interest, LOST, Poller};
@@ -30,6 +29,9 @@ use crate::sys::poller::{Events, Interest, LOST, Poller};
 const WAKER: u64 = LOST - 1;
 const TIMER: u64 = LOST - 2;
 const SPOOLS: u64 = LOST - 3;
+
+/// Blocks that are kept for the next output: as much as one queue holds.
+const POOLED_BLOCKS: usize = 16;
 
 /// What a loop calls.
 pub(crate) trait Handler: Send + Sync {
@@ -57,8 +59,8 @@ pub(crate) struct Reactor {
     /// Whether the supervisor has taken over from a seated thread that was late.
     pub(super) relieved: AtomicBool,
     broken: OnceLock<Broken>,
-    /// Buffers for reads outside the loop.
-    buffers: ArrayQueue<ReadBuffer>,
+    /// Memory for what children write.
+    blocks: Arc<Pool>,
     #[cfg(feature = "fault-injection")]
     panic_next: AtomicBool,
 }
@@ -105,7 +107,7 @@ impl Reactor {
             seat,
             relieved: AtomicBool::new(false),
             broken: OnceLock::new(),
-            buffers: ArrayQueue::new(2),
+            blocks: Arc::new(Pool::new(POOLED_BLOCKS)),
             #[cfg(feature = "fault-injection")]
             panic_next: AtomicBool::new(false),
         })
@@ -134,13 +136,17 @@ impl Reactor {
 
     /// Returns a buffer for a read outside the loop; None when memory is short.
     pub(crate) fn spare_buffer(&self) -> Option<ReadBuffer> {
-        self.buffers.pop().or_else(ReadBuffer::new)
+        self.blocks.take()
     }
 
     /// Takes a buffer back.
     pub(crate) fn keep_buffer(&self, buffer: ReadBuffer) {
-        // If there are enough, it is dropped.
-        drop(self.buffers.push(buffer));
+        self.blocks.keep(buffer);
+    }
+
+    /// Returns where blocks for output come from.
+    pub(crate) fn blocks(&self) -> &Arc<Pool> {
+        &self.blocks
     }
 
     /// Fails with what broke this loop.

@@ -25,18 +25,8 @@ impl ReadBuffer {
         NonNull::new(unsafe { alloc(LAYOUT) }).map(ReadBuffer)
     }
 
-    pub(super) fn as_mut_ptr(&mut self) -> *mut u8 {
+    pub(super) fn as_ptr(&self) -> *mut u8 {
         self.0.as_ptr()
-    }
-
-    /// Returns the first `len` bytes, which a read has filled.
-    ///
-    /// # Safety
-    /// A read into this buffer returned at least `len`.
-    pub(super) unsafe fn filled(&self, len: usize) -> &[u8] {
-        debug_assert!(len <= READ_SIZE);
-        // SAFETY: the caller's promise; the allocation is READ_SIZE long.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr(), len) }
     }
 }
 

@@ -13,6 +13,7 @@
 
 pub(crate) mod address;
 pub(crate) mod bell;
+pub(crate) mod block;
 pub(crate) mod buffer;
 mod calls;
 pub(crate) mod cancel;
@@ -39,6 +40,7 @@ pub(crate) mod reserve;
 pub(crate) mod signal;
 #[cfg(feature = "health")]
 pub(crate) mod socket;
+pub(crate) mod space;
 pub(crate) mod spawn;
 pub(crate) mod spool;
 pub(crate) mod strings;

@@ -7,9 +7,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::buffer::{READ_SIZE, ReadBuffer};
+
 use super::descriptor::{Result, above_stdio};
 use super::retried_raw;
+use super::space::{Bytes, Space};
 
 /// The size of a pipe for a child that writes much: it has three times the throughput of the default 64 KiB.
 const LARGE_PIPE: i32 = 256 * 1024;
@@ -40,23 +41,23 @@ pub(crate) fn holds(fd: &OwnedFd) -> usize {
 
 /// The result of a read without waiting.
 pub(crate) enum Read<'a> {
-    /// These bytes; fewer than [`READ_SIZE`] mean that the pipe was empty then.
-    Data(&'a [u8]),
+    /// These bytes. If they do not fill the space, the pipe was empty then.
+    Data(Bytes<'a>),
     /// Nothing now.
     Empty,
     /// Every writer is gone.
     End,
 }
 
-/// Reads once, up to [`READ_SIZE`] bytes, from a non-blocking descriptor.
-pub(crate) fn read<'a>(fd: &OwnedFd, buffer: &'a mut ReadBuffer) -> Read<'a> {
-    // SAFETY: the buffer is READ_SIZE long.
-    let result =
-        retried_raw(|| unsafe { libc::syscall(libc::SYS_read, fd.as_raw_fd(), buffer.as_mut_ptr(), READ_SIZE) });
+/// Reads once, as much as fits, from a non-blocking descriptor.
+pub(crate) fn read<'a>(fd: &OwnedFd, mut space: Space<'a, '_>) -> Read<'a> {
+    let (place, len) = (space.as_mut_ptr(), space.len());
+    // SAFETY: the space is `len` bytes long.
+    let result = retried_raw(|| unsafe { libc::syscall(libc::SYS_read, fd.as_raw_fd(), place, len) });
     match result {
         Ok(0) => Read::End,
         // SAFETY: the read filled n bytes.
-        Ok(n) => Read::Data(unsafe { buffer.filled(n) }),
+        Ok(n) => Read::Data(unsafe { space.filled(n) }),
         Err(libc::EAGAIN) => Read::Empty,
         // No other error of a pipe would be cured by reading on.
         Err(_) => Read::End,

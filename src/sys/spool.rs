@@ -12,8 +12,9 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use super::buffer::{READ_SIZE, ReadBuffer};
+
 use super::descriptor::{self, Result, above_stdio};
+use super::space::{Bytes, Space};
 use super::{retried, retried_raw};
 
 /// Both sides of a new spool.
@@ -129,16 +130,13 @@ pub(crate) fn length(fd: &OwnedFd) -> u64 {
 }
 
 /// Reads at `offset`; empty at the end.
-pub(crate) fn read_at<'a>(fd: &OwnedFd, offset: u64, buffer: &'a mut ReadBuffer) -> &'a [u8] {
+pub(crate) fn read_at<'a>(fd: &OwnedFd, offset: u64, mut space: Space<'a, '_>) -> Bytes<'a> {
     let (raw, at) = (fd.as_raw_fd(), offset as i64);
-    // SAFETY: the buffer is READ_SIZE long.
-    let result =
-        retried_raw(|| unsafe { libc::pread64(raw, buffer.as_mut_ptr().cast(), READ_SIZE, at) } as libc::c_long);
-    match result {
-        // SAFETY: the read filled n bytes.
-        Ok(n) => unsafe { buffer.filled(n) },
-        Err(_) => &[],
-    }
+    let (place, len) = (space.as_mut_ptr(), space.len());
+    // SAFETY: the space is `len` bytes long.
+    let result = retried_raw(|| unsafe { libc::pread64(raw, place.cast(), len, at) } as libc::c_long);
+    // SAFETY: the read filled so many bytes.
+    unsafe { space.filled(result.unwrap_or(0)) }
 }
 
 /// Gives the disk space of `[from, to)` back. A file system that cannot keeps it until the file ends.

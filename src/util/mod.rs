@@ -2,6 +2,7 @@
 //! below it uses `sys` and `error` alone.
 
 pub(crate) mod condition;
+pub(crate) mod copied;
 pub(crate) mod draft;
 pub(crate) mod duration;
 pub(crate) mod epoch;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::event::{Ending, Origin, Queue, Sender, Stream};
 use crate::process::member::Member;
 use crate::sys::clock::Stamp;
+use crate::sys::space::Bytes;
 
 /// The subscriptions and the run; empty once the child is closed.
 pub(super) struct Audience {
@@ -23,7 +24,7 @@ impl Audience {
     }
 
     /// Adds a subscription, whose first event is `started`.
-    pub(super) fn attach(&mut self, sender: &Sender, subscription: Arc<Queue>, started: Stamp) {
+    pub(super) fn attach(&mut self, sender: &Sender<'_>, subscription: Arc<Queue>, started: Stamp) {
         if subscription.attach(sender, started) {
             // There is usually only one.
             self.feeds.reserve_exact(1);
@@ -32,7 +33,7 @@ impl Audience {
     }
 
     /// Tells of output. True if a queue is full, so that reading has to stop.
-    pub(super) fn tell_output(&self, sender: &Sender, stream: Stream, bytes: &[u8], time: Stamp) -> bool {
+    pub(super) fn tell_output(&self, sender: &Sender<'_>, stream: Stream, bytes: &Bytes<'_>, time: Stamp) -> bool {
         let mut full = false;
         for feed in &self.feeds {
             full |= feed.push_output(sender, stream, bytes, time);
@@ -41,7 +42,7 @@ impl Audience {
     }
 
     /// Tells of the leader's end.
-    pub(super) fn tell_exited(&self, sender: &Sender, ending: Ending, time: Stamp) {
+    pub(super) fn tell_exited(&self, sender: &Sender<'_>, ending: Ending, time: Stamp) {
         for feed in &self.feeds {
             feed.push_exited(sender, ending, time);
         }
@@ -52,7 +53,7 @@ impl Audience {
 
     /// Tells the subscriptions that the child is closed, and lets them go. `holders` is the text about the processes
     /// that held its pipes at the drain bound.
-    pub(super) fn tell_closed(&mut self, sender: &Sender, ending: Ending, holders: Option<&str>, time: Stamp) {
+    pub(super) fn tell_closed(&mut self, sender: &Sender<'_>, ending: Ending, holders: Option<&str>, time: Stamp) {
         for feed in std::mem::take(&mut self.feeds) {
             feed.push_closed(sender, ending, holders, time);
         }
@@ -74,6 +75,11 @@ impl Audience {
         if self.member.is_none() {
             self.feeds.retain(|feed| !feed.detach(id));
         }
+    }
+
+    /// Returns whether a subscription keeps slices of blocks.
+    pub(super) fn can_share(&self) -> bool {
+        self.feeds.iter().any(|feed| feed.can_share())
     }
 
     /// Returns whether the queue of any subscription is full.

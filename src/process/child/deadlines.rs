@@ -38,7 +38,7 @@ impl Child {
             return false;
         }
         self.read_what_is_held(inner, buffer);
-        let held = !inner.outputs.are_ended() && inner.outputs.paused_since.is_none();
+        let held = !inner.outputs.are_ended() && !inner.outputs.is_paused();
         match &mut inner.life {
             Life::Exited { drain, .. } if held => {
                 *drain = Draining::Naming;
@@ -49,7 +49,7 @@ impl Child {
     }
 
     fn drain_deadline(&self, inner: &Inner) -> u64 {
-        let awaits = inner.outputs.paused_since.is_none() && !inner.outputs.are_ended();
+        let awaits = !inner.outputs.is_paused() && !inner.outputs.are_ended();
         if awaits { inner.life.drained_at(&self.drain) } else { NEVER }
     }
 

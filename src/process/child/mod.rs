@@ -159,9 +159,8 @@ impl Child {
     }
 
     /// Returns the child as subscriptions know it.
-    fn sender(self: &Arc<Self>, inner: &Inner) -> Sender {
-        let source = Arc::clone(self) as Arc<dyn Source>;
-        Sender { id: self.id, origin: inner.audience.origin(self.pid), source }
+    fn sender<'a>(self: &'a Arc<Self>, inner: &Inner) -> Sender<'a> {
+        Sender { id: self.id, origin: inner.audience.origin(self.pid), source: self }
     }
 
     /// Starts watching: once. On failure the child has been killed and reaped, and there is no process.
@@ -305,7 +304,8 @@ impl Child {
             pidfd::reap(&pidfd, self.pid);
         }
         inner.stopping = None;
-        inner.outputs.paused_since = None;
+        inner.outputs.end_pause();
+        inner.outputs.stop_sharing();
         let sender = self.sender(inner);
         inner.audience.tell_closed(&sender, ending, text.as_deref(), now);
         self.wake_waiters();
@@ -335,7 +335,7 @@ impl Asker for Child {
 impl Source for Child {
     fn resume(&self) {
         let mut inner = lock(&self.inner);
-        if inner.outputs.paused_since.is_some() && !inner.audience.is_full(self.id) {
+        if inner.outputs.is_paused() && !inner.audience.is_full(self.id) {
             self.go_on_reading(&mut inner);
             self.arm(&mut inner);
         }

@@ -1,24 +1,31 @@
 //! [`Outputs`]: what a child writes, as far as it was read and is kept.
 
+use std::sync::Arc;
+
 use crate::process::capture::Capture;
-use crate::process::reader::{Next, Reader};
+use crate::process::reader::{LARGE_READ, Next, Reader};
+use crate::runtime::NEVER;
+use crate::sys::block::{Filling, Pool};
 use crate::sys::buffer::ReadBuffer;
+use crate::sys::space::Space;
 
 pub(super) struct Outputs {
     /// Standard output and standard error; None if it is not read, or has ended.
     pub(super) readers: [Option<Reader>; 2],
     pub(super) capture: Capture,
+    /// The block that is read into next; None while what is read is copied. Boxed, because few children write much.
+    filling: Option<Box<Filling>>,
     /// How many bytes were read from each.
     pub(super) counts: [u64; 2],
     /// How many bytes were read after the child was closed, or lost from a spool.
     pub(super) discarded: u64,
-    /// Since when a full queue has kept us from reading, on CLOCK_MONOTONIC.
-    pub(super) paused_since: Option<u64>,
+    /// Since when a full queue has kept us from reading, on CLOCK_MONOTONIC; or [`NEVER`].
+    paused_since: u64,
 }
 
 impl Outputs {
     pub(super) fn new(readers: [Option<Reader>; 2], capture: Capture) -> Outputs {
-        Outputs { readers, capture, counts: [0; 2], discarded: 0, paused_since: None }
+        Outputs { readers, capture, filling: None, counts: [0; 2], discarded: 0, paused_since: NEVER }
     }
 
     pub(super) fn are_ended(&self) -> bool {
@@ -35,13 +42,58 @@ impl Outputs {
         self.readers.iter().flatten().any(Reader::is_due)
     }
 
-    /// Reads once, and counts what the read found to be lost, whatever else it brought.
-    pub(super) fn read<'a>(&mut self, index: usize, leader_ended: bool, buffer: &'a mut ReadBuffer) -> Next<'a> {
+    /// Reads once, into a block or into `buffer`, and counts what the read found to be lost, whatever else it brought.
+    pub(super) fn read<'a>(
+        &mut self,
+        index: usize,
+        leader_ended: bool,
+        buffer: &'a mut ReadBuffer,
+        pool: &Arc<Pool>,
+    ) -> Next<'a> {
         let Some(reader) = &mut self.readers[index] else { return Next::Empty };
-        let next = reader.read(leader_ended, buffer);
+        let mut space = Space::Buffer(buffer);
+        if let Some(filling) = &mut self.filling
+            && has_room(filling, &mut self.capture, pool)
+        {
+            space = Space::Block(filling);
+        }
+        let next = reader.read(leader_ended, space);
         let lost = reader.take_lost();
         self.discard(lost);
         next
+    }
+
+    /// Returns whether what this output brings is worth a block, and is copied yet.
+    pub(super) fn should_share(&self, index: usize) -> bool {
+        self.filling.is_none() && self.readers[index].as_ref().is_some_and(Reader::brings_much)
+    }
+
+    /// Reads into blocks from now on, which the capture and the queues share. If there is no memory for one, the next
+    /// read tries again.
+    pub(super) fn share(&mut self, pool: &Arc<Pool>) {
+        let Some(mut filling) = Filling::new(pool) else { return };
+        self.capture.share(&mut filling, pool);
+        self.filling = Some(Box::new(filling));
+    }
+
+    /// Ends what [`Outputs::share`] began: what is read is not kept.
+    pub(super) fn stop_sharing(&mut self) {
+        self.filling = None;
+    }
+
+    /// Notes that a queue is full.
+    pub(super) fn pause(&mut self, now: u64) {
+        self.paused_since = self.paused_since.min(now);
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused_since != NEVER
+    }
+
+    /// Ends a pause; returns since when there was one.
+    pub(super) fn end_pause(&mut self) -> Option<u64> {
+        let since = std::mem::replace(&mut self.paused_since, NEVER);
+        (since != NEVER).then_some(since)
     }
 
     /// Bounds what waits in a spool while it is not read.
@@ -60,5 +112,21 @@ impl Outputs {
     /// Forgets the descriptors without closing them: the host has closed them, and the numbers may be its own now.
     pub(super) fn lose(&mut self) {
         std::mem::forget(std::mem::take(&mut self.readers));
+    }
+}
+
+/// Makes sure that a large read fits. If memory is short, the oldest part of the capture is given up for the newest.
+fn has_room(filling: &mut Filling, capture: &mut Capture, pool: &Arc<Pool>) -> bool {
+    if filling.room() >= LARGE_READ {
+        return true;
+    }
+    loop {
+        if let Some(next) = Filling::new(pool) {
+            *filling = next;
+            return true;
+        }
+        if !capture.give_up_block() {
+            return false;
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::runtime::lock;
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::{Stamp, monotonic_ns};
 use crate::sys::poller::Interest;
+use crate::sys::space::Bytes;
 
 /// Reads of one output before others get their turn.
 const READS_AT_ONCE: usize = 16;
@@ -21,8 +22,8 @@ impl Child {
             if !matches!(&inner.outputs.readers[index], Some(Reader::Pipe(_))) {
                 continue;
             }
-            match inner.outputs.read(index, false, buffer) {
-                Next::Data { bytes, .. } => self.accept(inner, index, bytes),
+            match inner.outputs.read(index, false, buffer, self.reactor().blocks()) {
+                Next::Data { bytes, .. } => self.accept(inner, index, &bytes),
                 Next::Empty => {}
                 Next::End => self.end_output(inner, index),
             }
@@ -54,12 +55,12 @@ impl Child {
     /// pipe's bytes first and at its writers then, without a lock, so a last write may have come in between.
     pub(super) fn read(self: &Arc<Self>, inner: &mut Inner, index: usize, hang_up: bool, buffer: &mut ReadBuffer) {
         for _ in 0..READS_AT_ONCE {
-            if inner.outputs.paused_since.is_some() {
+            if inner.outputs.is_paused() {
                 return inner.outputs.trim_spool(index);
             }
-            match inner.outputs.read(index, inner.life.has_ended(), buffer) {
+            match inner.outputs.read(index, inner.life.has_ended(), buffer, self.reactor().blocks()) {
                 Next::Data { bytes, more } => {
-                    self.accept(inner, index, bytes);
+                    self.accept(inner, index, &bytes);
                     if !more && !hang_up {
                         return;
                     }
@@ -86,10 +87,10 @@ impl Child {
         for index in 0..2 {
             let mut left = inner.outputs.readers[index].as_ref().map_or(0, Reader::holds);
             loop {
-                match inner.outputs.read(index, true, buffer) {
+                match inner.outputs.read(index, true, buffer, self.reactor().blocks()) {
                     Next::Data { bytes, .. } => {
                         left = left.saturating_sub(bytes.len());
-                        self.accept(inner, index, bytes);
+                        self.accept(inner, index, &bytes);
                         if left == 0 {
                             break;
                         }
@@ -118,14 +119,14 @@ impl Child {
 
     /// Reads on, because the queues have room again; the drain bound's times shift by how long they had none.
     pub(super) fn go_on_reading(&self, inner: &mut Inner) {
-        let Some(paused) = inner.outputs.paused_since.take() else { return };
+        let Some(paused) = inner.outputs.end_pause() else { return };
         inner.life.stood_still(paused, monotonic_ns());
         for index in 0..2 {
             self.reread(inner, index);
         }
     }
 
-    fn accept(self: &Arc<Self>, inner: &mut Inner, index: usize, bytes: &[u8]) {
+    fn accept(self: &Arc<Self>, inner: &mut Inner, index: usize, bytes: &Bytes<'_>) {
         if inner.life.is_closed() {
             return inner.outputs.discard(bytes.len() as u64);
         }
@@ -135,7 +136,10 @@ impl Child {
         inner.outputs.capture.write(bytes);
         let stream = if index == 0 { Stream::Stdout } else { Stream::Stderr };
         if inner.audience.tell_output(&self.sender(inner), stream, bytes, now) {
-            inner.outputs.paused_since.get_or_insert(now.monotonic_ns);
+            inner.outputs.pause(now.monotonic_ns);
+        }
+        if inner.outputs.should_share(index) && (inner.outputs.capture.can_share() || inner.audience.can_share()) {
+            inner.outputs.share(self.reactor().blocks());
         }
     }
 
