@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memchr::memchr;
-
 use super::queue::{Queue, Taken};
-use super::record::{Buffer, Cursor, RecordKind, RunRecord};
+use super::record::{Buffer, Cursor, Record, RecordKind, RunRecord};
 use super::source::{Origin, Source};
 use super::types::{Event, EventKind, RunPart};
+use crate::sys::newlines::Lines;
 
 /// Consecutive events of one process, or of one run.
 ///
@@ -63,7 +62,7 @@ impl Batch {
 
     /// Returns the events, in order; at least one.
     pub fn events(&self) -> Events<'_> {
-        Events { batch: self, at: self.start, given: 0 }
+        Events { batch: self, at: self.start, lines: None, given: 0 }
     }
 
     /// Returns the producer of these events; None once the subscription is closed.
@@ -75,7 +74,7 @@ impl Batch {
     pub(crate) fn collect(&mut self, max: usize, visit: impl FnMut(Event<'_>)) {
         let mut events = self.events();
         events.by_ref().take(max).for_each(visit);
-        let (end, given) = (events.at, events.given);
+        let (end, given) = (events.place(), events.given);
         self.end = Some(end);
         *self.counted.get_mut() = given;
     }
@@ -135,41 +134,74 @@ impl Drop for Batch {
 #[derive(Clone)]
 pub struct Events<'a> {
     batch: &'a Batch,
+    /// The record of the next event, and the offset in it at which splitting it begins.
     at: Cursor,
+    /// The lines of that record, once it is being split, and the event that they have in common.
+    lines: Option<(Lines<'a>, Event<'a>)>,
     given: u64,
 }
 
 impl<'a> Iterator for Events<'a> {
     type Item = Event<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Event<'a>> {
+        if let Some((lines, common)) = &mut self.lines
+            && let Some(line) = lines.next()
+        {
+            self.given += 1;
+            let sequence = self.batch.first_sequence + self.given - 1;
+            let event = Event { sequence, data: line, ..*common };
+            common.lost = false;
+            return Some(event);
+        }
+        self.next_record()
+    }
+}
+
+impl<'a> Events<'a> {
+    /// Returns where the next event begins.
+    fn place(&self) -> Cursor {
+        match &self.lines {
+            Some((lines, _)) if !lines.is_done() => Cursor { offset: lines.start(), ..self.at },
+            Some(_) => Cursor { record: self.at.record + 1, offset: 0 },
+            None => self.at,
+        }
+    }
+
+    /// Goes on to the next record, and returns its first event.
+    fn next_record(&mut self) -> Option<Event<'a>> {
+        self.at = self.place();
+        self.lines = None;
         let buffer = self.batch.buffer();
-        let at_end = self.batch.end.is_some_and(|end| end == self.at);
-        let Some(record) = buffer.records.get(self.at.record).filter(|_| !at_end) else {
+        let is_end = self.batch.end.is_some_and(|end| end <= self.at);
+        let Some(record) = buffer.records.get(self.at.record).filter(|_| !is_end) else {
             self.batch.counted.store(self.given, Ordering::Relaxed);
             return None;
         };
-        let bytes = buffer.bytes_of(record);
+        let event = self.event_of(record, buffer.bytes_of(record));
+        if matches!(record.kind, RecordKind::Lines(_)) {
+            // A part of a record that is given back begins with a line.
+            let end = self.batch.end.filter(|end| end.record == self.at.record);
+            let bytes = end.map_or(event.data, |end| &event.data[..end.offset]);
+            self.lines = Some((Lines::new(bytes, self.at.offset), event));
+            return self.next();
+        }
+        self.at.record += 1;
+        self.given += 1;
+        Some(event)
+    }
+
+    /// Returns the event of a record, with all its bytes.
+    fn event_of(&self, record: &Record, data: &'a [u8]) -> Event<'a> {
         let output = |stream, partial, unterminated| EventKind::Output { stream, partial, unterminated };
-        let lost = record.lost && self.at.offset == 0;
-        let mut data = bytes;
         let mut part = self.batch.origin.part;
         let mut took_ns = 0;
-        let mut next = Cursor { record: self.at.record + 1, offset: 0 };
         let kind = match record.kind {
             RecordKind::Started => EventKind::Started,
-            RecordKind::Chunk(stream) => output(stream, false, false),
+            RecordKind::Chunk(stream) | RecordKind::Lines(stream) => output(stream, false, false),
             RecordKind::Piece(stream) => output(stream, true, false),
             RecordKind::Unterminated(stream) => output(stream, false, true),
-            RecordKind::Lines(stream) => {
-                let rest = &bytes[self.at.offset..];
-                let end = memchr(b'\n', rest).unwrap_or(rest.len());
-                data = &rest[..end];
-                if end + 1 < rest.len() {
-                    next = Cursor { record: self.at.record, offset: self.at.offset + end + 1 };
-                }
-                output(stream, false, false)
-            }
             RecordKind::Exited(ending) => EventKind::Exited(ending),
             RecordKind::Closed { ending, drain_bound } => EventKind::Closed { ending, drain_bound },
             RecordKind::Run(what, spec) => {
@@ -191,18 +223,16 @@ impl<'a> Iterator for Events<'a> {
                 }
             }
         };
-        self.at = next;
-        self.given += 1;
-        Some(Event {
+        Event {
             kind,
             process_id: self.batch.process_id,
             pid: self.batch.origin.pid,
             part,
-            sequence: self.batch.first_sequence + self.given - 1,
+            sequence: self.batch.first_sequence + self.given,
             time: record.time,
-            lost,
+            lost: record.lost && self.at.offset == 0,
             data,
             took_ns,
-        })
+        }
     }
 }

@@ -122,7 +122,7 @@ pub(super) struct Buffer {
 }
 
 /// A place in a buffer, up to which it was taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cursor {
     pub(super) record: usize,
     /// The offset in the bytes of a record of lines.

@@ -67,7 +67,7 @@ pub struct coreproc_subscription_options {
 versioned!(coreproc_subscription_options, 32);
 const _: () = assert!(size_of::<coreproc_subscription_options>() == 32);
 
-/// A callback for events. It runs on the subscription's thread, `coreproc-dsp`, for a batch of
+/// A callback for events. It runs on the subscription's thread, `coreproc-dsp`, for some
 /// consecutive events of one process, never twice at once. `events` is the first of `count`,
 /// `stride` bytes apart; they are valid during the call. It must not throw or longjmp. Inside it, a
 /// call that would wait returns DEADLOCK.
@@ -104,6 +104,9 @@ unsafe fn subscription_options(
     })
 }
 
+/// So many events, at most, are handed to a callback at once: they fit into a cache beside their bytes.
+const EVENTS_A_CALL: usize = 128;
+
 /// Makes the user's callback as the core calls it, on one thread at a time.
 fn listener(op: Operation, callback: coreproc_callback, user: UserData) -> Result<impl FnMut(&Batch) + Send> {
     /// An event in the buffer, which is empty when it moves to the dispatcher's thread.
@@ -113,14 +116,20 @@ fn listener(op: Operation, callback: coreproc_callback, user: UserData) -> Resul
     unsafe impl Send for Sent {}
 
     let callback = callback.ok_or_else(|| op.is_null("callback"))?;
-    let mut events = Vec::new();
+    let mut array = Vec::with_capacity(EVENTS_A_CALL);
     Ok(move |batch: &Batch| {
         let user = &user;
-        events.clear();
-        events.extend(batch.events().map(|event| Sent(coreproc_event::new(&event))));
-        let first = events.as_ptr().cast::<coreproc_event>();
-        // SAFETY: the header's contract; events and user data live longer than the call.
-        unsafe { callback(first, events.len(), size_of::<coreproc_event>(), user.pointer) };
+        let mut events = batch.events();
+        loop {
+            array.clear();
+            array.extend(events.by_ref().take(EVENTS_A_CALL).map(|event| Sent(coreproc_event::new(&event))));
+            if array.is_empty() {
+                return;
+            }
+            let first = array.as_ptr().cast::<coreproc_event>();
+            // SAFETY: the header's contract; events and user data live longer than the call.
+            unsafe { callback(first, array.len(), size_of::<coreproc_event>(), user.pointer) };
+        }
     })
 }
 

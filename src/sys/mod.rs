@@ -29,6 +29,7 @@ pub(crate) mod handler;
 pub(crate) mod identity;
 #[cfg(feature = "health")]
 pub(crate) mod limits;
+pub(crate) mod newlines;
 pub(crate) mod outlet;
 pub(crate) mod pidfd;
 pub(crate) mod pipe;
