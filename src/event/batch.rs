@@ -70,10 +70,10 @@ impl Batch {
         self.queue.source(self.process_id)
     }
 
-    /// Visits the first `max` events, and gives back the others.
-    pub(crate) fn collect(&mut self, max: usize, visit: impl FnMut(Event<'_>)) {
+    /// Ends after the events that `visit` takes, and gives back the others.
+    pub(crate) fn cut(&mut self, visit: impl FnOnce(&mut Events<'_>)) {
         let mut events = self.events();
-        events.by_ref().take(max).for_each(visit);
+        visit(&mut events);
         let (end, given) = (events.place(), events.given);
         self.end = Some(end);
         *self.counted.get_mut() = given;
@@ -160,6 +160,28 @@ impl<'a> Iterator for Events<'a> {
 }
 
 impl<'a> Events<'a> {
+    /// Appends up to `max` events in another form, as `convert` makes it. `of_line` makes it of that of another line of
+    /// the same record, the sequence number and the line.
+    pub(crate) fn convert<T: Copy>(
+        &mut self,
+        to: &mut Vec<T>,
+        max: usize,
+        convert: impl Fn(&Event<'a>) -> T,
+        of_line: impl Fn(T, u64, &'a [u8]) -> T,
+    ) {
+        let until = to.len().saturating_add(max);
+        while to.len() < until
+            && let Some(event) = self.next()
+        {
+            to.push(convert(&event));
+            let Some((lines, common)) = &mut self.lines else { continue };
+            let (first, form) = (event.sequence + 1, convert(common));
+            let before = to.len();
+            to.extend(lines.take(until - before).zip(first..).map(|(line, sequence)| of_line(form, sequence, line)));
+            self.given += (to.len() - before) as u64;
+        }
+    }
+
     /// Returns where the next event begins.
     fn place(&self) -> Cursor {
         match &self.lines {

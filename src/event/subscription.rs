@@ -85,7 +85,7 @@ impl Subscription {
     pub fn take(&self, max_events: usize, timeout: Option<Duration>) -> Result<Batch> {
         let mut batch = self.take_whole(timeout)?;
         if max_events > 0 {
-            batch.collect(max_events, |_| ());
+            batch.cut(|events| events.take(max_events).for_each(drop));
         }
         Ok(batch)
     }

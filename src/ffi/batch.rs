@@ -24,7 +24,7 @@ impl coreproc_batch {
     /// Takes up to `max` events out of a batch of the core.
     pub(super) fn new(mut batch: Batch, max: usize) -> Box<coreproc_batch> {
         let mut events = Vec::with_capacity(batch.size_hint().min(max));
-        batch.collect(max, |event| events.push(coreproc_event::new(&event)));
+        batch.cut(|from| coreproc_event::convert(from, &mut events, max));
         Box::new(coreproc_batch { events, batch })
     }
 }

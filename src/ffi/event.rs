@@ -5,7 +5,7 @@ use super::status::{
     COREPROC_CAUSE_NONE, COREPROC_FLAG_DRAIN_BOUND, COREPROC_FLAG_LOST, COREPROC_FLAG_NO_NEWLINE,
     COREPROC_FLAG_PARTIAL, cause_value, flag, status_fields,
 };
-use crate::{Ending, Event, EventKind, ExitStatus, Stream};
+use crate::{Ending, Event, EventKind, Events, ExitStatus, Stream};
 
 /// The process runs; the first event of each process.
 pub const COREPROC_EVENT_STARTED: u32 = 1;
@@ -135,6 +135,16 @@ impl Fields {
 }
 
 impl coreproc_event {
+    /// Appends up to `max` events, which point into the batch of `from`.
+    pub(super) fn convert(from: &mut Events<'_>, to: &mut Vec<coreproc_event>, max: usize) {
+        from.convert(to, max, coreproc_event::new, |event, sequence, line| coreproc_event {
+            sequence,
+            data: line.as_ptr(),
+            len: line.len(),
+            ..event
+        });
+    }
+
     /// Makes an event for C, which points into `event`.
     pub(super) fn new(event: &Event<'_>) -> coreproc_event {
         let Fields { kind, exit_code, signal, flags, cause, spec_state } = Fields::new(event.kind);

@@ -109,26 +109,24 @@ const EVENTS_A_CALL: usize = 128;
 
 /// Makes the user's callback as the core calls it, on one thread at a time.
 fn listener(op: Operation, callback: coreproc_callback, user: UserData) -> Result<impl FnMut(&Batch) + Send> {
-    /// An event in the buffer, which is empty when it moves to the dispatcher's thread.
-    #[repr(transparent)]
-    struct Sent(#[allow(dead_code, reason = "read by C")] coreproc_event);
+    /// The events of one call, none when it moves to the dispatcher's thread.
+    struct Array(Vec<coreproc_event>);
     // SAFETY: the pointers inside are used on the dispatcher's thread alone.
-    unsafe impl Send for Sent {}
+    unsafe impl Send for Array {}
 
     let callback = callback.ok_or_else(|| op.is_null("callback"))?;
-    let mut array = Vec::with_capacity(EVENTS_A_CALL);
+    let mut array = Array(Vec::with_capacity(EVENTS_A_CALL));
     Ok(move |batch: &Batch| {
-        let user = &user;
+        let (user, Array(array)) = (&user, &mut array);
         let mut events = batch.events();
         loop {
             array.clear();
-            array.extend(events.by_ref().take(EVENTS_A_CALL).map(|event| Sent(coreproc_event::new(&event))));
+            coreproc_event::convert(&mut events, array, EVENTS_A_CALL);
             if array.is_empty() {
                 return;
             }
-            let first = array.as_ptr().cast::<coreproc_event>();
             // SAFETY: the header's contract; events and user data live longer than the call.
-            unsafe { callback(first, array.len(), size_of::<coreproc_event>(), user.pointer) };
+            unsafe { callback(array.as_ptr(), array.len(), size_of::<coreproc_event>(), user.pointer) };
         }
     })
 }
