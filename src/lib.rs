@@ -96,9 +96,6 @@ pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
 pub use sys::pidfd::ExitStatus;
 pub use sys::procfs::Holder;
-#[cfg(feature = "fault-injection")]
-#[doc(hidden)]
-pub use util::copied::total as copied_bytes;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

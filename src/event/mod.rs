@@ -7,6 +7,8 @@ mod batch;
 mod dispatcher;
 mod driving;
 mod mailbox;
+#[cfg(test)]
+mod model;
 mod options;
 mod queue;
 mod record;

@@ -397,9 +397,7 @@ impl Queue {
 impl State {
     /// Returns the mailbox of a sender; makes it if there is none.
     fn mailbox(&mut self, sender: &Sender<'_>) -> &mut Mailbox {
-        self.mailboxes
-            .entry(sender.id)
-            .or_insert_with(|| Box::new(Mailbox::new(sender.origin, sender.source.share())))
+        self.mailboxes.entry(sender.id).or_insert_with(|| Box::new(Mailbox::new(sender.origin, sender.source.share())))
     }
 
     pub(super) fn has_ready(&self) -> bool {

@@ -232,3 +232,35 @@ impl Appender<'_> {
         *self.lost = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sys::block::{Filling, Pool};
+
+    #[test]
+    fn a_slice_costs_its_whole_block_and_a_short_one_is_copied() {
+        let pool = Arc::new(Pool::new(1));
+        let mut filling = Filling::new(&pool).expect("block");
+        let (mut buffer, mut lost) = (Buffer::default(), false);
+        let mut push = |len: usize| {
+            let slice = filling.copy(&[b'x'; LEAST_SLICE][..len]);
+            let mut to = Appender { buffer: &mut buffer, lost: &mut lost, time: Stamp::now() };
+            to.append_output(RecordKind::Chunk(Stream::Stdout), OutputBytes::Shared(&slice), 0..len);
+            buffer.cost()
+        };
+        assert_eq!(push(LEAST_SLICE), BLOCK_SIZE + RECORD_COST);
+        assert_eq!(push(LEAST_SLICE), BLOCK_SIZE + 2 * RECORD_COST);
+        assert_eq!(push(LEAST_SLICE - 1), BLOCK_SIZE + 3 * RECORD_COST + LEAST_SLICE - 1);
+        filling = Filling::new(&pool).expect("block");
+        let slice = filling.copy(&[b'y'; LEAST_SLICE]);
+        let mut to = Appender { buffer: &mut buffer, lost: &mut lost, time: Stamp::now() };
+        to.append_output(RecordKind::Chunk(Stream::Stdout), OutputBytes::Shared(&slice), 0..LEAST_SLICE);
+        assert_eq!(buffer.cost(), 2 * BLOCK_SIZE + 4 * RECORD_COST + LEAST_SLICE - 1);
+        assert_eq!(buffer.bytes_len(), 4 * LEAST_SLICE - 1);
+        buffer.clear();
+        assert_eq!((buffer.cost(), buffer.bytes_len()), (0, 0));
+    }
+}

@@ -7,6 +7,7 @@ use super::call::call;
 use super::error::{coreproc_error, coreproc_result};
 use super::run::coreproc_run;
 use super::service::coreproc_service;
+use crate::util::copied;
 
 /// Panics inside the guard with this message, which ends with a NUL.
 #[unsafe(no_mangle)]
@@ -48,4 +49,10 @@ pub extern "C-unwind" fn coreproc_test_use_after_free() -> u8 {
         drop(Box::from_raw(pointer));
         std::ptr::read_volatile(pointer.cast::<u8>().add(8))
     }
+}
+
+/// Returns how many bytes of output the library has copied so far, other than for a caller who asked for a copy.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_test_copied_bytes() -> u64 {
+    copied::total()
 }

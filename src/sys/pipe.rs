@@ -7,7 +7,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-
 use super::descriptor::{Result, above_stdio};
 use super::retried_raw;
 use super::space::{Bytes, Space};

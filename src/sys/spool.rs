@@ -12,7 +12,6 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-
 use super::descriptor::{self, Result, above_stdio};
 use super::space::{Bytes, Space};
 use super::{retried, retried_raw};

@@ -12,6 +12,6 @@ pub(crate) fn note(_bytes: usize) {
 
 /// Returns how many bytes of output were copied in this process so far.
 #[cfg(feature = "fault-injection")]
-pub fn total() -> u64 {
+pub(crate) fn total() -> u64 {
     COPIED.load(std::sync::atomic::Ordering::Relaxed)
 }

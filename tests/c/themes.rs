@@ -22,7 +22,7 @@ macro_rules! themes {
 pub(crate) use themes;
 
 /// Programs that are no theme: helpers, and those that need a build of their own.
-const NO_THEMES: [&str; 4] = ["without", "panic", "asan_probe", "without_health"];
+const NO_THEMES: [&str; 5] = ["without", "panic", "copies", "asan_probe", "without_health"];
 
 pub(crate) fn expect_all(named: &[&str]) {
     let sources = fs::read_dir(root().join("tests/c")).expect("tests/c").flatten();

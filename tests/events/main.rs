@@ -5,6 +5,7 @@
 mod drive;
 mod lines;
 mod listen;
+mod sharing;
 mod subscription;
 
 use std::time::Duration;

@@ -335,7 +335,8 @@ hosted! {
 
         assert_eq!(info.status(), Some(coreproc::ExitStatus::Code(5)));
         assert_eq!(info.stdout_bytes, 300_000_000);
-        assert!(info.dropped_bytes > 200_000_000, "{} bytes dropped", info.dropped_bytes);
+        // The allocator may have reserved as much again before.
+        assert!(info.dropped_bytes > 100_000_000, "{} bytes dropped", info.dropped_bytes);
         match kept {
             Ok(kept) => assert_eq!(kept as u64 + info.dropped_bytes, info.stdout_bytes),
             Err(error) => assert_eq!(error.kind(), ErrorKind::OutOfMemory),
