@@ -573,7 +573,8 @@ typedef struct coreproc_subscription_options {
   uint32_t lifecycle;
   // Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When this many wait, that
   // child's pipes are not read, and the kernel slows it; no other child is affected. One read,
-  // or one line, may go beyond it.
+  // or one line, may go beyond it. Memory counts as it is held: output of a child that writes
+  // much in blocks of 64 KiB.
   uint64_t queue_bytes;
   // Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of
   // this size.
@@ -621,7 +622,7 @@ typedef struct coreproc_event {
   uint32_t reserved;
 } coreproc_event;
 
-// A callback for events. It runs on the subscription's thread, `coreproc-dsp`, for a batch of
+// A callback for events. It runs on the subscription's thread, `coreproc-dsp`, for some
 // consecutive events of one process, never twice at once. `events` is the first of `count`,
 // `stride` bytes apart; they are valid during the call. It must not throw or longjmp. Inside it, a
 // call that would wait returns DEADLOCK.

@@ -106,7 +106,8 @@ pub struct SubscriptionOptions {
     /// Which of the other events are delivered.
     pub lifecycle: Lifecycle,
     /// Bytes that may wait for each process (0: 1 MiB). When this many wait, that child's pipes are not read, and the
-    /// kernel slows it; no other child is affected. One read, or one line, may go beyond it.
+    /// kernel slows it; no other child is affected. One read, or one line, may go beyond it. Memory counts as it is
+    /// held: output of a child that writes much in blocks of 64 KiB.
     pub queue_bytes: u64,
     /// Bytes of the longest line, without its `\n` (0: 1 MiB). A longer one arrives in pieces of this size.
     pub max_line_bytes: u64,

@@ -57,7 +57,8 @@ pub struct coreproc_subscription_options {
     pub lifecycle: u32,
     /// Bytes that may wait for each process (0: 1 MiB; UNLIMITED: any). When this many wait, that
     /// child's pipes are not read, and the kernel slows it; no other child is affected. One read,
-    /// or one line, may go beyond it.
+    /// or one line, may go beyond it. Memory counts as it is held: output of a child that writes
+    /// much in blocks of 64 KiB.
     pub queue_bytes: u64,
     /// Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of
     /// this size.

@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 
 import pytest
-from conftest import GUARD, python, scaled, shell
+from conftest import GUARD, python, scaled, shell, until
 
 import coreproc
 from coreproc import (
@@ -244,6 +244,44 @@ def test_take(service):
         kind = batch[-1].kind
     assert sum(sizes) == 8
     assert set(sizes) <= {1, 2}
+
+
+def test_views_are_the_bytes_and_hold_their_batch(service):
+    content = bytes(range(256)) * 20_000
+    command = python("import sys; sys.stdout.buffer.write(bytes(range(256)) * 20_000)")
+    subscription = service.subscribe(delivery=Delivery.CHUNKS)
+    process = command.spawn(service)
+
+    def take(max_events=0):
+        events = subscription.take(max_events, timeout=GUARD, views=True)
+        return [e.data for e in events if e.data], events[-1].kind is EventKind.CLOSED
+
+    views, closed = take(1)
+    while not views:
+        views, closed = take(1)
+    with pytest.raises(TypeError):
+        views[0][0] = 1
+    # Its process has more, which does not come as long as a view lives.
+    until(lambda: process.info().stdout_bytes > sum(map(len, views)))
+    with pytest.raises(coreproc.TimedOut):
+        subscription.take(timeout=0)
+    got = b"".join(views)
+    while not closed:
+        views = None
+        views, closed = take()
+        got += b"".join(views)
+    assert got == content
+
+    again = command.spawn(service)
+    views, closed = take()
+    while not views:
+        views, closed = take()
+    again.kill()
+    again.wait_exit(GUARD)
+    for handle in (subscription, process, again):
+        handle.release()
+    got = b"".join(views)
+    assert got == content[: len(got)]
 
 
 def test_stream_ends_with_its_service(service):

@@ -6,13 +6,13 @@ import ctypes
 import functools
 import select
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import _abi
 from ._convert import Deadline, wait_ms
 from ._errors import Closed, TimedOut
-from ._handle import Owner
+from ._handle import Handle, Owner
 from ._lib import call, lib
 from .constants import Cause, EventKind, Flag, SpecState
 
@@ -45,7 +45,8 @@ class Event(NamedTuple):
         cause: For exited and closed: what made the process end.
         data: The line without its newline, or the raw chunk. For closed at the drain bound: the
             processes that hold the output, "PID COMMAND" on a line each. For spec started: the name
-            of the spec; for spec retrying and ended: why it did not pass.
+            of the spec; for spec retrying and ended: why it did not pass. A read-only memoryview if
+            the event was taken with `views`.
         run_id: The run that the event belongs to, as `Run.id`; None if it belongs to none.
         spec: The index of the spec in the pipeline; None for a run as a whole.
         attempt: The number of the attempt of the spec, from 1; 0 if there was none.
@@ -62,7 +63,7 @@ class Event(NamedTuple):
     exit_code: int | None
     signal: int | None
     cause: Cause
-    data: bytes
+    data: bytes | memoryview
     run_id: int | None
     spec: int | None
     attempt: int
@@ -75,14 +76,35 @@ def _layout(stride: int) -> struct.Struct:
     return struct.Struct(f"{_abi.EVENT_FORMAT}{stride - _abi.EVENT_SIZE}x")
 
 
-def _decode(batch: ctypes.c_void_p) -> list[Event]:
-    """Copies a batch into Python, and leaves out kinds that this binding does not know."""
+@functools.cache
+def _buffer_type(bits: int) -> type[ctypes.Array[ctypes.c_ubyte]]:
+    """Makes a type for buffers of 2**bits bytes; a type for each length would fill a cache."""
+
+    class Buffer(ctypes.c_ubyte * (1 << bits)):
+        """Memory of a batch, which it keeps."""
+
+        batch: Handle
+
+    return Buffer
+
+
+def _view(batch: Handle, address: int, length: int) -> memoryview:
+    """Makes a view of memory that belongs to a batch, and is valid as long as the view."""
+    buffer = _buffer_type((length - 1).bit_length()).from_address(address)
+    buffer.batch = batch
+    return memoryview(buffer).cast("B")[:length].toreadonly()
+
+
+def _decode(
+    batch: ctypes.c_void_p,
+    data_of: Callable[[int, int], bytes | memoryview] = ctypes.string_at,
+) -> list[Event]:
+    """Converts a batch, and leaves out kinds that this binding does not know."""
     count, stride = ctypes.c_size_t(), ctypes.c_size_t()
     first = lib.coreproc_batch_events(batch, ctypes.byref(count), ctypes.byref(stride))
     if not count.value:
         return []
     raw = ctypes.string_at(first, count.value * stride.value)
-    copy = ctypes.string_at
     return [
         Event(
             _KINDS[kind],
@@ -95,7 +117,7 @@ def _decode(batch: ctypes.c_void_p) -> list[Event]:
             exit_code if exit_code >= 0 else None,
             signal or None,
             _CAUSES.get(cause, Cause.OTHER),
-            copy(data, length) if length else b"",
+            data_of(data, length) if length else b"",
             run_id or None,
             spec if spec != _abi.NO_SPEC else None,
             attempt,
@@ -162,8 +184,15 @@ class Subscription(Owner):
                 return
             yield from events
 
-    def take(self, max_events: int = 0, timeout: float | None = None) -> list[Event]:
+    def take(
+        self, max_events: int = 0, timeout: float | None = None, *, views: bool = False
+    ) -> list[Event]:
         """Waits for events of one process, and takes up to `max_events` (0: 1024) of them.
+
+        With `views`, data are not copied: they are read-only memoryviews of the library's memory,
+        for large chunks. They stay valid for as long as they are kept; until all views of these
+        events are dropped, their process has no further events, and, once its queue is full, its
+        output is not read.
 
         Raises:
             TimedOut: No event came within `timeout` seconds; 0 only looks.
@@ -180,6 +209,9 @@ class Subscription(Owner):
                 if left == 0:
                     raise
             else:
+                if views:
+                    owner = Handle(batch, lib.coreproc_batch_free)
+                    return _decode(batch, functools.partial(_view, owner))
                 try:
                     return _decode(batch)
                 finally:
