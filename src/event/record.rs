@@ -6,6 +6,7 @@ use super::options::Limits;
 use super::types::{Ending, SpecState, Stream};
 use crate::sys::block::{BLOCK_SIZE, Slice};
 use crate::sys::clock::Stamp;
+use crate::sys::copy::append;
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::space::Bytes;
 use crate::util::copied;
@@ -195,7 +196,7 @@ impl Appender<'_> {
         let start = payload.len();
         let mut place = Place::Payload { start, len: 0 };
         if has_room {
-            parts.iter().for_each(|part| payload.extend_from_slice(part));
+            parts.iter().for_each(|part| append(payload, part));
             place = Place::Payload { start, len };
         }
         if kind.is_output() {

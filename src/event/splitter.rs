@@ -7,6 +7,7 @@ use memchr::{memchr, memrchr};
 
 use super::record::{Appender, OutputBytes, RecordKind};
 use super::types::Stream;
+use crate::sys::copy::append;
 use crate::util::copied;
 
 /// The unfinished line of each stream of one process.
@@ -79,7 +80,7 @@ fn push_slowly<'a>(
 fn keep(to: &mut Appender<'_>, partial: &mut Vec<u8>, bytes: &[u8]) {
     if partial.try_reserve(bytes.len()).is_ok() {
         copied::note(bytes.len());
-        partial.extend_from_slice(bytes);
+        append(partial, bytes);
     } else {
         to.lose();
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::ring::RingBytes;
 use crate::sys::block::{BLOCK_SIZE, Filling, Pool, Slice};
+use crate::sys::copy::append;
 use crate::sys::space::Bytes;
 use crate::util::copied;
 
@@ -147,10 +148,10 @@ impl Chain {
     }
 
     fn to_vec(&self) -> Option<Vec<u8>> {
-        let mut copy = Vec::new();
-        copy.try_reserve_exact(self.len + 1).ok()?;
-        self.slices.iter().for_each(|slice| copy.extend_from_slice(slice));
-        Some(copy)
+        let mut all = Vec::new();
+        all.try_reserve_exact(self.len + 1).ok()?;
+        self.slices.iter().for_each(|slice| append(&mut all, slice));
+        Some(all)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::lock;
+use crate::sys::copy::{append, copy, initialise};
 
 /// A ring buffer: keeps the last bytes that were written to it. Memory grows as needed up to its size, and is then
 /// written over; if there is no more memory, its present size stays. Thread-safe: each call is one step for all others.
@@ -49,8 +50,8 @@ impl Ring {
         if let Some(place) = buffer.get_mut(..capture.len()) {
             let [older, newer] = capture.pieces();
             let (first, second) = place.split_at_mut(older.len());
-            first.write_copy_of_slice(older);
-            second.write_copy_of_slice(newer);
+            initialise(first, older);
+            initialise(second, newer);
         }
         capture.len()
     }
@@ -135,7 +136,7 @@ impl RingBytes {
             self.dropped += fits.len() as u64;
             return if self.size == 0 { self.write(wraps) } else { self.overwrite(wraps) };
         }
-        self.bytes.extend_from_slice(fits);
+        append(&mut self.bytes, fits);
         self.overwrite(wraps);
     }
 
@@ -153,8 +154,8 @@ impl RingBytes {
     fn overwrite(&mut self, data: &[u8]) {
         self.dropped += data.len() as u64;
         let (first, second) = data.split_at(data.len().min(self.bytes.len() - self.oldest));
-        self.bytes[self.oldest..self.oldest + first.len()].copy_from_slice(first);
-        self.bytes[..second.len()].copy_from_slice(second);
+        copy(&mut self.bytes[self.oldest..self.oldest + first.len()], first);
+        copy(&mut self.bytes[..second.len()], second);
         self.oldest += data.len();
         if self.oldest >= self.bytes.len() {
             self.oldest -= self.bytes.len();
@@ -169,10 +170,10 @@ impl RingBytes {
 
     /// Returns what it holds, oldest first, with room for the NUL that C gets after it; None when memory is short.
     pub(super) fn to_vec(&self) -> Option<Vec<u8>> {
-        let mut copy = Vec::new();
-        copy.try_reserve_exact(self.bytes.len() + 1).ok()?;
-        self.pieces().into_iter().for_each(|piece| copy.extend_from_slice(piece));
-        Some(copy)
+        let mut all = Vec::new();
+        all.try_reserve_exact(self.bytes.len() + 1).ok()?;
+        self.pieces().into_iter().for_each(|piece| append(&mut all, piece));
+        Some(all)
     }
 }
 

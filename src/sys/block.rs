@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crossbeam::queue::ArrayQueue;
 
 use super::buffer::{READ_SIZE, ReadBuffer};
+use super::copy::initialise;
 
 /// The size of a block: one whole read.
 pub(crate) const BLOCK_SIZE: usize = READ_SIZE;
@@ -99,9 +100,9 @@ impl Filling {
     pub(crate) fn copy(&mut self, bytes: &[u8]) -> Slice {
         let (place, room) = self.unfilled();
         let len = bytes.len().min(room);
-        // SAFETY: both are valid for `len` bytes, and do not overlap: no slice reaches into the room.
+        // SAFETY: the room is this filling's alone, and is then written.
         unsafe {
-            place.copy_from_nonoverlapping(bytes.as_ptr(), len);
+            initialise(std::slice::from_raw_parts_mut(place.cast(), len), &bytes[..len]);
             self.advance(len)
         }
     }

@@ -19,6 +19,7 @@ mod calls;
 pub(crate) mod cancel;
 pub(crate) mod clock;
 pub(crate) mod close_on_fork;
+pub(crate) mod copy;
 pub(crate) mod deliver;
 pub(crate) mod descriptor;
 mod epoll;
