@@ -244,6 +244,11 @@
 // No output: lifecycle events alone.
 #define COREPROC_DELIVERY_NONE 3
 
+// One or more whole lines of a stream in one event, each with its "\n", for callers that split
+// them faster than they could read an event for each. A piece of an overlong line (PARTIAL), and a
+// last line without "\n" (NO_NEWLINE), come alone, as with LINES.
+#define COREPROC_DELIVERY_WHOLE_LINES 4
+
 // Every lifecycle event. The default.
 #define COREPROC_LIFECYCLE_ALL 1
 

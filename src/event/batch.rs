@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use memchr::memchr;
 
+use super::options::Delivery;
 use super::queue::{Queue, Taken};
 use super::record::{Buffer, Cursor, RecordKind, RunRecord};
 use super::source::{Origin, Source};
@@ -84,7 +85,8 @@ impl Batch {
     pub(crate) fn size_hint(&self) -> usize {
         const LINE: usize = 64;
         let buffer = self.buffer();
-        buffer.records.len() + buffer.payload_len() / LINE
+        let lines = if self.queue.delivery == Delivery::Lines { buffer.payload_len() / LINE } else { 0 };
+        buffer.records.len() + lines
     }
 
     fn count(&self) -> u64 {
@@ -110,7 +112,7 @@ impl Drop for Batch {
     }
 }
 
-/// An iterator over the events of a batch, which splits lines as it goes.
+/// An iterator over the events of a batch, which splits lines as it goes if they are delivered one by one.
 ///
 /// ```
 /// use coreproc::{CloseMode, Command, Events, Service, ServiceOptions, SubscriptionOptions};
@@ -161,6 +163,7 @@ impl<'a> Iterator for Events<'a> {
             RecordKind::Chunk(stream) => output(stream, false, false),
             RecordKind::Piece(stream) => output(stream, true, false),
             RecordKind::Unterminated(stream) => output(stream, false, true),
+            RecordKind::Lines(stream) if self.batch.queue.delivery == Delivery::WholeLines => output(stream, false, false),
             RecordKind::Lines(stream) => {
                 let rest = &bytes[self.at.offset..];
                 let end = memchr(b'\n', rest).unwrap_or(rest.len());

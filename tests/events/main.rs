@@ -6,6 +6,7 @@ mod drive;
 mod lines;
 mod listen;
 mod subscription;
+mod whole_lines;
 
 use std::time::Duration;
 
