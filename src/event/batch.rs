@@ -163,7 +163,9 @@ impl<'a> Iterator for Events<'a> {
             RecordKind::Chunk(stream) => output(stream, false, false),
             RecordKind::Piece(stream) => output(stream, true, false),
             RecordKind::Unterminated(stream) => output(stream, false, true),
-            RecordKind::Lines(stream) if self.batch.queue.delivery == Delivery::WholeLines => output(stream, false, false),
+            RecordKind::Lines(stream) if self.batch.queue.delivery == Delivery::WholeLines => {
+                output(stream, false, false)
+            }
             RecordKind::Lines(stream) => {
                 let rest = &bytes[self.at.offset..];
                 let end = memchr(b'\n', rest).unwrap_or(rest.len());
