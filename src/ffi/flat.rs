@@ -15,7 +15,7 @@ use super::service::coreproc_service;
 use super::stdio::{set_fd, set_file, set_mode};
 use super::stop::stop_of;
 use super::subscription::coreproc_subscription;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::{Command, StopOptions};
 
 /// The version of flat commands: the `uint32_t` that each begins with.
@@ -156,14 +156,10 @@ fn parse(op: Operation, flat: &[u8]) -> Result<Command> {
         reader.offset = at;
         return Err(reader.fail("the first option must be the program"));
     }
-    let mut command = Command::new(value.rest());
-    loop {
-        if let Some(mistake) = command.take_mistake() {
-            return Err(mistake.during(op.0));
-        }
-        if reader.bytes.is_empty() {
-            return Ok(command);
-        }
+    let program = value.rest();
+    let mut command = Command::new(program);
+    let mut mistakes: Vec<Error> = command.take_mistake().into_iter().collect();
+    while !reader.bytes.is_empty() {
         let (option, mut value) = reader.option()?;
         let start = value.offset;
         let applied = apply(&mut command, option, &mut value);
@@ -171,6 +167,16 @@ fn parse(op: Operation, flat: &[u8]) -> Result<Command> {
             return Err(value.fail(format_args!("{} bytes too many", value.bytes.len())));
         }
         applied.map_err(|error| located(&value, start, error))?;
+        mistakes.extend(command.take_mistake());
+    }
+    match mistakes.pop() {
+        None => Ok(command),
+        Some(only) if mistakes.is_empty() => Err(only.during(op.0)),
+        Some(last) => {
+            mistakes.push(last);
+            let causes: Vec<&str> = mistakes.iter().map(Error::cause).collect();
+            Err(op.invalid(causes.join("; ")).on(quoted(program.as_bytes())))
+        }
     }
 }
 
@@ -228,7 +234,8 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
 ///
 /// Errors: INVALID_ARGUMENT, also for an option that this library does not know, and bytes that are
 /// missing or too many; the message names the option, and the byte at which it is: `set command:
-/// flat: byte 16: timeout: needs 4 bytes, and 1 are left`; SYSTEM as for coreproc_command_stdio_fd.
+/// flat: byte 16: timeout: needs 4 bytes, and 1 are left`. Texts that a setter would refuse, such as
+/// arguments with a NUL, are named all at once. SYSTEM as for coreproc_command_stdio_fd.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn coreproc_command_from_flat(
     flat: *const u8,
@@ -441,6 +448,10 @@ mod tests {
             (with(COREPROC_FLAT_GROUP, b"\x09\0\0\0"), "spawn: flat: byte 24: group: mode: unknown value 9"),
             (with(COREPROC_FLAT_ARG, b"\0"), "spawn \"true\": argument 1: has a NUL byte"),
             (begin(b""), "spawn \"\": program: is empty"),
+            (
+                [with(COREPROC_FLAT_ARG, b"\0"), with(COREPROC_FLAT_CWD, b"")[16..].to_vec()].concat(),
+                "spawn \"true\": argument 1: has a NUL byte; cwd: is empty",
+            ),
             ([begin(b"true"), vec![7]].concat(), "spawn: flat: byte 16: option: needs 4 bytes, and 1 are left"),
             (
                 [begin(b"true"), vec![2, 0, 0, 0, 255, 255, 255, 255, 7]].concat(),

@@ -104,7 +104,7 @@ func (b *Batch) Process() (*Process, error) {
 	if err := check(C.coreproc_batch_process(pointer, &process, &cerr), cerr); err != nil {
 		return nil, err
 	}
-	return newProcess(process), nil
+	return newProcess(process, b.id), nil
 }
 
 // Left returns how many events the library gave that Next has not returned to their end; 0 once the batch is closed.

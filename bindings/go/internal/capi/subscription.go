@@ -133,11 +133,13 @@ func (s *Subscription) watch(pointer *C.coreproc_subscription, drive bool) error
 	return err
 }
 
+// lowestFd is the lowest descriptor of a duplicate: no standard stream, because the program may have closed those.
+const lowestFd = 3
+
 // duplicate makes the descriptor a file in Go's poller. It duplicates the descriptor, because the library closes its own
 // and an os.File closes what it wraps.
 func duplicate(fd C.int32_t) (*os.File, error) {
-	const lowest = 3 // no standard stream: the program may have closed those
-	duplicate, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, lowest)
+	duplicate, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, lowestFd)
 	if errno != 0 {
 		return nil, os.NewSyscallError("fcntl", errno)
 	}
