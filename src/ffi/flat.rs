@@ -225,12 +225,9 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
 ///
 /// Integers are little-endian and nothing is padded or aligned. The first option is
 /// COREPROC_FLAT_PROGRAM; each of the others does what the setter of that name does, in the order in
-/// which they come. `echo hi` is
-///
-///     uint8_t flat[] = "\1\0\0\0"  "\1\0\0\0" "\4\0\0\0" "echo"  "\2\0\0\0" "\2\0\0\0" "hi";
-///
-/// of which the last NUL does not count. Later libraries may know more options. Free `*out` with
-/// coreproc_command_free.
+/// which they come. `echo hi` are the 26 bytes
+/// `"\1\0\0\0" "\1\0\0\0" "\4\0\0\0" "echo" "\2\0\0\0" "\2\0\0\0" "hi"`, without a NUL at the end.
+/// Later libraries may know more options. Free `*out` with coreproc_command_free.
 ///
 /// Errors: INVALID_ARGUMENT, also for an option that this library does not know, and bytes that are
 /// missing or too many; the message names the option, and the byte at which it is: `set command:
@@ -421,6 +418,7 @@ mod tests {
     #[test]
     fn the_example_of_the_header_is_a_command() {
         let flat = b"\x01\0\0\0\x01\0\0\0\x04\0\0\0echo\x02\0\0\0\x02\0\0\0hi";
+        assert_eq!(flat.len(), 26);
         let command = parse(OP, flat).expect("a command");
         assert_eq!(command.settings(), Command::new("echo").arg("hi").settings());
     }
