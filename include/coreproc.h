@@ -184,6 +184,65 @@
 // The process group that it leads.
 #define COREPROC_SCOPE_GROUP 2
 
+// The version of flat commands: the `uint32_t` that each begins with.
+#define COREPROC_FLAT_VERSION 1
+
+// The first option of every flat command, once: the program, as for coreproc_command_new.
+#define COREPROC_FLAT_PROGRAM 1
+
+// Bytes, as for coreproc_command_arg; once for each argument.
+#define COREPROC_FLAT_ARG 2
+
+// Bytes, as for coreproc_command_arg0.
+#define COREPROC_FLAT_ARG0 3
+
+// Bytes, as for coreproc_command_env.
+#define COREPROC_FLAT_ENV 4
+
+// Nothing; see coreproc_command_env_clear.
+#define COREPROC_FLAT_ENV_CLEAR 5
+
+// Bytes, as for coreproc_command_env_whole.
+#define COREPROC_FLAT_ENV_WHOLE 6
+
+// Bytes, as for coreproc_command_cwd.
+#define COREPROC_FLAT_CWD 7
+
+// Bytes, as for coreproc_command_search_path.
+#define COREPROC_FLAT_SEARCH_PATH 8
+
+// `uint32_t` stream, `uint32_t` mode, as for coreproc_command_stdio.
+#define COREPROC_FLAT_STDIO 9
+
+// `uint32_t` stream, `int32_t` descriptor, as for coreproc_command_stdio_fd.
+#define COREPROC_FLAT_STDIO_FD 10
+
+// `uint32_t` stream, `uint32_t` mode, and the bytes of the path, as for
+// coreproc_command_stdio_file.
+#define COREPROC_FLAT_STDIO_FILE 11
+
+// `uint64_t` bytes, as for coreproc_command_capture.
+#define COREPROC_FLAT_CAPTURE 12
+
+// `uint32_t` mode, as for coreproc_command_group.
+#define COREPROC_FLAT_GROUP 13
+
+// Nothing; see coreproc_command_detach.
+#define COREPROC_FLAT_DETACH 14
+
+// `uint64_t` bytes, as for coreproc_command_spool_max.
+#define COREPROC_FLAT_SPOOL_MAX 15
+
+// `uint64_t` milliseconds, as for coreproc_command_timeout.
+#define COREPROC_FLAT_TIMEOUT 16
+
+// `uint32_t` scope, `int32_t` signal, `uint64_t` grace in milliseconds, as in
+// coreproc_stop_options.
+#define COREPROC_FLAT_STOP 17
+
+// `uint64_t` silence, `uint64_t` total, in milliseconds, as for coreproc_command_drain.
+#define COREPROC_FLAT_DRAIN 18
+
 // It runs.
 #define COREPROC_STATE_RUNNING 1
 
@@ -243,6 +302,11 @@
 
 // No output: lifecycle events alone.
 #define COREPROC_DELIVERY_NONE 3
+
+// One or more whole lines of a stream in one event, each with its "\n", for callers that split
+// them faster than they could read an event for each. A piece of an overlong line (PARTIAL), and a
+// last line without "\n" (NO_NEWLINE), come alone, as with LINES.
+#define COREPROC_DELIVERY_WHOLE_LINES 4
 
 // Every lifecycle event. The default.
 #define COREPROC_LIFECYCLE_ALL 1
@@ -1135,6 +1199,41 @@ coreproc_result coreproc_command_stdio_file(struct coreproc_command *command,
                                             const char *path,
                                             size_t path_len,
                                             uint32_t mode,
+                                            struct coreproc_error **err);
+
+// Makes a command from a flat one, which is:
+//
+// - a `uint32_t`, COREPROC_FLAT_VERSION;
+// - options, each of a `uint32_t`, a COREPROC_FLAT value, a `uint32_t` with the length of what
+//   follows, and a value of that length: integers, bytes, or nothing, as the constant says.
+//
+// Integers are little-endian and nothing is padded or aligned. The first option is
+// COREPROC_FLAT_PROGRAM; each of the others does what the setter of that name does, in the order in
+// which they come. `echo hi` are the 26 bytes
+// `"\1\0\0\0" "\1\0\0\0" "\4\0\0\0" "echo" "\2\0\0\0" "\2\0\0\0" "hi"`, without a NUL at the end.
+// Later libraries may know more options. Free `*out` with coreproc_command_free.
+//
+// Errors: INVALID_ARGUMENT, also for an option that this library does not know, and bytes that are
+// missing or too many; the message names the option, and the byte at which it is: `set command:
+// flat: byte 16: timeout: needs 4 bytes, and 1 are left`. Texts that a setter would refuse, such as
+// arguments with a NUL, are named all at once. SYSTEM as for coreproc_command_stdio_fd.
+coreproc_result coreproc_command_from_flat(const uint8_t *flat,
+                                           size_t flat_len,
+                                           struct coreproc_command **out,
+                                           struct coreproc_error **err);
+
+// Starts a process from a flat command: coreproc_command_from_flat, coreproc_command_subscribe if
+// `named` is not NULL, coreproc_command_spawn and coreproc_process_info_get in one call. `named`
+// and `info` may be NULL; the caller sets `info->struct_size`. Free `*out` with
+// coreproc_process_free. Thread-safe.
+//
+// Errors: those of the four.
+coreproc_result coreproc_service_spawn_flat(const struct coreproc_service *service,
+                                            const uint8_t *flat,
+                                            size_t flat_len,
+                                            const struct coreproc_subscription *named,
+                                            struct coreproc_process **out,
+                                            struct coreproc_process_info *info,
                                             struct coreproc_error **err);
 
 // Returns its number in its service: from 1, never reused; 0 for NULL. Thread-safe.

@@ -53,6 +53,24 @@ func pattern() []byte {
 	return all
 }
 
+// checker is a Writer that compares every byte with what the child "flood" writes.
+type checker struct {
+	want []byte // the pattern
+	seen int
+}
+
+func (c *checker) Write(data []byte) (int, error) {
+	for left := data; len(left) > 0; {
+		want := c.want[c.seen%len(c.want):]
+		piece := min(len(left), len(want))
+		if !bytes.Equal(left[:piece], want[:piece]) {
+			return 0, fmt.Errorf("the output differs from what the child wrote, after %d bytes", c.seen)
+		}
+		left, c.seen = left[piece:], c.seen+piece
+	}
+	return len(data), nil
+}
+
 // isEnd returns an error unless tail is the end of this many bytes of flood's output.
 func isEnd(tail []byte, total int) error {
 	all := pattern()

@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"time"
@@ -19,6 +20,8 @@ type contender interface {
 	lines(handle func(line string), child string, args ...string) error
 	// captured runs a child to its end, and returns the last part of its output, which is kept.
 	captured(child string, args ...string) ([]byte, error)
+	// delivered hands a child's output to a Writer as it comes.
+	delivered(to io.Writer, child string, args ...string) error
 	// start starts a child with a pipe for its stdin.
 	start(grace time.Duration, child string, args ...string) (live, error)
 	// all runs the same child count times, in any order, and checks that each exits with 0.

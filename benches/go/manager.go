@@ -129,6 +129,8 @@ func (by manager) captured(child string, args ...string) ([]byte, error) {
 	return m.ring.bytes(), err
 }
 
+func (manager) delivered(io.Writer, string, ...string) error { return errors.ErrUnsupported }
+
 func (by manager) start(grace time.Duration, child string, args ...string) (live, error) {
 	return by.spawn(grace, nil, child, args...)
 }

@@ -71,6 +71,12 @@ func (osExec) captured(child string, args ...string) ([]byte, error) {
 	return append(append([]byte(nil), ring[at:]...), ring[:at]...), cmd.Wait()
 }
 
+func (osExec) delivered(to io.Writer, child string, args ...string) error {
+	cmd := exec.Command(child, args...)
+	cmd.Stdout = to
+	return cmd.Run()
+}
+
 func (osExec) start(grace time.Duration, child string, args ...string) (live, error) {
 	cmd := exec.Command(child, args...)
 	stdin, err := cmd.StdinPipe()

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"syscall"
 	"time"
 
 	"dappco.re/go/core"
 	process "dappco.re/go/core/process"
+	"dappco.re/go/core/process/exec"
 )
 
 // ours is package process, as its callers use it.
@@ -73,6 +75,11 @@ func (o *ours) captured(child string, args ...string) ([]byte, error) {
 		return nil, err
 	}
 	return running.OutputBytes(), nil
+}
+
+// delivered uses package exec, whose commands have a Writer; what goes there is not captured as well.
+func (o *ours) delivered(to io.Writer, child string, args ...string) error {
+	return exec.Command(context.Background(), child, args...).WithStdout(to).Run()
 }
 
 func (o *ours) start(grace time.Duration, child string, args ...string) (live, error) {

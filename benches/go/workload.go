@@ -49,9 +49,16 @@ func spawn(by contender, args arguments) (figures, error) {
 	}, nil
 }
 
-// output CHILD LINES MODE: MODE is bytes or lines
+// output CHILD LINES MODE: MODE is bytes, check or lines
 func output(by contender, args arguments) (figures, error) {
 	child, lines := args.text(0), args.number(1)
+	if args.text(2) == "check" {
+		checked := &checker{want: pattern()}
+		start := time.Now()
+		err := by.delivered(checked, child, strconv.Itoa(lines))
+		seconds := time.Since(start).Seconds()
+		return figures{"bytes_per_second", float64(checked.seen) / seconds, "bytes", checked.seen}, err
+	}
 	if args.text(2) == "bytes" {
 		start := time.Now()
 		tail, err := by.captured(child, strconv.Itoa(lines))

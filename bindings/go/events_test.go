@@ -168,7 +168,7 @@ func TestProcess_that_is_lost_has_no_events_after_its_end(t *testing.T) {
 	require.NoError(t, err)
 
 	lost := newProcess(99, RunOptions{}, capi.ScopeProcess, service.listeners())
-	lost.started(process.handle)
+	lost.started(process.handle, process.handle.PID())
 	lost.lose(capi.ErrPanic)
 	lost.deliver(backend.feed, batch, self())
 

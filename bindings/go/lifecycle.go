@@ -14,9 +14,9 @@ import (
 // This file moves a process from one phase to the next and broadcasts that.
 
 // started makes it a process that runs.
-func (p *ManagedProcess) started(handle *capi.Process) {
+func (p *ManagedProcess) started(handle *capi.Process, pid int) {
 	p.handle = handle
-	p.pid = int32(handle.PID())
+	p.pid = int32(pid)
 	p.Status = StatusRunning
 	p.facts.phase = running
 }

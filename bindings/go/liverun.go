@@ -68,7 +68,7 @@ func (r *liveRun) adopt(batch *capi.Batch) *ManagedProcess {
 	process := r.newProcess(batch.Spec())
 	process.StartedAt = batch.Started()
 	process.facts.startedAt = process.StartedAt
-	process.started(handle)
+	process.started(handle, handle.PID())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	process.beforeStart = r.predecessors(process, batch.Spec())

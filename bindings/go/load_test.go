@@ -197,9 +197,8 @@ func TestEvents_of_a_start_that_failed_hold_nothing(t *testing.T) {
 			if underWay {
 				backend.feed.Begin()
 			}
-			command, err := capi.NewCommand("/bin/echo")
-			require.NoError(t, err)
-			unknown, err := command.Spawn(backend.service)
+			command := capi.NewCommand("/bin/echo")
+			unknown, _, err := command.Spawn(backend.service)
 			require.NoError(t, err)
 			// before those of the next process,
 			process, err := service.Start(t.Context(), "true")

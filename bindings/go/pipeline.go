@@ -36,9 +36,7 @@ func (p *pipeline) add(index int, spec RunSpec) error {
 	if err != nil {
 		// The spec fails when its turn comes. This error then tells more than that of the library.
 		p.failures[index] = err
-		if command, err = engine.NewFailingCommand(); err != nil {
-			return err
-		}
+		command = engine.NewFailingCommand()
 	}
 	defer command.Close()
 	if _, err := p.Add(spec.Name, command); err != nil {

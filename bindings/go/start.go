@@ -91,11 +91,11 @@ func (p *ManagedProcess) spawn(ctx context.Context, service *capi.Service, optio
 		return err
 	}
 	defer command.Close()
-	handle, err := command.Spawn(service)
+	handle, pid, err := command.Spawn(service)
 	if err != nil {
 		return err
 	}
-	p.started(handle)
+	p.started(handle, pid)
 	return nil
 }
 
@@ -108,25 +108,18 @@ func newCommand(options RunOptions, scope capi.Scope, stdin capi.StdioMode) (*ca
 	if err != nil {
 		return nil, err
 	}
-	if err := configure(command, options, scope, stdin); err != nil {
-		command.Close()
-		return nil, err
-	}
-	return command, nil
-}
-
-func configure(command *capi.Command, options RunOptions, scope capi.Scope, stdin capi.StdioMode) error {
-	err := errors.Join(command.Stdio(capi.Stdin, stdin), command.StopBy(stopOptions(options, scope)))
+	command.Stdio(capi.Stdin, stdin)
+	command.StopBy(stopOptions(options, scope))
 	if options.Timeout > 0 {
-		err = errors.Join(err, command.Timeout(options.Timeout))
+		command.Timeout(options.Timeout)
 	}
 	if options.DisableCapture {
-		err = errors.Join(err, command.Capture(capi.Unlimited))
+		command.Capture(capi.Unlimited)
 	}
 	if options.Detach {
-		err = errors.Join(err, command.Detach())
+		command.Detach()
 	}
-	return err
+	return command, nil
 }
 
 // stopOptions says how Shutdown and the timeout stop the process.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::options::Delivery;
 use super::queue::{Queue, Taken};
 use super::record::{Buffer, Cursor, Record, RecordKind, RunRecord};
 use super::source::{Origin, Source};
@@ -83,7 +84,8 @@ impl Batch {
     pub(crate) fn size_hint(&self) -> usize {
         const LINE: usize = 64;
         let buffer = self.buffer();
-        buffer.records.len() + buffer.bytes_len() / LINE
+        let lines = if self.queue.delivery == Delivery::Lines { buffer.bytes_len() / LINE } else { 0 };
+        buffer.records.len() + lines
     }
 
     fn count(&self) -> u64 {
@@ -109,7 +111,7 @@ impl Drop for Batch {
     }
 }
 
-/// An iterator over the events of a batch, which splits lines as it goes.
+/// An iterator over the events of a batch, which splits lines as it goes if they are delivered one by one.
 ///
 /// ```
 /// use coreproc::{CloseMode, Command, Events, Service, ServiceOptions, SubscriptionOptions};
@@ -202,7 +204,7 @@ impl<'a> Events<'a> {
             return None;
         };
         let event = self.event_of(record, buffer.bytes_of(record));
-        if matches!(record.kind, RecordKind::Lines(_)) {
+        if matches!(record.kind, RecordKind::Lines(_)) && self.batch.queue.delivery == Delivery::Lines {
             // A part of a record that is given back begins with a line.
             let end = self.batch.end.filter(|end| end.record == self.at.record);
             let bytes = end.map_or(event.data, |end| &event.data[..end.offset]);

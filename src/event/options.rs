@@ -57,6 +57,10 @@ pub enum Delivery {
     /// One event for each line, without its `\n`.
     #[default]
     Lines,
+    /// One or more whole lines of a stream in one event, each with its `\n`, for consumers that split them faster than
+    /// they could take an event for each. A piece of an overlong line, and a last line without `\n`, come alone and
+    /// marked, as with [`Delivery::Lines`].
+    WholeLines,
     /// Not at all: lifecycle events alone.
     None,
 }

@@ -27,7 +27,7 @@ const SPARE_BUFFERS: usize = 4;
 /// The shared part of a subscription.
 pub(crate) struct Queue {
     handler: Arc<dyn Handler>,
-    delivery: Delivery,
+    pub(super) delivery: Delivery,
     lifecycle: Lifecycle,
     pub(crate) scope: SubscriptionScope,
     limits: Limits,
@@ -170,7 +170,7 @@ impl Queue {
         }
         let mailbox = state.mailbox(sender);
         match self.delivery {
-            Delivery::Lines => mailbox.push_lines(stream, bytes, time, self.limits),
+            Delivery::Lines | Delivery::WholeLines => mailbox.push_lines(stream, bytes, time, self.limits),
             _ => mailbox.push_chunk(stream, bytes, time, self.limits),
         }
         let full = mailbox.is_full();

@@ -1,15 +1,14 @@
 //! `coreproc_command`.
 
-use std::ffi::c_char;
+use std::ffi::{OsStr, c_char};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
 
 use super::call::call;
 use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
 use super::handle::{free, shared};
-use super::limit::{at_most, capture, drain};
+use super::limit::{capture, drain, spool_max, timeout};
 use super::process::coreproc_process;
 use super::service::coreproc_service;
 use super::stop::{coreproc_stop_options, stop_options};
@@ -154,14 +153,16 @@ pub unsafe extern "C-unwind" fn coreproc_command_env_whole(
     block_len: usize,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    set(command, err, |op, command| {
-        // SAFETY: `block` has `block_len` bytes.
-        match unsafe { op.text("block", block, block_len) }?.as_bytes() {
-            [] => Ok(command.env_clear()),
-            [entries @ .., 0] => Ok(command.env_block(entries)),
-            _ => Err(op.invalid("block: does not end with a NUL")),
-        }
-    })
+    // SAFETY: `block` has `block_len` bytes.
+    set(command, err, |op, command| env_whole(op, command, unsafe { op.text("block", block, block_len) }?))
+}
+
+pub(super) fn env_whole<'a>(op: Operation, command: &'a mut Command, block: &OsStr) -> Result<&'a mut Command> {
+    match block.as_bytes() {
+        [] => Ok(command.env_clear()),
+        [entries @ .., 0] => Ok(command.env_block(entries)),
+        _ => Err(op.invalid("block: does not end with a NUL")),
+    }
 }
 
 /// Sets the child's working directory.
@@ -223,11 +224,15 @@ pub extern "C-unwind" fn coreproc_command_group(
     mode: u32,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    set(command, err, |op, command| match mode {
-        COREPROC_GROUP_OWN => Ok(command.group(Group::Own)),
-        COREPROC_GROUP_INHERIT => Ok(command.group(Group::Inherit)),
+    set(command, err, |op, command| Ok(command.group(group_of(op, mode)?)))
+}
+
+pub(super) fn group_of(op: Operation, mode: u32) -> Result<Group> {
+    match mode {
+        COREPROC_GROUP_OWN => Ok(Group::Own),
+        COREPROC_GROUP_INHERIT => Ok(Group::Inherit),
         other => Err(op.unknown("mode", other)),
-    })
+    }
 }
 
 /// Lets it outlive the host: a session of its own, and no output pipe of ours, whose end would kill
@@ -252,8 +257,7 @@ pub extern "C-unwind" fn coreproc_command_spool_max(
     bytes: u64,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    let bytes = if bytes == 0 { crate::process::SPOOL_MAX } else { bytes };
-    set(command, err, |_, command| Ok(command.spool_max(bytes)))
+    set(command, err, |_, command| Ok(command.spool_max(spool_max(bytes))))
 }
 
 /// Sets the time after which it is stopped by its stop options (0, UNLIMITED: never).
@@ -265,7 +269,7 @@ pub extern "C-unwind" fn coreproc_command_timeout(
     timeout_ms: u64,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    set(command, err, |_, command| Ok(command.timeout(at_most(timeout_ms).unwrap_or(Duration::MAX))))
+    set(command, err, |_, command| Ok(command.timeout(timeout(timeout_ms))))
 }
 
 /// Sets how it is stopped: by its timeout, by a close of its service, and by a stop without options

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::process::SPOOL_MAX;
 use crate::{Drain, Size};
 
 /// For sizes and durations: no limit, or never, as the field says. 0 is the default.
@@ -32,6 +33,15 @@ pub(super) fn at_most(ms: u64) -> Option<Duration> {
         0 | COREPROC_UNLIMITED => None,
         ms => Some(Duration::from_millis(ms)),
     }
+}
+
+/// Takes the timeout of a command.
+pub(super) fn timeout(ms: u64) -> Duration {
+    at_most(ms).unwrap_or(Duration::MAX)
+}
+
+pub(super) fn spool_max(bytes: u64) -> u64 {
+    if bytes == 0 { SPOOL_MAX } else { bytes }
 }
 
 /// Takes a count or a size; the maximum is no limit.

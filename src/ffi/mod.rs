@@ -32,6 +32,7 @@ mod daemon;
 mod entries;
 mod error;
 mod event;
+mod flat;
 mod guard;
 mod handle;
 mod health;
@@ -65,7 +66,7 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, stop::*, process::*, info::*, status::*,
+    service::*, command::*, stream::*, stdio::*, stop::*, flat::*, process::*, info::*, status::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

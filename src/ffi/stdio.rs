@@ -1,6 +1,6 @@
 //! Where the standard streams of a command go.
 
-use std::ffi::c_char;
+use std::ffi::{OsStr, c_char};
 use std::mem::MaybeUninit;
 
 use super::command::{coreproc_command, set};
@@ -84,13 +84,15 @@ pub extern "C-unwind" fn coreproc_command_stdio(
     mode: u32,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    set(command, err, |op, command| {
-        name(op, stream)?;
-        match stream {
-            COREPROC_STREAM_STDIN => Ok(command.stdin(stdin_of(op, mode)?)),
-            _ => Ok(set_output(command, stream, output_of(op, stream, mode)?)),
-        }
-    })
+    set(command, err, |op, command| set_mode(op, command, stream, mode))
+}
+
+pub(super) fn set_mode(op: Operation, command: &mut Command, stream: u32, mode: u32) -> Result<&mut Command> {
+    name(op, stream)?;
+    match stream {
+        COREPROC_STREAM_STDIN => Ok(command.stdin(stdin_of(op, mode)?)),
+        _ => Ok(set_output(command, stream, output_of(op, stream, mode)?)),
+    }
 }
 
 /// Gives a standard stream this descriptor, which is duplicated: the caller may close its own at
@@ -104,14 +106,16 @@ pub extern "C-unwind" fn coreproc_command_stdio_fd(
     fd: i32,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    set(command, err, |op, command| {
-        let name = name(op, stream)?;
-        let fd = crate::process::duplicate(fd).map_err(|errno| Error::system(op.0, name, errno))?;
-        match stream {
-            COREPROC_STREAM_STDIN => Ok(command.stdin(Stdin::Fd(fd))),
-            _ => Ok(set_output(command, stream, Output::Fd(fd))),
-        }
-    })
+    set(command, err, |op, command| set_fd(op, command, stream, fd))
+}
+
+pub(super) fn set_fd(op: Operation, command: &mut Command, stream: u32, fd: i32) -> Result<&mut Command> {
+    let name = name(op, stream)?;
+    let fd = crate::process::duplicate(fd).map_err(|errno| Error::system(op.0, name, errno))?;
+    match stream {
+        COREPROC_STREAM_STDIN => Ok(command.stdin(Stdin::Fd(fd))),
+        _ => Ok(set_output(command, stream, Output::Fd(fd))),
+    }
 }
 
 /// Gives a standard stream this file, opened at each spawn from the host's directory; `mode` is a
@@ -131,22 +135,29 @@ pub unsafe extern "C-unwind" fn coreproc_command_stdio_file(
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
     set(command, err, |op, command| {
-        let name = name(op, stream)?;
         // SAFETY: `path` has `path_len` bytes.
-        let path = unsafe { op.text("path", path, path_len) }?;
-        if path.is_empty() {
-            return Err(op.invalid("path: is empty"));
-        }
-        match (stream, mode) {
-            (COREPROC_STREAM_STDIN, COREPROC_FILE_READ) => Ok(command.stdin(Stdin::File(path.into()))),
-            (COREPROC_STREAM_STDIN, COREPROC_FILE_TRUNCATE | COREPROC_FILE_APPEND) | (_, COREPROC_FILE_READ) => {
-                Err(op.invalid(format!("mode: {mode} is not for {name}")))
-            }
-            (_, COREPROC_FILE_TRUNCATE) => {
-                Ok(set_output(command, stream, Output::File(path.into(), FileMode::Truncate)))
-            }
-            (_, COREPROC_FILE_APPEND) => Ok(set_output(command, stream, Output::File(path.into(), FileMode::Append))),
-            (_, other) => Err(op.unknown("mode", other)),
-        }
+        set_file(op, command, stream, mode, unsafe { op.text("path", path, path_len) }?)
     })
+}
+
+pub(super) fn set_file<'a>(
+    op: Operation,
+    command: &'a mut Command,
+    stream: u32,
+    mode: u32,
+    path: &OsStr,
+) -> Result<&'a mut Command> {
+    let name = name(op, stream)?;
+    if path.is_empty() {
+        return Err(op.invalid("path: is empty"));
+    }
+    match (stream, mode) {
+        (COREPROC_STREAM_STDIN, COREPROC_FILE_READ) => Ok(command.stdin(Stdin::File(path.into()))),
+        (COREPROC_STREAM_STDIN, COREPROC_FILE_TRUNCATE | COREPROC_FILE_APPEND) | (_, COREPROC_FILE_READ) => {
+            Err(op.invalid(format!("mode: {mode} is not for {name}")))
+        }
+        (_, COREPROC_FILE_TRUNCATE) => Ok(set_output(command, stream, Output::File(path.into(), FileMode::Truncate))),
+        (_, COREPROC_FILE_APPEND) => Ok(set_output(command, stream, Output::File(path.into(), FileMode::Append))),
+        (_, other) => Err(op.unknown("mode", other)),
+    }
 }

@@ -48,11 +48,16 @@ pub(super) unsafe fn stop_options(op: Operation, options: *const coreproc_stop_o
     // SAFETY: the caller's promise.
     let options = unsafe { op.options(options) }?;
     op.reserved(options.reserved)?;
+    stop_of(op, options.scope, options.signal, options.grace_ms)
+}
+
+/// Makes stop options of their fields, of which 0 is the default.
+pub(super) fn stop_of(op: Operation, scope: u32, signal: i32, grace_ms: u64) -> Result<StopOptions> {
     let default = StopOptions::default();
     let stop = StopOptions {
-        signal: if options.signal == 0 { default.signal } else { options.signal },
-        grace: if options.grace_ms == 0 { default.grace } else { at_most(options.grace_ms) },
-        scope: scope(op, options.scope)?,
+        signal: if signal == 0 { default.signal } else { signal },
+        grace: if grace_ms == 0 { default.grace } else { at_most(grace_ms) },
+        scope: self::scope(op, scope)?,
     };
     stop.check(op.0)?;
     Ok(stop)

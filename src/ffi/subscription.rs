@@ -21,6 +21,10 @@ pub const COREPROC_DELIVERY_CHUNKS: u32 = 1;
 pub const COREPROC_DELIVERY_LINES: u32 = 2;
 /// No output: lifecycle events alone.
 pub const COREPROC_DELIVERY_NONE: u32 = 3;
+/// One or more whole lines of a stream in one event, each with its "\n", for callers that split
+/// them faster than they could read an event for each. A piece of an overlong line (PARTIAL), and a
+/// last line without "\n" (NO_NEWLINE), come alone, as with LINES.
+pub const COREPROC_DELIVERY_WHOLE_LINES: u32 = 4;
 
 /// Every lifecycle event. The default.
 pub const COREPROC_LIFECYCLE_ALL: u32 = 1;
@@ -93,6 +97,7 @@ unsafe fn subscription_options(
             0 | COREPROC_DELIVERY_LINES => Delivery::Lines,
             COREPROC_DELIVERY_CHUNKS => Delivery::Chunks,
             COREPROC_DELIVERY_NONE => Delivery::None,
+            COREPROC_DELIVERY_WHOLE_LINES => Delivery::WholeLines,
             other => return Err(op.unknown("delivery", other)),
         },
         lifecycle: match options.lifecycle {

@@ -360,6 +360,19 @@ impl Command {
         }
     }
 
+    /// Shows all that the setters set, so that tests can compare commands.
+    #[cfg(test)]
+    pub(crate) fn settings(&self) -> String {
+        let base = match &self.env_base {
+            EnvBase::Inherited => None,
+            EnvBase::Given(entries) => Some(entries.iter().map(<[u8]>::to_vec).collect::<Vec<_>>()),
+        };
+        let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
+        let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
+        let life = (self.group, self.detached, self.timeout, self.stop, self.drain, self.subscriptions.len());
+        format!("{texts:?} {streams:?} {life:?}")
+    }
+
     /// Takes the first mistake made in the setters.
     pub(crate) fn take_mistake(&mut self) -> Option<Error> {
         self.mistake.take()

@@ -46,6 +46,9 @@ struct world {
     void *out;
 };
 
+/* The flat command "true". */
+static const uint8_t flat_true[] = {1, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 't', 'r', 'u', 'e'};
+
 /* More than a pipe holds. */
 static const uint8_t much[256 * 1024];
 
@@ -183,6 +186,7 @@ static void tear_down(struct world *w)
     R(command_env_clear, OK, w->result = coreproc_command_env_clear(w->command, &w->error))                                 \
     R(command_env_whole, OK, w->result = coreproc_command_env_whole(w->command, "A=1", 4, &w->error))                       \
     X(command_free, coreproc_command *was = w->command; w->command = NULL; coreproc_command_free(was))                                                   \
+    R(command_from_flat, OK, w->result = coreproc_command_from_flat(flat_true, sizeof flat_true, OUT(w), &w->error))        \
     R(command_from_json, OK, w->result = coreproc_command_from_json(TEXT("{\"version\":1,\"program\":\"true\"}"),           \
         OUT(w), &w->error))                                                                                                 \
     R(command_group, OK, w->result = coreproc_command_group(w->command, COREPROC_GROUP_OWN, &w->error))                     \
@@ -322,6 +326,8 @@ static void tear_down(struct world *w)
     R(service_new, OK, w->result = coreproc_service_new(NULL, OUT(w), &w->error))                                           \
     R(service_process, OK, w->result = coreproc_service_process(w->service, 1, OUT(w), &w->error))                          \
     X(service_ref, (void)coreproc_service_ref(w->service))                                                                  \
+    R(service_spawn_flat, OK, w->result = coreproc_service_spawn_flat(w->service, flat_true, sizeof flat_true,              \
+        w->subscription, OUT(w), &w->info, &w->error))                                                                      \
     R(service_wait_idle, TIMED_OUT, w->result = coreproc_service_wait_idle(w->service, WAIT_MS, &w->error))                 \
     R(subscription_close, OK, w->result = coreproc_subscription_close(w->quiet, &w->error))                                 \
     R(subscription_drive, OK, int32_t fd; coreproc_service *own = NULL; coreproc_subscription *drives = NULL;           \

@@ -314,6 +314,50 @@ static void a_line_beyond_the_queue_is_no_stall(void)
     free_fixture(&fixture);
 }
 
+/* What arrives whole is split here, and has to be what lines one by one would have been. */
+static void whole_lines_arrive_in_one_piece_and_end_at_newlines(void)
+{
+    static const char script[] = "printf 'one\\n\\nthree\\r\\n'; printf 'err\\n' >&2; printf '0123456789abc\\nrest'";
+    const coreproc_subscription_options options = {
+        .struct_size = sizeof options, .delivery = COREPROC_DELIVERY_WHOLE_LINES, .max_line_bytes = 10};
+    coreproc_service *service = new_service();
+    coreproc_subscription *subscription = open_subscription(service, &options);
+    coreproc_process *process = spawn(service, new_sh(script));
+    char out[64] = "", err[64] = "";
+    size_t partial = 0, no_newline = 0;
+    for (bool closed = false; !closed;) {
+        coreproc_batch *batch = take(subscription, 0);
+        MUST(batch != NULL);
+        for (size_t i = 0; i < event_count(batch); i++) {
+            const coreproc_event *event = event_at(batch, i);
+            closed |= event->kind == COREPROC_EVENT_CLOSED;
+            if (event->kind != COREPROC_EVENT_STDOUT && event->kind != COREPROC_EVENT_STDERR)
+                continue;
+            strncat(event->kind == COREPROC_EVENT_STDOUT ? out : err, (const char *)event->data, event->len);
+            bool whole = !(event->flags & (COREPROC_FLAG_PARTIAL | COREPROC_FLAG_NO_NEWLINE));
+            CHECK(event->len > 0);
+            CHECK_INT(event->data[event->len - 1] == '\n', whole);
+            CHECK(whole || memchr(event->data, '\n', event->len) == NULL);
+            if (event->flags & COREPROC_FLAG_PARTIAL) {
+                CHECK(event->len == 10 && memcmp(event->data, "0123456789", 10) == 0);
+                partial++;
+            }
+            if (event->flags & COREPROC_FLAG_NO_NEWLINE) {
+                CHECK(event->len == 4 && memcmp(event->data, "rest", 4) == 0);
+                no_newline++;
+            }
+        }
+        coreproc_batch_free(batch);
+    }
+    CHECK_TEXT(out, "one\n\nthree\r\n0123456789abc\nrest");
+    CHECK_TEXT(err, "err\n");
+    CHECK_INT(partial, 1);
+    CHECK_INT(no_newline, 1);
+    coreproc_process_free(process);
+    coreproc_subscription_free(subscription);
+    end_service(service);
+}
+
 static void delivery_none_brings_lifecycle_events_alone(void)
 {
     const coreproc_subscription_options options = {.struct_size = sizeof options, .delivery = COREPROC_DELIVERY_NONE};
@@ -482,6 +526,7 @@ int main(void)
     RUN(a_last_line_without_newline_is_kept_and_flagged);
     RUN(long_lines_arrive_in_flagged_pieces);
     RUN(a_line_beyond_the_queue_is_no_stall);
+    RUN(whole_lines_arrive_in_one_piece_and_end_at_newlines);
     RUN(delivery_none_brings_lifecycle_events_alone);
     RUN(merged_streams_keep_the_exact_order);
     RUN(streams_can_be_null_files_and_fds);

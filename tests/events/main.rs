@@ -7,6 +7,7 @@ mod lines;
 mod listen;
 mod sharing;
 mod subscription;
+mod whole_lines;
 
 use std::time::Duration;
 

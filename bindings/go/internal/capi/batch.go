@@ -30,14 +30,14 @@ type Event struct {
 	Kind      EventKind
 	Flags     Flags
 	ProcessID uint64
-	Sequence  uint64 // from 1 for each process, without gaps
+	Sequence  uint64 // from 1 for each process, without gaps; lines that were read together share one
 	Monotonic uint64 // nanoseconds
 	Realtime  uint64 // nanoseconds
 	PID       int
 	ExitCode  int            // of EventExited and EventClosed, else -1
 	Signal    syscall.Signal // of EventExited and EventClosed, else 0
 	Cause     Cause          // of EventExited and EventClosed, else CauseNone
-	Data      string         // shares memory with the other events of its batch; strings.Clone frees one from the others
+	Data      string         // lines that were read together share memory; strings.Clone frees one from the others
 }
 
 // Batch holds some consecutive events of one process. It must be closed: until then the process gets no further batch
@@ -52,72 +52,20 @@ type Batch struct {
 	stride int
 	next   int
 
-	data  string  // data of the events from next on, and the bytes that may lie between them
-	last  uintptr // end of the data, in C, of the event before next
-	event Event   // the event that Next returned last
+	lines bool   // output is given line by line
+	rest  string // lines of the event that Next returned last, which Next returns one by one
+	event Event  // the event that Next returned last
 }
 
-// newBatch copies the payload of a batch into one piece of Go memory.
-func newBatch(pointer *C.coreproc_batch, events *C.coreproc_event, count, stride int) *Batch {
-	batch := &Batch{events: events, count: count, stride: stride}
+func newBatch(pointer *C.coreproc_batch, events *C.coreproc_event, count, stride int, lines bool) *Batch {
+	batch := &Batch{events: events, count: count, stride: stride, lines: lines}
 	batch.own(pointer, func(p *C.coreproc_batch) { C.coreproc_batch_free(p) })
 	if count > 0 {
 		batch.id = uint64(events.process_id)
 		batch.run = uint64(events.run_id)
 		batch.spec = int(events.spec)
 	}
-	batch.data = batch.payload()
 	return batch
-}
-
-// payload copies the data of all events. Usually they lie side by side, or with the "\n" of a line between them, so
-// that one copy is enough.
-func (b *Batch) payload() string {
-	size, last := 0, uintptr(0)
-	for i := range b.count {
-		event := b.at(i)
-		if event.len > 0 {
-			size += gap(event, last) + int(event.len)
-			last = end(event)
-		}
-	}
-	if size == 0 {
-		return ""
-	}
-	// A Builder's memory is not zeroed first.
-	var data strings.Builder
-	data.Grow(size)
-	var run *C.uint8_t
-	length := 0
-	last = 0
-	for i := range b.count {
-		event := b.at(i)
-		switch {
-		case event.len == 0:
-			continue
-		case run != nil && uintptr(unsafe.Pointer(event.data)) == last+uintptr(gap(event, last)):
-			length += gap(event, last) + int(event.len)
-		default:
-			data.WriteString(unsafe.String((*byte)(run), length))
-			run, length = event.data, int(event.len)
-		}
-		last = end(event)
-	}
-	data.WriteString(unsafe.String((*byte)(run), length))
-	return data.String()
-}
-
-// gap returns 1 if exactly one byte lies between the last data and those of the event, else 0.
-func gap(event *C.coreproc_event, last uintptr) int {
-	if last != 0 && uintptr(unsafe.Pointer(event.data)) == last+1 {
-		return 1
-	}
-	return 0
-}
-
-// end returns the address at which the data of an event end.
-func end(event *C.coreproc_event) uintptr {
-	return uintptr(unsafe.Pointer(event.data)) + uintptr(event.len)
 }
 
 func (b *Batch) at(i int) *C.coreproc_event {
@@ -156,32 +104,36 @@ func (b *Batch) Process() (*Process, error) {
 	if err := check(C.coreproc_batch_process(pointer, &process, &cerr), cerr); err != nil {
 		return nil, err
 	}
-	return newProcess(process), nil
+	return newProcess(process, b.id), nil
 }
 
-// Left returns how many events Next has not returned yet; 0 once the batch is closed.
+// Left returns how many events the library gave that Next has not returned to their end; 0 once the batch is closed.
 func (b *Batch) Left() int {
-	if b.closed.Load() {
+	switch {
+	case b.closed.Load():
 		return 0
+	case b.rest != "":
+		return b.count - b.next + 1
+	default:
+		return b.count - b.next
 	}
-	return b.count - b.next
 }
 
 // Next returns the next event, in order; nil after the last, and once the batch is closed. The event is valid until Next is
 // called again; its Data stay valid.
 func (b *Batch) Next() *Event {
-	if b.Left() == 0 {
+	if b.closed.Load() {
+		return nil
+	}
+	if b.rest != "" {
+		b.event.Data, b.rest, _ = strings.Cut(b.rest, "\n")
+		return &b.event
+	}
+	if b.next == b.count {
 		return nil
 	}
 	event := b.at(b.next)
 	b.next++
-	data := ""
-	if event.len > 0 {
-		start := gap(event, b.last)
-		stop := start + int(event.len)
-		data, b.data = b.data[start:stop], b.data[stop:]
-		b.last = end(event)
-	}
 	b.event = Event{
 		Kind:      EventKind(event.kind),
 		Flags:     Flags(event.flags),
@@ -193,8 +145,17 @@ func (b *Batch) Next() *Event {
 		ExitCode:  int(event.exit_code),
 		Signal:    syscall.Signal(event.signal),
 		Cause:     Cause(event.cause),
-		Data:      data,
+		Data:      goText(event.data, event.len),
 	}
 	runtime.KeepAlive(b)
+	if b.lines && b.event.isOfWholeLines() {
+		b.event.Data, b.rest, _ = strings.Cut(b.event.Data, "\n")
+	}
 	return &b.event
+}
+
+// isOfWholeLines reports whether the data are one or more lines, each with its "\n".
+func (e *Event) isOfWholeLines() bool {
+	isOutput := e.Kind == EventStdout || e.Kind == EventStderr
+	return isOutput && e.Flags&(FlagPartial|FlagNoNewline) == 0
 }

@@ -35,12 +35,11 @@ func subscribe(t *testing.T, service *Service, options SubscriptionOptions) *Sub
 
 func spawn(t *testing.T, service *Service, program string, args ...string) *Process {
 	t.Helper()
-	command, err := NewCommand(program)
-	require.NoError(t, err)
+	command := NewCommand(program)
 	defer command.Close()
-	require.NoError(t, command.Args(args...))
-	require.NoError(t, command.Stdio(Stdin, StdioPipe))
-	process, err := command.Spawn(service)
+	command.Args(args...)
+	command.Stdio(Stdin, StdioPipe)
+	process, _, err := command.Spawn(service)
 	require.NoError(t, err)
 	return process
 }
@@ -116,10 +115,9 @@ func TestService_that_is_shut_refuses_spawns(t *testing.T) {
 	require.NoError(t, service.Shut(CloseKill))
 	require.NoError(t, service.Shut(CloseKill))
 	assert.Equal(t, syscall.SIGKILL, eventsOf(t, subscription, process)[2].Signal)
-	command, err := NewCommand("true")
-	require.NoError(t, err)
+	command := NewCommand("true")
 	defer command.Close()
-	_, err = command.Spawn(service)
+	_, _, err := command.Spawn(service)
 	assert.ErrorIs(t, err, ErrClosed)
 	assert.ErrorIs(t, service.Shut(CloseMode(99)), ErrInvalidArgument)
 }
@@ -129,8 +127,7 @@ func TestHandles_that_are_closed_give_ErrClosed(t *testing.T) {
 	subscription := subscribe(t, service, SubscriptionOptions{})
 	process := spawn(t, service, "true")
 	eventsOf(t, subscription, process)
-	command, err := NewCommand("true")
-	require.NoError(t, err)
+	command := NewCommand("true")
 	for _, close := range []func(){process.Close, command.Close, subscription.Close, service.Close} {
 		close()
 		close()
@@ -138,14 +135,13 @@ func TestHandles_that_are_closed_give_ErrClosed(t *testing.T) {
 	_, infoErr := process.Info()
 	_, outputErr := process.Output()
 	_, writeErr := process.Write("", 0)
-	_, spawnErr := command.Spawn(service)
+	_, _, spawnErr := command.Spawn(service)
 	_, nextErr := subscription.Next()
 	_, subscribeErr := service.Subscribe(SubscriptionOptions{})
 	_, countErr := service.Count()
 	for _, err := range []error{infoErr, outputErr, writeErr, spawnErr, nextErr, subscribeErr, countErr,
 		process.Signal(0, ScopeProcess), process.Kill(ScopeProcess), process.Stop(), process.CloseStdin(),
-		command.Args("x"), command.Env(nil), command.Dir("/"), command.SearchPath("/"), command.Stdio(Stdin, StdioNull),
-		command.Timeout(0), command.StopBy(StopOptions{}), service.Shut(CloseKill)} {
+		service.Shut(CloseKill)} {
 		assert.ErrorIs(t, err, ErrClosed)
 	}
 	assert.NotZero(t, process.ID(), "an id stays known")

@@ -6,8 +6,10 @@ package capi
 import "C"
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
+	"syscall"
 )
 
 // Group says which process group a child is in.
@@ -20,44 +22,30 @@ const (
 )
 
 // Group sets which process group the child is in.
-func (c *Command) Group(group Group) error {
-	pointer, err := c.acquire()
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	var cerr *C.coreproc_error
-	return check(C.coreproc_command_group(pointer, C.uint32_t(group), &cerr), cerr)
+func (c *Command) Group(group Group) {
+	c.option(C.COREPROC_FLAT_GROUP, 4)
+	*c.flat = binary.LittleEndian.AppendUint32(*c.flat, uint32(group))
 }
 
-// StdioFd makes a descriptor a standard stream of the child. The library has duplicated it when this
-// returns.
+// Stdio sets where a standard stream goes.
+func (c *Command) Stdio(stream Stream, mode StdioMode) {
+	c.pair(C.COREPROC_FLAT_STDIO, uint32(stream), uint32(mode))
+}
+
+// StdioFd makes a duplicate of a descriptor a standard stream of the child.
 func (c *Command) StdioFd(stream Stream, fd uintptr) error {
+	const op = "command_stdio_fd"
 	if fd > math.MaxInt32 {
-		const op = "command_stdio_fd"
 		return &Error{Result: ErrInvalidArgument, Op: op, Message: fmt.Sprintf("%s: the file is closed", op)}
 	}
-	pointer, err := c.acquire()
-	if err != nil {
-		return err
+	duplicate, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, lowestFd)
+	if errno != 0 {
+		return &Error{Result: ErrSystem, Errno: errno, Op: op, Message: fmt.Sprintf("%s: %v", op, errno)}
 	}
-	defer c.release()
-	var cerr *C.coreproc_error
-	return check(C.coreproc_command_stdio_fd(pointer, C.uint32_t(stream), C.int32_t(fd), &cerr), cerr)
+	c.files = append(c.files, int(duplicate))
+	c.pair(C.COREPROC_FLAT_STDIO_FD, uint32(stream), uint32(duplicate))
+	return nil
 }
 
 // Subscribe has a subscription to named processes see those of this command.
-func (c *Command) Subscribe(subscription *Subscription) error {
-	pointer, err := c.acquire()
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	named, err := subscription.acquire()
-	if err != nil {
-		return err
-	}
-	defer subscription.release()
-	var cerr *C.coreproc_error
-	return check(C.coreproc_command_subscribe(pointer, named, &cerr), cerr)
-}
+func (c *Command) Subscribe(subscription *Subscription) { c.named = subscription }

@@ -24,11 +24,10 @@ func TestResult_has_the_name_of_its_constant(t *testing.T) {
 
 func TestError_carries_what_the_library_said(t *testing.T) {
 	service := newTestService(t, ServiceOptions{})
-	command, err := NewCommand("/no/such/program")
-	require.NoError(t, err)
+	command := NewCommand("/no/such/program")
 	defer command.Close()
 
-	_, err = command.Spawn(service)
+	_, _, err := command.Spawn(service)
 
 	var failure *Error
 	require.ErrorAs(t, err, &failure)

@@ -38,11 +38,11 @@ func (p *Pipeline) Add(name string, command *Command) (int, error) {
 		return 0, err
 	}
 	defer p.release()
-	commandPointer, err := command.acquire()
+	commandPointer, err := command.build()
 	if err != nil {
 		return 0, err
 	}
-	defer command.release()
+	defer C.coreproc_command_free(commandPointer)
 	data, size := text(name)
 	var index C.size_t
 	var cerr *C.coreproc_error

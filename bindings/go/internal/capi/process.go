@@ -71,8 +71,8 @@ type Info struct {
 	DiscardedBytes   uint64 // read after the end and thrown away
 }
 
-func newProcess(pointer *C.coreproc_process) *Process {
-	process := &Process{id: uint64(C.coreproc_process_id(pointer))}
+func newProcess(pointer *C.coreproc_process, id uint64) *Process {
+	process := &Process{id: id}
 	process.own(pointer, func(p *C.coreproc_process) { C.coreproc_process_free(p) })
 	return process
 }

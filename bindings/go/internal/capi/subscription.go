@@ -31,6 +31,7 @@ static capi_taken capi_take(coreproc_subscription *subscription) {
 import "C"
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"syscall"
@@ -42,6 +43,7 @@ type Subscription struct {
 	handle[*C.coreproc_subscription]
 	ready *os.File        // readable while events may wait, and when the stream has ended
 	wait  syscall.RawConn // waits for ready
+	lines bool            // batches give output line by line
 
 	// look and its last results are fields, because local variables that look changes would be allocated each time.
 	look  func(uintptr) bool
@@ -54,9 +56,9 @@ type Delivery uint32
 
 // The forms of output.
 const (
-	DeliveryChunks Delivery = C.COREPROC_DELIVERY_CHUNKS // as it was read
-	DeliveryLines  Delivery = C.COREPROC_DELIVERY_LINES  // an event a line, without its "\n"
-	DeliveryNone   Delivery = C.COREPROC_DELIVERY_NONE   // no output at all
+	DeliveryChunks Delivery = C.COREPROC_DELIVERY_CHUNKS      // as it was read
+	DeliveryLines  Delivery = C.COREPROC_DELIVERY_WHOLE_LINES // an event a line, without its "\n"; see [Batch.Next]
+	DeliveryNone   Delivery = C.COREPROC_DELIVERY_NONE        // no output at all
 )
 
 // SubscriptionOptions say which events a subscription gets.
@@ -76,6 +78,7 @@ func (s *Service) Subscribe(options SubscriptionOptions) (*Subscription, error) 
 		return nil, err
 	}
 	defer s.release()
+	options.Delivery = cmp.Or(options.Delivery, DeliveryLines)
 	coptions := C.coreproc_subscription_options{
 		struct_size:    C.uint32_t(unsafe.Sizeof(C.coreproc_subscription_options{})),
 		scope:          C.COREPROC_SUBSCRIBE_ALL,
@@ -94,7 +97,7 @@ func (s *Service) Subscribe(options SubscriptionOptions) (*Subscription, error) 
 	if err := check(C.coreproc_subscription_open(service, &coptions, &pointer, &cerr), cerr); err != nil {
 		return nil, err
 	}
-	subscription := new(Subscription)
+	subscription := &Subscription{lines: options.Delivery == DeliveryLines}
 	subscription.own(pointer, func(p *C.coreproc_subscription) { C.coreproc_subscription_free(p) })
 	if err := subscription.watch(pointer, options.Drive); err != nil {
 		subscription.Close()
@@ -130,11 +133,13 @@ func (s *Subscription) watch(pointer *C.coreproc_subscription, drive bool) error
 	return err
 }
 
+// lowestFd is the lowest descriptor of a duplicate: no standard stream, because the program may have closed those.
+const lowestFd = 3
+
 // duplicate makes the descriptor a file in Go's poller. It duplicates the descriptor, because the library closes its own
 // and an os.File closes what it wraps.
 func duplicate(fd C.int32_t) (*os.File, error) {
-	const lowest = 3 // no standard stream: the program may have closed those
-	duplicate, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, lowest)
+	duplicate, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, lowestFd)
 	if errno != 0 {
 		return nil, os.NewSyscallError("fcntl", errno)
 	}
@@ -177,7 +182,7 @@ func (s *Subscription) take() (*Batch, error) {
 		return nil, check(taken.result, taken.error)
 	}
 	received()
-	return newBatch(taken.batch, taken.events, int(taken.count), int(taken.stride)), nil
+	return newBatch(taken.batch, taken.events, int(taken.count), int(taken.stride), s.lines), nil
 }
 
 // Close ends the stream, discards the events that wait, and gives the handle back. It may be called again, from any

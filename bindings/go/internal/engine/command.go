@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"errors"
-
-	"dappco.re/go/core/process/internal/capi"
-)
+import "dappco.re/go/core/process/internal/capi"
 
 // NewCommand makes a command that runs the program name in a directory; "" means that of this program. A name without a
 // slash is looked up as exec.LookPath does. The environment is that of this program with the added entries. The caller
@@ -18,20 +14,15 @@ func NewCommand(name string, args []string, dir string, added []string) (*capi.C
 	if err != nil {
 		return nil, err
 	}
-	command, err := capi.NewCommand(path)
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(command.Arg0(name), command.Args(args...), command.Env(env))
+	command := capi.NewCommand(path)
+	command.Arg0(name)
+	command.Args(args...)
+	command.Env(env)
 	if dir != "" {
-		err = errors.Join(err, command.Dir(dir))
-	}
-	if err != nil {
-		command.Close()
-		return nil, err
+		command.Dir(dir)
 	}
 	return command, nil
 }
 
 // NewFailingCommand makes a command that cannot be started, for a place that needs one. The caller closes it.
-func NewFailingCommand() (*capi.Command, error) { return capi.NewCommand("/dev/null/nowhere") }
+func NewFailingCommand() *capi.Command { return capi.NewCommand("/dev/null/nowhere") }

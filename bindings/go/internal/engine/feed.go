@@ -50,7 +50,7 @@ func (f *Feed[R]) pump() {
 }
 
 // Name has a subscription to named processes see those of the command.
-func (f *Feed[R]) Name(command *capi.Command) error { return command.Subscribe(f.events) }
+func (f *Feed[R]) Name(command *capi.Command) { command.Subscribe(f.events) }
 
 // Know ends a start that succeeded: the events of what was started go to the receiver from now on, beginning with those
 // that came before.

@@ -42,7 +42,7 @@ func start(t *testing.T, service *capi.Service, feed *Feed[string], receiver, pr
 	require.NoError(t, err)
 	defer command.Close()
 	feed.Begin()
-	process, err := command.Spawn(service)
+	process, _, err := command.Spawn(service)
 	require.NoError(t, err)
 	t.Cleanup(process.Close)
 	feed.Know(process.ID(), receiver)

@@ -57,11 +57,9 @@ func (c *Child) start(spec *Spec) error {
 	if err != nil {
 		return err
 	}
-	if err := feed.Name(command); err != nil {
-		return err
-	}
+	feed.Name(command)
 	feed.Begin()
-	if c.handle, err = command.Spawn(service); err != nil {
+	if c.handle, _, err = command.Spawn(service); err != nil {
 		feed.End()
 		return err
 	}

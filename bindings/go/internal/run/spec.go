@@ -54,10 +54,7 @@ func (s *Spec) command() (*capi.Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := command.Group(capi.GroupInherit); err != nil {
-		command.Close()
-		return nil, err
-	}
+	command.Group(capi.GroupInherit)
 	return command, nil
 }
 
@@ -76,9 +73,7 @@ func (s *Spec) streams(command *capi.Command, child *Child) error {
 		}
 	}
 	if s.merged() {
-		if err := command.Stdio(capi.Stderr, capi.StdioMerge); err != nil {
-			return err
-		}
+		command.Stdio(capi.Stderr, capi.StdioMerge)
 	}
 	// If one output goes to a Writer and the other is kept, both go through Go: the library would keep both as one.
 	if child.loud() {
@@ -88,7 +83,7 @@ func (s *Spec) streams(command *capi.Command, child *Child) error {
 			}
 		}
 	} else if child.kept != [2]bool{} {
-		return command.Capture(math.MaxInt64)
+		command.Capture(math.MaxInt64)
 	}
 	return nil
 }
@@ -96,7 +91,8 @@ func (s *Spec) streams(command *capi.Command, child *Child) error {
 func (s *Spec) stdin(command *capi.Command, child *Child) error {
 	switch stdin := s.Stdin.(type) {
 	case nil:
-		return command.Stdio(capi.Stdin, capi.StdioNull)
+		command.Stdio(capi.Stdin, capi.StdioNull)
+		return nil
 	case *os.File:
 		return lend(command, capi.Stdin, stdin)
 	default:
@@ -115,7 +111,8 @@ func (c *Child) output(command *capi.Command, index int, writer io.Writer) error
 	stream := outputStreams[index]
 	switch writer := writer.(type) {
 	case nil:
-		return command.Stdio(stream, capi.StdioNull)
+		command.Stdio(stream, capi.StdioNull)
+		return nil
 	case *os.File:
 		return lend(command, stream, writer)
 	case keep:
@@ -123,7 +120,8 @@ func (c *Child) output(command *capi.Command, index int, writer io.Writer) error
 	default:
 		c.outputs[index] = &output{writer: writer, stream: stream}
 	}
-	return command.Stdio(stream, capi.StdioPipe)
+	command.Stdio(stream, capi.StdioPipe)
+	return nil
 }
 
 var outputStreams = [2]capi.Stream{capi.Stdout, capi.Stderr}

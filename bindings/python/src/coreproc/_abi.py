@@ -36,6 +36,7 @@ DEADLOCK = -10
 DELIVERY_CHUNKS = 1
 DELIVERY_LINES = 2
 DELIVERY_NONE = 3
+DELIVERY_WHOLE_LINES = 4
 ENDPOINT_HEALTH = 1
 ENDPOINT_READY = 2
 EVENT_CLOSED = 5
@@ -59,6 +60,25 @@ FLAG_NO_NEWLINE = 8
 FLAG_PARTIAL = 4
 FLAG_STATUS_UNKNOWN = 1
 FLAG_STOP_REFUSED = 64
+FLAT_ARG = 2
+FLAT_ARG0 = 3
+FLAT_CAPTURE = 12
+FLAT_CWD = 7
+FLAT_DETACH = 14
+FLAT_DRAIN = 18
+FLAT_ENV = 4
+FLAT_ENV_CLEAR = 5
+FLAT_ENV_WHOLE = 6
+FLAT_GROUP = 13
+FLAT_PROGRAM = 1
+FLAT_SEARCH_PATH = 8
+FLAT_SPOOL_MAX = 15
+FLAT_STDIO = 9
+FLAT_STDIO_FD = 10
+FLAT_STDIO_FILE = 11
+FLAT_STOP = 17
+FLAT_TIMEOUT = 16
+FLAT_VERSION = 1
 FORKED = -11
 GROUP_INHERIT = 2
 GROUP_OWN = 1
@@ -380,6 +400,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_env_clear": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_command_env_whole": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_free": (None, (c_void_p,)),
+    "coreproc_command_from_flat": (c_int32, (c_void_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_from_json": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_group": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
@@ -543,6 +564,10 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_service_new": (c_int32, (IN_SERVICE_OPTIONS, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_service_process": (c_int32, (c_void_p, c_uint64, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_service_ref": (c_void_p, (c_void_p,)),
+    "coreproc_service_spawn_flat": (
+        c_int32,
+        (c_void_p, c_void_p, c_size_t, c_void_p, OUT_HANDLE, OUT_PROCESS_INFO, OUT_HANDLE),
+    ),
     "coreproc_service_wait_idle": (c_int32, (c_void_p, c_int64, OUT_HANDLE)),
     "coreproc_subscription_close": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_subscription_drive": (c_int32, (c_void_p, OUT_INT32_T, OUT_HANDLE)),

@@ -174,6 +174,10 @@ class Delivery(enum.IntEnum):
     LINES = 2
     #: No output: lifecycle events alone.
     NONE = 3
+    #: One or more whole lines of a stream in one event, each with its "\n", for callers that split
+    #: them faster than they could read an event for each. A piece of an overlong line (PARTIAL),
+    #: and a last line without "\n" (NO_NEWLINE), come alone, as with LINES.
+    WHOLE_LINES = 4
 
 
 class Subscribe(enum.IntEnum):
