@@ -19,7 +19,7 @@ pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
         stamps: count,
         check: &|_| Ok(()),
     })?;
-    let rows = [("p50", "p50_us", 1.3), ("p99", "p99_us", 2.0)];
+    let rows = [("p50", "p50_us", 1.25), ("p99", "p99_us", 1.5)];
     for (name, figure, factor) in rows {
         session.report(
             &samples,
