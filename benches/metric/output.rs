@@ -22,7 +22,7 @@ pub(crate) fn measure_lines(session: &mut Session) -> Fallible<()> {
 }
 
 fn measure_mode(session: &mut Session, name: &str, mode: &str, goal: Goal) -> Fallible<()> {
-    let lines = session.count(4_000_000, 200_000);
+    let lines = session.count(2_000_000, 200_000);
     let in_lines = mode == "lines";
     let contenders = contenders(session, lines, mode);
     let bytes = lines * check::LINE_BYTES;
@@ -30,7 +30,7 @@ fn measure_mode(session: &mut Session, name: &str, mode: &str, goal: Goal) -> Fa
     let samples = session.run(&Workload {
         title: name,
         contenders,
-        rounds: session.rounds(7),
+        rounds: session.rounds(15),
         stamps: 0,
         check: &|figures| {
             figures.expect("bytes", bytes)?;

@@ -7,7 +7,7 @@ use crate::harness::goal::{Bound, Goal, Reference};
 use crate::harness::report::Better;
 use crate::harness::round::Workload;
 
-const IN_FLIGHT: usize = 64;
+pub(super) const IN_FLIGHT: usize = 64;
 
 pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
     let rate = Goal(vec![Bound::AtLeast(0.90, Reference::Limit), Bound::AtLeast(1.05, Reference::Peer("std"))]);
