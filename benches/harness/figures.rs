@@ -17,6 +17,12 @@ impl Figures {
         Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
+    /// Adds the figures of another host; each name begins with `other_`.
+    pub(crate) fn joined(mut self, other: &Self) -> Self {
+        self.0.extend(other.0.iter().map(|(name, value)| (format!("other_{name}"), value.clone())));
+        self
+    }
+
     pub(crate) fn text(&self, name: &str) -> Fallible<&str> {
         let pair = self.0.iter().find(|(known, _)| known == name);
         pair.map(|(_, value)| value.as_str()).ok_or_else(|| format!("no figure {name:?}").into())

@@ -7,6 +7,8 @@ pub(crate) enum Reference {
     Limit,
     Peer(&'static str),
     BestPeer,
+    /// The best of the peers that have an arrangement in common, which the words name.
+    BestOf(&'static str, &'static [&'static str]),
     /// The factor is the figure itself.
     Absolute,
 }
@@ -59,6 +61,7 @@ impl fmt::Display for Words {
             Reference::Limit => write!(formatter, "{factor:.2} × limit"),
             Reference::Peer(name) => write!(formatter, "{factor:.2} × {name}"),
             Reference::BestPeer => write!(formatter, "{factor:.2} × best peer"),
+            Reference::BestOf(words, _) => write!(formatter, "{factor:.2} × {words}"),
             Reference::Absolute => write!(formatter, "{factor}"),
         }
     }

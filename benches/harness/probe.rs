@@ -23,6 +23,11 @@ pub(crate) fn cpu_us() -> u64 {
     usage_us(libc::RUSAGE_SELF)
 }
 
+/// Counts the children that have been reaped, too.
+pub(crate) fn cpu_with_children_us() -> u64 {
+    usage_us(libc::RUSAGE_SELF) + usage_us(libc::RUSAGE_CHILDREN)
+}
+
 fn usage_us(whose: i32) -> u64 {
     // SAFETY: rusage is plain integers, for which zero is a value; getrusage fills it.
     let usage = unsafe {
@@ -49,8 +54,7 @@ impl CpuTime {
         let busy: f64 = [0, 1, 2, 5, 6, 7].iter().filter_map(|&column| ticks.get(column)).sum();
         // SAFETY: a plain system call.
         let ticks_per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
-        let own = usage_us(libc::RUSAGE_SELF) + usage_us(libc::RUSAGE_CHILDREN);
-        Ok(Self { all: busy / ticks_per_second, own: own as f64 / 1e6 })
+        Ok(Self { all: busy / ticks_per_second, own: cpu_with_children_us() as f64 / 1e6 })
     }
 
     /// Returns the seconds of CPU that other processes have used since then.

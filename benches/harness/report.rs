@@ -29,8 +29,8 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn best_peer(&self) -> Option<f64> {
-        let values = self.peers.iter().map(|(_, value)| *value);
+    fn best_of(&self, is_one: impl Fn(&str) -> bool) -> Option<f64> {
+        let values = self.peers.iter().filter(|(name, _)| is_one(name)).map(|(_, value)| *value);
         match self.better {
             Better::Higher => values.reduce(f64::max),
             Better::Lower => values.reduce(f64::min),
@@ -40,7 +40,8 @@ impl Row {
     fn look_up(&self, reference: Reference) -> Option<f64> {
         match reference {
             Reference::Limit => self.limit,
-            Reference::BestPeer => self.best_peer(),
+            Reference::BestPeer => self.best_of(|_| true),
+            Reference::BestOf(_, names) => self.best_of(|name| names.contains(&name)),
             Reference::Peer(name) => self.peers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value),
             Reference::Absolute => Some(1.0),
         }

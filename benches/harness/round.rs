@@ -17,6 +17,7 @@ pub(crate) struct Contender {
     pub(crate) role: Role,
     pub(crate) host: PathBuf,
     pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(&'static str, &'static str)>,
 }
 
 pub(crate) struct Workload<'a> {
@@ -67,6 +68,7 @@ impl Workload<'_> {
         let page = toolchain.file("page");
         File::create(&page)?.set_len(Page::bytes(self.stamps))?;
         let mut command = Command::new(&contender.host);
+        command.envs(contender.environment.iter().copied());
         for argument in &contender.arguments {
             match argument.as_str() {
                 PAGE => command.arg(&page),
@@ -90,6 +92,17 @@ impl Samples {
     pub(crate) fn names(&self, role: Role) -> Vec<&'static str> {
         let of_role = self.contenders.iter().filter(|(_, known, _)| *known == role);
         of_role.map(|(name, ..)| *name).collect()
+    }
+
+    /// Joins the figures of each contender with those of the one behind it, round by round; the names of the latter's
+    /// figures begin with `other_`. The two have the same name, and both finished or neither has figures.
+    pub(crate) fn paired(self) -> Self {
+        let mut contenders = self.contenders.into_iter();
+        let mut pairs = Vec::new();
+        while let (Some((name, role, first)), Some((_, _, second))) = (contenders.next(), contenders.next()) {
+            pairs.push((name, role, first.into_iter().zip(second).map(|(one, other)| one.joined(&other)).collect()));
+        }
+        Self { contenders: pairs, failures: self.failures }
     }
 
     /// Returns the median over the rounds of one figure, for each contender that finished.

@@ -1,6 +1,7 @@
 //! The Rust hosts: one file for each implementation, all with the same workloads. A host runs one workload once and
 //! prints its figures as one line of JSON; the C hosts (`../c`, `../limit`) take the same arguments.
 
+mod flood;
 mod ours;
 mod ours_pipeline;
 mod std_process;
@@ -21,6 +22,7 @@ pub(crate) struct SpawnPlan {
 }
 
 /// `output CHILD LINES MODE`
+#[derive(Clone)]
 pub(crate) struct OutputPlan {
     pub(crate) child: PathBuf,
     pub(crate) lines: u64,
@@ -37,6 +39,18 @@ pub(crate) enum OutputMode {
     Lines,
     /// Each line, in the peer's other way, if it has one.
     LinesReused,
+}
+
+impl OutputMode {
+    fn parse(word: &str) -> Fallible<Self> {
+        match word {
+            "bytes" => Ok(Self::Bytes),
+            "check" => Ok(Self::Check),
+            "lines" => Ok(Self::Lines),
+            "lines_reused" => Ok(Self::LinesReused),
+            other => Err(format!("unknown mode {other:?}").into()),
+        }
+    }
 }
 
 /// `latency CHILD PAGE COUNT HOLD_US`
@@ -79,6 +93,7 @@ pub(crate) struct RingPlan {
 pub(crate) enum Plan {
     Spawn(SpawnPlan),
     Output(OutputPlan),
+    Flood(flood::FloodPlan),
     Latency(LatencyPlan),
     Idle(IdlePlan),
     BigHost(BigHostPlan),
@@ -116,16 +131,12 @@ fn parse(arguments: &[String]) -> Fallible<(&str, Plan)> {
         ("spawn", [count, threads, window]) => {
             Plan::Spawn(SpawnPlan { child, count: count.parse()?, threads: threads.parse()?, window: window.parse()? })
         }
-        ("output", [lines, mode]) => Plan::Output(OutputPlan {
-            child,
-            lines: lines.parse()?,
-            mode: match *mode {
-                "bytes" => OutputMode::Bytes,
-                "check" => OutputMode::Check,
-                "lines" => OutputMode::Lines,
-                "lines_reused" => OutputMode::LinesReused,
-                other => return Err(format!("unknown mode {other:?}").into()),
-            },
+        ("output", [lines, mode]) => {
+            Plan::Output(OutputPlan { child, lines: lines.parse()?, mode: OutputMode::parse(mode)? })
+        }
+        ("flood", [lines, mode, count]) => Plan::Flood(flood::FloodPlan {
+            output: OutputPlan { child, lines: lines.parse()?, mode: OutputMode::parse(mode)? },
+            count: count.parse()?,
         }),
         ("latency", [page, count, hold_us]) => Plan::Latency(LatencyPlan {
             child,

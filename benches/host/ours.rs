@@ -1,9 +1,10 @@
 //! Ours, through the Rust API.
 
+use super::flood::{FloodPlan, flood_figures};
 use super::*;
 use coreproc::{
     Command, Delivery, EventKind, ExitStatus, Process, Scope, Service, Stdin, StopOptions, Stream as From,
-    SubscriptionOptions,
+    Subscription, SubscriptionOptions, SubscriptionScope,
 };
 use std::sync::mpsc;
 
@@ -14,6 +15,7 @@ pub(crate) fn run(plan: &Plan) -> Fallible<Figures> {
     match plan {
         Plan::Spawn(plan) => spawn(plan),
         Plan::Output(plan) => output(plan),
+        Plan::Flood(plan) => flood(plan),
         Plan::Latency(plan) => latency(plan),
         Plan::Idle(plan) => idle(plan),
         Plan::BigHost(plan) => big_host(plan),
@@ -61,45 +63,96 @@ fn spawn(plan: &SpawnPlan) -> Fallible<Figures> {
 fn output(plan: &OutputPlan) -> Fallible<Figures> {
     let pattern = check::Pattern::new();
     let service = Service::new(Default::default())?;
-    let (done, closed) = mpsc::channel();
-    let listening = match plan.mode {
-        OutputMode::Bytes => None,
-        OutputMode::Check => Some(Delivery::Chunks),
-        OutputMode::Lines | OutputMode::LinesReused => Some(Delivery::Lines),
-    };
-    let mut stream = Stream::begin();
-    let subscription = listening
-        .map(|delivery| {
-            let options = SubscriptionOptions { delivery, ..Default::default() };
-            let in_lines = delivery == Delivery::Lines;
-            let mut consumer = Consumer { in_lines, pattern: pattern.clone(), done, stream: Stream::begin() };
-            service.listen(options, move |batch| consumer.receive(batch))
-        })
-        .transpose()?;
-    let process = piped(&plan.child).arg(plan.lines.to_string()).spawn(&service)?;
-    if subscription.is_some() {
-        stream = closed.recv()??;
-    }
-    let info = process.wait(None)?;
-    let ns = stream.ns();
-    exited(info.status(), 0)?;
-    if info.stderr_bytes > 0 || (subscription.is_some() && stream.bytes != info.stdout_bytes) {
-        return Err(format!("{} of {} bytes delivered", stream.bytes, info.stdout_bytes).into());
-    }
-    stream.bytes = info.stdout_bytes;
-    let tail = process.output()?;
-    if tail.len() != CAPTURE_BYTES.min(usize::try_from(info.stdout_bytes)?) {
-        return Err(format!("{} bytes captured", tail.len()).into());
-    }
-    pattern.check(info.stdout_bytes - tail.len() as u64, &tail)?;
+    let flow = Flow::start(plan, &service, &pattern)?;
+    let (stream, ns) = flow.wait()?;
+    flow.check_capture(&pattern)?;
     Ok(stream.figures(ns))
+}
+
+/// One service; a listener for each child.
+fn flood(plan: &FloodPlan) -> Fallible<Figures> {
+    let pattern = check::Pattern::new();
+    let service = Service::new(Default::default())?;
+    let mut flows = Vec::with_capacity(plan.count);
+    let figures = flood_figures(|| {
+        for _ in 0..plan.count {
+            flows.push(Flow::start(&plan.output, &service, &pattern)?);
+        }
+        flows.iter().map(Flow::wait).collect()
+    })?;
+    flows.iter().try_for_each(|flow| flow.check_capture(&pattern))?;
+    Ok(figures)
+}
+
+/// A child that writes, and its listener, if it has one.
+struct Flow {
+    process: Process,
+    listener: Option<(Subscription, mpsc::Receiver<Fallible<(Stream, u64)>>)>,
+    stream: Stream,
+}
+
+impl Flow {
+    fn start(plan: &OutputPlan, service: &Service, pattern: &check::Pattern) -> Fallible<Self> {
+        let delivery = match plan.mode {
+            OutputMode::Bytes => None,
+            OutputMode::Check => Some(Delivery::Chunks),
+            OutputMode::Lines | OutputMode::LinesReused => Some(Delivery::Lines),
+        };
+        let mut command = piped(&plan.child);
+        command.arg(plan.lines.to_string());
+        let stream = Stream::begin();
+        let listener = delivery.map(|delivery| listen(service, delivery, pattern)).transpose()?;
+        if let Some((subscription, _)) = &listener {
+            command.subscribe(subscription);
+        }
+        Ok(Self { process: command.spawn(service)?, listener, stream })
+    }
+
+    /// Returns what was read, and after how many nanoseconds its end was known.
+    fn wait(&self) -> Fallible<(Stream, u64)> {
+        let delivered = self.listener.as_ref().map(|(_, closed)| closed.recv()?).transpose()?;
+        let info = self.process.wait(None)?;
+        exited(info.status(), 0)?;
+        let (stream, ns) = match delivered {
+            Some((stream, _)) if stream.bytes != info.stdout_bytes => {
+                return Err(format!("{} of {} bytes delivered", stream.bytes, info.stdout_bytes).into());
+            }
+            Some(delivered) => delivered,
+            None => (Stream { bytes: info.stdout_bytes, ..self.stream }, self.stream.ns()),
+        };
+        if info.stderr_bytes > 0 {
+            return Err("stderr is not empty".into());
+        }
+        Ok((stream, ns))
+    }
+
+    fn check_capture(&self, pattern: &check::Pattern) -> Fallible<()> {
+        let bytes = self.process.info()?.stdout_bytes;
+        let tail = self.process.output()?;
+        if tail.len() != CAPTURE_BYTES.min(usize::try_from(bytes)?) {
+            return Err(format!("{} bytes captured", tail.len()).into());
+        }
+        pattern.check(bytes - tail.len() as u64, &tail)
+    }
+}
+
+fn listen(
+    service: &Service,
+    delivery: Delivery,
+    pattern: &check::Pattern,
+) -> Fallible<(Subscription, mpsc::Receiver<Fallible<(Stream, u64)>>)> {
+    let (done, closed) = mpsc::channel();
+    let options = SubscriptionOptions { scope: SubscriptionScope::Named, delivery, ..Default::default() };
+    let in_lines = delivery == Delivery::Lines;
+    let mut consumer = Consumer { in_lines, pattern: pattern.clone(), done, stream: Stream::begin() };
+    Ok((service.listen(options, move |batch| consumer.receive(batch))?, closed))
 }
 
 /// A consumer on the dispatcher's thread, which hands over its counts when the process is closed.
 struct Consumer {
     in_lines: bool,
     pattern: check::Pattern,
-    done: mpsc::Sender<Fallible<Stream>>,
+    done: mpsc::Sender<Fallible<(Stream, u64)>>,
     stream: Stream,
 }
 
@@ -115,7 +168,8 @@ impl Consumer {
                     self.stream.bytes += event.data.len() as u64;
                 }
                 EventKind::Closed { .. } => {
-                    let _ = self.done.send(Ok(std::mem::replace(&mut self.stream, Stream::begin())));
+                    let ns = self.stream.ns();
+                    let _ = self.done.send(Ok((std::mem::replace(&mut self.stream, Stream::begin()), ns)));
                 }
                 _ => {}
             }

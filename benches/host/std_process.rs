@@ -1,5 +1,6 @@
 //! The peer `std::process`, in its natural form: `wait_with_output`, `Read`, `BufRead`, `wait`.
 
+use super::flood::{FloodPlan, flood_figures};
 use super::*;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -8,7 +9,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 pub(crate) fn run(plan: &Plan) -> Fallible<Figures> {
     match plan {
         Plan::Spawn(plan) => spawn(plan),
-        Plan::Output(plan) => output(plan),
+        Plan::Output(plan) => read_one(plan).map(|(stream, ns)| stream.figures(ns)),
+        Plan::Flood(plan) => flood(plan),
         Plan::Latency(plan) => latency(plan),
         Plan::Idle(plan) => idle(plan),
         Plan::BigHost(plan) => big_host(plan),
@@ -44,7 +46,7 @@ fn spawn(plan: &SpawnPlan) -> Fallible<Figures> {
     spawn_figures(plan.count, || on_threads(plan, worker))
 }
 
-fn output(plan: &OutputPlan) -> Fallible<Figures> {
+fn read_one(plan: &OutputPlan) -> Fallible<(Stream, u64)> {
     let pattern = check::Pattern::new();
     let mut stream = Stream::begin();
     let mut child = piped(&plan.child).arg(plan.lines.to_string()).spawn()?;
@@ -76,7 +78,17 @@ fn output(plan: &OutputPlan) -> Fallible<Figures> {
     let ns = stream.ns();
     exit_code_is(status.code(), 0)?;
     check_ring(&pattern, &ring, stream.bytes)?;
-    Ok(stream.figures(ns))
+    Ok((stream, ns))
+}
+
+/// A thread for each child.
+fn flood(plan: &FloodPlan) -> Fallible<Figures> {
+    flood_figures(|| {
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..plan.count).map(|_| scope.spawn(|| read_one(&plan.output))).collect();
+            readers.into_iter().map(|reader| reader.join().map_err(|_| "a reader panicked")?).collect()
+        })
+    })
 }
 
 /// Reads straight into a ring that keeps the last 1 MiB.

@@ -2,6 +2,7 @@
 //! `AsyncBufRead`, `wait`. Work that is one child after another runs on the current-thread runtime, work on many
 //! children on the multi-thread runtime.
 
+use super::flood::{FloodPlan, flood_figures};
 use super::*;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
@@ -15,7 +16,8 @@ use tokio::task::JoinSet;
 pub(crate) fn run(plan: &Plan) -> Fallible<Figures> {
     match plan {
         Plan::Spawn(plan) => spawn(plan),
-        Plan::Output(plan) => one_thread()?.block_on(output(plan)),
+        Plan::Output(plan) => one_thread()?.block_on(read_one(plan)).map(|(stream, ns)| stream.figures(ns)),
+        Plan::Flood(plan) => flood(plan),
         Plan::Latency(plan) => one_thread()?.block_on(latency(plan)),
         Plan::Idle(plan) => idle(plan),
         Plan::BigHost(plan) => big_host(plan),
@@ -75,7 +77,7 @@ async fn worker(child: PathBuf, next: Arc<AtomicUsize>, count: usize) -> Fallibl
     }
 }
 
-async fn output(plan: &OutputPlan) -> Fallible<Figures> {
+async fn read_one(plan: &OutputPlan) -> Fallible<(Stream, u64)> {
     let pattern = check::Pattern::new();
     let mut stream = Stream::begin();
     let mut child = piped(&plan.child).arg(plan.lines.to_string()).spawn()?;
@@ -108,7 +110,22 @@ async fn output(plan: &OutputPlan) -> Fallible<Figures> {
     let ns = stream.ns();
     exit_code_is(status.code(), 0)?;
     check_ring(&pattern, &ring, stream.bytes)?;
-    Ok(stream.figures(ns))
+    Ok((stream, ns))
+}
+
+/// A task for each child, on the runtime that is best for this number of children.
+fn flood(plan: &FloodPlan) -> Fallible<Figures> {
+    let runtime = if plan.count == 1 { one_thread()? } else { many_threads()? };
+    flood_figures(|| {
+        runtime.block_on(async {
+            let mut readers = JoinSet::new();
+            for _ in 0..plan.count {
+                let plan = plan.output.clone();
+                readers.spawn(async move { read_one(&plan).await });
+            }
+            readers.join_all().await.into_iter().collect()
+        })
+    })
 }
 
 /// Reads straight into a ring that keeps the last 1 MiB.

@@ -27,7 +27,7 @@ pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
             name: &format!("memory per live idle child, {count} of them"),
             unit: "bytes",
             better: Better::Lower,
-            goal: at_most(1024.0),
+            goal: at_most(512.0),
             figure: &|figures| figures.number("rss_per_child"),
         },
     )?;

@@ -1,7 +1,10 @@
 //! The measurements: a file for each group, with the contenders, their work and the goal.
 
 mod big_host;
+mod erms;
+mod flood;
 mod go;
+mod growth;
 mod latency;
 mod memory;
 mod output;
@@ -18,10 +21,12 @@ use std::time::Instant;
 
 type Group = fn(&mut Session) -> Fallible<()>;
 
-const GROUPS: [(&str, Group); 10] = [
+const GROUPS: [(&str, Group); 14] = [
     ("spawn", spawn::measure),
     ("output", output::measure_bytes),
     ("lines", output::measure_lines),
+    ("erms", erms::measure),
+    ("flood", flood::measure),
     ("latency", latency::measure),
     ("memory", memory::measure),
     ("big-host", big_host::measure),
@@ -29,12 +34,19 @@ const GROUPS: [(&str, Group); 10] = [
     ("pipeline", pipeline::measure),
     ("ring", ring::measure),
     ("go", go::measure),
+    ("growth-output", growth::measure_output),
+    ("growth-spawn", growth::measure_spawn),
 ];
+
+/// `growth` names both its groups.
+fn names(word: &str, group: &str) -> bool {
+    group.strip_prefix(word).is_some_and(|rest| rest.is_empty() || (word == "growth" && rest.starts_with('-')))
+}
 
 /// Runs the groups and implementations that `words` name; without any of a kind, all of that kind. False if a host
 /// failed.
 pub(crate) fn run(words: &[&str]) -> Fallible<bool> {
-    let is_group = |word: &&str| GROUPS.iter().any(|(name, _)| name == word);
+    let is_group = |word: &&str| GROUPS.iter().any(|(name, _)| names(word, name));
     let (groups, implementations): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| is_group(word));
     if let Some(unknown) = implementations.iter().find(|name| !session::IMPLEMENTATIONS.contains(name)) {
         let known: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).chain(session::IMPLEMENTATIONS).collect();
@@ -44,7 +56,7 @@ pub(crate) fn run(words: &[&str]) -> Fallible<bool> {
     let mut session = Session::new(&implementations, from_go)?;
     let (start, cpu) = (Instant::now(), probe::CpuTime::now()?);
     for (name, measure) in GROUPS {
-        if groups.is_empty() || groups.contains(&name) {
+        if groups.is_empty() || groups.iter().any(|word| names(word, name)) {
             measure(&mut session)?;
         }
     }

@@ -9,18 +9,20 @@ use crate::harness::report::Better;
 use crate::harness::round::{Contender, Workload};
 
 pub(crate) fn measure_bytes(session: &mut Session) -> Fallible<()> {
-    let goal = Goal(vec![Bound::AtLeast(0.85, Reference::Limit)]);
+    let goal = Goal(vec![Bound::AtLeast(0.90, Reference::Limit)]);
     measure_mode(session, "bytes captured, no listener", "bytes", goal)?;
-    measure_mode(session, "bytes captured and delivered", "check", Goal::none())
+    let goal = Goal(vec![Bound::AtLeast(0.80, Reference::Limit), Bound::AtLeast(1.1, Reference::BestPeer)]);
+    measure_mode(session, "bytes captured and delivered", "check", goal)
 }
 
 pub(crate) fn measure_lines(session: &mut Session) -> Fallible<()> {
-    let goal = Goal(vec![Bound::AtLeast(1.4, Reference::Peer("std lines"))]);
+    let reused = Reference::BestOf("best peer with a reused buffer", &["std read_until", "tokio read_until"]);
+    let goal = Goal(vec![Bound::AtLeast(1.6, Reference::Peer("std lines")), Bound::AtLeast(0.8, reused)]);
     measure_mode(session, "80-byte lines captured and delivered", "lines", goal)
 }
 
 fn measure_mode(session: &mut Session, name: &str, mode: &str, goal: Goal) -> Fallible<()> {
-    let lines = session.count(4_000_000, 200_000);
+    let lines = session.count(2_000_000, 200_000);
     let in_lines = mode == "lines";
     let contenders = contenders(session, lines, mode);
     let bytes = lines * check::LINE_BYTES;
@@ -28,7 +30,7 @@ fn measure_mode(session: &mut Session, name: &str, mode: &str, goal: Goal) -> Fa
     let samples = session.run(&Workload {
         title: name,
         contenders,
-        rounds: session.rounds(7),
+        rounds: session.rounds(15),
         stamps: 0,
         check: &|figures| {
             figures.expect("bytes", bytes)?;

@@ -11,7 +11,7 @@ pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
     let all = [("limit", "limit"), ("Rust", "rust"), ("C", "c")];
     let contenders =
         all.iter().filter_map(|(name, implementation)| session.one(name, implementation, "ring", &arguments)).collect();
-    measure_with(session, contenders, 0.9)
+    measure_with(session, contenders, 0.95)
 }
 
 pub(super) fn arguments(session: &Session) -> [String; 1] {

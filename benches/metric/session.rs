@@ -107,7 +107,13 @@ impl Session {
             peer => (Role::Peer, in_rust(peer)),
         };
         all.extend_from_slice(arguments);
-        self.takes_part(implementation).then_some(Contender { name, role, host, arguments: all })
+        self.takes_part(implementation).then_some(Contender {
+            name,
+            role,
+            host,
+            arguments: all,
+            environment: Vec::new(),
+        })
     }
 
     pub(crate) fn run(&mut self, workload: &Workload<'_>) -> Fallible<Samples> {

@@ -18,10 +18,12 @@ pub(crate) fn measure(session: &mut Session) -> Fallible<()> {
     measure_with(session, count, count / 50, Goal(vec![best, one_grace]))
 }
 
+pub(super) fn arguments(session: &Session, count: usize, stubborn: usize) -> [String; 5] {
+    [session.child("idle"), PAGE.to_owned(), count.to_string(), stubborn.to_string(), GRACE_MS.to_string()]
+}
+
 fn measure_with(session: &mut Session, count: usize, stubborn: usize, goal: Goal) -> Fallible<()> {
-    let arguments =
-        [session.child("idle"), PAGE.to_owned(), count.to_string(), stubborn.to_string(), GRACE_MS.to_string()];
-    let mut contenders = session.all("stop", &arguments);
+    let mut contenders = session.all("stop", &arguments(session, count, stubborn));
     let mut title = format!("stop {count} children");
     if stubborn > 0 {
         // A wait of std has no time limit, so it has no natural form of a grace period.

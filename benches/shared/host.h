@@ -36,11 +36,20 @@ static inline uint64_t now_ns(void) {
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-static inline uint64_t cpu_us(void) {
+static inline uint64_t usage_us(int whose) {
   struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
+  getrusage(whose, &usage);
   return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000u +
          (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static inline uint64_t cpu_us(void) {
+  return usage_us(RUSAGE_SELF);
+}
+
+/* Counts the children that have been reaped, too. */
+static inline uint64_t cpu_with_children_us(void) {
+  return usage_us(RUSAGE_SELF) + usage_us(RUSAGE_CHILDREN);
 }
 
 /* Returns the sum of the FNV-1a hashes of the lines, because lines of two streams may come in either order. */
@@ -167,6 +176,27 @@ static inline void print_output(uint64_t bytes, uint64_t lines, uint64_t checksu
   printf("bytes_per_second %.3f\nlines_per_second %.3f\nbytes %" PRIu64 "\nlines %" PRIu64
          "\nchecksum %016" PRIx64 "\n",
          (double)bytes * 1e9 / (double)ns, (double)lines * 1e9 / (double)ns, bytes, lines, checksum);
+}
+
+/* What one reader of the flood workload has read, and after how many nanoseconds it knew the end. */
+struct flow {
+  uint64_t bytes, lines, checksum, ns;
+};
+
+/* Those of the flood workload. */
+static inline void print_flood(const struct flow *flows, unsigned count, uint64_t ns, uint64_t cpu) {
+  struct flow total = {0};
+  double fastest = 0, slowest = 1e300;
+  for (unsigned i = 0; i < count; i++) {
+    double rate = (double)flows[i].bytes / (double)flows[i].ns;
+    fastest = rate > fastest ? rate : fastest;
+    slowest = rate < slowest ? rate : slowest;
+    total.bytes += flows[i].bytes;
+    total.lines += flows[i].lines;
+    total.checksum += flows[i].checksum;
+  }
+  print_output(total.bytes, total.lines, total.checksum, ns);
+  printf("spread %.3f\ncores %.3f\n", fastest / slowest, (double)cpu * 1e3 / (double)ns);
 }
 
 /* Those of the latency workload. */
