@@ -10,7 +10,6 @@ const RIGHT: f64 = 480.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 300.0;
 const GREY: &str = "#808080";
-/// Each is at least 3 to 1 against white and against black.
 const COLOURS: [&str; 6] = ["#7a7a7a", "#2a7fd4", "#d1571f", "#2e9150", "#a35bc4", "#a67c00"];
 
 pub(crate) struct Series {
