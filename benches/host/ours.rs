@@ -8,6 +8,9 @@ use coreproc::{
 };
 use std::sync::mpsc;
 
+/// What a consumer has seen, once its process is closed.
+type Consumed = mpsc::Receiver<Fallible<(Stream, u64)>>;
+
 /// How many bytes a command captures by default.
 const CAPTURE_BYTES: usize = 1 << 20;
 
@@ -87,7 +90,7 @@ fn flood(plan: &FloodPlan) -> Fallible<Figures> {
 /// A child that writes, and its listener, if it has one.
 struct Flow {
     process: Process,
-    listener: Option<(Subscription, mpsc::Receiver<Fallible<(Stream, u64)>>)>,
+    listener: Option<(Subscription, Consumed)>,
     stream: Stream,
 }
 
@@ -136,11 +139,7 @@ impl Flow {
     }
 }
 
-fn listen(
-    service: &Service,
-    delivery: Delivery,
-    pattern: &check::Pattern,
-) -> Fallible<(Subscription, mpsc::Receiver<Fallible<(Stream, u64)>>)> {
+fn listen(service: &Service, delivery: Delivery, pattern: &check::Pattern) -> Fallible<(Subscription, Consumed)> {
     let (done, closed) = mpsc::channel();
     let options = SubscriptionOptions { scope: SubscriptionScope::Named, delivery, ..Default::default() };
     let in_lines = delivery == Delivery::Lines;
