@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::options::Limits;
-use super::record::{Appender, Buffer, Cursor, OutputBytes, RecordKind};
+use super::record::{Appender, Buffer, Cursor, RecordKind};
 use super::source::{Origin, Source};
 use super::splitter::Splitter;
 use super::types::Stream;
@@ -99,15 +99,14 @@ impl Mailbox {
 
     /// Adds raw bytes, as read.
     pub(super) fn push_chunk(&mut self, stream: Stream, bytes: &Bytes<'_>, time: Stamp, limits: Limits) {
-        let output = OutputBytes::of(bytes, limits);
-        self.appender(time).0.append_output(RecordKind::Chunk(stream), output, 0..bytes.len());
+        self.appender(time).0.append_output(RecordKind::Chunk(stream), bytes, 0..bytes.len());
         self.mark_full(limits);
     }
 
     /// Adds bytes that are delivered as lines.
     pub(super) fn push_lines(&mut self, stream: Stream, bytes: &Bytes<'_>, time: Stamp, limits: Limits) {
         let (mut to, splitter) = self.appender(time);
-        splitter.push(&mut to, stream, OutputBytes::of(bytes, limits), limits.max_line);
+        splitter.push(&mut to, stream, bytes, limits.max_line);
         self.mark_full(limits);
     }
 

@@ -1,7 +1,7 @@
 //! [`SubscriptionOptions`]: whose events a subscription gets, in which form, and how much may wait.
 
 use crate::error::{Error, Result};
-use crate::sys::block::BLOCK_SIZE;
+use crate::sys::block::LEAST_SHARED;
 
 /// Whose events a subscription gets.
 ///
@@ -147,8 +147,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Returns whether a queue keeps slices of blocks: in a smaller one, a single block would count too much.
+    /// Returns whether a queue keeps slices of blocks.
     pub(super) fn shares(self) -> bool {
-        self.queue_bytes >= 4 * BLOCK_SIZE
+        self.queue_bytes >= LEAST_SHARED
     }
 }

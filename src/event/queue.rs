@@ -168,6 +168,8 @@ impl Queue {
         if state.closed {
             return false;
         }
+        let copied = Bytes::Borrowed(bytes);
+        let bytes = if self.limits.shares() { bytes } else { &copied };
         let mailbox = state.mailbox(sender);
         match self.delivery {
             Delivery::Lines | Delivery::WholeLines => mailbox.push_lines(stream, bytes, time, self.limits),

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::options::Limits;
 use super::types::{Ending, SpecState, Stream};
 use crate::sys::block::{BLOCK_SIZE, Slice};
 use crate::sys::clock::Stamp;
@@ -82,32 +81,6 @@ enum Place {
     Slice(usize),
 }
 
-/// What was read, as a queue keeps it.
-#[derive(Clone, Copy)]
-pub(super) enum OutputBytes<'a> {
-    /// It is copied, because it is not in a block, or too short to hold one.
-    Copied(&'a [u8]),
-    /// A part of a block, kept as it is.
-    Shared(&'a Slice),
-}
-
-impl<'a> OutputBytes<'a> {
-    pub(super) fn of(bytes: &'a Bytes<'_>, limits: Limits) -> OutputBytes<'a> {
-        match bytes {
-            Bytes::Shared(slice) if limits.shares() => OutputBytes::Shared(slice),
-            _ => OutputBytes::Copied(bytes),
-        }
-    }
-
-    /// Returns the bytes themselves.
-    pub(super) fn get(self) -> &'a [u8] {
-        match self {
-            OutputBytes::Copied(bytes) => bytes,
-            OutputBytes::Shared(slice) => slice,
-        }
-    }
-}
-
 /// Records and their bytes; becomes a batch as a whole.
 #[derive(Default)]
 pub(super) struct Buffer {
@@ -116,8 +89,6 @@ pub(super) struct Buffer {
     payload: Vec<u8>,
     /// The bytes that are shared, a slice for each of their records.
     slices: Vec<Slice>,
-    /// How many bytes the slices have.
-    sliced: usize,
     /// How many blocks the slices hold.
     blocks: usize,
 }
@@ -131,8 +102,7 @@ pub(super) struct Cursor {
 }
 
 impl Buffer {
-    pub(super) const EMPTY: Buffer =
-        Buffer { records: Vec::new(), payload: Vec::new(), slices: Vec::new(), sliced: 0, blocks: 0 };
+    pub(super) const EMPTY: Buffer = Buffer { records: Vec::new(), payload: Vec::new(), slices: Vec::new(), blocks: 0 };
 
     /// Returns the cost against the queue's limit: a block counts as a whole, however little of it is kept.
     pub(super) fn cost(&self) -> usize {
@@ -148,7 +118,7 @@ impl Buffer {
 
     /// Returns how many bytes all records have.
     pub(super) fn bytes_len(&self) -> usize {
-        self.payload.len() + self.sliced
+        self.payload.len() + self.slices.iter().map(|slice| slice.len()).sum::<usize>()
     }
 
     /// Returns how much memory it holds for bytes, used or not.
@@ -160,7 +130,7 @@ impl Buffer {
         self.records.clear();
         self.payload.clear();
         self.slices.clear();
-        (self.sliced, self.blocks) = (0, 0);
+        self.blocks = 0;
     }
 
     /// Keeps a slice; None when memory is short.
@@ -168,7 +138,6 @@ impl Buffer {
         self.slices.try_reserve(1).ok()?;
         let begins_block = self.slices.last().is_none_or(|last| !last.shares_block_with(&slice));
         self.blocks += usize::from(begins_block);
-        self.sliced += slice.len();
         self.slices.push(slice);
         Some(Place::Slice(self.slices.len() - 1))
     }
@@ -206,10 +175,10 @@ impl Appender<'_> {
     }
 
     /// Adds one record of a part of what was read.
-    pub(super) fn append_output(&mut self, kind: RecordKind, output: OutputBytes<'_>, part: Range<usize>) {
+    pub(super) fn append_output(&mut self, kind: RecordKind, output: &Bytes<'_>, part: Range<usize>) {
         match output {
-            OutputBytes::Shared(slice) if part.len() >= LEAST_SLICE => self.append_slice(kind, slice.part(part)),
-            _ => self.append(kind, &[&output.get()[part]]),
+            Bytes::Shared(slice) if part.len() >= LEAST_SLICE => self.append_slice(kind, slice.part(part)),
+            _ => self.append(kind, &[&output[part]]),
         }
     }
 
@@ -249,7 +218,7 @@ mod tests {
         let mut push = |len: usize| {
             let slice = filling.copy(&[b'x'; LEAST_SLICE][..len]);
             let mut to = Appender { buffer: &mut buffer, lost: &mut lost, time: Stamp::now() };
-            to.append_output(RecordKind::Chunk(Stream::Stdout), OutputBytes::Shared(&slice), 0..len);
+            to.append_output(RecordKind::Chunk(Stream::Stdout), &Bytes::Shared(slice), 0..len);
             buffer.cost()
         };
         assert_eq!(push(LEAST_SLICE), BLOCK_SIZE + RECORD_COST);
@@ -258,7 +227,7 @@ mod tests {
         filling = Filling::new(&pool).expect("block");
         let slice = filling.copy(&[b'y'; LEAST_SLICE]);
         let mut to = Appender { buffer: &mut buffer, lost: &mut lost, time: Stamp::now() };
-        to.append_output(RecordKind::Chunk(Stream::Stdout), OutputBytes::Shared(&slice), 0..LEAST_SLICE);
+        to.append_output(RecordKind::Chunk(Stream::Stdout), &Bytes::Shared(slice), 0..LEAST_SLICE);
         assert_eq!(buffer.cost(), 2 * BLOCK_SIZE + 4 * RECORD_COST + LEAST_SLICE - 1);
         assert_eq!(buffer.bytes_len(), 4 * LEAST_SLICE - 1);
         buffer.clear();

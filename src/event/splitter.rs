@@ -5,9 +5,10 @@
 
 use memchr::{memchr, memrchr};
 
-use super::record::{Appender, OutputBytes, RecordKind};
+use super::record::{Appender, RecordKind};
 use super::types::Stream;
 use crate::sys::copy::append;
+use crate::sys::space::Bytes;
 use crate::util::copied;
 
 /// The unfinished line of each stream of one process.
@@ -18,8 +19,8 @@ pub(super) struct Splitter {
 
 impl Splitter {
     /// Adds what was read as records of lines.
-    pub(super) fn push(&mut self, to: &mut Appender<'_>, stream: Stream, output: OutputBytes<'_>, max_line: usize) {
-        let bytes = output.get();
+    pub(super) fn push(&mut self, to: &mut Appender<'_>, stream: Stream, output: &Bytes<'_>, max_line: usize) {
+        let bytes: &[u8] = output;
         let partial = &mut self.partial[stream as usize];
         let mut done = 0;
         if !partial.is_empty() || bytes.len() > max_line {

@@ -5,14 +5,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::ring::RingBytes;
-use crate::sys::block::{BLOCK_SIZE, Filling, Pool, Slice};
+use crate::sys::block::{Filling, LEAST_SHARED, Pool, Slice};
 use crate::sys::copy::append;
 use crate::sys::space::Bytes;
 use crate::util::copied;
-
-/// The least size of a capture that keeps slices: for a smaller one, the blocks that hold its first and its last byte
-/// would be too much.
-const LEAST_CHAIN: usize = 4 * BLOCK_SIZE;
 
 /// The last bytes of an output, up to a size. The bytes before them are counted.
 pub(super) enum Capture {
@@ -36,7 +32,7 @@ impl Capture {
     /// Returns whether it is large enough to keep slices.
     pub(super) fn can_share(&self) -> bool {
         match self {
-            Capture::Ring(ring) => ring.size() >= LEAST_CHAIN,
+            Capture::Ring(ring) => ring.size() >= LEAST_SHARED,
             Capture::Chain(_) => true,
         }
     }
@@ -57,10 +53,10 @@ impl Capture {
     /// Keeps slices from now on, if it is large enough. What it holds is copied, once, to `filling` and the blocks after
     /// it; if there is no memory for that, it stays as it is.
     pub(super) fn share(&mut self, filling: &mut Filling, pool: &Arc<Pool>) {
-        let Capture::Ring(ring) = self else { return };
-        if ring.size() < LEAST_CHAIN {
+        if !self.can_share() {
             return;
         }
+        let Capture::Ring(ring) = self else { return };
         let mut chain = Chain { slices: VecDeque::new(), len: 0, size: ring.size(), dropped: ring.dropped() };
         for mut piece in ring.pieces() {
             while !piece.is_empty() {
@@ -159,6 +155,7 @@ impl Chain {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::sys::block::BLOCK_SIZE;
     use proptest::prelude::*;
 
     /// What the library does with an output: each write is a read, into the room of a block once the capture shares.
@@ -206,7 +203,7 @@ mod tests {
     proptest! {
         #[test]
         fn keeps_the_last_bytes_and_counts_the_rest(
-            size in prop_oneof![0usize..70, LEAST_CHAIN - 2..LEAST_CHAIN + 2 * BLOCK_SIZE],
+            size in prop_oneof![0usize..70, LEAST_SHARED - 2..LEAST_SHARED + 2 * BLOCK_SIZE],
             writes in prop::collection::vec(
                 prop_oneof![0usize..100, 4000usize..5000, BLOCK_SIZE - 100..BLOCK_SIZE + 100], 0..20),
             shares_after in 0usize..20,
@@ -224,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_full_capture_gives_its_blocks_back() {
-        let mut reading = Reading::new(LEAST_CHAIN);
+        let mut reading = Reading::new(LEAST_SHARED);
         reading.share();
         (0..100).for_each(|_| reading.write(10_000));
         let Capture::Chain(chain) = &reading.capture else { panic!("it shares") };
@@ -232,13 +229,13 @@ mod tests {
         for (slice, next) in chain.slices.iter().zip(chain.slices.iter().skip(1)) {
             blocks += usize::from(!slice.shares_block_with(next));
         }
-        assert!(blocks <= LEAST_CHAIN / BLOCK_SIZE + 2, "{blocks} blocks");
-        assert!(reading.is_the_end_of_all(LEAST_CHAIN));
+        assert!(blocks <= LEAST_SHARED / BLOCK_SIZE + 2, "{blocks} blocks");
+        assert!(reading.is_the_end_of_all(LEAST_SHARED));
     }
 
     #[test]
     fn a_capture_gives_up_its_oldest_bytes_for_a_block_and_then_all_that_comes() {
-        let mut reading = Reading::new(LEAST_CHAIN);
+        let mut reading = Reading::new(LEAST_SHARED);
         reading.share();
         reading.write(BLOCK_SIZE + 10);
         assert!(reading.capture.give_up_block());

@@ -134,17 +134,7 @@ impl Reactor {
         self.groups.pass_without(group)
     }
 
-    /// Returns a buffer for a read outside the loop; None when memory is short.
-    pub(crate) fn spare_buffer(&self) -> Option<ReadBuffer> {
-        self.blocks.take()
-    }
-
-    /// Takes a buffer back.
-    pub(crate) fn keep_buffer(&self, buffer: ReadBuffer) {
-        self.blocks.keep(buffer);
-    }
-
-    /// Returns where blocks for output come from.
+    /// Returns where blocks for output, and buffers for reads outside the loop, come from.
     pub(crate) fn blocks(&self) -> &Arc<Pool> {
         &self.blocks
     }

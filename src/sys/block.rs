@@ -15,6 +15,9 @@ use super::copy::initialise;
 
 /// The size of a block: one whole read.
 pub(crate) const BLOCK_SIZE: usize = READ_SIZE;
+/// The least bound on memory within which slices are kept. In a smaller one the blocks of the first and of the last slice
+/// would weigh too much, and everything is copied.
+pub(crate) const LEAST_SHARED: usize = 4 * BLOCK_SIZE;
 
 /// Reads begin at multiples of this: a copy to a place that is a few bytes off its source's place in a page takes twice
 /// as long on some processors.
@@ -76,10 +79,10 @@ impl Filling {
         BLOCK_SIZE - self.filled
     }
 
-    /// Returns the room, for a read that [`Filling::advance`] follows.
-    pub(super) fn unfilled(&mut self) -> (*mut u8, usize) {
+    /// Returns the place of the room, for a read that [`Filling::advance`] follows.
+    pub(super) fn unfilled(&mut self) -> *mut u8 {
         // SAFETY: within the allocation, or one past its end.
-        (unsafe { self.block.memory.as_ptr().add(self.filled) }, self.room())
+        unsafe { self.block.memory.as_ptr().add(self.filled) }
     }
 
     /// Shares the next `len` bytes.
@@ -98,8 +101,8 @@ impl Filling {
 
     /// Copies as many of the bytes as fit, and shares them.
     pub(crate) fn copy(&mut self, bytes: &[u8]) -> Slice {
-        let (place, room) = self.unfilled();
-        let len = bytes.len().min(room);
+        let place = self.unfilled();
+        let len = bytes.len().min(self.room());
         // SAFETY: the room is this filling's alone, and is then written.
         unsafe {
             initialise(std::slice::from_raw_parts_mut(place.cast(), len), &bytes[..len]);

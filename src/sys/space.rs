@@ -26,7 +26,7 @@ impl<'a> Space<'a, '_> {
     pub(super) fn as_mut_ptr(&mut self) -> *mut u8 {
         match self {
             Space::Buffer(buffer) => buffer.as_ptr(),
-            Space::Block(filling) => filling.unfilled().0,
+            Space::Block(filling) => filling.unfilled(),
         }
     }
 

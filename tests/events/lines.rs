@@ -1,11 +1,13 @@
 //! Lines and chunks: nothing lost, nothing changed, memory bounded.
 
-use coreproc::{Command, Delivery, EventKind, Service, Size, Stdin, Stream, Subscription, SubscriptionOptions};
+use coreproc::{Delivery, EventKind, Service, Size, Stdin, Stream, Subscription, SubscriptionOptions};
 use proptest::prelude::*;
-use support::events::{assert_whole, bytes_of, lines_of, pieces_of, until_closed};
+use support::events::{bytes_of, lines_of, pieces_of, until_closed};
 use support::fifo::Talk;
 use support::pattern::{assert_same, pattern, piece};
 use support::*;
+
+use crate::{cases, events, portions};
 
 fn lines(service: &Service, max_line_bytes: u64) -> Subscription {
     let options = SubscriptionOptions { delivery: Delivery::Lines, max_line_bytes, ..Default::default() };
@@ -15,17 +17,6 @@ fn lines(service: &Service, max_line_bytes: u64) -> Subscription {
 fn chunks(service: &Service) -> Subscription {
     let options = SubscriptionOptions { delivery: Delivery::Chunks, ..Default::default() };
     service.subscribe(options).expect("subscribe")
-}
-
-/// Returns the events of the one process that `command` makes.
-fn events(service: &Service, subscription: &Subscription, command: &Command) -> Vec<events::Kept> {
-    let process = command.spawn(service).expect("spawn");
-    let mut log = until_closed(subscription, 1);
-    process.wait(GUARDED).expect("closed");
-    let events = log.remove(&process.id()).expect("events");
-    assert!(log.is_empty());
-    assert_whole(&events);
-    events
 }
 
 /// Splits bytes as a reader would, newlines included.
@@ -237,20 +228,11 @@ fn long_line(name: &str, len: u64) {
 /// All that is written, in any portions, comes back: whole, split at newlines, in pieces of the maximum.
 #[test]
 fn any_bytes_become_the_lines_that_splitting_at_newlines_gives() {
-    // Bytes of any value, sometimes none, sometimes with an end of line: shrinks by portions, not byte by byte.
-    let end = prop::sample::select(vec!["", "", "\n", "\r\n", "\n\n", "\r"]);
-    let portion = (0_usize..400, any::<u64>(), end)
-        .prop_map(|(len, seed, end)| [&pattern(len, seed)[..], end.as_bytes()].concat());
-    let writes = prop::collection::vec(portion, 0..12);
-    let config = ProptestConfig {
-        cases: count("random outputs", 10_000) as u32,
-        failure_persistence: None,
-        ..Default::default()
-    };
+    let config = cases("random outputs", 10_000);
     let service = service();
     let mut command = script("cat");
     command.stdin(Stdin::Pipe);
-    proptest!(config, |(writes in writes, maximum in 1_u64..200)| {
+    proptest!(config, |(writes in portions(), maximum in 1_u64..200)| {
         let subscription = lines(&service, maximum);
         let process = command.spawn(&service).expect("spawn");
         for part in &writes {

@@ -3,10 +3,9 @@
 use coreproc::{Delivery, EventKind, Service, Stdin, Stream, Subscription, SubscriptionOptions};
 use proptest::prelude::*;
 use support::events::{Kept, assert_whole, bytes_of, lines_of, until_closed};
-use support::pattern::pattern;
 use support::*;
 
-use crate::LOOK;
+use crate::{LOOK, cases, events, portions};
 
 fn subscribe(service: &Service, delivery: Delivery, max_line_bytes: u64) -> Subscription {
     let options = SubscriptionOptions { delivery, max_line_bytes, ..Default::default() };
@@ -52,9 +51,7 @@ fn lines_of_one_write_come_in_one_event_each_with_its_newline() {
     let service = service();
     let subscription = subscribe(&service, Delivery::WholeLines, 0);
     let command = tool(["text", "1", "one\n\nthree\r\n \n", "text", "2", "err\n"]);
-    let process = command.spawn(&service).expect("spawn");
-    let events = until_closed(&subscription, 1).remove(&process.id()).expect("events");
-    assert_whole(&events);
+    let events = events(&service, &subscription, &command);
     assert_eq!(outputs(&events, Stream::Stdout), [("one\n\nthree\r\n \n".to_owned(), false, false)]);
     assert_eq!(outputs(&events, Stream::Stderr), [("err\n".to_owned(), false, false)]);
 }
@@ -63,9 +60,7 @@ fn lines_of_one_write_come_in_one_event_each_with_its_newline() {
 fn pieces_of_a_long_line_and_a_last_line_without_newline_come_alone_and_marked() {
     let service = service();
     let subscription = subscribe(&service, Delivery::WholeLines, 10);
-    let process = tool(["text", "1", "ab\ncd\n0123456789abc\nef\nrest"]).spawn(&service).expect("spawn");
-    let events = until_closed(&subscription, 1).remove(&process.id()).expect("events");
-    assert_whole(&events);
+    let events = events(&service, &subscription, &tool(["text", "1", "ab\ncd\n0123456789abc\nef\nrest"]));
     let outputs = outputs(&events, Stream::Stdout);
     let marked: Vec<_> = outputs.iter().filter(|(_, partial, unterminated)| *partial || *unterminated).collect();
     assert_eq!(marked, [&("0123456789".to_owned(), true, false), &("rest".to_owned(), false, true)]);
@@ -94,19 +89,11 @@ fn a_take_counts_pieces_of_whole_lines_as_one_event_each() {
 /// Both forms of the same output, in any portions and with any maximum.
 #[test]
 fn whole_lines_split_at_newlines_are_the_lines_one_by_one() {
-    let end = prop::sample::select(vec!["", "", "\n", "\r\n", "\n\n", "\r"]);
-    let portion = (0_usize..400, any::<u64>(), end)
-        .prop_map(|(len, seed, end)| [&pattern(len, seed)[..], end.as_bytes()].concat());
-    let writes = prop::collection::vec(portion, 0..12);
-    let config = ProptestConfig {
-        cases: count("random outputs, whole lines", 1000) as u32,
-        failure_persistence: None,
-        ..Default::default()
-    };
+    let config = cases("random outputs, whole lines", 1000);
     let service = service();
     let mut command = script("cat");
     command.stdin(Stdin::Pipe);
-    proptest!(config, |(writes in writes, maximum in 1_u64..200)| {
+    proptest!(config, |(writes in portions(), maximum in 1_u64..200)| {
         let (one_by_one, whole) =
             (subscribe(&service, Delivery::Lines, maximum), subscribe(&service, Delivery::WholeLines, maximum));
         let process = command.spawn(&service).expect("spawn");

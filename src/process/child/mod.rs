@@ -167,10 +167,10 @@ impl Child {
     pub(super) fn begin(self: &Arc<Self>) -> std::result::Result<(), i32> {
         let mut inner = lock(&self.inner);
         // A short-lived child has usually ended by now: then no thread needs to be woken for it.
-        if let Some(mut buffer) = self.reactor().spare_buffer() {
+        if let Some(mut buffer) = self.reactor().blocks().take() {
             self.read_early(&mut inner, &mut buffer);
             self.look_for_exit(&mut inner, false, &mut buffer);
-            self.reactor().keep_buffer(buffer);
+            self.reactor().blocks().keep(buffer);
         }
         let watched = self.watch(&mut inner);
         if watched.is_err() {
