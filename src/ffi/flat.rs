@@ -60,26 +60,26 @@ pub const COREPROC_FLAT_STOP: u32 = 17;
 /// `uint64_t` silence, `uint64_t` total, in milliseconds, as for coreproc_command_drain.
 pub const COREPROC_FLAT_DRAIN: u32 = 18;
 
-/// The names of the options in errors; the index is the number less 1.
-const NAMES: [&str; 18] = [
-    "program",
-    "arg",
-    "arg0",
-    "env",
-    "env_clear",
-    "env_whole",
-    "cwd",
-    "search_path",
-    "stdio",
-    "stdio_fd",
-    "stdio_file",
-    "capture",
-    "group",
-    "detach",
-    "spool_max",
-    "timeout",
-    "stop",
-    "drain",
+/// The options, with their names in errors.
+const OPTIONS: &[(u32, &str)] = &[
+    (COREPROC_FLAT_PROGRAM, "program"),
+    (COREPROC_FLAT_ARG, "arg"),
+    (COREPROC_FLAT_ARG0, "arg0"),
+    (COREPROC_FLAT_ENV, "env"),
+    (COREPROC_FLAT_ENV_CLEAR, "env_clear"),
+    (COREPROC_FLAT_ENV_WHOLE, "env_whole"),
+    (COREPROC_FLAT_CWD, "cwd"),
+    (COREPROC_FLAT_SEARCH_PATH, "search_path"),
+    (COREPROC_FLAT_STDIO, "stdio"),
+    (COREPROC_FLAT_STDIO_FD, "stdio_fd"),
+    (COREPROC_FLAT_STDIO_FILE, "stdio_file"),
+    (COREPROC_FLAT_CAPTURE, "capture"),
+    (COREPROC_FLAT_GROUP, "group"),
+    (COREPROC_FLAT_DETACH, "detach"),
+    (COREPROC_FLAT_SPOOL_MAX, "spool_max"),
+    (COREPROC_FLAT_TIMEOUT, "timeout"),
+    (COREPROC_FLAT_STOP, "stop"),
+    (COREPROC_FLAT_DRAIN, "drain"),
 ];
 
 /// Reads values from the front of some bytes.
@@ -130,8 +130,7 @@ impl<'a> Reader<'a> {
         let at = self.offset;
         self.name = "option";
         let option = self.u32()?;
-        let known = option.checked_sub(1).and_then(|index| NAMES.get(index as usize));
-        let Some(name) = known else {
+        let Some((_, name)) = OPTIONS.iter().find(|(known, _)| *known == option) else {
             self.offset = at;
             return Err(self.fail(format_args!("unknown value {option}")));
         };

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use memchr::{memchr, memchr_iter};
 
-use super::options::{Drain, Size};
-use super::stdio::{Output, SPOOL_MAX, Stdin};
-use super::stop::{Scope, StopOptions};
 use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
+use crate::process::options::{Drain, Size};
+use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
+use crate::process::stop::{Scope, StopOptions};
 use crate::sys::strings::Strings;
 
 /// A child's process group; [`Command::group`] says what follows from it.
@@ -40,7 +40,7 @@ pub enum Group {
 
 /// The environment that a child starts from.
 #[derive(Clone)]
-pub(super) enum EnvBase {
+pub(in crate::process) enum EnvBase {
     /// The host's own, as it is at the spawn.
     Inherited,
     /// `KEY=VALUE` entries, as they are.
@@ -65,26 +65,26 @@ pub(super) enum EnvBase {
 /// ```
 #[derive(Clone)]
 pub struct Command {
-    pub(super) program: OsString,
-    pub(super) argv: Vec<CString>,
-    pub(super) env_base: EnvBase,
+    pub(in crate::process) program: OsString,
+    pub(in crate::process) argv: Vec<CString>,
+    pub(in crate::process) env_base: EnvBase,
     /// Added `KEY=VALUE` entries; a later one replaces an earlier one, and one of the base.
-    pub(super) env: Vec<CString>,
-    pub(super) cwd: Option<CString>,
-    pub(super) search_path: Option<OsString>,
-    pub(super) stdin: Stdin,
-    pub(super) stdout: Output,
-    pub(super) stderr: Output,
-    pub(super) capture: Size,
-    pub(super) group: Group,
-    pub(super) detached: bool,
-    pub(super) spool_max: u64,
-    pub(super) timeout: Option<Duration>,
-    pub(super) stop: StopOptions,
-    pub(super) drain: Option<Drain>,
-    pub(super) subscriptions: Vec<Arc<Queue>>,
+    pub(in crate::process) env: Vec<CString>,
+    pub(in crate::process) cwd: Option<CString>,
+    pub(in crate::process) search_path: Option<OsString>,
+    pub(in crate::process) stdin: Stdin,
+    pub(in crate::process) stdout: Output,
+    pub(in crate::process) stderr: Output,
+    pub(in crate::process) capture: Size,
+    pub(in crate::process) group: Group,
+    pub(in crate::process) detached: bool,
+    pub(in crate::process) spool_max: u64,
+    pub(in crate::process) timeout: Option<Duration>,
+    pub(in crate::process) stop: StopOptions,
+    pub(in crate::process) drain: Option<Drain>,
+    pub(in crate::process) subscriptions: Vec<Arc<Queue>>,
     /// The first value that a setter refused.
-    pub(super) mistake: Option<Error>,
+    pub(in crate::process) mistake: Option<Error>,
 }
 
 impl Command {
@@ -334,7 +334,7 @@ impl Command {
 
     /// Finds options that contradict each other, which no setter sees because their order is free. Returns the stage of
     /// the spawn that would fail, and why.
-    pub(super) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+    pub(in crate::process) fn contradiction(&self) -> Option<(&'static str, &'static str)> {
         const PIPE: &str = "a pipe would not outlive the host: use a file or a spool";
         if self.detached && matches!(self.stdout, Output::Pipe) {
             return Some(("stdout", PIPE));
@@ -422,6 +422,6 @@ impl Command {
 }
 
 /// Returns the key of a `KEY=VALUE` entry.
-pub(super) fn key_of(entry: &[u8]) -> &[u8] {
+pub(in crate::process) fn key_of(entry: &[u8]) -> &[u8] {
     entry.split(|byte| *byte == b'=').next().unwrap_or_default()
 }
