@@ -121,7 +121,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
             _ => 0,
         },
         leads_group: plan.grouping != Grouping::Inherit,
-        stop: command.stop,
+        stop: Arc::clone(&command.stop),
         drain: command.drain.unwrap_or(supervisor.options().drain),
         timeout: command.timeout,
         member,

@@ -260,6 +260,23 @@ static void unknown_values_are_refused_with_the_field_named(void)
     const coreproc_stop_options stop = {.struct_size = sizeof stop, .signal = 65};
     REFUSED_NAMING("signal", coreproc_process_stop(process, &stop, &err));
     REFUSED_NAMING("signal", coreproc_command_stop_options(command, &stop, &err));
+    coreproc_stop_step steps[] = {{.signal = SIGKILL}, {.signal = SIGTERM}};
+    coreproc_stop_options by_steps = {.struct_size = sizeof by_steps, .steps = steps, .steps_len = 2};
+    REFUSED_NAMING("steps[1]", coreproc_process_stop(process, &by_steps, &err));
+    REFUSED_NAMING("steps[1]", coreproc_command_stop_options(command, &by_steps, &err));
+    steps[0] = (coreproc_stop_step){.signal = SIGINT, .reserved = 1};
+    REFUSED_NAMING("reserved", coreproc_process_stop(process, &by_steps, &err));
+    steps[0] = (coreproc_stop_step){.signal = 0};
+    REFUSED_NAMING("steps[0].signal", coreproc_process_stop(process, &by_steps, &err));
+    by_steps.signal = SIGINT;
+    REFUSED_NAMING("steps", coreproc_process_stop(process, &by_steps, &err));
+    by_steps = (coreproc_stop_options){.struct_size = sizeof by_steps, .steps_len = 1};
+    REFUSED_NAMING("steps", coreproc_process_stop(process, &by_steps, &err));
+    by_steps.steps = (const coreproc_stop_step *)((const char *)steps + 1);
+    REFUSED_NAMING("steps", coreproc_process_stop(process, &by_steps, &err));
+    by_steps.steps = steps;
+    by_steps.steps_len = SIZE_MAX;
+    REFUSED_NAMING("steps", coreproc_process_stop(process, &by_steps, &err));
     REFUSED_NAMING("timeout_ms", coreproc_process_wait(process, COREPROC_STATE_EXITED, -2, &info, &err));
     REFUSED_NAMING("timeout_ms", coreproc_service_wait_idle(service, INT64_MIN, &err));
 

@@ -61,7 +61,7 @@ from .info import Info
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Holder, OutputDropped, Process
 from .service import Service
-from .stop import Stop
+from .stop import Step, Stop
 from .subscription import Event, Subscription
 
 __version__ = "0.1.0"
@@ -112,6 +112,7 @@ __all__ = [
     "State",
     "StdinClosed",
     "Stdio",
+    "Step",
     "Stop",
     "Subscribe",
     "Subscription",

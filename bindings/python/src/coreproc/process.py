@@ -167,7 +167,8 @@ class Process(Owner):
     def stop(self, options: Stop | None = None) -> None:
         """Begins to stop it, as `options` or else its command says, and does not wait.
 
-        A second stop sends SIGKILL at once. A process that has ended is left as it is.
+        A second stop moves to the next step at once, which is usually SIGKILL. A process that has
+        ended is left as it is.
         """
         raw = None if options is None else ctypes.byref(options._to_library("stop"))
         call(lib.coreproc_process_stop, self._handle, raw)
