@@ -83,6 +83,9 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("command", coreproc_command_stdio_fd(NULL, COREPROC_STREAM_STDIN, 0, &err));
     REFUSED_NAMING("command", coreproc_command_stdio_file(NULL, COREPROC_STREAM_STDIN, TEXT("/dev/null"), COREPROC_FILE_READ, &err));
     REFUSED_NAMING("path", coreproc_command_stdio_file(command, COREPROC_STREAM_STDIN, NULL, 1, COREPROC_FILE_READ, &err));
+    REFUSED_NAMING("command", coreproc_command_stdin_data(NULL, NULL, 0, &err));
+    REFUSED_NAMING("data", coreproc_command_stdin_data(command, NULL, 1, &err));
+    REFUSED_NAMING("data", coreproc_command_stdin_data(command, (const uint8_t *)"", SIZE_MAX, &err));
     REFUSED_NAMING("command", coreproc_command_capture(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_group(NULL, COREPROC_GROUP_OWN, &err));
     REFUSED_NAMING("command", coreproc_command_detach(NULL, &err));
