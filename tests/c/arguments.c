@@ -350,7 +350,11 @@ static void structs_can_grow_but_not_shrink(void)
         CHECK(grown.later[0] == 0 && grown.later[1] == 0 && grown.later[2] == 0);
         for (uint32_t wrong = 0; wrong < sizeof grown.info; wrong++) {
             grown.info.struct_size = wrong;
-            REFUSED_NAMING("struct_size", attempts[i](&grown));
+            /* The size of the first version, which ended before this field. */
+            if (wrong == offsetof(coreproc_process_info, unwritten_bytes))
+                OK(attempts[i](&grown));
+            else
+                REFUSED_NAMING("struct_size", attempts[i](&grown));
         }
     }
     coreproc_process_free(shared_process);
