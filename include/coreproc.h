@@ -243,6 +243,9 @@
 // `uint64_t` silence, `uint64_t` total, in milliseconds, as for coreproc_command_drain.
 #define COREPROC_FLAT_DRAIN 18
 
+// Bytes, as for coreproc_command_stdin_data.
+#define COREPROC_FLAT_STDIN_DATA 40
+
 // `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 // in coreproc_stop_step.
 #define COREPROC_FLAT_STOP_STEPS 80
@@ -644,6 +647,9 @@ typedef struct coreproc_process_info {
   uint64_t dropped_bytes;
   // Bytes that were read and discarded after it was closed, or lost from a spool.
   uint64_t discarded_bytes;
+  // Bytes that its command gave as input and its pipe has not taken: while it runs they wait for it
+  // to read; once it has ended, or closed its input, they are left over.
+  uint64_t unwritten_bytes;
 } coreproc_process_info;
 
 // The options of a subscription. Zero is the default everywhere.
@@ -1207,6 +1213,17 @@ coreproc_result coreproc_command_stdio_fd(struct coreproc_command *command,
                                           uint32_t stream,
                                           int32_t fd,
                                           struct coreproc_error **err);
+
+// Gives standard input these bytes, of any number, and then its end. They are copied now, and shared by all spawns: the
+// library writes them into a pipe as the process reads them. A process that ends, or closes its standard input, before
+// it has read them all is no error: `unwritten_bytes` of coreproc_process_info counts what its pipe did not take.
+// coreproc_process_write is refused for such a process, and coreproc_process_close_stdin ends the input early.
+//
+// Errors: INVALID_ARGUMENT; OUT_OF_MEMORY.
+coreproc_result coreproc_command_stdin_data(struct coreproc_command *command,
+                                            const uint8_t *data,
+                                            size_t len,
+                                            struct coreproc_error **err);
 
 // Gives a standard stream this file, opened at each spawn from the host's directory; `mode` is a
 // COREPROC_FILE value. The open does not wait: a FIFO that has no other end (for which a shell

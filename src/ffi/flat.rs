@@ -12,7 +12,7 @@ use super::info::coreproc_process_info;
 use super::limit::{capture, drain, spool_max, timeout};
 use super::process::coreproc_process;
 use super::service::coreproc_service;
-use super::stdio::{set_fd, set_file, set_mode};
+use super::stdio::{set_data, set_fd, set_file, set_mode};
 use super::stop::{policy_of, stop_of};
 use super::subscription::coreproc_subscription;
 use crate::error::{Error, ErrorKind, Result, quoted};
@@ -59,6 +59,9 @@ pub const COREPROC_FLAT_TIMEOUT: u32 = 16;
 pub const COREPROC_FLAT_STOP: u32 = 17;
 /// `uint64_t` silence, `uint64_t` total, in milliseconds, as for coreproc_command_drain.
 pub const COREPROC_FLAT_DRAIN: u32 = 18;
+
+/// Bytes, as for coreproc_command_stdin_data.
+pub const COREPROC_FLAT_STDIN_DATA: u32 = 40;
 /// `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 /// in coreproc_stop_step.
 pub const COREPROC_FLAT_STOP_STEPS: u32 = 80;
@@ -84,6 +87,7 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_STOP, "stop"),
     (COREPROC_FLAT_DRAIN, "drain"),
     (COREPROC_FLAT_STOP_STEPS, "stop_steps"),
+    (COREPROC_FLAT_STDIN_DATA, "stdin_data"),
 ];
 
 /// Reads values from the front of some bytes.
@@ -222,6 +226,7 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
             }
             _ = command.stop_policy(policy_of(op, scope, steps.into_iter())?);
         }
+        COREPROC_FLAT_STDIN_DATA => _ = set_data(op, command, value.rest().as_bytes())?,
         _ => return Err(value.fail("may come only first")),
     }
     Ok(())
@@ -302,7 +307,7 @@ mod tests {
 
     use super::super::command::*;
     use super::super::error::COREPROC_OK;
-    use super::super::stdio::{coreproc_command_stdio, coreproc_command_stdio_file};
+    use super::super::stdio::{coreproc_command_stdin_data, coreproc_command_stdio, coreproc_command_stdio_file};
     use super::super::stop::{coreproc_stop_options, coreproc_stop_step};
     use super::*;
 
@@ -364,6 +369,9 @@ mod tests {
                             COREPROC_FLAT_ENV => coreproc_command_env,
                             COREPROC_FLAT_ENV_WHOLE => coreproc_command_env_whole,
                             COREPROC_FLAT_CWD => coreproc_command_cwd,
+                            COREPROC_FLAT_STDIN_DATA => {
+                                return coreproc_command_stdin_data(command, text.as_ptr(), text.len(), None);
+                            }
                             _ => coreproc_command_search_path,
                         };
                         setter(command, text.as_ptr().cast(), text.len(), None)
@@ -440,6 +448,7 @@ mod tests {
             COREPROC_FLAT_ENV_WHOLE,
             COREPROC_FLAT_CWD,
             COREPROC_FLAT_SEARCH_PATH,
+            COREPROC_FLAT_STDIN_DATA,
         ]);
         let number = prop::sample::select(vec![0, 1, 1 << 20, i64::MAX as u64, 1 << 63, u64::MAX]);
         let numbers = prop::sample::select(vec![COREPROC_FLAT_CAPTURE, COREPROC_FLAT_SPOOL_MAX, COREPROC_FLAT_TIMEOUT]);

@@ -51,10 +51,13 @@ pub struct coreproc_process_info {
     pub dropped_bytes: u64,
     /// Bytes that were read and discarded after it was closed, or lost from a spool.
     pub discarded_bytes: u64,
+    /// Bytes that its command gave as input and its pipe has not taken: while it runs they wait for it
+    /// to read; once it has ended, or closed its input, they are left over.
+    pub unwritten_bytes: u64,
 }
 
 versioned!(coreproc_process_info, 104);
-const _: () = assert!(size_of::<coreproc_process_info>() == 104);
+const _: () = assert!(size_of::<coreproc_process_info>() == 112);
 
 impl coreproc_process_info {
     pub(super) fn new(struct_size: u32, info: &Info) -> coreproc_process_info {
@@ -83,6 +86,7 @@ impl coreproc_process_info {
             stderr_bytes: info.stderr_bytes,
             dropped_bytes: info.dropped_bytes,
             discarded_bytes: info.discarded_bytes,
+            unwritten_bytes: info.unwritten_bytes,
         }
     }
 }

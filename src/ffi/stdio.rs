@@ -2,14 +2,16 @@
 
 use std::ffi::{OsStr, c_char};
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 use super::command::{coreproc_command, set};
 use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
 use super::stream::{COREPROC_STREAM_STDERR, COREPROC_STREAM_STDIN, COREPROC_STREAM_STDOUT};
 use crate::Command;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::process::{FileMode, Output, Stdin};
+use crate::sys::copy::append;
 
 /// /dev/null; the default of standard input.
 pub const COREPROC_STDIO_NULL: u32 = 1;
@@ -116,6 +118,37 @@ pub(super) fn set_fd(op: Operation, command: &mut Command, stream: u32, fd: i32)
         COREPROC_STREAM_STDIN => Ok(command.stdin(Stdin::Fd(fd))),
         _ => Ok(set_output(command, stream, Output::Fd(fd))),
     }
+}
+
+/// Gives standard input these bytes, of any number, and then its end. They are copied now, and shared by all spawns: the
+/// library writes them into a pipe as the process reads them. A process that ends, or closes its standard input, before
+/// it has read them all is no error: `unwritten_bytes` of coreproc_process_info counts what its pipe did not take.
+/// coreproc_process_write is refused for such a process, and coreproc_process_close_stdin ends the input early.
+///
+/// Errors: INVALID_ARGUMENT; OUT_OF_MEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn coreproc_command_stdin_data(
+    command: Option<&mut coreproc_command>,
+    data: *const u8,
+    len: usize,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
+) -> coreproc_result {
+    // SAFETY: `data` has `len` bytes.
+    set(command, err, |op, command| set_data(op, command, unsafe { op.bytes("data", data, len) }?))
+}
+
+pub(super) fn set_data<'a>(op: Operation, command: &'a mut Command, data: &[u8]) -> Result<&'a mut Command> {
+    Ok(command.stdin(Stdin::Data(shared_copy(op, data)?)))
+}
+
+/// Copies bytes, which may be more than there is memory for.
+pub(super) fn shared_copy(op: Operation, data: &[u8]) -> Result<Arc<Vec<u8>>> {
+    let mut copy = Vec::new();
+    if copy.try_reserve_exact(data.len()).is_err() {
+        return Err(Error::new(ErrorKind::OutOfMemory, op.0, "no memory for the data"));
+    }
+    append(&mut copy, data);
+    Ok(Arc::new(copy))
 }
 
 /// Gives a standard stream this file, opened at each spawn from the host's directory; `mode` is a

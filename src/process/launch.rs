@@ -114,7 +114,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         started: time,
         pid: started.pid,
         pidfd: started.pidfd,
-        stdin: stdio.stdin.take(),
+        stdin: stdio.stdin,
         outputs: std::mem::take(&mut stdio.outputs),
         capture_bytes: match capture {
             Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),

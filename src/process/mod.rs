@@ -12,6 +12,7 @@ mod capture;
 mod child;
 mod command;
 mod explain;
+mod input;
 mod launch;
 pub(crate) mod member;
 mod options;

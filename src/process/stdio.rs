@@ -17,6 +17,10 @@ use crate::sys::descriptor;
 /// process.close_stdin()?;
 /// process.wait(None)?;
 /// assert_eq!(process.output()?, b"HELLO\n");
+///
+/// let process = Command::new("wc").arg("-c").stdin(Stdin::Data(vec![b'x'; 100_000].into())).spawn(&service)?;
+/// assert_eq!(process.wait(None)?.unwritten_bytes, 0);
+/// assert_eq!(process.output()?, b"100000\n");
 /// # Ok::<(), coreproc::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -29,6 +33,10 @@ pub enum Stdin {
     /// The host's. If that is a terminal, the child has to be in the host's group to read from it: see
     /// [`Command::group`](crate::Command::group).
     Inherit,
+    /// These bytes, of any number, and then the end. The library writes them into a pipe as the process reads them. All
+    /// spawns share them. If the process ends, or closes its standard input, before it has read them all, that is no
+    /// error; [`Info::unwritten_bytes`](crate::Info::unwritten_bytes) then counts what its pipe did not take.
+    Data(Arc<Vec<u8>>),
     /// This descriptor, which may be shared with other commands and stays open in the host.
     Fd(Arc<OwnedFd>),
     /// This file, opened for reading at each spawn; a relative path counts from the host's directory. The open never

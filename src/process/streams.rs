@@ -8,6 +8,7 @@ use nix::fcntl::OFlag;
 
 use super::command::Command;
 use super::explain::{failed, no_spool, not_opened};
+use super::input::Input;
 use super::reader::Reader;
 use super::stdio::{FileMode, Output, Stdin, above_stdio, duplicate};
 use crate::error::Result;
@@ -18,19 +19,18 @@ use crate::sys::redirect;
 use crate::sys::spool::{self, Spool};
 
 /// Both ends of a child's standard streams.
-#[derive(Default)]
 pub(super) struct Stdio {
     /// The child's ends; None for a stream that it inherits.
     pub(super) theirs: [Option<Arc<OwnedFd>>; 3],
-    /// Our end of its standard input, if that is a pipe.
-    pub(super) stdin: Option<CloseOnFork>,
+    /// Our side of its standard input.
+    pub(super) stdin: Input,
     /// Our side of each output that we read.
     pub(super) outputs: [Option<Reader>; 2],
 }
 
 impl Stdio {
     pub(super) fn open(command: &Command) -> Result<Stdio> {
-        let mut stdio = Stdio::default();
+        let mut stdio = Stdio { theirs: [None, None, None], stdin: Input::Absent, outputs: [None, None] };
         stdio.open_stdin(command)?;
         stdio.open_output(command, 0)?;
         stdio.open_output(command, 1)?;
@@ -45,7 +45,12 @@ impl Stdio {
             Stdin::Pipe => {
                 let (theirs, ours) = pipe::pipe().map_err(failed)?;
                 descriptor::set_nonblocking(&ours).map_err(failed)?;
-                self.stdin = Some(CloseOnFork::new(ours));
+                self.stdin = Input::pipe(CloseOnFork::new(ours));
+                Some(Arc::new(theirs))
+            }
+            Stdin::Data(bytes) => {
+                let (theirs, ours) = pipe::pipe().map_err(failed)?;
+                self.stdin = Input::feed(CloseOnFork::new(ours), bytes).map_err(failed)?;
                 Some(Arc::new(theirs))
             }
             Stdin::Inherit => None,

@@ -199,6 +199,7 @@ static void tear_down(struct world *w)
     R(command_stdio_fd, OK, w->result = coreproc_command_stdio_fd(w->command, COREPROC_STREAM_STDIN, 0, &w->error))         \
     R(command_stdio_file, OK, w->result = coreproc_command_stdio_file(w->command, COREPROC_STREAM_STDIN,                    \
         TEXT("/dev/null"), COREPROC_FILE_READ, &w->error))                                                                  \
+    R(command_stdin_data, OK, w->result = coreproc_command_stdin_data(w->command, (const uint8_t *)"x", 1, &w->error))      \
     R(command_stop_options, OK, w->result = coreproc_command_stop_options(w->command, NULL, &w->error))                     \
     R(command_subscribe, OK, w->result = coreproc_command_subscribe(w->command, w->subscription, &w->error))                \
     R(command_timeout, OK, w->result = coreproc_command_timeout(w->command, 1000, &w->error))                               \

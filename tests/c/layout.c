@@ -72,7 +72,7 @@ AT(coreproc_health_options, max_header_bytes, 24);
 AT(coreproc_health_options, header_timeout_ms, 32);
 AT(coreproc_health_options, idle_timeout_ms, 40);
 
-SIZE(coreproc_process_info, 104);
+SIZE(coreproc_process_info, 112);
 AT(coreproc_process_info, struct_size, 0);
 AT(coreproc_process_info, state, 4);
 AT(coreproc_process_info, id, 8);
@@ -90,6 +90,7 @@ AT(coreproc_process_info, stdout_bytes, 72);
 AT(coreproc_process_info, stderr_bytes, 80);
 AT(coreproc_process_info, dropped_bytes, 88);
 AT(coreproc_process_info, discarded_bytes, 96);
+AT(coreproc_process_info, unwritten_bytes, 104);
 
 SIZE(coreproc_event, 96);
 AT(coreproc_event, kind, 0);

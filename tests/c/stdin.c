@@ -29,6 +29,35 @@ static void cat_returns_every_byte(void)
     free(sent);
 }
 
+static void a_given_input_arrives_whole(void)
+{
+    enum { LEN = 3000000 };
+    uint8_t *given = malloc(LEN);
+    MUST(given != NULL);
+    for (size_t i = 0; i < LEN; i++)
+        given[i] = (uint8_t)(i * 7 + i / 251);
+    coreproc_service *service = new_service();
+    coreproc_command *command = new_command("cat", NULL);
+    OK(coreproc_command_capture(command, LEN, &err));
+    OK(coreproc_command_stdin_data(command, given, LEN, &err));
+    coreproc_process *process = spawn(service, command);
+    FAILS(COREPROC_STDIN_CLOSED, coreproc_process_write(process, given, 1, -1, NULL, &err));
+    coreproc_process_info info = wait_closed(process);
+    CHECK_INT(info.exit_code, 0);
+    CHECK_INT(info.unwritten_bytes, 0);
+    CHECK(output_is(process, given, LEN));
+    coreproc_process_free(process);
+    command = new_command("true", NULL);
+    OK(coreproc_command_stdin_data(command, given, LEN, &err));
+    process = spawn(service, command);
+    info = wait_closed(process);
+    CHECK_INT(info.exit_code, 0);
+    CHECK(info.unwritten_bytes > 0 && info.unwritten_bytes < LEN);
+    coreproc_process_free(process);
+    end_service(service);
+    free(given);
+}
+
 static void a_full_pipe_takes_a_part_then_times_out(void)
 {
     enum { LEN = 4000000 };
@@ -211,6 +240,7 @@ int main(void)
 {
     check_begin();
     RUN(cat_returns_every_byte);
+    RUN(a_given_input_arrives_whole);
     RUN(a_full_pipe_takes_a_part_then_times_out);
     RUN(a_write_waits_for_its_reader);
     RUN(a_waiting_write_ends_with_the_child);

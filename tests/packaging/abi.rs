@@ -90,7 +90,7 @@ mod layout {
     use coreproc::ffi::{
         coreproc_daemon_entry, coreproc_daemon_options, coreproc_event, coreproc_health_options, coreproc_process_info,
         coreproc_progress_options, coreproc_run_info, coreproc_run_options, coreproc_service_options,
-        coreproc_spec_result, coreproc_stop_options, coreproc_subscription_options,
+        coreproc_spec_result, coreproc_stop_options, coreproc_stop_step, coreproc_subscription_options,
     };
 
     macro_rules! layout {
@@ -105,7 +105,9 @@ mod layout {
 
     layout!(coreproc_service_options, 32:
         struct_size 0, reserved 4, capture_bytes 8, drain_silence_ms 16, drain_total_ms 24);
-    layout!(coreproc_stop_options, 24: struct_size 0, scope 4, signal 8, reserved 12, grace_ms 16);
+    layout!(coreproc_stop_step, 16: signal 0, reserved 4, grace_ms 8);
+    layout!(coreproc_stop_options, 40:
+        struct_size 0, scope 4, signal 8, reserved 12, grace_ms 16, steps 24, steps_len 32);
     layout!(coreproc_subscription_options, 32:
         struct_size 0, scope 4, delivery 8, lifecycle 12, queue_bytes 16, max_line_bytes 24);
     layout!(coreproc_daemon_entry, 96:
@@ -117,10 +119,10 @@ mod layout {
     layout!(coreproc_health_options, 48:
         struct_size 0, reserved 4, check_timeout_ms 8, max_connections 16, max_header_bytes 24,
         header_timeout_ms 32, idle_timeout_ms 40);
-    layout!(coreproc_process_info, 104:
+    layout!(coreproc_process_info, 112:
         struct_size 0, state 4, id 8, pid 16, exit_code 20, signal 24, cause 28, flags 32, reserved 36,
         started_monotonic_ns 40, started_realtime_ns 48, exited_monotonic_ns 56, closed_monotonic_ns 64,
-        stdout_bytes 72, stderr_bytes 80, dropped_bytes 88, discarded_bytes 96);
+        stdout_bytes 72, stderr_bytes 80, dropped_bytes 88, discarded_bytes 96, unwritten_bytes 104);
     layout!(coreproc_event, 96:
         kind 0, flags 4, process_id 8, sequence 16, monotonic_ns 24, realtime_ns 32, pid 40, exit_code 44,
         signal 48, cause 52, data 56, len 64, run_id 72, spec 80, attempt 84, spec_state 88, reserved 92);

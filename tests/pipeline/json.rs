@@ -159,7 +159,13 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
         (r#""stdin": {"file": ""}"#, "specs[1].command.stdin.file: is empty"),
         (
             r#""stdin": {"file": "a", "append": true}"#,
-            r#"specs[1].command.stdin.append: unknown field, known are "file""#,
+            r#"specs[1].command.stdin.append: unknown field, known are "file", "data""#,
+        ),
+        (r#""stdin": {}"#, "specs[1].command.stdin.file: is missing"),
+        (r#""stdin": {"data": 1}"#, "specs[1].command.stdin.data: expected a string, found 1"),
+        (
+            r#""stdin": {"file": "a", "data": "b"}"#,
+            r#"specs[1].command.stdin.data: stands beside "file": only one of them can be the input"#,
         ),
         (
             r#""stdout": "merge""#,
@@ -392,6 +398,16 @@ fn a_command_runs_as_its_json_says() {
     assert_eq!((ended.code(), ended.text().as_str()), (3, "no\n"));
     let written = std::fs::read_to_string(&output).expect("read");
     assert_eq!(written, "old\nnamed given value /usr/bin:/bin /\n");
+}
+
+#[test]
+fn a_command_reads_the_data_of_its_json() {
+    let service = Service::new(ServiceOptions::default()).expect("service");
+    for data in ["", "line\n", "\0", &"ä".repeat(100_000)] {
+        let text = serde_json::json!({"version": 1, "program": "cat", "stdin": {"data": data}});
+        let process = Command::from_json(&text.to_string()).expect("command").spawn(&service).expect("spawn");
+        assert_eq!(support::finish(&process).text(), data);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod command;
 mod detach;
 mod drain;
 mod exit;
+mod input;
 mod job_control;
 mod output;
 mod service;

@@ -100,3 +100,31 @@ def test_empty_write(service):
     process.close_stdin()
     assert run(Command("true"), service)[0].ok
     assert process.wait(GUARD).ok
+
+
+@pytest.mark.parametrize("make", [bytes, bytearray, memoryview])
+def test_a_given_input_arrives_with_its_end(service, make):
+    content = ALL_BYTES * 4096
+    process = Command("cat", input=make(content), capture=len(content)).spawn(service)
+    info = process.wait(GUARD)
+    assert info.ok
+    assert info.unwritten_bytes == 0
+    assert process.output() == content
+
+
+def test_a_given_input_may_be_empty_or_left_unread(service):
+    info, output = run(Command("cat", input=b""), service)
+    assert info.ok
+    assert output == b""
+    info = Command("true", input=b"x" * 1_000_000).spawn(service).wait(GUARD)
+    assert info.ok
+    assert 0 < info.unwritten_bytes < 1_000_000
+
+
+def test_a_given_input_is_no_pipe_to_write_to(service):
+    process = Command("cat", input=b"x" * 1_000_000).spawn(service)
+    with pytest.raises(coreproc.StdinClosed, match="given with its command"):
+        process.write(b"more")
+    process.wait(GUARD)
+    with pytest.raises(coreproc.InvalidArgument, match="input"):
+        Command("cat", input=b"x", stdin=Stdio.PIPE)

@@ -1,6 +1,7 @@
 //! [`Command::from_json`], and the commands of a pipeline's specs. The shape is described in
 //! `docs/pipeline-json.md`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::document::Json;
@@ -117,7 +118,14 @@ fn environment(object: &Object<'_>, command: &mut Command) -> Result<()> {
 fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
     if let Some(stdin) = object.get("stdin") {
         command.stdin(if stdin.is_object() {
-            Stdin::File(stdin.object(&["file"])?.required("file")?.name()?.into())
+            let object = stdin.object(&["file", "data"])?;
+            match (object.get("file"), object.get("data")) {
+                (None, Some(data)) => Stdin::Data(Arc::new(data.content()?.into())),
+                (Some(_), Some(data)) => {
+                    return Err(data.wrong("stands beside \"file\": only one of them can be the input"));
+                }
+                (_, None) => Stdin::File(object.required("file")?.name()?.into()),
+            }
         } else {
             stdin.choice(&[("null", Stdin::Null), ("pipe", Stdin::Pipe), ("inherit", Stdin::Inherit)])?
         });

@@ -136,6 +136,12 @@ impl<'a> Field<'a> {
         Ok(text)
     }
 
+    /// Reads a text that may have any character.
+    pub(super) fn content(&self) -> Result<&'a str> {
+        let Json::Text(text) = self.value else { return Err(self.expected("a string")) };
+        Ok(text)
+    }
+
     /// Reads a text that is not empty.
     pub(super) fn name(&self) -> Result<&'a str> {
         let text = self.text()?;

@@ -63,6 +63,9 @@ pub struct Info {
     pub dropped_bytes: u64,
     /// Bytes that were read after it was closed, and discarded; and bytes lost from a spool.
     pub discarded_bytes: u64,
+    /// Bytes that its command gave as input ([`Stdin::Data`](crate::Stdin::Data)) and its pipe has not taken. While it
+    /// runs, they wait for it to read; once it has ended, or closed its input, they are left over.
+    pub unwritten_bytes: u64,
     /// Whether it was closed while another process still held its output pipes.
     pub drain_bound: bool,
     /// The errno with which the kernel refuses the signal of a stop, a timeout or a close, usually EPERM because the

@@ -3,8 +3,8 @@
 
 use std::os::fd::OwnedFd;
 
-use super::stdin::Stdin;
 use crate::event::{Cause, Ending};
+use crate::process::input::Input;
 use crate::process::options::Drain;
 use crate::runtime::NEVER;
 use crate::sys::clock::Stamp;
@@ -21,7 +21,7 @@ pub(super) enum Life {
         watched: bool,
         /// The cause of its end, from the first thing that this library did to it.
         intent: Option<Cause>,
-        stdin: Stdin,
+        stdin: Input,
         /// When its timeout stops it; or [`NEVER`].
         timeout_at: u64,
     },
@@ -152,7 +152,7 @@ impl Life {
     pub(super) fn lose(&mut self) {
         match self {
             Life::Running { pidfd, stdin, .. } => {
-                std::mem::forget((pidfd.take(), std::mem::replace(stdin, Stdin::Absent)));
+                std::mem::forget((pidfd.take(), std::mem::replace(stdin, Input::Absent)));
             }
             Life::Exited { pidfd, .. } => std::mem::forget(pidfd.take()),
             Life::Closed { .. } => {}

@@ -9,13 +9,13 @@
 mod audience;
 mod control;
 mod deadlines;
+mod extra;
 mod info;
 mod life;
 mod outputs;
 mod query;
 mod reading;
 mod slot;
-mod stdin;
 mod stopping;
 mod writing;
 
@@ -26,9 +26,9 @@ use std::time::Duration;
 use self::audience::Audience;
 use self::life::{Bound, Draining, Life};
 use self::outputs::Outputs;
-use self::stdin::Stdin;
 use self::stopping::Stopping;
 use super::capture::Capture;
+use super::input::Input;
 use super::member::Member;
 use super::options::Drain;
 use super::reader::Reader;
@@ -39,7 +39,6 @@ use crate::event::{Cause, Ending, Queue, Sender, Source, holders_text};
 use crate::runtime::{Gate, Handler, NEVER, Reactor, lock};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::Stamp;
-use crate::sys::close_on_fork::CloseOnFork;
 use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen};
 use crate::sys::poller::Interest;
@@ -66,7 +65,7 @@ pub(super) struct Seed {
     pub(super) started: Stamp,
     pub(super) pid: i32,
     pub(super) pidfd: OwnedFd,
-    pub(super) stdin: Option<CloseOnFork>,
+    pub(super) stdin: Input,
     pub(super) outputs: [Option<Reader>; 2],
     pub(super) capture_bytes: usize,
     pub(super) leads_group: bool,
@@ -119,7 +118,7 @@ impl Child {
                     pidfd: Some(seed.pidfd),
                     watched: false,
                     intent: None,
-                    stdin: Stdin::new(seed.stdin),
+                    stdin: seed.stdin,
                     timeout_at: timeout_at.unwrap_or(NEVER),
                 },
                 outputs: Outputs::new(seed.outputs, Capture::new(seed.capture_bytes)),
@@ -183,6 +182,7 @@ impl Child {
     /// Has the loop report its descriptors.
     fn watch(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
         self.watch_outputs(inner)?;
+        self.watch_input(inner)?;
         if let Life::Running { pidfd: Some(pidfd), watched, .. } = &mut inner.life {
             self.reactor().poller.watch(pidfd, Slot::Pidfd.token(self.id), Interest::Readable)?;
             *watched = true;
@@ -221,7 +221,7 @@ impl Child {
             Slot::Pidfd => self.look_for_exit(&mut inner, hang_up, buffer),
             Slot::Stdout => self.read(&mut inner, 0, hang_up, buffer),
             Slot::Stderr => self.read(&mut inner, 1, hang_up, buffer),
-            Slot::Stdin => self.stdin_has_room(&mut inner),
+            Slot::Stdin => self.input_has_room(&mut inner),
         }
         self.finish(inner);
     }
@@ -287,7 +287,7 @@ impl Child {
     /// Goes from running to exited.
     fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, unreaped: bool) {
         let now = Stamp::now();
-        self.end_stdin(inner, Stdin::Absent);
+        self.end_input(inner, Input::Absent);
         if let Life::Running { pidfd: Some(pidfd), watched: true, .. } = &inner.life {
             self.reactor().poller.forget(pidfd);
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::extra::Extra;
 use crate::process::capture::Capture;
 use crate::process::reader::{LARGE_READ, Next, Reader};
 use crate::runtime::NEVER;
@@ -17,15 +18,14 @@ pub(super) struct Outputs {
     filling: Option<Box<Filling>>,
     /// How many bytes were read from each.
     pub(super) counts: [u64; 2],
-    /// How many bytes were read after the child was closed, or lost from a spool.
-    pub(super) discarded: u64,
+    extra: Option<Box<Extra>>,
     /// Since when a full queue has kept us from reading, on CLOCK_MONOTONIC; or [`NEVER`].
     paused_since: u64,
 }
 
 impl Outputs {
     pub(super) fn new(readers: [Option<Reader>; 2], capture: Capture) -> Outputs {
-        Outputs { readers, capture, filling: None, counts: [0; 2], discarded: 0, paused_since: NEVER }
+        Outputs { readers, capture, filling: None, counts: [0; 2], extra: None, paused_since: NEVER }
     }
 
     pub(super) fn are_ended(&self) -> bool {
@@ -105,8 +105,27 @@ impl Outputs {
         }
     }
 
+    /// Counts bytes that were read after the child was closed, or lost from a spool.
     pub(super) fn discard(&mut self, bytes: u64) {
-        self.discarded = self.discarded.saturating_add(bytes);
+        if bytes > 0 {
+            let extra = self.extra.get_or_insert_default();
+            extra.discarded = extra.discarded.saturating_add(bytes);
+        }
+    }
+
+    pub(super) fn discarded(&self) -> u64 {
+        self.extra.as_ref().map_or(0, |extra| extra.discarded)
+    }
+
+    /// Counts bytes of a given input that will not be written.
+    pub(super) fn leave_unwritten(&mut self, bytes: u64) {
+        if bytes > 0 {
+            self.extra.get_or_insert_default().unwritten += bytes;
+        }
+    }
+
+    pub(super) fn unwritten(&self) -> u64 {
+        self.extra.as_ref().map_or(0, |extra| extra.unwritten)
     }
 
     /// Forgets the descriptors without closing them: the host has closed them, and the numbers may be its own now.

@@ -28,7 +28,8 @@ impl Child {
             stdout_bytes: inner.outputs.counts[0],
             stderr_bytes: inner.outputs.counts[1],
             dropped_bytes: inner.outputs.capture.dropped(),
-            discarded_bytes: inner.outputs.discarded,
+            discarded_bytes: inner.outputs.discarded(),
+            unwritten_bytes: inner.outputs.unwritten() + inner.waiting_input(),
             drain_bound,
             stop_refused: inner.stopping.as_ref().and_then(|stopping| stopping.refused()),
         }

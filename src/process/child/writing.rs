@@ -1,12 +1,12 @@
-//! Writing to a child's standard input, and closing it.
+//! Writing to a child's standard input, by the host's calls or of what the command gave, and closing it.
 
 use std::time::Duration;
 
 use super::life::Life;
 use super::slot::Slot;
-use super::stdin::{Pipe, Stdin};
 use super::{Child, Inner};
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::input::{Fed, Input, Pipe};
 use crate::runtime::{self, Deadline, lock};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pipe;
@@ -19,8 +19,16 @@ impl Inner {
     /// Returns the pipe, while the process runs and it is open.
     fn stdin_pipe(&mut self) -> Option<&mut Pipe> {
         match &mut self.life {
-            Life::Running { stdin: Stdin::Open(pipe), .. } => Some(pipe),
+            Life::Running { stdin: Input::Open(pipe), .. } => Some(pipe),
             _ => None,
+        }
+    }
+
+    /// Returns how many bytes of a given input wait to be written.
+    pub(super) fn waiting_input(&self) -> u64 {
+        match &self.life {
+            Life::Running { stdin, .. } => stdin.unwritten(),
+            _ => 0,
         }
     }
 }
@@ -93,34 +101,65 @@ impl Child {
                 Ok(None)
             }
             Err(libc::EPIPE) => {
-                self.end_stdin(inner, Stdin::Deserted(monotonic_ns()));
+                self.end_input(inner, Input::Deserted(monotonic_ns()));
                 Err(self.why_no_stdin(inner))
             }
             Err(errno) => Err(Error::system(OPERATION, "", errno).on(format!("process {}", self.id))),
         }
     }
 
-    /// Notes that the pipe has room again.
-    pub(super) fn stdin_has_room(&self, inner: &mut Inner) {
-        if let Some(pipe) = inner.stdin_pipe() {
-            pipe.full = false;
+    /// Has the loop report that the pipe of a given input has room.
+    pub(super) fn watch_input(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
+        if let Life::Running { stdin: Input::Feeding(feed), .. } = &mut inner.life {
+            self.reactor().poller.watch(&feed.fd, Slot::Stdin.token(self.id), Interest::Writable)?;
+            feed.watched = true;
         }
-        self.wake_waiters();
+        Ok(())
+    }
+
+    /// Handles a pipe that has room again, or has lost its reader.
+    pub(super) fn input_has_room(&self, inner: &mut Inner) {
+        match &mut inner.life {
+            Life::Running { stdin: Input::Open(pipe), .. } => {
+                pipe.full = false;
+                self.wake_waiters();
+            }
+            Life::Running { stdin: Input::Feeding(feed), .. } => match feed.write() {
+                Fed::Full => {}
+                Fed::Paused => {
+                    self.reactor().poller.rearm(&feed.fd, Slot::Stdin.token(self.id), Interest::Writable);
+                }
+                Fed::Done => self.end_input(inner, Input::Fed),
+            },
+            _ => {}
+        }
     }
 
     pub(crate) fn close_stdin(&self) {
         let mut inner = lock(&self.inner);
-        self.end_stdin(&mut inner, Stdin::Closed);
+        self.end_input(&mut inner, Input::Closed);
     }
 
     /// Closes the pipe if it is open; `end` says what its standard input is from now on.
-    pub(super) fn end_stdin(&self, inner: &mut Inner, end: Stdin) {
+    pub(super) fn end_input(&self, inner: &mut Inner, end: Input) {
         let Life::Running { stdin, .. } = &mut inner.life else { return };
-        if let Stdin::Open(pipe) = std::mem::replace(stdin, end) {
-            if pipe.watched {
-                self.reactor().poller.forget(&pipe.fd);
+        let left = stdin.unwritten();
+        match std::mem::replace(stdin, end) {
+            Input::Open(Pipe { fd, watched, .. }) => {
+                if watched {
+                    self.reactor().poller.forget(&fd);
+                }
+                self.wake_waiters();
             }
-            self.wake_waiters();
+            Input::Feeding(feed) => {
+                if feed.watched {
+                    self.reactor().poller.forget(&feed.fd);
+                }
+                inner.outputs.leave_unwritten(left);
+            }
+            // Why nothing can be written does not change.
+            fed @ Input::Fed => *stdin = fed,
+            Input::Absent | Input::Closed | Input::Deserted(_) => {}
         }
     }
 
@@ -130,9 +169,10 @@ impl Child {
     fn why_no_stdin(&self, inner: &Inner) -> Error {
         let Life::Running { stdin, .. } = &inner.life else { return self.not_running(OPERATION) };
         let (what, errno) = match stdin {
-            Stdin::Closed => ("its standard input was closed", None),
-            Stdin::Deserted(_) => ("nobody reads its standard input any more", Some(libc::EPIPE)),
-            Stdin::Absent | Stdin::Open(_) => ("its standard input is not a pipe", None),
+            Input::Closed => ("its standard input was closed", None),
+            Input::Deserted(_) => ("nobody reads its standard input any more", Some(libc::EPIPE)),
+            Input::Feeding(_) | Input::Fed => ("its standard input was given with its command", None),
+            Input::Absent | Input::Open(_) => ("its standard input is not a pipe", None),
         };
         let error = Error::new(ErrorKind::StdinClosed, OPERATION, what).on(format!("process {}", self.id));
         match errno {
@@ -150,8 +190,8 @@ impl Child {
             return error;
         }
         let left = match &lock(&self.inner).life {
-            Life::Running { stdin: Stdin::Closed, .. } => return error,
-            Life::Running { stdin: Stdin::Deserted(since), .. } => {
+            Life::Running { stdin: Input::Closed, .. } => return error,
+            Life::Running { stdin: Input::Deserted(since), .. } => {
                 since.saturating_add(PATIENCE).saturating_sub(monotonic_ns())
             }
             _ => 0,

@@ -73,6 +73,7 @@ FLAT_GROUP = 13
 FLAT_PROGRAM = 1
 FLAT_SEARCH_PATH = 8
 FLAT_SPOOL_MAX = 15
+FLAT_STDIN_DATA = 40
 FLAT_STDIO = 9
 FLAT_STDIO_FD = 10
 FLAT_STDIO_FILE = 11
@@ -241,6 +242,7 @@ class ProcessInfo(Sized):
         ("stderr_bytes", c_uint64),
         ("dropped_bytes", c_uint64),
         ("discarded_bytes", c_uint64),
+        ("unwritten_bytes", c_uint64),
     )
 
 
@@ -420,6 +422,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_search_path": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_spawn": (c_int32, (c_void_p, c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_spool_max": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_stdin_data": (c_int32, (c_void_p, c_void_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_stdio": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_stdio_fd": (c_int32, (c_void_p, c_uint32, c_int32, OUT_HANDLE)),
     "coreproc_command_stdio_file": (

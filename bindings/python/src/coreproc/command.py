@@ -89,6 +89,7 @@ class Command(Owner):
         env_add: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         search_path: Text | None = None,
         stdin: Stream | None = None,
+        input: bytes | bytearray | memoryview | None = None,
         stdout: Stream | None = None,
         stderr: Stream | None = None,
         capture: float | None = None,
@@ -115,6 +116,9 @@ class Command(Owner):
                 environment.
             stdin: The source of its standard input; None is `Stdio.NULL`. A terminal needs
                 `group=Group.INHERIT` as well.
+            input: The bytes of its standard input, of any number, with the end after them; instead of
+                `stdin`. They are written as it reads them. A process that does not read them all is
+                no error; `Info.unwritten_bytes` counts what its pipe did not take.
             stdout: The target of its standard output; None is a pipe, or, for a detached command, a
                 spool.
             stderr: The target of its standard error; None is the same as for `stdout`.
@@ -153,6 +157,11 @@ class Command(Owner):
         ):
             if stream is not None:
                 self._set_stream(number, stream)
+        if input is not None:
+            if stdin is not None:
+                raise invalid("command", "input", "stands beside stdin; only one can be given")
+            content = bytes(input)
+            self._set("stdin_data", content, len(content))
         self._set("capture", capture_size("command", capture))
         if group is not None:
             self._set("group", group)

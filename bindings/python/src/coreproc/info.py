@@ -34,6 +34,8 @@ class Info:
         dropped_bytes: Bytes of output that its capture does not hold.
         discarded_bytes: Bytes read after it was closed, or lost from a spool: beyond its size, or
             seen to wait there when the child emptied it (`echo > /dev/stdout`).
+        unwritten_bytes: Bytes of its `input` that its pipe has not taken: while it runs, they wait
+            for it to read; once it has ended, or closed its input, they are left over.
     """
 
     id: int
@@ -51,6 +53,7 @@ class Info:
     stderr_bytes: int
     dropped_bytes: int
     discarded_bytes: int
+    unwritten_bytes: int
 
     @property
     def ok(self) -> bool:
@@ -83,4 +86,5 @@ def from_library(raw: ProcessInfo) -> Info:
         stderr_bytes=raw.stderr_bytes,
         dropped_bytes=raw.dropped_bytes,
         discarded_bytes=raw.discarded_bytes,
+        unwritten_bytes=raw.unwritten_bytes,
     )
