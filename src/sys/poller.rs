@@ -7,8 +7,8 @@
 //! is closed, its read end reports it, in the poller too, for as long as the supervisor waits for it, because poll(2)
 //! holds the files that it waits for. From then on nothing here touches a descriptor.
 //!
-//! Each event goes to exactly one thread. A descriptor is forgotten before it is closed, because a child
-//! between clone and exec still holds a copy that would go on reporting; tokens are never reused.
+//! Each event goes to exactly one thread. A descriptor of which more could be reported is forgotten before it is closed,
+//! because a child between clone and exec still holds a copy; tokens are never reused.
 //!
 //! System calls: those of epoll(7), ppoll(2), eventfd(2), pipe2(2), fstat(2).
 

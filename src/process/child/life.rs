@@ -17,8 +17,6 @@ pub(super) enum Life {
     Running {
         /// The leader's pidfd; None once the host has closed the descriptors.
         pidfd: Option<OwnedFd>,
-        /// Whether the poller has the pidfd.
-        watched: bool,
         /// The cause of its end, from the first thing that this library did to it.
         intent: Option<Cause>,
         stdin: Input,
@@ -67,7 +65,8 @@ impl From<Drain> for Bound {
 }
 
 impl Life {
-    /// Goes from running to exited. The poller has forgotten the pidfd, and standard input is closed.
+    /// Goes from running to exited. Standard input is closed. The poller need not forget the pidfd, of which nothing is
+    /// reported any more but that it was reaped.
     pub(super) fn exit(&mut self, ending: Ending, at: Stamp, unreaped: bool) {
         if let Life::Running { pidfd, .. } = self {
             let drain = Draining::Reading { quiet_since: at.monotonic_ns, since: at.monotonic_ns };

@@ -116,7 +116,6 @@ impl Child {
             inner: Mutex::new(Inner {
                 life: Life::Running {
                     pidfd: Some(seed.pidfd),
-                    watched: false,
                     intent: None,
                     stdin: seed.stdin,
                     timeout_at: timeout_at.unwrap_or(NEVER),
@@ -183,9 +182,8 @@ impl Child {
     fn watch(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
         self.watch_outputs(inner)?;
         self.watch_input(inner)?;
-        if let Life::Running { pidfd: Some(pidfd), watched, .. } = &mut inner.life {
+        if let Life::Running { pidfd: Some(pidfd), .. } = &inner.life {
             self.reactor().poller.watch(pidfd, Slot::Pidfd.token(self.id), Interest::Readable)?;
-            *watched = true;
         }
         Ok(())
     }
@@ -288,9 +286,6 @@ impl Child {
     fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, unreaped: bool) {
         let now = Stamp::now();
         self.end_input(inner, Input::Absent);
-        if let Life::Running { pidfd: Some(pidfd), watched: true, .. } = &inner.life {
-            self.reactor().poller.forget(pidfd);
-        }
         inner.life.exit(ending, now, unreaped);
         inner.audience.tell_exited(&self.sender(inner), ending, now);
     }

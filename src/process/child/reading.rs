@@ -25,7 +25,7 @@ impl Child {
             match inner.outputs.read(index, false, buffer, self.reactor().blocks()) {
                 Next::Data { bytes, .. } => self.accept(inner, index, &bytes),
                 Next::Empty => {}
-                Next::End => self.end_output(inner, index),
+                Next::End => self.output_ended(inner, index),
             }
         }
     }
@@ -66,7 +66,7 @@ impl Child {
                     }
                 }
                 Next::Empty => return,
-                Next::End => return self.end_output(inner, index),
+                Next::End => return self.output_ended(inner, index),
             }
         }
         // Other outputs get their turn; what is left is reported again.
@@ -97,7 +97,7 @@ impl Child {
                     }
                     Next::Empty => break,
                     Next::End => {
-                        self.end_output(inner, index);
+                        self.output_ended(inner, index);
                         break;
                     }
                 }
@@ -150,18 +150,25 @@ impl Child {
         self.finish(inner);
     }
 
+    /// Closes our end of an output that may still be written to.
     pub(super) fn end_output(&self, inner: &mut Inner, index: usize) {
-        let Some(reader) = inner.outputs.readers[index].take() else { return };
-        match &reader {
-            Reader::Pipe(pipe) if pipe.watched => self.reactor().poller.forget(&pipe.fd),
-            Reader::Pipe(_) => {}
-            Reader::Spool(spool) => {
-                if let Some(watch) = spool.watch {
-                    self.reactor().unfollow(watch);
-                }
-            }
+        if let Some(Reader::Pipe(pipe)) = &inner.outputs.readers[index]
+            && pipe.watched
+        {
+            // A child between clone and exec may hold a copy, which would go on reporting.
+            self.reactor().poller.forget(&pipe.fd);
         }
-        // It is closed only after the poller has forgotten it.
+        self.output_ended(inner, index);
+    }
+
+    /// Closes our end of an output that is at its end. The poller need not forget it, because nothing more comes.
+    fn output_ended(&self, inner: &mut Inner, index: usize) {
+        let Some(reader) = inner.outputs.readers[index].take() else { return };
+        if let Reader::Spool(spool) = &reader
+            && let Some(watch) = spool.watch
+        {
+            self.reactor().unfollow(watch);
+        }
         drop(reader);
         if inner.life.is_closed() && inner.outputs.are_ended() {
             self.owner.drained(self.id);
