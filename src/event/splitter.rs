@@ -11,19 +11,22 @@ use crate::sys::copy::append;
 use crate::sys::space::Bytes;
 use crate::util::copied;
 
+/// The unfinished lines of descriptors above standard error.
+type Others = Vec<(u16, Vec<u8>)>;
+
 /// The unfinished line of each stream of one process.
 #[derive(Default)]
 pub(super) struct Splitter {
     partial: [Vec<u8>; 2],
     /// Those of other descriptors, which few processes have.
-    #[allow(clippy::box_collection, reason = "a mailbox of most processes has none")]
-    others: Option<Box<Vec<(u16, Vec<u8>)>>>,
+    #[allow(clippy::box_collection, reason = "the mailbox of most processes has none")]
+    others: Option<Box<Others>>,
 }
 
 /// Returns the unfinished line of a stream.
 fn partial_of<'a>(
     standard: &'a mut [Vec<u8>; 2],
-    others: &'a mut Option<Box<Vec<(u16, Vec<u8>)>>>,
+    others: &'a mut Option<Box<Others>>,
     stream: Stream,
 ) -> &'a mut Vec<u8> {
     let number = match stream {

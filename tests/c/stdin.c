@@ -61,7 +61,8 @@ static void a_given_input_arrives_whole(void)
 static void other_descriptors_are_read_and_written(void)
 {
     coreproc_service *service = new_service();
-    coreproc_subscription *subscription = subscribe(service, COREPROC_DELIVERY_LINES);
+    const coreproc_subscription_options options = {.struct_size = sizeof options, .delivery = COREPROC_DELIVERY_LINES};
+    coreproc_subscription *subscription = open_subscription(service, &options);
     coreproc_command *command = new_command("bash", "-c", "read -u 3 line; echo got $line >&4; cat <&5; cat <&6; cat <&7", NULL);
     OK(coreproc_command_descriptor(command, 3, COREPROC_DESCRIPTOR_INPUT, &err));
     OK(coreproc_command_descriptor(command, 4, COREPROC_DESCRIPTOR_OUTPUT, &err));
@@ -83,12 +84,11 @@ static void other_descriptors_are_read_and_written(void)
     coreproc_bytes_free(output);
     bool seen = false;
     for (bool closed = false; !closed;) {
-        coreproc_batch *batch = NULL;
-        OK(coreproc_subscription_take(subscription, 0, -1, &batch, &err));
-        size_t count, stride;
-        const uint8_t *events = (const uint8_t *)coreproc_batch_events(batch, &count, &stride);
+        coreproc_batch *batch = take(subscription, 0);
+        size_t count = 0, stride = 0;
+        (void)coreproc_batch_events(batch, &count, &stride);
         for (size_t i = 0; i < count; i++) {
-            const coreproc_event *event = (const coreproc_event *)(const void *)(events + i * stride);
+            const coreproc_event *event = event_at(batch, i);
             closed |= event->kind == COREPROC_EVENT_CLOSED;
             if (event->kind == COREPROC_EVENT_OUTPUT) {
                 seen = true;

@@ -86,7 +86,7 @@ fn descriptors(service: &Service) {
         for number in (3..64).filter(|number| !numbers.contains(number)) {
             command.descriptor(number, Descriptor::Data(Arc::default()));
         }
-        files.iter().for_each(|file| os::rewind(file));
+        files.iter().for_each(os::rewind);
         let text = run(service, &command).text();
         assert!(text.starts_with(&want), "{text}");
         let given =

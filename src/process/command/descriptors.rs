@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Command;
@@ -72,7 +72,7 @@ impl Command {
         self
     }
 
-    fn is_path(&mut self, field: &str, path: &PathBuf) -> bool {
+    fn is_path(&mut self, field: &str, path: &Path) -> bool {
         if path.as_os_str().is_empty() {
             self.mistake(field, "the path is empty");
         }
