@@ -262,6 +262,10 @@
 // `int32_t` descriptor, and the bytes of the name, as for coreproc_command_listen_fd.
 #define COREPROC_FLAT_LISTEN_FD 45
 
+// `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
+// in coreproc_stop_step.
+#define COREPROC_FLAT_STOP_STEPS 80
+
 // A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture of
 // its own for coreproc_process_descriptor_output; it is read to its end before the process counts
 // as closed.
@@ -604,7 +608,20 @@ typedef struct coreproc_service_options {
   uint64_t drain_total_ms;
 } coreproc_service_options;
 
-// How to stop a process: a signal, a grace period, SIGKILL. Zero is the default everywhere.
+// One step of a stop: a signal, and the time until the next step. Plain data, whose layout never
+// changes.
+typedef struct coreproc_stop_step {
+  // The signal, 1 to 64. Only the last step may have SIGKILL.
+  int32_t signal;
+  // Must be 0.
+  uint32_t reserved;
+  // Milliseconds until the next step (0: 5000; UNLIMITED: only a further stop leads to it). The
+  // last step's has no meaning.
+  uint64_t grace_ms;
+} coreproc_stop_step;
+
+// How to stop a process: a signal, a grace period, SIGKILL; or any number of steps. Zero is the
+// default everywhere. SIGCONT follows each signal that a stopped process would not act on.
 typedef struct coreproc_stop_options {
   // sizeof(coreproc_stop_options).
   uint32_t struct_size;
@@ -614,8 +631,12 @@ typedef struct coreproc_stop_options {
   int32_t signal;
   // Must be 0.
   uint32_t reserved;
-  // Milliseconds until SIGKILL (0: 5000; UNLIMITED: it is never sent).
+  // Milliseconds until SIGKILL (0: 5000; UNLIMITED: only a further stop sends it).
   uint64_t grace_ms;
+  // Steps in place of `signal` and `grace_ms`, which must be 0 then; NULL: none. Copied.
+  const struct coreproc_stop_step *steps;
+  // The number of steps.
+  size_t steps_len;
 } coreproc_stop_options;
 
 // What is known of a process. Plain data.
@@ -1158,8 +1179,8 @@ coreproc_result coreproc_command_timeout(struct coreproc_command *command,
                                          uint64_t timeout_ms,
                                          struct coreproc_error **err);
 
-// Sets how it is stopped: by its timeout, by a close of its service, and by a stop without options
-// of its own. NULL is the default.
+// Sets how it is stopped: by its timeout and its other deadlines, by a close of its service, and by
+// a stop without options of its own. NULL is the default.
 //
 // Errors: INVALID_ARGUMENT.
 coreproc_result coreproc_command_stop_options(struct coreproc_command *command,
@@ -1344,9 +1365,11 @@ coreproc_result coreproc_process_kill(const struct coreproc_process *process,
                                       uint32_t scope,
                                       struct coreproc_error **err);
 
-// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait.
-// SIGCONT follows the first signal, so that a suspended process acts on it. A second stop sends
-// SIGKILL at once; stopping a process that has ended is fine. While the stop of a group goes on,
+// Stops it: a signal, a grace period, SIGKILL, or as many steps as the options have. NULL `options`
+// are its command's. Does not wait. SIGCONT follows each signal that a stopped process would not
+// act on. A second stop, whatever its options, moves to the next step at once, and at the last step
+// sends its signal again, unless that is SIGKILL; stopping a process that has ended is fine. While the
+// stop of a group goes on,
 // the process is not closed. Thread-safe.
 //
 // Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, usually

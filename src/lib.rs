@@ -37,7 +37,7 @@
 //!   `event::record`s and their bytes wait; a batch takes them as a whole, and its process gives no other until it is
 //!   dropped. That is the credit which slows a child whose events are not taken.
 //! - `process`: a [`Service`] spawns [`Command`]s as [`Process`]es, captures their output and hands
-//!   it to subscriptions, stops them by policy ([`StopOptions`]) and tells of their end ([`Info`], [`Ending`]).
+//!   it to subscriptions, stops them by policy ([`StopPolicy`]) and tells of their end ([`Info`], [`Ending`]).
 //!   `process::child` is the state machine of one of them, `process::supervisor` the registry of a service, with its
 //!   thread. A [`Ring`] is the capture by itself.
 //! - `daemon`: a [`Daemon`] takes its [`PidFile`], starts its [`HealthServer`] and enters itself in the
@@ -90,7 +90,7 @@ pub use pipeline::{
 };
 pub use process::{
     CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, Output, Process, Ring, Scope, Service,
-    ServiceOptions, Size, State, Stdin, StopOptions,
+    ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
 };
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};

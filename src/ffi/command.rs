@@ -11,7 +11,7 @@ use super::handle::{free, shared};
 use super::limit::{capture, drain, spool_max, timeout};
 use super::process::coreproc_process;
 use super::service::coreproc_service;
-use super::stop::{coreproc_stop_options, stop_options};
+use super::stop::{coreproc_stop_options, stop_policy};
 use super::subscription::coreproc_subscription;
 use crate::error::Result;
 use crate::{Command, Group};
@@ -272,8 +272,8 @@ pub extern "C-unwind" fn coreproc_command_timeout(
     set(command, err, |_, command| Ok(command.timeout(timeout(timeout_ms))))
 }
 
-/// Sets how it is stopped: by its timeout, by a close of its service, and by a stop without options
-/// of its own. NULL is the default.
+/// Sets how it is stopped: by its timeout and its other deadlines, by a close of its service, and by
+/// a stop without options of its own. NULL is the default.
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -282,8 +282,8 @@ pub unsafe extern "C-unwind" fn coreproc_command_stop_options(
     options: *const coreproc_stop_options,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    // SAFETY: `options` is NULL or begins with its size.
-    set(command, err, |op, command| Ok(command.stop_options(unsafe { stop_options(op, options) }?)))
+    // SAFETY: `options` is NULL or begins with its size, and its steps are as many as it says.
+    set(command, err, |op, command| Ok(command.stop_policy(unsafe { stop_policy(op, options) }?)))
 }
 
 /// Sets its drain bound, how long output is awaited after the exit while another process holds the

@@ -71,6 +71,21 @@ impl Operation {
         Ok(unsafe { std::slice::from_raw_parts_mut(pointer.cast(), size) })
     }
 
+    /// Takes an array as a pointer and a number of elements; NULL with 0 is empty.
+    ///
+    /// # Safety
+    /// `pointer` is NULL or valid for reads of `count` elements.
+    pub(super) unsafe fn array<'a, T>(self, name: &str, pointer: *const T, count: usize) -> Result<&'a [T]> {
+        if !self.spans(name, "length", pointer.cast(), count.saturating_mul(size_of::<T>()))? {
+            return Ok(&[]);
+        }
+        if !pointer.is_aligned() {
+            return Err(self.invalid(format!("{name}: is not aligned")));
+        }
+        // SAFETY: not NULL and aligned; the caller's promise, and the length is in range.
+        Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+    }
+
     /// Returns whether there is something at `pointer`.
     fn spans(self, name: &str, what: &str, pointer: *const u8, len: usize) -> Result<bool> {
         if len > isize::MAX as usize {

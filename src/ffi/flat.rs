@@ -14,7 +14,7 @@ use super::limit::{capture, drain, spool_max, timeout};
 use super::process::coreproc_process;
 use super::service::coreproc_service;
 use super::stdio::{set_data, set_fd, set_file, set_mode};
-use super::stop::stop_of;
+use super::stop::{policy_of, stop_of};
 use super::subscription::coreproc_subscription;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::{Command, StopOptions};
@@ -74,6 +74,9 @@ pub const COREPROC_FLAT_DESCRIPTOR_FD: u32 = 43;
 pub const COREPROC_FLAT_DESCRIPTOR_FILE: u32 = 44;
 /// `int32_t` descriptor, and the bytes of the name, as for coreproc_command_listen_fd.
 pub const COREPROC_FLAT_LISTEN_FD: u32 = 45;
+/// `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
+/// in coreproc_stop_step.
+pub const COREPROC_FLAT_STOP_STEPS: u32 = 80;
 
 /// The options, with their names in errors.
 const OPTIONS: &[(u32, &str)] = &[
@@ -95,6 +98,7 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_TIMEOUT, "timeout"),
     (COREPROC_FLAT_STOP, "stop"),
     (COREPROC_FLAT_DRAIN, "drain"),
+    (COREPROC_FLAT_STOP_STEPS, "stop_steps"),
     (COREPROC_FLAT_STDIN_DATA, "stdin_data"),
     (COREPROC_FLAT_DESCRIPTOR, "descriptor"),
     (COREPROC_FLAT_DESCRIPTOR_DATA, "descriptor_data"),
@@ -232,6 +236,13 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
             _ = command.stop_options(options);
         }
         COREPROC_FLAT_DRAIN => _ = command.drain(drain(value.u64()?, value.u64()?)),
+        COREPROC_FLAT_STOP_STEPS => {
+            let (scope, mut steps) = (value.u32()?, Vec::new());
+            while !value.bytes.is_empty() {
+                steps.push((value.i32()?, value.u64()?));
+            }
+            _ = command.stop_policy(policy_of(op, scope, steps.into_iter())?);
+        }
         COREPROC_FLAT_STDIN_DATA => _ = set_data(op, command, value.rest().as_bytes())?,
         COREPROC_FLAT_DESCRIPTOR => _ = set_pipe(op, command, value.u32()?, value.u32()?)?,
         COREPROC_FLAT_DESCRIPTOR_DATA => _ = set_given(op, command, value.u32()?, value.rest().as_bytes())?,
@@ -319,7 +330,7 @@ mod tests {
     use super::super::command::*;
     use super::super::error::COREPROC_OK;
     use super::super::stdio::{coreproc_command_stdin_data, coreproc_command_stdio, coreproc_command_stdio_file};
-    use super::super::stop::coreproc_stop_options;
+    use super::super::stop::{coreproc_stop_options, coreproc_stop_step};
     use super::*;
 
     const OP: Operation = Operation("spawn");
@@ -334,6 +345,7 @@ mod tests {
         Group(u32),
         Stop(u32, i32, u64),
         Drain(u64, u64),
+        Steps(u32, Vec<(i32, u64)>),
     }
 
     impl Set {
@@ -353,6 +365,12 @@ mod tests {
                     COREPROC_FLAT_STOP,
                     [&scope.to_le_bytes()[..], &signal.to_le_bytes(), &grace.to_le_bytes()].concat(),
                 ),
+                Set::Steps(scope, steps) => {
+                    let step =
+                        |(signal, grace): &(i32, u64)| [&signal.to_le_bytes()[..], &grace.to_le_bytes()].concat();
+                    let value = steps.iter().flat_map(step);
+                    (COREPROC_FLAT_STOP_STEPS, scope.to_le_bytes().into_iter().chain(value).collect())
+                }
                 Set::Drain(silence, total) => {
                     (COREPROC_FLAT_DRAIN, [silence.to_le_bytes(), total.to_le_bytes()].concat())
                 }
@@ -392,7 +410,36 @@ mod tests {
                     Set::Group(mode) => coreproc_command_group(command, *mode, None),
                     Set::Stop(scope, signal, grace_ms) => {
                         let (scope, signal, grace_ms) = (*scope, *signal, *grace_ms);
-                        let options = coreproc_stop_options { struct_size: 24, scope, signal, reserved: 0, grace_ms };
+                        let (steps, steps_len) = (ptr::null(), 0);
+                        let options = coreproc_stop_options {
+                            struct_size: 24,
+                            scope,
+                            signal,
+                            reserved: 0,
+                            grace_ms,
+                            steps,
+                            steps_len,
+                        };
+                        coreproc_command_stop_options(command, &raw const options, None)
+                    }
+                    Set::Steps(scope, steps) => {
+                        let steps: Vec<_> = steps
+                            .iter()
+                            .map(|(signal, grace_ms)| coreproc_stop_step {
+                                signal: *signal,
+                                reserved: 0,
+                                grace_ms: *grace_ms,
+                            })
+                            .collect();
+                        let options = coreproc_stop_options {
+                            struct_size: 40,
+                            scope: *scope,
+                            signal: 0,
+                            reserved: 0,
+                            grace_ms: 0,
+                            steps: steps.as_ptr(),
+                            steps_len: steps.len(),
+                        };
                         coreproc_command_stop_options(command, &raw const options, None)
                     }
                     Set::Drain(silence, total) => coreproc_command_drain(command, *silence, *total, None),
@@ -435,7 +482,9 @@ mod tests {
             (numbers, number.clone()).prop_map(|(option, number)| Set::Number(option, number)),
             (0_u32..4).prop_map(Set::Group),
             (0_u32..4, -1_i32..70, number.clone()).prop_map(|(scope, signal, grace)| Set::Stop(scope, signal, grace)),
-            (number.clone(), number).prop_map(|(silence, total)| Set::Drain(silence, total)),
+            (number.clone(), number.clone()).prop_map(|(silence, total)| Set::Drain(silence, total)),
+            (0_u32..4, prop::collection::vec((prop::sample::select(vec![0, 2, 9, 15, 65]), number), 1..4))
+                .prop_map(|(scope, steps)| Set::Steps(scope, steps)),
         ]
     }
 

@@ -8,7 +8,7 @@ use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
 use super::handle::{another, free, read, shared};
 use super::info::{COREPROC_STATE_CLOSED, COREPROC_STATE_EXITED, coreproc_process_info};
-use super::stop::{coreproc_stop_options, scope, stop_options};
+use super::stop::{coreproc_stop_options, scope, stop_policy};
 use super::stream::{COREPROC_STREAM_STDERR, COREPROC_STREAM_STDOUT};
 use crate::error::Result;
 use crate::event::holders_text;
@@ -157,9 +157,11 @@ pub extern "C-unwind" fn coreproc_process_kill(
     })
 }
 
-/// Stops it: a signal, a grace period, SIGKILL. NULL `options` are its command's. Does not wait.
-/// SIGCONT follows the first signal, so that a suspended process acts on it. A second stop sends
-/// SIGKILL at once; stopping a process that has ended is fine. While the stop of a group goes on,
+/// Stops it: a signal, a grace period, SIGKILL, or as many steps as the options have. NULL `options`
+/// are its command's. Does not wait. SIGCONT follows each signal that a stopped process would not
+/// act on. A second stop, whatever its options, moves to the next step at once, and at the last step
+/// sends its signal again, unless that is SIGKILL; stopping a process that has ended is fine. While the
+/// stop of a group goes on,
 /// the process is not closed. Thread-safe.
 ///
 /// Errors: INVALID_ARGUMENT; PERMISSION_DENIED or SYSTEM if the kernel refuses the signal, usually
@@ -174,9 +176,11 @@ pub unsafe extern "C-unwind" fn coreproc_process_stop(
 ) -> coreproc_result {
     call("stop", err, |op| {
         let process = op.handle("process", process)?;
-        // SAFETY: `options` is NULL or begins with its size.
-        let options = (!options.is_null()).then(|| unsafe { stop_options(op, options) }).transpose()?;
-        process.0.stop(options.as_ref())
+        if options.is_null() {
+            return process.0.stop(None);
+        }
+        // SAFETY: `options` begins with its size, and its steps are as many as it says.
+        process.0.stop_by(&unsafe { stop_policy(op, options) }?)
     })
 }
 

@@ -125,7 +125,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         outputs: std::mem::take(&mut stdio.outputs),
         capture_bytes,
         leads_group: plan.grouping != Grouping::Inherit,
-        stop: command.stop,
+        stop: Arc::clone(&command.stop),
         drain: command.drain.unwrap_or(supervisor.options().drain),
         timeout: command.timeout,
         member,

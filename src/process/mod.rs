@@ -37,5 +37,5 @@ pub use ring::Ring;
 pub use service::Service;
 pub use stdio::{FileMode, Output, Stdin};
 pub(crate) use stdio::{SPOOL_MAX, duplicate};
-pub use stop::{Scope, StopOptions};
+pub use stop::{Scope, StopOptions, StopPolicy, StopStep};
 pub(crate) use supervisor::{ServiceObserver, Supervisor};

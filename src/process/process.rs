@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::child::{Child, Info, STDIN, State};
-use super::stop::{Scope, StopOptions};
+use super::stop::{Scope, StopOptions, StopPolicy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Cause, Stream};
 use crate::runtime::Deadline;
@@ -139,23 +139,39 @@ impl Process {
         self.0.kill(scope)
     }
 
-    /// Stops it by a signal and, after a grace period, SIGKILL; as these options say, or its command's. Does not wait.
-    /// SIGCONT follows the first signal, so that a suspended process acts on it. A second stop sends SIGKILL at once.
-    /// Stopping a process that has ended has no effect. While a group's stop goes on, the process is not closed.
+    /// Stops it by a signal and, after a grace period, SIGKILL; as these options say, or else by its command's policy.
+    /// See [`Process::stop_by`].
+    pub fn stop(&self, options: Option<&StopOptions>) -> Result<()> {
+        fork::check("stop")?;
+        if let Some(options) = options {
+            options.check("stop")?;
+        }
+        self.stop_with(options.map(|options| (*options).into()))
+    }
+
+    /// Stops it by a policy: one signal after another, each after the grace period of the one before. Does not wait.
+    ///
+    /// SIGCONT follows each signal that a stopped process would not act on. A second stop, whatever its options, moves to
+    /// the next step of the policy by which it is being stopped. Stopping a process that has ended has no effect. While
+    /// a group's stop goes on, the process is not closed.
     ///
     /// # Errors
     ///
     /// `PermissionDenied` or `System` if the kernel refuses the signal, usually because the process has become another
     /// user's: the stop goes on, and the signal is tried again until it is taken or the process ends
     /// ([`Info::stop_refused`]). `InvalidArgument` and `Unsupported` as for [`Process::signal`].
-    pub fn stop(&self, options: Option<&StopOptions>) -> Result<()> {
-        fork::check("stop")?;
-        self.0.check_descriptors("stop")?;
-        self.0.stop(options, Cause::Stopped)
+    pub fn stop_by(&self, policy: &StopPolicy) -> Result<()> {
+        self.stop_with(Some(policy.clone()))
     }
 
-    /// Stops it by its command's options, because its run is cancelled; a second time by SIGKILL. A process that may
-    /// not be signalled runs on.
+    fn stop_with(&self, policy: Option<StopPolicy>) -> Result<()> {
+        fork::check("stop")?;
+        self.0.check_descriptors("stop")?;
+        self.0.stop(policy, Cause::Stopped)
+    }
+
+    /// Stops it by its command's policy, because its run is cancelled; a second time, moves to the next step. A process
+    /// that may not be signalled runs on.
     pub(crate) fn cancel(&self) {
         let _ = self.0.stop(None, Cause::Cancelled);
     }

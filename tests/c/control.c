@@ -124,6 +124,30 @@ static void a_second_stop_kills(void)
     end_service(service);
 }
 
+static void steps_follow_each_other_by_time_and_by_further_stops(void)
+{
+    /* SIGURG and SIGWINCH are ignored by default. */
+    const coreproc_stop_step steps[] = {
+        {.signal = SIGURG, .grace_ms = COREPROC_UNLIMITED},
+        {.signal = SIGWINCH, .grace_ms = COREPROC_UNLIMITED},
+        {.signal = SIGUSR1, .grace_ms = COREPROC_UNLIMITED},
+        {.signal = SIGKILL},
+    };
+    coreproc_stop_options options = {.struct_size = sizeof options, .steps = steps, .steps_len = 4};
+    coreproc_service *service = new_service();
+    coreproc_command *command = new_command("sleep", "1000", NULL);
+    OK(coreproc_command_stop_options(command, &options, &err));
+    options.steps = NULL; /* they were copied */
+    coreproc_process *process = spawn(service, command);
+    OK(coreproc_process_stop(process, NULL, &err));
+    OK(coreproc_process_stop(process, NULL, &err));
+    OK(coreproc_process_stop(process, NULL, &err));
+    coreproc_process_info info = finish(process);
+    CHECK_INT(info.signal, SIGUSR1);
+    CHECK_INT(info.cause, COREPROC_CAUSE_STOPPED);
+    end_service(service);
+}
+
 static void the_commands_stop_options_are_the_default(void)
 {
     coreproc_service *service = new_service();
@@ -234,6 +258,7 @@ int main(void)
     RUN(a_stop_that_worked_does_not_wait_out_its_grace);
     RUN(a_child_that_ignores_the_stop_dies_after_the_grace);
     RUN(a_second_stop_kills);
+    RUN(steps_follow_each_other_by_time_and_by_further_stops);
     RUN(the_commands_stop_options_are_the_default);
     RUN(a_stop_leaves_nobody_of_the_group);
     RUN(a_group_is_reached_after_its_leader_ended);

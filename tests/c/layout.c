@@ -15,12 +15,18 @@ AT(coreproc_service_options, capture_bytes, 8);
 AT(coreproc_service_options, drain_silence_ms, 16);
 AT(coreproc_service_options, drain_total_ms, 24);
 
-SIZE(coreproc_stop_options, 24);
+SIZE(coreproc_stop_step, 16);
+AT(coreproc_stop_step, signal, 0);
+AT(coreproc_stop_step, reserved, 4);
+AT(coreproc_stop_step, grace_ms, 8);
+SIZE(coreproc_stop_options, 40);
 AT(coreproc_stop_options, struct_size, 0);
 AT(coreproc_stop_options, scope, 4);
 AT(coreproc_stop_options, signal, 8);
 AT(coreproc_stop_options, reserved, 12);
 AT(coreproc_stop_options, grace_ms, 16);
+AT(coreproc_stop_options, steps, 24);
+AT(coreproc_stop_options, steps_len, 32);
 
 SIZE(coreproc_subscription_options, 32);
 AT(coreproc_subscription_options, struct_size, 0);

@@ -90,7 +90,7 @@ mod layout {
     use coreproc::ffi::{
         coreproc_daemon_entry, coreproc_daemon_options, coreproc_event, coreproc_health_options, coreproc_process_info,
         coreproc_progress_options, coreproc_run_info, coreproc_run_options, coreproc_service_options,
-        coreproc_spec_result, coreproc_stop_options, coreproc_subscription_options,
+        coreproc_spec_result, coreproc_stop_options, coreproc_stop_step, coreproc_subscription_options,
     };
 
     macro_rules! layout {
@@ -105,7 +105,9 @@ mod layout {
 
     layout!(coreproc_service_options, 32:
         struct_size 0, reserved 4, capture_bytes 8, drain_silence_ms 16, drain_total_ms 24);
-    layout!(coreproc_stop_options, 24: struct_size 0, scope 4, signal 8, reserved 12, grace_ms 16);
+    layout!(coreproc_stop_step, 16: signal 0, reserved 4, grace_ms 8);
+    layout!(coreproc_stop_options, 40:
+        struct_size 0, scope 4, signal 8, reserved 12, grace_ms 16, steps 24, steps_len 32);
     layout!(coreproc_subscription_options, 32:
         struct_size 0, scope 4, delivery 8, lifecycle 12, queue_bytes 16, max_line_bytes 24);
     layout!(coreproc_daemon_entry, 96:

@@ -223,6 +223,19 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
             "specs[1].command: stderr: a pipe would not outlive the host: use a file or a spool",
         ),
         (
+            r#""stop": {"steps": [{"signal": "INT"}, {"signal": "TREM"}]}"#,
+            r#"specs[1].command.stop.steps[1].signal: unknown signal "TREM", did you mean "TERM"?"#,
+        ),
+        (
+            r#""stop": {"steps": [{"signal": "KILL"}, {"signal": "TERM"}]}"#,
+            "specs[1].command: steps[1]: nothing can follow SIGKILL",
+        ),
+        (r#""stop": {"steps": []}"#, "specs[1].command: steps: is empty"),
+        (
+            r#""stop": {"signal": "INT", "steps": [{}]}"#,
+            r#"specs[1].command.stop.steps: are in place of "signal" and "grace_ms""#,
+        ),
+        (
             r#""stop": {"scope": "group"}, "group": "inherit""#,
             "specs[1].command: stop: scope: the process would not lead a group of its own",
         ),
@@ -440,6 +453,18 @@ fn a_commands_timeout_and_stop_are_those_of_its_json() {
         let info = process.wait(None).expect("wait");
         assert_eq!(info.status(), Some(ExitStatus::Signal { signal: 10, core_dumped: false }));
     }
+}
+
+#[test]
+fn the_steps_of_a_stop_are_those_of_its_json() {
+    let service = Service::new(ServiceOptions::default()).expect("service");
+    // SIGURG and SIGWINCH are ignored by default, so only the third step ends it.
+    let text = r#"{"version": 1, "program": "sleep", "args": ["600"], "timeout_ms": 1, "stop": {"steps": [
+        {"signal": "URG", "grace_ms": 10}, {"signal": "WINCH", "grace_ms": 10}, {"signal": "USR1", "grace_ms": null},
+        {"signal": "KILL"}]}}"#;
+    let process = Command::from_json(text).expect("command").spawn(&service).expect("spawn");
+    let info = process.wait(None).expect("wait");
+    assert_eq!(info.status(), Some(ExitStatus::Signal { signal: 10, core_dumped: false }));
 }
 
 #[test]

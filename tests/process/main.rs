@@ -16,6 +16,7 @@ mod spawn_errors;
 mod stdin;
 mod stdio_files;
 mod stop;
+mod stop_policy;
 
 use std::time::Duration;
 

@@ -10,7 +10,18 @@ import pytest
 from conftest import GUARD, python, run, shell
 
 import coreproc
-from coreproc import Cause, CloseMode, Command, Flag, Scope, State, Stdio, Stop
+from coreproc import (
+    Cause,
+    CloseMode,
+    Command,
+    Flag,
+    InvalidArgument,
+    Scope,
+    State,
+    Stdio,
+    Step,
+    Stop,
+)
 
 #: A script that says when its trap is set, so that no signal comes before.
 IGNORES_TERM = 'trap "" TERM; echo ready; while :; do sleep 60; done'
@@ -83,6 +94,34 @@ def test_second_stop_does_not_wait_for_the_grace(service):
         process.stop(Stop(grace=math.inf))
         process.stop(Stop(grace=math.inf))
     assert process.wait(GUARD).signal == signal.SIGKILL
+
+
+def test_stop_by_steps(service):
+    # SIGURG and SIGWINCH are ignored by default, so there is no moment at which they would end the
+    # child.
+    steps = [
+        Step(signal.SIGURG, grace=0.01),
+        Step(signal.SIGWINCH, grace=0.01),
+        Step(signal.SIGUSR1, grace=math.inf),
+        Step(signal.SIGKILL),
+    ]
+    process = Command("sleep", "60", stop=Stop(steps=steps)).spawn(service)
+    process.stop()
+    assert process.wait(GUARD).signal == signal.SIGUSR1
+
+
+@pytest.mark.parametrize(
+    ("stop", "field"),
+    [
+        (Stop(signal=2, steps=[Step(2)]), "steps"),
+        (Stop(steps=[Step(2), Step(65)]), r"steps\[1\].signal"),
+        (Stop(steps=[Step(9), Step(15)]), r"steps\[1\]"),
+        (Stop(steps=[Step(2, grace=0)]), r"steps\[0\].grace"),
+    ],
+)
+def test_stop_by_steps_that_make_no_sense(service, stop, field):
+    with pytest.raises(InvalidArgument, match=field):
+        Command("true", stop=stop)
 
 
 def test_stop_reaches_the_group(service):

@@ -54,7 +54,10 @@ def test_files_are_read_or_appended_to(service, tmp_path):
     path = tmp_path / "file"
     path.write_text("kept\n")
     command = Command(
-        "bash", "-c", "cat <&3; echo more >&4", descriptors={3: File(path), 4: File(path, append=True)}
+        "bash",
+        "-c",
+        "cat <&3; echo more >&4",
+        descriptors={3: File(path), 4: File(path, append=True)},
     )
     info, output = run(command, service)
     assert info.ok

@@ -8,7 +8,9 @@ use super::document::Json;
 use super::field::{Field, Object};
 use super::version::check_version;
 use crate::error::Result;
-use crate::process::{Command, Descriptor, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions};
+use crate::process::{
+    Command, Descriptor, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions, StopPolicy, StopStep,
+};
 use crate::sys::signal;
 
 const FIELDS: [&str; 18] = [
@@ -208,25 +210,40 @@ fn control(object: &Object<'_>, command: &mut Command) -> Result<()> {
         command.timeout(Duration::from_millis(timeout.whole(1, u64::MAX)?));
     }
     if let Some(stop) = object.get("stop") {
-        command.stop_options(stop_options(&stop)?);
+        command.stop_policy(stop_policy(&stop)?);
     }
     Ok(())
 }
 
-fn stop_options(field: &Field<'_>) -> Result<StopOptions> {
-    let object = field.object(&["signal", "scope", "grace_ms"])?;
-    let mut options = StopOptions::default();
-    if let Some(signal) = object.get("signal") {
-        options.signal = signal_number(&signal)?;
+fn stop_policy(field: &Field<'_>) -> Result<StopPolicy> {
+    let object = field.object(&["signal", "scope", "grace_ms", "steps"])?;
+    let mut scope = Scope::default();
+    if let Some(word) = object.get("scope") {
+        scope = word.choice(&[("default", Scope::Default), ("process", Scope::Process), ("group", Scope::Group)])?;
     }
-    if let Some(scope) = object.get("scope") {
-        let words = [("default", Scope::Default), ("process", Scope::Process), ("group", Scope::Group)];
-        options.scope = scope.choice(&words)?;
+    let Some(list) = object.get("steps") else {
+        let StopStep { signal, grace } = stop_step(&object)?;
+        return Ok(StopOptions { signal, grace, scope }.into());
+    };
+    if object.get("signal").or_else(|| object.get("grace_ms")).is_some() {
+        return Err(list.wrong("are in place of \"signal\" and \"grace_ms\""));
     }
-    if let Some(grace) = object.get("grace_ms") {
-        options.grace = if grace.is_null() { None } else { Some(or_never(&grace)?) };
+    let mut steps = Vec::new();
+    for step in list.list("a list of steps")? {
+        steps.push(stop_step(&step.object(&["signal", "grace_ms"])?)?);
     }
-    Ok(options)
+    Ok(StopPolicy { scope, steps })
+}
+
+fn stop_step(object: &Object<'_>) -> Result<StopStep> {
+    let StopOptions { mut signal, mut grace, .. } = StopOptions::default();
+    if let Some(name) = object.get("signal") {
+        signal = signal_number(&name)?;
+    }
+    if let Some(time) = object.get("grace_ms") {
+        grace = if time.is_null() { None } else { Some(or_never(&time)?) };
+    }
+    Ok(StopStep { signal, grace })
 }
 
 /// Reads a signal: a number, or a name with or without its SIG.

@@ -8,7 +8,7 @@ use super::{Child, Inner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Cause;
 use crate::process::options::CloseMode;
-use crate::process::stop::{Scope, StopOptions, check_signal};
+use crate::process::stop::{Scope, StopPolicy, StopStep, check_signal};
 use crate::runtime::lock;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::deliver::{self, Recipient, Target, Undelivered};
@@ -84,8 +84,9 @@ impl Child {
             let target = self.target("kill", Scope::Default, Target::Group)?;
             let mut inner = lock(&self.inner);
             if inner.stopping.is_none() {
-                let options = StopOptions { signal: libc::SIGKILL, grace: None, ..self.stop };
-                let stopping = Stopping::new(inner.life.pidfd(), self.pid, &options, target, Cause::Killed);
+                let last = StopStep { signal: libc::SIGKILL, grace: None };
+                let policy = Arc::new(StopPolicy { scope: self.stop.scope, steps: vec![last] });
+                let stopping = Stopping::new(inner.life.pidfd(), self.pid, &policy, target, Cause::Killed);
                 inner.stopping = Some(Box::new(stopping));
             }
             if let Some(stopping) = &mut inner.stopping {
@@ -97,15 +98,18 @@ impl Child {
         result
     }
 
-    /// Starts a stop, or moves a running one to its last step. Fine when the process has ended.
-    pub(crate) fn stop(self: &Arc<Self>, options: Option<&StopOptions>, cause: Cause) -> Result<()> {
-        let options = options.unwrap_or(&self.stop);
-        options.check("stop")?;
-        self.target("stop", options.scope, Target::Group)?;
+    /// Starts a stop, or moves a running one to its next step. Fine when the process has ended.
+    pub(crate) fn stop(self: &Arc<Self>, policy: Option<StopPolicy>, cause: Cause) -> Result<()> {
+        let policy = match policy {
+            Some(policy) => Arc::new(policy),
+            None => Arc::clone(&self.stop),
+        };
+        policy.check("stop")?;
+        self.target("stop", policy.scope, Target::Group)?;
         let mut inner = lock(&self.inner);
         let result = match &inner.stopping {
             Some(_) => self.stop_again(&mut inner),
-            None => self.begin_stop(&mut inner, options, cause),
+            None => self.begin_stop(&mut inner, &policy, cause),
         };
         self.finish(inner);
         match result {
@@ -131,12 +135,12 @@ impl Child {
 
     /// Starts a stop, unless one goes on. A refusal by the kernel is returned, and the stop goes on: the signal is
     /// tried again.
-    pub(super) fn begin_stop(&self, inner: &mut Inner, options: &StopOptions, cause: Cause) -> Result<()> {
-        let target = self.target("stop", options.scope, Target::Group)?;
+    pub(super) fn begin_stop(&self, inner: &mut Inner, policy: &Arc<StopPolicy>, cause: Cause) -> Result<()> {
+        let target = self.target("stop", policy.scope, Target::Group)?;
         if inner.stopping.is_some() {
             return Ok(());
         }
-        let stopping = Stopping::new(inner.life.pidfd(), self.pid, options, target, cause);
+        let stopping = Stopping::new(inner.life.pidfd(), self.pid, policy, target, cause);
         inner.stopping = Some(Box::new(stopping));
         let result = self.deliver_step(inner);
         if result.is_err() && inner.stopping.as_ref().is_some_and(|stopping| stopping.refused().is_none()) {
@@ -146,14 +150,14 @@ impl Child {
         result
     }
 
-    /// Moves a stop to its last step; if it is there already, tries again what the kernel refused.
+    /// Moves a stop to its next step; at the last one, sends its signal again. SIGKILL is sent again only if the kernel
+    /// refused it.
     fn stop_again(&self, inner: &mut Inner) -> Result<()> {
-        match &mut inner.stopping {
-            Some(stopping) if !stopping.kills() => stopping.kill(),
-            Some(stopping) if stopping.refused().is_some() => {}
-            _ => return Ok(()),
+        let Some(stopping) = &mut inner.stopping else { return Ok(()) };
+        if stopping.advance() || !stopping.kills() || stopping.refused().is_some() {
+            return self.deliver_step(inner);
         }
-        self.deliver_step(inner)
+        Ok(())
     }
 
     /// Does what is due for a stop. A refusal is kept, and tried again.
@@ -161,8 +165,8 @@ impl Child {
         if inner.stopping.as_ref().is_some_and(|stopping| stopping.retry_is_due(now)) {
             let _ = self.deliver_step(inner);
         }
-        if let Some(stopping) = inner.stopping.as_mut().filter(|stopping| stopping.kill_is_due(now)) {
-            stopping.kill();
+        if let Some(stopping) = inner.stopping.as_mut().filter(|stopping| stopping.next_is_due(now)) {
+            stopping.advance();
             let _ = self.deliver_step(inner);
         }
     }

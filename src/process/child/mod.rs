@@ -34,7 +34,7 @@ use super::member::Member;
 use super::options::Drain;
 use super::reader::Reader;
 use super::scan::{Asker, Scanner};
-use super::stop::StopOptions;
+use super::stop::StopPolicy;
 use crate::error::Result;
 use crate::event::{Cause, Ending, Queue, Sender, Source, holders_text};
 use crate::runtime::{Gate, Handler, NEVER, Reactor, lock};
@@ -73,7 +73,7 @@ pub(super) struct Seed {
     pub(super) outputs: [Option<Reader>; 2],
     pub(super) capture_bytes: usize,
     pub(super) leads_group: bool,
-    pub(super) stop: StopOptions,
+    pub(super) stop: Arc<StopPolicy>,
     pub(super) drain: Drain,
     pub(super) timeout: Option<Duration>,
     pub(super) member: Option<Member>,
@@ -86,7 +86,7 @@ pub(crate) struct Child {
     leads_group: bool,
     owner: Arc<dyn Owner>,
     started: Stamp,
-    stop: StopOptions,
+    stop: Arc<StopPolicy>,
     drain: Bound,
     inner: Mutex<Inner>,
     /// The threads that wait for a change of its state.

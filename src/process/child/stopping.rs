@@ -1,9 +1,10 @@
 //! [`Stopping`]: a stop that goes on, from its first signal until the process, or its group, is gone.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use crate::event::Cause;
-use crate::process::stop::StopOptions;
+use crate::process::stop::{StopPolicy, StopStep};
 use crate::runtime::NEVER;
 use crate::sys::address::Address;
 use crate::sys::clock::monotonic_ns;
@@ -15,12 +16,11 @@ pub(super) struct Stopping {
     target: Target,
     /// The cause of the end, once the kernel has taken a signal.
     cause: Cause,
-    /// The first signal.
-    signal: i32,
-    /// When SIGKILL follows; None: never.
-    kill_at: Option<u64>,
-    /// Whether SIGKILL is its signal now.
-    killed: bool,
+    policy: Arc<StopPolicy>,
+    /// The index of the step that it has come to.
+    step: usize,
+    /// When the next step follows; None: not by itself.
+    next_at: Option<u64>,
     /// The signal that the kernel has not taken.
     refused: Option<Refused>,
     /// The address that reaches the group when its leader has been reaped by the host (before Linux 6.9).
@@ -44,24 +44,37 @@ impl Stopping {
     pub(super) fn new(
         pidfd: Option<&OwnedFd>,
         pid: i32,
-        options: &StopOptions,
+        policy: &Arc<StopPolicy>,
         target: Target,
         cause: Cause,
     ) -> Stopping {
         const FIRST_LOOK: u64 = 5_000_000;
         let now = monotonic_ns();
-        Stopping {
+        let mut stopping = Stopping {
             target,
             cause,
-            signal: options.signal,
-            kill_at: options.grace.map(|grace| now.saturating_add(nanoseconds(grace))),
-            killed: options.signal == libc::SIGKILL,
+            policy: Arc::clone(policy),
+            step: 0,
+            next_at: None,
             refused: None,
             address: pidfd.and_then(|pidfd| deliver::address(pidfd, pid, target)),
             look_at: now,
             interval: FIRST_LOOK,
             gone: None,
-        }
+        };
+        stopping.come_to(0, now);
+        stopping
+    }
+
+    /// Comes to a step, whose time begins now.
+    fn come_to(&mut self, step: usize, now: u64) {
+        self.step = step;
+        let grace = self.policy.steps[step].grace.filter(|_| self.has_next());
+        self.next_at = grace.map(|grace| now.saturating_add(nanoseconds(grace)));
+    }
+
+    fn has_next(&self) -> bool {
+        self.step + 1 < self.policy.steps.len()
     }
 
     pub(super) fn target(&self) -> Target {
@@ -74,22 +87,33 @@ impl Stopping {
 
     /// Returns the signal of the step that it has come to.
     pub(super) fn signal(&self) -> i32 {
-        if self.killed { libc::SIGKILL } else { self.signal }
+        self.policy.steps[self.step].signal
     }
 
-    /// Makes SIGKILL its signal from now on.
+    /// Moves to the next step; False if this is the last one.
+    pub(super) fn advance(&mut self) -> bool {
+        let has_next = self.has_next();
+        if has_next {
+            self.come_to(self.step + 1, monotonic_ns());
+        }
+        has_next
+    }
+
+    /// Makes SIGKILL its only signal from now on.
     pub(super) fn kill(&mut self) {
-        self.killed = true;
+        let last = StopStep { signal: libc::SIGKILL, grace: None };
+        self.policy = Arc::new(StopPolicy { scope: self.policy.scope, steps: vec![last] });
+        self.come_to(0, 0);
     }
 
     /// Returns whether SIGKILL is its signal now.
     pub(super) fn kills(&self) -> bool {
-        self.killed
+        self.signal() == libc::SIGKILL
     }
 
-    /// Returns whether its grace period is over, and SIGKILL is to follow.
-    pub(super) fn kill_is_due(&self, now: u64) -> bool {
-        !self.killed && self.kill_at.is_some_and(|at| at <= now)
+    /// Returns whether the grace period of its step is over.
+    pub(super) fn next_is_due(&self, now: u64) -> bool {
+        self.next_at.is_some_and(|at| at <= now)
     }
 
     /// Notes that the kernel has taken its signal.
@@ -122,16 +146,16 @@ impl Stopping {
 
     /// Returns when something is to be done for it next; or [`NEVER`].
     pub(super) fn next_step(&self, leader_ended: bool) -> u64 {
-        let kill = self.kill_at.filter(|_| !self.killed).unwrap_or(NEVER);
+        let next = self.next_at.unwrap_or(NEVER);
         let again = self.refused.map_or(NEVER, |refused| refused.again_at);
         let look = if leader_ended { self.look_at } else { NEVER };
-        kill.min(again).min(look)
+        next.min(again).min(look)
     }
 
-    /// Returns whether it goes on until the group is empty, once the leader has ended: not after the group was killed,
-    /// and not if it never will be.
+    /// Returns whether it goes on until the group is empty, once the leader has ended: not if no step follows by itself,
+    /// as after SIGKILL.
     pub(super) fn waits_for_group(&self) -> bool {
-        self.target == Target::Group && !self.killed && self.kill_at.is_some()
+        self.target == Target::Group && self.next_at.is_some()
     }
 
     /// Returns whether it is time to look whether the group is gone.

@@ -16,7 +16,7 @@ use crate::event::{Queue, Subscription};
 use crate::process::descriptor::Descriptor;
 use crate::process::options::{Drain, Size};
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
-use crate::process::stop::{Scope, StopOptions};
+use crate::process::stop::{Scope, StopOptions, StopPolicy};
 use crate::sys::strings::Strings;
 
 /// A child's process group; [`Command::group`] says what follows from it.
@@ -88,7 +88,7 @@ pub struct Command {
     pub(in crate::process) detached: bool,
     pub(in crate::process) spool_max: u64,
     pub(in crate::process) timeout: Option<Duration>,
-    pub(in crate::process) stop: StopOptions,
+    pub(in crate::process) stop: Arc<StopPolicy>,
     pub(in crate::process) drain: Option<Drain>,
     pub(in crate::process) subscriptions: Vec<Arc<Queue>>,
     /// The first value that a setter refused.
@@ -116,7 +116,7 @@ impl Command {
             detached: false,
             spool_max: SPOOL_MAX,
             timeout: None,
-            stop: StopOptions::default(),
+            stop: StopPolicy::shared_default(),
             drain: None,
             subscriptions: Vec::new(),
             mistake: None,
@@ -315,10 +315,22 @@ impl Command {
         self
     }
 
-    /// Sets how it is stopped: by its timeout, by a close of its service, and by a stop without options of its own.
+    /// Sets how it is stopped, in the usual way: a signal, a grace period, SIGKILL; see [`Command::stop_policy`].
     pub fn stop_options(&mut self, options: StopOptions) -> &mut Self {
         match options.check("spawn") {
-            Ok(()) => self.stop = options,
+            Ok(()) => self.stop_policy(options.into()),
+            Err(error) => {
+                self.refuse(error);
+                self
+            }
+        }
+    }
+
+    /// Sets how it is stopped: by its timeout and its other deadlines, by a close of its service, and by a stop without
+    /// a policy of its own.
+    pub fn stop_policy(&mut self, policy: StopPolicy) -> &mut Self {
+        match policy.check("spawn") {
+            Ok(()) => self.stop = policy.shared(),
             Err(error) => self.refuse(error),
         }
         self
@@ -383,7 +395,7 @@ impl Command {
         let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
         let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
         let more = (&self.descriptors, &self.listeners);
-        let life = (self.group, self.detached, self.timeout, self.stop, self.drain, self.subscriptions.len());
+        let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
         format!("{texts:?} {streams:?} {more:?} {life:?}")
     }
 

@@ -62,7 +62,7 @@ from .info import Info
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Holder, OutputDropped, Process
 from .service import Service
-from .stop import Stop
+from .stop import Step, Stop
 from .subscription import Event, Subscription
 
 __version__ = "0.1.0"
@@ -114,6 +114,7 @@ __all__ = [
     "State",
     "StdinClosed",
     "Stdio",
+    "Step",
     "Stop",
     "Subscribe",
     "Subscription",

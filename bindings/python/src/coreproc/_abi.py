@@ -86,6 +86,7 @@ FLAT_STDIO = 9
 FLAT_STDIO_FD = 10
 FLAT_STDIO_FILE = 11
 FLAT_STOP = 17
+FLAT_STOP_STEPS = 80
 FLAT_TIMEOUT = 16
 FLAT_VERSION = 1
 FORKED = -11
@@ -346,6 +347,18 @@ class StopOptions(Sized):
     _fields_ = (
         ("struct_size", c_uint32),
         ("scope", c_uint32),
+        ("signal", c_int32),
+        ("reserved", c_uint32),
+        ("grace_ms", c_uint64),
+        ("steps", c_void_p),
+        ("steps_len", c_size_t),
+    )
+
+
+class StopStep(Structure):
+    """coreproc_stop_step."""
+
+    _fields_ = (
         ("signal", c_int32),
         ("reserved", c_uint32),
         ("grace_ms", c_uint64),

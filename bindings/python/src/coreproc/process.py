@@ -168,7 +168,8 @@ class Process(Owner):
     def stop(self, options: Stop | None = None) -> None:
         """Begins to stop it, as `options` or else its command says, and does not wait.
 
-        A second stop sends SIGKILL at once. A process that has ended is left as it is.
+        A second stop moves to the next step at once, which is usually SIGKILL. A process that has
+        ended is left as it is.
         """
         raw = None if options is None else ctypes.byref(options._to_library("stop"))
         call(lib.coreproc_process_stop, self._handle, raw)
@@ -184,7 +185,7 @@ class Process(Owner):
             StdinClosed: The process runs, but its standard input is no pipe, was closed, or has no
                 reader.
         """
-        
+
         def write(handle: ctypes.c_void_p, *rest: object) -> None:
             call(lib.coreproc_process_write, handle, *rest)
 
