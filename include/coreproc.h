@@ -246,9 +246,33 @@
 // Bytes, as for coreproc_command_stdin_data.
 #define COREPROC_FLAT_STDIN_DATA 40
 
+// `uint32_t` number, `uint32_t` mode, as for coreproc_command_descriptor.
+#define COREPROC_FLAT_DESCRIPTOR 41
+
+// `uint32_t` number, and the bytes, as for coreproc_command_descriptor_data.
+#define COREPROC_FLAT_DESCRIPTOR_DATA 42
+
+// `uint32_t` number, `int32_t` descriptor, as for coreproc_command_descriptor_fd.
+#define COREPROC_FLAT_DESCRIPTOR_FD 43
+
+// `uint32_t` number, `uint32_t` mode, and the bytes of the path, as for
+// coreproc_command_descriptor_file.
+#define COREPROC_FLAT_DESCRIPTOR_FILE 44
+
+// `int32_t` descriptor, and the bytes of the name, as for coreproc_command_listen_fd.
+#define COREPROC_FLAT_LISTEN_FD 45
+
 // `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 // in coreproc_stop_step.
 #define COREPROC_FLAT_STOP_STEPS 80
+
+// A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture of
+// its own for coreproc_process_descriptor_output; it is read to its end before the process counts
+// as closed.
+#define COREPROC_DESCRIPTOR_OUTPUT 1
+
+// A pipe for coreproc_process_descriptor_write.
+#define COREPROC_DESCRIPTOR_INPUT 2
 
 // It runs.
 #define COREPROC_STATE_RUNNING 1
@@ -364,6 +388,10 @@
 
 // A run ended, and its processes are closed; its last event. exit_code is 0 for a success, else 1.
 #define COREPROC_EVENT_RUN_ENDED 10
+
+// It wrote to an output pipe above standard error, whose descriptor in the process is the event's
+// `descriptor`.
+#define COREPROC_EVENT_OUTPUT 11
 
 // The spec of an event that is about none.
 #define COREPROC_NO_SPEC 4294967295
@@ -709,8 +737,8 @@ typedef struct coreproc_event {
   uint32_t attempt;
   // SPEC_ENDED: a COREPROC_SPEC value; else 0.
   uint32_t spec_state;
-  // Always 0.
-  uint32_t reserved;
+  // OUTPUT: the descriptor that the process wrote to; else 0.
+  uint32_t descriptor;
 } coreproc_event;
 
 // A callback for events. It runs on the subscription's thread, `coreproc-dsp`, for some
@@ -1392,6 +1420,91 @@ struct coreproc_process *coreproc_process_ref(const struct coreproc_process *pro
 
 // Gives a reference back. NULL is fine. Never blocks, never kills. Thread-safe.
 void coreproc_process_free(struct coreproc_process *process);
+
+// Gives the process a pipe of ours at this descriptor, from 3 to 1023; `mode` is a
+// COREPROC_DESCRIPTOR value. The process finds the descriptor open from the start, and besides
+// what it is given no other one than its standard streams. A number can be given once. At most 64
+// inputs and as many outputs can be pipes of ours. A number that the process may not have
+// (RLIMIT_NOFILE) fails the spawn with EBADF, stage "descriptor".
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_descriptor(struct coreproc_command *command,
+                                            uint32_t number,
+                                            uint32_t mode,
+                                            struct coreproc_error **err);
+
+// Gives the process a pipe with these bytes, and then the end, at this descriptor: as
+// coreproc_command_stdin_data for standard input.
+//
+// Errors: INVALID_ARGUMENT; OUT_OF_MEMORY.
+coreproc_result coreproc_command_descriptor_data(struct coreproc_command *command,
+                                                 uint32_t number,
+                                                 const uint8_t *data,
+                                                 size_t len,
+                                                 struct coreproc_error **err);
+
+// Gives the process `fd` of the host at this descriptor, which may be the same number. It is
+// duplicated: the caller may close its own at once.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM (fcntl(2): EBADF, EMFILE).
+coreproc_result coreproc_command_descriptor_fd(struct coreproc_command *command,
+                                               uint32_t number,
+                                               int32_t fd,
+                                               struct coreproc_error **err);
+
+// Gives the process this file at this descriptor, opened at each spawn; `mode` is a COREPROC_FILE
+// value. As for coreproc_command_stdio_file, the open does not wait.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_descriptor_file(struct coreproc_command *command,
+                                                 uint32_t number,
+                                                 const char *path,
+                                                 size_t path_len,
+                                                 uint32_t mode,
+                                                 struct coreproc_error **err);
+
+// Passes a socket in the way of systemd's socket activation: sockets come at 3 and the following
+// numbers in the order of these calls, and the environment gets LISTEN_FDS, LISTEN_FDNAMES, and
+// LISTEN_PID with the process's own PID, so that sd_listen_fds(3) finds them; variables of these
+// names that were set otherwise are replaced. `name` is 1 to 255 printable ASCII characters other
+// than ":". `fd` is duplicated.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM (fcntl(2): EBADF, EMFILE).
+coreproc_result coreproc_command_listen_fd(struct coreproc_command *command,
+                                           int32_t fd,
+                                           const char *name,
+                                           size_t name_len,
+                                           struct coreproc_error **err);
+
+// Writes to an input pipe at a descriptor above 2, as coreproc_process_write does to standard
+// input. Thread-safe.
+//
+// Errors: those of coreproc_process_write; STDIN_CLOSED also for a number that is no input pipe.
+coreproc_result coreproc_process_descriptor_write(const struct coreproc_process *process,
+                                                  uint32_t number,
+                                                  const uint8_t *data,
+                                                  size_t len,
+                                                  int64_t timeout_ms,
+                                                  size_t *written,
+                                                  struct coreproc_error **err);
+
+// Closes our end of the pipe at a descriptor above 2: of an input as coreproc_process_close_stdin,
+// of an output as coreproc_process_close_output. Idempotent, and without effect if there is no
+// such pipe. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_descriptor_close(const struct coreproc_process *process,
+                                                  uint32_t number,
+                                                  struct coreproc_error **err);
+
+// Copies what the capture of the output pipe at a descriptor above 2 holds: its last bytes. Free
+// `*out` with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT, also if there is no such pipe; OUT_OF_MEMORY.
+coreproc_result coreproc_process_descriptor_output(const struct coreproc_process *process,
+                                                   uint32_t number,
+                                                   struct coreproc_bytes **out,
+                                                   struct coreproc_error **err);
 
 // Opens a stream of events to take from. `options` may be NULL. Free `*out` with
 // coreproc_subscription_free. Thread-safe.

@@ -89,7 +89,7 @@ impl Course {
             self.events += 1;
             assert_eq!(event.sequence, self.events);
             let EventKind::Output { stream, partial, unterminated } = event.kind else { continue };
-            let delivered = &mut self.sides[stream as usize].delivered;
+            let delivered = &mut self.sides[usize::from(stream == Stream::Stderr)].delivered;
             delivered.extend(event.data);
             if self.delivery == Delivery::Lines {
                 assert!(!event.data.contains(&b'\n') && event.data.len() <= self.max_line);
@@ -121,10 +121,10 @@ proptest! {
             match step {
                 Step::Take(max) => course.take(max),
                 Step::Read { stream, len, line, into_block } => {
-                    let at = course.sides[stream as usize].read.len();
+                    let at = course.sides[usize::from(stream == Stream::Stderr)].read.len();
                     let byte = |index: usize| if index % line == line - 1 { b'\n' } else { b'a' + (index % 26) as u8 };
                     let bytes: Vec<u8> = (at..at + len).map(byte).collect();
-                    course.sides[stream as usize].read.extend(&bytes);
+                    course.sides[usize::from(stream == Stream::Stderr)].read.extend(&bytes);
                     if !into_block {
                         queue.push_output(&sender, stream, &Bytes::Borrowed(&bytes), Stamp::now());
                         continue;

@@ -11,17 +11,42 @@ use crate::sys::copy::append;
 use crate::sys::space::Bytes;
 use crate::util::copied;
 
+/// The unfinished lines of descriptors above standard error.
+type Others = Vec<(u16, Vec<u8>)>;
+
 /// The unfinished line of each stream of one process.
 #[derive(Default)]
 pub(super) struct Splitter {
     partial: [Vec<u8>; 2],
+    /// Those of other descriptors, which few processes have.
+    #[allow(clippy::box_collection, reason = "the mailbox of most processes has none")]
+    others: Option<Box<Others>>,
+}
+
+/// Returns the unfinished line of a stream.
+fn partial_of<'a>(
+    standard: &'a mut [Vec<u8>; 2],
+    others: &'a mut Option<Box<Others>>,
+    stream: Stream,
+) -> &'a mut Vec<u8> {
+    let number = match stream {
+        Stream::Stdout => return &mut standard[0],
+        Stream::Stderr => return &mut standard[1],
+        Stream::Descriptor(number) => number,
+    };
+    let others = others.get_or_insert_default();
+    let at = others.iter().position(|(known, _)| *known == number).unwrap_or_else(|| {
+        others.push((number, Vec::new()));
+        others.len() - 1
+    });
+    &mut others[at].1
 }
 
 impl Splitter {
     /// Adds what was read as records of lines.
     pub(super) fn push(&mut self, to: &mut Appender<'_>, stream: Stream, output: &Bytes<'_>, max_line: usize) {
         let bytes: &[u8] = output;
-        let partial = &mut self.partial[stream as usize];
+        let partial = partial_of(&mut self.partial, &mut self.others, stream);
         let mut done = 0;
         if !partial.is_empty() || bytes.len() > max_line {
             done = bytes.len() - push_slowly(to, stream, partial, bytes, max_line).len();
@@ -38,8 +63,10 @@ impl Splitter {
 
     /// Adds what is left as a line without its `\n`: the streams have ended.
     pub(super) fn flush(&mut self, to: &mut Appender<'_>) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let partial = std::mem::take(&mut self.partial[stream as usize]);
+        let [stdout, stderr] = std::mem::take(&mut self.partial);
+        let others = self.others.take().into_iter().flat_map(|others| *others);
+        let others = others.map(|(number, partial)| (Stream::Descriptor(number), partial));
+        for (stream, partial) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)].into_iter().chain(others) {
             if !partial.is_empty() {
                 to.append(RecordKind::Unterminated(stream), &[&partial]);
             }

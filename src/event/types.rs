@@ -29,9 +29,11 @@ use crate::sys::procfs::Holder;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
     /// Standard output, and standard error if it is merged into it.
-    Stdout = 0,
+    Stdout,
     /// Standard error.
-    Stderr = 1,
+    Stderr,
+    /// The output pipe at this descriptor of the process ([`Descriptor::Output`](crate::Descriptor::Output)).
+    Descriptor(u16),
 }
 
 /// Why a process ended: what this library did to it first, if anything.

@@ -32,6 +32,10 @@ pub const COREPROC_EVENT_SPEC_ENDED: u32 = 9;
 /// A run ended, and its processes are closed; its last event. exit_code is 0 for a success, else 1.
 pub const COREPROC_EVENT_RUN_ENDED: u32 = 10;
 
+/// It wrote to an output pipe above standard error, whose descriptor in the process is the event's
+/// `descriptor`.
+pub const COREPROC_EVENT_OUTPUT: u32 = 11;
+
 /// The spec of an event that is about none.
 pub const COREPROC_NO_SPEC: u32 = 0xFFFF_FFFF;
 
@@ -74,8 +78,8 @@ pub struct coreproc_event {
     pub attempt: u32,
     /// SPEC_ENDED: a COREPROC_SPEC value; else 0.
     pub spec_state: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// OUTPUT: the descriptor that the process wrote to; else 0.
+    pub descriptor: u32,
 }
 
 const _: () = {
@@ -93,12 +97,13 @@ struct Fields {
     flags: u32,
     cause: u32,
     spec_state: u32,
+    descriptor: u32,
 }
 
 impl Fields {
     fn of(kind: u32, status: Option<ExitStatus>) -> Fields {
         let (exit_code, signal, flags) = status_fields(status);
-        Fields { kind, exit_code, signal, flags, cause: COREPROC_CAUSE_NONE, spec_state: 0 }
+        Fields { kind, exit_code, signal, flags, cause: COREPROC_CAUSE_NONE, spec_state: 0, descriptor: 0 }
     }
 
     fn of_end(kind: u32, ending: Ending) -> Fields {
@@ -113,8 +118,12 @@ impl Fields {
         match kind {
             EventKind::Started => Fields::of(COREPROC_EVENT_STARTED, None),
             EventKind::Output { stream, partial, unterminated } => {
-                let stdout = stream == Stream::Stdout;
-                Fields::of(if stdout { COREPROC_EVENT_STDOUT } else { COREPROC_EVENT_STDERR }, None)
+                let (kind, descriptor) = match stream {
+                    Stream::Stdout => (COREPROC_EVENT_STDOUT, 0),
+                    Stream::Stderr => (COREPROC_EVENT_STDERR, 0),
+                    Stream::Descriptor(number) => (COREPROC_EVENT_OUTPUT, u32::from(number)),
+                };
+                Fields { descriptor, ..Fields::of(kind, None) }
                     .with_flags(flag(partial, COREPROC_FLAG_PARTIAL) | flag(unterminated, COREPROC_FLAG_NO_NEWLINE))
             }
             EventKind::Exited(ending) => Fields::of_end(COREPROC_EVENT_EXITED, ending),
@@ -147,7 +156,7 @@ impl coreproc_event {
 
     /// Makes an event for C, which points into `event`.
     pub(super) fn new(event: &Event<'_>) -> coreproc_event {
-        let Fields { kind, exit_code, signal, flags, cause, spec_state } = Fields::new(event.kind);
+        let Fields { kind, exit_code, signal, flags, cause, spec_state, descriptor } = Fields::new(event.kind);
         let spec = event.part.and_then(|part| part.spec);
         coreproc_event {
             kind,
@@ -166,7 +175,7 @@ impl coreproc_event {
             spec: spec.map_or(COREPROC_NO_SPEC, |spec| u32::try_from(spec).unwrap_or(COREPROC_NO_SPEC)),
             attempt: event.part.map_or(0, |part| part.attempt),
             spec_state,
-            reserved: 0,
+            descriptor,
         }
     }
 }

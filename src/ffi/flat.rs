@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::call::call;
 use super::command::{coreproc_command, env_whole, group_of};
 use super::convert::Operation;
+use super::descriptor::{set_given, set_host_fd, set_listener, set_opened, set_pipe};
 use super::error::{coreproc_error, coreproc_result};
 use super::info::coreproc_process_info;
 use super::limit::{capture, drain, spool_max, timeout};
@@ -62,6 +63,17 @@ pub const COREPROC_FLAT_DRAIN: u32 = 18;
 
 /// Bytes, as for coreproc_command_stdin_data.
 pub const COREPROC_FLAT_STDIN_DATA: u32 = 40;
+/// `uint32_t` number, `uint32_t` mode, as for coreproc_command_descriptor.
+pub const COREPROC_FLAT_DESCRIPTOR: u32 = 41;
+/// `uint32_t` number, and the bytes, as for coreproc_command_descriptor_data.
+pub const COREPROC_FLAT_DESCRIPTOR_DATA: u32 = 42;
+/// `uint32_t` number, `int32_t` descriptor, as for coreproc_command_descriptor_fd.
+pub const COREPROC_FLAT_DESCRIPTOR_FD: u32 = 43;
+/// `uint32_t` number, `uint32_t` mode, and the bytes of the path, as for
+/// coreproc_command_descriptor_file.
+pub const COREPROC_FLAT_DESCRIPTOR_FILE: u32 = 44;
+/// `int32_t` descriptor, and the bytes of the name, as for coreproc_command_listen_fd.
+pub const COREPROC_FLAT_LISTEN_FD: u32 = 45;
 /// `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 /// in coreproc_stop_step.
 pub const COREPROC_FLAT_STOP_STEPS: u32 = 80;
@@ -88,6 +100,11 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_DRAIN, "drain"),
     (COREPROC_FLAT_STOP_STEPS, "stop_steps"),
     (COREPROC_FLAT_STDIN_DATA, "stdin_data"),
+    (COREPROC_FLAT_DESCRIPTOR, "descriptor"),
+    (COREPROC_FLAT_DESCRIPTOR_DATA, "descriptor_data"),
+    (COREPROC_FLAT_DESCRIPTOR_FD, "descriptor_fd"),
+    (COREPROC_FLAT_DESCRIPTOR_FILE, "descriptor_file"),
+    (COREPROC_FLAT_LISTEN_FD, "listen_fd"),
 ];
 
 /// Reads values from the front of some bytes.
@@ -227,6 +244,11 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
             _ = command.stop_policy(policy_of(op, scope, steps.into_iter())?);
         }
         COREPROC_FLAT_STDIN_DATA => _ = set_data(op, command, value.rest().as_bytes())?,
+        COREPROC_FLAT_DESCRIPTOR => _ = set_pipe(op, command, value.u32()?, value.u32()?)?,
+        COREPROC_FLAT_DESCRIPTOR_DATA => _ = set_given(op, command, value.u32()?, value.rest().as_bytes())?,
+        COREPROC_FLAT_DESCRIPTOR_FD => _ = set_host_fd(op, command, value.u32()?, value.i32()?)?,
+        COREPROC_FLAT_DESCRIPTOR_FILE => _ = set_opened(op, command, value.u32()?, value.u32()?, value.rest())?,
+        COREPROC_FLAT_LISTEN_FD => _ = set_listener(op, command, value.i32()?, value.rest())?,
         _ => return Err(value.fail("may come only first")),
     }
     Ok(())

@@ -61,6 +61,7 @@ pub(super) fn failure(attempt: &Attempt<'_>, failure: Failure) -> Error {
             let cwd = attempt.command.cwd.as_deref().map(CStr::to_bytes).unwrap_or_default();
             error.because(format!("{}: {}", quoted(cwd), describe_errno(errno)))
         }
+        (Stage::Descriptor, _) => error.because(format!("{candidate}: {}", describe_errno(errno))),
         (Stage::Exec, libc::ENOENT | libc::ENOTDIR) => attempt.missing(error),
         (Stage::Exec, libc::EACCES) => attempt.denied(error, candidate as usize),
         (Stage::Exec, libc::E2BIG) => match attempt.too_long() {

@@ -18,7 +18,7 @@ use super::supervisor::Supervisor;
 use crate::error::{Error, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
-use crate::sys::spawn::{self, Grouping, Plan};
+use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan};
 use crate::sys::strings::{Strings, for_each_variable};
 
 /// The kernel's limit for one path.
@@ -88,13 +88,24 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
     let environment = environment(command);
     let candidates = candidates(command, &environment);
     let argv = strings(&command.argv);
-    let mut stdio = Stdio::open(command)?;
+    let capture = match (command.capture, supervisor.options().capture) {
+        (Size::Default, Size::Default) => Size::Bytes(1024 * 1024),
+        (Size::Default, size) => size,
+        (size, _) => size,
+    };
+    let capture_bytes = match capture {
+        Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+        _ => 0,
+    };
+    let mut stdio = Stdio::open(command, capture_bytes)?;
     let plan = Plan {
         candidates: &candidates,
         argv: &argv,
         envp: &environment,
         cwd: command.cwd.as_deref(),
         stdio: [stdio.theirs[0].as_deref(), stdio.theirs[1].as_deref(), stdio.theirs[2].as_deref()],
+        descriptors: &stdio.placed,
+        has_pid_room: !command.listeners.is_empty(),
         grouping: match command.group {
             _ if command.detached => Grouping::Session,
             Group::Own => Grouping::Own,
@@ -105,21 +116,14 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
     let started = spawn::spawn(&plan).map_err(|failure| {
         explain::failure(&Attempt { command, candidates: &candidates, environment: &environment }, failure)
     })?;
-    let capture = match (command.capture, supervisor.options().capture) {
-        (Size::Default, Size::Default) => Size::Bytes(1024 * 1024),
-        (Size::Default, size) => size,
-        (size, _) => size,
-    };
     Ok(Seed {
         started: time,
         pid: started.pid,
         pidfd: started.pidfd,
         stdin: stdio.stdin,
+        extra: stdio.extra,
         outputs: std::mem::take(&mut stdio.outputs),
-        capture_bytes: match capture {
-            Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
-            _ => 0,
-        },
+        capture_bytes,
         leads_group: plan.grouping != Grouping::Inherit,
         stop: Arc::clone(&command.stop),
         drain: command.drain.unwrap_or(supervisor.options().drain),
@@ -136,19 +140,32 @@ fn strings(list: &[CString]) -> Strings {
 
 fn environment(command: &Command) -> Cow<'_, Strings> {
     let mut environment = Strings::default();
+    let listens = !command.listeners.is_empty();
+    let is_ours = |entry: &[u8]| listens && LISTEN.contains(&key_of(entry));
     let mut add = |entry: &[u8]| {
-        if !command.env.iter().any(|added| key_of(added.as_bytes()) == key_of(entry)) {
+        if !is_ours(entry) && !command.env.iter().any(|added| key_of(added.as_bytes()) == key_of(entry)) {
             environment.push(&[entry]);
         }
     };
     match &command.env_base {
-        EnvBase::Given(whole) if command.env.is_empty() => return Cow::Borrowed(whole),
+        EnvBase::Given(whole) if command.env.is_empty() && !listens => return Cow::Borrowed(whole),
         EnvBase::Given(base) => base.iter().for_each(add),
         EnvBase::Inherited => for_each_variable(&mut add),
     }
-    command.env.iter().for_each(|entry| environment.push(&[entry.as_bytes()]));
+    let added = command.env.iter().filter(|entry| !is_ours(entry.as_bytes()));
+    added.for_each(|entry| environment.push(&[entry.as_bytes()]));
+    if listens {
+        let names: Vec<&[u8]> = command.listeners.iter().map(|listener| listener.name.as_bytes()).collect();
+        environment.push(&[LISTEN[0], b"=", command.listeners.len().to_string().as_bytes()]);
+        environment.push(&[LISTEN[1], b"=", &names.join(&b':')]);
+        // The child writes its PID, which nothing else knows before.
+        environment.push(&[LISTEN[2], b"=", &PID_ROOM]);
+    }
     Cow::Owned(environment)
 }
+
+/// The variables of systemd's socket activation; see sd_listen_fds(3).
+const LISTEN: [&[u8]; 3] = [b"LISTEN_FDS", b"LISTEN_FDNAMES", b"LISTEN_PID"];
 
 /// Returns the paths to try, in order: the program as it is if it has a slash, else in each directory of the search
 /// path, in which an empty one is the child's directory.

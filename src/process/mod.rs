@@ -11,6 +11,7 @@
 mod capture;
 mod child;
 mod command;
+mod descriptor;
 mod explain;
 mod input;
 mod launch;
@@ -29,6 +30,7 @@ mod supervisor;
 
 pub use child::{Info, State};
 pub use command::{Command, Group};
+pub use descriptor::Descriptor;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub use process::Process;
 pub use ring::Ring;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::child::{Child, Info, State};
+use super::child::{Child, Info, STDIN, State};
 use super::stop::{Scope, StopOptions, StopPolicy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Cause, Stream};
@@ -188,7 +188,7 @@ impl Process {
     pub fn write_stdin(&self, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
         fork::check("write stdin")?;
         self.0.check_descriptors("write stdin")?;
-        self.0.write_stdin(data, Deadline::after(timeout))
+        self.0.write(STDIN, data, Deadline::after(timeout))
     }
 
     /// Closes its standard input: its reader sees the end, even while a child that the host forked lives (by libc's
@@ -197,8 +197,49 @@ impl Process {
     pub fn close_stdin(&self) -> Result<()> {
         fork::check("close stdin")?;
         self.0.check_descriptors("close stdin")?;
-        self.0.close_stdin();
+        self.0.close_input(STDIN);
         Ok(())
+    }
+
+    /// Writes to an input pipe at a descriptor above 2 ([`Descriptor::Input`](crate::Descriptor::Input)), as
+    /// [`Process::write_stdin`] writes to standard input.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::write_stdin`]; `StdinClosed` also for a number that is no input pipe.
+    pub fn write_descriptor(&self, number: u32, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
+        const OPERATION: &str = "write descriptor";
+        fork::check(OPERATION)?;
+        self.0.check_descriptors(OPERATION)?;
+        self.0.write(above_stderr(OPERATION, number)?, data, Deadline::after(timeout))
+    }
+
+    /// Closes the library's end of the pipe at a descriptor above 2: of an input as [`Process::close_stdin`] does, of an
+    /// output as [`Process::close_output`]. Idempotent, and without effect if there is no such pipe.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for the number of a standard stream.
+    pub fn close_descriptor(&self, number: u32) -> Result<()> {
+        const OPERATION: &str = "close descriptor";
+        fork::check(OPERATION)?;
+        self.0.check_descriptors(OPERATION)?;
+        let number = above_stderr(OPERATION, number)?;
+        self.0.close_input(number);
+        self.0.close_output(Stream::Descriptor(number));
+        Ok(())
+    }
+
+    /// Returns a copy of what was read from the output pipe at a descriptor above 2
+    /// ([`Descriptor::Output`](crate::Descriptor::Output)), as far as its capture holds it: the last bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if there is no such pipe. `OutOfMemory` if there is no memory for the copy.
+    pub fn descriptor_output(&self, number: u32) -> Result<Vec<u8>> {
+        const OPERATION: &str = "output";
+        fork::check(OPERATION)?;
+        self.0.captured_of(above_stderr(OPERATION, number)?)
     }
 
     /// Closes the library's end of an output: what is in the pipe is lost, and a process that writes to it from now on
@@ -209,5 +250,14 @@ impl Process {
         self.0.check_descriptors("close output")?;
         self.0.close_output(stream);
         Ok(())
+    }
+}
+
+/// Takes the number of a descriptor above the standard streams.
+fn above_stderr(operation: &'static str, number: u32) -> Result<u16> {
+    match u16::try_from(number) {
+        Ok(0..=2) => Err(Error::invalid(operation, format!("descriptor {number}: is a standard stream"))),
+        Ok(number) => Ok(number),
+        Err(_) => Err(Error::invalid(operation, format!("descriptor {number}: is above 1023"))),
     }
 }

@@ -6,19 +6,21 @@ use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 
-use super::command::Command;
+use super::child::Extra;
+use super::command::{Command, FIRST};
+use super::descriptor::Descriptor;
 use super::explain::{failed, no_spool, not_opened};
 use super::input::Input;
 use super::reader::Reader;
 use super::stdio::{FileMode, Output, Stdin, above_stdio, duplicate};
-use crate::error::Result;
+use crate::error::{Result, describe_errno};
 use crate::sys::close_on_fork::CloseOnFork;
 use crate::sys::descriptor;
 use crate::sys::pipe;
-use crate::sys::redirect;
+use crate::sys::redirect::{self, Refusal};
 use crate::sys::spool::{self, Spool};
 
-/// Both ends of a child's standard streams.
+/// Both ends of a child's standard streams, and of its descriptors above them.
 pub(super) struct Stdio {
     /// The child's ends; None for a stream that it inherits.
     pub(super) theirs: [Option<Arc<OwnedFd>>; 3],
@@ -26,15 +28,73 @@ pub(super) struct Stdio {
     pub(super) stdin: Input,
     /// Our side of each output that we read.
     pub(super) outputs: [Option<Reader>; 2],
+    /// The child's ends at numbers above 2.
+    pub(super) placed: Vec<(u16, Arc<OwnedFd>)>,
+    /// Our side of the pipes among them.
+    pub(super) extra: Option<Box<Extra>>,
 }
 
 impl Stdio {
-    pub(super) fn open(command: &Command) -> Result<Stdio> {
-        let mut stdio = Stdio { theirs: [None, None, None], stdin: Input::Absent, outputs: [None, None] };
+    pub(super) fn open(command: &Command, capture_bytes: usize) -> Result<Stdio> {
+        let mut stdio = Stdio {
+            theirs: [None, None, None],
+            stdin: Input::Absent,
+            outputs: [None, None],
+            placed: Vec::new(),
+            extra: None,
+        };
         stdio.open_stdin(command)?;
         stdio.open_output(command, 0)?;
         stdio.open_output(command, 1)?;
+        for (number, listener) in (FIRST..).zip(&command.listeners) {
+            stdio.placed.push((number, Arc::clone(&listener.fd)));
+        }
+        for (number, descriptor) in &command.descriptors {
+            stdio.open_descriptor(command, *number, descriptor, capture_bytes)?;
+        }
         Ok(stdio)
+    }
+
+    /// Opens what the child gets at a number above 2.
+    fn open_descriptor(
+        &mut self,
+        command: &Command,
+        number: u16,
+        wanted: &Descriptor,
+        capture_bytes: usize,
+    ) -> Result<()> {
+        const STAGE: &str = "descriptor";
+        let failed = |errno| failed(command, STAGE, errno).because(format!("{number}: {}", describe_errno(errno)));
+        let not_opened = |path: &Path, refusal: &Refusal| not_opened(command, STAGE, path, refusal);
+        let theirs = match wanted {
+            Descriptor::Output => {
+                let (ours, theirs) = pipe::pipe().map_err(failed)?;
+                descriptor::set_nonblocking(&ours).map_err(failed)?;
+                self.extra.get_or_insert_default().add_output(number, Reader::pipe(ours), capture_bytes);
+                Arc::new(theirs)
+            }
+            Descriptor::Input => {
+                let (theirs, ours) = pipe::pipe().map_err(failed)?;
+                descriptor::set_nonblocking(&ours).map_err(failed)?;
+                self.extra.get_or_insert_default().add_input(number, Input::pipe(CloseOnFork::new(ours)));
+                Arc::new(theirs)
+            }
+            Descriptor::Data(bytes) => {
+                let (theirs, ours) = pipe::pipe().map_err(failed)?;
+                let input = Input::feed(CloseOnFork::new(ours), bytes).map_err(failed)?;
+                self.extra.get_or_insert_default().add_input(number, input);
+                Arc::new(theirs)
+            }
+            Descriptor::Fd(fd) => Arc::clone(fd),
+            Descriptor::ReadFile(path) => {
+                Arc::new(redirect::to_read(path).map_err(|refusal| not_opened(path, &refusal))?)
+            }
+            Descriptor::WriteFile(path, mode) => {
+                Arc::new(redirect::to_write(path, flag_of(*mode)).map_err(|refusal| not_opened(path, &refusal))?)
+            }
+        };
+        self.placed.push((number, theirs));
+        Ok(())
     }
 
     fn open_stdin(&mut self, command: &Command) -> Result<()> {
@@ -79,11 +139,7 @@ impl Stdio {
             Output::Inherit => None,
             Output::Fd(fd) => Some(above_stdio(fd).map_err(failed)?),
             Output::File(path, mode) => {
-                let how = match mode {
-                    FileMode::Truncate => OFlag::O_TRUNC,
-                    FileMode::Append => OFlag::O_APPEND,
-                };
-                let opened = redirect::to_write(path, how);
+                let opened = redirect::to_write(path, flag_of(*mode));
                 Some(Arc::new(opened.map_err(|refusal| not_opened(command, stage, path, &refusal))?))
             }
             Output::Merge => match &self.theirs[1] {
@@ -102,5 +158,12 @@ impl Stdio {
         let Spool { ours, theirs } = created.map_err(|errno| no_spool(command, stage, &place, errno))?;
         self.outputs[index] = Some(Reader::spool(ours, command.spool_max));
         Ok(Arc::new(theirs))
+    }
+}
+
+fn flag_of(mode: FileMode) -> OFlag {
+    match mode {
+        FileMode::Truncate => OFlag::O_TRUNC,
+        FileMode::Append => OFlag::O_APPEND,
     }
 }

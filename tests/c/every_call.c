@@ -199,6 +199,19 @@ static void tear_down(struct world *w)
     R(command_stdio_fd, OK, w->result = coreproc_command_stdio_fd(w->command, COREPROC_STREAM_STDIN, 0, &w->error))         \
     R(command_stdio_file, OK, w->result = coreproc_command_stdio_file(w->command, COREPROC_STREAM_STDIN,                    \
         TEXT("/dev/null"), COREPROC_FILE_READ, &w->error))                                                                  \
+    R(command_descriptor, OK, w->result = coreproc_command_descriptor(w->command, 9, COREPROC_DESCRIPTOR_OUTPUT,            \
+        &w->error))                                                                                                         \
+    R(command_descriptor_data, OK, w->result = coreproc_command_descriptor_data(w->command, 9, (const uint8_t *)"x", 1,     \
+        &w->error))                                                                                                         \
+    R(command_descriptor_fd, OK, w->result = coreproc_command_descriptor_fd(w->command, 9, 0, &w->error))                   \
+    R(command_descriptor_file, OK, w->result = coreproc_command_descriptor_file(w->command, 9, TEXT("/dev/null"),           \
+        COREPROC_FILE_READ, &w->error))                                                                                     \
+    R(command_listen_fd, OK, w->result = coreproc_command_listen_fd(w->command, 0, TEXT("web"), &w->error))                 \
+    R(process_descriptor_close, OK, w->result = coreproc_process_descriptor_close(w->process, 9, &w->error))                \
+    R(process_descriptor_output, INVALID_ARGUMENT, w->result = coreproc_process_descriptor_output(w->process, 9, OUT(w),    \
+        &w->error))                                                                                                         \
+    R(process_descriptor_write, STDIN_CLOSED, w->result = coreproc_process_descriptor_write(w->process, 9,                  \
+        (const uint8_t *)"x", 1, 0, NULL, &w->error))                                                                       \
     R(command_stdin_data, OK, w->result = coreproc_command_stdin_data(w->command, (const uint8_t *)"x", 1, &w->error))      \
     R(command_stop_options, OK, w->result = coreproc_command_stop_options(w->command, NULL, &w->error))                     \
     R(command_subscribe, OK, w->result = coreproc_command_subscribe(w->command, w->subscription, &w->error))                \

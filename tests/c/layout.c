@@ -109,7 +109,7 @@ AT(coreproc_event, run_id, 72);
 AT(coreproc_event, spec, 80);
 AT(coreproc_event, attempt, 84);
 AT(coreproc_event, spec_state, 88);
-AT(coreproc_event, reserved, 92);
+AT(coreproc_event, descriptor, 92);
 
 SIZE(coreproc_progress_options, 16);
 AT(coreproc_progress_options, struct_size, 0);

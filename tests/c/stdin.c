@@ -58,6 +58,54 @@ static void a_given_input_arrives_whole(void)
     free(given);
 }
 
+static void other_descriptors_are_read_and_written(void)
+{
+    coreproc_service *service = new_service();
+    const coreproc_subscription_options options = {.struct_size = sizeof options, .delivery = COREPROC_DELIVERY_LINES};
+    coreproc_subscription *subscription = open_subscription(service, &options);
+    coreproc_command *command = new_command("bash", "-c", "read -u 3 line; echo got $line >&4; cat <&5; cat <&6; cat <&7", NULL);
+    OK(coreproc_command_descriptor(command, 3, COREPROC_DESCRIPTOR_INPUT, &err));
+    OK(coreproc_command_descriptor(command, 4, COREPROC_DESCRIPTOR_OUTPUT, &err));
+    OK(coreproc_command_descriptor_data(command, 5, (const uint8_t *)"five\n", 5, &err));
+    OK(coreproc_command_descriptor_file(command, 6, TEXT("/dev/null"), COREPROC_FILE_READ, &err));
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    OK(coreproc_command_descriptor_fd(command, 7, null, &err));
+    close(null);
+    coreproc_process *process = spawn(service, command);
+    size_t written = 0;
+    OK(coreproc_process_descriptor_write(process, 3, (const uint8_t *)"one\n", 4, -1, &written, &err));
+    CHECK_INT(written, 4);
+    OK(coreproc_process_descriptor_close(process, 3, &err));
+    CHECK_INT(wait_closed(process).exit_code, 0);
+    CHECK_OUTPUT(process, "five\n");
+    coreproc_bytes *output = NULL;
+    OK(coreproc_process_descriptor_output(process, 4, &output, &err));
+    CHECK(strcmp((const char *)coreproc_bytes_data(output), "got one\n") == 0);
+    coreproc_bytes_free(output);
+    bool seen = false;
+    for (bool closed = false; !closed;) {
+        coreproc_batch *batch = take(subscription, 0);
+        size_t count = 0, stride = 0;
+        (void)coreproc_batch_events(batch, &count, &stride);
+        for (size_t i = 0; i < count; i++) {
+            const coreproc_event *event = event_at(batch, i);
+            closed |= event->kind == COREPROC_EVENT_CLOSED;
+            if (event->kind == COREPROC_EVENT_OUTPUT) {
+                seen = true;
+                CHECK_INT(event->descriptor, 4);
+                CHECK(event->len == 7 && memcmp(event->data, "got one", 7) == 0);
+            } else {
+                CHECK_INT(event->descriptor, 0);
+            }
+        }
+        coreproc_batch_free(batch);
+    }
+    CHECK(seen);
+    coreproc_subscription_free(subscription);
+    coreproc_process_free(process);
+    end_service(service);
+}
+
 static void a_full_pipe_takes_a_part_then_times_out(void)
 {
     enum { LEN = 4000000 };
@@ -241,6 +289,7 @@ int main(void)
     check_begin();
     RUN(cat_returns_every_byte);
     RUN(a_given_input_arrives_whole);
+    RUN(other_descriptors_are_read_and_written);
     RUN(a_full_pipe_takes_a_part_then_times_out);
     RUN(a_write_waits_for_its_reader);
     RUN(a_waiting_write_ends_with_the_child);

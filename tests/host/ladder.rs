@@ -1,6 +1,9 @@
 //! Kernels and filters that lack something: the library does the same by other means, or says what is missing.
 
-use coreproc::{Cause, Command, Drain, ErrorKind, ExitStatus, Output, Scope, Service, Stdin, StopOptions};
+use coreproc::{Cause, Command, Descriptor, Drain, ErrorKind, ExitStatus, Output, Scope, Service, Stdin, StopOptions};
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 use support::census::Census;
 use support::fifo::Talk;
@@ -63,6 +66,33 @@ fn given(service: &Service) {
     }
     assert!(lines[3..6].iter().all(|line| line.ends_with("0000000000000000")), "{text}");
     assert_eq!(lines[6], "/proc");
+    descriptors(service);
+}
+
+/// Gives descriptors at all numbers that the host's next ones would have, each in the way of another.
+fn descriptors(service: &Service) {
+    let files: Vec<File> = (0..8).map(|at| os::memory_file(&format!("file {at}\n"))).collect();
+    let numbers: Vec<u32> = files.iter().map(|file| file.as_raw_fd() as u32).collect();
+    let files: Vec<Arc<OwnedFd>> = files.into_iter().map(|file| Arc::new(OwnedFd::from(file))).collect();
+    let verbs: Vec<String> = numbers.iter().map(|number| format!("copy {number} 1")).collect();
+    for shift in 0..8 {
+        let mut command = script(&(verbs.join(" ") + " fds"));
+        let mut want = String::new();
+        for (at, number) in numbers.iter().enumerate() {
+            command.descriptor(*number, Descriptor::Fd(Arc::clone(&files[(at + shift) % 8])));
+            want += &format!("file {}\n", (at + shift) % 8);
+        }
+        // Every number up to here that the library may have used for itself is in the way, too.
+        for number in (3..64).filter(|number| !numbers.contains(number)) {
+            command.descriptor(number, Descriptor::Data(Arc::default()));
+        }
+        files.iter().for_each(os::rewind);
+        let text = run(service, &command).text();
+        assert!(text.starts_with(&want), "{text}");
+        let given =
+            text.lines().skip(8).filter(|line| !line.starts_with(['0', '1', '2']) || line.as_bytes()[1] != b' ');
+        assert_eq!(given.count(), 61, "{text}");
+    }
 }
 
 fn refusals(service: &Service) {

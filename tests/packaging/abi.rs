@@ -125,7 +125,7 @@ mod layout {
         stdout_bytes 72, stderr_bytes 80, dropped_bytes 88, discarded_bytes 96, unwritten_bytes 104);
     layout!(coreproc_event, 96:
         kind 0, flags 4, process_id 8, sequence 16, monotonic_ns 24, realtime_ns 32, pid 40, exit_code 44,
-        signal 48, cause 52, data 56, len 64, run_id 72, spec 80, attempt 84, spec_state 88, reserved 92);
+        signal 48, cause 52, data 56, len 64, run_id 72, spec 80, attempt 84, spec_state 88, descriptor 92);
     layout!(coreproc_progress_options, 16: struct_size 0, style 4, output 8, reserved 12);
     layout!(coreproc_run_options, 56:
         struct_size 0, mode 4, on_failure 8, reserved 12, limit 16, deadline_ms 24, subscription 32,

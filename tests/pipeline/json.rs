@@ -162,6 +162,17 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
             r#"specs[1].command.stdin.append: unknown field, known are "file", "data""#,
         ),
         (r#""stdin": {}"#, "specs[1].command.stdin.file: is missing"),
+        (r#""descriptors": {"x": "output"}"#, "specs[1].command.descriptors.x: the name is no number of a descriptor"),
+        (r#""descriptors": {"2": "output"}"#, "specs[1].command: descriptor 2: is a standard stream"),
+        (
+            r#""descriptors": {"3": "outpt"}"#,
+            r#"specs[1].command.descriptors.3: unknown value "outpt", did you mean "output"?"#,
+        ),
+        (
+            r#""descriptors": {"3": {"data": "", "mode": "read"}}"#,
+            r#"specs[1].command.descriptors.3.mode: stands beside "data""#,
+        ),
+        (r#""descriptors": {"3": {}}"#, "specs[1].command.descriptors.3.file: is missing"),
         (r#""stdin": {"data": 1}"#, "specs[1].command.stdin.data: expected a string, found 1"),
         (
             r#""stdin": {"file": "a", "data": "b"}"#,
@@ -338,7 +349,7 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
     assert_eq!(
         refused_command(r#""version": 1"#),
         "specs[1].command.version: unknown field, known are \"program\", \"args\", \"arg0\", \"env\", \"env_clear\", \
-         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"capture_bytes\", \"group\", \"detach\", \
+         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \"group\", \"detach\", \
          \"spool_max_bytes\", \"timeout_ms\", \"stop\", \"drain\""
     );
 }
@@ -408,6 +419,26 @@ fn a_command_reads_the_data_of_its_json() {
         let process = Command::from_json(&text.to_string()).expect("command").spawn(&service).expect("spawn");
         assert_eq!(support::finish(&process).text(), data);
     }
+}
+
+#[test]
+fn a_command_gets_the_descriptors_of_its_json() {
+    let service = Service::new(ServiceOptions::default()).expect("service");
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("file");
+    std::fs::write(&path, "kept\n").expect("write");
+    let text = serde_json::json!({
+        "version": 1,
+        "program": "bash",
+        "args": ["-c", "cat <&10; cat <&11; echo told >&12; echo added >&13"],
+        "descriptors": {
+            "10": {"data": "given\n"}, "11": {"file": path}, "12": "output", "13": {"file": path, "mode": "append"},
+        },
+    });
+    let process = Command::from_json(&text.to_string()).expect("command").spawn(&service).expect("spawn");
+    assert_eq!(support::finish(&process).text(), "given\nkept\n");
+    assert_eq!(process.descriptor_output(12).expect("output"), b"told\n");
+    assert_eq!(std::fs::read_to_string(&path).expect("read"), "kept\nadded\n");
 }
 
 #[test]

@@ -19,6 +19,7 @@ PREFIXES = {
     "COREPROC_CAUSE_": "cause",
     "COREPROC_CLOSE_": "close",
     "COREPROC_DELIVERY_": "delivery",
+    "COREPROC_DESCRIPTOR_": "descriptor",
     "COREPROC_ENDPOINT_": "endpoint",
     "COREPROC_EVENT_": "event",
     "COREPROC_FILE_": "file",

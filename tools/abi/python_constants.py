@@ -41,6 +41,12 @@ ENUMERATIONS = (
         "The target of a stream of a command, if it is neither a file nor a descriptor.",
         base="Enum",
     ),
+    Enumeration(
+        "Descriptor",
+        "descriptor",
+        "A pipe at a descriptor of a command above standard error.",
+        base="Enum",
+    ),
     Enumeration("RunMode", "run", "The order in which a pipeline runs."),
     Enumeration("OnFailure", "on_failure", "The effect of a failure on other specs."),
     Enumeration("SpecState", "spec", "How a spec of a run ended."),

@@ -23,6 +23,7 @@ PREFIXES = {
     constants.Group: "GROUP_",
     constants.CloseMode: "CLOSE_",
     constants.Delivery: "DELIVERY_",
+    constants.Descriptor: "DESCRIPTOR_",
     constants.Subscribe: "SUBSCRIBE_",
     constants.Stdio: "STDIO_",
     constants.RunMode: "RUN_",

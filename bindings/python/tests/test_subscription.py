@@ -362,7 +362,7 @@ class LaterLibrary:
 
         self._text = ctypes.create_string_buffer(b"text")
         self._events = (LongerEvent * 2)()
-        no_run = (0, _abi.NO_SPEC, 0, 0)
+        no_run = (0, _abi.NO_SPEC, 0, 0, 0)
         packed = [
             (kind, 0, 7, number, 1, 2, 3, -1, 0, 0, ctypes.addressof(self._text), 4, *no_run)
             for number, kind in ((1, 99), (2, EventKind.STDOUT))

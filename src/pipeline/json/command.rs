@@ -8,10 +8,12 @@ use super::document::Json;
 use super::field::{Field, Object};
 use super::version::check_version;
 use crate::error::Result;
-use crate::process::{Command, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions, StopPolicy, StopStep};
+use crate::process::{
+    Command, Descriptor, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions, StopPolicy, StopStep,
+};
 use crate::sys::signal;
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "program",
     "args",
     "arg0",
@@ -22,6 +24,7 @@ const FIELDS: [&str; 17] = [
     "stdin",
     "stdout",
     "stderr",
+    "descriptors",
     "capture_bytes",
     "group",
     "detach",
@@ -136,6 +139,12 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
     if let Some(stderr) = object.get("stderr") {
         command.stderr(output(&stderr, &[("merge", Output::Merge)])?);
     }
+    if let Some(field) = object.get("descriptors") {
+        for (number, value) in field.map("an object of descriptors")?.fields() {
+            let number = number.parse().map_err(|_| value.wrong("the name is no number of a descriptor"))?;
+            command.descriptor(number, descriptor(&value)?);
+        }
+    }
     if let Some(bytes) = object.get("capture_bytes") {
         command.capture(match bytes.whole(0, isize::MAX as u64)? {
             0 => Size::None,
@@ -154,6 +163,25 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
         });
     }
     Ok(())
+}
+
+fn descriptor(field: &Field<'_>) -> Result<Descriptor> {
+    if !field.is_object() {
+        return field.choice(&[("output", Descriptor::Output), ("input", Descriptor::Input)]);
+    }
+    let object = field.object(&["data", "file", "mode"])?;
+    if let Some(data) = object.get("data") {
+        return match object.get("file").or_else(|| object.get("mode")) {
+            None => Ok(Descriptor::Data(Arc::new(data.content()?.into()))),
+            Some(other) => Err(other.wrong("stands beside \"data\"")),
+        };
+    }
+    let path = object.required("file")?.name()?.into();
+    let modes = [("read", None), ("truncate", Some(FileMode::Truncate)), ("append", Some(FileMode::Append))];
+    Ok(match object.get("mode").map_or(Ok(None), |mode| mode.choice(&modes))? {
+        None => Descriptor::ReadFile(path),
+        Some(mode) => Descriptor::WriteFile(path, mode),
+    })
 }
 
 fn output(field: &Field<'_>, more: &[(&str, Output)]) -> Result<Output> {

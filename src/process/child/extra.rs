@@ -1,9 +1,40 @@
 //! [`Extra`]: what few children have. It is boxed, so that the others do not pay for it.
 
+use crate::process::capture::Capture;
+use crate::process::input::Input;
+use crate::process::reader::Reader;
+
 #[derive(Default)]
-pub(super) struct Extra {
+pub(in crate::process) struct Extra {
     /// How many bytes were read after the child was closed, or lost from a spool.
     pub(super) discarded: u64,
     /// How many bytes that the command gave as input were not written before the input was closed.
     pub(super) unwritten: u64,
+    /// The pipes above standard error that the library reads.
+    pub(super) outputs: Vec<ExtraOutput>,
+    /// The pipes above standard error that the library writes, while the child runs.
+    pub(super) inputs: Vec<(u16, Input)>,
+}
+
+/// An output at a descriptor above 2. It has a capture of its own, because what a program says there is often no text
+/// for people and would not be told apart from its standard output.
+pub(super) struct ExtraOutput {
+    pub(super) number: u16,
+    /// None once it has ended.
+    pub(super) reader: Option<Reader>,
+    pub(super) capture: Capture,
+}
+
+impl Extra {
+    pub(in crate::process) fn add_output(&mut self, number: u16, reader: Reader, capture_bytes: usize) {
+        self.outputs.push(ExtraOutput { number, reader: Some(reader), capture: Capture::new(capture_bytes) });
+    }
+
+    pub(in crate::process) fn add_input(&mut self, number: u16, input: Input) {
+        self.inputs.push((number, input));
+    }
+
+    pub(super) fn input(&mut self, number: u16) -> Option<&mut Input> {
+        self.inputs.iter_mut().find(|(known, _)| *known == number).map(|(_, input)| input)
+    }
 }

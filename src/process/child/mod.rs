@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use self::audience::Audience;
+pub(super) use self::extra::Extra;
 use self::life::{Bound, Draining, Life};
 use self::outputs::Outputs;
 use self::stopping::Stopping;
@@ -46,7 +47,8 @@ use crate::sys::procfs::Holder;
 use crate::util::duration::nanoseconds;
 
 pub use info::{Info, State};
-pub(super) use slot::Slot;
+pub(super) use slot::{MOST_PIPES, Slot};
+pub(super) use writing::STDIN;
 
 /// What a child needs of its service.
 pub(super) trait Owner: Handler {
@@ -66,6 +68,8 @@ pub(super) struct Seed {
     pub(super) pid: i32,
     pub(super) pidfd: OwnedFd,
     pub(super) stdin: Input,
+    /// Its pipes above standard error.
+    pub(super) extra: Option<Box<Extra>>,
     pub(super) outputs: [Option<Reader>; 2],
     pub(super) capture_bytes: usize,
     pub(super) leads_group: bool,
@@ -120,7 +124,7 @@ impl Child {
                     stdin: seed.stdin,
                     timeout_at: timeout_at.unwrap_or(NEVER),
                 },
-                outputs: Outputs::new(seed.outputs, Capture::new(seed.capture_bytes)),
+                outputs: Outputs::new(seed.outputs, Capture::new(seed.capture_bytes), seed.extra),
                 audience: Audience::new(seed.member),
                 stopping: None,
                 armed: NEVER,
@@ -181,7 +185,7 @@ impl Child {
     /// Has the loop report its descriptors.
     fn watch(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
         self.watch_outputs(inner)?;
-        self.watch_input(inner)?;
+        self.watch_inputs(inner)?;
         if let Life::Running { pidfd: Some(pidfd), .. } = &inner.life {
             self.reactor().poller.watch(pidfd, Slot::Pidfd.token(self.id), Interest::Readable)?;
         }
@@ -204,7 +208,7 @@ impl Child {
             };
             self.exit(inner, Ending { status, cause: Cause::Killed }, false);
         }
-        for index in 0..2 {
+        for index in inner.outputs.indices() {
             self.end_output(inner, index);
         }
         self.close(inner, None);
@@ -219,7 +223,14 @@ impl Child {
             Slot::Pidfd => self.look_for_exit(&mut inner, hang_up, buffer),
             Slot::Stdout => self.read(&mut inner, 0, hang_up, buffer),
             Slot::Stderr => self.read(&mut inner, 1, hang_up, buffer),
-            Slot::Stdin => self.input_has_room(&mut inner),
+            Slot::Output(at) => self.read(&mut inner, 2 + usize::from(at), hang_up, buffer),
+            Slot::Stdin => self.input_has_room(&mut inner, STDIN),
+            Slot::Input(at) => {
+                if let Some((number, _)) = inner.outputs.other_inputs().get(usize::from(at)) {
+                    let number = *number;
+                    self.input_has_room(&mut inner, number);
+                }
+            }
         }
         self.finish(inner);
     }
@@ -277,7 +288,7 @@ impl Child {
         self.exit(inner, ending, unreaped);
         self.wake_waiters();
         // Usually everything has been written, so that the child can be closed right here.
-        for index in 0..2 {
+        for index in inner.outputs.indices() {
             self.read(inner, index, true, buffer);
         }
     }
@@ -285,7 +296,7 @@ impl Child {
     /// Goes from running to exited.
     fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, unreaped: bool) {
         let now = Stamp::now();
-        self.end_input(inner, Input::Absent);
+        self.end_inputs(inner);
         inner.life.exit(ending, now, unreaped);
         inner.audience.tell_exited(&self.sender(inner), ending, now);
     }
@@ -306,7 +317,7 @@ impl Child {
         self.wake_waiters();
         self.owner.closed(self.id, inner.outputs.are_ended());
         // A holder's pipe is read on, and discarded: closing it would kill a background server by SIGPIPE.
-        for index in 0..2 {
+        for index in inner.outputs.indices() {
             self.reread(inner, index);
         }
         inner.audience.release_member();

@@ -1,9 +1,12 @@
 //! [`Outputs`]: what a child writes, as far as it was read and is kept.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::extra::Extra;
+use super::extra::{Extra, ExtraOutput};
+use crate::event::Stream;
 use crate::process::capture::Capture;
+use crate::process::input::Input;
 use crate::process::reader::{LARGE_READ, Next, Reader};
 use crate::runtime::NEVER;
 use crate::sys::block::{Filling, Pool};
@@ -24,17 +27,77 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn new(readers: [Option<Reader>; 2], capture: Capture) -> Outputs {
-        Outputs { readers, capture, filling: None, counts: [0; 2], extra: None, paused_since: NEVER }
+    pub(super) fn new(readers: [Option<Reader>; 2], capture: Capture, extra: Option<Box<Extra>>) -> Outputs {
+        Outputs { readers, capture, filling: None, counts: [0; 2], extra, paused_since: NEVER }
+    }
+
+    fn others(&self) -> &[ExtraOutput] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.outputs)
+    }
+
+    /// Returns the indices of all outputs: 0 is standard output, 1 standard error, and the others follow.
+    pub(super) fn indices(&self) -> Range<usize> {
+        0..2 + self.others().len()
+    }
+
+    /// Returns the index of a stream, if the process has it.
+    pub(super) fn index_of(&self, stream: Stream) -> Option<usize> {
+        self.indices().find(|index| self.stream_at(*index) == stream)
+    }
+
+    pub(super) fn stream_at(&self, index: usize) -> Stream {
+        match index {
+            0 => Stream::Stdout,
+            1 => Stream::Stderr,
+            _ => Stream::Descriptor(self.others().get(index - 2).map_or(0, |other| other.number)),
+        }
+    }
+
+    /// Returns the place of a reader.
+    fn place(&mut self, index: usize) -> Option<&mut Option<Reader>> {
+        match index {
+            0 | 1 => Some(&mut self.readers[index]),
+            _ => self.extra.as_mut()?.outputs.get_mut(index - 2).map(|other| &mut other.reader),
+        }
+    }
+
+    pub(super) fn reader(&mut self, index: usize) -> Option<&mut Reader> {
+        self.place(index)?.as_mut()
+    }
+
+    pub(super) fn take_reader(&mut self, index: usize) -> Option<Reader> {
+        self.place(index)?.take()
+    }
+
+    /// Returns the capture of an output: the standard ones have one together.
+    pub(super) fn capture_of(&mut self, index: usize) -> &mut Capture {
+        match self.extra.as_mut().and_then(|extra| extra.outputs.get_mut(index.wrapping_sub(2))) {
+            Some(other) => &mut other.capture,
+            None => &mut self.capture,
+        }
+    }
+
+    /// Returns how many bytes the captures no longer hold, or never held.
+    pub(super) fn dropped(&self) -> u64 {
+        self.capture.dropped() + self.others().iter().map(|other| other.capture.dropped()).sum::<u64>()
+    }
+
+    pub(super) fn extra(&mut self) -> Option<&mut Extra> {
+        self.extra.as_deref_mut()
+    }
+
+    pub(super) fn other_inputs(&self) -> &[(u16, Input)] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.inputs)
     }
 
     pub(super) fn are_ended(&self) -> bool {
-        self.readers.iter().all(Option::is_none)
+        self.readers.iter().all(Option::is_none) && self.others().iter().all(|other| other.reader.is_none())
     }
 
     /// Returns the inodes of the pipes that are still open.
     pub(super) fn pipe_inodes(&self) -> Vec<u64> {
-        self.readers.iter().flatten().filter_map(Reader::pipe_inode).collect()
+        let others = self.others().iter().map(|other| &other.reader);
+        self.readers.iter().chain(others).flatten().filter_map(Reader::pipe_inode).collect()
     }
 
     /// Returns whether a spool is to be looked at again, which no descriptor reports.
@@ -50,6 +113,10 @@ impl Outputs {
         buffer: &'a mut ReadBuffer,
         pool: &Arc<Pool>,
     ) -> Next<'a> {
+        if index > 1 {
+            // What it brings is copied, because a block is for the one capture of the standard outputs.
+            return self.reader(index).map_or(Next::Empty, |reader| reader.read(leader_ended, Space::Buffer(buffer)));
+        }
         let Some(reader) = &mut self.readers[index] else { return Next::Empty };
         let mut space = Space::Buffer(buffer);
         if let Some(filling) = &mut self.filling
@@ -65,7 +132,7 @@ impl Outputs {
 
     /// Returns whether what this output brings is worth a block, and is copied yet.
     pub(super) fn should_share(&self, index: usize) -> bool {
-        self.filling.is_none() && self.readers[index].as_ref().is_some_and(Reader::brings_much)
+        self.filling.is_none() && index < 2 && self.readers[index].as_ref().is_some_and(Reader::brings_much)
     }
 
     /// Reads into blocks from now on, which the capture and the queues share. If there is no memory for one, the next
@@ -98,7 +165,7 @@ impl Outputs {
 
     /// Bounds what waits in a spool while it is not read.
     pub(super) fn trim_spool(&mut self, index: usize) {
-        if let Some(reader) = &mut self.readers[index] {
+        if let Some(reader) = self.reader(index) {
             reader.trim();
             let lost = reader.take_lost();
             self.discard(lost);
@@ -131,6 +198,10 @@ impl Outputs {
     /// Forgets the descriptors without closing them: the host has closed them, and the numbers may be its own now.
     pub(super) fn lose(&mut self) {
         std::mem::forget(std::mem::take(&mut self.readers));
+        if let Some(extra) = &mut self.extra {
+            extra.outputs.iter_mut().for_each(|other| std::mem::forget(other.reader.take()));
+            extra.inputs.drain(..).for_each(std::mem::forget);
+        }
     }
 }
 

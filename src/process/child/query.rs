@@ -3,6 +3,7 @@
 use super::life::Life;
 use super::{Child, Info, Inner, State};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Stream;
 use crate::runtime::{self, Deadline, lock};
 use crate::sys::procfs::Holder;
 
@@ -27,7 +28,7 @@ impl Child {
             closed,
             stdout_bytes: inner.outputs.counts[0],
             stderr_bytes: inner.outputs.counts[1],
-            dropped_bytes: inner.outputs.capture.dropped(),
+            dropped_bytes: inner.outputs.dropped(),
             discarded_bytes: inner.outputs.discarded(),
             unwritten_bytes: inner.outputs.unwritten() + inner.waiting_input(),
             drain_bound,
@@ -58,6 +59,18 @@ impl Child {
     pub(crate) fn captured(&self) -> Result<Vec<u8>> {
         let copy = lock(&self.inner).outputs.capture.to_vec();
         copy.ok_or_else(|| Error::new(ErrorKind::OutOfMemory, "output", "no memory for a copy of the capture"))
+    }
+
+    /// Returns a copy of what the capture of another output holds.
+    pub(crate) fn captured_of(&self, number: u16) -> Result<Vec<u8>> {
+        const OPERATION: &str = "output";
+        let mut inner = lock(&self.inner);
+        let Some(index) = inner.outputs.index_of(Stream::Descriptor(number)) else {
+            let what = format!("descriptor {number}: is no output pipe of the process");
+            return Err(Error::invalid(OPERATION, what).on(format!("process {}", self.id)));
+        };
+        let copy = inner.outputs.capture_of(index).to_vec();
+        copy.ok_or_else(|| Error::new(ErrorKind::OutOfMemory, OPERATION, "no memory for a copy of the capture"))
     }
 
     /// Returns the processes that held its pipes at the drain bound.

@@ -18,8 +18,8 @@ const READS_AT_ONCE: usize = 16;
 impl Child {
     /// Looks at each pipe once before the poller has them.
     pub(super) fn read_early(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
-        for index in 0..2 {
-            if !matches!(&inner.outputs.readers[index], Some(Reader::Pipe(_))) {
+        for index in inner.outputs.indices() {
+            if !matches!(inner.outputs.reader(index), Some(Reader::Pipe(_))) {
                 continue;
             }
             match inner.outputs.read(index, false, buffer, self.reactor().blocks()) {
@@ -32,9 +32,9 @@ impl Child {
 
     /// Has the loop report the outputs.
     pub(super) fn watch_outputs(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
-        for (index, reader) in inner.outputs.readers.iter_mut().enumerate() {
+        for index in inner.outputs.indices() {
             let token = Slot::of_output(index).token(self.id);
-            match reader {
+            match inner.outputs.reader(index) {
                 Some(Reader::Pipe(pipe)) => {
                     self.reactor().poller.watch(&pipe.fd, token, Interest::Readable)?;
                     pipe.watched = true;
@@ -76,7 +76,7 @@ impl Child {
     /// Reads the spools that are to be looked at again.
     pub(super) fn read_due_spools(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
         for index in 0..2 {
-            if inner.outputs.readers[index].as_mut().is_some_and(Reader::take_due) {
+            if inner.outputs.reader(index).is_some_and(Reader::take_due) {
                 self.read(inner, index, true, buffer);
             }
         }
@@ -84,8 +84,8 @@ impl Child {
 
     /// Reads, at the drain bound, what the pipes hold now, and not what comes meanwhile.
     pub(super) fn read_what_is_held(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
-        for index in 0..2 {
-            let mut left = inner.outputs.readers[index].as_ref().map_or(0, Reader::holds);
+        for index in inner.outputs.indices() {
+            let mut left = inner.outputs.reader(index).map_or(0, |reader| reader.holds());
             loop {
                 match inner.outputs.read(index, true, buffer, self.reactor().blocks()) {
                     Next::Data { bytes, .. } => {
@@ -107,7 +107,7 @@ impl Child {
 
     /// Has an output that was not read to its end reported again.
     pub(super) fn reread(&self, inner: &mut Inner, index: usize) {
-        match &mut inner.outputs.readers[index] {
+        match inner.outputs.reader(index) {
             Some(Reader::Pipe(pipe)) => {
                 let token = Slot::of_output(index).token(self.id);
                 self.reactor().poller.rearm(&pipe.fd, token, Interest::Readable);
@@ -121,7 +121,7 @@ impl Child {
     pub(super) fn go_on_reading(&self, inner: &mut Inner) {
         let Some(paused) = inner.outputs.end_pause() else { return };
         inner.life.stood_still(paused, monotonic_ns());
-        for index in 0..2 {
+        for index in inner.outputs.indices() {
             self.reread(inner, index);
         }
     }
@@ -132,9 +132,11 @@ impl Child {
         }
         let now = Stamp::now();
         inner.life.heard(now.monotonic_ns);
-        inner.outputs.counts[index] += bytes.len() as u64;
-        inner.outputs.capture.write(bytes);
-        let stream = if index == 0 { Stream::Stdout } else { Stream::Stderr };
+        if let Some(count) = inner.outputs.counts.get_mut(index) {
+            *count += bytes.len() as u64;
+        }
+        inner.outputs.capture_of(index).write(bytes);
+        let stream = inner.outputs.stream_at(index);
         if inner.audience.tell_output(&self.sender(inner), stream, bytes, now) {
             inner.outputs.pause(now.monotonic_ns);
         }
@@ -146,13 +148,15 @@ impl Child {
     /// Closes our end of an output.
     pub(crate) fn close_output(self: &Arc<Self>, stream: Stream) {
         let mut inner = lock(&self.inner);
-        self.end_output(&mut inner, if stream == Stream::Stdout { 0 } else { 1 });
+        if let Some(index) = inner.outputs.index_of(stream) {
+            self.end_output(&mut inner, index);
+        }
         self.finish(inner);
     }
 
     /// Closes our end of an output that may still be written to.
     pub(super) fn end_output(&self, inner: &mut Inner, index: usize) {
-        if let Some(Reader::Pipe(pipe)) = &inner.outputs.readers[index]
+        if let Some(Reader::Pipe(pipe)) = inner.outputs.reader(index)
             && pipe.watched
         {
             // A child between clone and exec may hold a copy, which would go on reporting.
@@ -163,7 +167,7 @@ impl Child {
 
     /// Closes our end of an output that is at its end. The poller need not forget it, because nothing more comes.
     fn output_ended(&self, inner: &mut Inner, index: usize) {
-        let Some(reader) = inner.outputs.readers[index].take() else { return };
+        let Some(reader) = inner.outputs.take_reader(index) else { return };
         if let Reader::Spool(spool) = &reader
             && let Some(watch) = spool.watch
         {

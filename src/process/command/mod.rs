@@ -1,5 +1,7 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
+mod descriptors;
+
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -8,8 +10,10 @@ use std::time::Duration;
 
 use memchr::{memchr, memchr_iter};
 
+pub(in crate::process) use self::descriptors::{FIRST, Listener};
 use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
+use crate::process::descriptor::Descriptor;
 use crate::process::options::{Drain, Size};
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
 use crate::process::stop::{Scope, StopOptions, StopPolicy};
@@ -75,6 +79,10 @@ pub struct Command {
     pub(in crate::process) stdin: Stdin,
     pub(in crate::process) stdout: Output,
     pub(in crate::process) stderr: Output,
+    /// The descriptors above 2, whose numbers differ.
+    pub(in crate::process) descriptors: Vec<(u16, Descriptor)>,
+    /// The sockets at 3 and the following numbers.
+    pub(in crate::process) listeners: Vec<Listener>,
     pub(in crate::process) capture: Size,
     pub(in crate::process) group: Group,
     pub(in crate::process) detached: bool,
@@ -101,6 +109,8 @@ impl Command {
             stdin: Stdin::default(),
             stdout: Output::default(),
             stderr: Output::default(),
+            descriptors: Vec::new(),
+            listeners: Vec::new(),
             capture: Size::default(),
             group: Group::default(),
             detached: false,
@@ -354,6 +364,9 @@ impl Command {
         if self.detached && matches!(self.stderr, Output::Pipe) {
             return Some(("stderr", PIPE));
         }
+        if let Some(found) = self.descriptor_contradiction() {
+            return Some(found);
+        }
         // No signal could be sent: its timeout and each stop without options of its own would do nothing.
         let leads = self.detached || self.group == Group::Own;
         (self.stop.scope == Scope::Group && !leads)
@@ -381,8 +394,9 @@ impl Command {
         };
         let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
         let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
+        let more = (&self.descriptors, &self.listeners);
         let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
-        format!("{texts:?} {streams:?} {life:?}")
+        format!("{texts:?} {streams:?} {more:?} {life:?}")
     }
 
     /// Takes the first mistake made in the setters.

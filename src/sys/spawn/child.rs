@@ -5,7 +5,7 @@
 //! exit_group(2).
 
 use super::arena::Report;
-use super::descriptors::hide_descriptors;
+use super::descriptors::{Placed, hide_descriptors, place_descriptors, write_pid};
 use super::gate::pass_gate;
 use super::plan::{Failure, Grouping, Stage};
 use super::signals::{signals_in_its_own_group, signals_in_the_hosts_group};
@@ -19,10 +19,24 @@ pub(super) struct Context {
     pub(super) envp: *const usize,
     pub(super) cwd: *const libc::c_char,
     pub(super) stdio: [i32; 3],
+    /// The descriptors above 2, and how many they are.
+    pub(super) placed: *const Placed,
+    pub(super) placed_count: usize,
+    /// The place in the environment for the child's own PID; null if it has none.
+    pub(super) pid_place: *mut u8,
     pub(super) grouping: Grouping,
     /// See [`pass_gate`]; -1 if there is none.
     pub(super) gate: [i32; 3],
     pub(super) report: *const Report,
+}
+
+impl Context {
+    /// Returns whether the child gets a descriptor at this number.
+    pub(super) fn places_at(&self, number: i32) -> bool {
+        // SAFETY: the array has so many elements, and lives as long as the context.
+        let placed = unsafe { std::slice::from_raw_parts(self.placed, self.placed_count) };
+        placed.iter().any(|placed| placed.target == number)
+    }
 }
 
 /// Prepares and execs, or reports why it cannot. Nothing here calls a function that does not return, because before
@@ -70,6 +84,12 @@ unsafe fn prepare(context: &Context) -> Result<(), Failure> {
         check(Stage::CloseFds, hide_descriptors())?;
         if !context.cwd.is_null() {
             check(Stage::Chdir, raw::syscall3(libc::SYS_chdir, context.cwd as usize, 0, 0))?;
+        }
+        if let Err((number, errno)) = place_descriptors(context.placed, context.placed_count) {
+            return Err(Failure { candidate: number as u32, ..Failure::at(Stage::Descriptor, errno) });
+        }
+        if !context.pid_place.is_null() {
+            write_pid(context.pid_place, raw::syscall3(libc::SYS_getpid, 0, 0, 0) as u32);
         }
         let none: u64 = 0;
         raw::syscall4(

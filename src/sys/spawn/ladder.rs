@@ -5,18 +5,21 @@
 //! pipe that tells when exec has happened → fork with pidfd_open.
 
 use std::ffi::CStr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::arena::Arena;
 use super::child::Context;
+use super::descriptors::Placed;
 use super::plan::{Failure, Plan, Stage, Started};
 use super::rungs::{by_clone, by_clone3, by_fork};
-use crate::sys::pidfd;
+use crate::sys::{descriptor, pidfd};
 
 /// Starts a child; returns once exec has succeeded or the child is gone again.
 pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
     let (candidates, argv, envp) = (plan.candidates.addresses(), plan.argv.addresses(), plan.envp.addresses());
+    let (placed, _moved) = out_of_the_way(plan.descriptors)?;
     let arena = Arena::take().map_err(|errno| Failure::at(Stage::Memory, errno))?;
     let context = Context {
         candidates: candidates.as_ptr(),
@@ -24,6 +27,9 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
         envp: envp.as_ptr(),
         cwd: plan.cwd.map_or(std::ptr::null(), CStr::as_ptr),
         stdio: plan.stdio.map(|fd| fd.map_or(-1, AsRawFd::as_raw_fd)),
+        placed: placed.as_ptr(),
+        placed_count: placed.len(),
+        pid_place: if plan.has_pid_room { room_of_last(&envp) } else { std::ptr::null_mut() },
         grouping: plan.grouping,
         gate: [-1; 3],
         report: arena.report(),
@@ -41,6 +47,34 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
             Err(failure)
         }
     }
+}
+
+/// Returns what is placed where, from sources that lie at no target, so that no placement replaces what another one
+/// needs; and the duplicates that were made for that.
+fn out_of_the_way(descriptors: &[(u16, Arc<OwnedFd>)]) -> Result<(Vec<Placed>, Vec<OwnedFd>), Failure> {
+    let (mut placed, mut moved) = (Vec::new(), Vec::new());
+    let is_target = |fd: i32| descriptors.iter().any(|(target, _)| i32::from(*target) == fd);
+    for (target, fd) in descriptors {
+        let target = i32::from(*target);
+        let mut source = fd.as_raw_fd();
+        // A duplicate that lands on a target is kept for as long as it takes to get one that does not.
+        while is_target(source) {
+            let failed = |errno| Failure { candidate: target as u32, ..Failure::at(Stage::Descriptor, errno) };
+            let duplicate = descriptor::duplicate(fd.as_fd()).map_err(failed)?;
+            source = duplicate.as_raw_fd();
+            moved.push(duplicate);
+        }
+        placed.push(Placed { source, target });
+    }
+    Ok((placed, moved))
+}
+
+/// Returns the place of the [`PID_ROOM`] at the end of the last of these strings, which is `KEY=` and the room.
+fn room_of_last(addresses: &[usize]) -> *mut u8 {
+    let [.., last, _null] = addresses else { return std::ptr::null_mut() };
+    // SAFETY: the address is of a string with a NUL, of which the first one stands where the room begins.
+    let key = unsafe { CStr::from_ptr(*last as *const libc::c_char) };
+    (*last + key.to_bytes().len()) as *mut u8
 }
 
 const RUNGS: u8 = 4;

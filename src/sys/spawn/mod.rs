@@ -18,4 +18,4 @@ mod rungs;
 mod signals;
 
 pub(crate) use ladder::spawn;
-pub(crate) use plan::{Failure, Grouping, Plan, Stage};
+pub(crate) use plan::{Failure, Grouping, PID_ROOM, Plan, Stage};

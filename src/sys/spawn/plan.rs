@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use crate::sys::strings::Strings;
 
@@ -21,6 +22,8 @@ pub(crate) enum Stage {
     /// The step that keeps every other descriptor from the child.
     CloseFds,
     Chdir,
+    /// The step that gives the child a descriptor above 2.
+    Descriptor,
     Exec,
 }
 
@@ -35,6 +38,7 @@ impl Stage {
             Stage::Stderr => "stderr",
             Stage::CloseFds => "close_range",
             Stage::Chdir => "chdir",
+            Stage::Descriptor => "descriptor",
             Stage::Exec => "exec",
         }
     }
@@ -49,6 +53,7 @@ impl Stage {
             Stage::Stderr,
             Stage::CloseFds,
             Stage::Chdir,
+            Stage::Descriptor,
         ]
         .into_iter()
         .find(|stage| *stage as u32 == raw)
@@ -61,7 +66,7 @@ impl Stage {
 pub(crate) struct Failure {
     pub(crate) stage: Stage,
     pub(crate) errno: i32,
-    /// If it was exec that failed, the candidate that the errno is about, counted from 0.
+    /// What the errno is about: the candidate of an exec, counted from 0; the number of a descriptor.
     pub(crate) candidate: u32,
 }
 
@@ -89,8 +94,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) cwd: Option<&'a CStr>,
     /// The descriptors that become 0, 1 and 2: each above 2, or None for the host's own.
     pub(crate) stdio: [Option<&'a OwnedFd>; 3],
+    /// What the child gets at numbers above 2, which differ.
+    pub(crate) descriptors: &'a [(u16, Arc<OwnedFd>)],
+    /// Whether the last string of `envp` ends with [`PID_ROOM`], into which the child writes its PID.
+    pub(crate) has_pid_room: bool,
     pub(crate) grouping: Grouping,
 }
+
+/// Room for a process id as text.
+pub(crate) const PID_ROOM: [u8; 10] = [0; 10];
 
 /// A running child that was not waited for yet.
 pub(crate) struct Started {

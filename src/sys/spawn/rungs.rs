@@ -106,7 +106,13 @@ pub(super) fn by_fork(context: &Context, pidfd_flag: i32) -> Result<Started, i32
         // This is tried first, because a child that cannot be watched must not be started.
         pidfd::open(std::process::id() as i32)?;
     }
-    let (exec_done, held_by_child) = pipe::pipe()?;
+    let (exec_done, mut held_by_child) = pipe::pipe()?;
+    // The child keeps it until exec, so it must not lie where a descriptor is placed.
+    let mut in_the_way = Vec::new();
+    while context.places_at(held_by_child.as_raw_fd()) {
+        let duplicate = descriptor::duplicate(held_by_child.as_fd())?;
+        in_the_way.push(std::mem::replace(&mut held_by_child, duplicate));
+    }
     let gate = if pidfd_flag == 0 { Some(pipe::pipe()?) } else { None };
     let context = &Context {
         gate: gate
@@ -127,7 +133,7 @@ pub(super) fn by_fork(context: &Context, pidfd_flag: i32) -> Result<Started, i32
             pid
         }
     };
-    drop(held_by_child);
+    drop((held_by_child, in_the_way));
     if pid > 0
         && let Some((_, gate)) = gate
     {

@@ -37,10 +37,13 @@ DELIVERY_CHUNKS = 1
 DELIVERY_LINES = 2
 DELIVERY_NONE = 3
 DELIVERY_WHOLE_LINES = 4
+DESCRIPTOR_INPUT = 2
+DESCRIPTOR_OUTPUT = 1
 ENDPOINT_HEALTH = 1
 ENDPOINT_READY = 2
 EVENT_CLOSED = 5
 EVENT_EXITED = 4
+EVENT_OUTPUT = 11
 EVENT_RUN_ENDED = 10
 EVENT_RUN_STARTED = 6
 EVENT_SPEC_ENDED = 9
@@ -64,12 +67,17 @@ FLAT_ARG = 2
 FLAT_ARG0 = 3
 FLAT_CAPTURE = 12
 FLAT_CWD = 7
+FLAT_DESCRIPTOR = 41
+FLAT_DESCRIPTOR_DATA = 42
+FLAT_DESCRIPTOR_FD = 43
+FLAT_DESCRIPTOR_FILE = 44
 FLAT_DETACH = 14
 FLAT_DRAIN = 18
 FLAT_ENV = 4
 FLAT_ENV_CLEAR = 5
 FLAT_ENV_WHOLE = 6
 FLAT_GROUP = 13
+FLAT_LISTEN_FD = 45
 FLAT_PROGRAM = 1
 FLAT_SEARCH_PATH = 8
 FLAT_SPOOL_MAX = 15
@@ -203,7 +211,7 @@ class Event(Structure):
         ("spec", c_uint32),
         ("attempt", c_uint32),
         ("spec_state", c_uint32),
-        ("reserved", c_uint32),
+        ("descriptor", c_uint32),
     )
 
 
@@ -371,7 +379,7 @@ class SubscriptionOptions(Sized):
 
 
 #: coreproc_event for `struct`: one call unpacks a batch, where ctypes takes a call a field.
-EVENT_FORMAT = "@IIQQQQiiiIPNQIII4x"
+EVENT_FORMAT = "@IIQQQQiiiIPNQIIII"
 EVENT_SIZE = 96
 #: coreproc_callback.
 Callback = CFUNCTYPE(None, c_void_p, c_size_t, c_size_t, c_void_p)
@@ -409,6 +417,16 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_arg0": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_capture": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_cwd": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_descriptor": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
+    "coreproc_command_descriptor_data": (
+        c_int32,
+        (c_void_p, c_uint32, c_void_p, c_size_t, OUT_HANDLE),
+    ),
+    "coreproc_command_descriptor_fd": (c_int32, (c_void_p, c_uint32, c_int32, OUT_HANDLE)),
+    "coreproc_command_descriptor_file": (
+        c_int32,
+        (c_void_p, c_uint32, c_char_p, c_size_t, c_uint32, OUT_HANDLE),
+    ),
     "coreproc_command_detach": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_command_drain": (c_int32, (c_void_p, c_uint64, c_uint64, OUT_HANDLE)),
     "coreproc_command_env": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
@@ -418,6 +436,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_from_flat": (c_int32, (c_void_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_from_json": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_group": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
+    "coreproc_command_listen_fd": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_search_path": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_spawn": (c_int32, (c_void_p, c_void_p, OUT_HANDLE, OUT_HANDLE)),
@@ -519,6 +538,12 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_pipeline_spec_count": (c_size_t, (c_void_p,)),
     "coreproc_process_close_output": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_close_stdin": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_process_descriptor_close": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
+    "coreproc_process_descriptor_output": (c_int32, (c_void_p, c_uint32, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_process_descriptor_write": (
+        c_int32,
+        (c_void_p, c_uint32, c_void_p, c_size_t, c_int64, OUT_SIZE_T, OUT_HANDLE),
+    ),
     "coreproc_process_free": (None, (c_void_p,)),
     "coreproc_process_holders": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_id": (c_uint64, (c_void_p,)),

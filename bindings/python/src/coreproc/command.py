@@ -15,7 +15,7 @@ from ._convert import Text, capture_size, duration_ms, json_text, size, text
 from ._errors import invalid
 from ._handle import Owner
 from ._lib import call, lib
-from .constants import Group, Stdio
+from .constants import Descriptor, Group, Stdio
 from .process import Process
 
 if TYPE_CHECKING:
@@ -61,6 +61,16 @@ class HasFileno(Protocol):
 #: The target of a stream: a `Stdio`, a `File`, or a descriptor, which is duplicated.
 Stream = Union[Stdio, File, int, HasFileno]
 
+#: What a process finds at a descriptor above standard error.
+DescriptorTarget = Union[Descriptor, bytes, bytearray, memoryview, File, int, HasFileno]
+
+
+def _number(number: int) -> int:
+    """Checks the number of a descriptor, which C takes as one without a sign."""
+    if not 0 <= number < 2**32:
+        raise invalid("command", f"descriptor {number}", "is out of range")
+    return number
+
 
 class Command(Owner):
     """A program with its arguments and options. It is immutable, and can be spawned many times.
@@ -89,9 +99,12 @@ class Command(Owner):
         env_add: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         search_path: Text | None = None,
         stdin: Stream | None = None,
-        input: bytes | bytearray | memoryview | None = None,
+        input: bytes | bytearray | memoryview | None = None,  # noqa: A002 - as in subprocess
         stdout: Stream | None = None,
         stderr: Stream | None = None,
+        descriptors: Mapping[int, DescriptorTarget] | None = None,
+        pass_fds: Iterable[int] = (),
+        listen_fds: Mapping[str, int | HasFileno] | None = None,
         capture: float | None = None,
         group: Group | None = None,
         detach: bool = False,
@@ -116,12 +129,19 @@ class Command(Owner):
                 environment.
             stdin: The source of its standard input; None is `Stdio.NULL`. A terminal needs
                 `group=Group.INHERIT` as well.
-            input: The bytes of its standard input, of any number, with the end after them; instead of
+            input: The bytes of its standard input, of any number, and then the end; instead of
                 `stdin`. They are written as it reads them. A process that does not read them all is
                 no error; `Info.unwritten_bytes` counts what its pipe did not take.
             stdout: The target of its standard output; None is a pipe, or, for a detached command, a
                 spool.
             stderr: The target of its standard error; None is the same as for `stdout`.
+            descriptors: What it finds at descriptors from 3 to 1023: a `Descriptor` (a pipe for
+                `Process.write_descriptor` or `Process.descriptor_output`), bytes (a pipe with
+                them), a `File` (read unless it says `append`), or a descriptor of this process,
+                which is duplicated.
+            pass_fds: Descriptors of this process that it gets at the same numbers.
+            listen_fds: Sockets by name, passed at 3 and the following numbers in the way of
+                systemd's socket activation, with LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID.
             capture: The bytes of output to keep, the newest ones; None is the service's size, 0
                 keeps nothing, `math.inf` everything. `Process.output` says more.
             group: Its process group; None is a group of its own. In the group of this process
@@ -162,6 +182,13 @@ class Command(Owner):
                 raise invalid("command", "input", "stands beside stdin; only one can be given")
             content = bytes(input)
             self._set("stdin_data", content, len(content))
+        for number, target in (descriptors or {}).items():
+            self._set_descriptor(number, target)
+        for number in pass_fds:
+            self._set("descriptor_fd", _number(number), number)
+        for name, socket in (listen_fds or {}).items():
+            fd = socket if isinstance(socket, int) else socket.fileno()
+            self._set("listen_fd", fd, *text(name))
         self._set("capture", capture_size("command", capture))
         if group is not None:
             self._set("group", group)
@@ -210,6 +237,20 @@ class Command(Owner):
             self._set("stdio_file", number, *text(stream.path), mode)
         else:
             self._set("stdio_fd", number, stream if isinstance(stream, int) else stream.fileno())
+
+    def _set_descriptor(self, number: int, target: DescriptorTarget) -> None:
+        number = _number(number)
+        if isinstance(target, Descriptor):
+            self._set("descriptor", number, target.value)
+        elif isinstance(target, (bytes, bytearray, memoryview)):
+            content = bytes(target)
+            self._set("descriptor_data", number, content, len(content))
+        elif isinstance(target, File):
+            mode = _abi.FILE_APPEND if target.append else _abi.FILE_READ
+            self._set("descriptor_file", number, *text(target.path), mode)
+        else:
+            fd = target if isinstance(target, int) else target.fileno()
+            self._set("descriptor_fd", number, fd)
 
     def spawn(self, service: Service) -> Process:
         """Starts it in `service`.

@@ -107,6 +107,9 @@ class EventKind(enum.IntEnum):
     #: A run ended, and its processes are closed; its last event. exit_code is 0 for a success,
     #: else 1.
     RUN_ENDED = 10
+    #: It wrote to an output pipe above standard error, whose descriptor in the process is the
+    #: event's `descriptor`.
+    OUTPUT = 11
 
 
 class Flag(enum.IntFlag):
@@ -210,6 +213,17 @@ class Stdio(enum.Enum):
     #: were written and emptied before the library looked cannot be. A part of more than a mebibyte
     #: that was never written counts as lost, too.
     SPOOL = 5
+
+
+class Descriptor(enum.Enum):
+    """A pipe at a descriptor of a command above standard error."""
+
+    #: A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture
+    #: of its own for coreproc_process_descriptor_output; it is read to its end before the process
+    #: counts as closed.
+    OUTPUT = 1
+    #: A pipe for coreproc_process_descriptor_write.
+    INPUT = 2
 
 
 class RunMode(enum.IntEnum):

@@ -15,6 +15,7 @@ from ._lib import call, lib, take_bytes
 from .constants import Scope, State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from .info import Info
@@ -184,6 +185,38 @@ class Process(Owner):
             StdinClosed: The process runs, but its standard input is no pipe, was closed, or has no
                 reader.
         """
+
+        def write(handle: ctypes.c_void_p, *rest: object) -> None:
+            call(lib.coreproc_process_write, handle, *rest)
+
+        return self._write(write, data, timeout)
+
+    def write_descriptor(
+        self, number: int, data: bytes | bytearray | memoryview, timeout: float | None = None
+    ) -> int:
+        """Writes to the `Descriptor.INPUT` at this number, as `write` does to standard input."""
+
+        def write(handle: ctypes.c_void_p, *rest: object) -> None:
+            call(lib.coreproc_process_descriptor_write, handle, number, *rest)
+
+        return self._write(write, data, timeout)
+
+    def close_descriptor(self, number: int) -> None:
+        """Closes our end of the pipe at a descriptor above 2: its reader sees the end."""
+        call(lib.coreproc_process_descriptor_close, self._handle, number)
+
+    def descriptor_output(self, number: int) -> bytes:
+        """Copies what was read from the `Descriptor.OUTPUT` at this number: the last bytes."""
+        out = ctypes.c_void_p()
+        call(lib.coreproc_process_descriptor_output, self._handle, number, ctypes.byref(out))
+        return take_bytes(out)
+
+    def _write(
+        self,
+        write: Callable[..., None],
+        data: bytes | bytearray | memoryview,
+        timeout: float | None,
+    ) -> int:
         content = bytes(data)
         start = ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p).value or 0
         handle = self._handle
@@ -193,14 +226,7 @@ class Process(Owner):
             nonlocal taken
             written = ctypes.c_size_t()
             rest = len(content) - taken
-            call(
-                lib.coreproc_process_write,
-                handle,
-                start + taken,
-                rest,
-                milliseconds,
-                ctypes.byref(written),
-            )
+            write(handle, start + taken, rest, milliseconds, ctypes.byref(written))
             taken += written.value
 
         deadline = Deadline(timeout)

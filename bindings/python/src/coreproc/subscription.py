@@ -51,6 +51,7 @@ class Event(NamedTuple):
         spec: The index of the spec in the pipeline; None for a run as a whole.
         attempt: The number of the attempt of the spec, from 1; 0 if there was none.
         spec_state: For spec ended: how it ended.
+        descriptor: For output: the descriptor that the process wrote to; None for other kinds.
     """
 
     kind: EventKind
@@ -68,6 +69,7 @@ class Event(NamedTuple):
     spec: int | None
     attempt: int
     spec_state: SpecState | None
+    descriptor: int | None
 
 
 @functools.cache
@@ -122,6 +124,7 @@ def _decode(
             spec if spec != _abi.NO_SPEC else None,
             attempt,
             _SPEC_STATES.get(spec_state),
+            descriptor or None,
         )
         for (
             kind,
@@ -140,6 +143,7 @@ def _decode(
             spec,
             attempt,
             spec_state,
+            descriptor,
         ) in _layout(stride.value).iter_unpack(raw)
         if kind in _KINDS
     ]

@@ -129,3 +129,20 @@ pub fn is_close_on_exec(fd: RawFd) -> bool {
     // SAFETY: no pointers.
     unsafe { libc::fcntl(fd, libc::F_GETFD) & libc::FD_CLOEXEC != 0 }
 }
+
+/// Makes a file in memory with this content, to be read from its start.
+pub fn memory_file(content: &str) -> File {
+    use std::io::{Seek, Write};
+    // SAFETY: a valid name; the descriptor is new and ours.
+    let mut file =
+        unsafe { File::from_raw_fd(check(libc::memfd_create(c"test".as_ptr(), libc::MFD_CLOEXEC)).expect("memfd")) };
+    file.write_all(content.as_bytes()).expect("write");
+    file.rewind().expect("rewind");
+    file
+}
+
+/// Goes back to the start of a file.
+pub fn rewind(file: &impl AsFd) {
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::lseek(file.as_fd().as_raw_fd(), 0, libc::SEEK_SET) as libc::c_int }).expect("lseek");
+}
