@@ -1,11 +1,16 @@
 //! [`Descriptor`]: what a process finds at a descriptor above standard error.
 
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::stdio::FileMode;
 
+/// The number of standard input.
+pub(super) const STDIN: u16 = 0;
+/// The first descriptor that is no standard stream; `SD_LISTEN_FDS_START` of systemd.
+pub(super) const FIRST: u16 = 3;
 /// What a process finds at a descriptor above standard error: see [`Command::descriptor`](crate::Command::descriptor).
 ///
 /// ```
@@ -41,4 +46,11 @@ pub enum Descriptor {
     ReadFile(PathBuf),
     /// This file, opened for writing as [`Output::File`](crate::Output::File) is.
     WriteFile(PathBuf, FileMode),
+}
+
+/// A socket of [`Command::listen_fd`](crate::Command::listen_fd).
+#[derive(Clone, Debug)]
+pub(super) struct Listener {
+    pub(super) fd: Arc<OwnedFd>,
+    pub(super) name: CString,
 }

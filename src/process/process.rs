@@ -4,7 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::child::{Child, Info, STDIN, State};
+use super::child::{Child, Info, State};
+use super::descriptor::STDIN;
 use super::stop::{Scope, StopOptions, StopPolicy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Cause, Stream};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use nix::fcntl::OFlag;
 
 use super::child::Extra;
-use super::command::{Command, FIRST};
-use super::descriptor::Descriptor;
+use super::command::Command;
+use super::descriptor::{Descriptor, FIRST};
 use super::explain::{failed, no_spool, not_opened};
 use super::input::Input;
 use super::reader::Reader;

@@ -63,7 +63,7 @@ static void other_descriptors_are_read_and_written(void)
     coreproc_service *service = new_service();
     const coreproc_subscription_options options = {.struct_size = sizeof options, .delivery = COREPROC_DELIVERY_LINES};
     coreproc_subscription *subscription = open_subscription(service, &options);
-    coreproc_command *command = new_command("bash", "-c", "read -u 3 line; echo got $line >&4; cat <&5; cat <&6; cat <&7", NULL);
+    coreproc_command *command = new_command("sh", "-c", "read line <&3; echo got $line >&4; cat <&5; cat <&6; cat <&7", NULL);
     OK(coreproc_command_descriptor(command, 3, COREPROC_DESCRIPTOR_INPUT, &err));
     OK(coreproc_command_descriptor(command, 4, COREPROC_DESCRIPTOR_OUTPUT, &err));
     OK(coreproc_command_descriptor_data(command, 5, (const uint8_t *)"five\n", 5, &err));

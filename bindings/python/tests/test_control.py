@@ -119,7 +119,7 @@ def test_stop_by_steps(service):
         (Stop(steps=[Step(2, grace=0)]), r"steps\[0\].grace"),
     ],
 )
-def test_stop_by_steps_that_make_no_sense(service, stop, field):
+def test_stop_by_steps_that_make_no_sense(stop, field):
     with pytest.raises(InvalidArgument, match=field):
         Command("true", stop=stop)
 

@@ -29,6 +29,7 @@ use self::life::{Bound, Draining, Life};
 use self::outputs::Outputs;
 use self::stopping::Stopping;
 use super::capture::Capture;
+use super::descriptor::STDIN;
 use super::input::Input;
 use super::member::Member;
 use super::options::Drain;
@@ -48,7 +49,6 @@ use crate::util::duration::nanoseconds;
 
 pub use info::{Info, State};
 pub(super) use slot::{MOST_PIPES, Slot};
-pub(super) use writing::STDIN;
 
 /// What a child needs of its service.
 pub(super) trait Owner: Handler {

@@ -6,6 +6,7 @@ use super::life::Life;
 use super::slot::Slot;
 use super::{Child, Inner};
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::descriptor::STDIN;
 use crate::process::input::{Fed, Input, Pipe};
 use crate::runtime::{self, Deadline, lock};
 use crate::sys::clock::monotonic_ns;
@@ -14,9 +15,6 @@ use crate::sys::poller::Interest;
 use crate::sys::procfs;
 
 const OPERATION: &str = "write stdin";
-
-/// The number of standard input.
-pub(in crate::process) const STDIN: u16 = 0;
 
 /// Returns the words for an input in errors.
 fn name(number: u16) -> String {

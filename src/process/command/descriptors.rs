@@ -7,19 +7,10 @@ use std::sync::Arc;
 
 use super::Command;
 use crate::process::child::MOST_PIPES;
-use crate::process::descriptor::Descriptor;
+use crate::process::descriptor::{Descriptor, FIRST, Listener};
 
-/// The first descriptor that is no standard stream; `SD_LISTEN_FDS_START` of systemd.
-pub(in crate::process) const FIRST: u16 = 3;
 /// The greatest number of a descriptor.
 const LAST: u32 = 1023;
-
-/// A socket of [`Command::listen_fd`].
-#[derive(Clone, Debug)]
-pub(in crate::process) struct Listener {
-    pub(in crate::process) fd: Arc<OwnedFd>,
-    pub(in crate::process) name: CString,
-}
 
 impl Command {
     /// Gives the process a descriptor at this number, from 3 to 1023. It finds it open from the start, whatever numbers

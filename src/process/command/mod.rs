@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use memchr::{memchr, memchr_iter};
 
-pub(in crate::process) use self::descriptors::{FIRST, Listener};
 use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
-use crate::process::descriptor::Descriptor;
+use crate::process::descriptor::{Descriptor, Listener};
 use crate::process::options::{Drain, Size};
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
 use crate::process::stop::{Scope, StopOptions, StopPolicy};
