@@ -111,6 +111,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
             Group::Own => Grouping::Own,
             Group::Inherit => Grouping::Inherit,
         },
+        steps: &[],
     };
     let time = Stamp::now();
     let started = spawn::spawn(&plan).map_err(|failure| {

@@ -9,6 +9,7 @@ use super::descriptors::{Placed, hide_descriptors, place_descriptors, write_pid}
 use super::gate::pass_gate;
 use super::plan::{Failure, Grouping, Stage};
 use super::signals::{signals_in_its_own_group, signals_in_the_hosts_group};
+use super::step::{Step, take_steps};
 use crate::sys::raw;
 
 /// The context that the child reads: addresses of what the plan holds, in the parent's frame or in a fork's copy of it.
@@ -25,6 +26,9 @@ pub(super) struct Context {
     /// The place in the environment for the child's own PID; null if it has none.
     pub(super) pid_place: *mut u8,
     pub(super) grouping: Grouping,
+    /// What else the child does, and how many steps that are.
+    pub(super) steps: *const Step,
+    pub(super) step_count: usize,
     /// See [`pass_gate`]; -1 if there is none.
     pub(super) gate: [i32; 3],
     pub(super) report: *const Report,
@@ -91,6 +95,7 @@ unsafe fn prepare(context: &Context) -> Result<(), Failure> {
         if !context.pid_place.is_null() {
             write_pid(context.pid_place, raw::syscall3(libc::SYS_getpid, 0, 0, 0) as u32);
         }
+        take_steps(context.steps, context.step_count)?;
         let none: u64 = 0;
         raw::syscall4(
             libc::SYS_rt_sigprocmask,

@@ -31,6 +31,8 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
         placed_count: placed.len(),
         pid_place: if plan.has_pid_room { room_of_last(&envp) } else { std::ptr::null_mut() },
         grouping: plan.grouping,
+        steps: plan.steps.as_ptr(),
+        step_count: plan.steps.len(),
         gate: [-1; 3],
         report: arena.report(),
     };

@@ -16,6 +16,9 @@ mod ladder;
 mod plan;
 mod rungs;
 mod signals;
+mod step;
 
 pub(crate) use ladder::spawn;
 pub(crate) use plan::{Failure, Grouping, PID_ROOM, Plan, Stage};
+#[allow(unused_imports)]
+pub(crate) use step::{Expect, Step};

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::step::Step;
 use crate::sys::strings::Strings;
 
 /// The step at which a start failed.
@@ -99,6 +100,8 @@ pub(crate) struct Plan<'a> {
     /// Whether the last string of `envp` ends with [`PID_ROOM`], into which the child writes its PID.
     pub(crate) has_pid_room: bool,
     pub(crate) grouping: Grouping,
+    /// What else the child does before exec.
+    pub(crate) steps: &'a [Step],
 }
 
 /// Room for a process id as text.
