@@ -57,6 +57,10 @@ pub(super) fn failure(attempt: &Attempt<'_>, failure: Failure) -> Error {
                 error.because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)");
             if errno == libc::EPERM { error } else { error.kind_is(ErrorKind::Unsupported) }
         }
+        (Stage::Cgroup, _) => {
+            let what = format!("cgroup: the process cannot enter the one made for it: {}", describe_errno(errno));
+            error.kind_is(ErrorKind::Unsupported).because(what)
+        }
         (Stage::Chdir, _) => {
             let cwd = attempt.command.cwd.as_deref().map(CStr::to_bytes).unwrap_or_default();
             error.because(format!("{}: {}", quoted(cwd), describe_errno(errno)))

@@ -2,6 +2,7 @@
 //!
 //! - `command`, `stdio`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for
 //!   its standard streams and `explain` for the words of a failure.
+//! - `containment` holds a child together with what it starts.
 //! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture`
 //!   the part of them that is kept.
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
@@ -11,6 +12,7 @@
 mod capture;
 mod child;
 mod command;
+mod containment;
 mod descriptor;
 mod explain;
 mod input;
@@ -30,6 +32,7 @@ mod supervisor;
 
 pub use child::{Info, State};
 pub use command::{Command, Group};
+pub use containment::{Containment, Rung, TreeMember};
 pub use descriptor::Descriptor;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub use process::Process;

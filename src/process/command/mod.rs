@@ -1,5 +1,6 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
+mod containment;
 mod descriptors;
 
 use std::ffi::{CString, OsStr, OsString};
@@ -12,6 +13,7 @@ use memchr::{memchr, memchr_iter};
 
 use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
+use crate::process::containment::Containment;
 use crate::process::descriptor::{Descriptor, Listener};
 use crate::process::options::{Drain, Size};
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
@@ -85,6 +87,7 @@ pub struct Command {
     pub(in crate::process) capture: Size,
     pub(in crate::process) group: Group,
     pub(in crate::process) detached: bool,
+    pub(in crate::process) containment: Containment,
     pub(in crate::process) spool_max: u64,
     pub(in crate::process) timeout: Option<Duration>,
     pub(in crate::process) stop: Arc<StopPolicy>,
@@ -113,6 +116,7 @@ impl Command {
             capture: Size::default(),
             group: Group::default(),
             detached: false,
+            containment: Containment::Default,
             spool_max: SPOOL_MAX,
             timeout: None,
             stop: StopPolicy::shared_default(),
@@ -363,7 +367,7 @@ impl Command {
         if self.detached && matches!(self.stderr, Output::Pipe) {
             return Some(("stderr", PIPE));
         }
-        if let Some(found) = self.descriptor_contradiction() {
+        if let Some(found) = self.descriptor_contradiction().or_else(|| self.containment_contradiction()) {
             return Some(found);
         }
         // No signal could be sent: its timeout and each stop without options of its own would do nothing.
@@ -393,7 +397,7 @@ impl Command {
         };
         let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
         let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
-        let more = (&self.descriptors, &self.listeners);
+        let more = (&self.descriptors, &self.listeners, self.containment);
         let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
         format!("{texts:?} {streams:?} {more:?} {life:?}")
     }

@@ -17,6 +17,8 @@ pub(crate) enum Stage {
     Clone,
     /// setpgid or setsid.
     Group,
+    /// The entry into the cgroup that was made for the child.
+    Cgroup,
     Stdin,
     Stdout,
     Stderr,
@@ -34,6 +36,7 @@ impl Stage {
             Stage::Memory => "memory",
             Stage::Clone => "clone",
             Stage::Group => "group",
+            Stage::Cgroup => "contain",
             Stage::Stdin => "stdin",
             Stage::Stdout => "stdout",
             Stage::Stderr => "stderr",
@@ -49,6 +52,7 @@ impl Stage {
             Stage::Memory,
             Stage::Clone,
             Stage::Group,
+            Stage::Cgroup,
             Stage::Stdin,
             Stage::Stdout,
             Stage::Stderr,
@@ -100,6 +104,8 @@ pub(crate) struct Plan<'a> {
     /// Whether the last string of `envp` ends with [`PID_ROOM`], into which the child writes its PID.
     pub(crate) has_pid_room: bool,
     pub(crate) grouping: Grouping,
+    /// The directory of the cgroup that the child begins in; None: the host's.
+    pub(crate) cgroup: Option<&'a OwnedFd>,
     /// What else the child does before exec.
     pub(crate) steps: &'a [Step],
 }
