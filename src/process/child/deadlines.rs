@@ -1,4 +1,4 @@
-//! A child's deadlines: its timeout, the next step of a stop, the drain bound, and spools to be looked at again. The
+//! A child's deadlines: its timeout and the others of its watchdog, the next step of a stop, the drain bound, and spools to be looked at again. The
 //! loop knows the earliest of them.
 
 use std::sync::Arc;
@@ -15,6 +15,10 @@ impl Child {
         let mut inner = lock(&self.inner);
         inner.armed = NEVER;
         self.read_due_spools(&mut inner, buffer);
+        if self.bound_of_life(&mut inner) <= now {
+            self.catch_up(&mut inner, buffer);
+            self.check_deadlines(&mut inner, now);
+        }
         if let Life::Running { timeout_at, .. } = &mut inner.life
             && *timeout_at <= now
         {
@@ -53,13 +57,19 @@ impl Child {
         if awaits { inner.life.drained_at(&self.drain) } else { NEVER }
     }
 
+    /// Returns when the child, while it runs, may be to be stopped.
+    fn bound_of_life(&self, inner: &mut Inner) -> u64 {
+        let watchdog = inner.outputs.watchdog().map_or(NEVER, |watchdog| watchdog.next());
+        if inner.life.has_ended() { NEVER } else { inner.life.timeout_at().min(watchdog) }
+    }
+
     /// Tells the loop the earliest deadline, if it differs from the one that the loop knows.
     pub(super) fn arm(&self, inner: &mut Inner) {
         let stop = inner.stopping.as_ref().map_or(NEVER, |stopping| stopping.next_step(inner.life.has_ended()));
         let spool = if inner.outputs.has_due_spool() { 0 } else { NEVER };
         let next = match inner.life {
             Life::Closed { .. } => NEVER,
-            _ => inner.life.timeout_at().min(stop).min(spool).min(self.drain_deadline(inner)),
+            _ => self.bound_of_life(inner).min(stop).min(spool).min(self.drain_deadline(inner)),
         };
         if next != inner.armed {
             self.reactor().set_deadline(self.id, inner.armed, next);

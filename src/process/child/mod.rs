@@ -17,6 +17,7 @@ mod query;
 mod reading;
 mod slot;
 mod stopping;
+mod watchdog;
 mod writing;
 
 use std::os::fd::OwnedFd;
