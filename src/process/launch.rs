@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use super::child::Seed;
-use super::command::{Command, Deadlines, EnvBase, Group, key_of};
+use super::command::{Command, EnvBase, Group, key_of};
+use super::deadlines::Deadlines;
 use super::explain::{self, Attempt, OPERATION, subject};
 use super::member::Member;
 use super::options::Size;

@@ -2,7 +2,7 @@
 
 use super::watchdog::Watchdog;
 use crate::process::capture::Capture;
-use crate::process::command::Deadlines;
+use crate::process::deadlines::Deadlines;
 use crate::process::input::Input;
 use crate::process::reader::Reader;
 

@@ -1,15 +1,10 @@
 //! [`Watchdog`]: what a child may not exceed besides its timeout: the time to its first output, a time of silence, CPU
 //! time, and bytes of output.
 
-use std::sync::Arc;
-
-use super::life::Life;
-use super::{Child, Inner};
 use crate::event::Cause;
-use crate::process::command::Deadlines;
+use crate::process::deadlines::Deadlines;
 use crate::runtime::NEVER;
-use crate::sys::buffer::ReadBuffer;
-use crate::sys::{pidfd, procfs};
+use crate::sys::procfs;
 use crate::util::duration::nanoseconds;
 
 /// The time between looks at the CPU time of a child that has almost used up its own: the figures of /proc are no finer.
@@ -75,7 +70,7 @@ impl Watchdog {
 
     /// Returns which deadline has passed; if none has, notes when to look again. `spent` tells the CPU time that is used
     /// up, if it can.
-    fn exceeded(&mut self, now: u64, is_paused: bool, spent: impl FnOnce() -> Option<u64>) -> Option<Cause> {
+    pub(super) fn exceeded(&mut self, now: u64, is_paused: bool, spent: impl FnOnce() -> Option<u64>) -> Option<Cause> {
         if self.start_at <= now {
             return Some(Cause::StartTimeout);
         }
@@ -98,54 +93,12 @@ impl Watchdog {
     }
 
     /// Ends all deadlines: the child is being stopped for one of them.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.start_at = NEVER;
         self.silence_look_at = NEVER;
         self.silence = NEVER;
         self.cpu_look_at = NEVER;
         self.output_left = u64::MAX;
-    }
-}
-
-impl Child {
-    /// Stops the child if it has passed one of its deadlines. The caller has read what it has written.
-    pub(super) fn check_deadlines(self: &Arc<Self>, inner: &mut Inner, now: u64) {
-        let Life::Running { pidfd, .. } = &inner.life else { return };
-        let is_paused = inner.outputs.is_paused();
-        let Some(watchdog) = inner.outputs.watchdog() else { return };
-        let spent = || procfs::cpu_ns(pidfd.as_ref()?, self.pid);
-        if let Some(cause) = watchdog.exceeded(now, is_paused, spent) {
-            self.exceed(inner, cause);
-        }
-    }
-
-    /// Brings what is known of the child up to date before it is stopped for what it has not done: the loop may be late.
-    pub(super) fn catch_up(self: &Arc<Self>, inner: &mut Inner, buffer: &mut ReadBuffer) {
-        self.look_for_exit(inner, false, buffer);
-        if inner.outputs.watchdog().is_some() {
-            for index in inner.outputs.indices() {
-                self.read(inner, index, false, buffer);
-            }
-        }
-    }
-
-    /// Notes output of the child, and stops it if that is too much.
-    pub(super) fn watch_output(self: &Arc<Self>, inner: &mut Inner, bytes: u64, now: u64) {
-        if let Some(watchdog) = inner.outputs.watchdog()
-            && watchdog.heard(bytes, now)
-            && !inner.life.has_ended()
-        {
-            self.exceed(inner, Cause::OutputLimit);
-        }
-    }
-
-    fn exceed(&self, inner: &mut Inner, cause: Cause) {
-        inner.outputs.watchdog().into_iter().for_each(Watchdog::end);
-        // A signal to what has ended would be taken, and make it the cause of the end.
-        if inner.life.pidfd().is_none_or(pidfd::has_ended) {
-            return;
-        }
-        let _ = self.begin_stop(inner, &self.stop, cause);
     }
 }
 

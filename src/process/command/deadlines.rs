@@ -5,19 +5,10 @@ use std::time::Duration;
 
 use super::Command;
 use crate::event::Cause;
+use crate::process::deadlines::Deadlines;
 use crate::process::descriptor::Descriptor;
 use crate::process::stdio::Output;
 use crate::sys::clock::exact;
-
-/// The deadlines; None for each that there is not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::process) struct Deadlines {
-    pub(in crate::process) start: Option<Duration>,
-    pub(in crate::process) silence: Option<Duration>,
-    pub(in crate::process) cpu: Option<Duration>,
-    /// In bytes.
-    pub(in crate::process) output: Option<u64>,
-}
 
 impl Command {
     /// Sets the time in which it has to write its first byte, from its start: to any output that the library reads. If it

@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(in crate::process) use deadlines::Deadlines;
 use memchr::{memchr, memchr_iter};
 
 use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
+use crate::process::deadlines::Deadlines;
 use crate::process::descriptor::{Descriptor, Listener};
 use crate::process::options::{Drain, Size};
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
