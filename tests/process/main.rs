@@ -9,6 +9,7 @@ mod descriptors;
 mod detach;
 mod drain;
 mod exit;
+mod identity;
 mod input;
 mod job_control;
 mod output;
