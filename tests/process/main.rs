@@ -4,10 +4,12 @@
 //! in a host of its own (`support::host`).
 
 mod command;
+mod deadlines;
 mod descriptors;
 mod detach;
 mod drain;
 mod exit;
+mod identity;
 mod input;
 mod job_control;
 mod output;
