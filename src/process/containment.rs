@@ -2,9 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::command::Command;
-use super::explain::{OPERATION, subject};
-use crate::error::{Error, ErrorKind, Result};
 use crate::sys::cgroup::{Cgroup, Missing};
 use crate::sys::clock::Stamp;
 use crate::sys::tree::{Known, Refused};
@@ -63,14 +60,14 @@ pub(super) struct Contained {
 pub(super) const MARKS: &str = "COREPROC_TREE";
 
 impl Contained {
-    /// Makes what the command asks for; None if it asks for nothing.
-    pub(super) fn new(command: &Command) -> Result<Option<Contained>> {
-        match command.containment {
+    /// Makes what a command asks for; None if it asks for nothing.
+    pub(super) fn new(wanted: Containment) -> Result<Option<Contained>, Missing> {
+        match wanted {
             Containment::Default => Ok(None),
             Containment::Require(Rung::Process | Rung::Group) => Ok(Some(Contained::marked())),
-            wanted => match Cgroup::new() {
+            Containment::Prefer | Containment::Require(Rung::Cgroup) => match Cgroup::new() {
                 Ok(cgroup) => Ok(Some(Contained { cgroup: Some(cgroup), mark: None, ..Contained::unmarked() })),
-                Err(missing) if wanted == Containment::Require(Rung::Cgroup) => Err(no_cgroup(command, &missing)),
+                Err(missing) if wanted == Containment::Require(Rung::Cgroup) => Err(missing),
                 Err(_) => Ok(Some(Contained::marked())),
             },
         }
@@ -97,12 +94,6 @@ impl Contained {
             _ => Rung::Process,
         }
     }
-}
-
-fn no_cgroup(command: &Command, missing: &Missing) -> Error {
-    let error = Error::new(ErrorKind::Unsupported, OPERATION, format!("cgroup: {}", missing.what));
-    let error = missing.errno.into_iter().fold(error, Error::errno_is);
-    error.at(STAGE).on(subject(command))
 }
 
 /// The stage of a spawn at which the containment is made.

@@ -7,7 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::command::{Command, key_of};
+use super::containment::STAGE;
 use crate::error::{Error, ErrorKind, describe_errno, quoted};
+use crate::sys::cgroup::Missing;
 use crate::sys::file::{self, Kind};
 use crate::sys::redirect::Refusal;
 use crate::sys::spawn::{Failure, Stage};
@@ -39,6 +41,13 @@ pub(super) fn no_spool(command: &Command, stage: &'static str, place: &Place, er
     let told = if place.is_told { "TMPDIR " } else { "" };
     let directory = path::quoted(&place.directory);
     failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
+}
+
+/// Says which part of the system allows no cgroup.
+pub(super) fn no_cgroup(command: &Command, missing: &Missing) -> Error {
+    let error = Error::new(ErrorKind::Unsupported, OPERATION, format!("cgroup: {}", missing.what));
+    let error = missing.errno.into_iter().fold(error, Error::errno_is);
+    error.at(STAGE).on(subject(command))
 }
 
 /// A start that failed.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::child::Seed;
 use super::command::{Command, EnvBase, Group, key_of};
 use super::containment::{self, Contained, Containment, MARKS};
+use super::deadlines::Deadlines;
 use super::explain::{self, Attempt, OPERATION, subject};
 use super::member::Member;
 use super::options::Size;
@@ -16,9 +17,10 @@ use super::process::Process;
 use super::service::Service;
 use super::streams::Stdio;
 use super::supervisor::Supervisor;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
+use crate::sys::procfs;
 use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan};
 use crate::sys::strings::{Strings, for_each_variable};
 
@@ -86,7 +88,7 @@ impl Command {
 }
 
 fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) -> Result<Seed> {
-    let contained = Contained::new(command)?;
+    let contained = Contained::new(command.containment).map_err(|missing| explain::no_cgroup(command, &missing))?;
     let has_cgroup = contained.as_ref().is_some_and(|contained| contained.cgroup.is_some());
     let seed = match launch_in(command, supervisor, contained) {
         // The cgroup could be made, but not entered.
@@ -114,6 +116,10 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         _ => 0,
     };
+    if command.deadlines.cpu.is_some() && !procfs::is_ours() {
+        let what = "cpu time limit: /proc is not mounted, or shows the processes of another PID namespace";
+        return Err(Error::new(ErrorKind::Unsupported, OPERATION, what).on(subject(command)));
+    }
     let mut stdio = Stdio::open(command, capture_bytes)?;
     let plan = Plan {
         candidates: &candidates,
@@ -139,6 +145,9 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
     let rung = Contained::rung(contained.as_ref(), leads_group);
     if let Some(contained) = contained {
         stdio.extra.get_or_insert_default().contained = Some(contained);
+    }
+    if command.deadlines != Deadlines::default() {
+        stdio.extra.get_or_insert_default().watch(&command.deadlines, time.monotonic_ns);
     }
     Ok(Seed {
         started: time,

@@ -1,6 +1,6 @@
 //! Processes: a [`Service`] spawns [`Command`]s as [`Process`]es, and supervises them.
 //!
-//! - `command`, `stdio`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for
+//! - `command`, `stdio`, `deadlines`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for
 //!   its standard streams and `explain` for the words of a failure.
 //! - `containment` holds a child together with what it starts.
 //! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture`
@@ -8,13 +8,17 @@
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
 //!   holders of pipes for it; `member` ties a process to a run.
 //! - `service` and `process` are the handles of both; `ring` is the capture as a type of its own.
+//! - `identity` is a process written down, `handle` what is got for it later, child or not.
 
 mod capture;
 mod child;
 mod command;
 mod containment;
+mod deadlines;
 mod descriptor;
 mod explain;
+mod handle;
+mod identity;
 mod input;
 mod launch;
 pub(crate) mod member;
@@ -34,6 +38,8 @@ pub use child::{Info, State};
 pub use command::{Command, Group};
 pub use containment::{Containment, Rung, TreeMember};
 pub use descriptor::Descriptor;
+pub use handle::ProcessHandle;
+pub use identity::ProcessIdentity;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub use process::Process;
 pub use ring::Ring;

@@ -164,7 +164,7 @@ impl Cgroup {
     /// Returns the processes in it and below it. Those of a PID namespace that cannot be seen from here have no number,
     /// and are left out.
     pub(crate) fn members(&self) -> Vec<i32> {
-        let mut found: Vec<i32> = self.directories().iter().flat_map(|directory| members(directory)).collect();
+        let mut found: Vec<i32> = self.directories().iter().flat_map(members).collect();
         found.sort_unstable();
         found.dedup();
         found

@@ -69,7 +69,7 @@ fn end_trees_in_cgroups(service: &Service) {
         let batch = left.min(40);
         left -= batch;
         let command = contained(&talk, WILD, Containment::Require(Rung::Cgroup));
-        let trees: Vec<Process> = (0..batch).map(|_| command.spawn(&service).expect("spawn")).collect();
+        let trees: Vec<Process> = (0..batch).map(|_| command.spawn(service).expect("spawn")).collect();
         let members = talk.inbox.expect_many("up", batch * MEMBERS);
         let cgroups: Vec<PathBuf> = trees.iter().map(|process| cgroup_of(process.pid())).collect();
         for (at, process) in trees.iter().enumerate() {

@@ -1,10 +1,12 @@
 //! What only /proc tells: of a process, of process groups, of who started whom, and of the holders of a pipe.
 
+mod cpu;
 mod groups;
 mod holders;
 mod processes;
 mod stat;
 
+pub(crate) use cpu::{cpu_ns, processors};
 pub(crate) use groups::{group_has_others, group_of, living_groups, members_of};
 pub use holders::Holder;
 pub(crate) use holders::{command_line, writers_of};

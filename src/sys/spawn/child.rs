@@ -7,8 +7,9 @@
 use super::arena::Report;
 use super::descriptors::{Placed, hide_descriptors, place_descriptors, write_pid};
 use super::gate::pass_gate;
-use super::plan::{Failure, Grouping, Stage};
+use super::plan::Grouping;
 use super::signals::{signals_in_its_own_group, signals_in_the_hosts_group};
+use super::stage::{Failure, Stage};
 use super::step::{Step, take_steps};
 use crate::sys::raw;
 

@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::arena::Arena;
 use super::child::Context;
 use super::descriptors::Placed;
-use super::plan::{Failure, Plan, Stage, Started};
+use super::plan::{Plan, Started};
 use super::rungs::{by_clone, by_clone3, by_fork};
+use super::stage::{Failure, Stage};
 use crate::sys::{descriptor, pidfd};
 
 /// Starts a child; returns once exec has succeeded or the child is gone again.

@@ -1,7 +1,7 @@
 //! [`Step`]: a system call that the child makes before exec because an option of the command asks for it. A plan without
 //! such options has no step, and costs none.
 
-use super::plan::{Failure, Stage};
+use super::stage::{Failure, Stage};
 use crate::sys::raw;
 
 /// A system call of the child. Steps are made in their order, after its streams, its directory and its descriptors are
