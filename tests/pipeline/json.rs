@@ -369,7 +369,8 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
         refused_command(r#""version": 1"#),
         "specs[1].command.version: unknown field, known are \"program\", \"args\", \"arg0\", \"env\", \"env_clear\", \
          \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \"group\", \"detach\", \
-         \"spool_max_bytes\", \"timeout_ms\", \"stop\", \"drain\""
+         \"spool_max_bytes\", \"timeout_ms\", \"start_timeout_ms\", \"silence_timeout_ms\", \"cpu_time_limit_ms\", \
+         \"output_limit_bytes\", \"stop\", \"drain\""
     );
 }
 
