@@ -4,12 +4,14 @@
 //! in a host of its own (`support::host`).
 
 mod command;
+mod credentials;
 mod descriptors;
 mod detach;
 mod drain;
 mod exit;
 mod input;
 mod job_control;
+mod limits;
 mod output;
 mod service;
 mod spawn_errors;
