@@ -301,6 +301,18 @@
 // It was stopped because the run that it is part of was cancelled.
 #define COREPROC_CAUSE_CANCELLED 5
 
+// It was stopped because it wrote nothing in the time for its first output.
+#define COREPROC_CAUSE_START_TIMEOUT 6
+
+// It was stopped because it wrote nothing for too long.
+#define COREPROC_CAUSE_SILENCE 7
+
+// It was stopped because it used more CPU time than it may.
+#define COREPROC_CAUSE_CPU_TIME 8
+
+// It was stopped because it wrote more than it may.
+#define COREPROC_CAUSE_OUTPUT_LIMIT 9
+
 // The host reaped the child and the kernel could not tell how it ended: exit_code is -1, signal is
 // 0.
 #define COREPROC_FLAG_STATUS_UNKNOWN 1

@@ -39,7 +39,8 @@
 //! - `process`: a [`Service`] spawns [`Command`]s as [`Process`]es, captures their output and hands
 //!   it to subscriptions, stops them by policy ([`StopPolicy`]) and tells of their end ([`Info`], [`Ending`]).
 //!   `process::child` is the state machine of one of them, `process::supervisor` the registry of a service, with its
-//!   thread. A [`Ring`] is the capture by itself.
+//!   thread. A [`Ring`] is the capture by itself. A [`ProcessIdentity`] is a process written down, and a
+//!   [`ProcessHandle`] what is found by it.
 //! - `daemon`: a [`Daemon`] takes its [`PidFile`], starts its [`HealthServer`] and enters itself in the
 //!   [`Registry`], and gives it all back in the right order. Each of them stands alone too.
 //! - `pipeline`: a [`Pipeline`] is a graph of [`Spec`]s, checked whole before anything starts. A [`Run`] starts each
@@ -89,8 +90,9 @@ pub use pipeline::{
     SpecState,
 };
 pub use process::{
-    Account, CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, IoPriority, Output, Process, Resource, Ring,
-    Scheduling, Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
+    Account, CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, IoPriority, Output, Process, ProcessHandle,
+    ProcessIdentity, Resource, Ring, Scheduling, Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions,
+    StopPolicy, StopStep,
 };
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
@@ -106,6 +108,8 @@ const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Service>();
     shared::<Process>();
+    shared::<ProcessHandle>();
+    shared::<ProcessIdentity>();
     shared::<Ring>();
     shared::<Subscription>();
     shared::<Daemon>();

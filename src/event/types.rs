@@ -63,6 +63,14 @@ pub enum Cause {
     Timeout,
     /// The run that it is part of was cancelled.
     Cancelled,
+    /// It wrote nothing in the time for its first output ([`Command::start_timeout`](crate::Command::start_timeout)).
+    StartTimeout,
+    /// It wrote nothing for too long ([`Command::silence_timeout`](crate::Command::silence_timeout)).
+    Silence,
+    /// It used more CPU time than it may ([`Command::cpu_time_limit`](crate::Command::cpu_time_limit)).
+    CpuTime,
+    /// It wrote more than it may ([`Command::output_limit`](crate::Command::output_limit)).
+    OutputLimit,
 }
 
 /// How a spec of a run ended. Every spec of a run ends in exactly one of these states.

@@ -14,6 +14,14 @@ pub const COREPROC_CAUSE_KILLED: u32 = 3;
 pub const COREPROC_CAUSE_TIMEOUT: u32 = 4;
 /// It was stopped because the run that it is part of was cancelled.
 pub const COREPROC_CAUSE_CANCELLED: u32 = 5;
+/// It was stopped because it wrote nothing in the time for its first output.
+pub const COREPROC_CAUSE_START_TIMEOUT: u32 = 6;
+/// It was stopped because it wrote nothing for too long.
+pub const COREPROC_CAUSE_SILENCE: u32 = 7;
+/// It was stopped because it used more CPU time than it may.
+pub const COREPROC_CAUSE_CPU_TIME: u32 = 8;
+/// It was stopped because it wrote more than it may.
+pub const COREPROC_CAUSE_OUTPUT_LIMIT: u32 = 9;
 
 /// The host reaped the child and the kernel could not tell how it ended: exit_code is -1, signal is
 /// 0.
@@ -50,6 +58,10 @@ pub(super) fn cause_value(cause: Cause) -> u32 {
         Cause::Killed => COREPROC_CAUSE_KILLED,
         Cause::Timeout => COREPROC_CAUSE_TIMEOUT,
         Cause::Cancelled => COREPROC_CAUSE_CANCELLED,
+        Cause::StartTimeout => COREPROC_CAUSE_START_TIMEOUT,
+        Cause::Silence => COREPROC_CAUSE_SILENCE,
+        Cause::CpuTime => COREPROC_CAUSE_CPU_TIME,
+        Cause::OutputLimit => COREPROC_CAUSE_OUTPUT_LIMIT,
     }
 }
 

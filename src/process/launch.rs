@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::child::Seed;
 use super::command::{Command, EnvBase, Group, key_of};
+use super::deadlines::Deadlines;
 use super::explain::{self, Attempt, OPERATION, failed, subject};
 use super::member::Member;
 use super::options::Size;
@@ -17,9 +18,10 @@ use super::stdio::above_stdio;
 use super::steps::steps;
 use super::streams::Stdio;
 use super::supervisor::Supervisor;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
+use crate::sys::procfs;
 use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan, Stage};
 use crate::sys::strings::{Strings, for_each_variable};
 
@@ -102,6 +104,10 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
     let steps = steps(command)?;
     let cwd_fd = command.cwd_fd.as_ref().map(above_stdio).transpose();
     let cwd_fd = cwd_fd.map_err(|errno| failed(command, Stage::Chdir.name(), errno))?;
+    if command.deadlines.cpu.is_some() && !procfs::is_ours() {
+        let what = "cpu time limit: /proc is not mounted, or shows the processes of another PID namespace";
+        return Err(Error::new(ErrorKind::Unsupported, OPERATION, what).on(subject(command)));
+    }
     let mut stdio = Stdio::open(command, capture_bytes)?;
     let plan = Plan {
         candidates: &candidates,
@@ -125,6 +131,9 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         let (candidates, environment, steps) = (&candidates, &environment, steps.list());
         explain::failure(&Attempt { command, candidates, environment, steps }, failure)
     })?;
+    if command.deadlines != Deadlines::default() {
+        stdio.extra.get_or_insert_default().watch(&command.deadlines, time.monotonic_ns);
+    }
     Ok(Seed {
         started: time,
         pid: started.pid,

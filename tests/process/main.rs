@@ -5,10 +5,12 @@
 
 mod command;
 mod credentials;
+mod deadlines;
 mod descriptors;
 mod detach;
 mod drain;
 mod exit;
+mod identity;
 mod input;
 mod job_control;
 mod limits;

@@ -10,6 +10,7 @@ mod audience;
 mod control;
 mod deadlines;
 mod extra;
+mod identity;
 mod info;
 mod life;
 mod outputs;
@@ -17,6 +18,7 @@ mod query;
 mod reading;
 mod slot;
 mod stopping;
+mod watchdog;
 mod writing;
 
 use std::os::fd::OwnedFd;
@@ -42,7 +44,7 @@ use crate::runtime::{Gate, Handler, NEVER, Reactor, lock};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::Stamp;
 use crate::sys::deliver::{self, Recipient, Target};
-use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen};
+use crate::sys::pidfd::{self, ExitStatus, Peek, Told};
 use crate::sys::poller::Interest;
 use crate::sys::procfs::Holder;
 use crate::util::duration::nanoseconds;
@@ -278,10 +280,10 @@ impl Child {
             // It stays unreaped, because a filter forbids to ask for it.
             Peek::Denied => ExitStatus::Unknown,
             Peek::Stolen => match pidfd::ask_stolen(pidfd) {
-                Stolen::Ended(status) => status,
+                Told::Ended(status) => status,
                 // The hang-up comes when the host's reaping is done.
-                Stolen::NotYet if !hang_up => return,
-                Stolen::NotYet | Stolen::Untold => ExitStatus::Unknown,
+                Told::NotYet if !hang_up => return,
+                Told::NotYet | Told::Untold => ExitStatus::Unknown,
             },
         };
         let ending = Ending { status, cause: intent.unwrap_or(Cause::Natural) };

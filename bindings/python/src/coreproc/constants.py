@@ -73,6 +73,14 @@ class Cause(enum.IntEnum):
     TIMEOUT = 4
     #: It was stopped because the run that it is part of was cancelled.
     CANCELLED = 5
+    #: It was stopped because it wrote nothing in the time for its first output.
+    START_TIMEOUT = 6
+    #: It was stopped because it wrote nothing for too long.
+    SILENCE = 7
+    #: It was stopped because it used more CPU time than it may.
+    CPU_TIME = 8
+    #: It was stopped because it wrote more than it may.
+    OUTPUT_LIMIT = 9
 
     @classmethod
     def _missing_(cls, value: object) -> Cause | None:
