@@ -201,6 +201,14 @@ pub enum EventKind {
         /// a line; see [`Holder`].
         drain_bound: bool,
     },
+    /// Output was dropped here, because the queue was full ([`Overflow`](crate::Overflow)). [`Event::data`] has both
+    /// counts as decimal numbers with a space between them.
+    Overflow {
+        /// How many bytes were dropped, with the `\n` of lines.
+        bytes: u64,
+        /// How many events these bytes would have been.
+        events: u64,
+    },
     /// A run began; the first of its events.
     RunStarted,
     /// An attempt of a spec was started; [`Event::data`] is the spec's name. The process's own events, which
@@ -259,6 +267,9 @@ pub struct Event<'a> {
     pub time: Stamp,
     /// Whether output before this event was lost, because no memory for it was left.
     pub lost: bool,
+    /// Whether bytes of this output that are no UTF-8 were replaced by U+FFFD; see
+    /// [`Encoding::Utf8`](crate::Encoding::Utf8).
+    pub replaced: bool,
     /// The bytes of an output, the holders' names, or the text of a run's event; empty otherwise.
     pub data: &'a [u8],
     /// How long an attempt that is repeated, or a spec that ended, took, in nanoseconds, as its run counts; else 0.

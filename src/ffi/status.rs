@@ -40,6 +40,8 @@ pub const COREPROC_FLAG_LOST: u32 = 32;
 /// process has become another user's. The signal is tried again until it is taken or the process
 /// ends.
 pub const COREPROC_FLAG_STOP_REFUSED: u32 = 64;
+/// Bytes of this output that are no UTF-8 were replaced by U+FFFD (COREPROC_ENCODING_UTF8).
+pub const COREPROC_FLAG_REPLACED: u32 = 128;
 
 /// Returns exit code, signal and flags of a status.
 pub(super) fn status_fields(status: Option<ExitStatus>) -> (i32, i32, u32) {

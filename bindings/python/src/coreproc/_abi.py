@@ -43,11 +43,14 @@ DELIVERY_NONE = 3
 DELIVERY_WHOLE_LINES = 4
 DESCRIPTOR_INPUT = 2
 DESCRIPTOR_OUTPUT = 1
+ENCODING_BYTES = 1
+ENCODING_UTF8 = 2
 ENDPOINT_HEALTH = 1
 ENDPOINT_READY = 2
 EVENT_CLOSED = 5
 EVENT_EXITED = 4
 EVENT_OUTPUT = 11
+EVENT_OVERFLOW = 12
 EVENT_RUN_ENDED = 10
 EVENT_RUN_STARTED = 6
 EVENT_SPEC_ENDED = 9
@@ -65,6 +68,7 @@ FLAG_DRAIN_BOUND = 16
 FLAG_LOST = 32
 FLAG_NO_NEWLINE = 8
 FLAG_PARTIAL = 4
+FLAG_REPLACED = 128
 FLAG_STATUS_UNKNOWN = 1
 FLAG_STOP_REFUSED = 64
 FLAT_ARG = 2
@@ -107,6 +111,9 @@ NOT_RUNNING = -6
 NO_SPEC = 4294967295
 OK = 0
 OUT_OF_MEMORY = -5
+OVERFLOW_BLOCK = 1
+OVERFLOW_DROP_NEWEST = 3
+OVERFLOW_DROP_OLDEST = 2
 PANIC = -12
 PERMISSION_DENIED = -3
 PID_ALIVE = 1
@@ -379,6 +386,11 @@ class SubscriptionOptions(Sized):
         ("lifecycle", c_uint32),
         ("queue_bytes", c_uint64),
         ("max_line_bytes", c_uint64),
+        ("kinds", c_uint32),
+        ("overflow", c_uint32),
+        ("encoding", c_uint32),
+        ("batch_events", c_uint32),
+        ("batch_bytes", c_uint64),
     )
 
 
