@@ -5,6 +5,7 @@
 
 mod command;
 mod containment;
+mod credentials;
 mod deadlines;
 mod descriptors;
 mod detach;
@@ -13,6 +14,7 @@ mod exit;
 mod identity;
 mod input;
 mod job_control;
+mod limits;
 mod output;
 mod service;
 mod spawn_errors;
