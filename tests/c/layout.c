@@ -36,6 +36,14 @@ AT(coreproc_subscription_options, lifecycle, 12);
 AT(coreproc_subscription_options, queue_bytes, 16);
 AT(coreproc_subscription_options, max_line_bytes, 24);
 
+SIZE(coreproc_handle_info, 24);
+AT(coreproc_handle_info, struct_size, 0);
+AT(coreproc_handle_info, state, 4);
+AT(coreproc_handle_info, pid, 8);
+AT(coreproc_handle_info, exit_code, 12);
+AT(coreproc_handle_info, signal, 16);
+AT(coreproc_handle_info, flags, 20);
+
 SIZE(coreproc_daemon_entry, 96);
 AT(coreproc_daemon_entry, struct_size, 0);
 AT(coreproc_daemon_entry, pid, 4);
