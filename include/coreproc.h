@@ -301,6 +301,18 @@
 // It was stopped because the run that it is part of was cancelled.
 #define COREPROC_CAUSE_CANCELLED 5
 
+// It was stopped because it wrote nothing in the time for its first output.
+#define COREPROC_CAUSE_START_TIMEOUT 6
+
+// It was stopped because it wrote nothing for too long.
+#define COREPROC_CAUSE_SILENCE 7
+
+// It was stopped because it used more CPU time than it may.
+#define COREPROC_CAUSE_CPU_TIME 8
+
+// It was stopped because it wrote more than it may.
+#define COREPROC_CAUSE_OUTPUT_LIMIT 9
+
 // The host reaped the child and the kernel could not tell how it ended: exit_code is -1, signal is
 // 0.
 #define COREPROC_FLAG_STATUS_UNKNOWN 1
@@ -325,6 +337,9 @@
 // ends.
 #define COREPROC_FLAG_STOP_REFUSED 64
 
+// Bytes of this output that are no UTF-8 were replaced by U+FFFD (COREPROC_ENCODING_UTF8).
+#define COREPROC_FLAG_REPLACED 128
+
 // Output as it was read.
 #define COREPROC_DELIVERY_CHUNKS 1
 
@@ -346,6 +361,23 @@
 // need only ends; also the first event (STARTED) of each process of a run, because no other event
 // names it.
 #define COREPROC_LIFECYCLE_ENDS 2
+
+// The child's pipes are not read while the queue is full, so the kernel slows it. The default.
+#define COREPROC_OVERFLOW_BLOCK 1
+
+// The oldest output that waits is dropped until half of the queue is free; at least the newest
+// event is kept. An event of the kind OVERFLOW stands in its place.
+#define COREPROC_OVERFLOW_DROP_OLDEST 2
+
+// What comes is dropped until something is taken. The next event is of the kind OVERFLOW.
+#define COREPROC_OVERFLOW_DROP_NEWEST 3
+
+// Output as any bytes. The default.
+#define COREPROC_ENCODING_BYTES 1
+
+// Output as UTF-8: no event ends within a character. Bytes that are no UTF-8 are replaced by
+// U+FFFD, and the event has the flag REPLACED.
+#define COREPROC_ENCODING_UTF8 2
 
 // Every process of the service that is spawned, and every run that is started, after the
 // subscription opened. The default.
@@ -392,6 +424,11 @@
 // It wrote to an output pipe above standard error, whose descriptor in the process is the event's
 // `descriptor`.
 #define COREPROC_EVENT_OUTPUT 11
+
+// Output was dropped here, because the subscription's queue was full (COREPROC_OVERFLOW). The data
+// are two decimal numbers with a space between them: the bytes, and the events that they would
+// have been.
+#define COREPROC_EVENT_OVERFLOW 12
 
 // The spec of an event that is about none.
 #define COREPROC_NO_SPEC 4294967295
@@ -719,6 +756,18 @@ typedef struct coreproc_subscription_options {
   // Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of
   // this size.
   uint64_t max_line_bytes;
+  // The kinds of events to deliver: bit N for the COREPROC_EVENT with the number N, but no bit
+  // for OVERFLOW, which is always delivered (0: all). Without CLOSED nothing tells that a
+  // process is over.
+  uint32_t kinds;
+  // A COREPROC_OVERFLOW value (0: BLOCK).
+  uint32_t overflow;
+  // A COREPROC_ENCODING value (0: BYTES).
+  uint32_t encoding;
+  // The most events of a batch (0: any number).
+  uint32_t batch_events;
+  // The most bytes of a batch, unless it is a single event (0: any number).
+  uint64_t batch_bytes;
 } coreproc_subscription_options;
 
 // One event of one process, or of one run. Read events by the stride that came with them: a later

@@ -33,7 +33,7 @@
 //!   wait for a process, an event or a run: with a deadline, refused inside a callback, and ended by a panic.
 //! - `event` brings events to subscribers. A [`Subscription`] gives [`Batch`]es of [`Event`]s to takers, to a callback,
 //!   or to the host's own event loop; [`SubscriptionOptions`] say whose events, in which form ([`Delivery`],
-//!   [`Lifecycle`]), and how much may wait. Inside, `event::queue` has a mailbox for each process, in which
+//!   [`Lifecycle`], [`EventFilter`]), and how much may wait. Inside, `event::queue` has a mailbox for each process, in which
 //!   `event::record`s and their bytes wait; a batch takes them as a whole, and its process gives no other until it is
 //!   dropped. That is the credit which slows a child whose events are not taken.
 //! - `process`: a [`Service`] spawns [`Command`]s as [`Process`]es, captures their output and hands
@@ -81,8 +81,8 @@ pub use daemon::{
 pub use error::{Error, ErrorKind, Result};
 
 pub use event::{
-    Batch, Cause, Delivery, Ending, Event, EventKind, Events, Lifecycle, RunPart, Stream, Subscription,
-    SubscriptionOptions, SubscriptionScope,
+    Batch, Cause, Delivery, Encoding, Ending, Event, EventFilter, EventKind, Events, Lifecycle, Overflow, RunPart,
+    Stream, Subscription, SubscriptionOptions, SubscriptionScope,
 };
 pub use pipeline::{
     Backoff, History, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ProgressOptions, ProgressOutput,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::child::Seed;
 use super::command::{Command, EnvBase, Group, key_of};
+use super::deadlines::Deadlines;
 use super::explain::{self, Attempt, OPERATION, subject};
 use super::member::Member;
 use super::options::Size;
@@ -15,9 +16,10 @@ use super::process::Process;
 use super::service::Service;
 use super::streams::Stdio;
 use super::supervisor::Supervisor;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
+use crate::sys::procfs;
 use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan};
 use crate::sys::strings::{Strings, for_each_variable};
 
@@ -97,6 +99,10 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         _ => 0,
     };
+    if command.deadlines.cpu.is_some() && !procfs::is_ours() {
+        let what = "cpu time limit: /proc is not mounted, or shows the processes of another PID namespace";
+        return Err(Error::new(ErrorKind::Unsupported, OPERATION, what).on(subject(command)));
+    }
     let mut stdio = Stdio::open(command, capture_bytes)?;
     let plan = Plan {
         candidates: &candidates,
@@ -117,6 +123,9 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
     let started = spawn::spawn(&plan).map_err(|failure| {
         explain::failure(&Attempt { command, candidates: &candidates, environment: &environment }, failure)
     })?;
+    if command.deadlines != Deadlines::default() {
+        stdio.extra.get_or_insert_default().watch(&command.deadlines, time.monotonic_ns);
+    }
     Ok(Seed {
         started: time,
         pid: started.pid,

@@ -1,6 +1,6 @@
 //! Processes: a [`Service`] spawns [`Command`]s as [`Process`]es, and supervises them.
 //!
-//! - `command`, `stdio`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for
+//! - `command`, `stdio`, `deadlines`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for
 //!   its standard streams and `explain` for the words of a failure.
 //! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture`
 //!   the part of them that is kept.
@@ -12,6 +12,7 @@
 mod capture;
 mod child;
 mod command;
+mod deadlines;
 mod descriptor;
 mod explain;
 mod handle;

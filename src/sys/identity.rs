@@ -1,7 +1,7 @@
 //! Which process a PID names: numbers are reused, a start time in one boot is not.
 //!
 //! Everything here may be hidden; the results then say so. See proc(5), pid_namespaces(7); system calls: kill(2) with
-//! signal 0, sysconf(3).
+//! signal 0.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -178,13 +178,7 @@ pub(crate) fn boot_id() -> Option<String> {
 
 /// Ticks since the boot as nanoseconds since the epoch, by the clock as it is set now.
 pub(crate) fn realtime_ns(ticks: u64) -> i128 {
-    clock::boot_realtime_ns() + i128::from(ticks) * 1_000_000_000 / i128::from(ticks_per_second())
-}
-
-fn ticks_per_second() -> i64 {
-    // SAFETY: takes no pointers.
-    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    if ticks > 0 { ticks } else { 100 }
+    clock::boot_realtime_ns() + i128::from(ticks) * 1_000_000_000 / i128::from(clock::ticks_per_second())
 }
 
 /// Returns whether a number names a thread that is not the leader of its process: /proc shows those too, if they are

@@ -296,7 +296,18 @@ static void unknown_values_are_refused_with_the_field_named(void)
         REFUSED_NAMING("scope", coreproc_subscription_open(service, &scope, &out, &err));
         const coreproc_subscription_options delivery = {.struct_size = sizeof delivery, .delivery = value};
         REFUSED_NAMING("delivery", coreproc_subscription_open(service, &delivery, &out, &err));
+        const coreproc_subscription_options overflow = {.struct_size = sizeof overflow, .overflow = value};
+        REFUSED_NAMING("overflow", coreproc_subscription_open(service, &overflow, &out, &err));
+        const coreproc_subscription_options encoding = {.struct_size = sizeof encoding, .encoding = value};
+        REFUSED_NAMING("encoding", coreproc_subscription_open(service, &encoding, &out, &err));
     }
+    for (uint32_t bit = 0; bit < 32; bit += bit == 0 ? 12 : 1) {
+        const coreproc_subscription_options kinds = {.struct_size = sizeof kinds, .kinds = UINT32_C(1) << bit};
+        REFUSED_NAMING("kinds", coreproc_subscription_open(service, &kinds, &out, &err));
+    }
+    const coreproc_subscription_options narrow = {
+        .struct_size = sizeof narrow, .encoding = COREPROC_ENCODING_UTF8, .max_line_bytes = 3};
+    REFUSED_NAMING("max_line_bytes", coreproc_subscription_open(service, &narrow, &out, &err));
     REFUSED_NAMING("mode", coreproc_service_close(service, 0, &err));
     REFUSED_NAMING("mode", coreproc_command_stdio(command, COREPROC_STREAM_STDOUT, 0, &err));
     REFUSED_NAMING("mode", coreproc_command_group(command, 0, &err));
@@ -409,7 +420,7 @@ static void structs_can_grow_but_not_shrink(void)
     shared_process = spawn(shared_service, new_command("true", NULL));
     wait_closed(shared_process);
     struct_sizes(sizeof(coreproc_service_options), sizeof(coreproc_service_options), attempt_service);
-    struct_sizes(sizeof(coreproc_subscription_options), sizeof(coreproc_subscription_options), attempt_subscription);
+    struct_sizes(offsetof(coreproc_subscription_options, kinds), sizeof(coreproc_subscription_options), attempt_subscription);
     struct_sizes(offsetof(coreproc_stop_options, steps), sizeof(coreproc_stop_options), attempt_stop);
 
     /* An info is written, so its tail only has to survive. */

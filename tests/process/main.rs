@@ -4,6 +4,7 @@
 //! in a host of its own (`support::host`).
 
 mod command;
+mod deadlines;
 mod descriptors;
 mod detach;
 mod drain;

@@ -18,6 +18,7 @@ mod query;
 mod reading;
 mod slot;
 mod stopping;
+mod watchdog;
 mod writing;
 
 use std::os::fd::OwnedFd;

@@ -1,5 +1,6 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
+mod deadlines;
 mod descriptors;
 
 use std::ffi::{CString, OsStr, OsString};
@@ -12,6 +13,7 @@ use memchr::{memchr, memchr_iter};
 
 use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
+use crate::process::deadlines::Deadlines;
 use crate::process::descriptor::{Descriptor, Listener};
 use crate::process::options::{Drain, Size};
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
@@ -87,6 +89,7 @@ pub struct Command {
     pub(in crate::process) detached: bool,
     pub(in crate::process) spool_max: u64,
     pub(in crate::process) timeout: Option<Duration>,
+    pub(in crate::process) deadlines: Deadlines,
     pub(in crate::process) stop: Arc<StopPolicy>,
     pub(in crate::process) drain: Option<Drain>,
     pub(in crate::process) subscriptions: Vec<Arc<Queue>>,
@@ -115,6 +118,7 @@ impl Command {
             detached: false,
             spool_max: SPOOL_MAX,
             timeout: None,
+            deadlines: Deadlines::default(),
             stop: StopPolicy::shared_default(),
             drain: None,
             subscriptions: Vec::new(),
@@ -366,15 +370,13 @@ impl Command {
         if let Some(found) = self.descriptor_contradiction() {
             return Some(found);
         }
+        if let Some(found) = self.deadline_contradiction() {
+            return Some(found);
+        }
         // No signal could be sent: its timeout and each stop without options of its own would do nothing.
         let leads = self.detached || self.group == Group::Own;
         (self.stop.scope == Scope::Group && !leads)
             .then_some(("stop", "scope: the process would not lead a group of its own"))
-    }
-
-    /// Returns its timeout.
-    pub(crate) fn time_limit(&self) -> Option<Duration> {
-        self.timeout
     }
 
     /// Gives its events to a subscription, which may have ended.
@@ -393,7 +395,7 @@ impl Command {
         };
         let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
         let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
-        let more = (&self.descriptors, &self.listeners);
+        let more = (&self.descriptors, &self.listeners, &self.deadlines);
         let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
         format!("{texts:?} {streams:?} {more:?} {life:?}")
     }
