@@ -266,6 +266,18 @@
 // in coreproc_stop_step.
 #define COREPROC_FLAT_STOP_STEPS 80
 
+// `uint64_t` milliseconds, as for coreproc_command_start_timeout.
+#define COREPROC_FLAT_START_TIMEOUT 81
+
+// `uint64_t` milliseconds, as for coreproc_command_silence_timeout.
+#define COREPROC_FLAT_SILENCE_TIMEOUT 82
+
+// `uint64_t` milliseconds, as for coreproc_command_cpu_time_limit.
+#define COREPROC_FLAT_CPU_TIME_LIMIT 83
+
+// `uint64_t` bytes, as for coreproc_command_output_limit.
+#define COREPROC_FLAT_OUTPUT_LIMIT 84
+
 // A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture of
 // its own for coreproc_process_descriptor_output; it is read to its end before the process counts
 // as closed.
@@ -1336,6 +1348,45 @@ coreproc_result coreproc_command_stdio_file(struct coreproc_command *command,
                                             size_t path_len,
                                             uint32_t mode,
                                             struct coreproc_error **err);
+
+// Sets the time in which it has to write its first byte, from its start, to any output that the
+// library reads (0, UNLIMITED: any). If it has not, it is stopped by its stop options, with the
+// cause START_TIMEOUT. What it wrote in time counts, even if the library reads it later.
+//
+// Errors: INVALID_ARGUMENT, from the spawn if the library reads none of its outputs.
+coreproc_result coreproc_command_start_timeout(struct coreproc_command *command,
+                                               uint64_t timeout_ms,
+                                               struct coreproc_error **err);
+
+// Sets how long it may write nothing to any of the outputs that the library reads, from its start
+// and after each output (0, UNLIMITED: for ever). Then it is stopped by its stop options, with the
+// cause SILENCE. Time in which a full queue keeps the library from reading does not count. If there
+// is a start timeout, the time until the first output is bounded by that alone.
+//
+// Errors: INVALID_ARGUMENT, from the spawn if the library reads none of its outputs.
+coreproc_result coreproc_command_silence_timeout(struct coreproc_command *command,
+                                                 uint64_t timeout_ms,
+                                                 struct coreproc_error **err);
+
+// Sets how much CPU time it may use, in user and kernel mode, together with the children that it
+// has waited for (0, UNLIMITED: any). Then it is stopped by its stop options, with the cause
+// CPU_TIME. The library looks at /proc/PID/stat when the limit could be reached at the earliest, at
+// most 100 times a second, so that the end comes up to 10 ms late for each processor that it uses.
+//
+// Errors: INVALID_ARGUMENT; from the spawn UNSUPPORTED if /proc does not show this process.
+coreproc_result coreproc_command_cpu_time_limit(struct coreproc_command *command,
+                                                uint64_t limit_ms,
+                                                struct coreproc_error **err);
+
+// Sets how many bytes it may write to the outputs that the library reads, all together (0,
+// UNLIMITED: any number). When more have been read, it is stopped by its stop options, with the
+// cause OUTPUT_LIMIT. All that is read is still kept and delivered. A process that has ended by
+// itself by then keeps its cause; coreproc_process_info tells how much it wrote.
+//
+// Errors: INVALID_ARGUMENT, from the spawn if the library reads none of its outputs.
+coreproc_result coreproc_command_output_limit(struct coreproc_command *command,
+                                              uint64_t bytes,
+                                              struct coreproc_error **err);
 
 // Makes a command from a flat one, which is:
 //

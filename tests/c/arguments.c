@@ -145,6 +145,10 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("command", coreproc_command_detach(NULL, &err));
     REFUSED_NAMING("command", coreproc_command_spool_max(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_timeout(NULL, 0, &err));
+    REFUSED_NAMING("command", coreproc_command_start_timeout(NULL, 0, &err));
+    REFUSED_NAMING("command", coreproc_command_silence_timeout(NULL, 0, &err));
+    REFUSED_NAMING("command", coreproc_command_cpu_time_limit(NULL, 0, &err));
+    REFUSED_NAMING("command", coreproc_command_output_limit(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_stop_options(NULL, &stop, &err));
     REFUSED_NAMING("command", coreproc_command_drain(NULL, 0, 0, &err));
     REFUSED_NAMING("command", coreproc_command_subscribe(NULL, subscription, &err));
@@ -595,6 +599,10 @@ static void the_largest_sizes_and_times_are_like_any_other(void)
     struct reader smallest = {.subscription = open_subscription(service, &least)};
     coreproc_command *command = new_piped_sh("echo long line; read line; exit 3");
     OK(coreproc_command_timeout(command, most, &err));
+    OK(coreproc_command_start_timeout(command, most, &err));
+    OK(coreproc_command_silence_timeout(command, most, &err));
+    OK(coreproc_command_cpu_time_limit(command, most, &err));
+    OK(coreproc_command_output_limit(command, most_bytes, &err));
     OK(coreproc_command_stop_options(command, &stop, &err));
     OK(coreproc_command_spool_max(command, most_bytes, &err));
     coreproc_process *process = spawn(service, command);

@@ -226,6 +226,10 @@ static void tear_down(struct world *w)
     R(command_stdin_data, OK, w->result = coreproc_command_stdin_data(w->command, (const uint8_t *)"x", 1, &w->error))      \
     R(command_stop_options, OK, w->result = coreproc_command_stop_options(w->command, NULL, &w->error))                     \
     R(command_subscribe, OK, w->result = coreproc_command_subscribe(w->command, w->subscription, &w->error))                \
+    R(command_start_timeout, OK, w->result = coreproc_command_start_timeout(w->command, 100000, &w->error))                 \
+    R(command_silence_timeout, OK, w->result = coreproc_command_silence_timeout(w->command, 100000, &w->error))             \
+    R(command_cpu_time_limit, OK, w->result = coreproc_command_cpu_time_limit(w->command, 100000, &w->error))               \
+    R(command_output_limit, OK, w->result = coreproc_command_output_limit(w->command, 1 << 30, &w->error))                  \
     R(command_timeout, OK, w->result = coreproc_command_timeout(w->command, 1000, &w->error))                               \
     R(daemon_add_check, INVALID_STATE, w->result = coreproc_daemon_add_check(w->daemon, TEXT("x"), on_check, NULL,          \
         on_destroy, &w->error))                                                                                             \

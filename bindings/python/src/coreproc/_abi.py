@@ -74,6 +74,7 @@ FLAG_STOP_REFUSED = 64
 FLAT_ARG = 2
 FLAT_ARG0 = 3
 FLAT_CAPTURE = 12
+FLAT_CPU_TIME_LIMIT = 83
 FLAT_CWD = 7
 FLAT_DESCRIPTOR = 41
 FLAT_DESCRIPTOR_DATA = 42
@@ -86,9 +87,12 @@ FLAT_ENV_CLEAR = 5
 FLAT_ENV_WHOLE = 6
 FLAT_GROUP = 13
 FLAT_LISTEN_FD = 45
+FLAT_OUTPUT_LIMIT = 84
 FLAT_PROGRAM = 1
 FLAT_SEARCH_PATH = 8
+FLAT_SILENCE_TIMEOUT = 82
 FLAT_SPOOL_MAX = 15
+FLAT_START_TIMEOUT = 81
 FLAT_STDIN_DATA = 40
 FLAT_STDIO = 9
 FLAT_STDIO_FD = 10
@@ -446,6 +450,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_arg": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_arg0": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_capture": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_cpu_time_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_cwd": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_descriptor": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_descriptor_data": (
@@ -468,9 +473,12 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_group": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_listen_fd": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_command_output_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_search_path": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_silence_timeout": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_spawn": (c_int32, (c_void_p, c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_spool_max": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_start_timeout": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_stdin_data": (c_int32, (c_void_p, c_void_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_stdio": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_stdio_fd": (c_int32, (c_void_p, c_uint32, c_int32, OUT_HANDLE)),
