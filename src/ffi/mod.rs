@@ -28,6 +28,7 @@ mod call;
 mod check;
 mod command;
 mod convert;
+mod credentials;
 mod daemon;
 mod descriptor;
 mod entries;
@@ -49,6 +50,7 @@ mod process;
 mod progress;
 mod registry;
 mod report;
+mod resources;
 mod ring;
 mod run;
 mod run_options;
@@ -67,7 +69,7 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, stop::*, flat::*, process::*, descriptor::*, info::*, status::*,
+    service::*, command::*, stream::*, stdio::*, credentials::*, resources::*, stop::*, flat::*, process::*, descriptor::*, info::*, status::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,
