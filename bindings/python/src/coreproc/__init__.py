@@ -61,6 +61,7 @@ from .constants import (
     Stdio,
     Subscribe,
 )
+from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
 from .info import Info
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Holder, OutputDropped, Process
@@ -86,6 +87,8 @@ __all__ = [
     "File",
     "Flag",
     "Forked",
+    "FoundInfo",
+    "FoundProcess",
     "Group",
     "IoClass",
     "History",
@@ -128,5 +131,7 @@ __all__ = [
     "TimedOut",
     "Unsupported",
     "__version__",
+    "identity_of_pid",
     "library_version",
+    "open_process",
 ]
