@@ -89,8 +89,8 @@ pub use pipeline::{
     SpecState,
 };
 pub use process::{
-    CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, Output, Process, Ring, Scope, Service,
-    ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
+    CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, Output, Process, PtyMode, PtyOptions, Ring, Scope,
+    Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
 };
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};

@@ -18,7 +18,8 @@ use super::supervisor::Supervisor;
 use crate::error::{Error, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
-use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan};
+use crate::sys::pty;
+use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan, Step};
 use crate::sys::strings::{Strings, for_each_variable};
 
 /// The kernel's limit for one path.
@@ -98,6 +99,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         _ => 0,
     };
     let mut stdio = Stdio::open(command, capture_bytes)?;
+    let steps: Vec<Step> = stdio.terminal.map(pty::control).into_iter().collect();
     let plan = Plan {
         candidates: &candidates,
         argv: &argv,
@@ -108,10 +110,12 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         has_pid_room: !command.listeners.is_empty(),
         grouping: match command.group {
             _ if command.detached => Grouping::Session,
+            _ if command.pty.is_some() => Grouping::Session,
             Group::Own => Grouping::Own,
+            Group::Session => Grouping::Session,
             Group::Inherit => Grouping::Inherit,
         },
-        steps: &[],
+        steps: &steps,
     };
     let time = Stamp::now();
     let started = spawn::spawn(&plan).map_err(|failure| {

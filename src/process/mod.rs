@@ -19,6 +19,7 @@ pub(crate) mod member;
 mod options;
 #[allow(clippy::module_inception)]
 mod process;
+mod pty;
 mod reader;
 mod ring;
 mod scan;
@@ -33,6 +34,7 @@ pub use command::{Command, Group};
 pub use descriptor::Descriptor;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub use process::Process;
+pub use pty::{PtyMode, PtyOptions};
 pub use ring::Ring;
 pub use service::Service;
 pub use stdio::{FileMode, Output, Stdin};

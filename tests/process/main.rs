@@ -11,6 +11,7 @@ mod exit;
 mod input;
 mod job_control;
 mod output;
+mod pty;
 mod service;
 mod spawn_errors;
 mod stdin;

@@ -17,6 +17,7 @@ mod query;
 mod reading;
 mod slot;
 mod stopping;
+mod terminal;
 mod writing;
 
 use std::os::fd::OwnedFd;
@@ -44,7 +45,7 @@ use crate::sys::clock::Stamp;
 use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen};
 use crate::sys::poller::Interest;
-use crate::sys::procfs::Holder;
+use crate::sys::procfs::{Holder, Written};
 use crate::util::duration::nanoseconds;
 
 pub use info::{Info, State};
@@ -325,8 +326,8 @@ impl Child {
 }
 
 impl Asker for Child {
-    fn pipe_inodes(&self) -> Vec<u64> {
-        lock(&self.inner).outputs.pipe_inodes()
+    fn open_files(&self) -> Vec<Written> {
+        lock(&self.inner).outputs.open_files()
     }
 
     fn on_holders(self: Arc<Self>, holders: Vec<Holder>) {

@@ -21,4 +21,5 @@ mod step;
 pub(crate) use ladder::spawn;
 pub(crate) use plan::{Failure, Grouping, PID_ROOM, Plan, Stage};
 #[allow(unused_imports)]
-pub(crate) use step::{Expect, Step};
+pub(crate) use step::Expect;
+pub(crate) use step::Step;

@@ -25,6 +25,8 @@ pub(crate) enum Stage {
     Chdir,
     /// The step that gives the child a descriptor above 2.
     Descriptor,
+    /// The step that makes a pseudo-terminal the child's controlling terminal.
+    Terminal,
     Exec,
 }
 
@@ -40,6 +42,7 @@ impl Stage {
             Stage::CloseFds => "close_range",
             Stage::Chdir => "chdir",
             Stage::Descriptor => "descriptor",
+            Stage::Terminal => "pty",
             Stage::Exec => "exec",
         }
     }
@@ -55,6 +58,7 @@ impl Stage {
             Stage::CloseFds,
             Stage::Chdir,
             Stage::Descriptor,
+            Stage::Terminal,
         ]
         .into_iter()
         .find(|stage| *stage as u32 == raw)

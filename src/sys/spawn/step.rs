@@ -30,7 +30,6 @@ pub(crate) enum Expect {
 }
 
 impl Step {
-    #[allow(dead_code)]
     pub(crate) fn new(stage: Stage, call: libc::c_long, arguments: [usize; 5]) -> Step {
         Step { stage, call, arguments, expect: Expect::Success }
     }
