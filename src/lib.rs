@@ -33,13 +33,14 @@
 //!   wait for a process, an event or a run: with a deadline, refused inside a callback, and ended by a panic.
 //! - `event` brings events to subscribers. A [`Subscription`] gives [`Batch`]es of [`Event`]s to takers, to a callback,
 //!   or to the host's own event loop; [`SubscriptionOptions`] say whose events, in which form ([`Delivery`],
-//!   [`Lifecycle`]), and how much may wait. Inside, `event::queue` has a mailbox for each process, in which
+//!   [`Lifecycle`], [`EventFilter`]), and how much may wait. Inside, `event::queue` has a mailbox for each process, in which
 //!   `event::record`s and their bytes wait; a batch takes them as a whole, and its process gives no other until it is
 //!   dropped. That is the credit which slows a child whose events are not taken.
 //! - `process`: a [`Service`] spawns [`Command`]s as [`Process`]es, captures their output and hands
 //!   it to subscriptions, stops them by policy ([`StopPolicy`]) and tells of their end ([`Info`], [`Ending`]).
 //!   `process::child` is the state machine of one of them, `process::supervisor` the registry of a service, with its
-//!   thread. A [`Ring`] is the capture by itself.
+//!   thread. A [`Ring`] is the capture by itself. A [`ProcessIdentity`] is a process written down, and a
+//!   [`ProcessHandle`] what is found by it.
 //! - `daemon`: a [`Daemon`] takes its [`PidFile`], starts its [`HealthServer`] and enters itself in the
 //!   [`Registry`], and gives it all back in the right order. Each of them stands alone too.
 //! - `pipeline`: a [`Pipeline`] is a graph of [`Spec`]s, checked whole before anything starts. A [`Run`] starts each
@@ -80,8 +81,8 @@ pub use daemon::{
 pub use error::{Error, ErrorKind, Result};
 
 pub use event::{
-    Batch, Cause, Delivery, Ending, Event, EventKind, Events, Lifecycle, RunPart, Stream, Subscription,
-    SubscriptionOptions, SubscriptionScope,
+    Batch, Cause, Delivery, Encoding, Ending, Event, EventFilter, EventKind, Events, Lifecycle, Overflow, RunPart,
+    Stream, Subscription, SubscriptionOptions, SubscriptionScope,
 };
 pub use pipeline::{
     Backoff, History, Limit, OnFailure, Pipeline, Problem, ProblemKind, Progress, ProgressOptions, ProgressOutput,
@@ -89,8 +90,9 @@ pub use pipeline::{
     SpecState,
 };
 pub use process::{
-    CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, Output, Process, PtyMode, PtyOptions, Ring, Scope,
-    Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
+    Account, CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, IoPriority, Output, Process, ProcessHandle,
+    ProcessIdentity, PtyMode, PtyOptions, Resource, Ring, Scheduling, Scope, Service, ServiceOptions, Size, State,
+    Stdin, StopOptions, StopPolicy, StopStep,
 };
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
@@ -106,6 +108,8 @@ const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Service>();
     shared::<Process>();
+    shared::<ProcessHandle>();
+    shared::<ProcessIdentity>();
     shared::<Ring>();
     shared::<Subscription>();
     shared::<Daemon>();

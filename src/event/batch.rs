@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::options::Delivery;
+use super::options::{BatchLimit, Delivery};
 use super::queue::{Queue, Taken};
-use super::record::{Buffer, Cursor, Record, RecordKind, RunRecord};
+use super::record::{Buffer, Cursor, Dropped, Record, RecordKind, RunRecord};
 use super::source::{Origin, Source};
 use super::types::{Event, EventKind, RunPart};
 use crate::sys::newlines::Lines;
@@ -44,8 +44,8 @@ pub struct Batch {
 
 impl Batch {
     pub(super) fn new(queue: Arc<Queue>, taken: Taken) -> Batch {
-        Batch {
-            queue,
+        let mut batch = Batch {
+            queue: Arc::clone(&queue),
             buffer: Some(taken.buffer),
             process_id: taken.id,
             origin: taken.origin,
@@ -53,7 +53,11 @@ impl Batch {
             start: taken.start,
             end: None,
             counted: AtomicU64::new(u64::MAX),
+        };
+        if let Some(limit) = queue.batch_limit() {
+            batch.cut(|events| limit.pass(events));
         }
+        batch
     }
 
     /// Returns the number of the process, or of the run, whose events these are.
@@ -108,6 +112,23 @@ impl Drop for Batch {
         let Some(buffer) = self.buffer.take() else { return };
         let end = self.end.filter(|end| end.record < buffer.records.len());
         self.queue.give_back(self.process_id, last, buffer, end);
+    }
+}
+
+impl BatchLimit {
+    /// Takes the events of a batch: at least one, and no more than the limit.
+    fn pass(self, events: &mut Events<'_>) {
+        let (mut count, mut bytes) = (0, 0);
+        while count < self.events {
+            let mut ahead = events.clone();
+            let Some(event) = ahead.next() else { return };
+            bytes += event.data.len() as u64;
+            if count > 0 && bytes > self.bytes {
+                return;
+            }
+            *events = ahead;
+            count += 1;
+        }
     }
 }
 
@@ -188,7 +209,11 @@ impl<'a> Events<'a> {
     fn place(&self) -> Cursor {
         match &self.lines {
             Some((lines, _)) if !lines.is_done() => Cursor { offset: lines.start(), ..self.at },
-            Some(_) => Cursor { record: self.at.record + 1, offset: 0 },
+            // A batch that ends within this record ends there for a second cut, too.
+            Some(_) => match self.batch.end {
+                Some(end) if end.record == self.at.record => end,
+                _ => Cursor { record: self.at.record + 1, offset: 0 },
+            },
             None => self.at,
         }
     }
@@ -228,6 +253,7 @@ impl<'a> Events<'a> {
             RecordKind::Unterminated(stream) => output(stream, false, true),
             RecordKind::Exited(ending) => EventKind::Exited(ending),
             RecordKind::Closed { ending, drain_bound } => EventKind::Closed { ending, drain_bound },
+            RecordKind::Overflow(Dropped { bytes, events }) => EventKind::Overflow { bytes, events },
             RecordKind::Run(what, spec) => {
                 if let (Some(part), Some((spec, attempt))) = (&mut part, spec) {
                     *part = RunPart { spec: Some(spec), attempt, ..*part };
@@ -255,6 +281,7 @@ impl<'a> Events<'a> {
             sequence: self.batch.first_sequence + self.given,
             time: record.time,
             lost: record.lost && self.at.offset == 0,
+            replaced: record.replaced,
             data,
             took_ns,
         }

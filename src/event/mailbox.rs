@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::options::Limits;
-use super::record::{Appender, Buffer, Cursor, RecordKind};
+use super::appender::Appender;
+use super::options::{Limits, Overflow};
+use super::record::{Buffer, Cursor, Dropped, RecordKind};
 use super::source::{Origin, Source};
 use super::splitter::Splitter;
 use super::types::Stream;
@@ -16,9 +17,8 @@ pub(super) struct Mailbox {
     pub(super) origin: Origin,
     pub(super) source: Arc<dyn Source>,
     filling: Buffer,
-    /// A batch that was taken in part, and given back. Boxed, because it is rare and an idle process should cost
-    /// little.
-    rest: Option<Box<(Buffer, Cursor)>>,
+    /// Boxed, because an idle process should cost little.
+    rare: Option<Box<Rare>>,
     /// The cost of the batch that is out.
     out: Option<usize>,
     /// Whether it is in the ready list of the queue.
@@ -32,13 +32,22 @@ pub(super) struct Mailbox {
     splitter: Splitter,
 }
 
+/// What few mailboxes have.
+#[derive(Default)]
+struct Rare {
+    /// A batch that was taken in part, and given back.
+    rest: Option<(Buffer, Cursor)>,
+    /// Output that was dropped, and that no event tells of yet.
+    dropped: Dropped,
+}
+
 impl Mailbox {
     pub(super) fn new(origin: Origin, source: Arc<dyn Source>) -> Mailbox {
         Mailbox {
             origin,
             source,
             filling: Buffer::default(),
-            rest: None,
+            rare: None,
             out: None,
             listed: false,
             full: false,
@@ -51,7 +60,7 @@ impl Mailbox {
 
     /// Returns whether a taker could have something now.
     pub(super) fn has_batch(&self) -> bool {
-        self.out.is_none() && (self.rest.is_some() || !self.filling.records.is_empty())
+        self.out.is_none() && (self.rest().is_some() || !self.filling.records.is_empty())
     }
 
     /// Returns whether anything was given out.
@@ -60,21 +69,34 @@ impl Mailbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.out.is_none() && self.rest.is_none() && self.filling.records.is_empty()
+        self.out.is_none() && self.rest().is_none() && self.filling.records.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
         self.full
     }
 
+    fn rest(&self) -> Option<&(Buffer, Cursor)> {
+        self.rare.as_ref()?.rest.as_ref()
+    }
+
+    fn take_rest(&mut self) -> Option<(Buffer, Cursor)> {
+        self.rare.as_mut()?.rest.take()
+    }
+
+    /// Returns the cost of what no batch holds.
+    fn waiting_cost(&self) -> usize {
+        self.filling.cost() + self.rest().map_or(0, |rest| rest.0.cost())
+    }
+
     fn cost(&self) -> usize {
-        self.filling.cost() + self.rest.as_ref().map_or(0, |rest| rest.0.cost()) + self.out.unwrap_or(0)
+        self.waiting_cost() + self.out.unwrap_or(0)
     }
 
     /// Gives out what waits: the rest of the last batch first.
     pub(super) fn take(&mut self, spare: impl FnOnce() -> Buffer) -> (Buffer, Cursor) {
-        let taken = match self.rest.take() {
-            Some(rest) => *rest,
+        let taken = match self.take_rest() {
+            Some(rest) => rest,
             None => (std::mem::replace(&mut self.filling, spare()), Cursor::default()),
         };
         self.out = Some(taken.0.cost());
@@ -84,7 +106,9 @@ impl Mailbox {
     /// Takes a batch back, with what was not taken of it. True if the queue has room again after it was full.
     pub(super) fn give_back(&mut self, rest: Option<(Buffer, Cursor)>, limits: Limits) -> bool {
         self.out = None;
-        self.rest = rest.map(Box::new);
+        if rest.is_some() {
+            self.rare.get_or_insert_default().rest = rest;
+        }
         let reopened = self.full && self.cost() <= limits.queue_bytes / 2;
         if reopened {
             self.full = false;
@@ -94,33 +118,65 @@ impl Mailbox {
 
     /// Adds a lifecycle event: never refused, never dropped.
     pub(super) fn push_lifecycle(&mut self, kind: RecordKind, time: Stamp, text: &[u8]) {
-        self.appender(time).0.append(kind, &[text]);
+        self.tell_overflow(time);
+        self.appender(time, false).0.append(kind, &[text]);
     }
 
-    /// Adds raw bytes, as read.
-    pub(super) fn push_chunk(&mut self, stream: Stream, bytes: &Bytes<'_>, time: Stamp, limits: Limits) {
-        self.appender(time).0.append_output(RecordKind::Chunk(stream), bytes, 0..bytes.len());
-        self.mark_full(limits);
+    /// Adds output. If there is no room for it, the limits say what becomes of it.
+    pub(super) fn push_output(&mut self, stream: Stream, bytes: &Bytes<'_>, time: Stamp, limits: Limits) {
+        let drops = limits.overflow == Overflow::DropNewest && self.waiting_cost() >= limits.queue_bytes;
+        if !drops {
+            self.tell_overflow(time);
+        }
+        let before = self.filling.records.len();
+        let (mut to, splitter) = self.appender(time, limits.is_text);
+        match (limits.are_lines, limits.is_text) {
+            (true, _) => splitter.push(&mut to, stream, bytes, limits.max_line),
+            (false, true) => splitter.push_text(&mut to, stream, bytes),
+            (false, false) => to.append_output(RecordKind::Chunk(stream), bytes, 0..bytes.len()),
+        }
+        match limits.overflow {
+            Overflow::Block => self.full = self.full || self.cost() >= limits.queue_bytes,
+            // It was split all the same, so that the next line begins where it does.
+            Overflow::DropNewest if drops => {
+                let dropped = self.filling.drop_newest(before, limits.splits_lines);
+                self.rare.get_or_insert_default().dropped.add(dropped);
+            }
+            Overflow::DropNewest => {}
+            Overflow::DropOldest => self.drop_oldest(limits),
+        }
     }
 
-    /// Adds bytes that are delivered as lines.
-    pub(super) fn push_lines(&mut self, stream: Stream, bytes: &Bytes<'_>, time: Stamp, limits: Limits) {
-        let (mut to, splitter) = self.appender(time);
-        splitter.push(&mut to, stream, bytes, limits.max_line);
-        self.mark_full(limits);
+    /// Drops the oldest output, so that half of the queue is free, which makes it rare.
+    fn drop_oldest(&mut self, limits: Limits) {
+        if self.waiting_cost() < limits.queue_bytes {
+            return;
+        }
+        let most = limits.queue_bytes / 2;
+        if let Some((mut buffer, from)) = self.take_rest() {
+            buffer.drop_oldest(from, most.saturating_sub(self.filling.cost()), limits.splits_lines);
+            self.rare.get_or_insert_default().rest = Some((buffer, Cursor::default()));
+        }
+        if self.filling.cost() > most {
+            self.filling.drop_oldest(Cursor::default(), most, limits.splits_lines);
+        }
     }
 
-    /// Adds the last lines, which have no `\n`: the streams have ended.
-    pub(super) fn flush_lines(&mut self, time: Stamp) {
-        let (mut to, splitter) = self.appender(time);
-        splitter.flush(&mut to);
+    /// Adds the last lines, which have no `\n`, and unfinished characters: the streams have ended.
+    pub(super) fn flush(&mut self, time: Stamp, limits: Limits) {
+        self.tell_overflow(time);
+        let (mut to, splitter) = self.appender(time, limits.is_text);
+        splitter.flush(&mut to, limits.are_lines);
     }
 
-    fn appender(&mut self, time: Stamp) -> (Appender<'_>, &mut Splitter) {
-        (Appender { buffer: &mut self.filling, lost: &mut self.lost, time }, &mut self.splitter)
+    /// Adds an event about output that was dropped.
+    fn tell_overflow(&mut self, time: Stamp) {
+        if let Some(rare) = &mut self.rare {
+            rare.dropped.tell(&mut self.filling, time);
+        }
     }
 
-    fn mark_full(&mut self, limits: Limits) {
-        self.full = self.full || self.cost() >= limits.queue_bytes;
+    fn appender(&mut self, time: Stamp, is_text: bool) -> (Appender<'_>, &mut Splitter) {
+        (Appender { buffer: &mut self.filling, lost: &mut self.lost, time, is_text }, &mut self.splitter)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::batch::Batch;
-use super::options::{Delivery, SubscriptionOptions};
+use super::options::{Delivery, Encoding, Overflow, SubscriptionOptions};
 use super::queue::Queue;
 use super::source::{Origin, Sender, Unpaused};
 use super::types::{Cause, Ending, EventKind, Stream};
@@ -144,6 +144,124 @@ proptest! {
         }
         for side in &course.sides {
             prop_assert!(side.delivered == side.read);
+        }
+    }
+}
+
+/// Reads pieces of these sizes, and returns what is delivered of standard output, with the `\n` of lines, and how much
+/// of it was dropped.
+fn deliver(options: SubscriptionOptions, bytes: &[u8], sizes: &[usize], takes: &[bool]) -> (Vec<(Vec<u8>, bool)>, u64) {
+    let queue = Arc::new(Queue::new(still(), options));
+    let source = Arc::new(Unpaused);
+    let sender = Sender { id: ID, origin: Origin { pid: 1, part: None }, source: &source };
+    assert!(queue.attach(&sender, Stamp::now()));
+    let (mut delivered, mut dropped) = (Vec::new(), 0);
+    let mut dropped_events = 0;
+    let mut take = |max: usize| {
+        let Ok(taken) = queue.take(Deadline::after(Some(Duration::ZERO))) else { return };
+        let mut batch = Batch::new(Arc::clone(&queue), taken);
+        if max > 0 {
+            batch.cut(|events| events.take(max).for_each(drop));
+        }
+        for event in batch.events() {
+            match event.kind {
+                EventKind::Output { partial, unterminated, .. } => {
+                    let ends = options.delivery == Delivery::Lines && !partial && !unterminated;
+                    delivered.push(([event.data, if ends { b"\n" } else { b"" }].concat(), event.replaced));
+                }
+                EventKind::Overflow { bytes, events } => {
+                    assert_eq!(event.data, format!("{bytes} {events}").as_bytes());
+                    assert!(bytes > 0 && events > 0);
+                    dropped += bytes;
+                    dropped_events += events;
+                }
+                _ => assert!(event.data.is_empty()),
+            }
+        }
+    };
+    let mut rest = bytes;
+    for (size, takes) in sizes.iter().zip(takes).cycle() {
+        let (piece, after) = rest.split_at((*size).min(rest.len()));
+        queue.push_output(&sender, Stream::Stdout, &Bytes::Borrowed(piece), Stamp::now());
+        if *takes {
+            take(size % 3);
+        }
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    let ending = Ending { status: ExitStatus::Code(0), cause: Cause::Natural };
+    queue.push_closed(&sender, ending, None, Stamp::now());
+    queue.end_source();
+    while !queue.state().has_ended() {
+        take(0);
+    }
+    assert_eq!(dropped == 0, dropped_events == 0);
+    (delivered, dropped)
+}
+
+proptest! {
+    #[test]
+    fn what_is_dropped_is_counted_and_the_rest_is_whole_and_in_order(
+        lengths in prop::collection::vec(0usize..60, 1..200),
+        sizes in prop::collection::vec(1usize..500, 1..10),
+        takes in prop::collection::vec(prop::bool::weighted(0.3), 10),
+        overflow in prop_oneof![Just(Overflow::DropOldest), Just(Overflow::DropNewest)],
+        delivery in prop_oneof![Just(Delivery::Lines), Just(Delivery::WholeLines), Just(Delivery::Chunks)],
+        queue_bytes in prop_oneof![1u64..200, 200u64..5_000],
+    ) {
+        let line = |(number, length): (usize, &usize)| format!("{number} {}\n", "x".repeat(*length));
+        let lines: Vec<String> = lengths.iter().enumerate().map(line).collect();
+        let bytes = lines.concat().into_bytes();
+        let options = SubscriptionOptions { delivery, overflow, queue_bytes, ..Default::default() };
+        let (delivered, dropped) = deliver(options, &bytes, &sizes, &takes);
+        let total: usize = delivered.iter().map(|(data, _)| data.len()).sum();
+        prop_assert_eq!(total as u64 + dropped, bytes.len() as u64);
+        if delivery != Delivery::Chunks {
+            // Each line is one that was written, and they come in order.
+            let mut expected = lines.iter();
+            for (data, _) in delivered {
+                for line in data.split_inclusive(|byte| *byte == b'\n') {
+                    prop_assert!(expected.any(|known| known.as_bytes() == line), "{line:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_what_the_standard_library_makes_of_it(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                4 => "[aä€💩\n]{1,9}".prop_map(String::into_bytes),
+                1 => prop::collection::vec(any::<u8>(), 1..5)
+            ],
+            1..40),
+        sizes in prop::collection::vec(1usize..40, 1..10),
+        delivery in prop_oneof![Just(Delivery::Lines), Just(Delivery::WholeLines), Just(Delivery::Chunks)],
+    ) {
+        let bytes = pieces.concat();
+        let options = SubscriptionOptions { delivery, encoding: Encoding::Utf8, ..Default::default() };
+        let (delivered, _) = deliver(options, &bytes, &sizes, &vec![true; sizes.len()]);
+        let whole: Vec<u8> = delivered.iter().flat_map(|(data, _)| data.clone()).collect();
+        prop_assert_eq!(whole, String::from_utf8_lossy(&bytes).into_owned().into_bytes());
+        for (data, replaced) in &delivered {
+            let text = std::str::from_utf8(data);
+            let is_marked = text.is_ok_and(|text| !replaced || text.contains(char::REPLACEMENT_CHARACTER));
+            prop_assert!(is_marked);
+        }
+        let any_replaced = delivered.iter().any(|(_, replaced)| *replaced);
+        prop_assert_eq!(any_replaced, std::str::from_utf8(&bytes).is_err());
+    }
+
+    #[test]
+    fn pieces_of_a_long_line_are_whole_characters(text in "[aä€💩]{0,60}", max_line in 4u64..20, size in 1usize..9) {
+        let options =
+            SubscriptionOptions { encoding: Encoding::Utf8, max_line_bytes: max_line, ..Default::default() };
+        let (delivered, _) = deliver(options, text.as_bytes(), &[size], &[true]);
+        prop_assert_eq!(delivered.iter().flat_map(|(data, _)| data.clone()).collect::<Vec<_>>(), text.as_bytes());
+        for (data, replaced) in delivered {
+            prop_assert!(!replaced && std::str::from_utf8(&data).is_ok() && data.len() as u64 <= max_line);
         }
     }
 }

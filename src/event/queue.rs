@@ -6,11 +6,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::filter::EventFilter;
 use super::mailbox::Mailbox;
-use super::options::{Delivery, Lifecycle, Limits, SubscriptionOptions, SubscriptionScope};
+use super::options::{BatchLimit, Delivery, Limits, SubscriptionOptions, SubscriptionScope};
 use super::record::{Buffer, Cursor, RecordKind, RunRecord};
 use super::source::{Origin, Sender, Source, Unpaused};
 use super::types::{Ending, RunPart, Stream};
+use super::wanted::Wanted;
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{self, Deadline, Gate, Handler, Reactor, lock};
@@ -28,9 +30,10 @@ const SPARE_BUFFERS: usize = 4;
 pub(crate) struct Queue {
     handler: Arc<dyn Handler>,
     pub(super) delivery: Delivery,
-    lifecycle: Lifecycle,
+    wanted: Wanted,
     pub(crate) scope: SubscriptionScope,
     limits: Limits,
+    batch_limit: Option<BatchLimit>,
     state: Mutex<State>,
     takers: Gate,
     /// The threads that wait, under the same mutex, for the dispatcher to end.
@@ -83,9 +86,10 @@ impl Queue {
         Queue {
             handler,
             delivery: options.delivery,
-            lifecycle: options.lifecycle,
+            wanted: Wanted::by(&options),
             scope: options.scope,
             limits: options.limits(),
+            batch_limit: options.batch_limit(),
             state: Mutex::new(State::default()),
             takers: Gate::default(),
             closers: Gate::default(),
@@ -99,6 +103,10 @@ impl Queue {
 
     pub(super) fn handler(&self) -> &Arc<dyn Handler> {
         &self.handler
+    }
+
+    pub(super) fn batch_limit(&self) -> Option<BatchLimit> {
+        self.batch_limit
     }
 
     pub(super) fn reactor(&self) -> &Reactor {
@@ -119,7 +127,7 @@ impl Queue {
             return false;
         }
         state.attached += 1;
-        if sender.origin.part.is_some() || self.lifecycle == Lifecycle::All {
+        if self.wanted.wants_start(sender.origin.part.is_some()) {
             state.mailbox(sender).push_lifecycle(RecordKind::Started, time, &[]);
             self.announce(&mut state, sender.id);
         }
@@ -136,7 +144,7 @@ impl Queue {
         let part = RunPart { run_id, spec: None, attempt: 0 };
         let origin = Origin { pid: 0, part: Some(part) };
         let mailbox = state.mailbox(&Sender { id: run_id, origin, source: &Arc::new(Unpaused) });
-        if self.lifecycle == Lifecycle::All {
+        if self.wanted.wants_run(RunRecord::Started) {
             mailbox.push_lifecycle(RecordKind::Run(RunRecord::Started, None), time, &[]);
             self.announce(&mut state, run_id);
         }
@@ -161,7 +169,7 @@ impl Queue {
 
     /// Adds output of a process. True when its queue is full, so that the caller stops reading.
     pub(crate) fn push_output(&self, sender: &Sender<'_>, stream: Stream, bytes: &Bytes<'_>, time: Stamp) -> bool {
-        if self.delivery == Delivery::None {
+        if !self.wanted.wants_output(stream) {
             return false;
         }
         let mut state = self.state();
@@ -171,10 +179,7 @@ impl Queue {
         let copied = Bytes::Borrowed(bytes);
         let bytes = if self.limits.shares() { bytes } else { &copied };
         let mailbox = state.mailbox(sender);
-        match self.delivery {
-            Delivery::Lines | Delivery::WholeLines => mailbox.push_lines(stream, bytes, time, self.limits),
-            _ => mailbox.push_chunk(stream, bytes, time, self.limits),
-        }
+        mailbox.push_output(stream, bytes, time, self.limits);
         let full = mailbox.is_full();
         self.announce(&mut state, sender.id);
         full
@@ -182,7 +187,7 @@ impl Queue {
 
     pub(crate) fn push_exited(&self, sender: &Sender<'_>, ending: Ending, time: Stamp) {
         let mut state = self.state();
-        if state.closed || self.lifecycle == Lifecycle::Ends {
+        if state.closed || !self.wanted.wants(EventFilter::EXITED) {
             return;
         }
         state.mailbox(sender).push_lifecycle(RecordKind::Exited(ending), time, &[]);
@@ -195,13 +200,15 @@ impl Queue {
         if state.closed {
             return;
         }
-        let mailbox = state.mailbox(sender);
-        mailbox.flush_lines(time);
-        let kind = RecordKind::Closed { ending, drain_bound: holders.is_some() };
-        mailbox.push_lifecycle(kind, time, holders.unwrap_or_default().as_bytes());
-        mailbox.finished = true;
         state.attached -= 1;
-        self.announce(&mut state, sender.id);
+        let mailbox = state.mailbox(sender);
+        mailbox.flush(time, self.limits);
+        if self.wanted.wants(EventFilter::CLOSED) {
+            let kind = RecordKind::Closed { ending, drain_bound: holders.is_some() };
+            mailbox.push_lifecycle(kind, time, holders.unwrap_or_default().as_bytes());
+        }
+        mailbox.finished = true;
+        self.announce_or_remove(&mut state, sender.id);
         self.end_if_over(&mut state);
     }
 
@@ -210,18 +217,18 @@ impl Queue {
         let mut state = self.state();
         let Some(mailbox) = state.mailboxes.get_mut(&id) else { return };
         let ended = matches!(what, RunRecord::Ended { .. });
-        if ended || self.lifecycle == Lifecycle::All {
+        if self.wanted.wants_run(what) {
             mailbox.push_lifecycle(RecordKind::Run(what, spec), time, text.as_bytes());
         }
         mailbox.finished |= ended;
         state.attached -= usize::from(ended);
-        self.announce(&mut state, id);
+        self.announce_or_remove(&mut state, id);
         self.end_if_over(&mut state);
     }
 
     /// Returns whether it keeps slices of blocks.
     pub(crate) fn can_share(&self) -> bool {
-        self.delivery != Delivery::None && self.limits.shares()
+        self.wanted.wants_some_output() && self.limits.shares()
     }
 
     /// Returns whether the queue of this process is full.
@@ -257,6 +264,15 @@ impl Queue {
             state.ready.push_back(id);
             state.watch.ring(self.reactor());
             self.takers.notify_one(self.reactor());
+        }
+    }
+
+    /// Like [`Queue::announce`]; a mailbox that is empty and gets nothing more is removed.
+    fn announce_or_remove(&self, state: &mut State, id: u64) {
+        if state.mailboxes.get(&id).is_some_and(|mailbox| mailbox.finished && mailbox.is_empty()) {
+            state.mailboxes.remove(&id);
+        } else {
+            self.announce(state, id);
         }
     }
 
@@ -342,12 +358,8 @@ impl Queue {
         let Some(mailbox) = state.mailboxes.get_mut(&id) else { return };
         mailbox.sequence = last_sequence;
         let source = mailbox.give_back(rest, self.limits).then(|| Arc::clone(&mailbox.source));
-        if mailbox.finished && mailbox.is_empty() {
-            state.mailboxes.remove(&id);
-            self.end_if_over(&mut state);
-        } else {
-            self.announce(&mut state, id);
-        }
+        self.announce_or_remove(&mut state, id);
+        self.end_if_over(&mut state);
         drop(state);
         if let Some(source) = source {
             source.resume();

@@ -1,17 +1,13 @@
 //! [`Record`]: an event as it waits, with its bytes in a payload beside it; and [`Buffer`], which holds both.
 
-use std::ops::Range;
-
 use super::types::{Ending, SpecState, Stream};
 use crate::sys::block::{BLOCK_SIZE, Slice};
 use crate::sys::clock::Stamp;
 use crate::sys::copy::append;
 use crate::sys::pidfd::ExitStatus;
-use crate::sys::space::Bytes;
-use crate::util::copied;
 
 /// Slices shorter than this are copied: that costs less than to hold a block, and the count of it.
-const LEAST_SLICE: usize = 4096;
+pub(super) const LEAST_SLICE: usize = 4096;
 
 /// The cost of a record against the queue's limit besides its bytes, so that tiny writes are bounded too.
 const RECORD_COST: usize = 64;
@@ -31,13 +27,15 @@ pub(super) enum RecordKind {
         ending: Ending,
         drain_bound: bool,
     },
+    /// Output that was dropped.
+    Overflow(Dropped),
     /// An event of a run, and the index and the attempt of the spec that it is about.
     Run(RunRecord, Option<(usize, u32)>),
 }
 
 impl RecordKind {
     /// Returns whether it is output, which is lost if there is no memory for its bytes; lifecycle events are kept.
-    fn is_output(self) -> bool {
+    pub(super) fn is_output(self) -> bool {
         matches!(self, RecordKind::Chunk(_) | RecordKind::Lines(_) | RecordKind::Piece(_) | RecordKind::Unterminated(_))
     }
 }
@@ -63,18 +61,27 @@ pub(crate) enum RunRecord {
     },
 }
 
+/// Output that was dropped, as it would have been delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dropped {
+    pub(super) bytes: u64,
+    pub(super) events: u64,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     pub(super) kind: RecordKind,
     pub(super) time: Stamp,
     /// Whether bytes before this record were lost.
     pub(super) lost: bool,
-    place: Place,
+    /// Whether bytes that are no UTF-8 were replaced.
+    pub(super) replaced: bool,
+    pub(super) place: Place,
 }
 
 /// The place of a record's bytes in its buffer.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+pub(super) enum Place {
     /// In the payload.
     Payload { start: usize, len: usize },
     /// The slice with this index.
@@ -86,7 +93,7 @@ enum Place {
 pub(super) struct Buffer {
     pub(super) records: Vec<Record>,
     /// The bytes that were copied.
-    payload: Vec<u8>,
+    pub(super) payload: Vec<u8>,
     /// The bytes that are shared, a slice for each of their records.
     slices: Vec<Slice>,
     /// How many blocks the slices hold.
@@ -121,6 +128,62 @@ impl Buffer {
         self.payload.len() + self.slices.iter().map(|slice| slice.len()).sum::<usize>()
     }
 
+    /// Returns what a record costs beside a newer one, with which it may share a block.
+    pub(super) fn cost_before(&self, record: &Record, newer: Option<&Record>) -> usize {
+        let held = match (record.place, newer.map(|newer| newer.place)) {
+            (Place::Payload { len, .. }, _) => len,
+            (Place::Slice(index), Some(Place::Slice(next)))
+                if self.slices[index].shares_block_with(&self.slices[next]) =>
+            {
+                0
+            }
+            (Place::Slice(_), _) => BLOCK_SIZE,
+        };
+        held + RECORD_COST
+    }
+
+    /// Forgets all but the first `records`.
+    pub(super) fn truncate(&mut self, records: usize) {
+        for record in self.records.drain(records..).rev() {
+            match record.place {
+                Place::Payload { start, .. } => self.payload.truncate(start),
+                Place::Slice(index) => self.slices.truncate(index),
+            }
+        }
+        let begins = self.slices.iter().skip(1).zip(&self.slices).filter(|(next, one)| !one.shares_block_with(next));
+        self.blocks = usize::from(!self.slices.is_empty()) + begins.count();
+    }
+
+    /// Makes room for all records of `old` that are kept: the output from the record `first` on, and all other events.
+    /// False if there is no memory.
+    pub(super) fn reserve_for(&mut self, old: &Buffer, first: usize) -> bool {
+        let kept = |(index, record): &(usize, &Record)| *index >= first || !record.kind.is_output();
+        let bytes = old.records.iter().enumerate().filter(kept).map(|(_, record)| match record.place {
+            Place::Payload { len, .. } => len,
+            Place::Slice(_) => 0,
+        });
+        self.payload.try_reserve(bytes.sum()).is_ok()
+            && self.records.try_reserve(old.records.len()).is_ok()
+            && self.slices.try_reserve(old.slices.len()).is_ok()
+    }
+
+    /// Adds a record of another buffer, without its first bytes.
+    pub(super) fn take_from(&mut self, old: &Buffer, record: &Record, offset: usize) {
+        let place = match record.place {
+            Place::Payload { start, len } => {
+                let at = self.payload.len();
+                append(&mut self.payload, &old.payload[start + offset..start + len]);
+                Place::Payload { start: at, len: len - offset }
+            }
+            Place::Slice(index) => {
+                let slice = &old.slices[index];
+                let Some(place) = self.keep(slice.part(offset..slice.len())) else { return };
+                place
+            }
+        };
+        self.records.push(Record { place, lost: record.lost && offset == 0, ..*record });
+    }
+
     /// Returns how much memory it holds for bytes, used or not.
     pub(super) fn payload_capacity(&self) -> usize {
         self.payload.capacity()
@@ -134,7 +197,7 @@ impl Buffer {
     }
 
     /// Keeps a slice; None when memory is short.
-    fn keep(&mut self, slice: Slice) -> Option<Place> {
+    pub(super) fn keep(&mut self, slice: Slice) -> Option<Place> {
         self.slices.try_reserve(1).ok()?;
         let begins_block = self.slices.last().is_none_or(|last| !last.shares_block_with(&slice));
         self.blocks += usize::from(begins_block);
@@ -143,72 +206,14 @@ impl Buffer {
     }
 }
 
-/// Adds records to a buffer. If there is no memory, bytes are lost and the next record says so; the host does not die
-/// of it.
-pub(super) struct Appender<'a> {
-    pub(super) buffer: &'a mut Buffer,
-    /// Whether bytes were lost and no record has said so yet.
-    pub(super) lost: &'a mut bool,
-    pub(super) time: Stamp,
-}
-
-impl Appender<'_> {
-    /// Adds one record, whose bytes are these parts.
-    pub(super) fn append(&mut self, kind: RecordKind, parts: &[&[u8]]) {
-        let len = parts.iter().map(|part| part.len()).sum();
-        let Buffer { records, payload, .. } = &mut *self.buffer;
-        let has_room = payload.try_reserve(len).is_ok() && records.try_reserve(1).is_ok();
-        if !has_room && kind.is_output() {
-            self.lose();
-            return;
-        }
-        let start = payload.len();
-        let mut place = Place::Payload { start, len: 0 };
-        if has_room {
-            parts.iter().for_each(|part| append(payload, part));
-            place = Place::Payload { start, len };
-        }
-        if kind.is_output() {
-            copied::note(len);
-        }
-        self.push(kind, place);
-    }
-
-    /// Adds one record of a part of what was read.
-    pub(super) fn append_output(&mut self, kind: RecordKind, output: &Bytes<'_>, part: Range<usize>) {
-        match output {
-            Bytes::Shared(slice) if part.len() >= LEAST_SLICE => self.append_slice(kind, slice.part(part)),
-            _ => self.append(kind, &[&output[part]]),
-        }
-    }
-
-    fn append_slice(&mut self, kind: RecordKind, slice: Slice) {
-        if self.buffer.records.try_reserve(1).is_err() {
-            return self.lose();
-        }
-        match self.buffer.keep(slice) {
-            Some(place) => self.push(kind, place),
-            None => self.lose(),
-        }
-    }
-
-    fn push(&mut self, kind: RecordKind, place: Place) {
-        let lost = std::mem::take(self.lost);
-        self.buffer.records.push(Record { kind, time: self.time, lost, place });
-    }
-
-    /// Notes that bytes were lost.
-    pub(super) fn lose(&mut self) {
-        *self.lost = true;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::event::appender::Appender;
     use crate::sys::block::{Filling, Pool};
+    use crate::sys::space::Bytes;
 
     #[test]
     fn a_slice_costs_its_whole_block_and_a_short_one_is_copied() {
@@ -217,7 +222,7 @@ mod tests {
         let (mut buffer, mut lost) = (Buffer::default(), false);
         let mut push = |len: usize| {
             let slice = filling.copy(&[b'x'; LEAST_SLICE][..len]);
-            let mut to = Appender { buffer: &mut buffer, lost: &mut lost, time: Stamp::now() };
+            let mut to = Appender { buffer: &mut buffer, lost: &mut lost, time: Stamp::now(), is_text: false };
             to.append_output(RecordKind::Chunk(Stream::Stdout), &Bytes::Shared(slice), 0..len);
             buffer.cost()
         };
@@ -226,7 +231,7 @@ mod tests {
         assert_eq!(push(LEAST_SLICE - 1), BLOCK_SIZE + 3 * RECORD_COST + LEAST_SLICE - 1);
         filling = Filling::new(&pool).expect("block");
         let slice = filling.copy(&[b'y'; LEAST_SLICE]);
-        let mut to = Appender { buffer: &mut buffer, lost: &mut lost, time: Stamp::now() };
+        let mut to = Appender { buffer: &mut buffer, lost: &mut lost, time: Stamp::now(), is_text: false };
         to.append_output(RecordKind::Chunk(Stream::Stdout), &Bytes::Shared(slice), 0..LEAST_SLICE);
         assert_eq!(buffer.cost(), 2 * BLOCK_SIZE + 4 * RECORD_COST + LEAST_SLICE - 1);
         assert_eq!(buffer.bytes_len(), 4 * LEAST_SLICE - 1);

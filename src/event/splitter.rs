@@ -5,7 +5,9 @@
 
 use memchr::{memchr, memrchr};
 
-use super::record::{Appender, RecordKind};
+use super::appender::Appender;
+use super::record::RecordKind;
+use super::text;
 use super::types::Stream;
 use crate::sys::copy::append;
 use crate::sys::space::Bytes;
@@ -61,14 +63,35 @@ impl Splitter {
         }
     }
 
-    /// Adds what is left as a line without its `\n`: the streams have ended.
-    pub(super) fn flush(&mut self, to: &mut Appender<'_>) {
+    /// Adds what was read as a record that ends with a whole character.
+    pub(super) fn push_text(&mut self, to: &mut Appender<'_>, stream: Stream, output: &Bytes<'_>) {
+        let kind = RecordKind::Chunk(stream);
+        let partial = partial_of(&mut self.partial, &mut self.others, stream);
+        if partial.is_empty() {
+            let end = output.len() - text::unfinished(output);
+            if end > 0 {
+                to.append_output(kind, output, 0..end);
+            }
+            return keep(to, partial, &output[end..]);
+        }
+        keep(to, partial, output);
+        let end = partial.len() - text::unfinished(partial);
+        if end > 0 {
+            to.append(kind, &[&partial[..end]]);
+            partial.drain(..end);
+            partial.shrink_to(text::LONGEST);
+        }
+    }
+
+    /// Adds what is left, as lines without their `\n` or as pieces: the streams have ended.
+    pub(super) fn flush(&mut self, to: &mut Appender<'_>, are_lines: bool) {
         let [stdout, stderr] = std::mem::take(&mut self.partial);
         let others = self.others.take().into_iter().flat_map(|others| *others);
         let others = others.map(|(number, partial)| (Stream::Descriptor(number), partial));
         for (stream, partial) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)].into_iter().chain(others) {
             if !partial.is_empty() {
-                to.append(RecordKind::Unterminated(stream), &[&partial]);
+                let kind = if are_lines { RecordKind::Unterminated(stream) } else { RecordKind::Chunk(stream) };
+                to.append(kind, &[&partial]);
             }
         }
     }
@@ -89,8 +112,9 @@ fn push_slowly<'a>(
         keep(to, partial, line);
         let mut sent = 0;
         while partial.len() - sent > max_line {
-            to.append(RecordKind::Piece(stream), &[&partial[sent..sent + max_line]]);
-            sent += max_line;
+            let end = if to.is_text { text::boundary(&partial[sent..], max_line) } else { max_line };
+            to.append(RecordKind::Piece(stream), &[&partial[sent..sent + end]]);
+            sent += end;
         }
         partial.drain(..sent);
         let Some(end) = end else { return &[] };

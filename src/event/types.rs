@@ -63,6 +63,14 @@ pub enum Cause {
     Timeout,
     /// The run that it is part of was cancelled.
     Cancelled,
+    /// It wrote nothing in the time for its first output ([`Command::start_timeout`](crate::Command::start_timeout)).
+    StartTimeout,
+    /// It wrote nothing for too long ([`Command::silence_timeout`](crate::Command::silence_timeout)).
+    Silence,
+    /// It used more CPU time than it may ([`Command::cpu_time_limit`](crate::Command::cpu_time_limit)).
+    CpuTime,
+    /// It wrote more than it may ([`Command::output_limit`](crate::Command::output_limit)).
+    OutputLimit,
 }
 
 /// How a spec of a run ended. Every spec of a run ends in exactly one of these states.
@@ -193,6 +201,14 @@ pub enum EventKind {
         /// a line; see [`Holder`].
         drain_bound: bool,
     },
+    /// Output was dropped here, because the queue was full ([`Overflow`](crate::Overflow)). [`Event::data`] has both
+    /// counts as decimal numbers with a space between them.
+    Overflow {
+        /// How many bytes were dropped, with the `\n` of lines.
+        bytes: u64,
+        /// How many events these bytes would have been.
+        events: u64,
+    },
     /// A run began; the first of its events.
     RunStarted,
     /// An attempt of a spec was started; [`Event::data`] is the spec's name. The process's own events, which
@@ -251,6 +267,9 @@ pub struct Event<'a> {
     pub time: Stamp,
     /// Whether output before this event was lost, because no memory for it was left.
     pub lost: bool,
+    /// Whether bytes of this output that are no UTF-8 were replaced by U+FFFD; see
+    /// [`Encoding::Utf8`](crate::Encoding::Utf8).
+    pub replaced: bool,
     /// The bytes of an output, the holders' names, or the text of a run's event; empty otherwise.
     pub data: &'a [u8],
     /// How long an attempt that is repeated, or a spec that ended, took, in nanoseconds, as its run counts; else 0.

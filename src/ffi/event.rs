@@ -3,7 +3,7 @@
 use super::spec_result::spec_state_value;
 use super::status::{
     COREPROC_CAUSE_NONE, COREPROC_FLAG_DRAIN_BOUND, COREPROC_FLAG_LOST, COREPROC_FLAG_NO_NEWLINE,
-    COREPROC_FLAG_PARTIAL, cause_value, flag, status_fields,
+    COREPROC_FLAG_PARTIAL, COREPROC_FLAG_REPLACED, cause_value, flag, status_fields,
 };
 use crate::{Ending, Event, EventKind, Events, ExitStatus, Stream};
 
@@ -35,6 +35,11 @@ pub const COREPROC_EVENT_RUN_ENDED: u32 = 10;
 /// It wrote to an output pipe above standard error, whose descriptor in the process is the event's
 /// `descriptor`.
 pub const COREPROC_EVENT_OUTPUT: u32 = 11;
+
+/// Output was dropped here, because the subscription's queue was full (COREPROC_OVERFLOW). The data
+/// are two decimal numbers with a space between them: the bytes, and the events that they would
+/// have been.
+pub const COREPROC_EVENT_OVERFLOW: u32 = 12;
 
 /// The spec of an event that is about none.
 pub const COREPROC_NO_SPEC: u32 = 0xFFFF_FFFF;
@@ -130,6 +135,7 @@ impl Fields {
             EventKind::Closed { ending, drain_bound } => {
                 Fields::of_end(COREPROC_EVENT_CLOSED, ending).with_flags(flag(drain_bound, COREPROC_FLAG_DRAIN_BOUND))
             }
+            EventKind::Overflow { .. } => Fields::of(COREPROC_EVENT_OVERFLOW, None),
             EventKind::RunStarted => Fields::of(COREPROC_EVENT_RUN_STARTED, None),
             EventKind::SpecStarted => Fields::of(COREPROC_EVENT_SPEC_STARTED, None),
             EventKind::SpecRetrying { status } => Fields::of(COREPROC_EVENT_SPEC_RETRYING, status),
@@ -160,7 +166,7 @@ impl coreproc_event {
         let spec = event.part.and_then(|part| part.spec);
         coreproc_event {
             kind,
-            flags: flags | flag(event.lost, COREPROC_FLAG_LOST),
+            flags: flags | flag(event.lost, COREPROC_FLAG_LOST) | flag(event.replaced, COREPROC_FLAG_REPLACED),
             process_id: event.process_id,
             sequence: event.sequence,
             monotonic_ns: event.time.monotonic_ns,

@@ -14,6 +14,14 @@ pub const COREPROC_CAUSE_KILLED: u32 = 3;
 pub const COREPROC_CAUSE_TIMEOUT: u32 = 4;
 /// It was stopped because the run that it is part of was cancelled.
 pub const COREPROC_CAUSE_CANCELLED: u32 = 5;
+/// It was stopped because it wrote nothing in the time for its first output.
+pub const COREPROC_CAUSE_START_TIMEOUT: u32 = 6;
+/// It was stopped because it wrote nothing for too long.
+pub const COREPROC_CAUSE_SILENCE: u32 = 7;
+/// It was stopped because it used more CPU time than it may.
+pub const COREPROC_CAUSE_CPU_TIME: u32 = 8;
+/// It was stopped because it wrote more than it may.
+pub const COREPROC_CAUSE_OUTPUT_LIMIT: u32 = 9;
 
 /// The host reaped the child and the kernel could not tell how it ended: exit_code is -1, signal is
 /// 0.
@@ -32,6 +40,8 @@ pub const COREPROC_FLAG_LOST: u32 = 32;
 /// process has become another user's. The signal is tried again until it is taken or the process
 /// ends.
 pub const COREPROC_FLAG_STOP_REFUSED: u32 = 64;
+/// Bytes of this output that are no UTF-8 were replaced by U+FFFD (COREPROC_ENCODING_UTF8).
+pub const COREPROC_FLAG_REPLACED: u32 = 128;
 
 /// Returns exit code, signal and flags of a status.
 pub(super) fn status_fields(status: Option<ExitStatus>) -> (i32, i32, u32) {
@@ -50,6 +60,10 @@ pub(super) fn cause_value(cause: Cause) -> u32 {
         Cause::Killed => COREPROC_CAUSE_KILLED,
         Cause::Timeout => COREPROC_CAUSE_TIMEOUT,
         Cause::Cancelled => COREPROC_CAUSE_CANCELLED,
+        Cause::StartTimeout => COREPROC_CAUSE_START_TIMEOUT,
+        Cause::Silence => COREPROC_CAUSE_SILENCE,
+        Cause::CpuTime => COREPROC_CAUSE_CPU_TIME,
+        Cause::OutputLimit => COREPROC_CAUSE_OUTPUT_LIMIT,
     }
 }
 

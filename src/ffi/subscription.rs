@@ -13,7 +13,9 @@ use super::service::coreproc_service;
 use super::user_data::{UserData, coreproc_destroy};
 use super::versioned::versioned;
 use crate::error::Result;
-use crate::{Batch, Delivery, Lifecycle, Subscription, SubscriptionOptions, SubscriptionScope};
+use crate::{
+    Batch, Delivery, Encoding, EventFilter, Lifecycle, Overflow, Subscription, SubscriptionOptions, SubscriptionScope,
+};
 
 /// Output as it was read.
 pub const COREPROC_DELIVERY_CHUNKS: u32 = 1;
@@ -32,6 +34,20 @@ pub const COREPROC_LIFECYCLE_ALL: u32 = 1;
 /// need only ends; also the first event (STARTED) of each process of a run, because no other event
 /// names it.
 pub const COREPROC_LIFECYCLE_ENDS: u32 = 2;
+
+/// The child's pipes are not read while the queue is full, so the kernel slows it. The default.
+pub const COREPROC_OVERFLOW_BLOCK: u32 = 1;
+/// The oldest output that waits is dropped until half of the queue is free; at least the newest
+/// event is kept. An event of the kind OVERFLOW stands in its place.
+pub const COREPROC_OVERFLOW_DROP_OLDEST: u32 = 2;
+/// What comes is dropped until something is taken. The next event is of the kind OVERFLOW.
+pub const COREPROC_OVERFLOW_DROP_NEWEST: u32 = 3;
+
+/// Output as any bytes. The default.
+pub const COREPROC_ENCODING_BYTES: u32 = 1;
+/// Output as UTF-8: no event ends within a character. Bytes that are no UTF-8 are replaced by
+/// U+FFFD, and the event has the flag REPLACED.
+pub const COREPROC_ENCODING_UTF8: u32 = 2;
 
 /// Every process of the service that is spawned, and every run that is started, after the
 /// subscription opened. The default.
@@ -67,10 +83,22 @@ pub struct coreproc_subscription_options {
     /// Bytes of the longest line, without its "\n" (0: 1 MiB). A longer one arrives in pieces of
     /// this size.
     pub max_line_bytes: u64,
+    /// The kinds of events to deliver: bit N for the COREPROC_EVENT with the number N, but no bit
+    /// for OVERFLOW, which is always delivered (0: all). Without CLOSED nothing tells that a
+    /// process is over.
+    pub kinds: u32,
+    /// A COREPROC_OVERFLOW value (0: BLOCK).
+    pub overflow: u32,
+    /// A COREPROC_ENCODING value (0: BYTES).
+    pub encoding: u32,
+    /// The most events of a batch (0: any number).
+    pub batch_events: u32,
+    /// The most bytes of a batch, unless it is a single event (0: any number).
+    pub batch_bytes: u64,
 }
 
 versioned!(coreproc_subscription_options, 32);
-const _: () = assert!(size_of::<coreproc_subscription_options>() == 32);
+const _: () = assert!(size_of::<coreproc_subscription_options>() == 56);
 
 /// A callback for events. It runs on the subscription's thread, `coreproc-dsp`, for some
 /// consecutive events of one process, never twice at once. `events` is the first of `count`,
@@ -105,6 +133,20 @@ unsafe fn subscription_options(
             COREPROC_LIFECYCLE_ENDS => Lifecycle::Ends,
             other => return Err(op.unknown("lifecycle", other)),
         },
+        filter: EventFilter::from_mask(options.kinds).map_err(|bit| op.unknown("kinds: bit", bit))?,
+        overflow: match options.overflow {
+            0 | COREPROC_OVERFLOW_BLOCK => Overflow::Block,
+            COREPROC_OVERFLOW_DROP_OLDEST => Overflow::DropOldest,
+            COREPROC_OVERFLOW_DROP_NEWEST => Overflow::DropNewest,
+            other => return Err(op.unknown("overflow", other)),
+        },
+        encoding: match options.encoding {
+            0 | COREPROC_ENCODING_BYTES => Encoding::Bytes,
+            COREPROC_ENCODING_UTF8 => Encoding::Utf8,
+            other => return Err(op.unknown("encoding", other)),
+        },
+        batch_events: u64::from(options.batch_events),
+        batch_bytes: options.batch_bytes,
         queue_bytes: options.queue_bytes,
         max_line_bytes: options.max_line_bytes,
     })

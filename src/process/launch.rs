@@ -8,18 +8,22 @@ use std::sync::Arc;
 
 use super::child::Seed;
 use super::command::{Command, EnvBase, Group, key_of};
-use super::explain::{self, Attempt, OPERATION, subject};
+use super::deadlines::Deadlines;
+use super::explain::{self, Attempt, OPERATION, failed, subject};
 use super::member::Member;
 use super::options::Size;
 use super::process::Process;
 use super::service::Service;
+use super::stdio::above_stdio;
+use super::steps::steps;
 use super::streams::Stdio;
 use super::supervisor::Supervisor;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
+use crate::sys::procfs;
 use crate::sys::pty;
-use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan, Step};
+use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan, Stage};
 use crate::sys::strings::{Strings, for_each_variable};
 
 /// The kernel's limit for one path.
@@ -98,13 +102,21 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         _ => 0,
     };
+    let mut steps = steps(command)?;
+    let cwd_fd = command.cwd_fd.as_ref().map(above_stdio).transpose();
+    let cwd_fd = cwd_fd.map_err(|errno| failed(command, Stage::Chdir.name(), errno))?;
+    if command.deadlines.cpu.is_some() && !procfs::is_ours() {
+        let what = "cpu time limit: /proc is not mounted, or shows the processes of another PID namespace";
+        return Err(Error::new(ErrorKind::Unsupported, OPERATION, what).on(subject(command)));
+    }
     let mut stdio = Stdio::open(command, capture_bytes)?;
-    let steps: Vec<Step> = stdio.terminal.map(pty::control).into_iter().collect();
+    stdio.terminal.into_iter().for_each(|descriptor| steps.add(pty::control(descriptor)));
     let plan = Plan {
         candidates: &candidates,
         argv: &argv,
         envp: &environment,
         cwd: command.cwd.as_deref(),
+        cwd_fd: cwd_fd.as_deref(),
         stdio: [stdio.theirs[0].as_deref(), stdio.theirs[1].as_deref(), stdio.theirs[2].as_deref()],
         descriptors: &stdio.placed,
         has_pid_room: !command.listeners.is_empty(),
@@ -115,12 +127,17 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
             Group::Session => Grouping::Session,
             Group::Inherit => Grouping::Inherit,
         },
-        steps: &steps,
+        steps: steps.list(),
+        own_memory: steps.own_memory,
     };
     let time = Stamp::now();
     let started = spawn::spawn(&plan).map_err(|failure| {
-        explain::failure(&Attempt { command, candidates: &candidates, environment: &environment }, failure)
+        let (candidates, environment, steps) = (&candidates, &environment, steps.list());
+        explain::failure(&Attempt { command, candidates, environment, steps }, failure)
     })?;
+    if command.deadlines != Deadlines::default() {
+        stdio.extra.get_or_insert_default().watch(&command.deadlines, time.monotonic_ns);
+    }
     Ok(Seed {
         started: time,
         pid: started.pid,

@@ -1,18 +1,24 @@
 //! Processes: a [`Service`] spawns [`Command`]s as [`Process`]es, and supervises them.
 //!
-//! - `command`, `stdio`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for
-//!   its standard streams and `explain` for the words of a failure.
+//! - `command`, `stdio`, `credentials`, `resources`, `deadlines`, `stop` and `options` are what a caller chooses;
+//!   `launch` starts a command, with `streams` for its standard streams, `steps` for what the child does itself, and
+//!   `explain` for the words of a failure.
 //! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture`
 //!   the part of them that is kept.
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
 //!   holders of pipes for it; `member` ties a process to a run.
 //! - `service` and `process` are the handles of both; `ring` is the capture as a type of its own.
+//! - `identity` is a process written down, `handle` what is got for it later, child or not.
 
 mod capture;
 mod child;
 mod command;
+mod credentials;
+mod deadlines;
 mod descriptor;
 mod explain;
+mod handle;
+mod identity;
 mod input;
 mod launch;
 pub(crate) mod member;
@@ -21,20 +27,26 @@ mod options;
 mod process;
 mod pty;
 mod reader;
+mod resources;
 mod ring;
 mod scan;
 mod service;
 mod stdio;
+mod steps;
 mod stop;
 mod streams;
 mod supervisor;
 
 pub use child::{Info, State};
 pub use command::{Command, Group};
+pub use credentials::Account;
 pub use descriptor::Descriptor;
+pub use handle::ProcessHandle;
+pub use identity::ProcessIdentity;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub use process::Process;
 pub use pty::{PtyMode, PtyOptions};
+pub use resources::{IoPriority, Resource, Scheduling};
 pub use ring::Ring;
 pub use service::Service;
 pub use stdio::{FileMode, Output, Stdin};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::child::{Child, Info, State};
 use super::descriptor::{FIRST, STDIN};
+use super::identity::ProcessIdentity;
 use super::stop::{Scope, StopOptions, StopPolicy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Cause, Stream};
@@ -75,6 +76,18 @@ impl Process {
     pub fn info(&self) -> Result<Info> {
         fork::check("info")?;
         Ok(self.0.info())
+    }
+
+    /// Returns what names it for good, to be written down: this and any other program of the user finds it again by that
+    /// ([`ProcessIdentity::open`]), and never another process.
+    ///
+    /// # Errors
+    ///
+    /// `NotRunning` once it has ended. `Unsupported` if the system does not tell what names it: without /proc.
+    pub fn identity(&self) -> Result<ProcessIdentity> {
+        fork::check("identity")?;
+        self.0.check_descriptors("identity")?;
+        self.0.identity()
     }
 
     /// Waits until it is closed: it has ended and its output was read. None waits for ever, zero only looks.

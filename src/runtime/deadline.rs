@@ -28,7 +28,6 @@ impl Deadline {
     }
 
     /// Returns the deadline, or the end of `time` from now if that comes first.
-    #[cfg(feature = "health")]
     pub(crate) fn or_after(self, time: Duration) -> Deadline {
         let other = Deadline::after(Some(time));
         Deadline(self.0.into_iter().chain(other.0).min())

@@ -1,6 +1,6 @@
 //! The clocks: CLOCK_MONOTONIC for deadlines and differences, CLOCK_REALTIME for people, and the moment of the boot.
 //!
-//! System calls: clock_gettime(2).
+//! System calls: clock_gettime(2), sysconf(3).
 
 use std::time::Duration;
 
@@ -61,6 +61,21 @@ pub(crate) fn realtime_ns() -> i128 {
 /// Returns the moment of the boot on CLOCK_REALTIME, as that clock is set now.
 pub(crate) fn boot_realtime_ns() -> i128 {
     realtime_ns() - i128::from(read(ClockId::CLOCK_BOOTTIME))
+}
+
+/// Returns how many of the ticks in which /proc counts make a second.
+pub(super) fn ticks_per_second() -> u64 {
+    // SAFETY: takes no pointers.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    u64::try_from(ticks).ok().filter(|ticks| *ticks > 0).unwrap_or(100)
+}
+
+/// Returns the CPU time of a process by its own clock, in nanoseconds; None if it has been reaped.
+pub(super) fn cpu_ns_of(pid: i32) -> Option<u64> {
+    // See clock_getcpuclockid(3): the kernel's number for the CPU clock of a process.
+    const CPUCLOCK_SCHED: i32 = 2;
+    let clock = ClockId::from_raw((!pid << 3) | CPUCLOCK_SCHED);
+    clock_gettime(clock).ok().map(|time| time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
 }
 
 /// Returns whether this time lies ahead of the clock, by more than a small correction of it. Such a time says nothing:

@@ -31,7 +31,8 @@ pub(crate) struct Recipient<'a> {
 /// Why a signal was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Undelivered {
-    /// The host has reaped the child, and nothing else proves that the number is still its own.
+    /// The host has reaped the child, and nothing else proves that the number is still its own; or there is no other
+    /// proof than a pidfd, by which nothing can be sent here.
     Unproven,
     /// The kernel's answer.
     Errno(i32),
@@ -60,14 +61,23 @@ const FIRST_REAL_TIME: i32 = 32;
 
 /// Sends `signal`; 0 only probes.
 pub(crate) fn send(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
-    let flags = match (by_pidfd(), to.target) {
+    match send_by_pidfd(to.pidfd, signal, to.target) {
+        Err(Undelivered::Unproven) => by_address(to, signal),
+        other => other,
+    }
+}
+
+/// Sends `signal` to the process of a pidfd, child or not, or to the group that it leads; 0 only probes. `Unproven` if
+/// that cannot be done by pidfd here.
+pub(crate) fn send_by_pidfd(pidfd: &OwnedFd, signal: i32, target: Target) -> Result<(), Undelivered> {
+    let flags = match (by_pidfd(), target) {
         (ByPidfd::Groups, Target::Group) => PIDFD_SIGNAL_PROCESS_GROUP,
         (ByPidfd::Groups | ByPidfd::Processes, Target::Process) => 0,
-        _ => return by_address(to, signal),
+        _ => return Err(Undelivered::Unproven),
     };
-    match send_signal(to.pidfd.as_raw_fd(), signal, flags) {
+    match send_signal(pidfd.as_raw_fd(), signal, flags) {
         // A filter was installed meanwhile.
-        Err(libc::ENOSYS) => by_address(to, signal),
+        Err(libc::ENOSYS) => Err(Undelivered::Unproven),
         other => Ok(other?),
     }
 }

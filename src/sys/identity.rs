@@ -1,12 +1,13 @@
 //! Which process a PID names: numbers are reused, a start time in one boot is not.
 //!
 //! Everything here may be hidden; the results then say so. See proc(5), pid_namespaces(7); system calls: kill(2) with
-//! signal 0, sysconf(3).
+//! signal 0.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use super::{clock, file, procfs};
+use super::{clock, file, pidfd, procfs};
 
 /// The start of a process, as the kernel counts. Together with its PID it tells which process it is. It is exact, and
 /// unaffected by changes of the clock.
@@ -78,16 +79,11 @@ pub(crate) fn presence(pid: i32) -> Presence {
         return if exists(pid) { Presence::Here(None) } else { Presence::Gone };
     }
     match procfs::stat(pid) {
-        Ok(stat) => {
-            let mut fields = stat.split(' ');
-            let state = fields.next();
-            let start = fields.nth(18).and_then(|ticks| ticks.parse().ok());
-            match state {
-                Some("Z" | "X") => Presence::Gone,
-                _ if is_thread(pid) => Presence::Gone,
-                _ => Presence::Here(start),
-            }
-        }
+        Ok(stat) => match stat.split(' ').next() {
+            Some("Z" | "X") => Presence::Gone,
+            _ if is_thread(pid) => Presence::Gone,
+            _ => Presence::Here(start_in(&stat)),
+        },
         // Other users' processes may be hidden there.
         Err(_) if exists(pid) => Presence::Here(None),
         Err(_) => Presence::Gone,
@@ -100,6 +96,23 @@ pub(crate) fn start_of(pid: i32) -> Option<ProcessStart> {
         Presence::Here(Some(ticks)) => Some(ProcessStart { ticks, boot_id: boot_id()? }),
         _ => None,
     }
+}
+
+/// Returns when the process of a pidfd, whose number is `pid`, started, whether or not it has ended since; None if that
+/// cannot be seen, or cannot be shown to be its own. ESRCH if it has been reaped.
+pub(crate) fn start_behind(pidfd: &OwnedFd, pid: i32) -> Result<Option<u64>, i32> {
+    let ticks = if procfs::is_ours() { procfs::stat(pid).ok().and_then(|stat| start_in(&stat)) } else { None };
+    // While it is unreaped, nothing else has its number: so the file that was read before is its own.
+    match pidfd::is_unreaped(pidfd) {
+        Some(true) => Ok(ticks),
+        Some(false) => Err(libc::ESRCH),
+        None => Ok(None),
+    }
+}
+
+/// Finds the start in what [`procfs::stat`] returns.
+fn start_in(stat: &str) -> Option<u64> {
+    stat.split(' ').nth(19)?.parse().ok()
 }
 
 /// Returns the PID namespace of this process.
@@ -165,13 +178,7 @@ pub(crate) fn boot_id() -> Option<String> {
 
 /// Ticks since the boot as nanoseconds since the epoch, by the clock as it is set now.
 pub(crate) fn realtime_ns(ticks: u64) -> i128 {
-    clock::boot_realtime_ns() + i128::from(ticks) * 1_000_000_000 / i128::from(ticks_per_second())
-}
-
-fn ticks_per_second() -> i64 {
-    // SAFETY: takes no pointers.
-    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    if ticks > 0 { ticks } else { 100 }
+    clock::boot_realtime_ns() + i128::from(ticks) * 1_000_000_000 / i128::from(clock::ticks_per_second())
 }
 
 /// Returns whether a number names a thread that is not the leader of its process: /proc shows those too, if they are

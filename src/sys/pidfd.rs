@@ -1,12 +1,14 @@
 //! The pidfd: a child's identity. Peeks, reaps, and asks for the exit of a child that the host reaped.
 //!
 //! A status is never invented: one that the kernel does not tell is unknown. System calls: pidfd_open(2), waitid(2)
-//! with P_PIDFD, wait4(2), poll(2), pidfd_send_signal(2), ioctl(2) with PIDFD_GET_INFO.
+//! with P_PIDFD, wait4(2), poll(2), pidfd_send_signal(2), fstatfs(2), fstat(2), ioctl(2) with PIDFD_GET_INFO.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::retried_raw;
+use nix::errno::Errno;
+
+use super::retried;
 
 /// How a child ended, as the kernel tells it. Code and signal are never mixed.
 ///
@@ -100,10 +102,67 @@ pub(crate) fn number(pidfd: &OwnedFd) -> Number {
 /// Returns whether the pidfd is readable, which it is from the end of the last thread on. A descriptor that the host
 /// has closed is not.
 pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
-    let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one live structure. The raw call, because poll of libc is a cancellation point.
-    let polled = retried_raw(|| unsafe { libc::syscall(libc::SYS_poll, &raw mut poll, 1usize, 0i32) });
-    polled.is_ok() && poll.revents & libc::POLLIN != 0
+    retried(|| poll(pidfd, libc::POLLIN, 0)).is_ok_and(|revents| revents & libc::POLLIN != 0)
+}
+
+/// What a thread waits for with a pidfd.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The process has ended.
+    Ended,
+    /// It has been reaped as well (Linux 6.9; before, a timeout passes).
+    Reaped,
+}
+
+/// Waits up to `timeout_ms` (-1: for ever); true once it has come so far, false if time or a signal came first. EBADF
+/// if the host has closed the descriptor.
+pub(crate) fn wait_until(pidfd: &OwnedFd, until: Until, timeout_ms: i32) -> Result<bool, i32> {
+    let events = if until == Until::Ended { libc::POLLIN } else { 0 };
+    match poll(pidfd, events, timeout_ms) {
+        Ok(revents) if revents & (libc::POLLNVAL | libc::POLLERR) != 0 => Err(libc::EBADF),
+        Ok(revents) => Ok(revents != 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(errno) => Err(errno as i32),
+    }
+}
+
+/// Calls poll(2): the raw call, because that of libc is a cancellation point.
+fn poll(pidfd: &OwnedFd, events: i16, timeout_ms: i32) -> Result<i16, Errno> {
+    let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events, revents: 0 };
+    // SAFETY: one live structure.
+    let polled = Errno::result(unsafe { libc::syscall(libc::SYS_poll, &raw mut poll, 1usize, timeout_ms) });
+    polled.map(|_| poll.revents)
+}
+
+/// Returns whether the process of a pidfd, child or not, has not been reaped, so that its number is still its own; None
+/// if a filter, or its user, forbids to ask.
+pub(crate) fn is_unreaped(pidfd: &OwnedFd) -> Option<bool> {
+    // Signal 0 reaches no process.
+    match send_signal(pidfd.as_raw_fd(), 0, 0) {
+        Ok(()) => Some(true),
+        Err(libc::ESRCH) => Some(false),
+        Err(_) => match retried(|| poll(pidfd, libc::POLLIN, 0)) {
+            Ok(0) => Some(true),
+            _ => None,
+        },
+    }
+}
+
+/// Returns the inode of a pidfd, which names the process for the time of this boot: no other has it. None before Linux
+/// 6.9, where all pidfds share one.
+pub(crate) fn inode(pidfd: &OwnedFd) -> Option<u64> {
+    const PID_FS_MAGIC: nix::sys::statfs::FsType = nix::sys::statfs::FsType(0x5049_4446);
+    let filesystem = nix::sys::statfs::fstatfs(pidfd).ok()?.filesystem_type();
+    (filesystem == PID_FS_MAGIC).then(|| nix::sys::stat::fstat(pidfd).ok().map(|stat| stat.st_ino))?
+}
+
+/// Returns how the process of a pidfd, child or not, ended; None while it runs. It is not reaped.
+pub(crate) fn end_of(pidfd: &OwnedFd) -> Option<Told> {
+    match peek(pidfd) {
+        Peek::Running => None,
+        Peek::Ended(status) => Some(Told::Ended(status)),
+        Peek::Stolen | Peek::Denied => has_ended(pidfd).then(|| ask_stolen(pidfd)),
+    }
 }
 
 /// Calls `pidfd_send_signal(2)` (Linux 5.1).
@@ -164,18 +223,28 @@ fn wait_by_number(pid: i32, options: libc::c_int) -> Peek {
     }
 }
 
-/// The kernel's answer about a child that the host reaped.
-pub(crate) enum Stolen {
+/// The kernel's answer about a process that another has reaped, or will reap.
+pub(crate) enum Told {
     /// It ended with this status.
     Ended(ExitStatus),
-    /// The reaping has not finished: ask again when the pidfd reports POLLHUP.
+    /// The reaping has not begun, or not finished: ask again when the pidfd reports POLLHUP.
     NotYet,
     /// This kernel keeps no exit status.
     Untold,
 }
 
+impl Told {
+    /// Returns the status, as far as the kernel tells it.
+    pub(crate) fn status(self) -> ExitStatus {
+        match self {
+            Told::Ended(status) => status,
+            Told::NotYet | Told::Untold => ExitStatus::Unknown,
+        }
+    }
+}
+
 /// Asks the kernel by `PIDFD_GET_INFO` with `PIDFD_INFO_EXIT` (Linux 6.15; the ioctl itself is of 6.13).
-pub(crate) fn ask_stolen(pidfd: &OwnedFd) -> Stolen {
+pub(crate) fn ask_stolen(pidfd: &OwnedFd) -> Told {
     const PIDFD_INFO_EXIT: u64 = 1 << 3;
     const PIDFD_GET_INFO: libc::c_ulong = 0xC040_FF0B; // _IOWR(0xFF, 11, 64 bytes)
 
@@ -202,9 +271,9 @@ pub(crate) fn ask_stolen(pidfd: &OwnedFd) -> Stolen {
     }
     if result != 0 {
         // ENOTTY before 6.13; ESRCH on kernels whose ioctl has nothing to tell of a reaped process.
-        return Stolen::Untold;
+        return Told::Untold;
     }
-    if info.mask & PIDFD_INFO_EXIT == 0 { Stolen::NotYet } else { Stolen::Ended(decode(info.exit_code)) }
+    if info.mask & PIDFD_INFO_EXIT == 0 { Told::NotYet } else { Told::Ended(decode(info.exit_code)) }
 }
 
 fn decode(wait_status: i32) -> ExitStatus {

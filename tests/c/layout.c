@@ -28,13 +28,26 @@ AT(coreproc_stop_options, grace_ms, 16);
 AT(coreproc_stop_options, steps, 24);
 AT(coreproc_stop_options, steps_len, 32);
 
-SIZE(coreproc_subscription_options, 32);
+SIZE(coreproc_subscription_options, 56);
 AT(coreproc_subscription_options, struct_size, 0);
 AT(coreproc_subscription_options, scope, 4);
 AT(coreproc_subscription_options, delivery, 8);
 AT(coreproc_subscription_options, lifecycle, 12);
 AT(coreproc_subscription_options, queue_bytes, 16);
 AT(coreproc_subscription_options, max_line_bytes, 24);
+AT(coreproc_subscription_options, kinds, 32);
+AT(coreproc_subscription_options, overflow, 36);
+AT(coreproc_subscription_options, encoding, 40);
+AT(coreproc_subscription_options, batch_events, 44);
+AT(coreproc_subscription_options, batch_bytes, 48);
+
+SIZE(coreproc_handle_info, 24);
+AT(coreproc_handle_info, struct_size, 0);
+AT(coreproc_handle_info, state, 4);
+AT(coreproc_handle_info, pid, 8);
+AT(coreproc_handle_info, exit_code, 12);
+AT(coreproc_handle_info, signal, 16);
+AT(coreproc_handle_info, flags, 20);
 
 SIZE(coreproc_daemon_entry, 96);
 AT(coreproc_daemon_entry, struct_size, 0);

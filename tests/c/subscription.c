@@ -482,6 +482,108 @@ static void references_keep_a_subscription_open(void)
     end_service(service);
 }
 
+/* Takes all that waits, without waiting: the events of one kind, and the bytes of their data. */
+static size_t drain(coreproc_subscription *subscription, uint32_t kind, char *data, size_t room)
+{
+    size_t count = 0, used = 0;
+    coreproc_batch *batch = NULL;
+    while (coreproc_subscription_take(subscription, 0, 0, &batch, NULL) == COREPROC_OK) {
+        for (size_t i = 0; i < event_count(batch); i++) {
+            const coreproc_event *event = event_at(batch, i);
+            if (event->kind != kind) continue;
+            count++;
+            MUST(used + event->len < room);
+            memcpy(data + used, event->data, event->len);
+            used += event->len;
+        }
+        coreproc_batch_free(batch);
+    }
+    data[used] = 0;
+    return count;
+}
+
+static void a_full_queue_drops_and_says_how_much(void)
+{
+    static const uint32_t policies[] = {COREPROC_OVERFLOW_DROP_OLDEST, COREPROC_OVERFLOW_DROP_NEWEST};
+    for (size_t i = 0; i < 2; i++) {
+        coreproc_service *service = new_service();
+        const coreproc_subscription_options options = {
+            .struct_size = sizeof options,
+            .queue_bytes = 1000,
+            .overflow = policies[i],
+            .kinds = 1u << COREPROC_EVENT_STDOUT | 1u << COREPROC_EVENT_CLOSED,
+        };
+        coreproc_subscription *counted = open_subscription(service, &options);
+        coreproc_subscription *kept = open_subscription(service, &options);
+        /* Nothing is taken, and it is not slowed. */
+        finish(spawn_lines(service, 100000));
+        static char overflow[1 << 16], lines[1 << 20];
+        size_t told = drain(counted, COREPROC_EVENT_OVERFLOW, overflow, sizeof overflow);
+        size_t delivered = drain(kept, COREPROC_EVENT_STDOUT, lines, sizeof lines);
+        CHECK_INT(told, 1);
+        unsigned long long bytes = 0, events = 0;
+        CHECK_INT(sscanf(overflow, "%llu %llu", &bytes, &events), 2);
+        CHECK_INT(events + delivered, 100000);
+        CHECK_INT(bytes + strlen(lines) + delivered, 588895);
+        coreproc_subscription_free(counted);
+        coreproc_subscription_free(kept);
+        end_service(service);
+    }
+}
+
+static void output_can_be_asked_for_as_utf8(void)
+{
+    coreproc_service *service = new_service();
+    const coreproc_subscription_options options = {
+        .struct_size = sizeof options,
+        .delivery = COREPROC_DELIVERY_CHUNKS,
+        .encoding = COREPROC_ENCODING_UTF8,
+        .kinds = 1u << COREPROC_EVENT_STDOUT,
+    };
+    coreproc_subscription *subscription = open_subscription(service, &options);
+    coreproc_process *process = spawn_piped_sh(service, "printf 'a\\303'; read line; printf '\\274\\377b'");
+    coreproc_batch *batch = take(subscription, 0);
+    CHECK_INT(event_count(batch), 1);
+    CHECK(event_at(batch, 0)->len == 1 && event_at(batch, 0)->data[0] == 'a');
+    CHECK_INT(event_at(batch, 0)->flags, 0);
+    coreproc_batch_free(batch);
+    OK(coreproc_process_close_stdin(process, &err));
+    batch = take(subscription, 0);
+    CHECK_INT(event_count(batch), 1);
+    CHECK(event_at(batch, 0)->len == 6 && memcmp(event_at(batch, 0)->data, "\303\274\357\277\275b", 6) == 0);
+    CHECK_INT(event_at(batch, 0)->flags, COREPROC_FLAG_REPLACED);
+    coreproc_batch_free(batch);
+    finish(process);
+    coreproc_subscription_free(subscription);
+    end_service(service);
+}
+
+static void batches_have_a_limit(void)
+{
+    coreproc_service *service = new_service();
+    const coreproc_subscription_options options = {
+        .struct_size = sizeof options, .kinds = 1u << COREPROC_EVENT_STDOUT, .batch_events = 3};
+    const coreproc_subscription_options bytes = {
+        .struct_size = sizeof bytes, .kinds = 1u << COREPROC_EVENT_STDOUT, .batch_bytes = 2};
+    coreproc_subscription *by_events = open_subscription(service, &options);
+    coreproc_subscription *by_bytes = open_subscription(service, &bytes);
+    finish(spawn_lines(service, 10)); /* 1 to 10: eleven bytes */
+    static const size_t events[] = {3, 3, 3, 1}, fit[] = {2, 2, 2, 2, 1, 1};
+    for (size_t i = 0; i < 4; i++) {
+        coreproc_batch *batch = take(by_events, 0);
+        CHECK_INT(event_count(batch), events[i]);
+        coreproc_batch_free(batch);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        coreproc_batch *batch = take(by_bytes, 0);
+        CHECK_INT(event_count(batch), fit[i]);
+        coreproc_batch_free(batch);
+    }
+    coreproc_subscription_free(by_events);
+    coreproc_subscription_free(by_bytes);
+    end_service(service);
+}
+
 int main(void)
 {
     check_begin();
@@ -503,5 +605,8 @@ int main(void)
     RUN(a_batch_has_its_process_also_when_that_is_closed);
     RUN(take_looks_or_waits);
     RUN(references_keep_a_subscription_open);
+    RUN(a_full_queue_drops_and_says_how_much);
+    RUN(output_can_be_asked_for_as_utf8);
+    RUN(batches_have_a_limit);
     return check_end();
 }

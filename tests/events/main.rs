@@ -5,6 +5,7 @@
 mod drive;
 mod lines;
 mod listen;
+mod overflow;
 mod sharing;
 mod subscription;
 mod whole_lines;

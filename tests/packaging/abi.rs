@@ -108,8 +108,9 @@ mod layout {
     layout!(coreproc_stop_step, 16: signal 0, reserved 4, grace_ms 8);
     layout!(coreproc_stop_options, 40:
         struct_size 0, scope 4, signal 8, reserved 12, grace_ms 16, steps 24, steps_len 32);
-    layout!(coreproc_subscription_options, 32:
-        struct_size 0, scope 4, delivery 8, lifecycle 12, queue_bytes 16, max_line_bytes 24);
+    layout!(coreproc_subscription_options, 56:
+        struct_size 0, scope 4, delivery 8, lifecycle 12, queue_bytes 16, max_line_bytes 24, kinds 32, overflow 36,
+        encoding 40, batch_events 44, batch_bytes 48);
     layout!(coreproc_daemon_entry, 96:
         struct_size 0, pid 4, started_ns 8, code 16, code_len 24, daemon 32, daemon_len 40, health 48, health_len 56,
         project 64, project_len 72, binary 80, binary_len 88);

@@ -4,12 +4,16 @@
 //! in a host of its own (`support::host`).
 
 mod command;
+mod credentials;
+mod deadlines;
 mod descriptors;
 mod detach;
 mod drain;
 mod exit;
+mod identity;
 mod input;
 mod job_control;
+mod limits;
 mod output;
 mod pty;
 mod service;

@@ -37,6 +37,8 @@ PREFIXES = {
     "COREPROC_STDIO_": "stdio",
     "COREPROC_STREAM_": "stream",
     "COREPROC_SUBSCRIBE_": "subscribe",
+    "COREPROC_OVERFLOW_": "overflow",
+    "COREPROC_ENCODING_": "encoding",
 }
 
 #: Constants that belong to a group without sharing a prefix; negative numbers are results, too.

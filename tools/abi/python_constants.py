@@ -35,6 +35,8 @@ ENUMERATIONS = (
     Enumeration("CloseMode", "close", "The effect of closing a service on processes that run."),
     Enumeration("Delivery", "delivery", "How a subscription delivers output."),
     Enumeration("Subscribe", "subscribe", "The processes whose events a subscription receives."),
+    Enumeration("Overflow", "overflow", "What a subscription does whose queue is full."),
+    Enumeration("Encoding", "encoding", "What the bytes of output are."),
     Enumeration(
         "Stdio",
         "stdio",

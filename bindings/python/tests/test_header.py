@@ -25,6 +25,8 @@ PREFIXES = {
     constants.Delivery: "DELIVERY_",
     constants.Descriptor: "DESCRIPTOR_",
     constants.Subscribe: "SUBSCRIBE_",
+    constants.Overflow: "OVERFLOW_",
+    constants.Encoding: "ENCODING_",
     constants.Stdio: "STDIO_",
     constants.RunMode: "RUN_",
     constants.SpecState: "SPEC_",

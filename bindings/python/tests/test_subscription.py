@@ -382,3 +382,38 @@ def test_events_of_a_later_library_are_read(monkeypatch):
     monkeypatch.setattr(subscription_module, "lib", LaterLibrary())
     (event,) = subscription_module._decode(ctypes.c_void_p())
     assert (event.kind, event.sequence, event.data) == (EventKind.STDOUT, 2, b"text")
+
+
+@pytest.mark.parametrize("overflow", [coreproc.Overflow.DROP_OLDEST, coreproc.Overflow.DROP_NEWEST])
+def test_a_full_queue_drops_and_says_how_much(service, overflow):
+    kinds = [EventKind.STDOUT, EventKind.CLOSED]
+    subscription = service.subscribe(overflow=overflow, queue_bytes=1000, kinds=kinds)
+    Command("seq", "100000").spawn(service).wait(GUARD)
+    events = next(iter(follow(subscription).values()))
+    dropped = [event.data.split() for event in events if event.kind is EventKind.OVERFLOW]
+    delivered = [event.data for event in events if event.kind is EventKind.STDOUT]
+    assert sum(int(count) for _, count in dropped) + len(delivered) == 100_000
+    assert (
+        sum(int(count) for count, _ in dropped) + sum(len(line) + 1 for line in delivered)
+        == 588_895
+    )
+    assert dropped
+    assert {event.kind for event in events} == {EventKind.OVERFLOW, *kinds}
+
+
+def test_output_as_utf8(service):
+    subscription = service.subscribe(encoding=coreproc.Encoding.UTF8)
+    events = of(subscription, writer(b"gr\xc3\xbcn\nr\xfft\n"), service)
+    outputs = [(e.data.decode(), e.flags) for e in events if e.kind is EventKind.STDOUT]
+    assert outputs == [("grün", Flag(0)), ("r\N{REPLACEMENT CHARACTER}t", Flag.REPLACED)]
+
+
+def test_batches_have_a_limit(service):
+    subscription = service.subscribe(kinds=[EventKind.STDOUT], batch_events=2)
+    writer(b"1\n2\n3\n").spawn(service).wait(GUARD)
+    assert [len(subscription.take()) for _ in range(2)] == [2, 1]
+
+
+def test_kinds_that_cannot_be_asked_for(service):
+    with pytest.raises(ValueError, match="kinds"):
+        service.subscribe(kinds=[EventKind.OVERFLOW])

@@ -338,7 +338,7 @@ impl Observer for Engine {
         let Some(index) = part.spec else { return };
         let by_another = matches!(ending.cause, Cause::Stopped | Cause::Killed);
         let is_closing = by_another && self.supervisor.is_closing();
-        let outcome = outcome(ending, is_closing, self.specs[index].command.time_limit());
+        let outcome = outcome(ending, is_closing, &self.specs[index].command);
         let mut state = lock(&self.state);
         if state.outcome().is_some() {
             return;

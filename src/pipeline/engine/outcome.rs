@@ -1,20 +1,22 @@
 //! How the end of a process becomes the outcome of an attempt.
 
-use std::time::Duration;
-
 use crate::event::{Cause, Ending};
 use crate::pipeline::scheduler::Outcome;
-use crate::sys::clock::exact;
+use crate::process::Command;
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::signal;
 
 /// Returns the outcome of an attempt whose process ended like this. `is_closing` says that the service is being closed,
-/// which stops its processes; `limit` is the command's timeout.
-pub(super) fn outcome(ending: Ending, is_closing: bool, limit: Option<Duration>) -> Outcome {
+/// which stops its processes.
+pub(super) fn outcome(ending: Ending, is_closing: bool, command: &Command) -> Outcome {
+    let past_limit = |cause| command.past_limit(cause).unwrap_or_default();
     match ending.cause {
         Cause::Cancelled => Outcome::Stopped,
         Cause::Stopped | Cause::Killed if is_closing => Outcome::Stopped,
-        Cause::Timeout => Outcome::TimedOut(format!("timed out after {}", exact(limit.unwrap_or_default()))),
+        cause @ (Cause::Timeout | Cause::StartTimeout | Cause::Silence | Cause::CpuTime) => {
+            Outcome::TimedOut(past_limit(cause))
+        }
+        cause @ Cause::OutputLimit => Outcome::Failed(past_limit(cause)),
         Cause::Natural if ending.status == ExitStatus::Code(0) => Outcome::Passed,
         Cause::Natural => Outcome::Failed(describe(ending.status)),
         Cause::Stopped => Outcome::Failed(format!("stopped by another: {}", describe(ending.status))),

@@ -1,11 +1,15 @@
 //! [`Extra`]: what few children have. It is boxed, so that the others do not pay for it.
 
+use super::watchdog::Watchdog;
 use crate::process::capture::Capture;
+use crate::process::deadlines::Deadlines;
 use crate::process::input::Input;
 use crate::process::reader::Reader;
 
 #[derive(Default)]
 pub(in crate::process) struct Extra {
+    /// The deadlines of the child besides its timeout; None if it has none.
+    pub(super) watchdog: Option<Watchdog>,
     /// How many bytes were read after the child was closed, or lost from a spool.
     pub(super) discarded: u64,
     /// How many bytes that the command gave as input were not written before the input was closed.
@@ -32,6 +36,11 @@ impl Extra {
 
     pub(in crate::process) fn add_input(&mut self, number: u16, input: Input) {
         self.inputs.push((number, input));
+    }
+
+    /// Watches over the deadlines of a child that is started at `now`.
+    pub(in crate::process) fn watch(&mut self, deadlines: &Deadlines, now: u64) {
+        self.watchdog = Some(Watchdog::new(deadlines, now));
     }
 
     pub(super) fn input(&mut self, number: u16) -> Option<&mut Input> {

@@ -10,6 +10,7 @@ mod audience;
 mod control;
 mod deadlines;
 mod extra;
+mod identity;
 mod info;
 mod life;
 mod outputs;
@@ -18,6 +19,7 @@ mod reading;
 mod slot;
 mod stopping;
 mod terminal;
+mod watchdog;
 mod writing;
 
 use std::os::fd::OwnedFd;
@@ -43,7 +45,7 @@ use crate::runtime::{Gate, Handler, NEVER, Reactor, lock};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::Stamp;
 use crate::sys::deliver::{self, Recipient, Target};
-use crate::sys::pidfd::{self, ExitStatus, Peek, Stolen};
+use crate::sys::pidfd::{self, ExitStatus, Peek, Told};
 use crate::sys::poller::Interest;
 use crate::sys::procfs::{Holder, Written};
 use crate::util::duration::nanoseconds;
@@ -279,10 +281,9 @@ impl Child {
             // It stays unreaped, because a filter forbids to ask for it.
             Peek::Denied => ExitStatus::Unknown,
             Peek::Stolen => match pidfd::ask_stolen(pidfd) {
-                Stolen::Ended(status) => status,
                 // The hang-up comes when the host's reaping is done.
-                Stolen::NotYet if !hang_up => return,
-                Stolen::NotYet | Stolen::Untold => ExitStatus::Unknown,
+                Told::NotYet if !hang_up => return,
+                told => told.status(),
             },
         };
         let ending = Ending { status, cause: intent.unwrap_or(Cause::Natural) };

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::extra::{Extra, ExtraOutput};
+use super::watchdog::Watchdog;
 use crate::event::Stream;
 use crate::process::capture::Capture;
 use crate::process::input::Input;
@@ -86,6 +87,10 @@ impl Outputs {
 
     pub(super) fn extra(&mut self) -> Option<&mut Extra> {
         self.extra.as_deref_mut()
+    }
+
+    pub(super) fn watchdog(&mut self) -> Option<&mut Watchdog> {
+        self.extra.as_mut()?.watchdog.as_mut()
     }
 
     pub(super) fn other_inputs(&self) -> &[(u16, Input)] {

@@ -120,7 +120,9 @@ impl Child {
     /// Reads on, because the queues have room again; the drain bound's times shift by how long they had none.
     pub(super) fn go_on_reading(&self, inner: &mut Inner) {
         let Some(paused) = inner.outputs.end_pause() else { return };
-        inner.life.stood_still(paused, monotonic_ns());
+        let now = monotonic_ns();
+        inner.life.stood_still(paused, now);
+        inner.outputs.watchdog().into_iter().for_each(|watchdog| watchdog.stood_still(paused, now));
         for index in inner.outputs.indices() {
             self.reread(inner, index);
         }
@@ -135,6 +137,7 @@ impl Child {
         if let Some(count) = inner.outputs.counts.get_mut(index) {
             *count += bytes.len() as u64;
         }
+        self.watch_output(inner, bytes.len() as u64, now.monotonic_ns);
         inner.outputs.capture_of(index).write(bytes);
         let stream = inner.outputs.stream_at(index);
         if inner.audience.tell_output(&self.sender(inner), stream, bytes, now) {

@@ -58,7 +58,7 @@ impl Command {
         self
     }
 
-    fn mistaken(&mut self, field: &str, what: &str) -> &mut Self {
+    pub(super) fn mistaken(&mut self, field: &str, what: &str) -> &mut Self {
         self.mistake(field, what);
         self
     }

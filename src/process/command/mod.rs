@@ -1,9 +1,13 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
+mod credentials;
+mod deadlines;
 mod descriptors;
+mod limits;
 mod terminal;
 
 use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,9 +17,12 @@ use memchr::{memchr, memchr_iter};
 
 use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
+use crate::process::credentials::Credentials;
+use crate::process::deadlines::Deadlines;
 use crate::process::descriptor::{Descriptor, Listener};
 use crate::process::options::{Drain, Size};
 use crate::process::pty::PtyOptions;
+use crate::process::resources::Limits;
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
 use crate::process::stop::{Scope, StopOptions, StopPolicy};
 use crate::sys::strings::Strings;
@@ -79,6 +86,11 @@ pub struct Command {
     /// Added `KEY=VALUE` entries; a later one replaces an earlier one, and one of the base.
     pub(in crate::process) env: Vec<CString>,
     pub(in crate::process) cwd: Option<CString>,
+    /// The directory as a descriptor, instead of `cwd`.
+    pub(in crate::process) cwd_fd: Option<Arc<OwnedFd>>,
+    /// As whom it runs, and what it may use: None if the command says nothing about it.
+    pub(in crate::process) credentials: Option<Box<Credentials>>,
+    pub(in crate::process) limits: Option<Box<Limits>>,
     pub(in crate::process) search_path: Option<OsString>,
     pub(in crate::process) stdin: Stdin,
     pub(in crate::process) stdout: Output,
@@ -93,6 +105,7 @@ pub struct Command {
     pub(in crate::process) detached: bool,
     pub(in crate::process) spool_max: u64,
     pub(in crate::process) timeout: Option<Duration>,
+    pub(in crate::process) deadlines: Deadlines,
     pub(in crate::process) stop: Arc<StopPolicy>,
     pub(in crate::process) drain: Option<Drain>,
     pub(in crate::process) subscriptions: Vec<Arc<Queue>>,
@@ -110,6 +123,9 @@ impl Command {
             env_base: EnvBase::Inherited,
             env: Vec::new(),
             cwd: None,
+            cwd_fd: None,
+            credentials: None,
+            limits: None,
             search_path: None,
             stdin: Stdin::default(),
             stdout: Output::default(),
@@ -122,6 +138,7 @@ impl Command {
             detached: false,
             spool_max: SPOOL_MAX,
             timeout: None,
+            deadlines: Deadlines::default(),
             stop: StopPolicy::shared_default(),
             drain: None,
             subscriptions: Vec::new(),
@@ -232,6 +249,7 @@ impl Command {
             self.mistake("cwd", "is empty");
         } else if let Some(path) = self.text("cwd", path.as_ref().as_os_str()) {
             self.cwd = Some(path);
+            self.cwd_fd = None;
         }
         self
     }
@@ -373,15 +391,13 @@ impl Command {
         if let Some(found) = self.descriptor_contradiction().or_else(|| self.terminal_contradiction()) {
             return Some(found);
         }
+        if let Some(found) = self.deadline_contradiction() {
+            return Some(found);
+        }
         // No signal could be sent: its timeout and each stop without options of its own would do nothing.
         let leads = self.detached || self.group != Group::Inherit;
         (self.stop.scope == Scope::Group && !leads)
             .then_some(("stop", "scope: the process would not lead a group of its own"))
-    }
-
-    /// Returns its timeout.
-    pub(crate) fn time_limit(&self) -> Option<Duration> {
-        self.timeout
     }
 
     /// Gives its events to a subscription, which may have ended.
@@ -400,7 +416,7 @@ impl Command {
         };
         let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
         let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
-        let more = (&self.descriptors, &self.listeners);
+        let more = (&self.descriptors, &self.listeners, &self.deadlines, &self.cwd_fd, &self.credentials, &self.limits);
         let life =
             (self.pty, self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
         format!("{texts:?} {streams:?} {more:?} {life:?}")

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crossbeam::queue::ArrayQueue;
 use once_cell::sync::Lazy;
 
-use super::plan::{Failure, Stage};
+use super::stage::{Failure, Stage};
 use crate::sys::errno;
 
 /// The child's stack, with a guard page below it, and its report page.

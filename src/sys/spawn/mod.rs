@@ -16,10 +16,10 @@ mod ladder;
 mod plan;
 mod rungs;
 mod signals;
+mod stage;
 mod step;
 
 pub(crate) use ladder::spawn;
-pub(crate) use plan::{Failure, Grouping, PID_ROOM, Plan, Stage};
-#[allow(unused_imports)]
-pub(crate) use step::Expect;
-pub(crate) use step::Step;
+pub(crate) use plan::{Grouping, PID_ROOM, Plan};
+pub(crate) use stage::{Failure, Stage};
+pub(crate) use step::{Expect, Step, Steps};

@@ -43,10 +43,12 @@ from .constants import (
     CloseMode,
     Delivery,
     Descriptor,
+    Encoding,
     EventKind,
     Flag,
     Group,
     OnFailure,
+    Overflow,
     ProgressOutput,
     ProgressStyle,
     ReportFormat,
@@ -58,6 +60,7 @@ from .constants import (
     Stdio,
     Subscribe,
 )
+from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
 from .info import Info
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Holder, OutputDropped, Process
@@ -77,11 +80,14 @@ __all__ = [
     "Deadlock",
     "Delivery",
     "Descriptor",
+    "Encoding",
     "Event",
     "EventKind",
     "File",
     "Flag",
     "Forked",
+    "FoundInfo",
+    "FoundProcess",
     "Group",
     "History",
     "Holder",
@@ -95,6 +101,7 @@ __all__ = [
     "OnFailure",
     "OutOfMemory",
     "OutputDropped",
+    "Overflow",
     "Panic",
     "PermissionDenied",
     "Pipeline",
@@ -122,5 +129,7 @@ __all__ = [
     "TimedOut",
     "Unsupported",
     "__version__",
+    "identity_of_pid",
     "library_version",
+    "open_process",
 ]

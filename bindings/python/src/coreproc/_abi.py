@@ -23,9 +23,13 @@ ABI_VERSION = 1
 BUSY = -14
 CAPTURE_NONE = 18446744073709551615
 CAUSE_CANCELLED = 5
+CAUSE_CPU_TIME = 8
 CAUSE_KILLED = 3
 CAUSE_NATURAL = 1
 CAUSE_NONE = 0
+CAUSE_OUTPUT_LIMIT = 9
+CAUSE_SILENCE = 7
+CAUSE_START_TIMEOUT = 6
 CAUSE_STOPPED = 2
 CAUSE_TIMEOUT = 4
 CLOSED = -9
@@ -39,11 +43,14 @@ DELIVERY_NONE = 3
 DELIVERY_WHOLE_LINES = 4
 DESCRIPTOR_INPUT = 2
 DESCRIPTOR_OUTPUT = 1
+ENCODING_BYTES = 1
+ENCODING_UTF8 = 2
 ENDPOINT_HEALTH = 1
 ENDPOINT_READY = 2
 EVENT_CLOSED = 5
 EVENT_EXITED = 4
 EVENT_OUTPUT = 11
+EVENT_OVERFLOW = 12
 EVENT_RUN_ENDED = 10
 EVENT_RUN_STARTED = 6
 EVENT_SPEC_ENDED = 9
@@ -61,11 +68,13 @@ FLAG_DRAIN_BOUND = 16
 FLAG_LOST = 32
 FLAG_NO_NEWLINE = 8
 FLAG_PARTIAL = 4
+FLAG_REPLACED = 128
 FLAG_STATUS_UNKNOWN = 1
 FLAG_STOP_REFUSED = 64
 FLAT_ARG = 2
 FLAT_ARG0 = 3
 FLAT_CAPTURE = 12
+FLAT_CPU_TIME_LIMIT = 83
 FLAT_CWD = 7
 FLAT_DESCRIPTOR = 41
 FLAT_DESCRIPTOR_DATA = 42
@@ -78,9 +87,12 @@ FLAT_ENV_CLEAR = 5
 FLAT_ENV_WHOLE = 6
 FLAT_GROUP = 13
 FLAT_LISTEN_FD = 45
+FLAT_OUTPUT_LIMIT = 84
 FLAT_PROGRAM = 1
 FLAT_SEARCH_PATH = 8
+FLAT_SILENCE_TIMEOUT = 82
 FLAT_SPOOL_MAX = 15
+FLAT_START_TIMEOUT = 81
 FLAT_STDIN_DATA = 40
 FLAT_STDIO = 9
 FLAT_STDIO_FD = 10
@@ -103,6 +115,9 @@ NOT_RUNNING = -6
 NO_SPEC = 4294967295
 OK = 0
 OUT_OF_MEMORY = -5
+OVERFLOW_BLOCK = 1
+OVERFLOW_DROP_NEWEST = 3
+OVERFLOW_DROP_OLDEST = 2
 PANIC = -12
 PERMISSION_DENIED = -3
 PID_ALIVE = 1
@@ -212,6 +227,19 @@ class Event(Structure):
         ("attempt", c_uint32),
         ("spec_state", c_uint32),
         ("descriptor", c_uint32),
+    )
+
+
+class HandleInfo(Sized):
+    """coreproc_handle_info."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("state", c_uint32),
+        ("pid", c_int32),
+        ("exit_code", c_int32),
+        ("signal", c_int32),
+        ("flags", c_uint32),
     )
 
 
@@ -375,6 +403,11 @@ class SubscriptionOptions(Sized):
         ("lifecycle", c_uint32),
         ("queue_bytes", c_uint64),
         ("max_line_bytes", c_uint64),
+        ("kinds", c_uint32),
+        ("overflow", c_uint32),
+        ("encoding", c_uint32),
+        ("batch_events", c_uint32),
+        ("batch_bytes", c_uint64),
     )
 
 
@@ -396,6 +429,7 @@ IN_SERVICE_OPTIONS = POINTER(ServiceOptions)
 IN_STOP_OPTIONS = POINTER(StopOptions)
 IN_SUBSCRIPTION_OPTIONS = POINTER(SubscriptionOptions)
 OUT_HANDLE = POINTER(c_void_p)
+OUT_HANDLE_INFO = POINTER(HandleInfo)
 OUT_INT32_T = POINTER(c_int32)
 OUT_PROCESS_INFO = POINTER(ProcessInfo)
 OUT_RUN_INFO = POINTER(RunInfo)
@@ -416,6 +450,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_arg": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_arg0": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_capture": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_cpu_time_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_cwd": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_descriptor": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_descriptor_data": (
@@ -438,9 +473,12 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_group": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_listen_fd": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_command_output_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_search_path": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_silence_timeout": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_spawn": (c_int32, (c_void_p, c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_spool_max": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_start_timeout": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_stdin_data": (c_int32, (c_void_p, c_void_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_stdio": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_stdio_fd": (c_int32, (c_void_p, c_uint32, c_int32, OUT_HANDLE)),
@@ -477,6 +515,14 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_error_operation": (c_char_p, (c_void_p,)),
     "coreproc_error_result": (c_int32, (c_void_p,)),
     "coreproc_error_stage": (c_char_p, (c_void_p,)),
+    "coreproc_handle_fd": (c_int32, (c_void_p,)),
+    "coreproc_handle_free": (None, (c_void_p,)),
+    "coreproc_handle_info_get": (c_int32, (c_void_p, OUT_HANDLE_INFO, OUT_HANDLE)),
+    "coreproc_handle_open": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_handle_pid": (c_int32, (c_void_p,)),
+    "coreproc_handle_ref": (c_void_p, (c_void_p,)),
+    "coreproc_handle_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),
+    "coreproc_handle_wait": (c_int32, (c_void_p, c_int64, OUT_HANDLE_INFO, OUT_HANDLE)),
     "coreproc_health_add_check": (
         c_int32,
         (c_void_p, c_char_p, c_size_t, CheckCallback, c_void_p, DestroyCallback, OUT_HANDLE),
@@ -507,6 +553,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     ),
     "coreproc_history_problem": (c_char_p, (c_void_p,)),
     "coreproc_history_record": (c_int32, (c_void_p, c_void_p, OUT_HANDLE)),
+    "coreproc_identity_of_pid": (c_int32, (c_int32, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_pid_file_acquire": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_pid_file_free": (None, (c_void_p,)),
     "coreproc_pid_file_held": (c_uint32, (c_void_p,)),
@@ -547,6 +594,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_free": (None, (c_void_p,)),
     "coreproc_process_holders": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_id": (c_uint64, (c_void_p,)),
+    "coreproc_process_identity": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_info_get": (c_int32, (c_void_p, OUT_PROCESS_INFO, OUT_HANDLE)),
     "coreproc_process_kill": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_output": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),

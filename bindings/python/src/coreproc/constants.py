@@ -73,6 +73,14 @@ class Cause(enum.IntEnum):
     TIMEOUT = 4
     #: It was stopped because the run that it is part of was cancelled.
     CANCELLED = 5
+    #: It was stopped because it wrote nothing in the time for its first output.
+    START_TIMEOUT = 6
+    #: It was stopped because it wrote nothing for too long.
+    SILENCE = 7
+    #: It was stopped because it used more CPU time than it may.
+    CPU_TIME = 8
+    #: It was stopped because it wrote more than it may.
+    OUTPUT_LIMIT = 9
 
     @classmethod
     def _missing_(cls, value: object) -> Cause | None:
@@ -110,6 +118,10 @@ class EventKind(enum.IntEnum):
     #: It wrote to an output pipe above standard error, whose descriptor in the process is the
     #: event's `descriptor`.
     OUTPUT = 11
+    #: Output was dropped here, because the subscription's queue was full (`COREPROC_OVERFLOW`).
+    #: The data are two decimal numbers with a space between them: the bytes, and the events that
+    #: they would have been.
+    OVERFLOW = 12
 
 
 class Flag(enum.IntFlag):
@@ -133,6 +145,8 @@ class Flag(enum.IntFlag):
     #: the process has become another user's. The signal is tried again until it is taken or the
     #: process ends.
     STOP_REFUSED = 64
+    #: Bytes of this output that are no UTF-8 were replaced by U+FFFD (`Encoding.UTF8`).
+    REPLACED = 128
 
 
 class Scope(enum.IntEnum):
@@ -192,6 +206,28 @@ class Subscribe(enum.IntEnum):
     #: Processes whose command named it (coreproc_command_subscribe), and runs whose options did,
     #: with their processes.
     NAMED = 2
+
+
+class Overflow(enum.IntEnum):
+    """What a subscription does whose queue is full."""
+
+    #: The child's pipes are not read while the queue is full, so the kernel slows it. The default.
+    BLOCK = 1
+    #: The oldest output that waits is dropped until half of the queue is free; at least the newest
+    #: event is kept. An event of the kind OVERFLOW stands in its place.
+    DROP_OLDEST = 2
+    #: What comes is dropped until something is taken. The next event is of the kind OVERFLOW.
+    DROP_NEWEST = 3
+
+
+class Encoding(enum.IntEnum):
+    """What the bytes of output are."""
+
+    #: Output as any bytes. The default.
+    BYTES = 1
+    #: Output as UTF-8: no event ends within a character. Bytes that are no UTF-8 are replaced by
+    #: U+FFFD, and the event has the flag REPLACED.
+    UTF8 = 2
 
 
 class Stdio(enum.Enum):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import operator
 import weakref
 from typing import TYPE_CHECKING
 
@@ -10,12 +12,24 @@ from . import _abi
 from ._convert import capture_size, duration_ms, insist, interruptible, size
 from ._handle import Owner
 from ._lib import call, lib
-from .constants import CloseMode, Delivery, Subscribe
+from .constants import CloseMode, Delivery, Encoding, EventKind, Overflow, Subscribe
 from .process import Process
 from .subscription import Subscription
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
+
+
+def _mask(kinds: Iterable[EventKind] | None) -> int:
+    """The bits of kinds; those that are always delivered have none."""
+    if kinds is None:
+        return 0
+    bits = [1 << EventKind(kind) for kind in kinds if kind != EventKind.OVERFLOW]
+    if not bits:
+        message = "subscription: kinds: names no kind of events that can be left out"
+        raise ValueError(message)
+    return functools.reduce(operator.or_, bits)
 
 
 class Service(Owner):
@@ -98,20 +112,41 @@ class Service(Owner):
         scope: Subscribe = Subscribe.ALL,
         queue_bytes: float | None = None,
         max_line_bytes: float | None = None,
+        kinds: Iterable[EventKind] | None = None,
+        overflow: Overflow = Overflow.BLOCK,
+        encoding: Encoding = Encoding.BYTES,
+        batch_events: int = 0,
+        batch_bytes: int = 0,
     ) -> Subscription:
         """Opens a subscription: it gets the events of processes that are spawned from now on.
 
-        Args: delivery: Whether it gets lines, raw chunks, or lifecycle events alone. scope: Whether
-        it gets the events of every process, or only of those whose command names it. queue_bytes:
-        The bytes that may wait for each process; None is 1 MiB. When this many wait, the pipes of
-        that process are not read, so the kernel slows that process alone. max_line_bytes: The
-        longest line; None is 1 MiB. A longer one comes in flagged pieces.
+        Args:
+            delivery: Whether it gets lines, raw chunks, or lifecycle events alone.
+            scope: Whether it gets the events of every process, or only of those whose command names
+                it.
+            queue_bytes: The bytes that may wait for each process; None is 1 MiB. When this many
+                wait, `overflow` says what happens.
+            max_line_bytes: The longest line; None is 1 MiB. A longer one comes in flagged pieces.
+            kinds: The kinds of events to deliver; None is all. Without `EventKind.CLOSED` nothing
+                tells that a process is over. `EventKind.OVERFLOW` always comes.
+            overflow: What a full queue does: `BLOCK` has the kernel slow the process; the others
+                drop output, and an event of the kind `OVERFLOW` has the counts, as the decimal
+                numbers of the bytes and of the events that they would have been.
+            encoding: `UTF8` replaces what is no UTF-8, with `Flag.REPLACED`, and no event ends
+                within a character.
+            batch_events: The most events of one take; 0 is any number.
+            batch_bytes: The most bytes of one take, unless it is a single event; 0 is any number.
         """
         options = _abi.SubscriptionOptions(
             scope=scope,
             delivery=delivery,
             queue_bytes=size("subscription", "queue_bytes", queue_bytes),
             max_line_bytes=size("subscription", "max_line_bytes", max_line_bytes),
+            kinds=_mask(kinds),
+            overflow=overflow,
+            encoding=encoding,
+            batch_events=batch_events,
+            batch_bytes=batch_bytes,
         )
         out = ctypes.c_void_p()
         call(

@@ -25,7 +25,7 @@ _LONGEST_POLL = 2**31 - 1
 _KINDS = {int(kind): kind for kind in EventKind}
 _CAUSES = {int(cause): cause for cause in Cause}
 _SPEC_STATES = {int(state): state for state in SpecState}
-_FLAGS = {number: Flag(number) for number in range(128)}
+_FLAGS = {number: Flag(number) for number in range(256)}
 
 
 class Event(NamedTuple):
