@@ -181,7 +181,7 @@ impl Child {
             Reader::Pipe(_) => {}
         }
         drop(reader);
-        if inner.life.is_closed() && inner.outputs.are_ended() {
+        if inner.life.is_closed() && inner.is_drained() {
             self.owner.drained(self.id);
         }
     }

@@ -94,7 +94,8 @@ fn written_by(pid: i32) -> impl Iterator<Item = Written> {
     })
 }
 
-fn command_line(pid: i32) -> String {
+/// Returns a process's command line, or its name in brackets, as one line of text.
+pub(crate) fn command_line(pid: i32) -> String {
     let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
     shown(&read("cmdline"), || read("comm"))
 }
