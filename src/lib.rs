@@ -91,8 +91,8 @@ pub use pipeline::{
 };
 pub use process::{
     Account, Activity, AwaitsInput, CloseMode, Command, Containment, Descriptor, Doing, Drain, FileMode, Group, Info,
-    IoPriority, Output, Process, ProcessHandle, ProcessIdentity, Resource, Ring, Rung, Scheduling, Scope, Service,
-    ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
+    IoPriority, Output, Process, ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring, Rung, Scheduling,
+    Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
 };
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
