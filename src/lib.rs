@@ -91,8 +91,8 @@ pub use pipeline::{
 };
 pub use process::{
     Account, CloseMode, Command, Containment, Descriptor, Drain, FileMode, Group, Info, IoPriority, Output, Process,
-    ProcessHandle, ProcessIdentity, Resource, Ring, Rung, Scheduling, Scope, Service, ServiceOptions, Size, State,
-    Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
+    ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring, Rung, Scheduling, Scope, Service,
+    ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
 };
 pub use sys::cgroup::Usage;
 pub use sys::clock::Stamp;

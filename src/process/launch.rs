@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
 use crate::sys::procfs;
+use crate::sys::pty;
 use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan, Stage};
 use crate::sys::strings::{Strings, for_each_variable};
 
@@ -122,7 +123,7 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         _ => 0,
     };
-    let steps = steps(command)?;
+    let mut steps = steps(command)?;
     let cwd_fd = command.cwd_fd.as_ref().map(above_stdio).transpose();
     let cwd_fd = cwd_fd.map_err(|errno| failed(command, Stage::Chdir.name(), errno))?;
     if command.deadlines.cpu.is_some() && !procfs::is_ours() {
@@ -130,6 +131,7 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         return Err(Error::new(ErrorKind::Unsupported, OPERATION, what).on(subject(command)));
     }
     let mut stdio = Stdio::open(command, capture_bytes)?;
+    stdio.terminal.into_iter().for_each(|descriptor| steps.add(pty::control(descriptor)));
     let plan = Plan {
         candidates: &candidates,
         argv: &argv,
@@ -141,7 +143,9 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         has_pid_room: !command.listeners.is_empty(),
         grouping: match command.group {
             _ if command.detached => Grouping::Session,
+            _ if command.pty.is_some() => Grouping::Session,
             Group::Own => Grouping::Own,
+            Group::Session => Grouping::Session,
             Group::Inherit => Grouping::Inherit,
         },
         cgroup: contained.as_ref().and_then(|contained| Some(contained.cgroup.as_ref()?.directory())),

@@ -27,6 +27,7 @@ pub(crate) mod member;
 mod options;
 #[allow(clippy::module_inception)]
 mod process;
+mod pty;
 mod reader;
 mod resources;
 mod ring;
@@ -47,6 +48,7 @@ pub use handle::ProcessHandle;
 pub use identity::ProcessIdentity;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub use process::Process;
+pub use pty::{PtyMode, PtyOptions};
 pub use resources::{IoPriority, Resource, Scheduling};
 pub use ring::Ring;
 pub use service::Service;

@@ -16,6 +16,7 @@ mod input;
 mod job_control;
 mod limits;
 mod output;
+mod pty;
 mod service;
 mod spawn_errors;
 mod stdin;

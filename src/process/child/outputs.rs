@@ -14,6 +14,8 @@ use crate::runtime::NEVER;
 use crate::sys::block::{Filling, Pool};
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::cgroup::{Cgroup, Usage};
+use crate::sys::close_on_fork::CloseOnFork;
+use crate::sys::procfs::Written;
 use crate::sys::space::Space;
 
 pub(super) struct Outputs {
@@ -120,10 +122,18 @@ impl Outputs {
         self.readers.iter().all(Option::is_none) && self.others().iter().all(|other| other.reader.is_none())
     }
 
-    /// Returns the inodes of the pipes that are still open.
-    pub(super) fn pipe_inodes(&self) -> Vec<u64> {
-        let others = self.others().iter().map(|other| &other.reader);
-        self.readers.iter().chain(others).flatten().filter_map(Reader::pipe_inode).collect()
+    /// Returns the pipes, and the terminal, that are still open.
+    pub(super) fn open_files(&self) -> Vec<Written> {
+        self.open_readers().filter_map(Reader::file).collect()
+    }
+
+    /// Returns our side of the process's terminal, while it is open.
+    pub(super) fn terminal(&self) -> Option<&CloseOnFork> {
+        self.open_readers().find_map(Reader::terminal)
+    }
+
+    fn open_readers(&self) -> impl Iterator<Item = &Reader> {
+        self.readers.iter().chain(self.others().iter().map(|other| &other.reader)).flatten()
     }
 
     /// Returns whether a spool is to be looked at again, which no descriptor reports.

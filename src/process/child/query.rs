@@ -63,6 +63,13 @@ impl Child {
         copy.ok_or_else(|| Error::new(ErrorKind::OutOfMemory, "output", "no memory for a copy of the capture"))
     }
 
+    /// Returns whether it has a pipe of its own, or its terminal, at this descriptor, besides its standard streams.
+    pub(crate) fn has_descriptor(&self, number: u16) -> bool {
+        let inner = lock(&self.inner);
+        let is_input = inner.outputs.other_inputs().iter().any(|(known, _)| *known == number);
+        is_input || inner.outputs.index_of(Stream::Descriptor(number)).is_some()
+    }
+
     /// Returns a copy of what the capture of another output holds.
     pub(crate) fn captured_of(&self, number: u16) -> Result<Vec<u8>> {
         const OPERATION: &str = "output";
