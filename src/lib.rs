@@ -94,6 +94,7 @@ pub use process::{
     IoPriority, Output, Process, ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring, Rung, Scheduling,
     Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
 };
+pub use sys::cgroup::Usage;
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
 pub use sys::pidfd::ExitStatus;
