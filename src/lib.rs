@@ -98,7 +98,7 @@ pub use sys::cgroup::Usage;
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
 pub use sys::pidfd::ExitStatus;
-pub use sys::procfs::{Holder, Transferred, Usage};
+pub use sys::procfs::{Figures, Holder, Transferred};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

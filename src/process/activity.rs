@@ -7,7 +7,7 @@ use super::process::Process;
 use super::service::Service;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork;
-use crate::sys::procfs::{self, Found, Usage};
+use crate::sys::procfs::{self, Figures, Found};
 
 /// What a process does, as [`Process::activity`] and [`Service::activities`] tell it.
 ///
@@ -42,10 +42,10 @@ pub struct Activity {
     /// Whether it, or a process of its tree, waits for input.
     pub awaits_input: AwaitsInput,
     /// What it uses itself.
-    pub usage: Usage,
+    pub own: Figures,
     /// What it and its tree use: its descendants, and the members of the group or session that it leads, even if they
     /// are not its descendants any more. A descendant that has left both, and whose parent has ended, is not found.
-    pub tree: Usage,
+    pub tree: Figures,
     /// How many processes the tree has, the process itself among them, that have not ended.
     pub processes: u64,
 }
@@ -160,7 +160,7 @@ fn activity(child: &Child, found: &Found, stopped_by: Option<i32>) -> Activity {
             Ok(Some(pid)) => AwaitsInput::Yes(pid),
             Err(()) => AwaitsInput::Unknown,
         },
-        usage: found.usage,
+        own: found.own,
         tree: found.tree,
         processes: found.processes,
     }

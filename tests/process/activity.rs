@@ -117,7 +117,7 @@ hosted! {
         command.args(part.get_args()).stdin(Stdin::Pipe).stdout(coreproc::Output::Null);
         let process = command.spawn(&service).expect("spawn");
         awaits(&process, process.pid());
-        assert!(activity(&process).usage.threads >= 2);
+        assert!(activity(&process).own.threads >= 2);
         process.close_stdin().expect("close");
         assert_eq!(finish(&process).code(), 0);
     }
@@ -134,9 +134,9 @@ fn what_runs_sleeps_and_is_stopped_is_told_apart() {
     let mut talk = Talk::new();
     let service = service();
     let spins = script("spin").spawn(&service).expect("spawn");
-    let busy = becomes(&spins, "it uses the processor", |activity| activity.usage.cpu_ns >= 50_000_000);
+    let busy = becomes(&spins, "it uses the processor", |activity| activity.own.cpu_ns >= 50_000_000);
     assert_eq!((busy.doing, busy.awaits_input), (Doing::Running, AwaitsInput::No));
-    assert!(busy.tree.cpu_ns >= busy.usage.cpu_ns);
+    assert!(busy.tree.cpu_ns >= busy.own.cpu_ns);
 
     let sleeps = talk.tool("notify INBOX up sleep 1000000").spawn(&service).expect("spawn");
     talk.inbox.expect("up");
@@ -164,11 +164,11 @@ fn the_figures_are_those_of_proc() {
     talk.inbox.expect("up");
     let told = becomes(&process, "it waits", |activity| activity.doing == Doing::Sleeping);
     let files = std::fs::read_dir(format!("/proc/{}/fd", process.pid())).expect("fd").count() as u64;
-    assert_eq!(told.usage.descriptors, Some(files));
+    assert_eq!(told.own.descriptors, Some(files));
     assert_eq!((told.id, told.pid), (process.id(), process.pid()));
-    assert_eq!((told.usage.threads, told.processes, told.usage), (1, 1, told.tree));
-    assert!((100_000..120_000).contains(&told.usage.io.expect("ours").written), "{told:?}");
-    assert!((4096..64 << 20).contains(&told.usage.rss_bytes), "{told:?}");
+    assert_eq!((told.own.threads, told.processes, told.own), (1, 1, told.tree));
+    assert!((100_000..120_000).contains(&told.own.io.expect("ours").written), "{told:?}");
+    assert!((4096..64 << 20).contains(&told.own.rss_bytes), "{told:?}");
     talk.gate.open(1);
     finish(&process);
 }
@@ -190,7 +190,7 @@ fn a_tree_has_descendants_and_members_of_the_group_and_no_one_who_left() {
     for (process, count) in [(&near, 2), (&orphan, 2), (&gone, 1)] {
         let told = becomes(process, "the tree is there", |activity| activity.processes == count);
         assert_eq!(told.tree.threads, count, "{told:?}");
-        assert!(told.tree.rss_bytes >= told.usage.rss_bytes);
+        assert!(told.tree.rss_bytes >= told.own.rss_bytes);
     }
     let all = service.activities().expect("activities");
     assert_eq!(all.iter().map(|one| (one.id, one.processes)).collect::<Vec<_>>(), [(1, 2), (2, 2), (3, 1)]);
@@ -288,7 +288,7 @@ hosted! {
         os::set_real_user_for_good(NOBODY);
         let told = becomes(&process, "it waits", |activity| activity.doing == Doing::Sleeping);
         assert_eq!(told.awaits_input, AwaitsInput::Unknown);
-        assert_eq!((told.usage.io, told.tree.io), (None, None));
+        assert_eq!((told.own.io, told.tree.io), (None, None));
         process.close_stdin().expect("close");
         finish(&process);
     }

@@ -14,7 +14,7 @@ use crate::sys::clock::ticks_per_second;
 
 /// What processes use. Live figures of the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct Figures {
     /// CPU time in nanoseconds, in steps of 10 ms, of all threads. That of a tree has that of ended processes too, for
     /// which a member of the tree has waited.
     pub cpu_ns: u64,
@@ -41,8 +41,8 @@ pub struct Transferred {
     pub disk_written: u64,
 }
 
-impl Usage {
-    fn add(&mut self, other: &Usage) {
+impl Figures {
+    fn add(&mut self, other: &Figures) {
         self.cpu_ns += other.cpu_ns;
         self.rss_bytes += other.rss_bytes;
         self.threads += other.threads;
@@ -71,8 +71,8 @@ pub(crate) struct Found {
     pub(crate) runs: bool,
     /// The process of the tree that waits for input; Err if that cannot be seen of one of them.
     pub(crate) awaits_input: Result<Option<i32>, ()>,
-    pub(crate) usage: Usage,
-    pub(crate) tree: Usage,
+    pub(crate) own: Figures,
+    pub(crate) tree: Figures,
     /// How many processes the tree has that have not ended.
     pub(crate) processes: u64,
 }
@@ -170,7 +170,7 @@ fn tree(root: &Root, members: &[&Row], rows: &HashMap<i32, Row>) -> Option<Found
         state: first.row.state,
         runs: first.waits == Waiting::Runs,
         awaits_input: Ok(None),
-        usage: first.usage,
+        own: first.usage,
         tree: first.usage,
         processes: u64::from(!first.row.has_ended()),
     };
@@ -244,7 +244,7 @@ impl Found {
 struct Member {
     row: Row,
     waits: Waiting,
-    usage: Usage,
+    usage: Figures,
 }
 
 /// Looks at one process through its directory.
@@ -256,7 +256,7 @@ fn member(pid: i32, place: &Place, inputs: &[FileId]) -> Option<Member> {
         _ => Waiting::Other,
     };
     let ended = row.has_ended();
-    let usage = Usage {
+    let usage = Figures {
         cpu_ns: nanoseconds(row.ticks[0]),
         rss_bytes: row.pages * page_size(),
         threads: if ended { 0 } else { row.threads },

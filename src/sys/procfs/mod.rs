@@ -10,8 +10,8 @@ mod place;
 mod processes;
 mod stat;
 
+pub use activity::{Figures, Transferred};
 pub(crate) use activity::{Found, Root, look_at};
-pub use activity::{Transferred, Usage};
 pub(crate) use cpu::{cpu_ns, processors};
 pub(crate) use groups::{group_has_others, group_of, living_groups, members_of};
 pub use holders::Holder;
