@@ -22,6 +22,7 @@
 #![allow(non_camel_case_types)]
 #![allow(clippy::missing_safety_doc, reason = "said above for all, in the words of C in the header")]
 
+mod activity;
 mod batch;
 mod bytes;
 mod call;
@@ -71,7 +72,7 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, credentials::*, resources::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, info::*, status::*, identity::*,
+    service::*, command::*, stream::*, stdio::*, credentials::*, resources::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, info::*, status::*, identity::*, activity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,
