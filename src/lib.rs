@@ -90,8 +90,8 @@ pub use pipeline::{
     SpecState,
 };
 pub use process::{
-    CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, Output, Process, ProcessHandle, ProcessIdentity,
-    Ring, Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
+    Captured, CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, Output, Process, ProcessHandle,
+    ProcessIdentity, Ring, Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
 };
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};

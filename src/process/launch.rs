@@ -6,6 +6,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+use super::capture::Shape;
 use super::child::Seed;
 use super::command::{Command, EnvBase, Group, key_of};
 use super::deadlines::Deadlines;
@@ -95,15 +96,20 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         (Size::Default, size) => size,
         (size, _) => size,
     };
-    let capture_bytes = match capture {
+    let tail = match capture {
         Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         _ => 0,
     };
+    let head = usize::try_from(command.capture_head).unwrap_or(usize::MAX);
+    let shape = Shape { tail, head, lines: command.capture_lines };
     if command.deadlines.cpu.is_some() && !procfs::is_ours() {
         let what = "cpu time limit: /proc is not mounted, or shows the processes of another PID namespace";
         return Err(Error::new(ErrorKind::Unsupported, OPERATION, what).on(subject(command)));
     }
-    let mut stdio = Stdio::open(command, capture_bytes)?;
+    let mut stdio = Stdio::open(command, shape)?;
+    if command.captures_apart {
+        stdio.extra.get_or_insert_default().capture_stderr(shape);
+    }
     let plan = Plan {
         candidates: &candidates,
         argv: &argv,
@@ -133,7 +139,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         stdin: stdio.stdin,
         extra: stdio.extra,
         outputs: std::mem::take(&mut stdio.outputs),
-        capture_bytes,
+        capture: shape,
         leads_group: plan.grouping != Grouping::Inherit,
         stop: Arc::clone(&command.stop),
         drain: command.drain.unwrap_or(supervisor.options().drain),

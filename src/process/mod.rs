@@ -10,6 +10,7 @@
 //! - `identity` is a process written down, `handle` what is got for it later, child or not.
 
 mod capture;
+mod chain;
 mod child;
 mod command;
 mod deadlines;
@@ -32,6 +33,7 @@ mod stop;
 mod streams;
 mod supervisor;
 
+pub use capture::Captured;
 pub use child::{Info, State};
 pub use command::{Command, Group};
 pub use descriptor::Descriptor;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 
+use super::capture::Shape;
 use super::child::Extra;
 use super::command::Command;
 use super::descriptor::{Descriptor, FIRST};
@@ -35,7 +36,7 @@ pub(super) struct Stdio {
 }
 
 impl Stdio {
-    pub(super) fn open(command: &Command, capture_bytes: usize) -> Result<Stdio> {
+    pub(super) fn open(command: &Command, capture: Shape) -> Result<Stdio> {
         let mut stdio = Stdio {
             theirs: [None, None, None],
             stdin: Input::Absent,
@@ -50,19 +51,13 @@ impl Stdio {
             stdio.placed.push((number, Arc::clone(&listener.fd)));
         }
         for (number, descriptor) in &command.descriptors {
-            stdio.open_descriptor(command, *number, descriptor, capture_bytes)?;
+            stdio.open_descriptor(command, *number, descriptor, capture)?;
         }
         Ok(stdio)
     }
 
     /// Opens what the child gets at a number above 2.
-    fn open_descriptor(
-        &mut self,
-        command: &Command,
-        number: u16,
-        wanted: &Descriptor,
-        capture_bytes: usize,
-    ) -> Result<()> {
+    fn open_descriptor(&mut self, command: &Command, number: u16, wanted: &Descriptor, capture: Shape) -> Result<()> {
         const STAGE: &str = "descriptor";
         let failed = |errno| failed(command, STAGE, errno).because(format!("{number}: {}", describe_errno(errno)));
         let not_opened = |path: &Path, refusal: &Refusal| not_opened(command, STAGE, path, refusal);
@@ -70,7 +65,7 @@ impl Stdio {
             Descriptor::Output => {
                 let (ours, theirs) = pipe::pipe().map_err(failed)?;
                 descriptor::set_nonblocking(&ours).map_err(failed)?;
-                self.extra.get_or_insert_default().add_output(number, Reader::pipe(ours), capture_bytes);
+                self.extra.get_or_insert_default().add_output(number, Reader::pipe(ours), capture);
                 Arc::new(theirs)
             }
             Descriptor::Input => {

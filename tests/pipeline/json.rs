@@ -437,7 +437,7 @@ fn a_command_gets_the_descriptors_of_its_json() {
     });
     let process = Command::from_json(&text.to_string()).expect("command").spawn(&service).expect("spawn");
     assert_eq!(support::finish(&process).text(), "given\nkept\n");
-    assert_eq!(process.descriptor_output(12).expect("output"), b"told\n");
+    assert_eq!(process.captured(Some(Stream::Descriptor(12))).expect("output").tail, b"told\n");
     assert_eq!(std::fs::read_to_string(&path).expect("read"), "kept\nadded\n");
 }
 
