@@ -266,8 +266,17 @@
 // in coreproc_stop_step.
 #define COREPROC_FLAT_STOP_STEPS 80
 
+// `uint64_t` bytes, as for coreproc_command_capture_head.
+#define COREPROC_FLAT_CAPTURE_HEAD 95
+
+// `uint64_t` lines, as for coreproc_command_capture_lines.
+#define COREPROC_FLAT_CAPTURE_LINES 96
+
+// Nothing; see coreproc_command_capture_apart.
+#define COREPROC_FLAT_CAPTURE_APART 97
+
 // A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture of
-// its own for coreproc_process_descriptor_output; it is read to its end before the process counts
+// its own for coreproc_process_output_of; it is read to its end before the process counts
 // as closed.
 #define COREPROC_DESCRIPTOR_OUTPUT 1
 
@@ -1546,14 +1555,44 @@ coreproc_result coreproc_process_descriptor_close(const struct coreproc_process 
                                                   uint32_t number,
                                                   struct coreproc_error **err);
 
-// Copies what the capture of the output pipe at a descriptor above 2 holds: its last bytes. Free
-// `*out` with coreproc_bytes_free. Thread-safe.
+// Sets how many of the first bytes of its output are kept besides the last ones
+// (coreproc_command_capture), for coreproc_process_output_of (default 0). One thread at a time.
 //
-// Errors: INVALID_ARGUMENT, also if there is no such pipe; OUT_OF_MEMORY.
-coreproc_result coreproc_process_descriptor_output(const struct coreproc_process *process,
-                                                   uint32_t number,
-                                                   struct coreproc_bytes **out,
-                                                   struct coreproc_error **err);
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_head(struct coreproc_command *command,
+                                              uint64_t bytes,
+                                              struct coreproc_error **err);
+
+// Sets how many of the last lines of its output are kept, as far as their bytes are (default 0:
+// any number). The first of them may have lost its start. One thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_lines(struct coreproc_command *command,
+                                               uint64_t lines,
+                                               struct coreproc_error **err);
+
+// Keeps standard output and standard error apart, each in a capture of the size, the head and the
+// lines that the command sets, instead of both in order of arrival. coreproc_process_output then
+// has standard output first. One thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_apart(struct coreproc_command *command,
+                                               struct coreproc_error **err);
+
+// Copies what a capture holds: its first and its last bytes. `number` is 0 for both standard
+// outputs together, 1 for standard output and 2 for standard error if they are captured apart
+// (coreproc_command_capture_apart), else the number of an output pipe
+// (COREPROC_DESCRIPTOR_OUTPUT). `*head_len` becomes how many of the bytes are the first ones, and
+// `*gap` how many bytes between the first and the last are not held; both may be NULL. Free `*out`
+// with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT, also if there is no such capture; OUT_OF_MEMORY.
+coreproc_result coreproc_process_output_of(const struct coreproc_process *process,
+                                           uint32_t number,
+                                           size_t *head_len,
+                                           uint64_t *gap,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
 
 // Opens a stream of events to take from. `options` may be NULL. Free `*out` with
 // coreproc_subscription_free. Thread-safe.

@@ -90,8 +90,9 @@ pub use pipeline::{
     SpecState,
 };
 pub use process::{
-    Captured, CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, Output, Process, ProcessHandle,
-    ProcessIdentity, Ring, Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
+    Account, Captured, CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, IoPriority, Output, Process,
+    ProcessHandle, ProcessIdentity, Resource, Ring, Scheduling, Scope, Service, ServiceOptions, Size, State, Stdin,
+    StopOptions, StopPolicy, StopStep,
 };
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};

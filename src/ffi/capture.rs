@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use super::bytes::coreproc_bytes;
 use super::call::call;
-use super::command::coreproc_command;
+use super::command::{coreproc_command, set};
 use super::error::{coreproc_error, coreproc_result};
 use super::process::coreproc_process;
 use crate::{Captured, Stream};
@@ -19,7 +19,7 @@ pub extern "C-unwind" fn coreproc_command_capture_head(
     bytes: u64,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    set(command, err, |command| command.capture_head(bytes))
+    set(command, err, |_, command| Ok(command.capture_head(bytes)))
 }
 
 /// Sets how many of the last lines of its output are kept, as far as their bytes are (default 0:
@@ -32,7 +32,7 @@ pub extern "C-unwind" fn coreproc_command_capture_lines(
     lines: u64,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    set(command, err, |command| command.capture_lines(lines))
+    set(command, err, |_, command| Ok(command.capture_lines(lines)))
 }
 
 /// Keeps standard output and standard error apart, each in a capture of the size, the head and the
@@ -45,7 +45,7 @@ pub extern "C-unwind" fn coreproc_command_capture_apart(
     command: Option<&mut coreproc_command>,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
-    set(command, err, |command| command.capture_apart())
+    set(command, err, |_, command| Ok(command.capture_apart()))
 }
 
 /// Copies what a capture holds: its first and its last bytes. `number` is 0 for both standard

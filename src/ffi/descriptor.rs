@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, c_char};
 use std::mem::MaybeUninit;
 
-use super::bytes::coreproc_bytes;
 use super::call::call;
 use super::command::{coreproc_command, set};
 use super::convert::Operation;

@@ -77,6 +77,12 @@ pub const COREPROC_FLAT_LISTEN_FD: u32 = 45;
 /// `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 /// in coreproc_stop_step.
 pub const COREPROC_FLAT_STOP_STEPS: u32 = 80;
+/// `uint64_t` bytes, as for coreproc_command_capture_head.
+pub const COREPROC_FLAT_CAPTURE_HEAD: u32 = 95;
+/// `uint64_t` lines, as for coreproc_command_capture_lines.
+pub const COREPROC_FLAT_CAPTURE_LINES: u32 = 96;
+/// Nothing; see coreproc_command_capture_apart.
+pub const COREPROC_FLAT_CAPTURE_APART: u32 = 97;
 
 /// The options, with their names in errors.
 const OPTIONS: &[(u32, &str)] = &[
@@ -105,6 +111,9 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_DESCRIPTOR_FD, "descriptor_fd"),
     (COREPROC_FLAT_DESCRIPTOR_FILE, "descriptor_file"),
     (COREPROC_FLAT_LISTEN_FD, "listen_fd"),
+    (COREPROC_FLAT_CAPTURE_HEAD, "capture_head"),
+    (COREPROC_FLAT_CAPTURE_LINES, "capture_lines"),
+    (COREPROC_FLAT_CAPTURE_APART, "capture_apart"),
 ];
 
 /// Reads values from the front of some bytes.
@@ -227,6 +236,9 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
         COREPROC_FLAT_STDIO_FD => _ = set_fd(op, command, value.u32()?, value.i32()?)?,
         COREPROC_FLAT_STDIO_FILE => _ = set_file(op, command, value.u32()?, value.u32()?, value.rest())?,
         COREPROC_FLAT_CAPTURE => _ = command.capture(capture(value.u64()?)),
+        COREPROC_FLAT_CAPTURE_HEAD => _ = command.capture_head(value.u64()?),
+        COREPROC_FLAT_CAPTURE_LINES => _ = command.capture_lines(value.u64()?),
+        COREPROC_FLAT_CAPTURE_APART => _ = command.capture_apart(),
         COREPROC_FLAT_GROUP => _ = command.group(group_of(op, value.u32()?)?),
         COREPROC_FLAT_DETACH => _ = command.detach(),
         COREPROC_FLAT_SPOOL_MAX => _ = command.spool_max(spool_max(value.u64()?)),
@@ -327,6 +339,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::capture::{coreproc_command_capture_head, coreproc_command_capture_lines};
     use super::super::command::*;
     use super::super::error::COREPROC_OK;
     use super::super::stdio::{coreproc_command_stdin_data, coreproc_command_stdio, coreproc_command_stdio_file};
@@ -406,6 +419,12 @@ mod tests {
                     }
                     Set::Number(COREPROC_FLAT_CAPTURE, number) => coreproc_command_capture(command, *number, None),
                     Set::Number(COREPROC_FLAT_SPOOL_MAX, number) => coreproc_command_spool_max(command, *number, None),
+                    Set::Number(COREPROC_FLAT_CAPTURE_HEAD, number) => {
+                        coreproc_command_capture_head(command, *number, None)
+                    }
+                    Set::Number(COREPROC_FLAT_CAPTURE_LINES, number) => {
+                        coreproc_command_capture_lines(command, *number, None)
+                    }
                     Set::Number(_, number) => coreproc_command_timeout(command, *number, None),
                     Set::Group(mode) => coreproc_command_group(command, *mode, None),
                     Set::Stop(scope, signal, grace_ms) => {
@@ -473,7 +492,13 @@ mod tests {
             COREPROC_FLAT_STDIN_DATA,
         ]);
         let number = prop::sample::select(vec![0, 1, 1 << 20, i64::MAX as u64, 1 << 63, u64::MAX]);
-        let numbers = prop::sample::select(vec![COREPROC_FLAT_CAPTURE, COREPROC_FLAT_SPOOL_MAX, COREPROC_FLAT_TIMEOUT]);
+        let numbers = prop::sample::select(vec![
+            COREPROC_FLAT_CAPTURE,
+            COREPROC_FLAT_CAPTURE_HEAD,
+            COREPROC_FLAT_CAPTURE_LINES,
+            COREPROC_FLAT_SPOOL_MAX,
+            COREPROC_FLAT_TIMEOUT,
+        ]);
         prop_oneof![
             (texts, text.clone()).prop_map(|(option, text)| Set::Text(option, text)),
             prop::sample::select(vec![COREPROC_FLAT_ENV_CLEAR, COREPROC_FLAT_DETACH]).prop_map(Set::Nothing),

@@ -25,6 +25,7 @@
 mod batch;
 mod bytes;
 mod call;
+mod capture;
 mod check;
 mod command;
 mod convert;
@@ -67,7 +68,7 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, stop::*, flat::*, process::*, descriptor::*, info::*, status::*,
+    service::*, command::*, stream::*, stdio::*, stop::*, flat::*, process::*, descriptor::*, capture::*, info::*, status::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

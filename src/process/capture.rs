@@ -317,6 +317,39 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn a_shape_keeps_the_first_bytes_and_the_last_lines(
+            tail in prop_oneof![0usize..70, LEAST_SHARED..LEAST_SHARED + BLOCK_SIZE],
+            head in prop_oneof![Just(0), 1usize..100, 60_000usize..70_000],
+            lines in prop_oneof![Just(0), 1u64..5, 300u64..1_000],
+            writes in prop::collection::vec(prop_oneof![0usize..100, BLOCK_SIZE - 100..BLOCK_SIZE + 100], 0..12),
+            shares_after in 0usize..12,
+        ) {
+            let mut reading = Reading::new(0);
+            reading.capture = Capture::new(Shape { tail, head, lines });
+            for (index, write) in writes.into_iter().enumerate() {
+                if index == shares_after && reading.capture.can_share() {
+                    reading.share();
+                }
+                reading.write(write);
+                let (first, rest) = reading.all.split_at(head.min(reading.all.len()));
+                let mut kept = &rest[rest.len() - tail.min(rest.len())..];
+                if lines > 0 {
+                    let whole: Vec<&[u8]> = kept.split_inclusive(|byte| *byte == b'\n').collect();
+                    let last = &whole[whole.len() - whole.len().min(lines as usize)..];
+                    kept = &kept[kept.len() - last.iter().map(|line| line.len()).sum::<usize>()..];
+                }
+                let gap = (rest.len() - kept.len()) as u64;
+                let captured = reading.capture.captured().unwrap();
+                prop_assert_eq!(captured.gap, gap);
+                prop_assert_eq!(reading.capture.dropped(), gap);
+                prop_assert!(captured.head == first && captured.tail == kept);
+                prop_assert!(reading.capture.to_vec().unwrap() == [first, kept].concat());
+            }
+        }
+    }
+
     #[test]
     fn a_full_capture_gives_its_blocks_back() {
         let mut reading = Reading::new(LEAST_SHARED);

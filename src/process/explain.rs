@@ -3,14 +3,16 @@
 //! directory.
 
 use std::ffi::{CStr, OsStr};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::command::{Command, key_of};
+use super::resources::Resource;
 use crate::error::{Error, ErrorKind, describe_errno, quoted};
 use crate::sys::file::{self, Kind};
 use crate::sys::redirect::Refusal;
-use crate::sys::spawn::{Failure, Stage};
+use crate::sys::spawn::{Expect, Failure, Stage, Step};
 use crate::sys::spool::Place;
 use crate::sys::strings::{self, Strings};
 use crate::util::path;
@@ -46,6 +48,7 @@ pub(super) struct Attempt<'a> {
     pub(super) command: &'a Command,
     pub(super) candidates: &'a Strings,
     pub(super) environment: &'a Strings,
+    pub(super) steps: &'a [Step],
 }
 
 pub(super) fn failure(attempt: &Attempt<'_>, failure: Failure) -> Error {
@@ -57,6 +60,7 @@ pub(super) fn failure(attempt: &Attempt<'_>, failure: Failure) -> Error {
                 error.because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)");
             if errno == libc::EPERM { error } else { error.kind_is(ErrorKind::Unsupported) }
         }
+        (Stage::Chdir, _) if attempt.command.cwd_fd.is_some() => error,
         (Stage::Chdir, _) => {
             let cwd = attempt.command.cwd.as_deref().map(CStr::to_bytes).unwrap_or_default();
             error.because(format!("{}: {}", quoted(cwd), describe_errno(errno)))
@@ -68,19 +72,47 @@ pub(super) fn failure(attempt: &Attempt<'_>, failure: Failure) -> Error {
             Some(what) => error.because(format!("{}: {what}", describe_errno(errno))),
             None => error,
         },
+        (Stage::Exec, libc::EAGAIN) => error.because("the user has as many processes as its RLIMIT_NPROC allows"),
         (Stage::Exec, _) => match attempt.candidates.iter().nth(candidate as usize) {
             Some(path) => attempt.refused(error, path, errno),
             None => error,
         },
-        _ => error,
+        _ => match attempt.steps.get(candidate as usize) {
+            Some(step) if step.stage == stage => attempt.not_taken(error, step, errno),
+            _ => error,
+        },
     }
 }
 
 impl Attempt<'_> {
+    /// Explains why the child could not do what an option asks for.
+    fn not_taken(&self, error: Error, step: &Step, errno: i32) -> Error {
+        let why = describe_errno(errno);
+        match step.stage {
+            Stage::User if matches!(step.expect, Expect::Refused(_)) && errno == libc::EPERM => error.because(
+                "what was given up could be taken back: the host has CAP_SETUID or CAP_SETGID otherwise than as root",
+            ),
+            Stage::Limit => {
+                let resource = Resource::ALL.iter().find(|known| **known as usize == step.arguments[1]);
+                error.because(format!("{}: {why}", resource.map_or("", |resource| resource.name())))
+            }
+            Stage::Oom if errno == libc::ENOENT => error
+                .kind_is(ErrorKind::Unsupported)
+                .because("/proc/self/oom_score_adj does not exist: is /proc mounted?"),
+            Stage::Capabilities if errno == libc::EPERM => {
+                error.because(format!("{why}: the bounding set needs CAP_SETPCAP, or no new privileges"))
+            }
+            _ => error,
+        }
+    }
+
     /// Returns the path of a candidate, as the child would open it.
     fn path(&self, candidate: &[u8]) -> PathBuf {
-        let cwd =
-            self.command.cwd.as_deref().map_or(Path::new("."), |cwd| Path::new(OsStr::from_bytes(cwd.to_bytes())));
+        let cwd = match (&self.command.cwd, &self.command.cwd_fd) {
+            (Some(cwd), _) => PathBuf::from(OsStr::from_bytes(cwd.to_bytes())),
+            (None, Some(fd)) => PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())),
+            (None, None) => PathBuf::from("."),
+        };
         cwd.join(OsStr::from_bytes(candidate))
     }
 

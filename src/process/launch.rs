@@ -10,18 +10,20 @@ use super::capture::Shape;
 use super::child::Seed;
 use super::command::{Command, EnvBase, Group, key_of};
 use super::deadlines::Deadlines;
-use super::explain::{self, Attempt, OPERATION, subject};
+use super::explain::{self, Attempt, OPERATION, failed, subject};
 use super::member::Member;
 use super::options::Size;
 use super::process::Process;
 use super::service::Service;
+use super::stdio::above_stdio;
+use super::steps::steps;
 use super::streams::Stdio;
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
 use crate::sys::procfs;
-use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan};
+use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan, Stage};
 use crate::sys::strings::{Strings, for_each_variable};
 
 /// The kernel's limit for one path.
@@ -102,6 +104,9 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
     };
     let head = usize::try_from(command.capture_head).unwrap_or(usize::MAX);
     let shape = Shape { tail, head, lines: command.capture_lines };
+    let steps = steps(command)?;
+    let cwd_fd = command.cwd_fd.as_ref().map(above_stdio).transpose();
+    let cwd_fd = cwd_fd.map_err(|errno| failed(command, Stage::Chdir.name(), errno))?;
     if command.deadlines.cpu.is_some() && !procfs::is_ours() {
         let what = "cpu time limit: /proc is not mounted, or shows the processes of another PID namespace";
         return Err(Error::new(ErrorKind::Unsupported, OPERATION, what).on(subject(command)));
@@ -115,6 +120,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         argv: &argv,
         envp: &environment,
         cwd: command.cwd.as_deref(),
+        cwd_fd: cwd_fd.as_deref(),
         stdio: [stdio.theirs[0].as_deref(), stdio.theirs[1].as_deref(), stdio.theirs[2].as_deref()],
         descriptors: &stdio.placed,
         has_pid_room: !command.listeners.is_empty(),
@@ -123,11 +129,13 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
             Group::Own => Grouping::Own,
             Group::Inherit => Grouping::Inherit,
         },
-        steps: &[],
+        steps: steps.list(),
+        own_memory: steps.own_memory,
     };
     let time = Stamp::now();
     let started = spawn::spawn(&plan).map_err(|failure| {
-        explain::failure(&Attempt { command, candidates: &candidates, environment: &environment }, failure)
+        let (candidates, environment, steps) = (&candidates, &environment, steps.list());
+        explain::failure(&Attempt { command, candidates, environment, steps }, failure)
     })?;
     if command.deadlines != Deadlines::default() {
         stdio.extra.get_or_insert_default().watch(&command.deadlines, time.monotonic_ns);

@@ -1,7 +1,8 @@
 //! Processes: a [`Service`] spawns [`Command`]s as [`Process`]es, and supervises them.
 //!
-//! - `command`, `stdio`, `deadlines`, `stop` and `options` are what a caller chooses; `launch` starts a command, with `streams` for
-//!   its standard streams and `explain` for the words of a failure.
+//! - `command`, `stdio`, `credentials`, `resources`, `deadlines`, `stop` and `options` are what a caller chooses;
+//!   `launch` starts a command, with `streams` for its standard streams, `steps` for what the child does itself, and
+//!   `explain` for the words of a failure.
 //! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture`
 //!   the part of them that is kept.
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
@@ -13,6 +14,7 @@ mod capture;
 mod chain;
 mod child;
 mod command;
+mod credentials;
 mod deadlines;
 mod descriptor;
 mod explain;
@@ -25,10 +27,12 @@ mod options;
 #[allow(clippy::module_inception)]
 mod process;
 mod reader;
+mod resources;
 mod ring;
 mod scan;
 mod service;
 mod stdio;
+mod steps;
 mod stop;
 mod streams;
 mod supervisor;
@@ -36,11 +40,13 @@ mod supervisor;
 pub use capture::Captured;
 pub use child::{Info, State};
 pub use command::{Command, Group};
+pub use credentials::Account;
 pub use descriptor::Descriptor;
 pub use handle::ProcessHandle;
 pub use identity::ProcessIdentity;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub use process::Process;
+pub use resources::{IoPriority, Resource, Scheduling};
 pub use ring::Ring;
 pub use service::Service;
 pub use stdio::{FileMode, Output, Stdin};

@@ -5,18 +5,20 @@
 //!   `close_on_fork` (our ends of their pipes), `spool`.
 //! - Waiting: `poller` (with `epoll` and `eventfd`), `window` and `bell` (for the host's own loop), `timer`, `clock`.
 //! - Descriptors and files: `descriptor`, `pipe`, `buffer`, `file`, `outlet`, `terminal`, `socket`.
-//! - Other processes: `procfs`, `identity`.
-//! - This process and its threads: `signal`, `handler`, `thread`, `cancel`, `fork`, `limits`, `reserve`; `calls` makes
+//! - Other processes: `procfs`, `identity`; users and groups: `account`.
+//! - This process and its threads: `signal`, `handler`, `thread`, `cancel`, `fork`, `limits`, `capability`, `reserve`; `calls` makes
 //!   an interrupted call again.
 
 #![allow(unsafe_code)]
 
+pub(crate) mod account;
 pub(crate) mod address;
 pub(crate) mod bell;
 pub(crate) mod block;
 pub(crate) mod buffer;
 mod calls;
 pub(crate) mod cancel;
+pub(crate) mod capability;
 pub(crate) mod clock;
 pub(crate) mod close_on_fork;
 pub(crate) mod copy;
@@ -28,7 +30,6 @@ pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod handler;
 pub(crate) mod identity;
-#[cfg(feature = "health")]
 pub(crate) mod limits;
 pub(crate) mod newlines;
 pub(crate) mod outlet;

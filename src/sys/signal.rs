@@ -37,6 +37,23 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
     nix::sys::signal::Signal::iterator().map(nix::sys::signal::Signal::as_str)
 }
 
+/// Returns whether this process ignores a signal.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    let mut action = raw::Action::DEFAULT;
+    // SAFETY: room for an action of the kernel's size, which is not changed.
+    let result = unsafe {
+        let action = &raw mut action as usize;
+        raw::syscall4(libc::SYS_rt_sigaction, signal as usize, 0, action, size_of::<KernelSet>())
+    };
+    result == 0 && action.is_ignore()
+}
+
+/// Returns the address of the kernel's action that ignores a signal.
+pub(crate) fn ignoring() -> *const u8 {
+    static IGNORE: raw::Action = raw::Action::IGNORE;
+    (&raw const IGNORE).cast()
+}
+
 /// Blocks every signal on this thread until dropped, libc's own two included. It may last only for moments: libc's
 /// setuid waits until every thread has taken one of them.
 pub(crate) struct AllBlocked(#[allow(dead_code, reason = "for its drop")] Mask);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use coreproc::{Command, ErrorKind, ExitStatus, Pipeline, Service, ServiceOptions};
+use coreproc::{Command, ErrorKind, ExitStatus, Pipeline, Service, ServiceOptions, Stream};
 
 /// Returns the message of a refusal, without the operation with which every message starts.
 #[track_caller]
@@ -349,7 +349,7 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
     assert_eq!(
         refused_command(r#""version": 1"#),
         "specs[1].command.version: unknown field, known are \"program\", \"args\", \"arg0\", \"env\", \"env_clear\", \
-         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \"group\", \"detach\", \
+         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \"capture_head_bytes\", \"capture_lines\", \"capture_apart\", \"group\", \"detach\", \
          \"spool_max_bytes\", \"timeout_ms\", \"stop\", \"drain\""
     );
 }

@@ -2,8 +2,8 @@
 //! another process to be stopped by a deadline of its own.
 
 use coreproc::{
-    Cause, Command, Delivery, Descriptor, ErrorKind, Output, Service, State, Stdin, StopOptions, SubscriptionOptions,
-    SubscriptionScope,
+    Cause, Command, Delivery, Descriptor, ErrorKind, Output, Service, State, Stdin, StopOptions, Stream,
+    SubscriptionOptions, SubscriptionScope,
 };
 use std::time::Duration;
 use support::events::until_closed;

@@ -276,7 +276,10 @@ fn most_pipes_work_side_by_side() {
     let process = command.spawn(&service).expect("spawn");
     assert_eq!(finish(&process).code(), 0);
     for number in 3..67 {
-        assert_same(&process.captured(Some(Stream::Descriptor(number))).expect("output").tail, &pattern(100_000, u64::from(number)));
+        assert_same(
+            &process.captured(Some(Stream::Descriptor(number))).expect("output").tail,
+            &pattern(100_000, u64::from(number)),
+        );
     }
 }
 

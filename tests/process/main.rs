@@ -4,6 +4,7 @@
 //! in a host of its own (`support::host`).
 
 mod command;
+mod credentials;
 mod deadlines;
 mod descriptors;
 mod detach;
@@ -12,6 +13,7 @@ mod exit;
 mod identity;
 mod input;
 mod job_control;
+mod limits;
 mod output;
 mod service;
 mod spawn_errors;

@@ -13,7 +13,7 @@ use crate::process::{
 };
 use crate::sys::signal;
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 21] = [
     "program",
     "args",
     "arg0",
@@ -26,6 +26,9 @@ const FIELDS: [&str; 18] = [
     "stderr",
     "descriptors",
     "capture_bytes",
+    "capture_head_bytes",
+    "capture_lines",
+    "capture_apart",
     "group",
     "detach",
     "spool_max_bytes",
@@ -144,6 +147,17 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
             let number = number.parse().map_err(|_| value.wrong("the name is no number of a descriptor"))?;
             command.descriptor(number, descriptor(&value)?);
         }
+    }
+    if let Some(bytes) = object.get("capture_head_bytes") {
+        command.capture_head(bytes.whole(0, isize::MAX as u64)?);
+    }
+    if let Some(lines) = object.get("capture_lines") {
+        command.capture_lines(lines.whole(0, u64::MAX)?);
+    }
+    if let Some(apart) = object.get("capture_apart")
+        && apart.boolean()?
+    {
+        command.capture_apart();
     }
     if let Some(bytes) = object.get("capture_bytes") {
         command.capture(match bytes.whole(0, isize::MAX as u64)? {

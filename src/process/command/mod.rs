@@ -1,10 +1,13 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
 mod capture;
+mod credentials;
 mod deadlines;
 mod descriptors;
+mod limits;
 
 use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,9 +17,11 @@ use memchr::{memchr, memchr_iter};
 
 use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
+use crate::process::credentials::Credentials;
 use crate::process::deadlines::Deadlines;
 use crate::process::descriptor::{Descriptor, Listener};
 use crate::process::options::{Drain, Size};
+use crate::process::resources::Limits;
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
 use crate::process::stop::{Scope, StopOptions, StopPolicy};
 use crate::sys::strings::Strings;
@@ -77,6 +82,11 @@ pub struct Command {
     /// Added `KEY=VALUE` entries; a later one replaces an earlier one, and one of the base.
     pub(in crate::process) env: Vec<CString>,
     pub(in crate::process) cwd: Option<CString>,
+    /// The directory as a descriptor, instead of `cwd`.
+    pub(in crate::process) cwd_fd: Option<Arc<OwnedFd>>,
+    /// As whom it runs, and what it may use: None if the command says nothing about it.
+    pub(in crate::process) credentials: Option<Box<Credentials>>,
+    pub(in crate::process) limits: Option<Box<Limits>>,
     pub(in crate::process) search_path: Option<OsString>,
     pub(in crate::process) stdin: Stdin,
     pub(in crate::process) stdout: Output,
@@ -111,6 +121,9 @@ impl Command {
             env_base: EnvBase::Inherited,
             env: Vec::new(),
             cwd: None,
+            cwd_fd: None,
+            credentials: None,
+            limits: None,
             search_path: None,
             stdin: Stdin::default(),
             stdout: Output::default(),
@@ -236,6 +249,7 @@ impl Command {
             self.mistake("cwd", "is empty");
         } else if let Some(path) = self.text("cwd", path.as_ref().as_os_str()) {
             self.cwd = Some(path);
+            self.cwd_fd = None;
         }
         self
     }
@@ -394,7 +408,7 @@ impl Command {
         let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
         let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
         let captures = (self.capture_head, self.capture_lines, self.captures_apart);
-        let more = (&self.descriptors, &self.listeners, &self.deadlines);
+        let more = (&self.descriptors, &self.listeners, &self.deadlines, &self.cwd_fd, &self.credentials, &self.limits);
         let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
         format!("{texts:?} {streams:?} {captures:?} {more:?} {life:?}")
     }

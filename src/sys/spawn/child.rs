@@ -1,7 +1,7 @@
 //! The child, from clone to exec. It shares the parent's memory, thread pointer and errno, so only raw system calls are
 //! made, and nothing allocates, locks, panics or touches thread-local storage.
 //!
-//! System calls: setpgid(2), setsid(2), dup2(2), fcntl(2), chdir(2), rt_sigprocmask(2), execve(2), nanosleep(2),
+//! System calls: setpgid(2), setsid(2), dup2(2), fcntl(2), chdir(2), fchdir(2), rt_sigprocmask(2), execve(2), nanosleep(2),
 //! exit_group(2).
 
 use super::arena::Report;
@@ -20,6 +20,8 @@ pub(super) struct Context {
     pub(super) argv: *const usize,
     pub(super) envp: *const usize,
     pub(super) cwd: *const libc::c_char,
+    /// The directory as a descriptor; -1 if it is not given as one.
+    pub(super) cwd_fd: i32,
     pub(super) stdio: [i32; 3],
     /// The descriptors above 2, and how many they are.
     pub(super) placed: *const Placed,
@@ -87,6 +89,9 @@ unsafe fn prepare(context: &Context) -> Result<(), Failure> {
         check(Stage::Stdout, place(context.stdio[1], 1))?;
         check(Stage::Stderr, place(context.stdio[2], 2))?;
         check(Stage::CloseFds, hide_descriptors())?;
+        if context.cwd_fd >= 0 {
+            check(Stage::Chdir, raw::syscall3(libc::SYS_fchdir, context.cwd_fd as usize, 0, 0))?;
+        }
         if !context.cwd.is_null() {
             check(Stage::Chdir, raw::syscall3(libc::SYS_chdir, context.cwd as usize, 0, 0))?;
         }

@@ -27,6 +27,7 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
         argv: argv.as_ptr(),
         envp: envp.as_ptr(),
         cwd: plan.cwd.map_or(std::ptr::null(), CStr::as_ptr),
+        cwd_fd: plan.cwd_fd.map_or(-1, AsRawFd::as_raw_fd),
         stdio: plan.stdio.map(|fd| fd.map_or(-1, AsRawFd::as_raw_fd)),
         placed: placed.as_ptr(),
         placed_count: placed.len(),
@@ -37,7 +38,7 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
         gate: [-1; 3],
         report: arena.report(),
     };
-    let outcome = run_ladder(&context, &arena);
+    let outcome = run_ladder(&context, &arena, plan.own_memory);
     let report = arena.report();
     let failure = report.failure();
     report.clear();
@@ -81,10 +82,13 @@ fn room_of_last(addresses: &[usize]) -> *mut u8 {
 }
 
 const RUNGS: u8 = 4;
+/// The first rung on which the child has memory of its own.
+const FORK: u8 = 2;
 
-fn run_ladder(context: &Context, arena: &Arena) -> Result<Started, Failure> {
+fn run_ladder(context: &Context, arena: &Arena, own_memory: bool) -> Result<Started, Failure> {
     static LOWEST: AtomicU8 = AtomicU8::new(0);
-    let first = LOWEST.load(Ordering::Relaxed);
+    let lowest = LOWEST.load(Ordering::Relaxed);
+    let first = if own_memory { lowest.max(FORK) } else { lowest };
     let mut refused = Failure::at(Stage::Clone, libc::ENOSYS);
     for rung in first..RUNGS {
         let outcome = match rung {
@@ -100,7 +104,7 @@ fn run_ladder(context: &Context, arena: &Arena) -> Result<Started, Failure> {
             }
             Err(errno) => return Err(Failure::at(Stage::Clone, errno)),
             Ok(started) => {
-                if rung > first {
+                if rung > first && !own_memory {
                     LOWEST.fetch_max(rung, Ordering::Relaxed);
                 }
                 return Ok(started);

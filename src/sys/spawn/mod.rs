@@ -22,5 +22,4 @@ mod step;
 pub(crate) use ladder::spawn;
 pub(crate) use plan::{Grouping, PID_ROOM, Plan};
 pub(crate) use stage::{Failure, Stage};
-#[allow(unused_imports)]
-pub(crate) use step::{Expect, Step};
+pub(crate) use step::{Expect, Step, Steps};

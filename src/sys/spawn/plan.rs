@@ -23,6 +23,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) argv: &'a Strings,
     pub(crate) envp: &'a Strings,
     pub(crate) cwd: Option<&'a CStr>,
+    /// The directory instead of `cwd`, at a number above 2.
+    pub(crate) cwd_fd: Option<&'a OwnedFd>,
     /// The descriptors that become 0, 1 and 2: each above 2, or None for the host's own.
     pub(crate) stdio: [Option<&'a OwnedFd>; 3],
     /// What the child gets at numbers above 2, which differ.
@@ -32,6 +34,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) grouping: Grouping,
     /// What else the child does before exec.
     pub(crate) steps: &'a [Step],
+    /// Whether the child gets a copy of the host's memory instead of sharing it, at a cost that grows with the host.
+    /// One that changes its credentials needs that: the kernel would make the shared memory undumpable, so the host as
+    /// well, and a process of the child's new user could reach into it.
+    pub(crate) own_memory: bool,
 }
 
 /// Room for a process id as text.

@@ -1,4 +1,4 @@
-//! [`Stage`] and [`Failure`]: at which stage a start failed, and why.
+//! [`Failure`]: at which [`Stage`] a start failed, and why.
 
 /// The step at which a start failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,20 @@ pub(crate) enum Stage {
     /// The step that gives the child a descriptor above 2.
     Descriptor,
     Exec,
+    // The options that are steps.
+    Signals,
+    Umask,
+    Oom,
+    Nice,
+    Scheduling,
+    IoPriority,
+    Affinity,
+    Limit,
+    Capabilities,
+    SupplementaryGroups,
+    PrimaryGroup,
+    User,
+    NoNewPrivs,
 }
 
 impl Stage {
@@ -34,6 +48,19 @@ impl Stage {
             Stage::Chdir => "chdir",
             Stage::Descriptor => "descriptor",
             Stage::Exec => "exec",
+            Stage::Signals => "signals",
+            Stage::Umask => "umask",
+            Stage::Oom => "oom score",
+            Stage::Nice => "nice",
+            Stage::Scheduling => "scheduling",
+            Stage::IoPriority => "io priority",
+            Stage::Affinity => "cpu affinity",
+            Stage::Limit => "limit",
+            Stage::Capabilities => "capabilities",
+            Stage::SupplementaryGroups => "supplementary groups",
+            Stage::PrimaryGroup => "primary group",
+            Stage::User => "user",
+            Stage::NoNewPrivs => "no new privileges",
         }
     }
 
@@ -48,6 +75,19 @@ impl Stage {
             Stage::CloseFds,
             Stage::Chdir,
             Stage::Descriptor,
+            Stage::Signals,
+            Stage::Umask,
+            Stage::Oom,
+            Stage::Nice,
+            Stage::Scheduling,
+            Stage::IoPriority,
+            Stage::Affinity,
+            Stage::Limit,
+            Stage::Capabilities,
+            Stage::SupplementaryGroups,
+            Stage::PrimaryGroup,
+            Stage::User,
+            Stage::NoNewPrivs,
         ]
         .into_iter()
         .find(|stage| *stage as u32 == raw)
@@ -60,7 +100,7 @@ impl Stage {
 pub(crate) struct Failure {
     pub(crate) stage: Stage,
     pub(crate) errno: i32,
-    /// What the errno is about: the candidate of an exec, counted from 0; the number of a descriptor.
+    /// What the errno is about: the candidate of an exec, or the step, counted from 0; the number of a descriptor.
     pub(crate) candidate: u32,
 }
 

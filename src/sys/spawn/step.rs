@@ -1,8 +1,10 @@
 //! [`Step`]: a system call that the child makes before exec because an option of the command asks for it. A plan without
 //! such options has no step, and costs none.
 
+use std::ffi::CStr;
+
 use super::stage::{Failure, Stage};
-use crate::sys::raw;
+use crate::sys::{capability, raw};
 
 /// A system call of the child. Steps are made in their order, after its streams, its directory and its descriptors are
 /// in place, with all signals blocked.
@@ -11,28 +13,85 @@ use crate::sys::raw;
 pub(crate) struct Step {
     /// What an error names.
     pub(crate) stage: Stage,
+    /// A number of a system call, or one of the sequences below.
     pub(crate) call: libc::c_long,
     /// Numbers, or addresses of what the plan's owner keeps until the spawn has returned.
     pub(crate) arguments: [usize; 5],
     pub(crate) expect: Expect,
 }
 
+/// A sequence of system calls instead of one: opens the file at an address, and writes so many bytes from another.
+const WRITE_FILE: libc::c_long = -1;
+/// A sequence of system calls: drops the capabilities of a mask from all sets but the bounding one.
+const DROP_CAPABILITIES: libc::c_long = -2;
+
 /// What a step has to return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code)]
 pub(crate) enum Expect {
     /// Anything but an error.
     Success,
     /// This error: the call must be refused.
     Refused(i32),
     /// This value; another one fails with the given errno.
+    #[allow(dead_code)]
     Value(isize, i32),
 }
 
 impl Step {
-    #[allow(dead_code)]
     pub(crate) fn new(stage: Stage, call: libc::c_long, arguments: [usize; 5]) -> Step {
         Step { stage, call, arguments, expect: Expect::Success }
+    }
+
+    pub(crate) fn drop_capabilities(mask: u64) -> Step {
+        Step::new(Stage::Capabilities, DROP_CAPABILITIES, [mask as usize, 0, 0, 0, 0])
+    }
+
+    /// Makes a step that must be refused with EPERM.
+    pub(crate) fn refused(self) -> Step {
+        Step { expect: Expect::Refused(libc::EPERM), ..self }
+    }
+}
+
+/// The steps of a plan, with what their addresses point to.
+#[derive(Default)]
+pub(crate) struct Steps {
+    list: Vec<Step>,
+    kept: Vec<Box<[u64]>>,
+    /// Whether the child must not share the host's memory: see [`Plan::own_memory`](super::Plan).
+    pub(crate) own_memory: bool,
+}
+
+impl Steps {
+    pub(crate) fn list(&self) -> &[Step] {
+        &self.list
+    }
+
+    pub(crate) fn add(&mut self, step: Step) {
+        self.list.push(step);
+    }
+
+    /// Adds a system call that must succeed.
+    pub(crate) fn call(&mut self, stage: Stage, call: libc::c_long, arguments: [usize; 5]) {
+        self.add(Step::new(stage, call, arguments));
+    }
+
+    /// Adds the writing of a file that exists.
+    pub(crate) fn write_file(&mut self, stage: Stage, path: &'static CStr, text: &str) {
+        let at = self.keep(text.as_bytes());
+        self.call(stage, WRITE_FILE, [path.as_ptr() as usize, at, text.len(), 0, 0]);
+    }
+
+    /// Keeps a copy of these bytes for a step. Returns its address, which is a multiple of 8.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) -> usize {
+        let word = |part: &[u8]| {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            u64::from_ne_bytes(word)
+        };
+        let words: Box<[u64]> = bytes.chunks(8).map(word).collect();
+        let address = words.as_ptr() as usize;
+        self.kept.push(words);
+        address
     }
 }
 
@@ -47,7 +106,12 @@ pub(super) unsafe fn take_steps(steps: *const Step, count: usize) -> Result<(), 
         let (step, result) = unsafe {
             let step = &*steps.add(at);
             let [a, b, c, d, e] = step.arguments;
-            (step, raw::syscall5(step.call, a, b, c, d, e))
+            let result = match step.call {
+                WRITE_FILE => write_file(a, b, c),
+                DROP_CAPABILITIES => capability::drop_of_this_thread(a as u64),
+                call => raw::syscall5(call, a, b, c, d, e),
+            };
+            (step, result)
         };
         let errno = match step.expect {
             Expect::Success if result < 0 => -result as i32,
@@ -63,6 +127,19 @@ pub(super) unsafe fn take_steps(steps: *const Step, count: usize) -> Result<(), 
         at = at.wrapping_add(1);
     }
     Ok(())
+}
+
+unsafe fn write_file(path: usize, text: usize, length: usize) -> isize {
+    // SAFETY: a path and as many bytes, which the plan's owner keeps.
+    unsafe {
+        let file = raw::syscall3(libc::SYS_open, path, (libc::O_WRONLY | libc::O_CLOEXEC) as usize, 0);
+        if file < 0 {
+            return file;
+        }
+        let written = raw::syscall3(libc::SYS_write, file as usize, text, length);
+        raw::syscall3(libc::SYS_close, file as usize, 0, 0);
+        written
+    }
 }
 
 #[cfg(test)]
@@ -86,5 +163,15 @@ mod tests {
         assert_eq!(take(&[Step { expect: Expect::Refused(libc::EBADF), ..close }]), Ok(()));
         assert_eq!(take(&[Step { expect: Expect::Refused(libc::EPERM), ..close }]), Err((0, libc::EBADF)));
         assert_eq!(take(&[Step { expect: Expect::Refused(libc::EPERM), ..getpid }]), Err((0, libc::EPERM)));
+    }
+
+    #[test]
+    fn a_file_is_written_and_one_that_does_not_exist_fails() {
+        let mut steps = Steps::default();
+        steps.write_file(Stage::Oom, c"/dev/null", "some text");
+        assert_eq!(take(steps.list()), Ok(()));
+        steps.write_file(Stage::Oom, c"/proc/no-such-file", "some text");
+        assert_eq!(take(steps.list()), Err((1, libc::ENOENT)));
+        assert_eq!(steps.keep(b"123456789") % 8, 0);
     }
 }

@@ -28,3 +28,18 @@ pub fn set_umask(mask: libc::mode_t) {
     // SAFETY: no pointers; cannot fail.
     unsafe { libc::umask(mask) };
 }
+
+/// Returns the real, effective and saved user and group ids of this thread.
+pub fn own_ids() -> [u32; 6] {
+    let mut ids = [0; 6];
+    let [a, b, c, d, e, f] = &mut ids;
+    // SAFETY: room for each.
+    check(unsafe { libc::getresuid(a, b, c) | libc::getresgid(d, e, f) }).expect("ids");
+    ids
+}
+
+/// Returns whether this process may be dumped and traced: PR_GET_DUMPABLE.
+pub fn is_dumpable() -> bool {
+    // SAFETY: no pointers.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE) == 1 }
+}
