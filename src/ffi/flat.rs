@@ -10,7 +10,7 @@ use super::convert::Operation;
 use super::descriptor::{set_given, set_host_fd, set_listener, set_opened, set_pipe};
 use super::error::{coreproc_error, coreproc_result};
 use super::info::coreproc_process_info;
-use super::limit::{capture, drain, spool_max, timeout};
+use super::limit::{capture, drain, most, spool_max, timeout};
 use super::process::coreproc_process;
 use super::service::coreproc_service;
 use super::stdio::{set_data, set_fd, set_file, set_mode};
@@ -77,6 +77,14 @@ pub const COREPROC_FLAT_LISTEN_FD: u32 = 45;
 /// `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 /// in coreproc_stop_step.
 pub const COREPROC_FLAT_STOP_STEPS: u32 = 80;
+/// `uint64_t` milliseconds, as for coreproc_command_start_timeout.
+pub const COREPROC_FLAT_START_TIMEOUT: u32 = 81;
+/// `uint64_t` milliseconds, as for coreproc_command_silence_timeout.
+pub const COREPROC_FLAT_SILENCE_TIMEOUT: u32 = 82;
+/// `uint64_t` milliseconds, as for coreproc_command_cpu_time_limit.
+pub const COREPROC_FLAT_CPU_TIME_LIMIT: u32 = 83;
+/// `uint64_t` bytes, as for coreproc_command_output_limit.
+pub const COREPROC_FLAT_OUTPUT_LIMIT: u32 = 84;
 /// `uint64_t` bytes, as for coreproc_command_capture_head.
 pub const COREPROC_FLAT_CAPTURE_HEAD: u32 = 95;
 /// `uint64_t` lines, as for coreproc_command_capture_lines.
@@ -105,6 +113,10 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_STOP, "stop"),
     (COREPROC_FLAT_DRAIN, "drain"),
     (COREPROC_FLAT_STOP_STEPS, "stop_steps"),
+    (COREPROC_FLAT_START_TIMEOUT, "start_timeout"),
+    (COREPROC_FLAT_SILENCE_TIMEOUT, "silence_timeout"),
+    (COREPROC_FLAT_CPU_TIME_LIMIT, "cpu_time_limit"),
+    (COREPROC_FLAT_OUTPUT_LIMIT, "output_limit"),
     (COREPROC_FLAT_STDIN_DATA, "stdin_data"),
     (COREPROC_FLAT_DESCRIPTOR, "descriptor"),
     (COREPROC_FLAT_DESCRIPTOR_DATA, "descriptor_data"),
@@ -255,6 +267,10 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
             }
             _ = command.stop_policy(policy_of(op, scope, steps.into_iter())?);
         }
+        COREPROC_FLAT_START_TIMEOUT => _ = command.start_timeout(timeout(value.u64()?)),
+        COREPROC_FLAT_SILENCE_TIMEOUT => _ = command.silence_timeout(timeout(value.u64()?)),
+        COREPROC_FLAT_CPU_TIME_LIMIT => _ = command.cpu_time_limit(timeout(value.u64()?)),
+        COREPROC_FLAT_OUTPUT_LIMIT => _ = command.output_limit(most(value.u64()?)),
         COREPROC_FLAT_STDIN_DATA => _ = set_data(op, command, value.rest().as_bytes())?,
         COREPROC_FLAT_DESCRIPTOR => _ = set_pipe(op, command, value.u32()?, value.u32()?)?,
         COREPROC_FLAT_DESCRIPTOR_DATA => _ = set_given(op, command, value.u32()?, value.rest().as_bytes())?,
@@ -341,6 +357,7 @@ mod tests {
 
     use super::super::capture::{coreproc_command_capture_head, coreproc_command_capture_lines};
     use super::super::command::*;
+    use super::super::deadlines::*;
     use super::super::error::COREPROC_OK;
     use super::super::stdio::{coreproc_command_stdin_data, coreproc_command_stdio, coreproc_command_stdio_file};
     use super::super::stop::{coreproc_stop_options, coreproc_stop_step};
@@ -419,13 +436,18 @@ mod tests {
                     }
                     Set::Number(COREPROC_FLAT_CAPTURE, number) => coreproc_command_capture(command, *number, None),
                     Set::Number(COREPROC_FLAT_SPOOL_MAX, number) => coreproc_command_spool_max(command, *number, None),
-                    Set::Number(COREPROC_FLAT_CAPTURE_HEAD, number) => {
-                        coreproc_command_capture_head(command, *number, None)
+                    Set::Number(option, number) => {
+                        let setter = match *option {
+                            COREPROC_FLAT_START_TIMEOUT => coreproc_command_start_timeout,
+                            COREPROC_FLAT_SILENCE_TIMEOUT => coreproc_command_silence_timeout,
+                            COREPROC_FLAT_CPU_TIME_LIMIT => coreproc_command_cpu_time_limit,
+                            COREPROC_FLAT_OUTPUT_LIMIT => coreproc_command_output_limit,
+                            COREPROC_FLAT_CAPTURE_HEAD => coreproc_command_capture_head,
+                            COREPROC_FLAT_CAPTURE_LINES => coreproc_command_capture_lines,
+                            _ => coreproc_command_timeout,
+                        };
+                        setter(command, *number, None)
                     }
-                    Set::Number(COREPROC_FLAT_CAPTURE_LINES, number) => {
-                        coreproc_command_capture_lines(command, *number, None)
-                    }
-                    Set::Number(_, number) => coreproc_command_timeout(command, *number, None),
                     Set::Group(mode) => coreproc_command_group(command, *mode, None),
                     Set::Stop(scope, signal, grace_ms) => {
                         let (scope, signal, grace_ms) = (*scope, *signal, *grace_ms);
@@ -498,6 +520,10 @@ mod tests {
             COREPROC_FLAT_CAPTURE_LINES,
             COREPROC_FLAT_SPOOL_MAX,
             COREPROC_FLAT_TIMEOUT,
+            COREPROC_FLAT_START_TIMEOUT,
+            COREPROC_FLAT_SILENCE_TIMEOUT,
+            COREPROC_FLAT_CPU_TIME_LIMIT,
+            COREPROC_FLAT_OUTPUT_LIMIT,
         ]);
         prop_oneof![
             (texts, text.clone()).prop_map(|(option, text)| Set::Text(option, text)),

@@ -44,6 +44,11 @@ pub(super) fn spool_max(bytes: u64) -> u64 {
     if bytes == 0 { SPOOL_MAX } else { bytes }
 }
 
+/// Takes a number of bytes whose default is no limit.
+pub(super) fn most(bytes: u64) -> u64 {
+    if bytes == 0 { COREPROC_UNLIMITED } else { bytes }
+}
+
 /// Takes a count or a size; the maximum is no limit.
 pub(super) fn count(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)

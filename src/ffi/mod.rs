@@ -30,6 +30,7 @@ mod check;
 mod command;
 mod convert;
 mod daemon;
+mod deadlines;
 mod descriptor;
 mod entries;
 mod error;
@@ -39,6 +40,7 @@ mod guard;
 mod handle;
 mod health;
 mod history;
+mod identity;
 mod info;
 #[cfg(feature = "fault-injection")]
 mod injection;
@@ -68,7 +70,13 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, stop::*, flat::*, process::*, descriptor::*, capture::*, info::*, status::*,
+    service::*, command::*, stream::*, stdio::*, stop::*,
+    deadlines::*,
+    flat::*, process::*,
+    descriptor::*,
+    capture::*,
+    info::*, status::*,
+    identity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

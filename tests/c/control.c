@@ -249,6 +249,50 @@ static void a_timeout_runs_the_stop_policy(void)
     end_service(service);
 }
 
+static void each_deadline_is_the_cause_of_its_end(void)
+{
+    static const struct {
+        coreproc_result (*set)(coreproc_command *, uint64_t, coreproc_error **);
+        uint64_t limit;
+        const char *script;
+        uint32_t cause;
+    } deadlines[] = {
+        {coreproc_command_start_timeout, 50, "sleep 1000", COREPROC_CAUSE_START_TIMEOUT},
+        {coreproc_command_silence_timeout, 100, "echo begun; sleep 1000", COREPROC_CAUSE_SILENCE},
+        {coreproc_command_cpu_time_limit, 50, "while :; do :; done", COREPROC_CAUSE_CPU_TIME},
+        {coreproc_command_output_limit, 5, "echo more; sleep 1000", COREPROC_CAUSE_NATURAL},
+        {coreproc_command_output_limit, 4, "echo more; sleep 1000", COREPROC_CAUSE_OUTPUT_LIMIT},
+    };
+    coreproc_service *service = new_service();
+    for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++) {
+        coreproc_command *command = new_sh(deadlines[i].script);
+        OK(deadlines[i].set(command, deadlines[i].limit, &err));
+        coreproc_process *process = spawn(service, command);
+        if (deadlines[i].cause == COREPROC_CAUSE_NATURAL) {
+            wait_output(process, "more\n"); /* the limit itself is allowed */
+            OK(coreproc_process_signal(process, SIGTERM, COREPROC_SCOPE_GROUP, &err));
+        }
+        coreproc_process_info info = finish(process);
+        CHECK_INT(info.cause, deadlines[i].cause);
+        CHECK_INT(info.signal, SIGTERM);
+
+        command = new_command("true", NULL);
+        OK(deadlines[i].set(command, 1, &err));
+        OK(deadlines[i].set(command, i % 2 ? 0 : COREPROC_UNLIMITED, &err)); /* takes it back */
+        OK(coreproc_command_stdio(command, COREPROC_STREAM_STDOUT, COREPROC_STDIO_NULL, &err));
+        OK(coreproc_command_stdio(command, COREPROC_STREAM_STDERR, COREPROC_STDIO_NULL, &err));
+        CHECK_INT(finish(spawn(service, command)).cause, COREPROC_CAUSE_NATURAL);
+    }
+    coreproc_command *command = new_command("true", NULL);
+    coreproc_process *process = NULL;
+    OK(coreproc_command_output_limit(command, 1, &err));
+    OK(coreproc_command_stdio(command, COREPROC_STREAM_STDOUT, COREPROC_STDIO_NULL, &err));
+    OK(coreproc_command_stdio(command, COREPROC_STREAM_STDERR, COREPROC_STDIO_NULL, &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "output limit", coreproc_command_spawn(command, service, &process, &err));
+    coreproc_command_free(command);
+    end_service(service);
+}
+
 int main(void)
 {
     check_begin();
@@ -264,5 +308,6 @@ int main(void)
     RUN(a_group_is_reached_after_its_leader_ended);
     RUN(scope_process_spares_the_group);
     RUN(a_timeout_runs_the_stop_policy);
+    RUN(each_deadline_is_the_cause_of_its_end);
     return check_end();
 }

@@ -75,6 +75,10 @@ static void every_call(void)
     FORKED(coreproc_command_detach(command, E));
     FORKED(coreproc_command_spool_max(command, 0, E));
     FORKED(coreproc_command_timeout(command, 0, E));
+    FORKED(coreproc_command_start_timeout(command, 0, E));
+    FORKED(coreproc_command_silence_timeout(command, 0, E));
+    FORKED(coreproc_command_cpu_time_limit(command, 0, E));
+    FORKED(coreproc_command_output_limit(command, 0, E));
     FORKED(coreproc_command_stop_options(command, &stop, E));
     FORKED(coreproc_command_drain(command, 0, 0, E));
     FORKED(coreproc_command_subscribe(command, subscription, E));

@@ -311,6 +311,25 @@ fn a_specs_options_are_those_of_its_json() {
 }
 
 #[test]
+fn each_deadline_of_a_spec_is_told_as_its_outcome() {
+    let report = run(r#"{"version": 1, "limit": 0, "specs": [
+        {"name": "start", "command": {"program": "sleep", "args": ["600"], "start_timeout_ms": 20}},
+        {"name": "silent", "command": {"program": "sleep", "args": ["600"], "silence_timeout_ms": 30}},
+        {"name": "busy", "command": {"program": "sh", "args": ["-c", "while :; do :; done"], "cpu_time_limit_ms": 40}},
+        {"name": "loud", "command": {"program": "yes", "output_limit_bytes": 1000}}]}"#);
+    use coreproc::SpecState::{Failed, TimedOut};
+    let ends: Vec<_> =
+        report.specs.iter().map(|spec| (spec.state, spec.error.as_deref().unwrap_or_default())).collect();
+    let expected = [
+        (TimedOut, "wrote nothing in its first 20 ms"),
+        (TimedOut, "wrote nothing for 30 ms"),
+        (TimedOut, "used more than 40 ms of CPU time"),
+        (Failed, "wrote more than 1000 bytes"),
+    ];
+    assert_eq!(ends, expected);
+}
+
+#[test]
 fn fail_fast_in_json_holds_unless_the_options_of_a_run_say_otherwise() {
     let text = |fast| {
         format!(
@@ -349,8 +368,10 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
     assert_eq!(
         refused_command(r#""version": 1"#),
         "specs[1].command.version: unknown field, known are \"program\", \"args\", \"arg0\", \"env\", \"env_clear\", \
-         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \"capture_head_bytes\", \"capture_lines\", \"capture_apart\", \"group\", \"detach\", \
-         \"spool_max_bytes\", \"timeout_ms\", \"stop\", \"drain\""
+         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \
+         \"capture_head_bytes\", \"capture_lines\", \"capture_apart\", \"group\", \"detach\", \
+         \"spool_max_bytes\", \"timeout_ms\", \"start_timeout_ms\", \"silence_timeout_ms\", \"cpu_time_limit_ms\", \
+         \"output_limit_bytes\", \"stop\", \"drain\""
     );
 }
 

@@ -55,6 +55,32 @@ def test_timeout_not_reached(service):
     assert info.cause is Cause.NATURAL
 
 
+@pytest.mark.parametrize(
+    ("script", "options", "cause"),
+    [
+        ("sleep 60", {"start_timeout": 0.05}, Cause.START_TIMEOUT),
+        ("echo begun; sleep 60", {"silence_timeout": 0.2}, Cause.SILENCE),
+        ("while :; do :; done", {"cpu_time_limit": 0.05}, Cause.CPU_TIME),
+        ("echo more; sleep 60", {"output_limit": 4}, Cause.OUTPUT_LIMIT),
+        ("echo more", {"output_limit": 5}, Cause.NATURAL),
+        (
+            "echo more",
+            {
+                "start_timeout": math.inf,
+                "silence_timeout": math.inf,
+                "cpu_time_limit": math.inf,
+                "output_limit": math.inf,
+            },
+            Cause.NATURAL,
+        ),
+    ],
+    ids=str,
+)
+def test_each_deadline_is_the_cause(service, script, options, cause):
+    info, _ = run(Command("sh", "-c", script, **options), service)
+    assert info.cause is cause
+
+
 def test_stop(service):
     process = Command("sleep", "60").spawn(service)
     process.stop()

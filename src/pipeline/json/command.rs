@@ -13,7 +13,7 @@ use crate::process::{
 };
 use crate::sys::signal;
 
-const FIELDS: [&str; 21] = [
+const FIELDS: &[&str] = &[
     "program",
     "args",
     "arg0",
@@ -33,6 +33,10 @@ const FIELDS: [&str; 21] = [
     "detach",
     "spool_max_bytes",
     "timeout_ms",
+    "start_timeout_ms",
+    "silence_timeout_ms",
+    "cpu_time_limit_ms",
+    "output_limit_bytes",
     "stop",
     "drain",
 ];
@@ -70,7 +74,7 @@ pub(super) fn from_field(field: &Field<'_>) -> Result<Command> {
     if !field.is_object() {
         return Err(field.expected("a list of strings or an object"));
     }
-    from_object(field, &field.object(&FIELDS)?)
+    from_object(field, &field.object(FIELDS)?)
 }
 
 fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
@@ -220,11 +224,29 @@ fn control(object: &Object<'_>, command: &mut Command) -> Result<()> {
     {
         command.detach();
     }
-    if let Some(timeout) = object.get("timeout_ms") {
-        command.timeout(Duration::from_millis(timeout.whole(1, u64::MAX)?));
-    }
+    deadlines(object, command)?;
     if let Some(stop) = object.get("stop") {
         command.stop_policy(stop_policy(&stop)?);
+    }
+    Ok(())
+}
+
+fn deadlines(object: &Object<'_>, command: &mut Command) -> Result<()> {
+    let time = |field: Field<'_>| field.whole(1, u64::MAX).map(Duration::from_millis);
+    if let Some(timeout) = object.get("timeout_ms") {
+        command.timeout(time(timeout)?);
+    }
+    if let Some(timeout) = object.get("start_timeout_ms") {
+        command.start_timeout(time(timeout)?);
+    }
+    if let Some(timeout) = object.get("silence_timeout_ms") {
+        command.silence_timeout(time(timeout)?);
+    }
+    if let Some(limit) = object.get("cpu_time_limit_ms") {
+        command.cpu_time_limit(time(limit)?);
+    }
+    if let Some(limit) = object.get("output_limit_bytes") {
+        command.output_limit(limit.whole(1, u64::MAX)?);
     }
     Ok(())
 }

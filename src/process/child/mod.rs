@@ -280,10 +280,9 @@ impl Child {
             // It stays unreaped, because a filter forbids to ask for it.
             Peek::Denied => ExitStatus::Unknown,
             Peek::Stolen => match pidfd::ask_stolen(pidfd) {
-                Told::Ended(status) => status,
                 // The hang-up comes when the host's reaping is done.
                 Told::NotYet if !hang_up => return,
-                Told::NotYet | Told::Untold => ExitStatus::Unknown,
+                told => told.status(),
             },
         };
         let ending = Ending { status, cause: intent.unwrap_or(Cause::Natural) };

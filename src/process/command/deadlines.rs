@@ -13,7 +13,7 @@ use crate::sys::clock::exact;
 impl Command {
     /// Sets the time in which it has to write its first byte, from its start: to any output that the library reads. If it
     /// has not, it is stopped by its stop policy, with [`Cause::StartTimeout`]. What it wrote in time counts, even if the
-    /// library reads it later.
+    /// library reads it later. The greatest value of this and of each other deadline is none.
     ///
     /// ```
     /// use coreproc::{Cause, Command, Service, ServiceOptions};
@@ -28,7 +28,7 @@ impl Command {
         if time.is_zero() {
             return self.mistaken("start timeout", "is zero");
         }
-        self.deadlines.start = Some(time);
+        self.deadlines.start = (time != Duration::MAX).then_some(time);
         self
     }
 
@@ -52,7 +52,7 @@ impl Command {
         if time.is_zero() {
             return self.mistaken("silence timeout", "is zero");
         }
-        self.deadlines.silence = Some(time);
+        self.deadlines.silence = (time != Duration::MAX).then_some(time);
         self
     }
 
@@ -83,7 +83,7 @@ impl Command {
         if time.is_zero() {
             return self.mistaken("cpu time limit", "is zero");
         }
-        self.deadlines.cpu = Some(time);
+        self.deadlines.cpu = (time != Duration::MAX).then_some(time);
         self
     }
 
@@ -107,7 +107,7 @@ impl Command {
         if bytes == 0 {
             return self.mistaken("output limit", "is zero");
         }
-        self.deadlines.output = Some(bytes);
+        self.deadlines.output = (bytes != u64::MAX).then_some(bytes);
         self
     }
 

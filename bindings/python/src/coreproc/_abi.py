@@ -77,6 +77,7 @@ FLAT_CAPTURE = 12
 FLAT_CAPTURE_APART = 97
 FLAT_CAPTURE_HEAD = 95
 FLAT_CAPTURE_LINES = 96
+FLAT_CPU_TIME_LIMIT = 83
 FLAT_CWD = 7
 FLAT_DESCRIPTOR = 41
 FLAT_DESCRIPTOR_DATA = 42
@@ -89,9 +90,12 @@ FLAT_ENV_CLEAR = 5
 FLAT_ENV_WHOLE = 6
 FLAT_GROUP = 13
 FLAT_LISTEN_FD = 45
+FLAT_OUTPUT_LIMIT = 84
 FLAT_PROGRAM = 1
 FLAT_SEARCH_PATH = 8
+FLAT_SILENCE_TIMEOUT = 82
 FLAT_SPOOL_MAX = 15
+FLAT_START_TIMEOUT = 81
 FLAT_STDIN_DATA = 40
 FLAT_STDIO = 9
 FLAT_STDIO_FD = 10
@@ -226,6 +230,19 @@ class Event(Structure):
         ("attempt", c_uint32),
         ("spec_state", c_uint32),
         ("descriptor", c_uint32),
+    )
+
+
+class HandleInfo(Sized):
+    """coreproc_handle_info."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("state", c_uint32),
+        ("pid", c_int32),
+        ("exit_code", c_int32),
+        ("signal", c_int32),
+        ("flags", c_uint32),
     )
 
 
@@ -415,6 +432,7 @@ IN_SERVICE_OPTIONS = POINTER(ServiceOptions)
 IN_STOP_OPTIONS = POINTER(StopOptions)
 IN_SUBSCRIPTION_OPTIONS = POINTER(SubscriptionOptions)
 OUT_HANDLE = POINTER(c_void_p)
+OUT_HANDLE_INFO = POINTER(HandleInfo)
 OUT_INT32_T = POINTER(c_int32)
 OUT_PROCESS_INFO = POINTER(ProcessInfo)
 OUT_RUN_INFO = POINTER(RunInfo)
@@ -438,6 +456,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_capture_apart": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_command_capture_head": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_capture_lines": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_cpu_time_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_cwd": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_descriptor": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_descriptor_data": (
@@ -460,9 +479,12 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_group": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_listen_fd": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_command_output_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_search_path": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_silence_timeout": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_spawn": (c_int32, (c_void_p, c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_spool_max": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_start_timeout": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_stdin_data": (c_int32, (c_void_p, c_void_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_stdio": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_stdio_fd": (c_int32, (c_void_p, c_uint32, c_int32, OUT_HANDLE)),
@@ -499,6 +521,14 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_error_operation": (c_char_p, (c_void_p,)),
     "coreproc_error_result": (c_int32, (c_void_p,)),
     "coreproc_error_stage": (c_char_p, (c_void_p,)),
+    "coreproc_handle_fd": (c_int32, (c_void_p,)),
+    "coreproc_handle_free": (None, (c_void_p,)),
+    "coreproc_handle_info_get": (c_int32, (c_void_p, OUT_HANDLE_INFO, OUT_HANDLE)),
+    "coreproc_handle_open": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_handle_pid": (c_int32, (c_void_p,)),
+    "coreproc_handle_ref": (c_void_p, (c_void_p,)),
+    "coreproc_handle_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),
+    "coreproc_handle_wait": (c_int32, (c_void_p, c_int64, OUT_HANDLE_INFO, OUT_HANDLE)),
     "coreproc_health_add_check": (
         c_int32,
         (c_void_p, c_char_p, c_size_t, CheckCallback, c_void_p, DestroyCallback, OUT_HANDLE),
@@ -529,6 +559,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     ),
     "coreproc_history_problem": (c_char_p, (c_void_p,)),
     "coreproc_history_record": (c_int32, (c_void_p, c_void_p, OUT_HANDLE)),
+    "coreproc_identity_of_pid": (c_int32, (c_int32, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_pid_file_acquire": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_pid_file_free": (None, (c_void_p,)),
     "coreproc_pid_file_held": (c_uint32, (c_void_p,)),
@@ -568,6 +599,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_free": (None, (c_void_p,)),
     "coreproc_process_holders": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_id": (c_uint64, (c_void_p,)),
+    "coreproc_process_identity": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_info_get": (c_int32, (c_void_p, OUT_PROCESS_INFO, OUT_HANDLE)),
     "coreproc_process_kill": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_output": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),

@@ -113,6 +113,10 @@ class Command(Owner):
         detach: bool = False,
         spool_max: float | None = None,
         timeout: float | None = None,
+        start_timeout: float | None = None,
+        silence_timeout: float | None = None,
+        cpu_time_limit: float | None = None,
+        output_limit: float | None = None,
         stop: Stop | None = None,
         drain_silence: float | None = None,
         drain_total: float | None = None,
@@ -158,6 +162,14 @@ class Command(Owner):
             detach: Whether it outlives this process, in a session of its own.
             spool_max: The bytes that may wait in a spool; None is 64 MiB.
             timeout: The seconds until it is stopped; None never stops it.
+            start_timeout: The seconds in which it has to write its first byte, to any output that
+                the library reads. This and each of the deadlines that follow stops it as `stop`
+                says, and is its `Info.cause`; None is no limit.
+            silence_timeout: The seconds for which it may write nothing, from its first output on if
+                there is a `start_timeout`. Time in which a full queue keeps the library from
+                reading does not count.
+            cpu_time_limit: The seconds of CPU time for it and the children that it has waited for.
+            output_limit: The bytes that it may write to the outputs that the library reads.
             stop: How to stop it.
             drain_silence: As for `Service`.
             drain_total: As for `Service`.
@@ -208,6 +220,15 @@ class Command(Owner):
             self._set("detach")
         self._set("spool_max", size("command", "spool_max", spool_max))
         self._set("timeout", duration_ms("command", "timeout", timeout))
+        for name, seconds in (
+            ("start_timeout", start_timeout),
+            ("silence_timeout", silence_timeout),
+            ("cpu_time_limit", cpu_time_limit),
+        ):
+            if seconds is not None:
+                self._set(name, duration_ms("command", name, seconds))
+        if output_limit is not None:
+            self._set("output_limit", size("command", "output_limit", output_limit))
         if stop is not None:
             self._set("stop_options", ctypes.byref(stop._to_library("command")))
         self._set(
