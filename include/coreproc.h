@@ -295,6 +295,9 @@
 // A pipe for coreproc_process_descriptor_write.
 #define COREPROC_DESCRIPTOR_INPUT 2
 
+// Both standard outputs together, for coreproc_process_output_of.
+#define COREPROC_OUTPUT_TOGETHER 4294967295
+
 // It runs.
 #define COREPROC_STATE_RUNNING 1
 
@@ -1651,9 +1654,9 @@ coreproc_result coreproc_command_capture_lines(struct coreproc_command *command,
 coreproc_result coreproc_command_capture_apart(struct coreproc_command *command,
                                                struct coreproc_error **err);
 
-// Copies what a capture holds: its first and its last bytes. `number` is 0 for both standard
-// outputs together, 1 for standard output and 2 for standard error if they are captured apart
-// (coreproc_command_capture_apart), else the number of an output pipe
+// Copies what a capture holds: its first and its last bytes. `number` is
+// COREPROC_OUTPUT_TOGETHER, 1 for standard output and 2 for standard error if they are captured
+// apart (coreproc_command_capture_apart), else the number of an output pipe
 // (COREPROC_DESCRIPTOR_OUTPUT). `*head_len` becomes how many of the bytes are the first ones, and
 // `*gap` how many bytes between the first and the last are not held; both may be NULL. Free `*out`
 // with coreproc_bytes_free. Thread-safe.

@@ -48,9 +48,12 @@ pub extern "C-unwind" fn coreproc_command_capture_apart(
     set(command, err, |_, command| Ok(command.capture_apart()))
 }
 
-/// Copies what a capture holds: its first and its last bytes. `number` is 0 for both standard
-/// outputs together, 1 for standard output and 2 for standard error if they are captured apart
-/// (coreproc_command_capture_apart), else the number of an output pipe
+/// Both standard outputs together, for coreproc_process_output_of.
+pub const COREPROC_OUTPUT_TOGETHER: u32 = 0xFFFF_FFFF;
+
+/// Copies what a capture holds: its first and its last bytes. `number` is
+/// COREPROC_OUTPUT_TOGETHER, 1 for standard output and 2 for standard error if they are captured
+/// apart (coreproc_command_capture_apart), else the number of an output pipe
 /// (COREPROC_DESCRIPTOR_OUTPUT). `*head_len` becomes how many of the bytes are the first ones, and
 /// `*gap` how many bytes between the first and the last are not held; both may be NULL. Free `*out`
 /// with coreproc_bytes_free. Thread-safe.
@@ -69,7 +72,7 @@ pub extern "C-unwind" fn coreproc_process_output_of(
         let process = op.handle("process", process)?;
         let out = op.out(out)?;
         let stream = match number {
-            0 => None,
+            COREPROC_OUTPUT_TOGETHER => None,
             1 => Some(Stream::Stdout),
             2 => Some(Stream::Stderr),
             number => match u16::try_from(number) {

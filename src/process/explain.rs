@@ -8,9 +8,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::command::{Command, key_of};
+use super::containment::STAGE;
 use super::resources::Resource;
 use crate::error::{Error, ErrorKind, describe_errno, quoted};
+use crate::sys::cgroup::Missing;
 use crate::sys::file::{self, Kind};
+use crate::sys::pty;
 use crate::sys::redirect::Refusal;
 use crate::sys::spawn::{Expect, Failure, Stage, Step};
 use crate::sys::spool::Place;
@@ -43,6 +46,27 @@ pub(super) fn no_spool(command: &Command, stage: &'static str, place: &Place, er
     failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
 }
 
+/// Explains why there is no pseudo-terminal.
+pub(super) fn no_terminal(command: &Command, refusal: pty::Refusal) -> Error {
+    let pty::Refusal { what, errno } = refusal;
+    let error = failed(command, "pty", errno);
+    let cause = format!("{what}: {}", describe_errno(errno));
+    match errno {
+        libc::ENOENT | libc::ENXIO | libc::ENODEV | libc::ENOTTY | libc::EINVAL => {
+            error.kind_is(ErrorKind::Unsupported).because(format!("{cause}: the system has no pseudo-terminals here"))
+        }
+        libc::ENOSPC => error.because(format!("{cause}: all pseudo-terminals are in use (kernel.pty.max)")),
+        _ => error.because(cause),
+    }
+}
+
+/// Says which part of the system allows no cgroup.
+pub(super) fn no_cgroup(command: &Command, missing: &Missing) -> Error {
+    let error = Error::new(ErrorKind::Unsupported, OPERATION, format!("cgroup: {}", missing.what));
+    let error = missing.errno.into_iter().fold(error, Error::errno_is);
+    error.at(STAGE).on(subject(command))
+}
+
 /// A start that failed.
 pub(super) struct Attempt<'a> {
     pub(super) command: &'a Command,
@@ -59,6 +83,10 @@ pub(super) fn failure(attempt: &Attempt<'_>, failure: Failure) -> Error {
             let error =
                 error.because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)");
             if errno == libc::EPERM { error } else { error.kind_is(ErrorKind::Unsupported) }
+        }
+        (Stage::Cgroup, _) => {
+            let what = format!("cgroup: the process cannot enter the one made for it: {}", describe_errno(errno));
+            error.kind_is(ErrorKind::Unsupported).because(what)
         }
         (Stage::Chdir, _) if attempt.command.cwd_fd.is_some() => error,
         (Stage::Chdir, _) => {

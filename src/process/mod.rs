@@ -3,6 +3,7 @@
 //! - `command`, `stdio`, `credentials`, `resources`, `deadlines`, `stop` and `options` are what a caller chooses;
 //!   `launch` starts a command, with `streams` for its standard streams, `steps` for what the child does itself, and
 //!   `explain` for the words of a failure.
+//! - `containment` holds a child together with what it starts.
 //! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture`
 //!   the part of them that is kept.
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
@@ -14,6 +15,7 @@ mod capture;
 mod chain;
 mod child;
 mod command;
+mod containment;
 mod credentials;
 mod deadlines;
 mod descriptor;
@@ -26,6 +28,7 @@ pub(crate) mod member;
 mod options;
 #[allow(clippy::module_inception)]
 mod process;
+mod pty;
 mod reader;
 mod resources;
 mod ring;
@@ -40,12 +43,14 @@ mod supervisor;
 pub use capture::Captured;
 pub use child::{Info, State};
 pub use command::{Command, Group};
+pub use containment::{Containment, Rung, TreeMember};
 pub use credentials::Account;
 pub use descriptor::Descriptor;
 pub use handle::ProcessHandle;
 pub use identity::ProcessIdentity;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub use process::Process;
+pub use pty::{PtyMode, PtyOptions};
 pub use resources::{IoPriority, Resource, Scheduling};
 pub use ring::Ring;
 pub use service::Service;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::capture::Captured;
 use super::child::{Child, Info, State};
-use super::descriptor::STDIN;
+use super::containment::TreeMember;
+use super::descriptor::{FIRST, STDIN};
 use super::identity::ProcessIdentity;
 use super::stop::{Scope, StopOptions, StopPolicy};
 use crate::error::{Error, ErrorKind, Result};
@@ -140,6 +141,17 @@ impl Process {
         Ok(self.0.holders())
     }
 
+    /// Looks for the living processes of its tree: in its cgroup, if it has one; otherwise in its group and among its
+    /// descendants, by a pass over /proc. For a command with a containment ([`Command::contain`](crate::Command::contain))
+    /// but without a cgroup it also names those that have left the tree, as far as their environments can be read and
+    /// still have its mark. So after a stop or a kill it names what that did not reach, even once the process is closed.
+    /// One that was just killed may be seen for a moment. Other users' processes may be hidden.
+    pub fn tree(&self) -> Result<Vec<TreeMember>> {
+        fork::check("tree")?;
+        self.0.check_descriptors("tree")?;
+        Ok(self.0.tree())
+    }
+
     /// Sends a signal (`pidfd_send_signal(2)`); 0 only probes. [`Scope::Default`] is the process. It reaches this
     /// process or its group, and never another.
     ///
@@ -228,6 +240,25 @@ impl Process {
         Ok(())
     }
 
+    /// Changes the size of its pseudo-terminal ([`Command::pty`](crate::Command::pty)), with TIOCSWINSZ of
+    /// `ioctl_tty(2)`: the kernel sends SIGWINCH to the terminal's foreground group if the size differs.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if it has no pseudo-terminal, or for a size of zero. `NotRunning` if it has ended, unless a
+    /// descendant still has the terminal open.
+    pub fn resize(&self, columns: u16, rows: u16) -> Result<()> {
+        const OPERATION: &str = "resize";
+        fork::check(OPERATION)?;
+        for (field, value) in [("columns", columns), ("rows", rows)] {
+            if value == 0 {
+                return Err(Error::invalid(OPERATION, format!("{field}: is zero")));
+            }
+        }
+        self.0.check_descriptors(OPERATION)?;
+        self.0.resize(columns, rows)
+    }
+
     /// Writes to an input pipe at a descriptor above 2 ([`Descriptor::Input`](crate::Descriptor::Input)), as
     /// [`Process::write_stdin`] writes to standard input.
     ///
@@ -238,7 +269,7 @@ impl Process {
         const OPERATION: &str = "write descriptor";
         fork::check(OPERATION)?;
         self.0.check_descriptors(OPERATION)?;
-        self.0.write(above_stderr(OPERATION, number)?, data, Deadline::after(timeout))
+        self.0.write(self.descriptor(OPERATION, number)?, data, Deadline::after(timeout))
     }
 
     /// Closes the library's end of the pipe at a descriptor above 2: of an input as [`Process::close_stdin`] does, of an
@@ -251,7 +282,7 @@ impl Process {
         const OPERATION: &str = "close descriptor";
         fork::check(OPERATION)?;
         self.0.check_descriptors(OPERATION)?;
-        let number = above_stderr(OPERATION, number)?;
+        let number = self.descriptor(OPERATION, number)?;
         self.0.close_input(number);
         self.0.close_output(Stream::Descriptor(number));
         Ok(())
@@ -266,13 +297,15 @@ impl Process {
         self.0.close_output(stream);
         Ok(())
     }
-}
 
-/// Takes the number of a descriptor above the standard streams.
-fn above_stderr(operation: &'static str, number: u32) -> Result<u16> {
-    match u16::try_from(number) {
-        Ok(0..=2) => Err(Error::invalid(operation, format!("descriptor {number}: is a standard stream"))),
-        Ok(number) => Ok(number),
-        Err(_) => Err(Error::invalid(operation, format!("descriptor {number}: is above 1023"))),
+    /// Takes the number of a descriptor above the standard streams, or of the one that is the process's terminal.
+    fn descriptor(&self, operation: &'static str, number: u32) -> Result<u16> {
+        match u16::try_from(number) {
+            Ok(number) if number < FIRST && !self.0.has_descriptor(number) => {
+                Err(Error::invalid(operation, format!("descriptor {number}: is a standard stream")))
+            }
+            Ok(number) => Ok(number),
+            Err(_) => Err(Error::invalid(operation, format!("descriptor {number}: is above 1023"))),
+        }
     }
 }

@@ -535,7 +535,7 @@ static void first_and_last_bytes_and_lines_are_kept(void)
     OK(coreproc_command_capture_lines(command, 2, &err));
     coreproc_process *process = spawn(service, command);
     wait_closed(process);
-    check_captured(process, 0, "1\n2\n", 3880, "999\n1000\n");
+    check_captured(process, COREPROC_OUTPUT_TOGETHER, "1\n2\n", 3880, "999\n1000\n");
     CHECK_OUTPUT(process, "1\n2\n999\n1000\n");
     CHECK_INT(finish(process).dropped_bytes, 3880);
 
@@ -547,7 +547,7 @@ static void first_and_last_bytes_and_lines_are_kept(void)
     check_captured(process, 2, "", 0, "one\nthree\n");
     CHECK_OUTPUT(process, "two\none\nthree\n");
     coreproc_bytes *none = NULL;
-    FAILS(COREPROC_INVALID_ARGUMENT, coreproc_process_output_of(process, 0, NULL, NULL, &none, &err));
+    FAILS(COREPROC_INVALID_ARGUMENT, coreproc_process_output_of(process, COREPROC_OUTPUT_TOGETHER, NULL, NULL, &none, &err));
     FAILS(COREPROC_INVALID_ARGUMENT, coreproc_process_output_of(process, 3, NULL, NULL, &none, &err));
     FAILS(COREPROC_INVALID_ARGUMENT, coreproc_process_output_of(process, 70000, NULL, NULL, &none, &err));
     finish(process);

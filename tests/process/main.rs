@@ -4,6 +4,7 @@
 //! in a host of its own (`support::host`).
 
 mod command;
+mod containment;
 mod credentials;
 mod deadlines;
 mod descriptors;
@@ -15,6 +16,7 @@ mod input;
 mod job_control;
 mod limits;
 mod output;
+mod pty;
 mod service;
 mod spawn_errors;
 mod stdin;

@@ -18,6 +18,8 @@ mod query;
 mod reading;
 mod slot;
 mod stopping;
+mod terminal;
+mod tree;
 mod watchdog;
 mod writing;
 
@@ -31,6 +33,7 @@ use self::life::{Bound, Draining, Life};
 use self::outputs::Outputs;
 use self::stopping::Stopping;
 use super::capture::{Capture, Shape};
+use super::containment::Rung;
 use super::descriptor::STDIN;
 use super::input::Input;
 use super::member::Member;
@@ -46,7 +49,7 @@ use crate::sys::clock::Stamp;
 use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Told};
 use crate::sys::poller::Interest;
-use crate::sys::procfs::Holder;
+use crate::sys::procfs::{Holder, Written};
 use crate::util::duration::nanoseconds;
 
 pub use info::{Info, State};
@@ -75,6 +78,9 @@ pub(super) struct Seed {
     pub(super) outputs: [Option<Reader>; 2],
     pub(super) capture: Shape,
     pub(super) leads_group: bool,
+    pub(super) rung: Rung,
+    /// Whether its command asked for a containment.
+    pub(super) is_contained: bool,
     pub(super) stop: Arc<StopPolicy>,
     pub(super) drain: Drain,
     pub(super) timeout: Option<Duration>,
@@ -86,6 +92,8 @@ pub(crate) struct Child {
     id: u64,
     pid: i32,
     leads_group: bool,
+    rung: Rung,
+    is_contained: bool,
     owner: Arc<dyn Owner>,
     started: Stamp,
     stop: Arc<StopPolicy>,
@@ -114,6 +122,8 @@ impl Child {
             id,
             pid: seed.pid,
             leads_group: seed.leads_group,
+            rung: seed.rung,
+            is_contained: seed.is_contained,
             owner,
             started,
             stop: seed.stop,
@@ -200,6 +210,7 @@ impl Child {
         inner.audience.withdraw(self.id, known);
         if let Life::Running { pidfd: Some(pidfd), .. } = &inner.life {
             let target = if self.leads_group { Target::Group } else { Target::Process };
+            let _ = inner.outputs.cgroup().map(|cgroup| cgroup.kill());
             let killed = deliver::send(Recipient { pidfd, pid: self.pid, target, address: None }, libc::SIGKILL);
             let status = if killed.is_ok() {
                 pidfd::reap_blocking(pidfd, self.pid);
@@ -227,6 +238,7 @@ impl Child {
             Slot::Stderr => self.read(&mut inner, 1, hang_up, buffer),
             Slot::Output(at) => self.read(&mut inner, 2 + usize::from(at), hang_up, buffer),
             Slot::Stdin => self.input_has_room(&mut inner, STDIN),
+            Slot::Cgroup => self.cgroup_changed(&mut inner),
             Slot::Input(at) => {
                 if let Some((number, _)) = inner.outputs.other_inputs().get(usize::from(at)) {
                     let number = *number;
@@ -316,7 +328,8 @@ impl Child {
         let sender = self.sender(inner);
         inner.audience.tell_closed(&sender, ending, text.as_deref(), now);
         self.wake_waiters();
-        self.owner.closed(self.id, inner.outputs.are_ended());
+        self.release_cgroup(inner);
+        self.owner.closed(self.id, inner.is_drained());
         // A holder's pipe is read on, and discarded: closing it would kill a background server by SIGPIPE.
         for index in inner.outputs.indices() {
             self.reread(inner, index);
@@ -326,8 +339,8 @@ impl Child {
 }
 
 impl Asker for Child {
-    fn pipe_inodes(&self) -> Vec<u64> {
-        lock(&self.inner).outputs.pipe_inodes()
+    fn open_files(&self) -> Vec<Written> {
+        lock(&self.inner).outputs.open_files()
     }
 
     fn on_holders(self: Arc<Self>, holders: Vec<Holder>) {

@@ -7,11 +7,15 @@ use super::extra::{Extra, ExtraOutput};
 use super::watchdog::Watchdog;
 use crate::event::Stream;
 use crate::process::capture::Capture;
+use crate::process::containment::Contained;
 use crate::process::input::Input;
 use crate::process::reader::{LARGE_READ, Next, Reader};
 use crate::runtime::NEVER;
 use crate::sys::block::{Filling, Pool};
 use crate::sys::buffer::ReadBuffer;
+use crate::sys::cgroup::Cgroup;
+use crate::sys::close_on_fork::CloseOnFork;
+use crate::sys::procfs::Written;
 use crate::sys::space::Space;
 
 pub(super) struct Outputs {
@@ -95,6 +99,19 @@ impl Outputs {
         self.extra.as_deref_mut()
     }
 
+    /// Returns what is rare, even if the child had nothing of it before.
+    pub(super) fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    pub(super) fn contained(&mut self) -> Option<&mut Contained> {
+        self.extra.as_mut()?.contained.as_mut()
+    }
+
+    pub(super) fn cgroup(&mut self) -> Option<&mut Cgroup> {
+        self.contained()?.cgroup.as_mut()
+    }
+
     pub(super) fn watchdog(&mut self) -> Option<&mut Watchdog> {
         self.extra.as_mut()?.watchdog.as_mut()
     }
@@ -107,10 +124,18 @@ impl Outputs {
         self.readers.iter().all(Option::is_none) && self.others().iter().all(|other| other.reader.is_none())
     }
 
-    /// Returns the inodes of the pipes that are still open.
-    pub(super) fn pipe_inodes(&self) -> Vec<u64> {
-        let others = self.others().iter().map(|other| &other.reader);
-        self.readers.iter().chain(others).flatten().filter_map(Reader::pipe_inode).collect()
+    /// Returns the pipes, and the terminal, that are still open.
+    pub(super) fn open_files(&self) -> Vec<Written> {
+        self.open_readers().filter_map(Reader::file).collect()
+    }
+
+    /// Returns our side of the process's terminal, while it is open.
+    pub(super) fn terminal(&self) -> Option<&CloseOnFork> {
+        self.open_readers().find_map(Reader::terminal)
+    }
+
+    fn open_readers(&self) -> impl Iterator<Item = &Reader> {
+        self.readers.iter().chain(self.others().iter().map(|other| &other.reader)).flatten()
     }
 
     /// Returns whether a spool is to be looked at again, which no descriptor reports.
@@ -214,6 +239,7 @@ impl Outputs {
         if let Some(extra) = &mut self.extra {
             extra.outputs.iter_mut().for_each(|other| std::mem::forget(other.reader.take()));
             extra.inputs.drain(..).for_each(std::mem::forget);
+            std::mem::forget(extra.contained.as_mut().and_then(|contained| contained.cgroup.take()));
         }
     }
 }

@@ -23,6 +23,7 @@ impl Child {
             id: self.id,
             pid: self.pid,
             state,
+            rung: self.rung,
             ending: inner.life.ending(),
             started: self.started,
             exited,
@@ -68,6 +69,13 @@ impl Child {
             copy.extend(stderr);
         }
         Ok(copy)
+    }
+
+    /// Returns whether it has a pipe of its own, or its terminal, at this descriptor, besides its standard streams.
+    pub(crate) fn has_descriptor(&self, number: u16) -> bool {
+        let inner = lock(&self.inner);
+        let is_input = inner.outputs.other_inputs().iter().any(|(known, _)| *known == number);
+        is_input || inner.outputs.index_of(Stream::Descriptor(number)).is_some()
     }
 
     /// Returns a copy of what a capture holds: of both standard outputs together, or of one stream that has a capture of

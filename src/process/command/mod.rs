@@ -1,10 +1,12 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
 mod capture;
+mod containment;
 mod credentials;
 mod deadlines;
 mod descriptors;
 mod limits;
+mod terminal;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -17,10 +19,12 @@ use memchr::{memchr, memchr_iter};
 
 use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
+use crate::process::containment::Containment;
 use crate::process::credentials::Credentials;
 use crate::process::deadlines::Deadlines;
 use crate::process::descriptor::{Descriptor, Listener};
 use crate::process::options::{Drain, Size};
+use crate::process::pty::PtyOptions;
 use crate::process::resources::Limits;
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
 use crate::process::stop::{Scope, StopOptions, StopPolicy};
@@ -47,6 +51,9 @@ pub enum Group {
     Own,
     /// The host's group: it can use the terminal as the host can.
     Inherit,
+    /// A session of its own, and in it a group as with [`Group::Own`]: it has no terminal (`setsid(2)`), and can take
+    /// one. Unlike a detached command it has pipes to the library.
+    Session,
 }
 
 /// The environment that a child starts from.
@@ -99,8 +106,10 @@ pub struct Command {
     pub(in crate::process) capture_head: u64,
     pub(in crate::process) capture_lines: u64,
     pub(in crate::process) captures_apart: bool,
+    pub(in crate::process) pty: Option<PtyOptions>,
     pub(in crate::process) group: Group,
     pub(in crate::process) detached: bool,
+    pub(in crate::process) containment: Containment,
     pub(in crate::process) spool_max: u64,
     pub(in crate::process) timeout: Option<Duration>,
     pub(in crate::process) deadlines: Deadlines,
@@ -134,8 +143,10 @@ impl Command {
             capture_head: 0,
             capture_lines: 0,
             captures_apart: false,
+            pty: None,
             group: Group::default(),
             detached: false,
+            containment: Containment::Default,
             spool_max: SPOOL_MAX,
             timeout: None,
             deadlines: Deadlines::default(),
@@ -379,14 +390,15 @@ impl Command {
         if self.detached && matches!(self.stderr, Output::Pipe) {
             return Some(("stderr", PIPE));
         }
-        if let Some(found) = self.descriptor_contradiction() {
+        let found = self.descriptor_contradiction().or_else(|| self.terminal_contradiction());
+        if let Some(found) = found.or_else(|| self.containment_contradiction()) {
             return Some(found);
         }
         if let Some(found) = self.deadline_contradiction() {
             return Some(found);
         }
         // No signal could be sent: its timeout and each stop without options of its own would do nothing.
-        let leads = self.detached || self.group == Group::Own;
+        let leads = self.detached || self.group != Group::Inherit;
         (self.stop.scope == Scope::Group && !leads)
             .then_some(("stop", "scope: the process would not lead a group of its own"))
     }
@@ -408,7 +420,16 @@ impl Command {
         let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
         let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
         let captures = (self.capture_head, self.capture_lines, self.captures_apart);
-        let more = (&self.descriptors, &self.listeners, &self.deadlines, &self.cwd_fd, &self.credentials, &self.limits);
+        let more = (
+            &self.descriptors,
+            &self.listeners,
+            self.containment,
+            &self.deadlines,
+            &self.cwd_fd,
+            &self.credentials,
+            &self.limits,
+            &self.pty,
+        );
         let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
         format!("{texts:?} {streams:?} {captures:?} {more:?} {life:?}")
     }

@@ -10,6 +10,8 @@ pub(crate) enum Stage {
     Clone,
     /// setpgid or setsid.
     Group,
+    /// The entry into the cgroup that was made for the child.
+    Cgroup,
     Stdin,
     Stdout,
     Stderr,
@@ -18,6 +20,8 @@ pub(crate) enum Stage {
     Chdir,
     /// The step that gives the child a descriptor above 2.
     Descriptor,
+    /// The step that makes a pseudo-terminal the child's controlling terminal.
+    Terminal,
     Exec,
     // The options that are steps.
     Signals,
@@ -41,12 +45,14 @@ impl Stage {
             Stage::Memory => "memory",
             Stage::Clone => "clone",
             Stage::Group => "group",
+            Stage::Cgroup => "contain",
             Stage::Stdin => "stdin",
             Stage::Stdout => "stdout",
             Stage::Stderr => "stderr",
             Stage::CloseFds => "close_range",
             Stage::Chdir => "chdir",
             Stage::Descriptor => "descriptor",
+            Stage::Terminal => "pty",
             Stage::Exec => "exec",
             Stage::Signals => "signals",
             Stage::Umask => "umask",
@@ -69,12 +75,14 @@ impl Stage {
             Stage::Memory,
             Stage::Clone,
             Stage::Group,
+            Stage::Cgroup,
             Stage::Stdin,
             Stage::Stdout,
             Stage::Stderr,
             Stage::CloseFds,
             Stage::Chdir,
             Stage::Descriptor,
+            Stage::Terminal,
             Stage::Signals,
             Stage::Umask,
             Stage::Oom,

@@ -230,17 +230,17 @@ class Process(Owner):
         """Closes our end of the pipe at a descriptor above 2: its reader sees the end."""
         call(lib.coreproc_process_descriptor_close, self._handle, number)
 
-    def captured(self, number: int = 0) -> Captured:
+    def captured(self, number: int | None = None) -> Captured:
         """Copies what a capture holds, its first and its last bytes.
 
-        `number` is 0 for both standard outputs together, 1 or 2 for one of them if the command has
-        `capture_apart`, else that of a `Descriptor.OUTPUT`.
+        Without a number: of both standard outputs together. 1 or 2 is one of them if the command
+        has `capture_apart`, another number that of a `Descriptor.OUTPUT`.
         """
         out, head, gap = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_uint64()
         call(
             lib.coreproc_process_output_of,
             self._handle,
-            number,
+            _abi.OUTPUT_TOGETHER if number is None else number,
             ctypes.byref(head),
             ctypes.byref(gap),
             ctypes.byref(out),
