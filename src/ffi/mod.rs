@@ -29,6 +29,7 @@ mod capture;
 mod check;
 mod command;
 mod convert;
+mod credentials;
 mod daemon;
 mod deadlines;
 mod descriptor;
@@ -52,6 +53,7 @@ mod process;
 mod progress;
 mod registry;
 mod report;
+mod resources;
 mod ring;
 mod run;
 mod run_options;
@@ -71,6 +73,7 @@ mod versioned;
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
     service::*, command::*, stream::*, stdio::*, stop::*,
+    credentials::*, resources::*,
     deadlines::*,
     flat::*, process::*,
     descriptor::*,
