@@ -92,12 +92,16 @@ impl Command {
 }
 
 fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) -> Result<Seed> {
-    let contained = Contained::new(command.containment).map_err(|missing| explain::no_cgroup(command, &missing))?;
+    let contained = Contained::new(command.containment, &command.tree_limits)
+        .map_err(|missing| explain::no_cgroup(command, &missing))?;
     let has_cgroup = contained.as_ref().is_some_and(|contained| contained.cgroup.is_some());
     let seed = match launch_in(command, supervisor, contained) {
         // The cgroup could be made, but not entered.
         Err(error)
-            if has_cgroup && error.stage() == containment::STAGE && command.containment == Containment::Prefer =>
+            if has_cgroup
+                && error.stage() == containment::STAGE
+                && command.containment == Containment::Prefer
+                && command.tree_limits.is_empty() =>
         {
             launch_in(command, supervisor, Some(Contained::marked()))
         }
@@ -161,6 +165,7 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
     })?;
     let leads_group = plan.grouping != Grouping::Inherit;
     let rung = Contained::rung(contained.as_ref(), leads_group);
+    let is_contained = contained.is_some();
     if let Some(contained) = contained {
         stdio.extra.get_or_insert_default().contained = Some(contained);
     }
@@ -177,7 +182,7 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         capture: shape,
         leads_group,
         rung,
-        is_contained: command.containment != Containment::Default,
+        is_contained,
         stop: Arc::clone(&command.stop),
         drain: command.drain.unwrap_or(supervisor.options().drain),
         timeout: command.timeout,

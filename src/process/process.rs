@@ -167,6 +167,32 @@ impl Process {
         self.0.signal(signal, scope)
     }
 
+    /// Keeps it from running until [`Process::resume`]. [`Scope::Default`] is all that is held together, as for kill. A
+    /// tree in a cgroup is frozen (`cgroup.freeze`), which no process in it sees or can undo; other scopes get SIGSTOP, of
+    /// which the parent of each process is told.
+    ///
+    /// Signals wait until it is resumed, but SIGKILL ends it, and so does a stop, which resumes it. Timeouts run on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::signal`].
+    pub fn pause(&self, scope: Scope) -> Result<()> {
+        fork::check("pause")?;
+        self.0.check_descriptors("pause")?;
+        self.0.pause(scope, true)
+    }
+
+    /// Lets it run on after [`Process::pause`] with the same scope: thaws the cgroup, or sends SIGCONT.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::signal`].
+    pub fn resume(&self, scope: Scope) -> Result<()> {
+        fork::check("resume")?;
+        self.0.check_descriptors("resume")?;
+        self.0.pause(scope, false)
+    }
+
     /// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::process::reader::{LARGE_READ, Next, Reader};
 use crate::runtime::NEVER;
 use crate::sys::block::{Filling, Pool};
 use crate::sys::buffer::ReadBuffer;
-use crate::sys::cgroup::Cgroup;
+use crate::sys::cgroup::{Cgroup, Usage};
 use crate::sys::close_on_fork::CloseOnFork;
 use crate::sys::procfs::Written;
 use crate::sys::space::Space;
@@ -106,6 +106,12 @@ impl Outputs {
 
     pub(super) fn contained(&mut self) -> Option<&mut Contained> {
         self.extra.as_mut()?.contained.as_mut()
+    }
+
+    /// Returns what was used in the cgroup so far.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let contained = self.extra.as_ref()?.contained.as_ref()?;
+        contained.cgroup.as_ref().map(Cgroup::usage).or(contained.usage)
     }
 
     pub(super) fn cgroup(&mut self) -> Option<&mut Cgroup> {

@@ -24,6 +24,7 @@ impl Child {
             pid: self.pid,
             state,
             rung: self.rung,
+            usage: inner.outputs.usage(),
             ending: inner.life.ending(),
             started: self.started,
             exited,

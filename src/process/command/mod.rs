@@ -28,6 +28,7 @@ use crate::process::pty::PtyOptions;
 use crate::process::resources::Limits;
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
 use crate::process::stop::{Scope, StopOptions, StopPolicy};
+use crate::sys::cgroup::TreeLimits;
 use crate::sys::strings::Strings;
 
 /// A child's process group; [`Command::group`] says what follows from it.
@@ -110,6 +111,8 @@ pub struct Command {
     pub(in crate::process) group: Group,
     pub(in crate::process) detached: bool,
     pub(in crate::process) containment: Containment,
+    /// The limits of all its processes together.
+    pub(in crate::process) tree_limits: TreeLimits,
     pub(in crate::process) spool_max: u64,
     pub(in crate::process) timeout: Option<Duration>,
     pub(in crate::process) deadlines: Deadlines,
@@ -147,6 +150,7 @@ impl Command {
             group: Group::default(),
             detached: false,
             containment: Containment::Default,
+            tree_limits: TreeLimits::default(),
             spool_max: SPOOL_MAX,
             timeout: None,
             deadlines: Deadlines::default(),
@@ -423,7 +427,7 @@ impl Command {
         let more = (
             &self.descriptors,
             &self.listeners,
-            self.containment,
+            (self.containment, &self.tree_limits),
             &self.deadlines,
             &self.cwd_fd,
             &self.credentials,
