@@ -26,6 +26,7 @@ mod activity;
 mod batch;
 mod bytes;
 mod call;
+mod capture;
 mod check;
 mod command;
 mod convert;
@@ -72,7 +73,14 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, credentials::*, resources::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, info::*, status::*, identity::*, activity::*,
+    service::*, command::*, stream::*, stdio::*, stop::*,
+    credentials::*, resources::*,
+    deadlines::*,
+    flat::*, process::*,
+    descriptor::*,
+    capture::*,
+    info::*, status::*,
+    identity::*, activity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

@@ -13,6 +13,7 @@
 
 mod activity;
 mod capture;
+mod chain;
 mod child;
 mod command;
 mod containment;
@@ -41,6 +42,7 @@ mod streams;
 mod supervisor;
 
 pub use activity::{Activity, AwaitsInput, Doing};
+pub use capture::Captured;
 pub use child::{Info, State};
 pub use command::{Command, Group};
 pub use containment::{Containment, Rung, TreeMember};
