@@ -98,6 +98,7 @@ pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
 pub use sys::pidfd::ExitStatus;
 pub use sys::procfs::Holder;
+pub use sys::usage::Usage;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -18,6 +18,7 @@ use super::stdio::above_stdio;
 use super::steps::steps;
 use super::streams::Stdio;
 use super::supervisor::Supervisor;
+use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
@@ -143,7 +144,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         outputs: std::mem::take(&mut stdio.outputs),
         capture_bytes,
         leads_group: plan.grouping != Grouping::Inherit,
-        stop: Arc::clone(&command.stop),
+        terms: Terms::new(&command.stop, &command.program, &command.argv),
         drain: command.drain.unwrap_or(supervisor.options().drain),
         timeout: command.timeout,
         member,

@@ -23,6 +23,7 @@ mod input;
 mod launch;
 pub(crate) mod member;
 mod options;
+mod post_mortem;
 #[allow(clippy::module_inception)]
 mod process;
 mod reader;
@@ -35,6 +36,7 @@ mod steps;
 mod stop;
 mod streams;
 mod supervisor;
+mod terms;
 
 pub use child::{Info, State};
 pub use command::{Command, Group};
@@ -43,6 +45,7 @@ pub use descriptor::Descriptor;
 pub use handle::ProcessHandle;
 pub use identity::ProcessIdentity;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
+pub(crate) use post_mortem::describe;
 pub use process::Process;
 pub use resources::{IoPriority, Resource, Scheduling};
 pub use ring::Ring;

@@ -50,6 +50,7 @@ pub(crate) mod strings;
 pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod timer;
+pub(crate) mod usage;
 pub(crate) mod window;
 
 pub(crate) use calls::{errno, retried, retried_raw};

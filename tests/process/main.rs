@@ -15,6 +15,7 @@ mod input;
 mod job_control;
 mod limits;
 mod output;
+mod post_mortem;
 mod service;
 mod spawn_errors;
 mod stdin;

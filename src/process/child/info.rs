@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::event::Ending;
 use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
+use crate::sys::usage::Usage;
 
 /// Where a process is in its life.
 ///
@@ -55,6 +56,8 @@ pub struct Info {
     pub exited: Option<Stamp>,
     /// When it was closed, once it was.
     pub closed: Option<Stamp>,
+    /// What it used of the machine, once it has ended; None also if the host reaped it, or a filter forbids to ask.
+    pub usage: Option<Usage>,
     /// Bytes read from its standard output so far.
     pub stdout_bytes: u64,
     /// Bytes read from its standard error so far.

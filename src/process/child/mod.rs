@@ -37,7 +37,7 @@ use super::member::Member;
 use super::options::Drain;
 use super::reader::Reader;
 use super::scan::{Asker, Scanner};
-use super::stop::StopPolicy;
+use super::terms::Terms;
 use crate::error::Result;
 use crate::event::{Cause, Ending, Queue, Sender, Source, holders_text};
 use crate::runtime::{Gate, Handler, NEVER, Reactor, lock};
@@ -47,6 +47,7 @@ use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Told};
 use crate::sys::poller::Interest;
 use crate::sys::procfs::Holder;
+use crate::sys::usage::Usage;
 use crate::util::duration::nanoseconds;
 
 pub use info::{Info, State};
@@ -75,7 +76,7 @@ pub(super) struct Seed {
     pub(super) outputs: [Option<Reader>; 2],
     pub(super) capture_bytes: usize,
     pub(super) leads_group: bool,
-    pub(super) stop: Arc<StopPolicy>,
+    pub(super) terms: Arc<Terms>,
     pub(super) drain: Drain,
     pub(super) timeout: Option<Duration>,
     pub(super) member: Option<Member>,
@@ -88,7 +89,7 @@ pub(crate) struct Child {
     leads_group: bool,
     owner: Arc<dyn Owner>,
     started: Stamp,
-    stop: Arc<StopPolicy>,
+    terms: Arc<Terms>,
     drain: Bound,
     inner: Mutex<Inner>,
     /// The threads that wait for a change of its state.
@@ -116,7 +117,7 @@ impl Child {
             leads_group: seed.leads_group,
             owner,
             started,
-            stop: seed.stop,
+            terms: seed.terms,
             drain: Bound::from(seed.drain),
             gate: Gate::default(),
             inner: Mutex::new(Inner {
@@ -208,7 +209,7 @@ impl Child {
                 // It has become another user's, and is not waited for: it may never end.
                 ExitStatus::Unknown
             };
-            self.exit(inner, Ending { status, cause: Cause::Killed }, false);
+            self.exit(inner, Ending { status, cause: Cause::Killed }, None, false);
         }
         for index in inner.outputs.indices() {
             self.end_output(inner, index);
@@ -270,13 +271,17 @@ impl Child {
         let Life::Running { pidfd: Some(pidfd), intent, .. } = &inner.life else { return };
         let keep = self.leads_group && !deliver::groups_have_pidfds();
         let mut looked = if keep { pidfd::peek(pidfd) } else { pidfd::reap(pidfd, self.pid) };
-        let unreaped = matches!(looked, Peek::Ended(_)) && keep;
+        let unreaped = matches!(looked, Peek::Ended(..)) && keep;
         if keep && looked == Peek::Denied {
             looked = pidfd::reap(pidfd, self.pid);
         }
+        let mut usage = None;
         let status = match looked {
             Peek::Running => return,
-            Peek::Ended(status) => status,
+            Peek::Ended(status, used) => {
+                usage = Some(Box::new(used));
+                status
+            }
             // It stays unreaped, because a filter forbids to ask for it.
             Peek::Denied => ExitStatus::Unknown,
             Peek::Stolen => match pidfd::ask_stolen(pidfd) {
@@ -287,7 +292,7 @@ impl Child {
             },
         };
         let ending = Ending { status, cause: intent.unwrap_or(Cause::Natural) };
-        self.exit(inner, ending, unreaped);
+        self.exit(inner, ending, usage, unreaped);
         self.wake_waiters();
         // Usually everything has been written, so that the child can be closed right here.
         for index in inner.outputs.indices() {
@@ -296,10 +301,10 @@ impl Child {
     }
 
     /// Goes from running to exited.
-    fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, unreaped: bool) {
+    fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, usage: Option<Box<Usage>>, unreaped: bool) {
         let now = Stamp::now();
         self.end_inputs(inner);
-        inner.life.exit(ending, now, unreaped);
+        inner.life.exit(ending, now, usage, unreaped);
         inner.audience.tell_exited(&self.sender(inner), ending, now);
     }
 

@@ -26,6 +26,7 @@ impl Child {
             started: self.started,
             exited,
             closed,
+            usage: inner.life.usage(),
             stdout_bytes: inner.outputs.counts[0],
             stderr_bytes: inner.outputs.counts[1],
             dropped_bytes: inner.outputs.dropped(),
@@ -50,6 +51,11 @@ impl Child {
         .ok_or_else(|| {
             Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time").on(format!("process {}", self.id))
         })
+    }
+
+    /// Returns its command line, as one line of text.
+    pub(crate) fn command_line(&self) -> String {
+        self.terms.command_line()
     }
 
     pub(crate) fn is_open(&self) -> bool {

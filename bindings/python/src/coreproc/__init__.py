@@ -60,7 +60,7 @@ from .constants import (
     Stdio,
     Subscribe,
 )
-from .info import Info
+from .info import Info, Usage
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Holder, OutputDropped, Process
 from .service import Service
@@ -125,6 +125,7 @@ __all__ = [
     "SystemFailure",
     "TimedOut",
     "Unsupported",
+    "Usage",
     "__version__",
     "library_version",
 ]

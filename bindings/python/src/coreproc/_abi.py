@@ -163,6 +163,9 @@ SYSTEM = -4
 TIMED_OUT = -8
 UNLIMITED = 18446744073709551615
 UNSUPPORTED = -13
+USAGE_EXACT = 1
+USAGE_RSS_AT_MOST = 2
+USAGE_UNKNOWN = 0
 VERSION = "0.1.0"
 VERSION_MAJOR = 0
 VERSION_MINOR = 1
@@ -266,6 +269,17 @@ class ProcessInfo(Sized):
         ("dropped_bytes", c_uint64),
         ("discarded_bytes", c_uint64),
         ("unwritten_bytes", c_uint64),
+        ("usage", c_uint32),
+        ("usage_reserved", c_uint32),
+        ("user_time_ns", c_uint64),
+        ("system_time_ns", c_uint64),
+        ("max_rss_bytes", c_uint64),
+        ("minor_faults", c_uint64),
+        ("major_faults", c_uint64),
+        ("voluntary_switches", c_uint64),
+        ("involuntary_switches", c_uint64),
+        ("blocks_read", c_uint64),
+        ("blocks_written", c_uint64),
     )
 
 
@@ -572,9 +586,11 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_holders": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_id": (c_uint64, (c_void_p,)),
     "coreproc_process_info_get": (c_int32, (c_void_p, OUT_PROCESS_INFO, OUT_HANDLE)),
+    "coreproc_process_info_json": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_kill": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_output": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_pid": (c_int32, (c_void_p,)),
+    "coreproc_process_post_mortem": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_ref": (c_void_p, (c_void_p,)),
     "coreproc_process_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),
     "coreproc_process_stop": (c_int32, (c_void_p, IN_STOP_OPTIONS, OUT_HANDLE)),
