@@ -576,6 +576,11 @@ typedef struct coreproc_entries coreproc_entries;
 // There is no last-error state.
 typedef struct coreproc_error coreproc_error;
 
+// A process that was found by its identity: any, not only a child. It names this process for good,
+// whatever becomes of its number, and never reaps it. Shared: reference-counted, thread-safe.
+// Freeing it does nothing to the process.
+typedef struct coreproc_handle coreproc_handle;
+
 // An HTTP server that says whether its program is well. Shared: reference-counted, thread-safe.
 // Freeing the last reference stops it at once, without waiting.
 //
@@ -762,6 +767,22 @@ typedef struct coreproc_process_info {
   // Writes to block devices, in blocks of 512 bytes.
   uint64_t blocks_written;
 } coreproc_process_info;
+
+// What is known of a process that was found by its identity. Plain data.
+typedef struct coreproc_handle_info {
+  // sizeof(coreproc_handle_info), set by the caller; as much as both sides know is written.
+  uint32_t struct_size;
+  // COREPROC_STATE_RUNNING or _EXITED.
+  uint32_t state;
+  // Its PID, which may be another process's once this one has ended.
+  int32_t pid;
+  // 0 to 255 once it has exited by itself, else -1.
+  int32_t exit_code;
+  // The signal that ended it, else 0.
+  int32_t signal;
+  // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED.
+  uint32_t flags;
+} coreproc_handle_info;
 
 // The options of a subscription. Zero is the default everywhere.
 typedef struct coreproc_subscription_options {
@@ -1658,6 +1679,87 @@ coreproc_result coreproc_process_descriptor_output(const struct coreproc_process
                                                    uint32_t number,
                                                    struct coreproc_bytes **out,
                                                    struct coreproc_error **err);
+
+// Returns what names a process for good, to be written down: one line of text, by which this and
+// any other program finds it again (coreproc_handle_open), and never another process:
+// "coreproc:1:PID:START:BOOT:NAMESPACE:PIDFS". It has the start in clock ticks since the boot, the
+// boot id, and the inodes of the PID namespace and of the process in pidfs (Linux 6.9); START or
+// PIDFS is "-" if it is not known. Free `*out` with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; NOT_RUNNING once it has ended; UNSUPPORTED without /proc.
+coreproc_result coreproc_process_identity(const struct coreproc_process *process,
+                                          struct coreproc_bytes **out,
+                                          struct coreproc_error **err);
+
+// Returns what names the process that has this PID now, child or not, as coreproc_process_identity
+// does. Free `*out` with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; NOT_FOUND if no process has this number; UNSUPPORTED without
+// pidfd_open(2) (Linux 5.3) or /proc.
+coreproc_result coreproc_identity_of_pid(int32_t pid,
+                                         struct coreproc_bytes **out,
+                                         struct coreproc_error **err);
+
+// Finds the process that an identity names. What is found is never another process that has got
+// the number since. No privilege is needed. Free `*out` with coreproc_handle_free. Thread-safe.
+//
+// Errors: MALFORMED, naming the field, if the text is no identity; NOT_FOUND if the process has
+// ended and was reaped; INVALID_ARGUMENT, also if it is of another boot or another PID namespace;
+// UNSUPPORTED without pidfd_open(2) (Linux 5.3) or /proc.
+coreproc_result coreproc_handle_open(const char *identity,
+                                     size_t len,
+                                     struct coreproc_handle **out,
+                                     struct coreproc_error **err);
+
+// Returns its PID, which may be another process's once this one has ended; -1 for NULL.
+// Thread-safe.
+int32_t coreproc_handle_pid(const struct coreproc_handle *handle);
+
+// Returns its pidfd, for event loops: it is readable once the process has ended. It is the
+// handle's own, so a loop that closes what it wraps needs a duplicate; -1 for NULL. Thread-safe.
+int32_t coreproc_handle_fd(const struct coreproc_handle *handle);
+
+// Tells what is known of it now. The caller sets `out->struct_size`. Thread-safe.
+//
+// The status of a child of this program is told until the program reaps it (waitid(2) with
+// WNOWAIT). That of any other process is told once its parent has reaped it, if the kernel keeps
+// it (Linux 6.15); until then, and on older kernels, COREPROC_FLAG_STATUS_UNKNOWN is set.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM if the host has closed the descriptor.
+coreproc_result coreproc_handle_info_get(const struct coreproc_handle *handle,
+                                         struct coreproc_handle_info *out,
+                                         struct coreproc_error **err);
+
+// Waits until it has ended, up to `timeout_ms` (-1: for ever; 0: only looks). If its parent has
+// still to reap it before the kernel tells the status, that is waited for as well, up to 0.1 s and
+// within `timeout_ms`. `out` may be NULL; else the caller sets its `struct_size`. Any number of
+// threads may wait. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; DEADLOCK inside a callback; SYSTEM if the host has closed
+// the descriptor.
+coreproc_result coreproc_handle_wait(const struct coreproc_handle *handle,
+                                     int64_t timeout_ms,
+                                     struct coreproc_handle_info *out,
+                                     struct coreproc_error **err);
+
+// Sends a signal by pidfd_send_signal(2); 0 only probes. `scope` is a COREPROC_SCOPE value, of
+// which DEFAULT is the process; GROUP is the process group that it leads, also after it has ended
+// itself. The signal reaches no other process or group. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; NOT_RUNNING once it has ended, or if it leads no group with a process
+// in it; PERMISSION_DENIED; UNSUPPORTED for a group before Linux 6.9; SYSTEM if the host has closed
+// the descriptor.
+coreproc_result coreproc_handle_signal(const struct coreproc_handle *handle,
+                                       int32_t signal,
+                                       uint32_t scope,
+                                       struct coreproc_error **err);
+
+// Returns another reference to the same process, to be freed on its own; NULL for NULL.
+// Thread-safe.
+struct coreproc_handle *coreproc_handle_ref(const struct coreproc_handle *handle);
+
+// Gives a reference back. NULL is fine. Never blocks, never kills. Thread-safe.
+void coreproc_handle_free(struct coreproc_handle *handle);
 
 // Opens a stream of events to take from. `options` may be NULL. Free `*out` with
 // coreproc_subscription_free. Thread-safe.

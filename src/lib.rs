@@ -90,9 +90,9 @@ pub use pipeline::{
     SpecState,
 };
 pub use process::{
-    Account, CloseMode, Command, Descriptor, Drain, FileMode, Group, Info, IoPriority, Output, Process, ProcessHandle,
-    ProcessIdentity, Resource, Ring, Scheduling, Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions,
-    StopPolicy, StopStep,
+    Account, CloseMode, Command, Containment, Descriptor, Drain, FileMode, Group, Info, IoPriority, Output, Process,
+    ProcessHandle, ProcessIdentity, Resource, Ring, Rung, Scheduling, Scope, Service, ServiceOptions, Size, State,
+    Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
 };
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};

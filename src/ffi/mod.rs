@@ -39,6 +39,7 @@ mod guard;
 mod handle;
 mod health;
 mod history;
+mod identity;
 mod info;
 #[cfg(feature = "fault-injection")]
 mod injection;
@@ -68,7 +69,7 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, info::*, status::*,
+    service::*, command::*, stream::*, stdio::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, info::*, status::*, identity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

@@ -8,8 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::command::{Command, key_of};
+use super::containment::STAGE;
 use super::resources::Resource;
 use crate::error::{Error, ErrorKind, describe_errno, quoted};
+use crate::sys::cgroup::Missing;
 use crate::sys::file::{self, Kind};
 use crate::sys::redirect::Refusal;
 use crate::sys::spawn::{Expect, Failure, Stage, Step};
@@ -43,6 +45,13 @@ pub(super) fn no_spool(command: &Command, stage: &'static str, place: &Place, er
     failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
 }
 
+/// Says which part of the system allows no cgroup.
+pub(super) fn no_cgroup(command: &Command, missing: &Missing) -> Error {
+    let error = Error::new(ErrorKind::Unsupported, OPERATION, format!("cgroup: {}", missing.what));
+    let error = missing.errno.into_iter().fold(error, Error::errno_is);
+    error.at(STAGE).on(subject(command))
+}
+
 /// A start that failed.
 pub(super) struct Attempt<'a> {
     pub(super) command: &'a Command,
@@ -59,6 +68,10 @@ pub(super) fn failure(attempt: &Attempt<'_>, failure: Failure) -> Error {
             let error =
                 error.because("the kernel, or a filter, allows no way to start a process with a pidfd (Linux 5.4)");
             if errno == libc::EPERM { error } else { error.kind_is(ErrorKind::Unsupported) }
+        }
+        (Stage::Cgroup, _) => {
+            let what = format!("cgroup: the process cannot enter the one made for it: {}", describe_errno(errno));
+            error.kind_is(ErrorKind::Unsupported).because(what)
         }
         (Stage::Chdir, _) if attempt.command.cwd_fd.is_some() => error,
         (Stage::Chdir, _) => {

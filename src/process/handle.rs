@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Deadline, is_in_callback};
 use crate::sys::clock::whole_ms;
 use crate::sys::deliver::{self, Target, Undelivered};
+use crate::sys::descriptor::Guarded;
 use crate::sys::fork;
 use crate::sys::pidfd::{self, ExitStatus, Told, Until};
 
@@ -32,7 +33,7 @@ use crate::sys::pidfd::{self, ExitStatus, Told, Until};
 /// ```
 #[derive(Debug)]
 pub struct ProcessHandle {
-    pidfd: OwnedFd,
+    pidfd: Guarded,
     identity: ProcessIdentity,
 }
 
@@ -45,8 +46,10 @@ impl ProcessIdentity {
     /// `NotFound` if it has ended and was reaped. `InvalidArgument` if it is of another boot or of another PID namespace;
     /// the message says of which. `Unsupported` if that cannot be told: without `pidfd_open(2)`, or without /proc.
     pub fn open(&self) -> Result<ProcessHandle> {
-        fork::check("open process")?;
-        Ok(ProcessHandle { pidfd: self.find()?, identity: self.clone() })
+        const OPERATION: &str = "open process";
+        fork::check(OPERATION)?;
+        let lost = |errno| Error::system(OPERATION, "fstat", errno);
+        Ok(ProcessHandle { pidfd: Guarded::new(self.find()?).map_err(lost)?, identity: self.clone() })
     }
 }
 
@@ -68,8 +71,7 @@ impl ProcessHandle {
 
     /// Returns whether it has ended, reaped or not.
     pub fn has_ended(&self) -> Result<bool> {
-        fork::check("has ended")?;
-        Ok(pidfd::has_ended(&self.pidfd))
+        Ok(pidfd::has_ended(self.checked("has ended")?))
     }
 
     /// Returns how it ended; None while it runs.
@@ -78,11 +80,7 @@ impl ProcessHandle {
     /// other process is known once its parent has reaped it, if the kernel keeps it (Linux 6.15, PIDFD_GET_INFO); until
     /// then, and on older kernels, it is [`ExitStatus::Unknown`].
     pub fn exit_status(&self) -> Result<Option<ExitStatus>> {
-        fork::check("exit status")?;
-        Ok(pidfd::end_of(&self.pidfd).map(|told| match told {
-            Told::Ended(status) => status,
-            Told::NotYet | Told::Untold => ExitStatus::Unknown,
-        }))
+        Ok(pidfd::end_of(self.checked("exit status")?).map(Told::status))
     }
 
     /// Waits until it has ended (`poll(2)`), and returns how: see [`ProcessHandle::exit_status`]. None waits for ever,
@@ -95,25 +93,24 @@ impl ProcessHandle {
     /// closed the descriptor.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<ExitStatus> {
         const OPERATION: &str = "wait";
-        fork::check(OPERATION)?;
+        let pidfd = self.checked(OPERATION)?;
         let deadline = Deadline::after(timeout);
-        if !self.wait_until(OPERATION, Until::Ended, deadline)? {
+        if !self.wait_until(OPERATION, pidfd, Until::Ended, deadline)? {
             return Err(self.error(ErrorKind::TimedOut, OPERATION, "it has not ended in time"));
         }
-        if let Some(Told::NotYet) = pidfd::end_of(&self.pidfd)
-            && !is_in_callback()
-        {
-            self.wait_until(OPERATION, Until::Reaped, deadline.or_after(UNTIL_REAPED))?;
+        let told = pidfd::end_of(pidfd);
+        if !matches!(told, Some(Told::NotYet)) || is_in_callback() {
+            return Ok(told.map_or(ExitStatus::Unknown, Told::status));
         }
-        Ok(self.exit_status()?.unwrap_or(ExitStatus::Unknown))
+        self.wait_until(OPERATION, pidfd, Until::Reaped, deadline.or_after(UNTIL_REAPED))?;
+        Ok(pidfd::end_of(pidfd).map_or(ExitStatus::Unknown, Told::status))
     }
 
-    fn wait_until(&self, operation: &'static str, until: Until, deadline: Deadline) -> Result<bool> {
+    fn wait_until(&self, operation: &'static str, pidfd: &OwnedFd, until: Until, deadline: Deadline) -> Result<bool> {
         let failed = |errno| Error::system(operation, "poll", errno).on(self.subject());
         loop {
-            // The first look waits only outside of callbacks.
             let left = if is_in_callback() { Some(Duration::ZERO) } else { deadline.left() };
-            if pidfd::wait_until(&self.pidfd, until, left.map_or(-1, whole_ms)).map_err(failed)? {
+            if pidfd::wait_until(pidfd, until, left.map_or(-1, whole_ms)).map_err(failed)? {
                 return Ok(true);
             }
             if deadline.is_over() {
@@ -135,16 +132,16 @@ impl ProcessHandle {
     /// filter forbids the call.
     pub fn signal(&self, signal: i32, scope: Scope) -> Result<()> {
         const OPERATION: &str = "signal";
-        fork::check(OPERATION)?;
+        let pidfd = self.checked(OPERATION)?;
         if signal != 0 {
             check_signal(OPERATION, signal)?;
         }
         let target = if scope == Scope::Group { Target::Group } else { Target::Process };
         let ended = || self.error(ErrorKind::NotRunning, OPERATION, "it has ended");
-        if target == Target::Process && pidfd::has_ended(&self.pidfd) {
+        if target == Target::Process && pidfd::has_ended(pidfd) {
             return Err(ended());
         }
-        deliver::send_by_pidfd(&self.pidfd, signal, target).map_err(|undelivered| match (undelivered, target) {
+        deliver::send_by_pidfd(pidfd, signal, target).map_err(|undelivered| match (undelivered, target) {
             (Undelivered::Errno(libc::ESRCH), Target::Process) => ended(),
             (Undelivered::Errno(libc::ESRCH), Target::Group) => {
                 self.error(ErrorKind::NotRunning, OPERATION, "it leads no process group with a process in it")
@@ -158,6 +155,14 @@ impl ProcessHandle {
                 let cause = "this kernel, or a filter, cannot signal a group by pidfd (Linux 6.9)";
                 self.error(ErrorKind::Unsupported, OPERATION, cause)
             }
+        })
+    }
+
+    /// Returns the descriptor for a call.
+    fn checked(&self, operation: &'static str) -> Result<&OwnedFd> {
+        fork::check(operation)?;
+        self.pidfd.get().map_err(|errno| {
+            Error::system(operation, "", errno).because("the host has closed its descriptor").on(self.subject())
         })
     }
 

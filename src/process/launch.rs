@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::child::Seed;
 use super::command::{Command, EnvBase, Group, key_of};
+use super::containment::{self, Contained, Containment, MARKS};
 use super::deadlines::Deadlines;
 use super::explain::{self, Attempt, OPERATION, failed, subject};
 use super::member::Member;
@@ -90,7 +91,23 @@ impl Command {
 }
 
 fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) -> Result<Seed> {
-    let environment = environment(command);
+    let contained = Contained::new(command.containment).map_err(|missing| explain::no_cgroup(command, &missing))?;
+    let has_cgroup = contained.as_ref().is_some_and(|contained| contained.cgroup.is_some());
+    let seed = match launch_in(command, supervisor, contained) {
+        // The cgroup could be made, but not entered.
+        Err(error)
+            if has_cgroup && error.stage() == containment::STAGE && command.containment == Containment::Prefer =>
+        {
+            launch_in(command, supervisor, Some(Contained::marked()))
+        }
+        other => other,
+    };
+    Ok(Seed { member, ..seed? })
+}
+
+fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Contained>) -> Result<Seed> {
+    let mark = contained.as_ref().and_then(|contained| contained.mark.as_deref());
+    let environment = environment(command, mark);
     let candidates = candidates(command, &environment);
     let argv = strings(&command.argv);
     let capture = match (command.capture, supervisor.options().capture) {
@@ -124,6 +141,7 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
             Group::Own => Grouping::Own,
             Group::Inherit => Grouping::Inherit,
         },
+        cgroup: contained.as_ref().and_then(|contained| Some(contained.cgroup.as_ref()?.directory())),
         steps: steps.list(),
         own_memory: steps.own_memory,
     };
@@ -132,6 +150,11 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         let (candidates, environment, steps) = (&candidates, &environment, steps.list());
         explain::failure(&Attempt { command, candidates, environment, steps }, failure)
     })?;
+    let leads_group = plan.grouping != Grouping::Inherit;
+    let rung = Contained::rung(contained.as_ref(), leads_group);
+    if let Some(contained) = contained {
+        stdio.extra.get_or_insert_default().contained = Some(contained);
+    }
     if command.deadlines != Deadlines::default() {
         stdio.extra.get_or_insert_default().watch(&command.deadlines, time.monotonic_ns);
     }
@@ -143,11 +166,13 @@ fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) ->
         extra: stdio.extra,
         outputs: std::mem::take(&mut stdio.outputs),
         capture_bytes,
-        leads_group: plan.grouping != Grouping::Inherit,
+        leads_group,
+        rung,
+        is_contained: command.containment != Containment::Default,
         terms: Terms::new(&command.stop, &command.program, &command.argv),
         drain: command.drain.unwrap_or(supervisor.options().drain),
         timeout: command.timeout,
-        member,
+        member: None,
     })
 }
 
@@ -157,22 +182,41 @@ fn strings(list: &[CString]) -> Strings {
     strings
 }
 
-fn environment(command: &Command) -> Cow<'_, Strings> {
+/// Makes the environment, with the mark of its tree if it has one.
+fn environment<'a>(command: &'a Command, mark: Option<&str>) -> Cow<'a, Strings> {
     let mut environment = Strings::default();
+    let mut marks = Vec::new();
     let listens = !command.listeners.is_empty();
-    let is_ours = |entry: &[u8]| listens && LISTEN.contains(&key_of(entry));
+    let mut is_ours = |entry: &[u8]| {
+        let is_mark = mark.is_some() && key_of(entry) == MARKS.as_bytes();
+        if is_mark {
+            // It is part of the host's tree, too.
+            marks.extend_from_slice(&entry[MARKS.len()..]);
+        }
+        is_mark || listens && LISTEN.contains(&key_of(entry))
+    };
     let mut add = |entry: &[u8]| {
         if !is_ours(entry) && !command.env.iter().any(|added| key_of(added.as_bytes()) == key_of(entry)) {
             environment.push(&[entry]);
         }
     };
     match &command.env_base {
-        EnvBase::Given(whole) if command.env.is_empty() && !listens => return Cow::Borrowed(whole),
+        EnvBase::Given(whole) if command.env.is_empty() && !listens && mark.is_none() => return Cow::Borrowed(whole),
         EnvBase::Given(base) => base.iter().for_each(add),
         EnvBase::Inherited => for_each_variable(&mut add),
     }
     let added = command.env.iter().filter(|entry| !is_ours(entry.as_bytes()));
     added.for_each(|entry| environment.push(&[entry.as_bytes()]));
+    if let Some(mark) = mark {
+        let outer = marks.strip_prefix(b"=").filter(|outer| !outer.is_empty());
+        environment.push(&[
+            MARKS.as_bytes(),
+            b"=",
+            outer.unwrap_or_default(),
+            if outer.is_some() { b":" } else { b"" },
+            mark.as_bytes(),
+        ]);
+    }
     if listens {
         let names: Vec<&[u8]> = command.listeners.iter().map(|listener| listener.name.as_bytes()).collect();
         environment.push(&[LISTEN[0], b"=", command.listeners.len().to_string().as_bytes()]);

@@ -3,6 +3,7 @@
 //! - `command`, `stdio`, `credentials`, `resources`, `deadlines`, `stop` and `options` are what a caller chooses;
 //!   `launch` starts a command, with `streams` for its standard streams, `steps` for what the child does itself, and
 //!   `explain` for the words of a failure.
+//! - `containment` holds a child together with what it starts.
 //! - `child` is one process: its life, its output and input, its stop. `reader` is our side of one output, `capture`
 //!   the part of them that is kept.
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
@@ -13,6 +14,7 @@
 mod capture;
 mod child;
 mod command;
+mod containment;
 mod credentials;
 mod deadlines;
 mod descriptor;
@@ -40,6 +42,7 @@ mod terms;
 
 pub use child::{Info, State};
 pub use command::{Command, Group};
+pub use containment::{Containment, Rung, TreeMember};
 pub use credentials::Account;
 pub use descriptor::Descriptor;
 pub use handle::ProcessHandle;

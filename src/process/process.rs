@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::child::{Child, Info, State};
+use super::containment::TreeMember;
 use super::descriptor::STDIN;
 use super::identity::ProcessIdentity;
 use super::stop::{Scope, StopOptions, StopPolicy};
@@ -125,6 +126,17 @@ impl Process {
     pub fn holders(&self) -> Result<Vec<Holder>> {
         fork::check("holders")?;
         Ok(self.0.holders())
+    }
+
+    /// Looks for the living processes of its tree: in its cgroup, if it has one; otherwise in its group and among its
+    /// descendants, by a pass over /proc. For a command with a containment ([`Command::contain`](crate::Command::contain))
+    /// but without a cgroup it also names those that have left the tree, as far as their environments can be read and
+    /// still have its mark. So after a stop or a kill it names what that did not reach, even once the process is closed.
+    /// One that was just killed may be seen for a moment. Other users' processes may be hidden.
+    pub fn tree(&self) -> Result<Vec<TreeMember>> {
+        fork::check("tree")?;
+        self.0.check_descriptors("tree")?;
+        Ok(self.0.tree())
     }
 
     /// Sends a signal (`pidfd_send_signal(2)`); 0 only probes. [`Scope::Default`] is the process. It reaches this

@@ -20,13 +20,19 @@ use crate::sys::signal;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// For kill and stop: the group if the process leads one of its own, else the process. For signal: the process.
+    /// For kill and stop: the tree if the command asks for a containment ([`Command::contain`](crate::Command::contain)),
+    /// else the group if the process leads one of its own, else the process. For signal: the process.
     #[default]
     Default,
     /// The process alone.
     Process,
     /// The process group that it leads.
     Group,
+    /// The process and all that it has started, directly or not: each process in its cgroup if it has one, even after
+    /// the process itself is closed. Otherwise its group, if it leads one, and its descendants as far as /proc shows
+    /// them: a process whose parent has ended is not found unless it is in the group;
+    /// [`Process::tree`](crate::Process::tree) names what got away.
+    Tree,
 }
 
 /// How to stop a process in the usual way: a signal, a grace period, SIGKILL. [`StopPolicy`] is the general form.

@@ -3,6 +3,7 @@
 //! Every descriptor of ours is close-on-exec and above 2: a host may run with its standard streams closed, and what it
 //! or a child writes to 0–2 must not reach us. System calls: fcntl(2), open(2), fstat(2).
 
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
@@ -72,6 +73,41 @@ impl FileIdentity {
     /// Returns whether this file is still the one behind the descriptor.
     pub(super) fn is_behind(self, fd: &OwnedFd) -> bool {
         FileIdentity::of(fd) == Some(self)
+    }
+}
+
+/// A descriptor that the host may have closed, to open another file under its number. It is looked at before each use,
+/// and closed only if it is still ours.
+#[derive(Debug)]
+pub(crate) struct Guarded {
+    fd: ManuallyDrop<OwnedFd>,
+    identity: FileIdentity,
+}
+
+impl Guarded {
+    pub(crate) fn new(fd: OwnedFd) -> Result<Guarded> {
+        let identity = FileIdentity::of(&fd).ok_or(libc::EBADF)?;
+        Ok(Guarded { fd: ManuallyDrop::new(fd), identity })
+    }
+
+    /// Returns the descriptor; EBADF if the host has closed it.
+    pub(crate) fn get(&self) -> Result<&OwnedFd> {
+        if self.identity.is_behind(&self.fd) { Ok(&self.fd) } else { Err(libc::EBADF) }
+    }
+}
+
+impl AsFd for Guarded {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if self.get().is_ok() {
+            // SAFETY: once, here.
+            unsafe { ManuallyDrop::drop(&mut self.fd) };
+        }
     }
 }
 

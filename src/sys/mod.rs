@@ -5,7 +5,8 @@
 //!   `close_on_fork` (our ends of their pipes), `spool`.
 //! - Waiting: `poller` (with `epoll` and `eventfd`), `window` and `bell` (for the host's own loop), `timer`, `clock`.
 //! - Descriptors and files: `descriptor`, `pipe`, `buffer`, `file`, `outlet`, `terminal`, `socket`.
-//! - Other processes: `procfs`, `identity`; users and groups: `account`.
+//! - Other processes: `procfs`, `identity`; users and groups: `account`; what a child has started: `cgroup`,
+//!   `tree`.
 //! - This process and its threads: `signal`, `handler`, `thread`, `cancel`, `fork`, `limits`, `capability`, `reserve`; `calls` makes
 //!   an interrupted call again.
 
@@ -19,6 +20,7 @@ pub(crate) mod buffer;
 mod calls;
 pub(crate) mod cancel;
 pub(crate) mod capability;
+pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod close_on_fork;
 pub(crate) mod copy;
@@ -50,6 +52,7 @@ pub(crate) mod strings;
 pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod timer;
+pub(crate) mod tree;
 pub(crate) mod usage;
 pub(crate) mod window;
 

@@ -238,6 +238,16 @@ pub(crate) enum Told {
     Untold,
 }
 
+impl Told {
+    /// Returns the status, as far as the kernel tells it.
+    pub(crate) fn status(self) -> ExitStatus {
+        match self {
+            Told::Ended(status) => status,
+            Told::NotYet | Told::Untold => ExitStatus::Unknown,
+        }
+    }
+}
+
 /// Asks the kernel by `PIDFD_GET_INFO` with `PIDFD_INFO_EXIT` (Linux 6.15; the ioctl itself is of 6.13).
 pub(crate) fn ask_stolen(pidfd: &OwnedFd) -> Told {
     const PIDFD_INFO_EXIT: u64 = 1 << 3;

@@ -28,6 +28,8 @@ use crate::error::{Error, Result};
 pub(crate) enum Interest {
     Readable,
     Writable,
+    /// A change of a file of /proc or of a cgroup (EPOLLPRI).
+    Changed,
 }
 
 impl Interest {
@@ -35,6 +37,7 @@ impl Interest {
         EDGE | match self {
             Interest::Readable => libc::EPOLLIN | libc::EPOLLRDHUP,
             Interest::Writable => libc::EPOLLOUT,
+            Interest::Changed => libc::EPOLLPRI,
         } as u32
     }
 }

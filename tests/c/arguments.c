@@ -16,6 +16,7 @@ static void every_free_takes_null(void)
     coreproc_process_free(NULL);
     coreproc_subscription_free(NULL);
     coreproc_batch_free(NULL);
+    coreproc_handle_free(NULL);
 }
 
 static void every_getter_takes_null(void)
@@ -32,10 +33,50 @@ static void every_getter_takes_null(void)
     CHECK_INT(coreproc_process_pid(NULL), -1);
     CHECK(coreproc_service_ref(NULL) == NULL);
     CHECK(coreproc_process_ref(NULL) == NULL);
+    CHECK_INT(coreproc_handle_pid(NULL), -1);
+    CHECK_INT(coreproc_handle_fd(NULL), -1);
+    CHECK(coreproc_handle_ref(NULL) == NULL);
     CHECK(coreproc_subscription_ref(NULL) == NULL);
     (void)coreproc_batch_events(NULL, &count, &stride);
     CHECK_INT(count, 0);
     (void)coreproc_batch_events(NULL, NULL, NULL);
+}
+
+static void identity_calls_refuse_what_they_cannot_use(void)
+{
+    coreproc_bytes *bytes = untouched;
+    coreproc_handle *handle = untouched, *own = NULL;
+    coreproc_handle_info info = {.struct_size = sizeof info};
+    REFUSED_NAMING("process", coreproc_process_identity(NULL, &bytes, &err));
+    REFUSED_NAMING("pid", coreproc_identity_of_pid(0, &bytes, &err));
+    REFUSED_NAMING("out", coreproc_identity_of_pid(1, NULL, &err));
+    REFUSED_NAMING("identity", coreproc_handle_open(NULL, 1, &handle, &err));
+    REFUSED_NAMING("identity", coreproc_handle_open("\xff", 1, &handle, &err));
+    REFUSED_NAMING("out", coreproc_handle_open(TEXT("x"), NULL, &err));
+    FAILS_NAMING(COREPROC_MALFORMED, "prefix", coreproc_handle_open(NULL, 0, &handle, &err));
+    FAILS_NAMING(COREPROC_MALFORMED, "version", coreproc_handle_open(TEXT("coreproc:2:1:1"), &handle, &err));
+    FAILS_NAMING(COREPROC_MALFORMED, "start", coreproc_handle_open(TEXT("coreproc:1:1:x"), &handle, &err));
+    REFUSED_NAMING("handle", coreproc_handle_info_get(NULL, &info, &err));
+    REFUSED_NAMING("handle", coreproc_handle_wait(NULL, 0, NULL, &err));
+    REFUSED_NAMING("handle", coreproc_handle_signal(NULL, 0, COREPROC_SCOPE_PROCESS, &err));
+    CHECK(bytes == untouched && handle == untouched);
+
+    if (check_under("valgrind")) {
+        FAILS_NAMING(COREPROC_UNSUPPORTED, "pidfd_open", coreproc_identity_of_pid(1, &bytes, &err)); /* which it does not know */
+        return;
+    }
+    FAILS(COREPROC_NOT_FOUND, coreproc_identity_of_pid(INT32_MAX, &bytes, &err));
+    OK(coreproc_identity_of_pid((int32_t)getpid(), &bytes, &err));
+    OK(coreproc_handle_open((const char *)coreproc_bytes_data(bytes), coreproc_bytes_len(bytes), &own, &err));
+    REFUSED_NAMING("out", coreproc_handle_info_get(own, NULL, &err));
+    REFUSED_NAMING("timeout_ms", coreproc_handle_wait(own, -2, NULL, &err));
+    REFUSED_NAMING("scope", coreproc_handle_signal(own, 0, 9, &err));
+    REFUSED_NAMING("signal", coreproc_handle_signal(own, 65, COREPROC_SCOPE_PROCESS, &err));
+    info.struct_size = 20;
+    REFUSED_NAMING("struct_size", coreproc_handle_info_get(own, &info, &err));
+    REFUSED_NAMING("struct_size", coreproc_handle_wait(own, 0, &info, &err));
+    coreproc_handle_free(own);
+    coreproc_bytes_free(bytes);
 }
 
 static void service_calls_refuse_null(void)
@@ -723,6 +764,7 @@ int main(void)
     check_begin();
     RUN(every_free_takes_null);
     RUN(every_getter_takes_null);
+    RUN(identity_calls_refuse_what_they_cannot_use);
     RUN(service_calls_refuse_null);
     RUN(command_calls_refuse_null);
     RUN(process_calls_refuse_null);

@@ -26,6 +26,9 @@ struct world {
     coreproc_error *failure;
     coreproc_bytes *bytes;
     coreproc_ring *ring;
+    coreproc_handle *handle;
+    coreproc_handle_info found;
+    char identity[256];
     coreproc_pid_file *pid_file;
     coreproc_registry *registry;
     coreproc_entries *entries;
@@ -107,6 +110,13 @@ static void build(struct world *w)
     (void)coreproc_command_new(NULL, 1, NULL, &w->failure);
     OK(coreproc_process_output(w->process, &w->bytes, &err));
     OK(coreproc_ring_new(64, &w->ring, &err));
+    coreproc_bytes *identity = NULL;
+    OK(coreproc_process_identity(w->deaf, &identity, &err));
+    MUST(coreproc_bytes_len(identity) < sizeof w->identity);
+    memcpy(w->identity, coreproc_bytes_data(identity), coreproc_bytes_len(identity));
+    coreproc_bytes_free(identity);
+    OK(coreproc_handle_open(TEXT(w->identity), &w->handle, &err));
+    w->found.struct_size = sizeof w->found;
     snprintf(w->name, sizeof w->name, "every-call-%d", (int)getpid());
     char dir[80];
     snprintf(dir, sizeof dir, "%s.d", w->name);
@@ -143,6 +153,7 @@ static void tear_down(struct world *w)
     coreproc_bytes_free(w->bytes);
     coreproc_bytes_free(w->address);
     coreproc_ring_free(w->ring);
+    coreproc_handle_free(w->handle);
     coreproc_pid_file_free(w->pid_file);
     coreproc_entries_free(w->entries);
     coreproc_registry_free(w->registry);
@@ -246,6 +257,14 @@ static void tear_down(struct world *w)
     X(error_operation, (void)coreproc_error_operation(w->failure))                                                          \
     X(error_result, (void)coreproc_error_result(w->failure))                                                                \
     X(error_stage, (void)coreproc_error_stage(w->failure))                                                                  \
+    X(handle_fd, (void)coreproc_handle_fd(w->handle))                                                                       \
+    X(handle_free, coreproc_handle *was = w->handle; w->handle = NULL; coreproc_handle_free(was))                           \
+    R(handle_info_get, OK, w->result = coreproc_handle_info_get(w->handle, &w->found, &w->error))                           \
+    R(handle_open, OK, w->result = coreproc_handle_open(TEXT(w->identity), OUT(w), &w->error))                              \
+    X(handle_pid, (void)coreproc_handle_pid(w->handle))                                                                     \
+    X(handle_ref, (void)coreproc_handle_ref(w->handle))                                                                     \
+    R(handle_signal, OK, w->result = coreproc_handle_signal(w->handle, SIGCONT, COREPROC_SCOPE_DEFAULT, &w->error))         \
+    R(handle_wait, TIMED_OUT, w->result = coreproc_handle_wait(w->handle, WAIT_MS, &w->found, &w->error))                   \
     R(health_add_check, OK, w->result = coreproc_health_add_check(w->health, TEXT("x"), on_check, NULL,          \
         on_destroy, &w->error))                                                                                             \
     R(health_address, OK, w->result = coreproc_health_address(w->health, OUT(w), &w->error))                                \
@@ -264,6 +283,7 @@ static void tear_down(struct world *w)
     R(history_open, OK, w->result = coreproc_history_open(TEXT("other.history"), TEXT("p"), OUT(w), &w->error))             \
     X(history_problem, (void)coreproc_history_problem(w->history))                                                          \
     R(history_record, OK, w->result = coreproc_history_record(w->history, w->ended, &w->error))                             \
+    R(identity_of_pid, OK, w->result = coreproc_identity_of_pid((int32_t)getpid(), OUT(w), &w->error))                      \
     R(pid_file_acquire, OK, w->result = coreproc_pid_file_acquire(w->pid_file, &w->error))                                  \
     X(pid_file_free, coreproc_pid_file *was = w->pid_file; w->pid_file = NULL; coreproc_pid_file_free(was))                                               \
     X(pid_file_held, (void)coreproc_pid_file_held(w->pid_file))                                                             \
@@ -296,6 +316,7 @@ static void tear_down(struct world *w)
     R(process_post_mortem, OK, w->result = coreproc_process_post_mortem(w->process, OUT(w), &w->error))                     \
     R(process_holders, OK, w->result = coreproc_process_holders(w->process, OUT(w), &w->error))                             \
     X(process_id, (void)coreproc_process_id(w->process))                                                                    \
+    R(process_identity, OK, w->result = coreproc_process_identity(w->process, OUT(w), &w->error))                           \
     R(process_info_get, OK, w->result = coreproc_process_info_get(w->process, &w->info, &w->error))                         \
     R(process_kill, OK, w->result = coreproc_process_kill(w->process, COREPROC_SCOPE_DEFAULT, &w->error))                   \
     R(process_output, OK, w->result = coreproc_process_output(w->process, OUT(w), &w->error))                               \

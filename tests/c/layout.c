@@ -41,6 +41,14 @@ AT(coreproc_subscription_options, encoding, 40);
 AT(coreproc_subscription_options, batch_events, 44);
 AT(coreproc_subscription_options, batch_bytes, 48);
 
+SIZE(coreproc_handle_info, 24);
+AT(coreproc_handle_info, struct_size, 0);
+AT(coreproc_handle_info, state, 4);
+AT(coreproc_handle_info, pid, 8);
+AT(coreproc_handle_info, exit_code, 12);
+AT(coreproc_handle_info, signal, 16);
+AT(coreproc_handle_info, flags, 20);
+
 SIZE(coreproc_daemon_entry, 96);
 AT(coreproc_daemon_entry, struct_size, 0);
 AT(coreproc_daemon_entry, pid, 4);

@@ -13,4 +13,6 @@ fn under_valgrind(theme: &str) {
 themes!(under_valgrind: arguments callbacks control daemon detach errors fork health host host_fds host_reaps layout output pipeline process report ring service stdin
     subscription threads;
     // Threads and context switches would be valgrind's own; it gives descriptors and memory of its own, too.
-    not thousand every_call);
+    not thousand every_call
+    // Nothing is found without pidfd_open(2).
+    identity);

@@ -1,6 +1,9 @@
 //! Kernels and filters that lack something: the library does the same by other means, or says what is missing.
 
-use coreproc::{Cause, Command, Descriptor, Drain, ErrorKind, ExitStatus, Output, Scope, Service, Stdin, StopOptions};
+use coreproc::{
+    Cause, Command, Containment, Descriptor, Drain, ErrorKind, ExitStatus, Output, Rung, Scope, Service, Stdin,
+    StopOptions,
+};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -326,4 +329,25 @@ fn works_without_group_signals_as_root_of_a_user_namespace() {
     let user = ["--user", "--map-root-user"];
     let Some(command) = host::command_in_namespaces(name, &user) else { return };
     host::run_command(command);
+}
+
+hosted! {
+    /// The child enters its cgroup itself, before exec.
+    fn a_cgroup_is_entered_without_clone3() {
+        let service = service();
+        for refusals in [vec![no_clone3()], vec![no_clone3(), no_vfork()], vec![no_clone3(), no_vfork(), no_clone_pidfd()]] {
+            install(&refusals);
+            let mut talk = Talk::new();
+            let mut command = talk.tool("fork double notify INBOX up await GATE end notify INBOX up await GATE");
+            command.contain(Containment::Require(Rung::Cgroup));
+            let process = match command.spawn(&service) {
+                Ok(process) => process,
+                Err(error) => return println!("NOT TESTED: {error}"),
+            };
+            let members = talk.inbox.expect_many("up", 2);
+            process.kill(Scope::Tree).expect("kill");
+            members.iter().for_each(os::assert_ends);
+            assert_eq!(finish(&process).info.rung, Rung::Cgroup);
+        }
+    }
 }

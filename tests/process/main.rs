@@ -4,6 +4,7 @@
 //! in a host of its own (`support::host`).
 
 mod command;
+mod containment;
 mod credentials;
 mod deadlines;
 mod descriptors;

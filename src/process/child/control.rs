@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::life::Life;
-use super::stopping::Stopping;
+use super::stopping::{Reach, Stopping};
 use super::{Child, Inner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Cause;
@@ -15,17 +15,30 @@ use crate::sys::deliver::{self, Recipient, Target, Undelivered};
 use crate::sys::{procfs, signal};
 
 impl Child {
-    pub(super) fn target(&self, operation: &'static str, scope: Scope, default: Target) -> Result<Target> {
+    /// Returns which processes a scope means. The default one of a signal is the process, that of kill and stop all that
+    /// is held together.
+    pub(super) fn reach(&self, operation: &'static str, scope: Scope, default: Reach) -> Result<Reach> {
         match scope {
-            Scope::Default if default == Target::Group && self.leads_group => Ok(Target::Group),
-            Scope::Default | Scope::Process => Ok(Target::Process),
-            Scope::Group if self.leads_group => Ok(Target::Group),
+            Scope::Default if default == Reach::Process => Ok(Reach::Process),
+            Scope::Default if self.is_contained => Ok(Reach::Tree),
+            Scope::Default if self.leads_group => Ok(Reach::Group),
+            Scope::Default | Scope::Process => Ok(Reach::Process),
+            Scope::Tree => Ok(Reach::Tree),
+            Scope::Group if self.leads_group => Ok(Reach::Group),
             Scope::Group => Err(Error::invalid(operation, "scope: the process does not lead a group of its own")),
         }
     }
 
     pub(super) fn not_running(&self, operation: &'static str) -> Error {
         Error::new(ErrorKind::NotRunning, operation, "it has ended").on(format!("process {}", self.id))
+    }
+
+    fn send_to(&self, inner: &mut Inner, operation: &'static str, signal: i32, reach: Reach) -> Result<()> {
+        match reach {
+            Reach::Process => self.send(inner, operation, signal, Target::Process),
+            Reach::Group => self.send(inner, operation, signal, Target::Group),
+            Reach::Tree => self.send_to_tree(inner, operation, signal),
+        }
     }
 
     /// Sends a signal if the target can still be named without doubt.
@@ -61,16 +74,16 @@ impl Child {
         if signal != 0 {
             check_signal(OPERATION, signal)?;
         }
-        let target = self.target(OPERATION, scope, Target::Process)?;
-        self.send(&lock(&self.inner), OPERATION, signal, target)
+        let reach = self.reach(OPERATION, scope, Reach::Process)?;
+        self.send_to(&mut lock(&self.inner), OPERATION, signal, reach)
     }
 
     /// Sends SIGKILL, once.
     pub(crate) fn kill(&self, scope: Scope) -> Result<()> {
         const OPERATION: &str = "kill";
-        let target = self.target(OPERATION, scope, Target::Group)?;
+        let reach = self.reach(OPERATION, scope, Reach::Group)?;
         let mut inner = lock(&self.inner);
-        self.send(&inner, OPERATION, libc::SIGKILL, target)?;
+        self.send_to(&mut inner, OPERATION, libc::SIGKILL, reach)?;
         inner.life.intend(Cause::Killed);
         Ok(())
     }
@@ -81,12 +94,12 @@ impl Child {
         let result = self.kill(Scope::Default);
         let refused = result.as_ref().err().and_then(Error::errno);
         if let Some(errno) = refused {
-            let target = self.target("kill", Scope::Default, Target::Group)?;
+            let reach = self.reach("kill", Scope::Default, Reach::Group)?;
             let mut inner = lock(&self.inner);
             if inner.stopping.is_none() {
                 let last = StopStep { signal: libc::SIGKILL, grace: None };
                 let policy = Arc::new(StopPolicy { scope: self.terms.stop.scope, steps: vec![last] });
-                let stopping = Stopping::new(inner.life.pidfd(), self.pid, &policy, target, Cause::Killed);
+                let stopping = Stopping::new(inner.life.pidfd(), self.pid, &policy, reach, Cause::Killed);
                 inner.stopping = Some(Box::new(stopping));
             }
             if let Some(stopping) = &mut inner.stopping {
@@ -105,7 +118,7 @@ impl Child {
             None => Arc::clone(&self.terms.stop),
         };
         policy.check("stop")?;
-        self.target("stop", policy.scope, Target::Group)?;
+        self.reach("stop", policy.scope, Reach::Group)?;
         let mut inner = lock(&self.inner);
         let result = match &inner.stopping {
             Some(_) => self.stop_again(&mut inner),
@@ -136,11 +149,11 @@ impl Child {
     /// Starts a stop, unless one goes on. A refusal by the kernel is returned, and the stop goes on: the signal is
     /// tried again.
     pub(super) fn begin_stop(&self, inner: &mut Inner, policy: &Arc<StopPolicy>, cause: Cause) -> Result<()> {
-        let target = self.target("stop", policy.scope, Target::Group)?;
+        let reach = self.reach("stop", policy.scope, Reach::Group)?;
         if inner.stopping.is_some() {
             return Ok(());
         }
-        let stopping = Stopping::new(inner.life.pidfd(), self.pid, policy, target, cause);
+        let stopping = Stopping::new(inner.life.pidfd(), self.pid, policy, reach, cause);
         inner.stopping = Some(Box::new(stopping));
         let result = self.deliver_step(inner);
         if result.is_err() && inner.stopping.as_ref().is_some_and(|stopping| stopping.refused().is_none()) {
@@ -174,12 +187,12 @@ impl Child {
     /// Sends the signal of the step that the stop has come to.
     fn deliver_step(&self, inner: &mut Inner) -> Result<()> {
         let Some(stopping) = &inner.stopping else { return Ok(()) };
-        let (target, cause, signal) = (stopping.target(), stopping.cause(), stopping.signal());
-        let result = self.send(inner, "stop", signal, target);
+        let (reach, cause, signal) = (stopping.reach(), stopping.cause(), stopping.signal());
+        let result = self.send_to(inner, "stop", signal, reach);
         if result.is_ok() {
             if signal::leaves_stopped_what_is_stopped(signal) {
                 // A process that is suspended has to act on it now, too.
-                let _ = self.send(inner, "stop", libc::SIGCONT, target);
+                let _ = self.send_to(inner, "stop", libc::SIGCONT, reach);
             }
             inner.life.intend(cause);
         }
@@ -196,12 +209,13 @@ impl Child {
     /// or was killed. No descriptor reports that it is empty, so it is looked at, ever less often.
     pub(super) fn stop_is_settled(&self, inner: &mut Inner) -> bool {
         let Some(stopping) = &inner.stopping else { return true };
-        if stopping.waits_for_group() {
+        if stopping.waits_for_others() {
+            let is_tree = stopping.reach() == Reach::Tree;
             let now = monotonic_ns();
             if !stopping.look_is_due(now) {
                 return false;
             }
-            if self.group_lives(inner) {
+            if if is_tree { self.tree_lives(inner) } else { self.group_lives(inner) } {
                 inner.stopping.iter_mut().for_each(|stopping| stopping.look_later(now));
                 return false;
             }
@@ -211,7 +225,7 @@ impl Child {
     }
 
     /// Returns whether the group of an ended leader has a member left that has not ended.
-    fn group_lives(&self, inner: &mut Inner) -> bool {
+    pub(super) fn group_lives(&self, inner: &mut Inner) -> bool {
         if !deliver::groups_have_pidfds() {
             // An unreaped leader itself would answer a signal.
             let unreaped = matches!(inner.life, Life::Exited { unreaped: true, .. });

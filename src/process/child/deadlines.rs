@@ -29,6 +29,9 @@ impl Child {
             let _ = self.begin_stop(&mut inner, &self.terms.stop, Cause::Timeout);
         }
         self.continue_stop(&mut inner, now);
+        if Self::removal_deadline(&mut inner) <= now {
+            self.cgroup_changed(&mut inner);
+        }
         let names_holders = self.reaches_drain_bound(&mut inner, now, buffer);
         self.finish(inner);
         if names_holders {
@@ -107,10 +110,10 @@ impl Child {
 
     /// Tells the loop the earliest deadline, if it differs from the one that the loop knows.
     pub(super) fn arm(&self, inner: &mut Inner) {
-        let stop = inner.stopping.as_ref().map_or(NEVER, |stopping| stopping.next_step(inner.life.has_ended()));
+        let stop = inner.stopping.as_ref().map_or(NEVER, |stopping| stopping.next_step(inner.life.is_draining()));
         let spool = if inner.outputs.has_due_spool() { 0 } else { NEVER };
         let next = match inner.life {
-            Life::Closed { .. } => NEVER,
+            Life::Closed { .. } => Self::removal_deadline(inner).min(stop),
             _ => self.bound_of_life(inner).min(stop).min(spool).min(self.drain_deadline(inner)),
         };
         if next != inner.armed {

@@ -2,6 +2,7 @@
 
 use super::watchdog::Watchdog;
 use crate::process::capture::Capture;
+use crate::process::containment::Contained;
 use crate::process::deadlines::Deadlines;
 use crate::process::input::Input;
 use crate::process::reader::Reader;
@@ -18,6 +19,8 @@ pub(in crate::process) struct Extra {
     pub(super) outputs: Vec<ExtraOutput>,
     /// The pipes above standard error that the library writes, while the child runs.
     pub(super) inputs: Vec<(u16, Input)>,
+    /// What holds it together with what it starts, if its command asked for that.
+    pub(in crate::process) contained: Option<Contained>,
 }
 
 /// An output at a descriptor above 2. It has a capture of its own, because what a program says there is often no text

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::event::Ending;
+use crate::process::containment::Rung;
 use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::usage::Usage;
@@ -48,6 +49,8 @@ pub struct Info {
     pub pid: i32,
     /// Where it is in its life.
     pub state: State,
+    /// By what means it is held together with what it starts.
+    pub rung: Rung,
     /// How and why it ended, once it has.
     pub ending: Option<Ending>,
     /// When it was started.

@@ -91,6 +91,10 @@ impl Life {
         !matches!(self, Life::Running { .. })
     }
 
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self, Life::Exited { .. })
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         matches!(self, Life::Closed { .. })
     }
@@ -116,6 +120,14 @@ impl Life {
         match self {
             Life::Running { pidfd, .. } | Life::Exited { pidfd, .. } => pidfd.as_ref(),
             Life::Closed { .. } => None,
+        }
+    }
+
+    /// Returns the pidfd of a leader that runs, as far as is known.
+    pub(super) fn leader(&self) -> Option<&OwnedFd> {
+        match self {
+            Life::Running { pidfd, .. } => pidfd.as_ref(),
+            _ => None,
         }
     }
 

@@ -18,6 +18,7 @@ mod query;
 mod reading;
 mod slot;
 mod stopping;
+mod tree;
 mod watchdog;
 mod writing;
 
@@ -31,6 +32,7 @@ use self::life::{Bound, Draining, Life};
 use self::outputs::Outputs;
 use self::stopping::Stopping;
 use super::capture::Capture;
+use super::containment::Rung;
 use super::descriptor::STDIN;
 use super::input::Input;
 use super::member::Member;
@@ -76,6 +78,9 @@ pub(super) struct Seed {
     pub(super) outputs: [Option<Reader>; 2],
     pub(super) capture_bytes: usize,
     pub(super) leads_group: bool,
+    pub(super) rung: Rung,
+    /// Whether its command asked for a containment.
+    pub(super) is_contained: bool,
     pub(super) terms: Arc<Terms>,
     pub(super) drain: Drain,
     pub(super) timeout: Option<Duration>,
@@ -87,6 +92,8 @@ pub(crate) struct Child {
     id: u64,
     pid: i32,
     leads_group: bool,
+    rung: Rung,
+    is_contained: bool,
     owner: Arc<dyn Owner>,
     started: Stamp,
     terms: Arc<Terms>,
@@ -115,6 +122,8 @@ impl Child {
             id,
             pid: seed.pid,
             leads_group: seed.leads_group,
+            rung: seed.rung,
+            is_contained: seed.is_contained,
             owner,
             started,
             terms: seed.terms,
@@ -201,6 +210,7 @@ impl Child {
         inner.audience.withdraw(self.id, known);
         if let Life::Running { pidfd: Some(pidfd), .. } = &inner.life {
             let target = if self.leads_group { Target::Group } else { Target::Process };
+            let _ = inner.outputs.cgroup().map(|cgroup| cgroup.kill());
             let killed = deliver::send(Recipient { pidfd, pid: self.pid, target, address: None }, libc::SIGKILL);
             let status = if killed.is_ok() {
                 pidfd::reap_blocking(pidfd, self.pid);
@@ -228,6 +238,7 @@ impl Child {
             Slot::Stderr => self.read(&mut inner, 1, hang_up, buffer),
             Slot::Output(at) => self.read(&mut inner, 2 + usize::from(at), hang_up, buffer),
             Slot::Stdin => self.input_has_room(&mut inner, STDIN),
+            Slot::Cgroup => self.cgroup_changed(&mut inner),
             Slot::Input(at) => {
                 if let Some((number, _)) = inner.outputs.other_inputs().get(usize::from(at)) {
                     let number = *number;
@@ -285,10 +296,9 @@ impl Child {
             // It stays unreaped, because a filter forbids to ask for it.
             Peek::Denied => ExitStatus::Unknown,
             Peek::Stolen => match pidfd::ask_stolen(pidfd) {
-                Told::Ended(status) => status,
                 // The hang-up comes when the host's reaping is done.
                 Told::NotYet if !hang_up => return,
-                Told::NotYet | Told::Untold => ExitStatus::Unknown,
+                told => told.status(),
             },
         };
         let ending = Ending { status, cause: intent.unwrap_or(Cause::Natural) };
@@ -322,7 +332,8 @@ impl Child {
         let sender = self.sender(inner);
         inner.audience.tell_closed(&sender, ending, text.as_deref(), now);
         self.wake_waiters();
-        self.owner.closed(self.id, inner.outputs.are_ended());
+        self.release_cgroup(inner);
+        self.owner.closed(self.id, inner.is_drained());
         // A holder's pipe is read on, and discarded: closing it would kill a background server by SIGPIPE.
         for index in inner.outputs.indices() {
             self.reread(inner, index);

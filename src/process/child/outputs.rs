@@ -7,11 +7,13 @@ use super::extra::{Extra, ExtraOutput};
 use super::watchdog::Watchdog;
 use crate::event::Stream;
 use crate::process::capture::Capture;
+use crate::process::containment::Contained;
 use crate::process::input::Input;
 use crate::process::reader::{LARGE_READ, Next, Reader};
 use crate::runtime::NEVER;
 use crate::sys::block::{Filling, Pool};
 use crate::sys::buffer::ReadBuffer;
+use crate::sys::cgroup::Cgroup;
 use crate::sys::space::Space;
 
 pub(super) struct Outputs {
@@ -85,6 +87,19 @@ impl Outputs {
 
     pub(super) fn extra(&mut self) -> Option<&mut Extra> {
         self.extra.as_deref_mut()
+    }
+
+    /// Returns what is rare, even if the child had nothing of it before.
+    pub(super) fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    pub(super) fn contained(&mut self) -> Option<&mut Contained> {
+        self.extra.as_mut()?.contained.as_mut()
+    }
+
+    pub(super) fn cgroup(&mut self) -> Option<&mut Cgroup> {
+        self.contained()?.cgroup.as_mut()
     }
 
     pub(super) fn watchdog(&mut self) -> Option<&mut Watchdog> {
@@ -206,6 +221,7 @@ impl Outputs {
         if let Some(extra) = &mut self.extra {
             extra.outputs.iter_mut().for_each(|other| std::mem::forget(other.reader.take()));
             extra.inputs.drain(..).for_each(std::mem::forget);
+            std::mem::forget(extra.contained.as_mut().and_then(|contained| contained.cgroup.take()));
         }
     }
 }

@@ -22,6 +22,7 @@ impl Child {
             id: self.id,
             pid: self.pid,
             state,
+            rung: self.rung,
             ending: inner.life.ending(),
             started: self.started,
             exited,

@@ -177,7 +177,7 @@ impl Child {
             self.reactor().unfollow(watch);
         }
         drop(reader);
-        if inner.life.is_closed() && inner.outputs.are_ended() {
+        if inner.life.is_closed() && inner.is_drained() {
             self.owner.drained(self.id);
         }
     }

@@ -7,6 +7,8 @@ pub(crate) enum Slot {
     Stdout,
     Stderr,
     Stdin,
+    /// The `cgroup.events` of its cgroup.
+    Cgroup,
     /// An output above standard error, counted from 0.
     Output(u8),
     /// An input other than the standard one, counted from 0.
@@ -31,6 +33,7 @@ impl Slot {
             Slot::Stdout => 1,
             Slot::Stderr => 2,
             Slot::Stdin => 3,
+            Slot::Cgroup => 4,
             Slot::Output(at) => OUTPUTS + u64::from(at),
             Slot::Input(at) => INPUTS + u64::from(at),
         };
@@ -44,6 +47,7 @@ impl Slot {
             0 => Slot::Pidfd,
             1 => Slot::Stdout,
             2 => Slot::Stderr,
+            4 => Slot::Cgroup,
             INPUTS.. => Slot::Input((number - INPUTS) as u8),
             OUTPUTS.. => Slot::Output((number - OUTPUTS) as u8),
             _ => Slot::Stdin,
@@ -68,7 +72,7 @@ mod tests {
     #[test]
     fn a_token_names_the_descriptor_that_it_was_made_of() {
         let others = (0..MOST_PIPES).flat_map(|at| [Slot::Output(at), Slot::Input(at)]);
-        for slot in [Slot::Pidfd, Slot::Stdout, Slot::Stderr, Slot::Stdin].into_iter().chain(others) {
+        for slot in [Slot::Pidfd, Slot::Stdout, Slot::Stderr, Slot::Stdin, Slot::Cgroup].into_iter().chain(others) {
             for id in [1, 255, 1 << 40] {
                 assert_eq!(Slot::of(slot.token(id)), (id, slot));
             }

@@ -11,9 +11,17 @@ use crate::sys::clock::monotonic_ns;
 use crate::sys::deliver::{self, Target};
 use crate::util::duration::nanoseconds;
 
+/// The processes that a signal goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    Process,
+    Group,
+    Tree,
+}
+
 /// A stop that goes on. Times are on CLOCK_MONOTONIC, in nanoseconds.
 pub(super) struct Stopping {
-    target: Target,
+    reach: Reach,
     /// The cause of the end, once the kernel has taken a signal.
     cause: Cause,
     policy: Arc<StopPolicy>,
@@ -45,19 +53,21 @@ impl Stopping {
         pidfd: Option<&OwnedFd>,
         pid: i32,
         policy: &Arc<StopPolicy>,
-        target: Target,
+        reach: Reach,
         cause: Cause,
     ) -> Stopping {
         const FIRST_LOOK: u64 = 5_000_000;
         let now = monotonic_ns();
         let mut stopping = Stopping {
-            target,
+            reach,
             cause,
             policy: Arc::clone(policy),
             step: 0,
             next_at: None,
             refused: None,
-            address: pidfd.and_then(|pidfd| deliver::address(pidfd, pid, target)),
+            address: pidfd
+                .filter(|_| reach != Reach::Process)
+                .and_then(|pidfd| deliver::address(pidfd, pid, Target::Group)),
             look_at: now,
             interval: FIRST_LOOK,
             gone: None,
@@ -77,8 +87,8 @@ impl Stopping {
         self.step + 1 < self.policy.steps.len()
     }
 
-    pub(super) fn target(&self) -> Target {
-        self.target
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
     }
 
     pub(super) fn cause(&self) -> Cause {
@@ -139,9 +149,9 @@ impl Stopping {
         self.refused.is_some_and(|refused| refused.again_at <= now)
     }
 
-    /// Returns what reaches its target if the leader has been reaped by the host.
+    /// Returns what reaches its group if the leader has been reaped by the host.
     pub(super) fn address_of(&self, target: Target) -> Option<&Address> {
-        self.address.as_ref().filter(|_| self.target == target)
+        self.address.as_ref().filter(|_| target == Target::Group)
     }
 
     /// Returns when something is to be done for it next; or [`NEVER`].
@@ -152,10 +162,10 @@ impl Stopping {
         next.min(again).min(look)
     }
 
-    /// Returns whether it goes on until the group is empty, once the leader has ended: not if no step follows by itself,
+    /// Returns whether it goes on until the group, or the tree, is empty, once the leader has ended: not if no step follows by itself,
     /// as after SIGKILL.
-    pub(super) fn waits_for_group(&self) -> bool {
-        self.target == Target::Group && self.next_at.is_some()
+    pub(super) fn waits_for_others(&self) -> bool {
+        self.reach != Reach::Process && self.next_at.is_some()
     }
 
     /// Returns whether it is time to look whether the group is gone.

@@ -1,5 +1,6 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
+mod containment;
 mod credentials;
 mod deadlines;
 mod descriptors;
@@ -16,6 +17,7 @@ use memchr::{memchr, memchr_iter};
 
 use crate::error::{Error, quoted};
 use crate::event::{Queue, Subscription};
+use crate::process::containment::Containment;
 use crate::process::credentials::Credentials;
 use crate::process::deadlines::Deadlines;
 use crate::process::descriptor::{Descriptor, Listener};
@@ -97,6 +99,7 @@ pub struct Command {
     pub(in crate::process) capture: Size,
     pub(in crate::process) group: Group,
     pub(in crate::process) detached: bool,
+    pub(in crate::process) containment: Containment,
     pub(in crate::process) spool_max: u64,
     pub(in crate::process) timeout: Option<Duration>,
     pub(in crate::process) deadlines: Deadlines,
@@ -129,6 +132,7 @@ impl Command {
             capture: Size::default(),
             group: Group::default(),
             detached: false,
+            containment: Containment::Default,
             spool_max: SPOOL_MAX,
             timeout: None,
             deadlines: Deadlines::default(),
@@ -381,7 +385,7 @@ impl Command {
         if self.detached && matches!(self.stderr, Output::Pipe) {
             return Some(("stderr", PIPE));
         }
-        if let Some(found) = self.descriptor_contradiction() {
+        if let Some(found) = self.descriptor_contradiction().or_else(|| self.containment_contradiction()) {
             return Some(found);
         }
         if let Some(found) = self.deadline_contradiction() {
@@ -409,7 +413,15 @@ impl Command {
         };
         let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
         let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
-        let more = (&self.descriptors, &self.listeners, &self.deadlines, &self.cwd_fd, &self.credentials, &self.limits);
+        let more = (
+            &self.descriptors,
+            &self.listeners,
+            self.containment,
+            &self.deadlines,
+            &self.cwd_fd,
+            &self.credentials,
+            &self.limits,
+        );
         let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
         format!("{texts:?} {streams:?} {more:?} {life:?}")
     }

@@ -75,7 +75,8 @@ fn write_ends(pid: i32) -> impl Iterator<Item = u64> {
     })
 }
 
-fn command_line(pid: i32) -> String {
+/// Returns a process's command line, or its name in brackets, as one line of text.
+pub(crate) fn command_line(pid: i32) -> String {
     let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
     shown(&read("cmdline"), || read("comm"))
 }

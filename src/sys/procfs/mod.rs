@@ -1,12 +1,14 @@
-//! What only /proc tells: of a process, of process groups, and of the holders of a pipe.
+//! What only /proc tells: of a process, of process groups, of who started whom, and of the holders of a pipe.
 
 mod cpu;
 mod groups;
 mod holders;
+mod processes;
 mod stat;
 
 pub(crate) use cpu::{cpu_ns, processors};
 pub(crate) use groups::{group_has_others, group_of, living_groups, members_of};
 pub use holders::Holder;
-pub(crate) use holders::writers_of;
+pub(crate) use holders::{command_line, writers_of};
+pub(crate) use processes::{Seen, environment_has, processes, seen};
 pub(crate) use stat::{is_ending, is_ours, stat};

@@ -1,8 +1,8 @@
 //! The child, from clone to exec. It shares the parent's memory, thread pointer and errno, so only raw system calls are
 //! made, and nothing allocates, locks, panics or touches thread-local storage.
 //!
-//! System calls: setpgid(2), setsid(2), dup2(2), fcntl(2), chdir(2), fchdir(2), rt_sigprocmask(2), execve(2), nanosleep(2),
-//! exit_group(2).
+//! System calls: setpgid(2), setsid(2), openat(2), write(2), dup2(2), fcntl(2), chdir(2), fchdir(2), rt_sigprocmask(2),
+//! execve(2), nanosleep(2), exit_group(2).
 
 use super::arena::Report;
 use super::descriptors::{Placed, hide_descriptors, place_descriptors, write_pid};
@@ -29,6 +29,8 @@ pub(super) struct Context {
     /// The place in the environment for the child's own PID; null if it has none.
     pub(super) pid_place: *mut u8,
     pub(super) grouping: Grouping,
+    /// The directory of the cgroup that the child enters; -1 if it enters none, or begins in it.
+    pub(super) cgroup: i32,
     /// What else the child does, and how many steps that are.
     pub(super) steps: *const Step,
     pub(super) step_count: usize,
@@ -85,6 +87,7 @@ unsafe fn prepare(context: &Context) -> Result<(), Failure> {
             Grouping::Inherit => signals_in_the_hosts_group(),
             Grouping::Own | Grouping::Session => signals_in_its_own_group(),
         }
+        check(Stage::Cgroup, enter_cgroup(context.cgroup))?;
         check(Stage::Stdin, place(context.stdio[0], 0))?;
         check(Stage::Stdout, place(context.stdio[1], 1))?;
         check(Stage::Stderr, place(context.stdio[2], 2))?;
@@ -112,6 +115,24 @@ unsafe fn prepare(context: &Context) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+/// Moves the child into a cgroup: writes to `cgroup.procs`, where 0 names the writer.
+unsafe fn enter_cgroup(directory: i32) -> isize {
+    if directory < 0 {
+        return 0;
+    }
+    let flags = (libc::O_WRONLY | libc::O_CLOEXEC) as usize;
+    // SAFETY: literal strings. The descriptor is closed here, so that it lies in the way of nothing.
+    unsafe {
+        let procs = raw::syscall4(libc::SYS_openat, directory as usize, c"cgroup.procs".as_ptr() as usize, flags, 0);
+        if procs < 0 {
+            return procs;
+        }
+        let written = raw::syscall3(libc::SYS_write, procs as usize, c"0".as_ptr() as usize, 1);
+        raw::syscall3(libc::SYS_close, procs as usize, 0, 0);
+        written
+    }
 }
 
 /// Makes `source` (if it is negative, the host's own stream) the standard stream `target`.

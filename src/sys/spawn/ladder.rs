@@ -33,6 +33,7 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Started, Failure> {
         placed_count: placed.len(),
         pid_place: if plan.has_pid_room { room_of_last(&envp) } else { std::ptr::null_mut() },
         grouping: plan.grouping,
+        cgroup: plan.cgroup.map_or(-1, AsRawFd::as_raw_fd),
         steps: plan.steps.as_ptr(),
         step_count: plan.steps.len(),
         gate: [-1; 3],
@@ -81,6 +82,18 @@ fn room_of_last(addresses: &[usize]) -> *mut u8 {
     (*last + key.to_bytes().len()) as *mut u8
 }
 
+/// Starts the child in its cgroup (CLONE_INTO_CGROUP, Linux 5.7), or has it enter before exec if the kernel or a filter
+/// refuses that.
+fn by_clone3_into(context: &Context, arena: &Arena) -> Result<Started, i32> {
+    if context.cgroup >= 0 {
+        match by_clone3(&Context { cgroup: -1, ..*context }, arena, context.cgroup) {
+            Err(libc::EINVAL | libc::E2BIG | libc::EPERM) => {}
+            other => return other,
+        }
+    }
+    by_clone3(context, arena, -1)
+}
+
 const RUNGS: u8 = 4;
 /// The first rung on which the child has memory of its own.
 const FORK: u8 = 2;
@@ -92,7 +105,7 @@ fn run_ladder(context: &Context, arena: &Arena, own_memory: bool) -> Result<Star
     let mut refused = Failure::at(Stage::Clone, libc::ENOSYS);
     for rung in first..RUNGS {
         let outcome = match rung {
-            0 => by_clone3(context, arena),
+            0 => by_clone3_into(context, arena),
             1 => by_clone(context, arena),
             2 => by_fork(context, libc::CLONE_PIDFD),
             _ => by_fork(context, 0),
@@ -101,6 +114,11 @@ fn run_ladder(context: &Context, arena: &Arena, own_memory: bool) -> Result<Star
             // A kernel without the call or the flag says so, and filters do.
             Err(errno @ (libc::ENOSYS | libc::EINVAL | libc::EPERM)) => {
                 refused.errno = errno;
+            }
+            Err(
+                errno @ (libc::EBUSY | libc::EOPNOTSUPP | libc::EACCES | libc::ENODEV | libc::EBADF | libc::ENOENT),
+            ) if context.cgroup >= 0 => {
+                return Err(Failure::at(Stage::Cgroup, errno));
             }
             Err(errno) => return Err(Failure::at(Stage::Clone, errno)),
             Ok(started) => {

@@ -32,6 +32,8 @@ pub(crate) struct Plan<'a> {
     /// Whether the last string of `envp` ends with [`PID_ROOM`], into which the child writes its PID.
     pub(crate) has_pid_room: bool,
     pub(crate) grouping: Grouping,
+    /// The directory of the cgroup that the child begins in; None: the host's.
+    pub(crate) cgroup: Option<&'a OwnedFd>,
     /// What else the child does before exec.
     pub(crate) steps: &'a [Step],
     /// Whether the child gets a copy of the host's memory instead of sharing it, at a cost that grows with the host.

@@ -40,8 +40,9 @@ fn give_up(started: Started) {
     pidfd::reap_blocking(pidfd, *pid);
 }
 
-pub(super) fn by_clone3(context: &Context, arena: &Arena) -> Result<Started, i32> {
-    /// `struct clone_args`, its first version: 64 bytes.
+/// `cgroup` is the directory of the cgroup that the child begins in; or -1.
+pub(super) fn by_clone3(context: &Context, arena: &Arena, cgroup: i32) -> Result<Started, i32> {
+    /// `struct clone_args`: 64 bytes in its first version, 88 in the one with a cgroup.
     #[repr(C)]
     #[derive(Default)]
     struct CloneArgs {
@@ -53,12 +54,19 @@ pub(super) fn by_clone3(context: &Context, arena: &Arena) -> Result<Started, i32
         stack: u64,
         stack_size: u64,
         tls: u64,
+        set_tid: u64,
+        set_tid_size: u64,
+        cgroup: u64,
     }
+    const FIRST_VERSION: usize = 64;
     const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+    const CLONE_INTO_CGROUP: u64 = 1 << 33;
     let mut pidfd: i32 = -1;
     let (stack, size) = arena.stack();
+    let (into, size_given) = if cgroup < 0 { (0, FIRST_VERSION) } else { (CLONE_INTO_CGROUP, size_of::<CloneArgs>()) };
     let arguments = CloneArgs {
-        flags: (libc::CLONE_PIDFD | libc::CLONE_VM | libc::CLONE_VFORK) as u64 | CLONE_CLEAR_SIGHAND,
+        flags: (libc::CLONE_PIDFD | libc::CLONE_VM | libc::CLONE_VFORK) as u64 | CLONE_CLEAR_SIGHAND | into,
+        cgroup: u64::try_from(cgroup).unwrap_or(0),
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack as u64,
@@ -71,7 +79,7 @@ pub(super) fn by_clone3(context: &Context, arena: &Arena) -> Result<Started, i32
         unsafe {
             raw::clone_onto_stack(
                 libc::SYS_clone3,
-                [&raw const arguments as usize, size_of::<CloneArgs>(), 0, 0],
+                [&raw const arguments as usize, size_given, 0, 0],
                 child,
                 (&raw const *context).cast(),
             )

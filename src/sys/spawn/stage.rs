@@ -10,6 +10,8 @@ pub(crate) enum Stage {
     Clone,
     /// setpgid or setsid.
     Group,
+    /// The entry into the cgroup that was made for the child.
+    Cgroup,
     Stdin,
     Stdout,
     Stderr,
@@ -41,6 +43,7 @@ impl Stage {
             Stage::Memory => "memory",
             Stage::Clone => "clone",
             Stage::Group => "group",
+            Stage::Cgroup => "contain",
             Stage::Stdin => "stdin",
             Stage::Stdout => "stdout",
             Stage::Stderr => "stderr",
@@ -69,6 +72,7 @@ impl Stage {
             Stage::Memory,
             Stage::Clone,
             Stage::Group,
+            Stage::Cgroup,
             Stage::Stdin,
             Stage::Stdout,
             Stage::Stderr,

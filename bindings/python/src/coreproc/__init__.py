@@ -60,6 +60,7 @@ from .constants import (
     Stdio,
     Subscribe,
 )
+from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
 from .info import Info, Usage
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Holder, OutputDropped, Process
@@ -85,6 +86,8 @@ __all__ = [
     "File",
     "Flag",
     "Forked",
+    "FoundInfo",
+    "FoundProcess",
     "Group",
     "History",
     "Holder",
@@ -127,5 +130,7 @@ __all__ = [
     "Unsupported",
     "Usage",
     "__version__",
+    "identity_of_pid",
     "library_version",
+    "open_process",
 ]

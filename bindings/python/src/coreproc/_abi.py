@@ -233,6 +233,19 @@ class Event(Structure):
     )
 
 
+class HandleInfo(Sized):
+    """coreproc_handle_info."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("state", c_uint32),
+        ("pid", c_int32),
+        ("exit_code", c_int32),
+        ("signal", c_int32),
+        ("flags", c_uint32),
+    )
+
+
 class HealthOptions(Sized):
     """coreproc_health_options."""
 
@@ -430,6 +443,7 @@ IN_SERVICE_OPTIONS = POINTER(ServiceOptions)
 IN_STOP_OPTIONS = POINTER(StopOptions)
 IN_SUBSCRIPTION_OPTIONS = POINTER(SubscriptionOptions)
 OUT_HANDLE = POINTER(c_void_p)
+OUT_HANDLE_INFO = POINTER(HandleInfo)
 OUT_INT32_T = POINTER(c_int32)
 OUT_PROCESS_INFO = POINTER(ProcessInfo)
 OUT_RUN_INFO = POINTER(RunInfo)
@@ -515,6 +529,14 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_error_operation": (c_char_p, (c_void_p,)),
     "coreproc_error_result": (c_int32, (c_void_p,)),
     "coreproc_error_stage": (c_char_p, (c_void_p,)),
+    "coreproc_handle_fd": (c_int32, (c_void_p,)),
+    "coreproc_handle_free": (None, (c_void_p,)),
+    "coreproc_handle_info_get": (c_int32, (c_void_p, OUT_HANDLE_INFO, OUT_HANDLE)),
+    "coreproc_handle_open": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_handle_pid": (c_int32, (c_void_p,)),
+    "coreproc_handle_ref": (c_void_p, (c_void_p,)),
+    "coreproc_handle_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),
+    "coreproc_handle_wait": (c_int32, (c_void_p, c_int64, OUT_HANDLE_INFO, OUT_HANDLE)),
     "coreproc_health_add_check": (
         c_int32,
         (c_void_p, c_char_p, c_size_t, CheckCallback, c_void_p, DestroyCallback, OUT_HANDLE),
@@ -545,6 +567,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     ),
     "coreproc_history_problem": (c_char_p, (c_void_p,)),
     "coreproc_history_record": (c_int32, (c_void_p, c_void_p, OUT_HANDLE)),
+    "coreproc_identity_of_pid": (c_int32, (c_int32, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_pid_file_acquire": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_pid_file_free": (None, (c_void_p,)),
     "coreproc_pid_file_held": (c_uint32, (c_void_p,)),
@@ -585,6 +608,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_free": (None, (c_void_p,)),
     "coreproc_process_holders": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_id": (c_uint64, (c_void_p,)),
+    "coreproc_process_identity": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_info_get": (c_int32, (c_void_p, OUT_PROCESS_INFO, OUT_HANDLE)),
     "coreproc_process_info_json": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_kill": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),

@@ -91,6 +91,17 @@ class Process(Owner):
         number: int = lib.coreproc_process_pid(self._handle)
         return number
 
+    @property
+    def identity(self) -> str:
+        """What names it for good: `open_process` finds it again by that, in any program.
+
+        Raises:
+            NotRunning: The process has ended.
+        """
+        out = ctypes.c_void_p()
+        call(lib.coreproc_process_identity, self._handle, ctypes.byref(out))
+        return take_bytes(out).decode()
+
     def info(self) -> Info:
         """Takes a snapshot of it."""
         raw = _abi.ProcessInfo()
