@@ -235,7 +235,7 @@ static void the_end_is_told_in_full(void)
     coreproc_bytes *bytes = NULL;
     OK(coreproc_process_post_mortem(process, &bytes, &err));
     const char *text = (const char *)coreproc_bytes_data(bytes);
-    CHECK(strstr(text, "process 1, PID ") == text && strstr(text, ": sh -c echo last words; exit 3\n"));
+    CHECK(strstr(text, "process 1, PID ") == text && strstr(text, ": /bin/sh -c echo last words; exit 3\n"));
     CHECK(strstr(text, "\nexited with code 3 after ") && strstr(text, "\nlast lines of its output:\n  last words\n"));
     coreproc_bytes_free(bytes);
     OK(coreproc_process_info_json(process, &bytes, &err));
