@@ -174,6 +174,15 @@
 // Outputs alone: a file, created with 0666 less the umask, and appended to.
 #define COREPROC_FILE_APPEND 3
 
+// Before all others, at a level from 0, the best, to 7. Needs CAP_SYS_ADMIN or CAP_SYS_NICE.
+#define COREPROC_IO_REAL_TIME 1
+
+// The usual class, at a level from 0, the best, to 7.
+#define COREPROC_IO_BEST_EFFORT 2
+
+// Only when nobody else wants the disk; the level is 0.
+#define COREPROC_IO_IDLE 3
+
 // The group if the process leads its own, else the process; for coreproc_process_signal the
 // process.
 #define COREPROC_SCOPE_DEFAULT 0
@@ -242,6 +251,48 @@
 
 // `uint64_t` silence, `uint64_t` total, in milliseconds, as for coreproc_command_drain.
 #define COREPROC_FLAT_DRAIN 18
+
+// Bytes, as for coreproc_command_user.
+#define COREPROC_FLAT_USER 20
+
+// Bytes, as for coreproc_command_primary_group.
+#define COREPROC_FLAT_PRIMARY_GROUP 21
+
+// Bytes, as for coreproc_command_supplementary_groups.
+#define COREPROC_FLAT_SUPPLEMENTARY_GROUPS 22
+
+// `uint32_t` mask, as for coreproc_command_umask.
+#define COREPROC_FLAT_UMASK 23
+
+// Nothing; see coreproc_command_no_new_privileges.
+#define COREPROC_FLAT_NO_NEW_PRIVILEGES 24
+
+// Bytes, as for coreproc_command_drop_capabilities.
+#define COREPROC_FLAT_DROP_CAPABILITIES 25
+
+// `int32_t` signal, as for coreproc_command_keep_ignored.
+#define COREPROC_FLAT_KEEP_IGNORED 26
+
+// `int32_t` descriptor, as for coreproc_command_cwd_fd.
+#define COREPROC_FLAT_CWD_FD 27
+
+// `uint32_t` resource, `uint64_t` soft, `uint64_t` hard, as for coreproc_command_resource_limit.
+#define COREPROC_FLAT_RESOURCE_LIMIT 28
+
+// `int32_t`, as for coreproc_command_nice.
+#define COREPROC_FLAT_NICE 29
+
+// `uint32_t` policy, `uint32_t` priority, as for coreproc_command_scheduling.
+#define COREPROC_FLAT_SCHEDULING 30
+
+// `uint32_t` class, `uint32_t` level, as for coreproc_command_io_priority.
+#define COREPROC_FLAT_IO_PRIORITY 31
+
+// A `uint32_t` for each processor, as for coreproc_command_cpu_affinity.
+#define COREPROC_FLAT_CPU_AFFINITY 32
+
+// `int32_t`, as for coreproc_command_oom_score.
+#define COREPROC_FLAT_OOM_SCORE 33
 
 // Bytes, as for coreproc_command_stdin_data.
 #define COREPROC_FLAT_STDIN_DATA 40
@@ -1382,6 +1433,140 @@ coreproc_result coreproc_command_stdio_file(struct coreproc_command *command,
                                             size_t path_len,
                                             uint32_t mode,
                                             struct coreproc_error **err);
+
+// Runs it as this user, a name or a decimal number, with the user's primary and supplementary
+// groups of the database, as initgroups(3) finds them, unless they are set as well. A number that
+// the database does not know needs coreproc_command_primary_group, and gets no supplementary
+// groups. Names are looked up at each spawn: one that does not exist fails it with NOT_FOUND, stage
+// "user".
+//
+// Real, effective and saved ids are set, the groups first. Before the program runs, the child tries
+// to get back the ids and the groups that it gave up; if the kernel grants one, the spawn fails.
+// Only root, or a host with CAP_SETUID and CAP_SETGID, may become another user; for others the user
+// that they are already is no change. Its directory and its files are opened as the host's user,
+// the program is looked up as the new one. Such a process starts with a copy of the host's memory
+// map, as by fork(2), which costs more in a big host.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_user(struct coreproc_command *command,
+                                      const char *user,
+                                      size_t user_len,
+                                      struct coreproc_error **err);
+
+// Runs it with this primary group, a name or a decimal number: real, effective and saved group id.
+// Without coreproc_command_user the supplementary groups stay those of the host.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_primary_group(struct coreproc_command *command,
+                                               const char *group,
+                                               size_t group_len,
+                                               struct coreproc_error **err);
+
+// Runs it with these supplementary groups and no others: names or decimal numbers with commas
+// between them, `"adm,27"`; nothing for none.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_supplementary_groups(struct coreproc_command *command,
+                                                      const char *groups,
+                                                      size_t groups_len,
+                                                      struct coreproc_error **err);
+
+// Sets its file mode creation mask, at most 0777.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_umask(struct coreproc_command *command,
+                                       uint32_t mask,
+                                       struct coreproc_error **err);
+
+// Lets no exec give it, or what it starts, more than it has (PR_SET_NO_NEW_PRIVS): set-user-ID and
+// set-group-ID bits and the capabilities of files are without effect.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_no_new_privileges(struct coreproc_command *command,
+                                                   struct coreproc_error **err);
+
+// Takes capabilities from all its sets, the bounding set included: names with commas between them,
+// such as `"cap_net_raw,cap_sys_admin"`, or `"all"`. Calls add up. The bounding set needs
+// CAP_SETPCAP: a host without it sets coreproc_command_no_new_privileges as well, else the spawn
+// fails with EPERM.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_drop_capabilities(struct coreproc_command *command,
+                                                   const char *names,
+                                                   size_t names_len,
+                                                   struct coreproc_error **err);
+
+// Lets it ignore this signal if the host ignores it at the spawn, as a host under `nohup` ignores
+// SIGHUP. Otherwise a process in a group of its own starts with every signal at its default. Calls
+// add up.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_keep_ignored(struct coreproc_command *command,
+                                              int32_t signal,
+                                              struct coreproc_error **err);
+
+// Sets its working directory by a descriptor of it, which may be opened with O_PATH; replaces
+// coreproc_command_cwd, as that replaces it. `fd` is duplicated.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM (fcntl(2): EBADF, EMFILE).
+coreproc_result coreproc_command_cwd_fd(struct coreproc_command *command,
+                                        int32_t fd,
+                                        struct coreproc_error **err);
+
+// Sets a limit of the kernel's: `resource` is a RLIMIT_ value of <sys/resource.h>, `soft` and `hard`
+// are in the units of getrlimit(2), COREPROC_UNLIMITED for none. A later call for the same resource
+// replaces an earlier one. It is set before the user. A hard limit above that of the host needs
+// CAP_SYS_RESOURCE, and without it the spawn fails with EPERM, stage "limit".
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_resource_limit(struct coreproc_command *command,
+                                                uint32_t resource,
+                                                uint64_t soft,
+                                                uint64_t hard,
+                                                struct coreproc_error **err);
+
+// Sets its nice value, from -20, the most favourable, to 19. One below that of the host needs
+// CAP_SYS_NICE or RLIMIT_NICE.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_nice(struct coreproc_command *command,
+                                      int32_t nice,
+                                      struct coreproc_error **err);
+
+// Sets its scheduling policy: SCHED_OTHER, SCHED_BATCH or SCHED_IDLE of <sched.h> with the priority
+// 0, SCHED_FIFO or SCHED_RR with one from 1 to 99. The last two need CAP_SYS_NICE or RLIMIT_RTPRIO.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_scheduling(struct coreproc_command *command,
+                                            uint32_t policy,
+                                            uint32_t priority,
+                                            struct coreproc_error **err);
+
+// Sets its priority of reads and writes of disks: a COREPROC_IO value, and a level. Not every
+// scheduler of the kernel's respects it (ioprio_set(2)).
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_io_priority(struct coreproc_command *command,
+                                             uint32_t io_class,
+                                             uint32_t level,
+                                             struct coreproc_error **err);
+
+// Sets on which processors it may run, by their numbers, which count from 0.
+//
+// Errors: INVALID_ARGUMENT. A processor that the machine cannot have fails the spawn, stage "cpu
+// affinity".
+coreproc_result coreproc_command_cpu_affinity(struct coreproc_command *command,
+                                              const uint32_t *cpus,
+                                              size_t cpus_len,
+                                              struct coreproc_error **err);
+
+// Sets how likely the kernel chooses it when memory runs out: from -1000, never, to 1000, first
+// (/proc/PID/oom_score_adj). A value below that of the host needs CAP_SYS_RESOURCE.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_oom_score(struct coreproc_command *command,
+                                           int32_t score,
+                                           struct coreproc_error **err);
 
 // Sets the time in which it has to write its first byte, from its start, to any output that the
 // library reads (0, UNLIMITED: any). If it has not, it is stopped by its stop options, with the

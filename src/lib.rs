@@ -91,9 +91,10 @@ pub use pipeline::{
 };
 pub use process::{
     Account, CloseMode, Command, Containment, Descriptor, Drain, FileMode, Group, Info, IoPriority, Output, Process,
-    ProcessHandle, ProcessIdentity, Resource, Ring, Rung, Scheduling, Scope, Service, ServiceOptions, Size, State,
-    Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
+    ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring, Rung, Scheduling, Scope, Service,
+    ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
 };
+pub use sys::cgroup::Usage;
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
 pub use sys::pidfd::ExitStatus;

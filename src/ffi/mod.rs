@@ -28,6 +28,7 @@ mod call;
 mod check;
 mod command;
 mod convert;
+mod credentials;
 mod daemon;
 mod deadlines;
 mod descriptor;
@@ -51,6 +52,7 @@ mod process;
 mod progress;
 mod registry;
 mod report;
+mod resources;
 mod ring;
 mod run;
 mod run_options;
@@ -69,7 +71,7 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, info::*, status::*, identity::*,
+    service::*, command::*, stream::*, stdio::*, credentials::*, resources::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, info::*, status::*, identity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

@@ -13,6 +13,7 @@ use super::resources::Resource;
 use crate::error::{Error, ErrorKind, describe_errno, quoted};
 use crate::sys::cgroup::Missing;
 use crate::sys::file::{self, Kind};
+use crate::sys::pty;
 use crate::sys::redirect::Refusal;
 use crate::sys::spawn::{Expect, Failure, Stage, Step};
 use crate::sys::spool::Place;
@@ -43,6 +44,20 @@ pub(super) fn no_spool(command: &Command, stage: &'static str, place: &Place, er
     let told = if place.is_told { "TMPDIR " } else { "" };
     let directory = path::quoted(&place.directory);
     failed(command, stage, errno).because(format!("spool in {told}{directory}: {}", describe_errno(errno)))
+}
+
+/// Explains why there is no pseudo-terminal.
+pub(super) fn no_terminal(command: &Command, refusal: pty::Refusal) -> Error {
+    let pty::Refusal { what, errno } = refusal;
+    let error = failed(command, "pty", errno);
+    let cause = format!("{what}: {}", describe_errno(errno));
+    match errno {
+        libc::ENOENT | libc::ENXIO | libc::ENODEV | libc::ENOTTY | libc::EINVAL => {
+            error.kind_is(ErrorKind::Unsupported).because(format!("{cause}: the system has no pseudo-terminals here"))
+        }
+        libc::ENOSPC => error.because(format!("{cause}: all pseudo-terminals are in use (kernel.pty.max)")),
+        _ => error.because(cause),
+    }
 }
 
 /// Says which part of the system allows no cgroup.

@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
 use crate::sys::procfs;
+use crate::sys::pty;
 use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan, Stage};
 use crate::sys::strings::{Strings, for_each_variable};
 
@@ -91,12 +92,16 @@ impl Command {
 }
 
 fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) -> Result<Seed> {
-    let contained = Contained::new(command.containment).map_err(|missing| explain::no_cgroup(command, &missing))?;
+    let contained = Contained::new(command.containment, &command.tree_limits)
+        .map_err(|missing| explain::no_cgroup(command, &missing))?;
     let has_cgroup = contained.as_ref().is_some_and(|contained| contained.cgroup.is_some());
     let seed = match launch_in(command, supervisor, contained) {
         // The cgroup could be made, but not entered.
         Err(error)
-            if has_cgroup && error.stage() == containment::STAGE && command.containment == Containment::Prefer =>
+            if has_cgroup
+                && error.stage() == containment::STAGE
+                && command.containment == Containment::Prefer
+                && command.tree_limits.is_empty() =>
         {
             launch_in(command, supervisor, Some(Contained::marked()))
         }
@@ -119,7 +124,7 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         _ => 0,
     };
-    let steps = steps(command)?;
+    let mut steps = steps(command)?;
     let cwd_fd = command.cwd_fd.as_ref().map(above_stdio).transpose();
     let cwd_fd = cwd_fd.map_err(|errno| failed(command, Stage::Chdir.name(), errno))?;
     if command.deadlines.cpu.is_some() && !procfs::is_ours() {
@@ -127,6 +132,7 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         return Err(Error::new(ErrorKind::Unsupported, OPERATION, what).on(subject(command)));
     }
     let mut stdio = Stdio::open(command, capture_bytes)?;
+    stdio.terminal.into_iter().for_each(|descriptor| steps.add(pty::control(descriptor)));
     let plan = Plan {
         candidates: &candidates,
         argv: &argv,
@@ -138,7 +144,9 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         has_pid_room: !command.listeners.is_empty(),
         grouping: match command.group {
             _ if command.detached => Grouping::Session,
+            _ if command.pty.is_some() => Grouping::Session,
             Group::Own => Grouping::Own,
+            Group::Session => Grouping::Session,
             Group::Inherit => Grouping::Inherit,
         },
         cgroup: contained.as_ref().and_then(|contained| Some(contained.cgroup.as_ref()?.directory())),
@@ -152,6 +160,7 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
     })?;
     let leads_group = plan.grouping != Grouping::Inherit;
     let rung = Contained::rung(contained.as_ref(), leads_group);
+    let is_contained = contained.is_some();
     if let Some(contained) = contained {
         stdio.extra.get_or_insert_default().contained = Some(contained);
     }
@@ -168,7 +177,7 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         capture_bytes,
         leads_group,
         rung,
-        is_contained: command.containment != Containment::Default,
+        is_contained,
         terms: Terms::new(&command.stop, &command.program, &command.argv),
         drain: command.drain.unwrap_or(supervisor.options().drain),
         timeout: command.timeout,

@@ -28,6 +28,7 @@ mod options;
 mod post_mortem;
 #[allow(clippy::module_inception)]
 mod process;
+mod pty;
 mod reader;
 mod resources;
 mod ring;
@@ -50,6 +51,7 @@ pub use identity::ProcessIdentity;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub(crate) use post_mortem::describe;
 pub use process::Process;
+pub use pty::{PtyMode, PtyOptions};
 pub use resources::{IoPriority, Resource, Scheduling};
 pub use ring::Ring;
 pub use service::Service;

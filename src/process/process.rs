@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::child::{Child, Info, State};
 use super::containment::TreeMember;
-use super::descriptor::STDIN;
+use super::descriptor::{FIRST, STDIN};
 use super::identity::ProcessIdentity;
 use super::stop::{Scope, StopOptions, StopPolicy};
 use crate::error::{Error, ErrorKind, Result};
@@ -154,6 +154,32 @@ impl Process {
         self.0.signal(signal, scope)
     }
 
+    /// Keeps it from running until [`Process::resume`]. [`Scope::Default`] is all that is held together, as for kill. A
+    /// tree in a cgroup is frozen (`cgroup.freeze`), which no process in it sees or can undo; other scopes get SIGSTOP, of
+    /// which the parent of each process is told.
+    ///
+    /// Signals wait until it is resumed, but SIGKILL ends it, and so does a stop, which resumes it. Timeouts run on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::signal`].
+    pub fn pause(&self, scope: Scope) -> Result<()> {
+        fork::check("pause")?;
+        self.0.check_descriptors("pause")?;
+        self.0.pause(scope, true)
+    }
+
+    /// Lets it run on after [`Process::pause`] with the same scope: thaws the cgroup, or sends SIGCONT.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::signal`].
+    pub fn resume(&self, scope: Scope) -> Result<()> {
+        fork::check("resume")?;
+        self.0.check_descriptors("resume")?;
+        self.0.pause(scope, false)
+    }
+
     /// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed.
     ///
     /// # Errors
@@ -227,6 +253,25 @@ impl Process {
         Ok(())
     }
 
+    /// Changes the size of its pseudo-terminal ([`Command::pty`](crate::Command::pty)), with TIOCSWINSZ of
+    /// `ioctl_tty(2)`: the kernel sends SIGWINCH to the terminal's foreground group if the size differs.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if it has no pseudo-terminal, or for a size of zero. `NotRunning` if it has ended, unless a
+    /// descendant still has the terminal open.
+    pub fn resize(&self, columns: u16, rows: u16) -> Result<()> {
+        const OPERATION: &str = "resize";
+        fork::check(OPERATION)?;
+        for (field, value) in [("columns", columns), ("rows", rows)] {
+            if value == 0 {
+                return Err(Error::invalid(OPERATION, format!("{field}: is zero")));
+            }
+        }
+        self.0.check_descriptors(OPERATION)?;
+        self.0.resize(columns, rows)
+    }
+
     /// Writes to an input pipe at a descriptor above 2 ([`Descriptor::Input`](crate::Descriptor::Input)), as
     /// [`Process::write_stdin`] writes to standard input.
     ///
@@ -237,7 +282,7 @@ impl Process {
         const OPERATION: &str = "write descriptor";
         fork::check(OPERATION)?;
         self.0.check_descriptors(OPERATION)?;
-        self.0.write(above_stderr(OPERATION, number)?, data, Deadline::after(timeout))
+        self.0.write(self.descriptor(OPERATION, number)?, data, Deadline::after(timeout))
     }
 
     /// Closes the library's end of the pipe at a descriptor above 2: of an input as [`Process::close_stdin`] does, of an
@@ -250,7 +295,7 @@ impl Process {
         const OPERATION: &str = "close descriptor";
         fork::check(OPERATION)?;
         self.0.check_descriptors(OPERATION)?;
-        let number = above_stderr(OPERATION, number)?;
+        let number = self.descriptor(OPERATION, number)?;
         self.0.close_input(number);
         self.0.close_output(Stream::Descriptor(number));
         Ok(())
@@ -265,7 +310,7 @@ impl Process {
     pub fn descriptor_output(&self, number: u32) -> Result<Vec<u8>> {
         const OPERATION: &str = "output";
         fork::check(OPERATION)?;
-        self.0.captured_of(above_stderr(OPERATION, number)?)
+        self.0.captured_of(self.descriptor(OPERATION, number)?)
     }
 
     /// Closes the library's end of an output: what is in the pipe is lost, and a process that writes to it from now on
@@ -277,13 +322,15 @@ impl Process {
         self.0.close_output(stream);
         Ok(())
     }
-}
 
-/// Takes the number of a descriptor above the standard streams.
-fn above_stderr(operation: &'static str, number: u32) -> Result<u16> {
-    match u16::try_from(number) {
-        Ok(0..=2) => Err(Error::invalid(operation, format!("descriptor {number}: is a standard stream"))),
-        Ok(number) => Ok(number),
-        Err(_) => Err(Error::invalid(operation, format!("descriptor {number}: is above 1023"))),
+    /// Takes the number of a descriptor above the standard streams, or of the one that is the process's terminal.
+    fn descriptor(&self, operation: &'static str, number: u32) -> Result<u16> {
+        match u16::try_from(number) {
+            Ok(number) if number < FIRST && !self.0.has_descriptor(number) => {
+                Err(Error::invalid(operation, format!("descriptor {number}: is a standard stream")))
+            }
+            Ok(number) => Ok(number),
+            Err(_) => Err(Error::invalid(operation, format!("descriptor {number}: is above 1023"))),
+        }
     }
 }

@@ -1,9 +1,11 @@
-//! [`Reader`]: our side of one output of a child, a pipe that we read or a spool that we follow.
+//! [`Reader`]: our side of one output of a child, a pipe or a terminal that we read, or a spool that we follow.
 
 use std::os::fd::OwnedFd;
 
 use crate::sys::close_on_fork::CloseOnFork;
 use crate::sys::pipe::{self, Read};
+use crate::sys::procfs::Written;
+use crate::sys::pty;
 use crate::sys::space::{Bytes, Space};
 use crate::sys::spool;
 
@@ -13,8 +15,10 @@ pub(super) enum Reader {
     Spool(Box<Spool>),
 }
 
+/// A pipe, or our side of a pseudo-terminal.
 pub(super) struct Pipe {
     pub(super) fd: CloseOnFork,
+    is_terminal: bool,
     /// Whether the poller has it.
     pub(super) watched: bool,
     large_reads: LargeReads,
@@ -79,7 +83,21 @@ const SPARSE: u64 = 1024 * 1024;
 
 impl Reader {
     pub(super) fn pipe(fd: OwnedFd) -> Reader {
-        Reader::Pipe(Pipe { fd: CloseOnFork::new(fd), watched: false, large_reads: LargeReads::default() })
+        Reader::Pipe(Pipe {
+            fd: CloseOnFork::new(fd),
+            is_terminal: false,
+            watched: false,
+            large_reads: LargeReads::default(),
+        })
+    }
+
+    pub(super) fn of_terminal(fd: OwnedFd) -> Reader {
+        Reader::Pipe(Pipe {
+            fd: CloseOnFork::terminal(fd),
+            is_terminal: true,
+            watched: false,
+            large_reads: LargeReads::default(),
+        })
     }
 
     pub(super) fn spool(file: OwnedFd, max: u64) -> Reader {
@@ -97,9 +115,11 @@ impl Reader {
         }))
     }
 
-    /// Reads once without waiting. A spool has no end of its own: it ends with the leader.
+    /// Reads once without waiting. A spool has no end of its own: it ends with the leader. A terminal does not end
+    /// before the leader, which may open it again.
     pub(super) fn read<'a>(&mut self, leader_ended: bool, space: Space<'a, '_>) -> Next<'a> {
         match self {
+            Reader::Pipe(pipe) if pipe.is_terminal => pipe.read_terminal(leader_ended, space),
             Reader::Pipe(pipe) => pipe.read(space),
             Reader::Spool(spool) => spool.read(leader_ended, space),
         }
@@ -142,19 +162,30 @@ impl Reader {
         }
     }
 
-    /// Returns how many bytes wait now.
+    /// Returns how many bytes wait now, at most.
     pub(super) fn holds(&self) -> usize {
         match self {
+            // The kernel tells only a part of what is on its way.
+            Reader::Pipe(pipe) if pipe.is_terminal => pty::HOLDS,
             Reader::Pipe(pipe) => pipe::holds(&pipe.fd),
             Reader::Spool(spool) => spool.backlog() as usize,
         }
     }
 
-    /// Returns the inode of a pipe, by which /proc shows its holders.
-    pub(super) fn pipe_inode(&self) -> Option<u64> {
+    /// Returns the file by which /proc shows its holders.
+    pub(super) fn file(&self) -> Option<Written> {
         match self {
-            Reader::Pipe(pipe) => pipe::inode(&pipe.fd),
+            Reader::Pipe(pipe) if pipe.is_terminal => pty::number(&pipe.fd).map(Written::Terminal),
+            Reader::Pipe(pipe) => pipe::inode(&pipe.fd).map(Written::Pipe),
             Reader::Spool(_) => None,
+        }
+    }
+
+    /// Returns the descriptor if it is a terminal's.
+    pub(super) fn terminal(&self) -> Option<&CloseOnFork> {
+        match self {
+            Reader::Pipe(pipe) if pipe.is_terminal => Some(&pipe.fd),
+            _ => None,
         }
     }
 }
@@ -172,6 +203,15 @@ impl Pipe {
             }
             Read::Empty => Next::Empty,
             Read::End => Next::End,
+        }
+    }
+
+    /// Reads once from a terminal, which gives a few kilobytes at a time, however much there is.
+    fn read_terminal<'a>(&self, leader_ended: bool, space: Space<'a, '_>) -> Next<'a> {
+        match pty::read(&self.fd, space) {
+            Read::Data(bytes) => Next::Data { bytes, more: true },
+            Read::End if leader_ended => Next::End,
+            Read::Empty | Read::End => Next::Empty,
         }
     }
 }

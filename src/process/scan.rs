@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::queue::SegQueue;
 
-use crate::sys::procfs::{self, Holder};
+use crate::sys::procfs::{self, Holder, Written};
 use crate::sys::thread;
 
 /// A child that asks for the holders of its pipes.
 pub(super) trait Asker: Send + Sync {
-    /// Returns the inodes of the pipes that are still open.
-    fn pipe_inodes(&self) -> Vec<u64>;
+    /// Returns the pipes, and the terminal, that are still open.
+    fn open_files(&self) -> Vec<Written>;
     /// Takes the answer: at least one holder, which may be unknown. The scanner holds no lock.
     fn on_holders(self: Arc<Self>, holders: Vec<Holder>);
 }
@@ -57,17 +57,17 @@ impl Scanner {
 
 /// Makes one pass over /proc for all of them.
 fn serve(waiting: Vec<Arc<dyn Asker>>) {
-    let wanted: Vec<(Arc<dyn Asker>, Vec<u64>)> = waiting
+    let wanted: Vec<(Arc<dyn Asker>, Vec<Written>)> = waiting
         .into_iter()
         .map(|asker| {
-            let inodes = asker.pipe_inodes();
-            (asker, inodes)
+            let files = asker.open_files();
+            (asker, files)
         })
         .collect();
-    let all: Vec<u64> = wanted.iter().flat_map(|(_, inodes)| inodes).copied().collect();
+    let all: Vec<Written> = wanted.iter().flat_map(|(_, files)| files).copied().collect();
     let found = procfs::writers_of(&all);
-    for (asker, inodes) in wanted {
-        let mut holders: Vec<Holder> = inodes.iter().filter_map(|inode| found.get(inode)).flatten().cloned().collect();
+    for (asker, files) in wanted {
+        let mut holders: Vec<Holder> = files.iter().filter_map(|file| found.get(file)).flatten().cloned().collect();
         holders.sort_by_key(|holder| holder.pid);
         holders.dedup();
         if holders.is_empty() {

@@ -25,8 +25,10 @@ use crate::sys::descriptor;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub enum Stdin {
-    /// /dev/null.
+    /// [`Stdin::Null`]; for a command with a pseudo-terminal, that: see [`Command::pty`](crate::Command::pty).
     #[default]
+    Default,
+    /// /dev/null.
     Null,
     /// A pipe, for [`Process::write_stdin`](crate::Process::write_stdin).
     Pipe,
@@ -83,7 +85,7 @@ pub enum FileMode {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub enum Output {
-    /// [`Output::Pipe`]; for a detached command, [`Output::Spool`].
+    /// [`Output::Pipe`]; for a detached command, [`Output::Spool`]; for a command with a pseudo-terminal, that.
     #[default]
     Default,
     /// A pipe that the library reads, for the capture and for subscriptions.

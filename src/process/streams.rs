@@ -1,6 +1,6 @@
 //! [`Stdio`]: opens both ends of a child's standard streams, before the clone.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,15 +8,17 @@ use nix::fcntl::OFlag;
 
 use super::child::Extra;
 use super::command::Command;
-use super::descriptor::{Descriptor, FIRST};
-use super::explain::{failed, no_spool, not_opened};
+use super::descriptor::{Descriptor, FIRST, STDIN};
+use super::explain::{failed, no_spool, no_terminal, not_opened};
 use super::input::Input;
+use super::pty::{PtyMode, PtyOptions};
 use super::reader::Reader;
 use super::stdio::{FileMode, Output, Stdin, above_stdio, duplicate};
 use crate::error::{Result, describe_errno};
 use crate::sys::close_on_fork::CloseOnFork;
 use crate::sys::descriptor;
 use crate::sys::pipe;
+use crate::sys::pty::{self, Pair};
 use crate::sys::redirect::{self, Refusal};
 use crate::sys::spool::{self, Spool};
 
@@ -32,6 +34,8 @@ pub(super) struct Stdio {
     pub(super) placed: Vec<(u16, Arc<OwnedFd>)>,
     /// Our side of the pipes among them.
     pub(super) extra: Option<Box<Extra>>,
+    /// The first standard stream that is on the command's pseudo-terminal.
+    pub(super) terminal: Option<u16>,
 }
 
 impl Stdio {
@@ -42,7 +46,11 @@ impl Stdio {
             outputs: [None, None],
             placed: Vec::new(),
             extra: None,
+            terminal: None,
         };
+        if let Some(options) = &command.pty {
+            stdio.open_terminal(command, options, capture_bytes)?;
+        }
         stdio.open_stdin(command)?;
         stdio.open_output(command, 0)?;
         stdio.open_output(command, 1)?;
@@ -53,6 +61,30 @@ impl Stdio {
             stdio.open_descriptor(command, *number, descriptor, capture_bytes)?;
         }
         Ok(stdio)
+    }
+
+    /// Opens the terminal, and puts on it the streams that are not set otherwise. What comes from it counts as the first
+    /// output that is on it, else as that of descriptor 0; the host types at standard input, else at that output.
+    fn open_terminal(&mut self, command: &Command, options: &PtyOptions, capture_bytes: usize) -> Result<()> {
+        let opened = pty::open(options.columns, options.rows, options.mode.discipline());
+        let Pair { ours, theirs } = opened.map_err(|refusal| no_terminal(command, refusal))?;
+        let typed = descriptor::duplicate(ours.as_fd()).map_err(|errno| failed(command, "pty", errno))?;
+        let input = Input::terminal(CloseOnFork::terminal(typed), options.mode == PtyMode::Raw);
+        let reader = Reader::of_terminal(ours);
+        let on = command.on_terminal();
+        match (1..3).find(|number| on[*number]) {
+            Some(number) => self.outputs[number - 1] = Some(reader),
+            None => self.extra.get_or_insert_default().add_output(STDIN, reader, capture_bytes),
+        }
+        let first = (0..3).zip(on).find(|(_, is_on)| *is_on).map(|(number, _)| number);
+        match first {
+            None | Some(STDIN) => self.stdin = input,
+            Some(number) => self.extra.get_or_insert_default().add_input(number, input),
+        }
+        let theirs = Arc::new(theirs);
+        self.theirs = on.map(|is_on| is_on.then(|| Arc::clone(&theirs)));
+        self.terminal = first;
+        Ok(())
     }
 
     /// Opens what the child gets at a number above 2.
@@ -99,9 +131,14 @@ impl Stdio {
 
     fn open_stdin(&mut self, command: &Command) -> Result<()> {
         const STAGE: &str = "stdin";
+        if self.theirs[0].is_some() {
+            return Ok(());
+        }
         let failed = |errno| failed(command, STAGE, errno);
         self.theirs[0] = match &command.stdin {
-            Stdin::Null => Some(Arc::new(descriptor::open(Path::new("/dev/null"), OFlag::O_RDONLY).map_err(failed)?)),
+            Stdin::Default | Stdin::Null => {
+                Some(Arc::new(descriptor::open(Path::new("/dev/null"), OFlag::O_RDONLY).map_err(failed)?))
+            }
             Stdin::Pipe => {
                 let (theirs, ours) = pipe::pipe().map_err(failed)?;
                 descriptor::set_nonblocking(&ours).map_err(failed)?;
@@ -125,6 +162,9 @@ impl Stdio {
 
     fn open_output(&mut self, command: &Command, index: usize) -> Result<()> {
         let (stage, wanted) = [("stdout", &command.stdout), ("stderr", &command.stderr)][index];
+        if self.theirs[index + 1].is_some() {
+            return Ok(());
+        }
         let failed = |errno| failed(command, stage, errno);
         let theirs = match wanted {
             Output::Default if command.detached => Some(self.open_spool(command, stage, index)?),

@@ -1,11 +1,11 @@
-//! [`CloseOnFork`]: our end of a child's pipe, which a child of the host's `fork` does not keep.
+//! [`CloseOnFork`]: our end of a child's pipe or terminal, which a child of the host's `fork` does not keep.
 //!
 //! For as long as that process lived, a copy there would keep a standard input open that was closed here, and would
 //! keep SIGPIPE from a writer whose reader has closed. Unlike a socket, a pipe cannot be shut down while copies exist,
 //! and a socket is no standard input that can be opened again by its name. So `pthread_atfork(3)` has the child close
 //! its copies, if it was made by libc's fork, which runs such handlers, and not by a bare clone.
 //!
-//! System calls: fstat(2), close(2), both allowed in the child of a fork of a program with threads.
+//! System calls: fstat(2), ioctl(2) with TIOCGPTN, close(2), all allowed in the child of a fork of a program with threads.
 
 use std::alloc::{Layout, alloc_zeroed};
 use std::mem::ManuallyDrop;
@@ -15,29 +15,45 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use super::{fork, pipe};
+use super::{fork, pipe, pty};
 
 /// Descriptors above these, which few processes have, are not recorded, and copied like any other.
 const CHUNKS: usize = 1024;
 const CHUNK: usize = 1024;
 
-/// For each descriptor's number, the inode of the pipe of ours that had it last; 0 if there was none. Chunks are made
+/// For each descriptor's number, the inode of the pipe of ours that had it last, or [`TERMINAL`] and the number of the
+/// terminal of ours that has it; 0 if there was none. Chunks are made
 /// as they are needed and never given back, so that the child of a fork that comes at any moment can walk them without
 /// a lock.
 static PIPES: [AtomicPtr<[AtomicU64; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
 
-/// An end of a pipe.
+/// The mark of a terminal, above all inodes of pipes, which have 32 bits.
+const TERMINAL: u64 = 1 << 63;
+
+/// An end of a pipe, or our side of a terminal.
 pub(crate) struct CloseOnFork(ManuallyDrop<OwnedFd>);
 
 impl CloseOnFork {
+    /// Takes an end of a pipe.
     pub(crate) fn new(fd: OwnedFd) -> CloseOnFork {
+        let inode = pipe::inode(&fd);
+        CloseOnFork::recorded(fd, inode)
+    }
+
+    /// Takes our side of a terminal.
+    pub(crate) fn terminal(fd: OwnedFd) -> CloseOnFork {
+        let mark = pty::number(&fd).map(|number| TERMINAL | u64::from(number));
+        CloseOnFork::recorded(fd, mark)
+    }
+
+    fn recorded(fd: OwnedFd, mark: Option<u64>) -> CloseOnFork {
         static HANDLER: Once = Once::new();
         HANDLER.call_once(|| {
             // SAFETY: a function that may run in a child of fork. Without memory for it there is no handler.
             unsafe { libc::pthread_atfork(None, None, Some(close_copies)) };
         });
-        if let (Some(slot), Some(inode)) = (slot(&fd), pipe::inode(&fd)) {
-            slot.store(inode, Ordering::Release);
+        if let (Some(slot), Some(mark)) = (slot(&fd), mark) {
+            slot.store(mark, Ordering::Release);
         }
         CloseOnFork(ManuallyDrop::new(fd))
     }
@@ -62,8 +78,14 @@ impl Drop for CloseOnFork {
         if fork::happened() {
             return;
         }
-        // The inode stays recorded: a fork copies descriptors before memory, and one that has copied this one must find
-        // it. SAFETY: once, and nothing uses it afterwards.
+        // The inode of a pipe stays recorded: a fork copies descriptors before memory, and one that has copied this one
+        // must find it. The number of a terminal does not, because the next terminal, which may be the host's, gets it.
+        if let Some(slot) = slot(&self.0)
+            && slot.load(Ordering::Relaxed) & TERMINAL != 0
+        {
+            slot.store(0, Ordering::Release);
+        }
+        // SAFETY: once, and nothing uses it afterwards.
         unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }
@@ -109,6 +131,13 @@ extern "C" fn close_copies() {
             }
             slot.store(0, Ordering::Relaxed);
             let number = (index * CHUNK + offset) as libc::c_int;
+            if inode & TERMINAL != 0 {
+                if pty::number_of(number).is_some_and(|terminal| TERMINAL | u64::from(terminal) == inode) {
+                    // SAFETY: it is closed by its one owner in this process.
+                    unsafe { libc::syscall(libc::SYS_close, number) };
+                }
+                continue;
+            }
             // SAFETY: fstat fills a structure of ours; the descriptor is closed by its one owner in this process.
             unsafe {
                 let mut stat: libc::stat64 = std::mem::zeroed();

@@ -4,7 +4,7 @@
 //! - Children: `spawn` (with `strings`, `redirect` and `raw`), `pidfd`, `deliver` and `address` (signals),
 //!   `close_on_fork` (our ends of their pipes), `spool`.
 //! - Waiting: `poller` (with `epoll` and `eventfd`), `window` and `bell` (for the host's own loop), `timer`, `clock`.
-//! - Descriptors and files: `descriptor`, `pipe`, `buffer`, `file`, `outlet`, `terminal`, `socket`.
+//! - Descriptors and files: `descriptor`, `pipe`, `buffer`, `file`, `outlet`, `terminal`, `pty`, `socket`.
 //! - Other processes: `procfs`, `identity`; users and groups: `account`; what a child has started: `cgroup`,
 //!   `tree`.
 //! - This process and its threads: `signal`, `handler`, `thread`, `cancel`, `fork`, `limits`, `capability`, `reserve`; `calls` makes
@@ -39,6 +39,7 @@ pub(crate) mod pidfd;
 pub(crate) mod pipe;
 pub(crate) mod poller;
 pub(crate) mod procfs;
+pub(crate) mod pty;
 mod raw;
 pub(crate) mod redirect;
 pub(crate) mod reserve;

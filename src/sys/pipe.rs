@@ -50,16 +50,28 @@ pub(crate) enum Read<'a> {
 
 /// Reads once, as much as fits, from a non-blocking descriptor.
 pub(crate) fn read<'a>(fd: &OwnedFd, mut space: Space<'a, '_>) -> Read<'a> {
+    let result = read_raw(fd, &mut space);
+    Read::of(result, space)
+}
+
+/// Reads once into the space. Returns how many bytes came, or the errno.
+pub(super) fn read_raw(fd: &OwnedFd, space: &mut Space<'_, '_>) -> Result<usize> {
     let (place, len) = (space.as_mut_ptr(), space.len());
     // SAFETY: the space is `len` bytes long.
-    let result = retried_raw(|| unsafe { libc::syscall(libc::SYS_read, fd.as_raw_fd(), place, len) });
-    match result {
-        Ok(0) => Read::End,
-        // SAFETY: the read filled n bytes.
-        Ok(n) => Read::Data(unsafe { space.filled(n) }),
-        Err(libc::EAGAIN) => Read::Empty,
-        // No other error of a pipe would be cured by reading on.
-        Err(_) => Read::End,
+    retried_raw(|| unsafe { libc::syscall(libc::SYS_read, fd.as_raw_fd(), place, len) })
+}
+
+impl<'a> Read<'a> {
+    /// Makes the result of what [`read_raw`] has returned for this space.
+    pub(super) fn of(result: Result<usize>, space: Space<'a, '_>) -> Read<'a> {
+        match result {
+            Ok(0) => Read::End,
+            // SAFETY: the read filled n bytes.
+            Ok(n) => Read::Data(unsafe { space.filled(n) }),
+            Err(libc::EAGAIN) => Read::Empty,
+            // No other error of a pipe would be cured by reading on.
+            Err(_) => Read::End,
+        }
     }
 }
 

@@ -21,6 +21,7 @@ PREFIXES = {
     constants.Flag: "FLAG_",
     constants.Scope: "SCOPE_",
     constants.Group: "GROUP_",
+    constants.IoClass: "IO_",
     constants.CloseMode: "CLOSE_",
     constants.Delivery: "DELIVERY_",
     constants.Descriptor: "DESCRIPTOR_",

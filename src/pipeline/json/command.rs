@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use super::document::Json;
 use super::field::{Field, Object};
+use super::restrictions::{credentials, resources};
+use super::signal::signal_number;
 use super::version::check_version;
 use crate::error::Result;
 use crate::process::{
     Command, Descriptor, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions, StopPolicy, StopStep,
 };
-use crate::sys::signal;
 
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 36] = [
     "program",
     "args",
     "arg0",
@@ -36,6 +37,20 @@ const FIELDS: [&str; 22] = [
     "output_limit_bytes",
     "stop",
     "drain",
+    "user",
+    "primary_group",
+    "supplementary_groups",
+    "umask",
+    "no_new_privileges",
+    "drop_capabilities",
+    "keep_ignored",
+    "limits",
+    "nice",
+    "scheduling",
+    "io_priority",
+    "cpu_affinity",
+    "oom_score",
+    "chroot",
 ];
 
 impl Command {
@@ -93,6 +108,8 @@ fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
     }
     streams(object, &mut command)?;
     control(object, &mut command)?;
+    credentials(object, &mut command)?;
+    resources(object, &mut command)?;
     finished(field, command)
 }
 
@@ -266,23 +283,6 @@ fn stop_step(object: &Object<'_>) -> Result<StopStep> {
         grace = if time.is_null() { None } else { Some(or_never(&time)?) };
     }
     Ok(StopStep { signal, grace })
-}
-
-/// Reads a signal: a number, or a name with or without its SIG.
-fn signal_number(field: &Field<'_>) -> Result<i32> {
-    if !field.is_text() {
-        let number = field.whole(1, signal::MAX as u64)?;
-        return i32::try_from(number).map_err(|_| field.expected("a signal"));
-    }
-    let text = field.text()?;
-    match signal::number(text).or_else(|| signal::number(&format!("SIG{text}"))) {
-        Some(number) => Ok(number),
-        None => {
-            // The suggestion is written like the word: with its SIG, or without.
-            let skipped = if text.starts_with("SIG") { 0 } else { "SIG".len() };
-            Err(field.unknown(text, "signal", signal::names().map(|name| &name[skipped..])))
-        }
-    }
 }
 
 /// Reads a time in milliseconds; null is no limit.

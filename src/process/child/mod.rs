@@ -18,6 +18,7 @@ mod query;
 mod reading;
 mod slot;
 mod stopping;
+mod terminal;
 mod tree;
 mod watchdog;
 mod writing;
@@ -48,7 +49,7 @@ use crate::sys::clock::Stamp;
 use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Told};
 use crate::sys::poller::Interest;
-use crate::sys::procfs::Holder;
+use crate::sys::procfs::{Holder, Written};
 use crate::sys::usage::Usage;
 use crate::util::duration::nanoseconds;
 
@@ -343,8 +344,8 @@ impl Child {
 }
 
 impl Asker for Child {
-    fn pipe_inodes(&self) -> Vec<u64> {
-        lock(&self.inner).outputs.pipe_inodes()
+    fn open_files(&self) -> Vec<Written> {
+        lock(&self.inner).outputs.open_files()
     }
 
     fn on_holders(self: Arc<Self>, holders: Vec<Holder>) {

@@ -13,7 +13,9 @@ use crate::process::reader::{LARGE_READ, Next, Reader};
 use crate::runtime::NEVER;
 use crate::sys::block::{Filling, Pool};
 use crate::sys::buffer::ReadBuffer;
-use crate::sys::cgroup::Cgroup;
+use crate::sys::cgroup::{Cgroup, Usage};
+use crate::sys::close_on_fork::CloseOnFork;
+use crate::sys::procfs::Written;
 use crate::sys::space::Space;
 
 pub(super) struct Outputs {
@@ -98,6 +100,12 @@ impl Outputs {
         self.extra.as_mut()?.contained.as_mut()
     }
 
+    /// Returns what was used in the cgroup so far.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let contained = self.extra.as_ref()?.contained.as_ref()?;
+        contained.cgroup.as_ref().map(Cgroup::usage).or(contained.usage)
+    }
+
     pub(super) fn cgroup(&mut self) -> Option<&mut Cgroup> {
         self.contained()?.cgroup.as_mut()
     }
@@ -114,10 +122,18 @@ impl Outputs {
         self.readers.iter().all(Option::is_none) && self.others().iter().all(|other| other.reader.is_none())
     }
 
-    /// Returns the inodes of the pipes that are still open.
-    pub(super) fn pipe_inodes(&self) -> Vec<u64> {
-        let others = self.others().iter().map(|other| &other.reader);
-        self.readers.iter().chain(others).flatten().filter_map(Reader::pipe_inode).collect()
+    /// Returns the pipes, and the terminal, that are still open.
+    pub(super) fn open_files(&self) -> Vec<Written> {
+        self.open_readers().filter_map(Reader::file).collect()
+    }
+
+    /// Returns our side of the process's terminal, while it is open.
+    pub(super) fn terminal(&self) -> Option<&CloseOnFork> {
+        self.open_readers().find_map(Reader::terminal)
+    }
+
+    fn open_readers(&self) -> impl Iterator<Item = &Reader> {
+        self.readers.iter().chain(self.others().iter().map(|other| &other.reader)).flatten()
     }
 
     /// Returns whether a spool is to be looked at again, which no descriptor reports.

@@ -23,6 +23,7 @@ impl Child {
             pid: self.pid,
             state,
             rung: self.rung,
+            usage: inner.outputs.usage(),
             ending: inner.life.ending(),
             started: self.started,
             exited,
@@ -66,6 +67,13 @@ impl Child {
     pub(crate) fn captured(&self) -> Result<Vec<u8>> {
         let copy = lock(&self.inner).outputs.capture.to_vec();
         copy.ok_or_else(|| Error::new(ErrorKind::OutOfMemory, "output", "no memory for a copy of the capture"))
+    }
+
+    /// Returns whether it has a pipe of its own, or its terminal, at this descriptor, besides its standard streams.
+    pub(crate) fn has_descriptor(&self, number: u16) -> bool {
+        let inner = lock(&self.inner);
+        let is_input = inner.outputs.other_inputs().iter().any(|(known, _)| *known == number);
+        is_input || inner.outputs.index_of(Stream::Descriptor(number)).is_some()
     }
 
     /// Returns a copy of what the capture of another output holds.

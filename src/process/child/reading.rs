@@ -159,6 +159,9 @@ impl Child {
 
     /// Closes our end of an output that may still be written to.
     pub(super) fn end_output(&self, inner: &mut Inner, index: usize) {
+        if inner.outputs.reader(index).is_some_and(|reader| reader.terminal().is_some()) {
+            self.end_typing(inner);
+        }
         if let Some(Reader::Pipe(pipe)) = inner.outputs.reader(index)
             && pipe.watched
         {
@@ -168,13 +171,14 @@ impl Child {
         self.output_ended(inner, index);
     }
 
-    /// Closes our end of an output that is at its end. The poller need not forget it, because nothing more comes.
+    /// Closes our end of an output that is at its end. The poller need not forget a pipe, because nothing more comes.
     fn output_ended(&self, inner: &mut Inner, index: usize) {
         let Some(reader) = inner.outputs.take_reader(index) else { return };
-        if let Reader::Spool(spool) = &reader
-            && let Some(watch) = spool.watch
-        {
-            self.reactor().unfollow(watch);
+        match &reader {
+            Reader::Spool(spool) => spool.watch.into_iter().for_each(|watch| self.reactor().unfollow(watch)),
+            // A process may open a terminal again for as long as a child between clone and exec holds a copy.
+            Reader::Pipe(pipe) if pipe.watched && reader.terminal().is_some() => self.reactor().poller.forget(&pipe.fd),
+            Reader::Pipe(_) => {}
         }
         drop(reader);
         if inner.life.is_closed() && inner.is_drained() {

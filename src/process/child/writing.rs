@@ -10,7 +10,6 @@ use crate::process::descriptor::STDIN;
 use crate::process::input::{Fed, Input, Pipe};
 use crate::runtime::{self, Deadline, lock};
 use crate::sys::clock::monotonic_ns;
-use crate::sys::pipe;
 use crate::sys::poller::Interest;
 use crate::sys::procfs;
 
@@ -23,7 +22,7 @@ fn name(number: u16) -> String {
 
 impl Inner {
     /// Returns an input, while the process runs.
-    fn input(&mut self, number: u16) -> Option<&mut Input> {
+    pub(super) fn input(&mut self, number: u16) -> Option<&mut Input> {
         match &mut self.life {
             Life::Running { stdin, .. } if number == STDIN => Some(stdin),
             Life::Running { .. } => self.outputs.extra()?.input(number),
@@ -45,7 +44,7 @@ impl Inner {
         self.outputs.other_inputs().get(at).map(|(number, _)| *number)
     }
 
-    fn slot_of_input(&self, number: u16) -> Slot {
+    pub(super) fn slot_of_input(&self, number: u16) -> Slot {
         let at = self.outputs.other_inputs().iter().position(|(known, _)| *known == number);
         at.map_or(Slot::Stdin, |at| Slot::Input(at as u8))
     }
@@ -114,7 +113,7 @@ impl Child {
         if pipe.full {
             return Ok(None);
         }
-        match pipe::write(&pipe.fd, data) {
+        match pipe.write(data) {
             Ok(count) => Ok(Some(count)),
             Err(libc::EAGAIN) => {
                 pipe.full = true;
@@ -175,7 +174,9 @@ impl Child {
 
     pub(crate) fn close_input(&self, number: u16) {
         let mut inner = lock(&self.inner);
-        self.end_input(&mut inner, number, Input::Closed);
+        if !self.close_by_typing(&mut inner, number) {
+            self.end_input(&mut inner, number, Input::Closed);
+        }
     }
 
     /// Closes all inputs, because the process has ended.
@@ -188,7 +189,7 @@ impl Child {
     }
 
     /// Closes the pipe if it is open; `end` says what the input is from now on.
-    fn end_input(&self, inner: &mut Inner, number: u16, end: Input) {
+    pub(super) fn end_input(&self, inner: &mut Inner, number: u16, end: Input) {
         let Some(input) = inner.input(number) else { return };
         let left = input.unwritten();
         match std::mem::replace(input, end) {
@@ -201,6 +202,11 @@ impl Child {
             Input::Feeding(feed) => {
                 if feed.watched {
                     self.reactor().poller.forget(&feed.fd);
+                }
+                if feed.closes
+                    && let Some(input) = inner.input(number)
+                {
+                    *input = Input::Closed;
                 }
                 inner.outputs.leave_unwritten(left);
             }
@@ -220,6 +226,7 @@ impl Child {
         let name = name(number);
         let (what, errno) = match inner.input(number) {
             Some(Input::Closed) => (format!("{name} was closed"), None),
+            Some(Input::Feeding(feed)) if feed.closes => (format!("{name} was closed"), None),
             Some(Input::Deserted(_)) => (format!("nobody reads {name} any more"), Some(libc::EPIPE)),
             Some(Input::Feeding(_) | Input::Fed) => (format!("{name} was given with its command"), None),
             Some(Input::Absent | Input::Open(_)) => (format!("{name} is not a pipe"), None),

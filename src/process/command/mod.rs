@@ -5,6 +5,7 @@ mod credentials;
 mod deadlines;
 mod descriptors;
 mod limits;
+mod terminal;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -22,9 +23,11 @@ use crate::process::credentials::Credentials;
 use crate::process::deadlines::Deadlines;
 use crate::process::descriptor::{Descriptor, Listener};
 use crate::process::options::{Drain, Size};
+use crate::process::pty::PtyOptions;
 use crate::process::resources::Limits;
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
 use crate::process::stop::{Scope, StopOptions, StopPolicy};
+use crate::sys::cgroup::TreeLimits;
 use crate::sys::strings::Strings;
 
 /// A child's process group; [`Command::group`] says what follows from it.
@@ -48,6 +51,9 @@ pub enum Group {
     Own,
     /// The host's group: it can use the terminal as the host can.
     Inherit,
+    /// A session of its own, and in it a group as with [`Group::Own`]: it has no terminal (`setsid(2)`), and can take
+    /// one. Unlike a detached command it has pipes to the library.
+    Session,
 }
 
 /// The environment that a child starts from.
@@ -97,9 +103,12 @@ pub struct Command {
     /// The sockets at 3 and the following numbers.
     pub(in crate::process) listeners: Vec<Listener>,
     pub(in crate::process) capture: Size,
+    pub(in crate::process) pty: Option<PtyOptions>,
     pub(in crate::process) group: Group,
     pub(in crate::process) detached: bool,
     pub(in crate::process) containment: Containment,
+    /// The limits of all its processes together.
+    pub(in crate::process) tree_limits: TreeLimits,
     pub(in crate::process) spool_max: u64,
     pub(in crate::process) timeout: Option<Duration>,
     pub(in crate::process) deadlines: Deadlines,
@@ -130,9 +139,11 @@ impl Command {
             descriptors: Vec::new(),
             listeners: Vec::new(),
             capture: Size::default(),
+            pty: None,
             group: Group::default(),
             detached: false,
             containment: Containment::Default,
+            tree_limits: TreeLimits::default(),
             spool_max: SPOOL_MAX,
             timeout: None,
             deadlines: Deadlines::default(),
@@ -385,14 +396,15 @@ impl Command {
         if self.detached && matches!(self.stderr, Output::Pipe) {
             return Some(("stderr", PIPE));
         }
-        if let Some(found) = self.descriptor_contradiction().or_else(|| self.containment_contradiction()) {
+        let found = self.descriptor_contradiction().or_else(|| self.terminal_contradiction());
+        if let Some(found) = found.or_else(|| self.containment_contradiction()) {
             return Some(found);
         }
         if let Some(found) = self.deadline_contradiction() {
             return Some(found);
         }
         // No signal could be sent: its timeout and each stop without options of its own would do nothing.
-        let leads = self.detached || self.group == Group::Own;
+        let leads = self.detached || self.group != Group::Inherit;
         (self.stop.scope == Scope::Group && !leads)
             .then_some(("stop", "scope: the process would not lead a group of its own"))
     }
@@ -416,11 +428,12 @@ impl Command {
         let more = (
             &self.descriptors,
             &self.listeners,
-            self.containment,
+            (self.containment, &self.tree_limits),
             &self.deadlines,
             &self.cwd_fd,
             &self.credentials,
             &self.limits,
+            &self.pty,
         );
         let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
         format!("{texts:?} {streams:?} {more:?} {life:?}")

@@ -1,4 +1,4 @@
-//! [`Holder`]: a process that holds the write end of a pipe, found by a pass over `/proc/PID/fd`, so that a process
+//! [`Holder`]: a process that holds the write end of a pipe, or a terminal, found by a pass over `/proc/PID/fd`, so that a process
 //! that is closed at the drain bound can name its holders.
 //!
 //! Other users' processes cannot be seen, and none if /proc is hidden. See proc(5).
@@ -41,20 +41,39 @@ impl Holder {
     }
 }
 
-/// Finds the processes that hold these pipes open for writing, by inode, with one pass over /proc for all of them.
-pub(crate) fn writers_of(inodes: &[u64]) -> HashMap<u64, Vec<Holder>> {
-    let mut found: HashMap<u64, Vec<Holder>> = HashMap::new();
+/// A file that a child writes to, as /proc names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Written {
+    /// The pipe with this inode.
+    Pipe(u64),
+    /// The pseudo-terminal `/dev/pts/N`.
+    Terminal(u32),
+}
+
+impl Written {
+    /// Returns the file that a link in `/proc/PID/fd` names.
+    fn at(target: &str) -> Option<Written> {
+        if let Some(number) = target.strip_prefix("/dev/pts/") {
+            return number.parse().ok().map(Written::Terminal);
+        }
+        target.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok().map(Written::Pipe)
+    }
+}
+
+/// Finds the processes that hold these files open for writing, with one pass over /proc for all of them.
+pub(crate) fn writers_of(files: &[Written]) -> HashMap<Written, Vec<Holder>> {
+    let mut found: HashMap<Written, Vec<Holder>> = HashMap::new();
     let me = std::process::id() as i32;
     for pid in pids().filter(|pid| *pid != me) {
-        let mut held: Vec<u64> = write_ends(pid).filter(|inode| inodes.contains(inode)).collect();
+        let mut held: Vec<Written> = written_by(pid).filter(|file| files.contains(file)).collect();
         held.sort_unstable();
         held.dedup();
         if held.is_empty() {
             continue;
         }
         let holder = Holder { pid: Some(pid), command: command_line(pid) };
-        for inode in held {
-            found.entry(inode).or_default().push(holder.clone());
+        for file in held {
+            found.entry(file).or_default().push(holder.clone());
         }
     }
     found
@@ -64,14 +83,14 @@ fn pids() -> impl Iterator<Item = i32> {
     fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Returns inodes of the pipes that `pid` holds open for writing. The link's own permission bits tell the direction.
-fn write_ends(pid: i32) -> impl Iterator<Item = u64> {
+/// Returns the files that `pid` holds open for writing. The link's own permission bits tell the direction.
+fn written_by(pid: i32) -> impl Iterator<Item = Written> {
     const OWNER_WRITE: u32 = 0o200;
     fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().filter_map(|entry| {
         let target = fs::read_link(entry.path()).ok()?;
-        let inode = target.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()?;
+        let file = Written::at(target.to_str()?)?;
         let writable = fs::symlink_metadata(entry.path()).ok()?.mode() & OWNER_WRITE != 0;
-        writable.then_some(inode)
+        writable.then_some(file)
     })
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Stage {
     Chdir,
     /// The step that gives the child a descriptor above 2.
     Descriptor,
+    /// The step that makes a pseudo-terminal the child's controlling terminal.
+    Terminal,
     Exec,
     // The options that are steps.
     Signals,
@@ -50,6 +52,7 @@ impl Stage {
             Stage::CloseFds => "close_range",
             Stage::Chdir => "chdir",
             Stage::Descriptor => "descriptor",
+            Stage::Terminal => "pty",
             Stage::Exec => "exec",
             Stage::Signals => "signals",
             Stage::Umask => "umask",
@@ -79,6 +82,7 @@ impl Stage {
             Stage::CloseFds,
             Stage::Chdir,
             Stage::Descriptor,
+            Stage::Terminal,
             Stage::Signals,
             Stage::Umask,
             Stage::Oom,

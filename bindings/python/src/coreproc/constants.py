@@ -171,6 +171,17 @@ class Group(enum.IntEnum):
     INHERIT = 2
 
 
+class IoClass(enum.IntEnum):
+    """The class of a command's priority of reads and writes of disks."""
+
+    #: Before all others, at a level from 0, the best, to 7. Needs CAP_SYS_ADMIN or CAP_SYS_NICE.
+    REAL_TIME = 1
+    #: The usual class, at a level from 0, the best, to 7.
+    BEST_EFFORT = 2
+    #: Only when nobody else wants the disk; the level is 0.
+    IDLE = 3
+
+
 class CloseMode(enum.IntEnum):
     """The effect of closing a service on processes that run."""
 
