@@ -99,7 +99,7 @@ pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
 pub use sys::pidfd::ExitStatus;
 pub use sys::procfs::Holder;
-pub use sys::usage::Usage;
+pub use sys::rusage::ResourceUsage;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -5,7 +5,7 @@ use super::status::{
 };
 use super::versioned::versioned;
 use crate::util::duration::nanoseconds;
-use crate::{Info, State, Usage};
+use crate::{Info, ResourceUsage, State};
 
 /// It runs.
 pub const COREPROC_STATE_RUNNING: u32 = 1;
@@ -15,12 +15,12 @@ pub const COREPROC_STATE_EXITED: u32 = 2;
 pub const COREPROC_STATE_CLOSED: u32 = 3;
 
 /// What it used is not known: it runs, the host reaped it, or a filter forbids to ask.
-pub const COREPROC_USAGE_UNKNOWN: u32 = 0;
+pub const COREPROC_RUSAGE_UNKNOWN: u32 = 0;
 /// What it used is known.
-pub const COREPROC_USAGE_EXACT: u32 = 1;
+pub const COREPROC_RUSAGE_EXACT: u32 = 1;
 /// What it used is known, but max_rss_bytes is an upper bound: the kernel counts what the host itself
 /// had resident when it started the process, and the process has not been beyond the host's own peak.
-pub const COREPROC_USAGE_RSS_AT_MOST: u32 = 2;
+pub const COREPROC_RUSAGE_RSS_AT_MOST: u32 = 2;
 
 /// What is known of a process. Plain data.
 #[repr(C)]
@@ -66,9 +66,9 @@ pub struct coreproc_process_info {
     /// A COREPROC_USAGE value, about the fields that follow, which are 0 if it is UNKNOWN. They are what
     /// the process used of the machine, together with the children that it waited for; see
     /// getrusage(2).
-    pub usage: u32,
+    pub rusage: u32,
     /// Always 0.
-    pub usage_reserved: u32,
+    pub rusage_reserved: u32,
     /// CPU time in user mode.
     pub user_time_ns: u64,
     /// CPU time in the kernel.
@@ -95,10 +95,10 @@ const _: () = assert!(size_of::<coreproc_process_info>() == 192);
 impl coreproc_process_info {
     pub(super) fn new(struct_size: u32, info: &Info) -> coreproc_process_info {
         let (exit_code, signal, flags) = status_fields(info.status());
-        let (usage, used) = match info.usage {
-            None => (COREPROC_USAGE_UNKNOWN, Usage::default()),
-            Some(used) if used.max_rss_is_exact => (COREPROC_USAGE_EXACT, used),
-            Some(used) => (COREPROC_USAGE_RSS_AT_MOST, used),
+        let (rusage, used) = match info.rusage {
+            None => (COREPROC_RUSAGE_UNKNOWN, ResourceUsage::default()),
+            Some(used) if used.max_rss_is_exact => (COREPROC_RUSAGE_EXACT, used),
+            Some(used) => (COREPROC_RUSAGE_RSS_AT_MOST, used),
         };
         coreproc_process_info {
             struct_size,
@@ -125,8 +125,8 @@ impl coreproc_process_info {
             dropped_bytes: info.dropped_bytes,
             discarded_bytes: info.discarded_bytes,
             unwritten_bytes: info.unwritten_bytes,
-            usage,
-            usage_reserved: 0,
+            rusage,
+            rusage_reserved: 0,
             user_time_ns: nanoseconds(used.user),
             system_time_ns: nanoseconds(used.system),
             max_rss_bytes: used.max_rss_bytes,

@@ -13,8 +13,8 @@ use crate::sys::clock::monotonic_ns;
 use crate::sys::fork;
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::procfs::Holder;
+use crate::sys::rusage::ResourceUsage;
 use crate::sys::signal;
-use crate::sys::usage::Usage;
 use crate::util::duration::{nanoseconds, shown};
 use crate::util::rfc3339;
 
@@ -99,7 +99,7 @@ impl Known {
         let info = &self.info;
         let mut lines = vec![format!("process {}, PID {}: {}", info.id, info.pid, self.command)];
         lines.push(self.end());
-        lines.extend(info.usage.map(used));
+        lines.extend(info.rusage.map(used));
         lines.push(self.written());
         if info.drain_bound {
             lines.push(self.held());
@@ -194,7 +194,7 @@ impl Known {
             cause: info.ending.map(|ending| name(ending.cause)),
             started: rfc3339::format_with_nanoseconds(info.started.realtime_ns),
             duration_ns: info.duration().map(nanoseconds),
-            usage: info.usage.map(JsonUsage::from),
+            rusage: info.rusage.map(JsonRusage::from),
             stdout_bytes: info.stdout_bytes,
             stderr_bytes: info.stderr_bytes,
             dropped_bytes: info.dropped_bytes,
@@ -229,7 +229,7 @@ struct Json<'a> {
     cause: Option<&'static str>,
     started: String,
     duration_ns: Option<u64>,
-    usage: Option<JsonUsage>,
+    rusage: Option<JsonRusage>,
     stdout_bytes: u64,
     stderr_bytes: u64,
     dropped_bytes: u64,
@@ -249,7 +249,7 @@ struct JsonHolder<'a> {
 }
 
 #[derive(Serialize)]
-struct JsonUsage {
+struct JsonRusage {
     user_ns: u64,
     system_ns: u64,
     max_rss_bytes: u64,
@@ -262,9 +262,9 @@ struct JsonUsage {
     blocks_written: u64,
 }
 
-impl From<Usage> for JsonUsage {
-    fn from(usage: Usage) -> JsonUsage {
-        JsonUsage {
+impl From<ResourceUsage> for JsonRusage {
+    fn from(usage: ResourceUsage) -> JsonRusage {
+        JsonRusage {
             user_ns: nanoseconds(usage.user),
             system_ns: nanoseconds(usage.system),
             max_rss_bytes: usage.max_rss_bytes,
@@ -321,7 +321,7 @@ fn reason(cause: Cause) -> &'static str {
     }
 }
 
-fn used(usage: Usage) -> String {
+fn used(usage: ResourceUsage) -> String {
     let bound = if usage.max_rss_is_exact { "" } else { "at most " };
     let (user, system) = (shown(usage.user), shown(usage.system));
     format!("CPU time {user} user, {system} system; peak memory {bound}{}", size(usage.max_rss_bytes))

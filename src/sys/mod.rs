@@ -43,6 +43,7 @@ pub(crate) mod pty;
 mod raw;
 pub(crate) mod redirect;
 pub(crate) mod reserve;
+pub(crate) mod rusage;
 pub(crate) mod signal;
 #[cfg(feature = "health")]
 pub(crate) mod socket;
@@ -54,7 +55,6 @@ pub(crate) mod terminal;
 pub(crate) mod thread;
 pub(crate) mod timer;
 pub(crate) mod tree;
-pub(crate) mod usage;
 pub(crate) mod window;
 
 pub(crate) use calls::{errno, retried, retried_raw};

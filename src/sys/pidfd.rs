@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use nix::errno::Errno;
 
 use super::retried;
-use super::usage::Usage;
+use super::rusage::ResourceUsage;
 
 /// How a child ended, as the kernel tells it. Code and signal are never mixed.
 ///
@@ -47,7 +47,7 @@ pub(crate) enum Peek {
     /// It runs.
     Running,
     /// It ended with this status, having used this, and waits to be reaped unless the look reaped it.
-    Ended(ExitStatus, Usage),
+    Ended(ExitStatus, ResourceUsage),
     /// The host reaped it, or the kernel did because the host ignores SIGCHLD.
     Stolen,
     /// It has ended, and a filter forbids to ask how.
@@ -193,7 +193,7 @@ fn wait(pidfd: &OwnedFd, options: libc::c_int) -> Result<Peek, i32> {
                 let info = info.assume_init();
                 (info, info.si_pid(), info.si_status(), used.assume_init_ref())
             };
-            let ended = |status| Peek::Ended(status, Usage::of_child(used));
+            let ended = |status| Peek::Ended(status, ResourceUsage::of_child(used));
             return Ok(match info.si_code {
                 _ if pid == 0 => Peek::Running,
                 libc::CLD_EXITED => ended(ExitStatus::Code(status)),
@@ -217,7 +217,7 @@ fn wait_by_number(pid: i32, options: libc::c_int) -> Peek {
         let result = unsafe { libc::syscall(libc::SYS_wait4, pid, &raw mut status, options, used.as_mut_ptr()) };
         if result > 0 {
             // SAFETY: zeroed before, and filled by the kernel.
-            return Peek::Ended(decode(status), Usage::of_child(unsafe { used.assume_init_ref() }));
+            return Peek::Ended(decode(status), ResourceUsage::of_child(unsafe { used.assume_init_ref() }));
         }
         match super::errno() {
             _ if result == 0 => return Peek::Running,

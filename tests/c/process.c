@@ -220,7 +220,7 @@ static void the_end_is_told_in_full(void)
     coreproc_service *service = new_service();
     coreproc_process *process = spawn(service, new_sh("echo last words; exit 3"));
     coreproc_process_info info = wait_closed(process);
-    CHECK_INT(info.usage == COREPROC_USAGE_EXACT || info.usage == COREPROC_USAGE_RSS_AT_MOST, 1);
+    CHECK_INT(info.rusage == COREPROC_RUSAGE_EXACT || info.rusage == COREPROC_RUSAGE_RSS_AT_MOST, 1);
     CHECK(info.max_rss_bytes > 0 && info.minor_faults > 0 && info.user_time_ns + info.system_time_ns < 60000000000u);
     /* A caller of the first release has room for less. */
     struct {
@@ -230,7 +230,7 @@ static void the_end_is_told_in_full(void)
     old.info.struct_size = 104;
     OK(coreproc_process_info_get(process, &old.info, &err));
     CHECK_INT(old.info.exit_code, 3);
-    CHECK_INT(old.info.usage, 0x55555555);
+    CHECK_INT(old.info.rusage, 0x55555555);
 
     coreproc_bytes *bytes = NULL;
     OK(coreproc_process_post_mortem(process, &bytes, &err));
@@ -247,7 +247,7 @@ static void the_end_is_told_in_full(void)
     process = spawn(service, new_command("sleep", "1000", NULL));
     info = (coreproc_process_info){.struct_size = sizeof info};
     OK(coreproc_process_info_get(process, &info, &err));
-    CHECK_INT(info.usage, COREPROC_USAGE_UNKNOWN);
+    CHECK_INT(info.rusage, COREPROC_RUSAGE_UNKNOWN);
     CHECK_INT(info.max_rss_bytes, 0);
     OK(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, &err));
     finish(process);

@@ -26,13 +26,13 @@ fn spawn(service: &Service, body: &str) -> Process {
 fn the_usage_is_that_of_the_process_with_its_waited_for_children() {
     let service = service();
     let process = spawn(&service, "work 60");
-    let usage = process.info().expect("info").usage.expect("usage");
+    let usage = process.info().expect("info").rusage.expect("usage");
     assert!(usage.user + usage.system >= Duration::from_millis(50), "{usage:?}");
     assert!(usage.max_rss_bytes > 0 && usage.minor_faults > 0);
 
     let mut command = sh("\"$0\" work 60; exit 3");
     command.arg(child());
-    let usage = run(&service, &command).info.usage.expect("usage");
+    let usage = run(&service, &command).info.rusage.expect("usage");
     assert!(usage.user + usage.system >= Duration::from_millis(50), "{usage:?}");
 }
 
@@ -41,23 +41,23 @@ fn a_process_that_runs_has_no_usage_yet() {
     let (mut talk, service) = (Talk::new(), service());
     let process = talk.tool("notify INBOX up await GATE").spawn(&service).expect("spawn");
     talk.inbox.expect("up");
-    assert_eq!(process.info().expect("info").usage, None);
-    assert_eq!(json(&process)["usage"], Value::Null);
+    assert_eq!(process.info().expect("info").rusage, None);
+    assert_eq!(json(&process)["rusage"], Value::Null);
     assert!(lines(&process)[1].starts_with("runs, since "));
     talk.gate.open(1);
-    assert!(finish(&process).info.usage.is_some());
+    assert!(finish(&process).info.rusage.is_some());
 }
 
 hosted! {
     /// The kernel counts what the host had resident at the spawn. The host of this test stays small.
     fn the_peak_of_memory_is_exact_if_it_is_beyond_that_of_the_host() {
         let service = service();
-        let small = spawn(&service, "exit 0").info().expect("info").usage.expect("usage");
+        let small = spawn(&service, "exit 0").info().expect("info").rusage.expect("usage");
         assert!(!small.max_rss_is_exact, "{small:?}");
         const BEYOND: u64 = 200 * 1024 * 1024;
         let mut command = sh("exec \"$0\" resident 200");
         command.arg(child());
-        let large = run(&service, &command).info.usage.expect("usage");
+        let large = run(&service, &command).info.rusage.expect("usage");
         assert!(large.max_rss_is_exact && (BEYOND..2 * BEYOND).contains(&large.max_rss_bytes), "{large:?}");
     }
 }
@@ -139,7 +139,7 @@ hosted! {
         os::set_action(libc::SIGCHLD, libc::SIG_IGN);
         let process = spawn(&service(), "text 1 word exit 3");
         let info = process.info().expect("info");
-        assert_eq!(info.usage, None);
+        assert_eq!(info.rusage, None);
         let told = lines(&process);
         assert!(told[2].starts_with("wrote 4 bytes"), "{told:?}");
         if os::kernel() < (6, 15) {

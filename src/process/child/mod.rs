@@ -50,7 +50,7 @@ use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Told};
 use crate::sys::poller::Interest;
 use crate::sys::procfs::{Holder, Written};
-use crate::sys::usage::Usage;
+use crate::sys::rusage::ResourceUsage;
 use crate::util::duration::nanoseconds;
 
 pub use info::{Info, State};
@@ -287,11 +287,11 @@ impl Child {
         if keep && looked == Peek::Denied {
             looked = pidfd::reap(pidfd, self.pid);
         }
-        let mut usage = None;
+        let mut rusage = None;
         let status = match looked {
             Peek::Running => return,
             Peek::Ended(status, used) => {
-                usage = Some(Box::new(used));
+                rusage = Some(Box::new(used));
                 status
             }
             // It stays unreaped, because a filter forbids to ask for it.
@@ -303,7 +303,7 @@ impl Child {
             },
         };
         let ending = Ending { status, cause: intent.unwrap_or(Cause::Natural) };
-        self.exit(inner, ending, usage, unreaped);
+        self.exit(inner, ending, rusage, unreaped);
         self.wake_waiters();
         // Usually everything has been written, so that the child can be closed right here.
         for index in inner.outputs.indices() {
@@ -312,10 +312,10 @@ impl Child {
     }
 
     /// Goes from running to exited.
-    fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, usage: Option<Box<Usage>>, unreaped: bool) {
+    fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, rusage: Option<Box<ResourceUsage>>, unreaped: bool) {
         let now = Stamp::now();
         self.end_inputs(inner);
-        inner.life.exit(ending, now, usage, unreaped);
+        inner.life.exit(ending, now, rusage, unreaped);
         inner.audience.tell_exited(&self.sender(inner), ending, now);
     }
 

@@ -28,7 +28,7 @@ impl Child {
             started: self.started,
             exited,
             closed,
-            usage: inner.life.usage(),
+            rusage: inner.life.rusage(),
             stdout_bytes: inner.outputs.counts[0],
             stderr_bytes: inner.outputs.counts[1],
             dropped_bytes: inner.outputs.dropped(),

@@ -62,7 +62,7 @@ from .constants import (
     Subscribe,
 )
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
-from .info import Info, Usage
+from .info import Info, ResourceUsage
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Holder, OutputDropped, Process
 from .service import Service
@@ -112,6 +112,7 @@ __all__ = [
     "ProgressOutput",
     "ProgressStyle",
     "ReportFormat",
+    "ResourceUsage",
     "Result",
     "Run",
     "RunInfo",
@@ -130,7 +131,6 @@ __all__ = [
     "SystemFailure",
     "TimedOut",
     "Unsupported",
-    "Usage",
     "__version__",
     "identity_of_pid",
     "library_version",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Usage:
+class ResourceUsage:
     """What a process used of the machine, with the children that it waited for; see getrusage(2).
 
     Attributes:
@@ -68,7 +68,7 @@ class Info:
             seen to wait there when the child emptied it (`echo > /dev/stdout`).
         unwritten_bytes: Bytes of its `input` that its pipe has not taken: while it runs, they wait
             for it to read; once it has ended, or closed its input, they are left over.
-        usage: What it used of the machine, once it has ended; None also if the host reaped it.
+        rusage: What it used of the machine, once it has ended; None also if the host reaped it.
     """
 
     id: int
@@ -87,7 +87,7 @@ class Info:
     dropped_bytes: int
     discarded_bytes: int
     unwritten_bytes: int
-    usage: Usage | None
+    rusage: ResourceUsage | None
 
     @property
     def ok(self) -> bool:
@@ -121,18 +121,18 @@ def from_library(raw: ProcessInfo) -> Info:
         dropped_bytes=raw.dropped_bytes,
         discarded_bytes=raw.discarded_bytes,
         unwritten_bytes=raw.unwritten_bytes,
-        usage=_usage(raw),
+        rusage=_rusage(raw),
     )
 
 
-def _usage(raw: ProcessInfo) -> Usage | None:
-    if raw.usage == _abi.USAGE_UNKNOWN:
+def _rusage(raw: ProcessInfo) -> ResourceUsage | None:
+    if raw.rusage == _abi.RUSAGE_UNKNOWN:
         return None
-    return Usage(
+    return ResourceUsage(
         user_time=raw.user_time_ns / 1e9,
         system_time=raw.system_time_ns / 1e9,
         max_rss_bytes=raw.max_rss_bytes,
-        max_rss_is_exact=raw.usage == _abi.USAGE_EXACT,
+        max_rss_is_exact=raw.rusage == _abi.RUSAGE_EXACT,
         minor_faults=raw.minor_faults,
         major_faults=raw.major_faults,
         voluntary_switches=raw.voluntary_switches,

@@ -1,4 +1,4 @@
-//! [`Usage`]: what a process has used, as the kernel tells it with its exit. System calls: getrusage(2).
+//! [`ResourceUsage`]: what a process has used, as the kernel tells it with its exit. System calls: getrusage(2).
 
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,13 +12,13 @@ use std::time::Duration;
 /// # fn main() -> coreproc::Result<()> {
 /// let service = Service::new(ServiceOptions::default())?;
 /// let info = Command::new("true").spawn(&service)?.wait(None)?;
-/// let usage = info.usage.expect("the host reaps no children of the library");
-/// assert!(usage.max_rss_bytes > 0 && usage.minor_faults > 0);
+/// let rusage = info.rusage.expect("the host reaps no children of the library");
+/// assert!(rusage.max_rss_bytes > 0 && rusage.minor_faults > 0);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct ResourceUsage {
     /// CPU time in user mode.
     pub user: Duration,
     /// CPU time in the kernel.
@@ -42,15 +42,15 @@ pub struct Usage {
     pub blocks_written: u64,
 }
 
-impl Usage {
+impl ResourceUsage {
     /// Reads the kernel's figures about a child.
-    pub(super) fn of_child(raw: &libc::rusage) -> Usage {
+    pub(super) fn of_child(raw: &libc::rusage) -> ResourceUsage {
         let number = |number: libc::c_long| u64::try_from(number).unwrap_or(0);
         let time = |time: libc::timeval| {
             Duration::from_secs(number(time.tv_sec)) + Duration::from_micros(number(time.tv_usec))
         };
         let max_rss_bytes = number(raw.ru_maxrss).saturating_mul(1024);
-        Usage {
+        ResourceUsage {
             user: time(raw.ru_utime),
             system: time(raw.ru_stime),
             max_rss_bytes,
