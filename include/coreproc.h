@@ -347,14 +347,14 @@
 #define COREPROC_STATE_CLOSED 3
 
 // What it used is not known: it runs, the host reaped it, or a filter forbids to ask.
-#define COREPROC_USAGE_UNKNOWN 0
+#define COREPROC_RUSAGE_UNKNOWN 0
 
 // What it used is known.
-#define COREPROC_USAGE_EXACT 1
+#define COREPROC_RUSAGE_EXACT 1
 
 // What it used is known, but max_rss_bytes is an upper bound: the kernel counts what the host itself
 // had resident when it started the process, and the process has not been beyond the host's own peak.
-#define COREPROC_USAGE_RSS_AT_MOST 2
+#define COREPROC_RUSAGE_RSS_AT_MOST 2
 
 // It has not ended.
 #define COREPROC_CAUSE_NONE 0
@@ -796,9 +796,9 @@ typedef struct coreproc_process_info {
   // A COREPROC_USAGE value, about the fields that follow, which are 0 if it is UNKNOWN. They are what
   // the process used of the machine, together with the children that it waited for; see
   // getrusage(2).
-  uint32_t usage;
+  uint32_t rusage;
   // Always 0.
-  uint32_t usage_reserved;
+  uint32_t rusage_reserved;
   // CPU time in user mode.
   uint64_t user_time_ns;
   // CPU time in the kernel.

@@ -9,8 +9,9 @@
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
 //!   holders of pipes for it; `member` ties a process to a run.
 //! - `service` and `process` are the handles of both; `ring` is the capture as a type of its own.
-//! - `identity` is a process written down, `handle` what is got for it later, child or not.
+//! - `activity` tells what processes do and use. `identity` is a process written down, `handle` what is got for it later, child or not.
 
+mod activity;
 mod capture;
 mod child;
 mod command;
@@ -21,6 +22,7 @@ mod descriptor;
 mod explain;
 mod handle;
 mod identity;
+mod info_json;
 mod input;
 mod launch;
 pub(crate) mod member;
@@ -41,6 +43,7 @@ mod streams;
 mod supervisor;
 mod terms;
 
+pub use activity::{Activity, AwaitsInput, Doing};
 pub use child::{Info, State};
 pub use command::{Command, Group};
 pub use containment::{Containment, Rung, TreeMember};

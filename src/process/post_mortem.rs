@@ -1,22 +1,20 @@
-//! What is known of a process in a few words: a text for people, and JSON.
+//! What is known of a process in a few words, for people.
 
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::child::{Info, State};
+use super::child::Info;
 use super::process::Process;
 use crate::error::{Result, describe_errno};
 use crate::event::Cause;
 use crate::printable::clean;
+use crate::sys::cgroup::Usage;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::fork;
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::procfs::Holder;
 use crate::sys::rusage::ResourceUsage;
 use crate::sys::signal;
-use crate::util::duration::{nanoseconds, shown};
-use crate::util::rfc3339;
+use crate::util::duration::shown;
 
 /// The most lines of a text.
 const LINES: usize = 10;
@@ -24,9 +22,6 @@ const LINES: usize = 10;
 const OUTPUT_LINES: usize = 5;
 const LINE: usize = 160;
 const HOLDERS: usize = 3;
-
-/// The version of the JSON form.
-const VERSION: u32 = 1;
 
 impl Process {
     /// Tells people what became of it, in at most ten lines: its command and PID, how it ended, and why if the library
@@ -51,38 +46,20 @@ impl Process {
         fork::check("post mortem")?;
         Ok(Known::of(self).text())
     }
-
-    /// Returns all that is known of it as a JSON object, with what [`Process::post_mortem`] tells; `docs/reports.md` lists
-    /// the fields.
-    ///
-    /// ```
-    /// use coreproc::{Command, Service, ServiceOptions};
-    ///
-    /// let service = Service::new(ServiceOptions::default())?;
-    /// let process = Command::new("false").spawn(&service)?;
-    /// process.wait(None)?;
-    /// let json = process.info_json()?;
-    /// assert!(json.contains(r#""command":"false","state":"closed","exit_code":1,"#));
-    /// # Ok::<(), coreproc::Error>(())
-    /// ```
-    pub fn info_json(&self) -> Result<String> {
-        fork::check("info")?;
-        Ok(Known::of(self).json())
-    }
 }
 
 /// What is known of a process.
-struct Known {
-    info: Info,
-    command: String,
-    holders: Vec<Holder>,
-    last_lines: Vec<String>,
+pub(super) struct Known {
+    pub(super) info: Info,
+    pub(super) command: String,
+    pub(super) holders: Vec<Holder>,
+    pub(super) last_lines: Vec<String>,
     /// How many bytes the capture holds; None if there was no memory to look.
     kept: Option<usize>,
 }
 
 impl Known {
-    fn of(process: &Process) -> Known {
+    pub(super) fn of(process: &Process) -> Known {
         let child = process.child();
         let info = child.info();
         let output = child.captured().ok();
@@ -101,6 +78,7 @@ impl Known {
         lines.push(self.end());
         lines.extend(info.rusage.map(used));
         lines.push(self.written());
+        lines.extend(info.usage.and_then(of_tree));
         if info.drain_bound {
             lines.push(self.held());
         }
@@ -166,117 +144,6 @@ impl Known {
         };
         format!("its output is still held by {}{more}", names.join(", "))
     }
-
-    fn json(&self) -> String {
-        let info = &self.info;
-        let signal = match info.status() {
-            Some(ExitStatus::Signal { signal, .. }) => Some(signal),
-            _ => None,
-        };
-        let whole = Json {
-            version: VERSION,
-            id: info.id,
-            pid: info.pid,
-            command: &self.command,
-            state: match info.state {
-                State::Running => "running",
-                State::Exited => "exited",
-                State::Closed => "closed",
-            },
-            exit_code: match info.status() {
-                Some(ExitStatus::Code(code)) => Some(code),
-                _ => None,
-            },
-            signal,
-            signal_name: signal.and_then(signal::name),
-            core_dumped: matches!(info.status(), Some(ExitStatus::Signal { core_dumped: true, .. })),
-            status_unknown: info.status() == Some(ExitStatus::Unknown),
-            cause: info.ending.map(|ending| name(ending.cause)),
-            started: rfc3339::format_with_nanoseconds(info.started.realtime_ns),
-            duration_ns: info.duration().map(nanoseconds),
-            rusage: info.rusage.map(JsonRusage::from),
-            stdout_bytes: info.stdout_bytes,
-            stderr_bytes: info.stderr_bytes,
-            dropped_bytes: info.dropped_bytes,
-            discarded_bytes: info.discarded_bytes,
-            unwritten_bytes: info.unwritten_bytes,
-            drain_bound: info.drain_bound,
-            holders: self
-                .holders
-                .iter()
-                .map(|holder| JsonHolder { pid: holder.pid, command: &holder.command })
-                .collect(),
-            stop_refused: info.stop_refused,
-            last_lines: &self.last_lines,
-        };
-        // Text and numbers are always accepted.
-        serde_json::to_string(&whole).unwrap_or_default()
-    }
-}
-
-#[derive(Serialize)]
-struct Json<'a> {
-    version: u32,
-    id: u64,
-    pid: i32,
-    command: &'a str,
-    state: &'static str,
-    exit_code: Option<i32>,
-    signal: Option<i32>,
-    signal_name: Option<&'static str>,
-    core_dumped: bool,
-    status_unknown: bool,
-    cause: Option<&'static str>,
-    started: String,
-    duration_ns: Option<u64>,
-    rusage: Option<JsonRusage>,
-    stdout_bytes: u64,
-    stderr_bytes: u64,
-    dropped_bytes: u64,
-    discarded_bytes: u64,
-    unwritten_bytes: u64,
-    drain_bound: bool,
-    holders: Vec<JsonHolder<'a>>,
-    /// The errno.
-    stop_refused: Option<i32>,
-    last_lines: &'a [String],
-}
-
-#[derive(Serialize)]
-struct JsonHolder<'a> {
-    pid: Option<i32>,
-    command: &'a str,
-}
-
-#[derive(Serialize)]
-struct JsonRusage {
-    user_ns: u64,
-    system_ns: u64,
-    max_rss_bytes: u64,
-    max_rss_is_exact: bool,
-    minor_faults: u64,
-    major_faults: u64,
-    voluntary_switches: u64,
-    involuntary_switches: u64,
-    blocks_read: u64,
-    blocks_written: u64,
-}
-
-impl From<ResourceUsage> for JsonRusage {
-    fn from(usage: ResourceUsage) -> JsonRusage {
-        JsonRusage {
-            user_ns: nanoseconds(usage.user),
-            system_ns: nanoseconds(usage.system),
-            max_rss_bytes: usage.max_rss_bytes,
-            max_rss_is_exact: usage.max_rss_is_exact,
-            minor_faults: usage.minor_faults,
-            major_faults: usage.major_faults,
-            voluntary_switches: usage.voluntary_switches,
-            involuntary_switches: usage.involuntary_switches,
-            blocks_read: usage.blocks_read,
-            blocks_written: usage.blocks_written,
-        }
-    }
 }
 
 /// Writes `exit code 3` or `signal 9 (SIGKILL)`.
@@ -288,21 +155,6 @@ pub(crate) fn describe(status: ExitStatus) -> String {
             None => format!("signal {number}"),
         },
         ExitStatus::Unknown => "exit status unknown: the host reaped it".to_owned(),
-    }
-}
-
-/// Returns the name of a cause in JSON.
-fn name(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Natural => "natural",
-        Cause::Stopped => "stopped",
-        Cause::Killed => "killed",
-        Cause::Timeout => "timeout",
-        Cause::Cancelled => "cancelled",
-        Cause::StartTimeout => "start_timeout",
-        Cause::Silence => "silence",
-        Cause::CpuTime => "cpu_time",
-        Cause::OutputLimit => "output_limit",
     }
 }
 
@@ -325,6 +177,17 @@ fn used(usage: ResourceUsage) -> String {
     let bound = if usage.max_rss_is_exact { "" } else { "at most " };
     let (user, system) = (shown(usage.user), shown(usage.system));
     format!("CPU time {user} user, {system} system; peak memory {bound}{}", size(usage.max_rss_bytes))
+}
+
+/// Tells the figures of a cgroup that are known.
+fn of_tree(usage: Usage) -> Option<String> {
+    let mut figures = Vec::new();
+    figures.extend(usage.cpu_time.map(|time| format!("CPU time {}", shown(time))));
+    figures.extend(usage.memory_peak.map(|bytes| format!("peak memory {}", size(bytes))));
+    figures.extend(usage.processes_peak.map(|count| format!("at most {count} processes at once")));
+    let killed = usage.oom_kills.filter(|kills| *kills > 0);
+    figures.extend(killed.map(|kills| format!("{kills} killed by the kernel for want of memory")));
+    (!figures.is_empty()).then(|| format!("with all that it started: {}", figures.join(", ")))
 }
 
 /// Writes a number of bytes: `17 bytes`, `1.5 MiB`.
@@ -372,6 +235,16 @@ mod tests {
         assert_eq!(size(10_240), "10.0 KiB");
         assert_eq!(size(1024 * 1024 - 1), "1.0 MiB");
         assert_eq!(size(u64::MAX), "16.0 EiB");
+    }
+
+    #[test]
+    fn figures_of_a_tree_are_told_as_far_as_they_are_known() {
+        assert_eq!(of_tree(Usage::default()), None);
+        let usage = Usage { cpu_time: Some(Duration::from_secs(2)), memory_peak: Some(1 << 20), ..Usage::default() };
+        assert_eq!(of_tree(usage).as_deref(), Some("with all that it started: CPU time 2.00 s, peak memory 1.0 MiB"));
+        let usage = Usage { oom_kills: Some(2), processes_peak: Some(7), ..Usage::default() };
+        let told = "with all that it started: at most 7 processes at once, 2 killed by the kernel for want of memory";
+        assert_eq!(of_tree(usage).as_deref(), Some(told));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! Locks: under a child's may be taken that of its run, then that of a subscription; or that of the service's registry.
 
+mod activity;
 mod audience;
 mod control;
 mod deadlines;

@@ -154,6 +154,9 @@ REPORT_SVG = 4
 RUN_ALL = 1
 RUN_PARALLEL = 3
 RUN_SEQUENTIAL = 2
+RUSAGE_EXACT = 1
+RUSAGE_RSS_AT_MOST = 2
+RUSAGE_UNKNOWN = 0
 SCOPE_DEFAULT = 0
 SCOPE_GROUP = 2
 SCOPE_PROCESS = 1
@@ -180,9 +183,6 @@ SYSTEM = -4
 TIMED_OUT = -8
 UNLIMITED = 18446744073709551615
 UNSUPPORTED = -13
-USAGE_EXACT = 1
-USAGE_RSS_AT_MOST = 2
-USAGE_UNKNOWN = 0
 VERSION = "0.1.0"
 VERSION_MAJOR = 0
 VERSION_MINOR = 1
@@ -299,8 +299,8 @@ class ProcessInfo(Sized):
         ("dropped_bytes", c_uint64),
         ("discarded_bytes", c_uint64),
         ("unwritten_bytes", c_uint64),
-        ("usage", c_uint32),
-        ("usage_reserved", c_uint32),
+        ("rusage", c_uint32),
+        ("rusage_reserved", c_uint32),
         ("user_time_ns", c_uint64),
         ("system_time_ns", c_uint64),
         ("max_rss_bytes", c_uint64),
