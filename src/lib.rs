@@ -90,9 +90,10 @@ pub use pipeline::{
     SpecState,
 };
 pub use process::{
-    Account, Activity, AwaitsInput, CloseMode, Command, Containment, Descriptor, Doing, Drain, FileMode, Group, Info,
-    IoPriority, Output, Process, ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring, Rung, Scheduling,
-    Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
+    Account, Activity, AwaitsInput, Captured, CloseMode, Command, Containment, Descriptor, Doing, Drain, FileMode,
+    Group, Info, IoPriority, Output, Process, ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring,
+    Rung, Scheduling, Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
+    TreeMember,
 };
 pub use sys::cgroup::Usage;
 pub use sys::clock::Stamp;

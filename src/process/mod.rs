@@ -13,6 +13,7 @@
 
 mod activity;
 mod capture;
+mod chain;
 mod child;
 mod command;
 mod containment;
@@ -44,6 +45,7 @@ mod supervisor;
 mod terms;
 
 pub use activity::{Activity, AwaitsInput, Doing};
+pub use capture::Captured;
 pub use child::{Info, State};
 pub use command::{Command, Group};
 pub use containment::{Containment, Rung, TreeMember};

@@ -33,7 +33,7 @@ pub(super) use self::extra::Extra;
 use self::life::{Bound, Draining, Life};
 use self::outputs::Outputs;
 use self::stopping::Stopping;
-use super::capture::Capture;
+use super::capture::{Capture, Shape};
 use super::containment::Rung;
 use super::descriptor::STDIN;
 use super::input::Input;
@@ -78,7 +78,7 @@ pub(super) struct Seed {
     /// Its pipes above standard error.
     pub(super) extra: Option<Box<Extra>>,
     pub(super) outputs: [Option<Reader>; 2],
-    pub(super) capture_bytes: usize,
+    pub(super) capture: Shape,
     pub(super) leads_group: bool,
     pub(super) rung: Rung,
     /// Whether its command asked for a containment.
@@ -138,7 +138,7 @@ impl Child {
                     stdin: seed.stdin,
                     timeout_at: timeout_at.unwrap_or(NEVER),
                 },
-                outputs: Outputs::new(seed.outputs, Capture::new(seed.capture_bytes), seed.extra),
+                outputs: Outputs::new(seed.outputs, Capture::new(seed.capture), seed.extra),
                 audience: Audience::new(seed.member),
                 stopping: None,
                 armed: NEVER,
