@@ -93,7 +93,7 @@ pub use process::{
     Account, Activity, AwaitsInput, Captured, CloseMode, Command, Containment, Descriptor, Doing, Drain, FileMode,
     Group, Info, IoPriority, Output, Process, ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring,
     Rung, Scheduling, Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
-    TreeMember,
+    TreeMember, after_fork_child,
 };
 pub use sys::cgroup::Usage;
 pub use sys::clock::Stamp;

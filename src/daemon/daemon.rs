@@ -84,7 +84,7 @@ impl Daemon {
         check: impl Fn() -> std::result::Result<(), String> + Send + Sync + 'static,
     ) -> Result<()> {
         const OPERATION: &str = "add check";
-        fork::check(OPERATION)?;
+        fork::check_original(OPERATION)?;
         let none = || Error::new(ErrorKind::InvalidState, OPERATION, "the daemon has no health address");
         self.0.health.as_ref().ok_or_else(none)?.add_check(name, check)
     }
@@ -97,7 +97,7 @@ impl Daemon {
     /// `InvalidState` if it is started already. `InvalidArgument` if the entry has no code or no daemon. As
     /// [`PidFile::acquire`](super::PidFile::acquire), [`HealthServer::start`] and [`Registry::register`].
     pub fn start(&self) -> Result<()> {
-        fork::check(START)?;
+        fork::check_original(START)?;
         let options = &self.0.options;
         let step = self.0.life.begin_start(START)?;
         if options.registry.is_some() {
@@ -130,7 +130,7 @@ impl Daemon {
     }
 
     fn stop_run(&self, which: StopOf) -> Result<()> {
-        fork::check(STOP)?;
+        fork::check_original(STOP)?;
         self.refuse_in_callback(STOP)?;
         let deadline = Deadline::within(self.0.options.shutdown_timeout);
         let (step, holdings) = match self.0.life.begin_stop(STOP, which, deadline) {
@@ -174,7 +174,7 @@ impl Daemon {
     }
 
     fn wait(&self, operation: &'static str, deadline: Deadline) -> Result<Requested> {
-        fork::check(operation)?;
+        fork::check_original(operation)?;
         if !deadline.only_looks() {
             self.refuse_in_callback(operation)?;
         }
@@ -201,7 +201,7 @@ impl Daemon {
     /// Sets what `/ready` answers while the daemon runs: true at first.
     pub fn set_ready(&self, ready: bool) {
         self.0.ready.store(ready, Ordering::SeqCst);
-        if !fork::happened() {
+        if !fork::is_child() {
             self.show_ready();
         }
     }
@@ -216,7 +216,7 @@ impl Daemon {
 
     /// Returns whether the daemon runs and is ready.
     pub fn is_ready(&self) -> bool {
-        !fork::happened()
+        !fork::is_child()
             && self.0.ready.load(Ordering::SeqCst)
             && matches!(self.0.life.state().phase, Phase::Running(_))
     }
@@ -240,7 +240,7 @@ impl Daemon {
     ///
     /// `System` if the kernel refuses the thread or the handlers.
     pub fn stop_on_signals(&self) -> Result<()> {
-        fork::check("stop on signals")?;
+        fork::check_original("stop on signals")?;
         let mut listening = lock(&self.0.listening);
         if listening.is_none() {
             *listening = Some(signals::listen(self.stop_handle())?);
@@ -251,7 +251,7 @@ impl Daemon {
     /// Undoes [`stop_on_signals`](Daemon::stop_on_signals). If no other daemon listens, both signals do again what they
     /// did before, unless the program has installed another handler meanwhile, which stays.
     pub fn restore_signals(&self) {
-        if !fork::happened() {
+        if !fork::is_child() {
             drop(lock(&self.0.listening).take());
         }
     }
@@ -265,7 +265,7 @@ impl std::fmt::Debug for Daemon {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if fork::happened() {
+        if fork::is_child() {
             return;
         }
         // A thread that starts or stops the daemon has a clone, so no thread does.

@@ -48,7 +48,7 @@ pub(super) fn listen(stop: StopHandle) -> Result<Listening> {
 impl Drop for Listening {
     fn drop(&mut self) {
         // A child of fork has no such thread, and its copy of the lock may never be given back.
-        if fork::happened() {
+        if fork::is_child() {
             return;
         }
         let mut thread = lock(&THREAD);

@@ -29,7 +29,7 @@ impl StopHandle {
     /// Makes [`Daemon::run`](super::Daemon::run) stop its daemon and return. It never waits, and may be called anywhere
     /// but in a signal handler. A request that comes before the start is kept for the run that follows.
     pub fn request_stop(&self) {
-        if !fork::happened() {
+        if !fork::is_child() {
             self.0.request_stop();
         }
     }

@@ -71,6 +71,11 @@ impl Batch {
     }
 
     /// Returns the producer of these events; None once the subscription is closed.
+    /// Fails in a child of fork of the process that took it.
+    pub(crate) fn check_fork(&self, operation: &'static str) -> crate::error::Result<()> {
+        self.queue.reactor().check_fork(operation)
+    }
+
     pub(crate) fn source(&self) -> Option<Arc<dyn Source>> {
         self.queue.source(self.process_id)
     }

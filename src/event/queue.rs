@@ -17,7 +17,6 @@ use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{self, Deadline, Gate, Handler, Reactor, lock};
 use crate::sys::clock::Stamp;
-use crate::sys::fork;
 use crate::sys::space::Bytes;
 
 /// The operation that errors of a take name.
@@ -109,7 +108,7 @@ impl Queue {
         self.batch_limit
     }
 
-    pub(super) fn reactor(&self) -> &Reactor {
+    pub(crate) fn reactor(&self) -> &Reactor {
         self.handler.reactor()
     }
 
@@ -338,7 +337,7 @@ impl Queue {
 
     /// Takes back what a batch was made of: `end` is None when all of it was taken.
     pub(super) fn give_back(&self, id: u64, last_sequence: u64, mut buffer: Buffer, end: Option<Cursor>) {
-        if fork::happened() {
+        if self.reactor().is_forked() {
             return;
         }
         if end.is_none() {

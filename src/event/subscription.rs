@@ -9,7 +9,6 @@ use super::driving::Driver;
 use super::queue::Queue;
 use crate::error::{Error, Result};
 use crate::runtime::{self, Deadline};
-use crate::sys::fork;
 
 /// A stream of the events of processes. Cheap to clone; thread-safe; dropping the last clone closes it.
 ///
@@ -60,7 +59,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if !fork::happened() {
+        if !self.queue.reactor().is_forked() {
             self.close();
         }
     }
@@ -91,7 +90,7 @@ impl Subscription {
     }
 
     pub(crate) fn take_whole(&self, timeout: Option<Duration>) -> Result<Batch> {
-        fork::check("take")?;
+        self.0.queue.reactor().check_fork("take")?;
         self.refuse_listener("take")?;
         let Handle { queue, driver, .. } = &*self.0;
         let deadline = Deadline::after(timeout);
@@ -108,7 +107,7 @@ impl Subscription {
     /// `InvalidArgument` if a callback takes the events, or the subscription drives. `System` if no pipe can be made.
     pub fn fd(&self) -> Result<RawFd> {
         const OPERATION: &str = "subscription fd";
-        fork::check(OPERATION)?;
+        self.0.queue.reactor().check_fork(OPERATION)?;
         self.refuse_listener(OPERATION)?;
         let mut state = self.0.queue.state();
         if self.0.driver.has_started() {
@@ -135,7 +134,7 @@ impl Subscription {
     /// no epoll can be made.
     pub fn drive(&self) -> Result<RawFd> {
         const OPERATION: &str = "subscription drive";
-        fork::check(OPERATION)?;
+        self.0.queue.reactor().check_fork(OPERATION)?;
         self.refuse_listener(OPERATION)?;
         self.0.driver.start(&self.0.queue, OPERATION)
     }
@@ -147,7 +146,7 @@ impl Subscription {
     ///
     /// `Panic` if the callback, or the library, panicked.
     pub fn close(&self) -> Result<()> {
-        fork::check("close")?;
+        self.0.queue.reactor().check_fork("close")?;
         self.0.close();
         if self.0.listens && !runtime::is_in_callback() {
             self.0.queue.wait_for_dispatcher()?;

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use super::call::call;
 use super::error::{coreproc_error, coreproc_result};
 use super::event::coreproc_event;
-use super::handle::{array, free};
+use super::handle::{Born, array, free};
 use super::process::coreproc_process;
 use crate::Batch;
 
@@ -15,6 +15,12 @@ pub struct coreproc_batch {
     /// The events, which point into `batch`.
     events: Vec<coreproc_event>,
     batch: Batch,
+}
+
+impl Born for coreproc_batch {
+    fn is_a_parents(&self) -> bool {
+        self.batch.check_fork("free batch").is_err()
+    }
 }
 
 // SAFETY: the pointers in `events` are to memory that `batch` owns and that does not change.

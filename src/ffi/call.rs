@@ -10,6 +10,7 @@ use super::error::{COREPROC_OK, COREPROC_OUT_OF_MEMORY, coreproc_error, coreproc
 use super::guard::{catch, silence, uncancelled};
 use super::user_data::{UserData, coreproc_destroy};
 use crate::error::Result;
+use crate::sys::fork::Renewed;
 use crate::sys::{fork, reserve};
 
 /// Runs a call that can fail. If it does, `err` gets the error, unless it is NULL.
@@ -67,8 +68,8 @@ fn framed(
 /// Prepares the first call: keeps panics quiet, and makes the error that needs no memory, because later there may be
 /// none.
 fn prepare() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+    static ONCE: Renewed<Once> = Renewed::new();
+    ONCE.get(Once::new).call_once(|| {
         coreproc_error::out_of_memory();
         silence();
     });

@@ -7,13 +7,14 @@ use std::os::unix::ffi::OsStrExt;
 use super::call::call;
 use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{free, shared};
+use super::handle::{Born, free, shared};
 use super::limit::{capture, drain, spool_max, timeout};
 use super::process::coreproc_process;
 use super::service::coreproc_service;
 use super::stop::{coreproc_stop_options, stop_policy};
 use super::subscription::coreproc_subscription;
 use crate::error::Result;
+use crate::sys::fork;
 use crate::{Command, Group};
 
 /// A process group of its own, which it leads; the default. The kernel stops it when it reads from
@@ -27,6 +28,12 @@ pub const COREPROC_GROUP_INHERIT: u32 = 2;
 pub struct coreproc_command(pub(super) Command);
 
 const _: () = shared::<coreproc_command>();
+
+impl Born for coreproc_command {
+    fn is_a_parents(&self) -> bool {
+        fork::happened()
+    }
+}
 
 /// Applies a change. A refused one leaves no trace, and is reported here instead of by spawn.
 pub(super) fn set(

@@ -10,7 +10,7 @@ use super::check::{coreproc_check, user_check};
 use super::convert::Operation;
 use super::entries::{coreproc_daemon_entry, entry_of};
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free_with_room, read, shared};
+use super::handle::{Born, another, free_with_room, read, shared};
 use super::health::{coreproc_health_options, health_options};
 use super::limit::duration;
 use super::registry::coreproc_registry;
@@ -29,6 +29,8 @@ use crate::{Daemon, DaemonOptions};
 pub struct coreproc_daemon(Daemon);
 
 const _: () = shared::<coreproc_daemon>();
+
+impl Born for coreproc_daemon {}
 
 /// The parts of a daemon, and their options. Zero is the default, or none, everywhere. All of it is
 /// copied.

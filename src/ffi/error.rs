@@ -1,7 +1,8 @@
 //! Result codes and `coreproc_error`.
 
 use std::ffi::{CString, c_char};
-use std::sync::OnceLock;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::convert::c_text;
 use super::handle::{free_memory, read, shared, text};
@@ -60,7 +61,8 @@ pub struct coreproc_error {
 const _: () = shared::<coreproc_error>();
 
 /// The address of the one error that many callers may hold, and that is never freed.
-static OUT_OF_MEMORY: OnceLock<usize> = OnceLock::new();
+/// Without a lock, which a fork could leave taken.
+static OUT_OF_MEMORY: AtomicPtr<coreproc_error> = AtomicPtr::new(ptr::null_mut());
 
 impl coreproc_error {
     pub(super) fn into_raw(error: Error) -> *mut coreproc_error {
@@ -75,10 +77,20 @@ impl coreproc_error {
 
     /// Returns the error of a call that is refused because memory is short: made by the first call, and never freed.
     pub(super) fn out_of_memory() -> *mut coreproc_error {
-        *OUT_OF_MEMORY.get_or_init(|| {
-            let error = Error::new(ErrorKind::OutOfMemory, "call", "half of the reserve for this case is in use");
-            coreproc_error::into_raw(error) as usize
-        }) as *mut coreproc_error
+        let known = OUT_OF_MEMORY.load(Ordering::Acquire);
+        if !known.is_null() {
+            return known;
+        }
+        let error = Error::new(ErrorKind::OutOfMemory, "call", "half of the reserve for this case is in use");
+        let made = coreproc_error::into_raw(error);
+        match OUT_OF_MEMORY.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => made,
+            Err(first) => {
+                // SAFETY: just made, and no one else knows it.
+                drop(unsafe { Box::from_raw(made) });
+                first
+            }
+        }
     }
 
     pub(super) fn code(kind: ErrorKind) -> coreproc_result {
@@ -168,7 +180,7 @@ pub extern "C-unwind" fn coreproc_error_message(error: Option<&coreproc_error>) 
 pub unsafe extern "C-unwind" fn coreproc_error_free(error: *mut coreproc_error) {
     // A pointer and not a `Box`, which has one owner: calls that are refused for lack of memory all give the same
     // error.
-    if !error.is_null() && OUT_OF_MEMORY.get() != Some(&(error as usize)) {
+    if !error.is_null() && OUT_OF_MEMORY.load(Ordering::Acquire) != error {
         // SAFETY: `into_raw` made it, and the caller has it alone.
         free_memory(Some(unsafe { Box::from_raw(error) }));
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::panic_message;
@@ -52,14 +52,15 @@ pub(super) fn catch(operation: &'static str, run: impl FnOnce() -> Result<()>) -
 
 /// Keeps panics that become errors off stderr, because a library prints nothing. Other panics keep their hook.
 pub(super) fn silence() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            let ours = std::thread::current().name().is_some_and(|name| name.starts_with("coreproc-"));
-            if !ours && !GUARDED.get() {
-                previous(info);
-            }
-        }));
-    });
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let ours = std::thread::current().name().is_some_and(|name| name.starts_with("coreproc-"));
+        if !ours && !GUARDED.get() {
+            previous(info);
+        }
+    }));
 }

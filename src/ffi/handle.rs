@@ -18,8 +18,17 @@ pub(super) fn read<T, V: Copy>(handle: Option<&T>, fallback: V, read: impl FnOnc
 }
 
 /// Reads something behind a lock; `fallback` for NULL, and in a child of fork, where the lock may be held for ever.
-pub(super) fn read_locked<T, V: Copy>(handle: Option<&T>, fallback: V, read: impl FnOnce(&T) -> V) -> V {
-    if fork::happened() { fallback } else { self::read(handle, fallback, read) }
+pub(super) fn read_locked<T: Born, V: Copy>(handle: Option<&T>, fallback: V, read: impl FnOnce(&T) -> V) -> V {
+    if handle.is_none_or(Born::is_a_parents) { fallback } else { self::read(handle, fallback, read) }
+}
+
+/// What knows in which process it was made. In a child of fork, what is the parent's may be locked, or half changed, for
+/// ever: it is neither used nor dropped there.
+pub(super) trait Born {
+    /// Returns whether it was made in a parent of this process. For what does not know, true in every child of fork.
+    fn is_a_parents(&self) -> bool {
+        fork::is_child()
+    }
 }
 
 /// Returns a text that lives as long as its handle; "" for NULL.
@@ -61,26 +70,26 @@ pub(super) fn another<T: Clone>(handle: Option<&T>) -> Option<Box<T>> {
 }
 
 /// Drops a handle. In a child of fork, where a lock that this takes may be held for ever, forgets it instead.
-pub(super) fn free<T>(handle: Option<Box<T>>) {
-    drop_if(handle, || !fork::happened());
+pub(super) fn free<T: Born>(handle: Option<Box<T>>) {
+    drop_if(handle, |handle| !handle.is_a_parents());
 }
 
 /// Like [`free`], for an object that needs memory to end: without memory it goes on, and is never freed.
-pub(super) fn free_with_room<T>(handle: Option<Box<T>>) {
-    drop_if(handle, || !fork::happened() && reserve::has_room());
+pub(super) fn free_with_room<T: Born>(handle: Option<Box<T>>) {
+    drop_if(handle, |handle| !handle.is_a_parents() && reserve::has_room());
 }
 
 /// Drops a handle that holds nothing but memory, in a child of fork as well.
 pub(super) fn free_memory<T>(handle: Option<Box<T>>) {
-    drop_if(handle, || true);
+    drop_if(handle, |_| true);
 }
 
-fn drop_if<T>(handle: Option<Box<T>>, may_drop: impl FnOnce() -> bool) {
+fn drop_if<T>(handle: Option<Box<T>>, may_drop: impl FnOnce(&T) -> bool) {
     // A thread that is cancelled before the guard, or after it, ends in frames that have nothing to drop.
     let mut handle = ManuallyDrop::new(handle);
     if handle.is_some() {
         guard::get((), || {
-            if may_drop() {
+            if handle.as_deref().is_some_and(may_drop) {
                 drop(handle.take());
             }
         });

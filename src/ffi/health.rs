@@ -9,7 +9,7 @@ use super::call::{call, call_owning, call_with_room};
 use super::check::{coreproc_check, user_check};
 use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free_with_room, read, shared};
+use super::handle::{Born, another, free_with_room, read, shared};
 use super::limit::{count, duration};
 use super::user_data::coreproc_destroy;
 use super::versioned::versioned;
@@ -29,6 +29,8 @@ use crate::{HealthOptions, HealthServer};
 pub struct coreproc_health(HealthServer);
 
 const _: () = shared::<coreproc_health>();
+
+impl Born for coreproc_health {}
 
 /// The limits of a health server. Zero is the default everywhere, UNLIMITED no limit.
 #[repr(C)]

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use super::call::call;
 use super::convert::c_text;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{free, text};
+use super::handle::{Born, free, text};
 use super::run::coreproc_run;
 use crate::History;
 
@@ -17,6 +17,8 @@ pub struct coreproc_history {
     history: History,
     problem: CString,
 }
+
+impl Born for coreproc_history {}
 
 impl coreproc_history {
     fn new(history: History) -> coreproc_history {

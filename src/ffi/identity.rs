@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::bytes::coreproc_bytes;
 use super::call::call;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free, read, shared};
+use super::handle::{Born, another, free, read, shared};
 use super::info::{COREPROC_STATE_EXITED, COREPROC_STATE_RUNNING};
 use super::process::coreproc_process;
 use super::status::status_fields;
@@ -23,6 +23,12 @@ use crate::{ExitStatus, ProcessHandle, ProcessIdentity};
 pub struct coreproc_handle(Arc<ProcessHandle>);
 
 const _: () = shared::<coreproc_handle>();
+
+impl Born for coreproc_handle {
+    fn is_a_parents(&self) -> bool {
+        self.0.made().is_over()
+    }
+}
 
 /// What is known of a process that was found by its identity. Plain data.
 #[repr(C)]

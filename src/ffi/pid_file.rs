@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::bytes::coreproc_bytes;
 use super::call::call;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free, read, shared, text};
+use super::handle::{Born, another, free, read, shared, text};
 use crate::{PidFile, PidState};
 
 /// Its daemon lives.
@@ -35,6 +35,8 @@ pub struct coreproc_pid_file {
 }
 
 const _: () = shared::<coreproc_pid_file>();
+
+impl Born for coreproc_pid_file {}
 
 fn state_value(state: PidState) -> u32 {
     match state {

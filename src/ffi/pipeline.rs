@@ -8,9 +8,10 @@ use super::call::call;
 use super::command::coreproc_command;
 use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{free, read, shared};
+use super::handle::{Born, free, read, shared};
 use super::limit::duration;
 use crate::error::{Result, quoted};
+use crate::sys::fork;
 use crate::{Backoff, Pipeline, Spec};
 
 /// A graph of specs, each a command and the specs that it comes after; to be run once or often. A
@@ -19,6 +20,12 @@ use crate::{Backoff, Pipeline, Spec};
 pub struct coreproc_pipeline(pub(super) Pipeline);
 
 const _: () = shared::<coreproc_pipeline>();
+
+impl Born for coreproc_pipeline {
+    fn is_a_parents(&self) -> bool {
+        fork::happened()
+    }
+}
 
 const SET: &str = "set pipeline";
 

@@ -6,7 +6,7 @@ use super::bytes::coreproc_bytes;
 use super::call::call;
 use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free, read, shared};
+use super::handle::{Born, another, free, read, shared};
 use super::info::{COREPROC_STATE_CLOSED, COREPROC_STATE_EXITED, coreproc_process_info};
 use super::stop::{coreproc_stop_options, scope, stop_policy};
 use super::stream::{COREPROC_STREAM_STDERR, COREPROC_STREAM_STDOUT};
@@ -21,6 +21,12 @@ use crate::{Process, Stream};
 pub struct coreproc_process(pub(super) Process);
 
 const _: () = shared::<coreproc_process>();
+
+impl Born for coreproc_process {
+    fn is_a_parents(&self) -> bool {
+        self.0.child().check_fork("free process").is_err()
+    }
+}
 
 /// Returns its number in its service: from 1, never reused; 0 for NULL. Thread-safe.
 #[unsafe(no_mangle)]

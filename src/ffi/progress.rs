@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::call::call;
 use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{free, shared};
+use super::handle::{Born, free, shared};
 use super::run::coreproc_run;
 use super::service::coreproc_service;
 use super::versioned::versioned;
@@ -73,6 +73,8 @@ pub struct coreproc_progress {
 }
 
 const _: () = shared::<coreproc_progress>();
+
+impl Born for coreproc_progress {}
 
 impl coreproc_progress {
     fn new(view: ProgressView) -> coreproc_progress {

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::call::call;
 use super::entries::{coreproc_daemon_entry, coreproc_entries, entry_of};
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free, shared, text};
+use super::handle::{Born, another, free, shared, text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::{Listing, Registry, RegistryNames};
 
@@ -20,6 +20,8 @@ pub struct coreproc_registry {
 }
 
 const _: () = shared::<coreproc_registry>();
+
+impl Born for coreproc_registry {}
 
 impl coreproc_registry {
     fn new(dir: &CString, names: RegistryNames) -> Result<Box<coreproc_registry>> {

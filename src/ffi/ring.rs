@@ -5,15 +5,25 @@ use std::sync::Arc;
 
 use super::call::call;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free, read_locked, shared};
+use super::handle::{Born, another, free, read_locked, shared};
 use crate::Ring;
+use crate::sys::fork::Generation;
 
 /// A ring buffer: keeps the last bytes that were written to it. Shared: reference-counted,
 /// thread-safe; each call is one step for all others.
 #[derive(Clone)]
-pub struct coreproc_ring(Arc<Ring>);
+pub struct coreproc_ring {
+    ring: Arc<Ring>,
+    made: Generation,
+}
 
 const _: () = shared::<coreproc_ring>();
+
+impl Born for coreproc_ring {
+    fn is_a_parents(&self) -> bool {
+        self.made.is_over()
+    }
+}
 
 /// Makes an empty ring for `size` bytes; 0 keeps nothing. Memory is taken as it is needed; if there
 /// is none, the ring stays as large as it is. Free `*out` with coreproc_ring_free. Thread-safe.
@@ -26,7 +36,7 @@ pub extern "C-unwind" fn coreproc_ring_new(
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
     call("open ring", err, |op| {
-        op.out(out)?.write(Box::new(coreproc_ring(Arc::new(Ring::new(size)))));
+        op.out(out)?.write(Box::new(coreproc_ring { ring: Arc::new(Ring::new(size)), made: Generation::now() }));
         Ok(())
     })
 }
@@ -49,8 +59,9 @@ pub unsafe extern "C-unwind" fn coreproc_ring_write(
 ) -> coreproc_result {
     call("write to ring", err, |op| {
         let ring = op.handle("ring", ring)?;
+        ring.made.check(op.0)?;
         // SAFETY: `data` has `len` bytes.
-        ring.0.write(unsafe { op.bytes("data", data, len) }?);
+        ring.ring.write(unsafe { op.bytes("data", data, len) }?);
         Ok(())
     })
 }
@@ -70,9 +81,10 @@ pub unsafe extern "C-unwind" fn coreproc_ring_copy(
 ) -> coreproc_result {
     call("copy ring", err, |op| {
         let ring = op.handle("ring", ring)?;
+        ring.made.check(op.0)?;
         // SAFETY: `buffer` has room for `size` bytes.
         let buffer = unsafe { op.buffer("buffer", buffer, size) }?;
-        op.out(out)?.write(ring.0.copy_to(buffer));
+        op.out(out)?.write(ring.ring.copy_to(buffer));
         Ok(())
     })
 }
@@ -80,19 +92,19 @@ pub unsafe extern "C-unwind" fn coreproc_ring_copy(
 /// Returns how many bytes the ring holds; 0 for NULL, and in a child of fork. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_ring_len(ring: Option<&coreproc_ring>) -> usize {
-    read_locked(ring, 0, |ring| ring.0.len())
+    read_locked(ring, 0, |ring| ring.ring.len())
 }
 
 /// Returns how many bytes the ring can hold; 0 for NULL, and in a child of fork. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_ring_cap(ring: Option<&coreproc_ring>) -> usize {
-    read_locked(ring, 0, |ring| ring.0.capacity())
+    read_locked(ring, 0, |ring| ring.ring.capacity())
 }
 
 /// Forgets what the ring holds. NULL is fine. Its memory is kept for what comes. Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn coreproc_ring_reset(ring: Option<&coreproc_ring>) {
-    read_locked(ring, (), |ring| ring.0.reset());
+    read_locked(ring, (), |ring| ring.ring.reset());
 }
 
 /// Gives a reference back. NULL is fine. Thread-safe.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::call::call;
 use super::convert::{Operation, c_text};
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free, read, shared};
+use super::handle::{Born, another, free, read, shared};
 use super::spec_result::coreproc_spec_result;
 use super::versioned::versioned;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +24,12 @@ pub struct coreproc_run {
 }
 
 const _: () = shared::<coreproc_run>();
+
+impl Born for coreproc_run {
+    fn is_a_parents(&self) -> bool {
+        self.run.check_fork("free run").is_err()
+    }
+}
 
 struct Report {
     report: Arc<RunReport>,

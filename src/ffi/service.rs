@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use super::call::call;
 use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free, shared};
+use super::handle::{Born, another, free, shared};
 use super::limit::{capture, drain};
 use super::process::coreproc_process;
 use super::versioned::versioned;
@@ -26,6 +26,12 @@ pub const COREPROC_CLOSE_KILL: u32 = 3;
 pub struct coreproc_service(pub(super) Service);
 
 const _: () = shared::<coreproc_service>();
+
+impl Born for coreproc_service {
+    fn is_a_parents(&self) -> bool {
+        self.0.check_fork("free service").is_err()
+    }
+}
 
 /// The options of a service. Zero is the default everywhere.
 #[repr(C)]

@@ -8,7 +8,7 @@ use super::call::{call, call_owning};
 use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
 use super::event::coreproc_event;
-use super::handle::{another, free, shared};
+use super::handle::{Born, another, free, shared};
 use super::service::coreproc_service;
 use super::user_data::{UserData, coreproc_destroy};
 use super::versioned::versioned;
@@ -62,6 +62,12 @@ pub const COREPROC_SUBSCRIBE_NAMED: u32 = 2;
 pub struct coreproc_subscription(pub(super) Subscription);
 
 const _: () = shared::<coreproc_subscription>();
+
+impl Born for coreproc_subscription {
+    fn is_a_parents(&self) -> bool {
+        self.0.queue().reactor().is_forked()
+    }
+}
 
 /// The options of a subscription. Zero is the default everywhere.
 #[repr(C)]

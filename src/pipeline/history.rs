@@ -88,7 +88,7 @@ impl History {
     /// `PermissionDenied`, `System` and the like if the file cannot be read. A damaged file is no error, see
     /// [`History::problem`].
     pub fn open(path: impl AsRef<Path>, pipeline: &str) -> Result<History> {
-        fork::check(OPEN)?;
+        fork::check_original(OPEN)?;
         let path = path.as_ref().to_owned();
         if path.file_name().is_none() {
             return Err(Error::invalid(OPEN, "path: names no file"));
@@ -120,7 +120,7 @@ impl History {
     ///
     /// `PermissionDenied`, `System` and the like if the file cannot be read or written; it is as it was.
     pub fn record(&mut self, report: &RunReport) -> Result<()> {
-        fork::check(RECORD)?;
+        fork::check_original(RECORD)?;
         let mut document = self.read(RECORD)?;
         let now = Stamp::now().realtime_ns / 1_000_000_000;
         not_ahead(&mut document, now);

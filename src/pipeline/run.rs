@@ -14,7 +14,6 @@ use crate::event::Subscription;
 use crate::process::Service;
 use crate::runtime::{Deadline, is_in_callback};
 use crate::sys::clock::Stamp;
-use crate::sys::fork;
 
 impl Pipeline {
     /// Checks the pipeline, and starts it on threads of its own, `coreproc-run`, at most two for each processor, which
@@ -26,7 +25,7 @@ impl Pipeline {
     /// subscription belongs to another service. `Closed` if the service is closed.
     pub fn start(&self, service: &Service, options: RunOptions) -> Result<Run> {
         const OPERATION: &str = "start run";
-        fork::check(OPERATION)?;
+        service.check_fork(OPERATION)?;
         let plan = Plan::new(OPERATION, self, &options)?;
         let graph = self.graph(OPERATION)?;
         Ok(Run(Engine::start(self, graph, plan, service, &options)?))
@@ -90,6 +89,11 @@ impl Pipeline {
 pub struct Run(Arc<Engine>);
 
 impl Run {
+    /// Fails in a child of fork of the process that started it.
+    pub(crate) fn check_fork(&self, operation: &'static str) -> Result<()> {
+        self.0.check_fork(operation)
+    }
+
     /// Returns its id in its service, from the same count as the ids of processes. Its events carry it.
     pub fn id(&self) -> u64 {
         self.0.id()
@@ -117,7 +121,7 @@ impl Run {
     ///
     /// `TimedOut` if it has not ended in time. `Deadlock` inside a callback. `Panic` if the run, or its service, broke.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<Arc<RunReport>> {
-        fork::check("wait")?;
+        self.0.check_fork("wait")?;
         self.0.wait(Deadline::after(timeout))
     }
 
@@ -129,7 +133,7 @@ impl Run {
     ///
     /// `Forked` in a child of fork.
     pub fn cancel(&self) -> Result<()> {
-        fork::check("cancel")?;
+        self.0.check_fork("cancel")?;
         self.0.cancel();
         Ok(())
     }
@@ -140,7 +144,7 @@ impl Run {
     ///
     /// `Forked` in a child of fork.
     pub fn progress(&self) -> Result<Progress> {
-        fork::check("progress")?;
+        self.0.check_fork("progress")?;
         Ok(self.0.progress())
     }
 
@@ -148,7 +152,7 @@ impl Run {
     /// more, all the work that is left divided among the places. None if the options have no durations of its specs.
     pub fn time_left(&self) -> Option<Duration> {
         // In a child of fork the lock may never be given back.
-        fork::check("time left").ok()?;
+        self.0.check_fork("time left").ok()?;
         self.0.time_left()
     }
 

@@ -6,7 +6,6 @@ use super::child::Child;
 use super::process::Process;
 use super::service::Service;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::fork;
 use crate::sys::procfs::{self, Figures, Found};
 
 /// What a process does, as [`Process::activity`] and [`Service::activities`] tell it.
@@ -94,7 +93,7 @@ impl Process {
     ///
     /// `NotRunning` once it has ended. `Unsupported` if /proc does not show it.
     pub fn activity(&self) -> Result<Activity> {
-        fork::check(OPERATION)?;
+        self.child().check_fork(OPERATION)?;
         let children = [Arc::clone(self.child())];
         let found = look_at(&children)?.pop();
         found.ok_or_else(|| match self.child().is_itself() {
@@ -113,7 +112,7 @@ impl Service {
     ///
     /// `Unsupported` without a /proc that shows the processes of this PID namespace.
     pub fn activities(&self) -> Result<Vec<Activity>> {
-        fork::check(OPERATION)?;
+        self.check_fork(OPERATION)?;
         let mut children = self.supervisor().children();
         children.sort_by_key(|child| child.id());
         look_at(&children)

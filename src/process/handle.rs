@@ -10,7 +10,7 @@ use crate::runtime::{Deadline, is_in_callback};
 use crate::sys::clock::whole_ms;
 use crate::sys::deliver::{self, Target, Undelivered};
 use crate::sys::descriptor::Guarded;
-use crate::sys::fork;
+use crate::sys::fork::{self, Generation};
 use crate::sys::pidfd::{self, ExitStatus, Told, Until};
 
 /// A process that was found again by its [`ProcessIdentity`]; any, not only a child. Thread-safe. It is a pidfd: it
@@ -35,6 +35,7 @@ use crate::sys::pidfd::{self, ExitStatus, Told, Until};
 pub struct ProcessHandle {
     pidfd: Guarded,
     identity: ProcessIdentity,
+    made: Generation,
 }
 
 impl ProcessIdentity {
@@ -49,7 +50,11 @@ impl ProcessIdentity {
         const OPERATION: &str = "open process";
         fork::check(OPERATION)?;
         let lost = |errno| Error::system(OPERATION, "fstat", errno);
-        Ok(ProcessHandle { pidfd: Guarded::new(self.find()?).map_err(lost)?, identity: self.clone() })
+        Ok(ProcessHandle {
+            pidfd: Guarded::new(self.find()?).map_err(lost)?,
+            identity: self.clone(),
+            made: Generation::now(),
+        })
     }
 }
 
@@ -57,6 +62,11 @@ impl ProcessHandle {
     /// Returns what it was found by.
     pub fn identity(&self) -> &ProcessIdentity {
         &self.identity
+    }
+
+    /// Returns the process in which it was opened.
+    pub(crate) fn made(&self) -> Generation {
+        self.made
     }
 
     /// Returns its PID; may be another process's once this one has ended.
@@ -160,7 +170,7 @@ impl ProcessHandle {
 
     /// Returns the descriptor for a call.
     fn checked(&self, operation: &'static str) -> Result<&OwnedFd> {
-        fork::check(operation)?;
+        self.made.check(operation)?;
         self.pidfd.get().map_err(|errno| {
             Error::system(operation, "", errno).because("the host has closed its descriptor").on(self.subject())
         })

@@ -9,7 +9,6 @@ use super::process::Process;
 use crate::error::Result;
 use crate::event::Cause;
 use crate::sys::cgroup::Usage;
-use crate::sys::fork;
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::rusage::ResourceUsage;
 use crate::sys::signal;
@@ -34,7 +33,7 @@ impl Process {
     /// # Ok::<(), coreproc::Error>(())
     /// ```
     pub fn info_json(&self) -> Result<String> {
-        fork::check("info")?;
+        self.child().check_fork("info")?;
         Ok(json(&Known::of(self)))
     }
 }

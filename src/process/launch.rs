@@ -23,7 +23,6 @@ use super::supervisor::Supervisor;
 use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
-use crate::sys::fork;
 use crate::sys::procfs;
 use crate::sys::pty;
 use crate::sys::spawn::{self, Grouping, PID_ROOM, Plan, Stage};
@@ -47,7 +46,7 @@ impl Command {
     /// A spawn never waits for the other end of a file. For a file system that does not answer (NFS, FUSE, autofs) it
     /// waits, as every program does; timeouts and deadlines do not run yet.
     pub fn spawn(&self, service: &Service) -> Result<Process> {
-        fork::check("spawn")?;
+        service.check_fork("spawn")?;
         self.spawn_in(service.supervisor(), None, |_, _| ())
     }
 

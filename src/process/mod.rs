@@ -12,6 +12,7 @@
 //! - `activity` tells what processes do and use. `identity` is a process written down, `handle` what is got for it later, child or not.
 
 mod activity;
+mod after_fork;
 mod capture;
 mod chain;
 mod child;
@@ -45,6 +46,7 @@ mod supervisor;
 mod terms;
 
 pub use activity::{Activity, AwaitsInput, Doing};
+pub use after_fork::after_fork_child;
 pub use capture::Captured;
 pub use child::{Info, State};
 pub use command::{Command, Group};

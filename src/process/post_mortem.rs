@@ -11,7 +11,6 @@ use crate::event::{Cause, Stream};
 use crate::printable::clean;
 use crate::sys::cgroup::Usage;
 use crate::sys::clock::monotonic_ns;
-use crate::sys::fork;
 use crate::sys::pidfd::ExitStatus;
 use crate::sys::procfs::Holder;
 use crate::sys::rusage::ResourceUsage;
@@ -45,7 +44,7 @@ impl Process {
     /// # Ok::<(), coreproc::Error>(())
     /// ```
     pub fn post_mortem(&self) -> Result<String> {
-        fork::check("post mortem")?;
+        self.child().check_fork("post mortem")?;
         Ok(Known::of(self).text())
     }
 }

@@ -13,7 +13,6 @@ use super::stop::{Scope, StopOptions, StopPolicy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Cause, Stream};
 use crate::runtime::Deadline;
-use crate::sys::fork;
 use crate::sys::procfs::Holder;
 
 /// A process that a [`Service`](crate::Service) started. Cheap to clone; thread-safe.
@@ -45,7 +44,7 @@ impl Batch {
     /// `NotFound` for a run's own events, and once the subscription is closed.
     pub fn process(&self) -> Result<Process> {
         const OPERATION: &str = "process of batch";
-        fork::check(OPERATION)?;
+        self.check_fork(OPERATION)?;
         let source = self.source().map(|source| source as Arc<dyn Any + Send + Sync>);
         match source.map(Arc::downcast::<Child>) {
             Some(Ok(child)) => Ok(Process::new(child)),
@@ -76,7 +75,7 @@ impl Process {
 
     /// Returns a snapshot of what is known of it.
     pub fn info(&self) -> Result<Info> {
-        fork::check("info")?;
+        self.0.check_fork("info")?;
         Ok(self.0.info())
     }
 
@@ -87,7 +86,7 @@ impl Process {
     ///
     /// `NotRunning` once it has ended. `Unsupported` if the system does not tell what names it: without /proc.
     pub fn identity(&self) -> Result<ProcessIdentity> {
-        fork::check("identity")?;
+        self.0.check_fork("identity")?;
         self.0.check_descriptors("identity")?;
         self.0.identity()
     }
@@ -99,7 +98,7 @@ impl Process {
     /// `TimedOut` if it has not been closed in time. `Deadlock` inside a callback, if it would wait. `Panic` or
     /// `System` if the service is broken.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<Info> {
-        fork::check("wait")?;
+        self.0.check_fork("wait")?;
         self.0.wait(State::Closed, Deadline::after(timeout))
     }
 
@@ -109,7 +108,7 @@ impl Process {
     ///
     /// `TimedOut` if it has not ended in time; else those of [`Process::wait`].
     pub fn wait_exit(&self, timeout: Option<Duration>) -> Result<Info> {
-        fork::check("wait")?;
+        self.0.check_fork("wait")?;
         self.0.wait(State::Exited, Deadline::after(timeout))
     }
 
@@ -119,7 +118,7 @@ impl Process {
     ///
     /// `OutOfMemory` if there is no memory for the copy.
     pub fn output(&self) -> Result<Vec<u8>> {
-        fork::check("output")?;
+        self.0.check_fork("output")?;
         self.0.output()
     }
 
@@ -131,13 +130,13 @@ impl Process {
     ///
     /// `InvalidArgument` if there is no such capture. `OutOfMemory` if there is no memory for the copy.
     pub fn captured(&self, stream: Option<Stream>) -> Result<Captured> {
-        fork::check("output")?;
+        self.0.check_fork("output")?;
         self.0.captured(stream)
     }
 
     /// Returns the processes that held its output pipes when it was closed at the drain bound; empty otherwise.
     pub fn holders(&self) -> Result<Vec<Holder>> {
-        fork::check("holders")?;
+        self.0.check_fork("holders")?;
         Ok(self.0.holders())
     }
 
@@ -147,7 +146,7 @@ impl Process {
     /// still have its mark. So after a stop or a kill it names what that did not reach, even once the process is closed.
     /// One that was just killed may be seen for a moment. Other users' processes may be hidden.
     pub fn tree(&self) -> Result<Vec<TreeMember>> {
-        fork::check("tree")?;
+        self.0.check_fork("tree")?;
         self.0.check_descriptors("tree")?;
         Ok(self.0.tree())
     }
@@ -162,7 +161,7 @@ impl Process {
     /// host has reaped the process (it ignores SIGCHLD, or calls `waitpid(-1)`), because then nothing proves which
     /// group the number names.
     pub fn signal(&self, signal: i32, scope: Scope) -> Result<()> {
-        fork::check("signal")?;
+        self.0.check_fork("signal")?;
         self.0.check_descriptors("signal")?;
         self.0.signal(signal, scope)
     }
@@ -177,7 +176,7 @@ impl Process {
     ///
     /// Those of [`Process::signal`].
     pub fn pause(&self, scope: Scope) -> Result<()> {
-        fork::check("pause")?;
+        self.0.check_fork("pause")?;
         self.0.check_descriptors("pause")?;
         self.0.pause(scope, true)
     }
@@ -188,7 +187,7 @@ impl Process {
     ///
     /// Those of [`Process::signal`].
     pub fn resume(&self, scope: Scope) -> Result<()> {
-        fork::check("resume")?;
+        self.0.check_fork("resume")?;
         self.0.check_descriptors("resume")?;
         self.0.pause(scope, false)
     }
@@ -199,7 +198,7 @@ impl Process {
     ///
     /// `NotRunning` if no process is left to kill; else those of [`Process::signal`].
     pub fn kill(&self, scope: Scope) -> Result<()> {
-        fork::check("kill")?;
+        self.0.check_fork("kill")?;
         self.0.check_descriptors("kill")?;
         self.0.kill(scope)
     }
@@ -207,7 +206,7 @@ impl Process {
     /// Stops it by a signal and, after a grace period, SIGKILL; as these options say, or else by its command's policy.
     /// See [`Process::stop_by`].
     pub fn stop(&self, options: Option<&StopOptions>) -> Result<()> {
-        fork::check("stop")?;
+        self.0.check_fork("stop")?;
         if let Some(options) = options {
             options.check("stop")?;
         }
@@ -230,7 +229,7 @@ impl Process {
     }
 
     fn stop_with(&self, policy: Option<StopPolicy>) -> Result<()> {
-        fork::check("stop")?;
+        self.0.check_fork("stop")?;
         self.0.check_descriptors("stop")?;
         self.0.stop(policy, Cause::Stopped)
     }
@@ -251,7 +250,7 @@ impl Process {
     /// no pipe, was closed, or has no reader left; because a reader usually ends right after it has closed its input,
     /// the end is waited for first, up to 0.1 s and within `timeout`. `TimedOut` if the pipe stayed full.
     pub fn write_stdin(&self, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
-        fork::check("write stdin")?;
+        self.0.check_fork("write stdin")?;
         self.0.check_descriptors("write stdin")?;
         self.0.write(STDIN, data, Deadline::after(timeout))
     }
@@ -260,7 +259,7 @@ impl Process {
     /// fork, which runs `pthread_atfork(3)` handlers; a copy that a bare clone made keeps it open). Idempotent. A write
     /// that waits fails.
     pub fn close_stdin(&self) -> Result<()> {
-        fork::check("close stdin")?;
+        self.0.check_fork("close stdin")?;
         self.0.check_descriptors("close stdin")?;
         self.0.close_input(STDIN);
         Ok(())
@@ -275,7 +274,7 @@ impl Process {
     /// descendant still has the terminal open.
     pub fn resize(&self, columns: u16, rows: u16) -> Result<()> {
         const OPERATION: &str = "resize";
-        fork::check(OPERATION)?;
+        self.0.check_fork(OPERATION)?;
         for (field, value) in [("columns", columns), ("rows", rows)] {
             if value == 0 {
                 return Err(Error::invalid(OPERATION, format!("{field}: is zero")));
@@ -293,7 +292,7 @@ impl Process {
     /// Those of [`Process::write_stdin`]; `StdinClosed` also for a number that is no input pipe.
     pub fn write_descriptor(&self, number: u32, data: &[u8], timeout: Option<Duration>) -> Result<usize> {
         const OPERATION: &str = "write descriptor";
-        fork::check(OPERATION)?;
+        self.0.check_fork(OPERATION)?;
         self.0.check_descriptors(OPERATION)?;
         self.0.write(self.descriptor(OPERATION, number)?, data, Deadline::after(timeout))
     }
@@ -306,7 +305,7 @@ impl Process {
     /// `InvalidArgument` for the number of a standard stream.
     pub fn close_descriptor(&self, number: u32) -> Result<()> {
         const OPERATION: &str = "close descriptor";
-        fork::check(OPERATION)?;
+        self.0.check_fork(OPERATION)?;
         self.0.check_descriptors(OPERATION)?;
         let number = self.descriptor(OPERATION, number)?;
         self.0.close_input(number);
@@ -318,7 +317,7 @@ impl Process {
     /// gets a SIGPIPE, as in a shell pipeline whose reader has ended. Idempotent, and without effect on an output that
     /// the library does not read.
     pub fn close_output(&self, stream: Stream) -> Result<()> {
-        fork::check("close output")?;
+        self.0.check_fork("close output")?;
         self.0.check_descriptors("close output")?;
         self.0.close_output(stream);
         Ok(())

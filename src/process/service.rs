@@ -45,7 +45,7 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if !fork::happened() {
+        if !self.supervisor.reactor().is_forked() {
             self.supervisor.abandon();
         }
     }
@@ -64,6 +64,11 @@ impl Service {
         Ok(Service(Arc::new(Handle { supervisor: Supervisor::start(options)? })))
     }
 
+    /// Fails in a child of fork, unless the service was made there.
+    pub(crate) fn check_fork(&self, operation: &'static str) -> Result<()> {
+        self.0.supervisor.reactor().check_fork(operation)
+    }
+
     pub(crate) fn supervisor(&self) -> &Arc<Supervisor> {
         &self.0.supervisor
     }
@@ -75,7 +80,7 @@ impl Service {
     /// `NotFound` if there is none, or it is closed.
     pub fn process(&self, id: u64) -> Result<Process> {
         const OPERATION: &str = "find process";
-        fork::check(OPERATION)?;
+        self.check_fork(OPERATION)?;
         let child = self.0.supervisor.child(id).filter(|child| child.is_open());
         child.map(Process::new).ok_or_else(|| {
             Error::new(ErrorKind::NotFound, OPERATION, "there is none that is not closed").on(format!("{id}"))
@@ -84,7 +89,7 @@ impl Service {
 
     /// Returns how many processes are not yet closed; those that are being spawned count, too.
     pub fn count(&self) -> usize {
-        if fork::happened() { 0 } else { self.0.supervisor.open_count() }
+        if self.0.supervisor.reactor().is_forked() { 0 } else { self.0.supervisor.open_count() }
     }
 
     /// Refuses spawns from now on, and ends the processes that run as `mode` says, without waiting.
@@ -95,7 +100,7 @@ impl Service {
     /// The first one of [`Process::stop`] or [`Process::kill`], with a message that says how many processes could not
     /// be signalled. The service is closed in any case, and a signal that the kernel refused is tried again.
     pub fn close(&self, mode: CloseMode) -> Result<()> {
-        fork::check("close service")?;
+        self.check_fork("close service")?;
         let children = self.0.supervisor.close(mode);
         let refusals: Vec<Error> = children.iter().filter_map(|child| child.end(mode).err()).collect();
         match refusals.first() {
@@ -116,7 +121,7 @@ impl Service {
     ///
     /// `TimedOut` if some process has not been closed in time; else those of [`Process::wait`].
     pub fn wait_idle(&self, timeout: Option<Duration>) -> Result<()> {
-        fork::check("wait idle")?;
+        self.check_fork("wait idle")?;
         self.0.supervisor.wait_idle(Deadline::after(timeout))
     }
 
@@ -126,7 +131,7 @@ impl Service {
     ///
     /// `Closed` if the service is closed. `InvalidArgument` for sizes that memory cannot have.
     pub fn subscribe(&self, options: SubscriptionOptions) -> Result<Subscription> {
-        fork::check("subscribe")?;
+        self.check_fork("subscribe")?;
         Ok(Subscription::new(self.0.supervisor.subscribe(options)?, false))
     }
 
@@ -141,7 +146,7 @@ impl Service {
         options: SubscriptionOptions,
         callback: impl FnMut(&Batch) + Send + 'static,
     ) -> Result<Subscription> {
-        fork::check("listen")?;
+        self.check_fork("listen")?;
         let queue = self.0.supervisor.subscribe(options)?;
         listen(queue, Arc::clone(&self.0.supervisor) as Arc<dyn Handler>, callback)
     }

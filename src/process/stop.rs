@@ -1,9 +1,10 @@
 //! The stop policy: steps of a signal and a grace period each; and which processes a signal reaches.
 
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::sys::fork::Renewed;
 use crate::sys::signal;
 
 /// Which processes get a signal.
@@ -148,16 +149,16 @@ impl StopPolicy {
 
     /// Returns the default policy, which all commands share.
     pub(super) fn shared_default() -> Arc<StopPolicy> {
-        static DEFAULT: LazyLock<Arc<StopPolicy>> = LazyLock::new(Arc::default);
-        Arc::clone(&DEFAULT)
+        static DEFAULT: Renewed<Arc<StopPolicy>> = Renewed::new();
+        Arc::clone(DEFAULT.get(Arc::default))
     }
 
     /// Returns the policy for many to share: bindings make a command for each process, and mostly with the same policy,
     /// which an idle child then need not have of its own.
     pub(super) fn shared(self) -> Arc<StopPolicy> {
-        static LAST: Mutex<Option<Arc<StopPolicy>>> = Mutex::new(None);
+        static LAST: Renewed<Mutex<Option<Arc<StopPolicy>>>> = Renewed::new();
         // Not shared while another thread looks, so that no fork can leave the lock taken.
-        let Ok(mut last) = LAST.try_lock() else { return Arc::new(self) };
+        let Ok(mut last) = LAST.get(|| Mutex::new(None)).try_lock() else { return Arc::new(self) };
         match &*last {
             Some(known) if **known == self => Arc::clone(known),
             _ => Arc::clone(last.insert(Arc::new(self))),

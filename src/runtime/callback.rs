@@ -19,6 +19,11 @@ pub(crate) fn in_callback<T>(run: impl FnOnce() -> T) -> T {
     run()
 }
 
+/// Notes that this thread runs no callback: the callback that called fork is the parent's.
+pub(crate) fn leave_callback() {
+    IN_CALLBACK.set(false);
+}
+
 /// Returns whether this thread runs a callback.
 pub(crate) fn is_in_callback() -> bool {
     IN_CALLBACK.get()

@@ -18,7 +18,7 @@ mod seat;
 mod spools;
 mod timers;
 
-pub(crate) use callback::{in_callback, is_in_callback};
+pub(crate) use callback::{in_callback, is_in_callback, leave_callback};
 pub(crate) use deadline::Deadline;
 pub(crate) use gate::{Gate, wait, wait_asleep};
 pub(crate) use lock::lock;

@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::block::Pool;
 use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::monotonic_ns;
+use crate::sys::fork::Generation;
 use crate::sys::poller::{Events, Interest, LOST, Poller};
 
 /// The loop's own tokens, the greatest numbers; all others are the handler's.
@@ -50,6 +51,8 @@ pub(crate) trait Handler: Send + Sync {
 
 /// One loop: a poller, timers, a watcher of spools, and what is known of process groups.
 pub(crate) struct Reactor {
+    /// The process in which it turns.
+    generation: Generation,
     pub(crate) poller: Poller,
     timers: Timers,
     spools: Spools,
@@ -100,6 +103,7 @@ impl Reactor {
             .watch(timers.timer(), TIMER, Interest::Readable)
             .map_err(|errno| Error::system("open service", "epoll", errno))?;
         Ok(Reactor {
+            generation: Generation::now(),
             poller,
             timers,
             spools: Spools::default(),
@@ -147,6 +151,16 @@ impl Reactor {
             Some(Broken::Lost) => Err(Error::system(operation, "", libc::EBADF)
                 .because("the host closed descriptors of the library, and this service is no more")),
         }
+    }
+
+    /// Fails in a child of fork.
+    pub(crate) fn check_fork(&self, operation: &'static str) -> Result<()> {
+        self.generation.check(operation)
+    }
+
+    /// Returns whether this is a child of fork, for calls that cannot fail.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.generation.is_over()
     }
 
     /// Like [`Reactor::check`], and looks whether the descriptors are still ours. Called before one of them is used.

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use super::lock::lock;
 use super::reactor::{Handler, SEATED, Turn};
-use crate::sys::fork;
 
 /// The result of a turn of the loop.
 #[derive(Default)]
@@ -51,7 +50,7 @@ impl<'a, H: Deref<Target = dyn Handler + 'a>> Seat<'a, H> {
 
 impl<'a, H: Deref<Target = dyn Handler + 'a>> Drop for Seat<'a, H> {
     fn drop(&mut self) {
-        if fork::happened() {
+        if self.handler.reactor().is_forked() {
             // The descriptors are shared with the parent, whose loop this would disturb.
             return;
         }

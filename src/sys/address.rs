@@ -9,7 +9,7 @@
 
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::descriptor::{FileIdentity, set_nonblocking};
 use super::{errno, pipe};
@@ -125,12 +125,16 @@ impl Drop for Address {
 /// Returns whether user ids here are those of the first user namespace. True if /proc does not tell: nothing else could
 /// be done then.
 fn in_first_user_namespace() -> bool {
-    static KNOWN: OnceLock<bool> = OnceLock::new();
-    if let Some(known) = KNOWN.get() {
-        return *known;
+    /// 0: not known; 1: no; 2: yes.
+    static KNOWN: AtomicU8 = AtomicU8::new(0);
+    let known = KNOWN.load(Ordering::Relaxed);
+    if known != 0 {
+        return known == 2;
     }
     let Ok(map) = super::file::read_text("/proc/self/uid_map") else { return true };
-    *KNOWN.get_or_init(|| map.split_whitespace().eq(["0", "0", "4294967295"]))
+    let is_first = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    KNOWN.store(1 + u8::from(is_first), Ordering::Relaxed);
+    is_first
 }
 
 /// Returns whether this thread has CAP_KILL, by capget(2); true if the kernel does not tell.

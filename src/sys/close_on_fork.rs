@@ -12,10 +12,10 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-use super::{fork, pipe, pty};
+use super::fork::Generation;
+use super::{pipe, pty};
 
 /// Descriptors above these, which few processes have, are not recorded, and copied like any other.
 const CHUNKS: usize = 1024;
@@ -31,7 +31,10 @@ static PIPES: [AtomicPtr<[AtomicU64; CHUNK]>; CHUNKS] = [const { AtomicPtr::new(
 const TERMINAL: u64 = 1 << 63;
 
 /// An end of a pipe, or our side of a terminal.
-pub(crate) struct CloseOnFork(ManuallyDrop<OwnedFd>);
+pub(crate) struct CloseOnFork {
+    fd: ManuallyDrop<OwnedFd>,
+    made: Generation,
+}
 
 impl CloseOnFork {
     /// Takes an end of a pipe.
@@ -47,46 +50,48 @@ impl CloseOnFork {
     }
 
     fn recorded(fd: OwnedFd, mark: Option<u64>) -> CloseOnFork {
-        static HANDLER: Once = Once::new();
-        HANDLER.call_once(|| {
+        static HAS_HANDLER: AtomicBool = AtomicBool::new(false);
+        // Not by a lock, which a fork could leave taken. Twice does no harm.
+        if !HAS_HANDLER.load(Ordering::Acquire) {
             // SAFETY: a function that may run in a child of fork. Without memory for it there is no handler.
             unsafe { libc::pthread_atfork(None, None, Some(close_copies)) };
-        });
+            HAS_HANDLER.store(true, Ordering::Release);
+        }
         if let (Some(slot), Some(mark)) = (slot(&fd), mark) {
             slot.store(mark, Ordering::Release);
         }
-        CloseOnFork(ManuallyDrop::new(fd))
+        CloseOnFork { fd: ManuallyDrop::new(fd), made: Generation::now() }
     }
 }
 
 impl Deref for CloseOnFork {
     type Target = OwnedFd;
     fn deref(&self) -> &OwnedFd {
-        &self.0
+        &self.fd
     }
 }
 
 impl AsFd for CloseOnFork {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
 impl Drop for CloseOnFork {
     fn drop(&mut self) {
         // In a child of fork it is closed already, and its number may be another file's.
-        if fork::happened() {
+        if self.made.is_over() {
             return;
         }
         // The inode of a pipe stays recorded: a fork copies descriptors before memory, and one that has copied this one
         // must find it. The number of a terminal does not, because the next terminal, which may be the host's, gets it.
-        if let Some(slot) = slot(&self.0)
+        if let Some(slot) = slot(&self.fd)
             && slot.load(Ordering::Relaxed) & TERMINAL != 0
         {
             slot.store(0, Ordering::Release);
         }
         // SAFETY: once, and nothing uses it afterwards.
-        unsafe { ManuallyDrop::drop(&mut self.0) };
+        unsafe { ManuallyDrop::drop(&mut self.fd) };
     }
 }
 

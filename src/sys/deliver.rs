@@ -11,10 +11,11 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::address::Address;
 pub(crate) use super::address::Target;
+use super::fork::Renewed;
 use super::pidfd::{self, Number, send_signal};
 use super::{errno, procfs};
 
@@ -118,7 +119,11 @@ fn by_pidfd() -> ByPidfd {
 }
 
 /// One address for all services, so that a kill needs no new descriptor; used by one signal at a time.
-static SHARED: Mutex<Weak<Address>> = Mutex::new(Weak::new());
+static SHARED: Renewed<Mutex<Weak<Address>>> = Renewed::new();
+
+fn kept() -> MutexGuard<'static, Weak<Address>> {
+    SHARED.get(|| Mutex::new(Weak::new())).lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Makes the descriptors that [`send`] needs on this kernel, while descriptors are left. They last as long as the
 /// result.
@@ -128,7 +133,7 @@ pub(crate) fn prepare() -> Result<Option<Arc<Address>>, i32> {
     }
     // This reads a file once, while that is possible.
     Address::reaches_all();
-    shared(&mut SHARED.lock().unwrap_or_else(PoisonError::into_inner)).map(Some)
+    shared(&mut kept()).map(Some)
 }
 
 fn shared(kept: &mut Weak<Address>) -> Result<Arc<Address>, i32> {
@@ -142,7 +147,7 @@ fn shared(kept: &mut Weak<Address>) -> Result<Arc<Address>, i32> {
 }
 
 fn by_address(to: Recipient<'_>, signal: i32) -> Result<(), Undelivered> {
-    let mut kept = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = kept();
     let shared = shared(&mut kept)?;
     shared.set(to.target, to.pid)?;
     // It reaches no process, and answers as kill(2) would: the answer is about the child if the child is unreaped.

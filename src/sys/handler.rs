@@ -117,7 +117,7 @@ unsafe fn put_back(at: usize) {
 /// Handles a signal, with calls that are safe in a handler.
 extern "C" fn on_signal(caught: libc::c_int) {
     let errno = nix::errno::Errno::last();
-    if fork::happened() || !IS_HEARD.load(Ordering::Acquire) {
+    if fork::is_child() || !IS_HEARD.load(Ordering::Acquire) {
         // No thread waits: this is a child of fork, which has the handler, or a program that had an action of its own
         // in its place has put ours back too late. It gets the signal that it would get without us, once this returns
         // and the signal is unblocked; but not if another handler calls this one, because that one has had the signal.

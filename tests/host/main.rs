@@ -5,5 +5,6 @@
 
 mod conditions;
 mod faults;
+mod fork;
 mod ladder;
 mod leaks;

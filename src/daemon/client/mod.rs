@@ -87,7 +87,7 @@ enum Repeat {
 
 #[cfg(feature = "health")]
 fn ask(operation: &'static str, address: &str, endpoint: Endpoint, timeout: Duration, repeat: Repeat) -> Result<Probe> {
-    fork::check(operation)?;
+    fork::check_original(operation)?;
     let mut target = target::Target::new(Address::parse_peer(operation, address)?);
     if is_in_callback() {
         return Err(Error::new(ErrorKind::Deadlock, operation, "would wait inside a callback"));
@@ -108,6 +108,6 @@ fn ask(
     _timeout: Duration,
     _repeat: Repeat,
 ) -> Result<Probe> {
-    fork::check(operation)?;
+    fork::check_original(operation)?;
     Err(Error::new(ErrorKind::Unsupported, operation, "this build is without the feature \"health\""))
 }

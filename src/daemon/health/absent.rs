@@ -29,7 +29,7 @@ impl HealthServer {
         _name: impl Into<String>,
         _check: impl Fn() -> std::result::Result<(), String> + Send + Sync + 'static,
     ) -> Result<()> {
-        fork::check("add check")?;
+        fork::check_original("add check")?;
         Err(unsupported("add check"))
     }
 
@@ -49,7 +49,7 @@ impl HealthServer {
     ///
     /// `Unsupported`.
     pub fn start(&self) -> Result<()> {
-        fork::check("start health server")?;
+        fork::check_original("start health server")?;
         Err(unsupported("start health server"))
     }
 
@@ -64,7 +64,7 @@ impl HealthServer {
     ///
     /// `Forked` in a child of fork.
     pub fn stop(&self, _timeout: Duration) -> Result<()> {
-        fork::check("stop health server")
+        fork::check_original("stop health server")
     }
 
     #[allow(dead_code, reason = "the server has it too")]

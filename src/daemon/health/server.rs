@@ -90,7 +90,7 @@ impl HealthServer {
         check: impl Fn() -> std::result::Result<(), String> + Send + Sync + 'static,
     ) -> Result<()> {
         const OPERATION: &str = "add check";
-        fork::check(OPERATION)?;
+        fork::check_original(OPERATION)?;
         self.0.shared.checks.add(OPERATION, name.into(), Box::new(check))
     }
 
@@ -116,7 +116,7 @@ impl HealthServer {
     /// errors of the kernel. `Unsupported` in a build without the feature `health`.
     pub fn start(&self) -> Result<()> {
         const OPERATION: &str = "start health server";
-        fork::check(OPERATION)?;
+        fork::check_original(OPERATION)?;
         let begun = self.begin_start().map_err(|why| Error::new(ErrorKind::InvalidState, OPERATION, why));
         let mut start = begun.map_err(|error| error.on(&self.0.given))?;
         start.outcome = State::Running(Arc::new(thread::start(OPERATION, &self.0.given, &self.0.shared)?));
@@ -138,7 +138,7 @@ impl HealthServer {
     /// Returns the bound address while the server runs, with the port that the kernel chose for port 0; else the given
     /// address.
     pub fn address(&self) -> String {
-        if !fork::happened()
+        if !fork::is_child()
             && let State::Running(running) = &*lock(&self.0.state)
         {
             return running.address().to_owned();
@@ -158,7 +158,7 @@ impl HealthServer {
     /// one of its checks or any callback. `Panic` if its thread panicked.
     pub fn stop(&self, timeout: Duration) -> Result<()> {
         const OPERATION: &str = "stop health server";
-        fork::check(OPERATION)?;
+        fork::check_original(OPERATION)?;
         let deadline = Deadline::within(timeout);
         let Some(running) = self.running(OPERATION, deadline)? else { return Ok(()) };
         let stopped = running.stop(OPERATION, deadline);
@@ -214,7 +214,7 @@ impl std::fmt::Debug for HealthServer {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if !fork::happened()
+        if !fork::is_child()
             && let State::Running(running) = &*lock(&self.state)
         {
             running.abandon();

@@ -51,7 +51,7 @@ impl PidFile {
 
     /// Returns whether this handle holds the file.
     pub fn is_held(&self) -> bool {
-        !fork::happened() && lock(&self.held).is_some()
+        !fork::is_child() && lock(&self.held).is_some()
     }
 
     /// Takes the file for this process: makes it, with the directories above, or takes over a stale one, and writes the
@@ -66,7 +66,7 @@ impl PidFile {
     /// every user may replace what is in one of the directories above. `Malformed` if the file holds something other
     /// than a PID; it is left as it is. `System` and the like for other errors of the kernel.
     pub fn acquire(&self) -> Result<()> {
-        fork::check(ACQUIRE)?;
+        fork::check_original(ACQUIRE)?;
         let subject = |error: Error| error.on(self.quoted());
         let mut held = lock(&self.held);
         if held.is_some() {
@@ -86,7 +86,7 @@ impl PidFile {
     /// `System` and the like if the file could not be removed; the lock is given back in any case, and the file is
     /// emptied if that is possible.
     pub fn release(&self) -> Result<()> {
-        fork::check(RELEASE)?;
+        fork::check_original(RELEASE)?;
         match lock(&self.held).take() {
             None => Ok(()),
             Some(held) => held.release(RELEASE).map_err(|error| error.on(self.quoted())),
@@ -106,7 +106,7 @@ impl fmt::Debug for PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        if !fork::happened() {
+        if !fork::is_child() {
             // There is no caller to get the error.
             let _ = self.release();
         }

@@ -78,7 +78,7 @@ pub struct PidRead {
 /// `PermissionDenied`, `System` and the like if the file cannot be read.
 pub fn read_pid(path: impl AsRef<Path>) -> Result<PidRead> {
     let path = path.as_ref();
-    fork::check(READ)?;
+    fork::check_original(READ)?;
     let subject = |error: Error| error.on(quoted(path));
     let fail = |stage| move |errno| subject(Error::system(READ, stage, errno));
     let found = |state, pid, reason: String| Ok(PidRead { state, pid, reason });

@@ -107,7 +107,7 @@ impl Registry {
     /// of the kernel. The earlier entry is then as it was, unless only the last step failed, "sync folder": the new
     /// entry is in place, but a crash of the system may lose it.
     pub fn register(&self, entry: &DaemonEntry) -> Result<DaemonEntry> {
-        fork::check(REGISTER)?;
+        fork::check_original(REGISTER)?;
         let subject = |error: Error| error.on(subject_of(&entry.code, &entry.daemon));
         let name = self.names.first(&entry.code, &entry.daemon);
         let name = name.map_err(|reason| subject(Error::invalid(REGISTER, reason)))?;
@@ -207,7 +207,7 @@ impl Registry {
         patience: Duration,
         is_meant: impl Fn(&DaemonEntry) -> bool,
     ) -> Result<()> {
-        fork::check(UNREGISTER)?;
+        fork::check_original(UNREGISTER)?;
         let subject = |error: Error| error.on(subject_of(code, daemon));
         let name = names::file_name(code, daemon).map_err(|reason| subject(Error::invalid(UNREGISTER, reason)))?;
         let fail = |stage| move |errno| subject(Error::system(UNREGISTER, stage, errno));
@@ -243,7 +243,7 @@ impl Registry {
     /// `PermissionDenied` also if the entry is not believed, because of its file's owner or mode. `System` and the like
     /// for other errors of the kernel.
     pub fn get(&self, code: &str, daemon: &str) -> Result<Option<DaemonEntry>> {
-        fork::check(GET)?;
+        fork::check_original(GET)?;
         let subject = |error: Error| error.on(subject_of(code, daemon));
         let fail = |stage| move |errno| subject(Error::system(GET, stage, errno));
         let name = names::file_name(code, daemon).map_err(|reason| subject(Error::invalid(GET, reason)))?;
@@ -329,7 +329,7 @@ impl Registry {
     ///
     /// `PermissionDenied`, `System` and the like if the directory cannot be read.
     pub fn list(&self) -> Result<Listing> {
-        fork::check(LIST)?;
+        fork::check_original(LIST)?;
         match self.directory.facts() {
             Err(libc::ENOENT) => Ok(Listing::default()),
             Err(errno) => Err(Error::system(LIST, "read folder", errno).on(self.directory.quoted())),

@@ -68,6 +68,11 @@ pub(super) struct Engine {
 }
 
 impl Engine {
+    /// Fails in a child of fork.
+    pub(super) fn check_fork(&self, operation: &'static str) -> Result<()> {
+        self.supervisor.reactor().check_fork(operation)
+    }
+
     /// Starts the run of a pipeline whose graph was checked.
     pub(super) fn start(
         pipeline: &Pipeline,

@@ -162,6 +162,11 @@ impl Child {
         self.owner.reactor()
     }
 
+    /// Fails in a child of fork of the process that spawned it.
+    pub(crate) fn check_fork(&self, operation: &'static str) -> Result<()> {
+        self.reactor().check_fork(operation)
+    }
+
     /// Fails if the descriptors are no longer ours. Called before one of them is used.
     pub(crate) fn check_descriptors(&self, operation: &'static str) -> Result<()> {
         self.reactor().check_descriptors(&*self.owner, operation)

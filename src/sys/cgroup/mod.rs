@@ -15,8 +15,7 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::fcntl::OFlag;
 
@@ -39,13 +38,15 @@ pub(crate) struct Cgroup {
 impl Cgroup {
     /// Makes one with these limits below the cgroup of this process.
     pub(crate) fn new(limits: &TreeLimits) -> std::result::Result<Cgroup, Missing> {
-        static SWEPT: Once = Once::new();
+        static SWEPT: AtomicBool = AtomicBool::new(false);
         static NEXT: AtomicU64 = AtomicU64::new(1);
         const ATTEMPTS: usize = 1000;
         let base = own()?;
         check_kind(&base)?;
         limits.enable(&base)?;
-        SWEPT.call_once(|| sweep(&base));
+        if !SWEPT.swap(true, Ordering::Relaxed) {
+            sweep(&base);
+        }
         let me = std::process::id();
         for _ in 0..ATTEMPTS {
             let path = base.join(format!("{PREFIX}{me}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));

@@ -5,10 +5,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crossbeam::queue::ArrayQueue;
-use once_cell::sync::Lazy;
 
 use super::stage::{Failure, Stage};
 use crate::sys::errno;
+use crate::sys::fork::Renewed;
 
 /// The child's stack, with a guard page below it, and its report page.
 pub(super) struct Arena {
@@ -23,12 +23,16 @@ const PAGE: usize = 4096;
 const STACK: usize = 64 * 1024;
 /// Arenas that are free: as many as there are spawns at once on most machines. Further ones are unmapped after their
 /// use.
-static ARENAS: Lazy<ArrayQueue<Arena>> = Lazy::new(|| ArrayQueue::new(8));
+static ARENAS: Renewed<ArrayQueue<Arena>> = Renewed::new();
+
+fn arenas() -> &'static ArrayQueue<Arena> {
+    ARENAS.get(|| ArrayQueue::new(8))
+}
 
 impl Arena {
     /// Takes an arena that is free, or makes one.
     pub(super) fn take() -> Result<Arena, i32> {
-        if let Some(arena) = ARENAS.pop() {
+        if let Some(arena) = arenas().pop() {
             return Ok(arena);
         }
         let map = |length: usize, flags: i32| {
@@ -61,7 +65,7 @@ impl Arena {
 
     pub(super) fn put_back(self) {
         // A full queue returns it, and the drop unmaps it.
-        drop(ARENAS.push(self));
+        drop(arenas().push(self));
     }
 
     /// Returns the lowest address of the stack, and its size.
