@@ -12,6 +12,7 @@ use super::error::{coreproc_error, coreproc_result};
 use super::info::coreproc_process_info;
 use super::limit::{capture, drain, most, spool_max, timeout};
 use super::process::coreproc_process;
+use super::pty::set_pty;
 use super::service::coreproc_service;
 use super::stdio::{set_data, set_fd, set_file, set_mode};
 use super::stop::{policy_of, stop_of};
@@ -74,6 +75,8 @@ pub const COREPROC_FLAT_DESCRIPTOR_FD: u32 = 43;
 pub const COREPROC_FLAT_DESCRIPTOR_FILE: u32 = 44;
 /// `int32_t` descriptor, and the bytes of the name, as for coreproc_command_listen_fd.
 pub const COREPROC_FLAT_LISTEN_FD: u32 = 45;
+/// `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
+pub const COREPROC_FLAT_PTY: u32 = 55;
 /// `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 /// in coreproc_stop_step.
 pub const COREPROC_FLAT_STOP_STEPS: u32 = 80;
@@ -117,6 +120,7 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_DESCRIPTOR_FD, "descriptor_fd"),
     (COREPROC_FLAT_DESCRIPTOR_FILE, "descriptor_file"),
     (COREPROC_FLAT_LISTEN_FD, "listen_fd"),
+    (COREPROC_FLAT_PTY, "pty"),
 ];
 
 /// Reads values from the front of some bytes.
@@ -265,6 +269,7 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
         COREPROC_FLAT_DESCRIPTOR_FD => _ = set_host_fd(op, command, value.u32()?, value.i32()?)?,
         COREPROC_FLAT_DESCRIPTOR_FILE => _ = set_opened(op, command, value.u32()?, value.u32()?, value.rest())?,
         COREPROC_FLAT_LISTEN_FD => _ = set_listener(op, command, value.i32()?, value.rest())?,
+        COREPROC_FLAT_PTY => _ = set_pty(op, command, [value.u32()?, value.u32()?], value.u32()?)?,
         _ => return Err(value.fail("may come only first")),
     }
     Ok(())
@@ -346,6 +351,7 @@ mod tests {
     use super::super::command::*;
     use super::super::deadlines::*;
     use super::super::error::COREPROC_OK;
+    use super::super::pty::coreproc_command_pty;
     use super::super::stdio::{coreproc_command_stdin_data, coreproc_command_stdio, coreproc_command_stdio_file};
     use super::super::stop::{coreproc_stop_options, coreproc_stop_step};
     use super::*;
@@ -363,6 +369,7 @@ mod tests {
         Stop(u32, i32, u64),
         Drain(u64, u64),
         Steps(u32, Vec<(i32, u64)>),
+        Pty([u32; 3]),
     }
 
     impl Set {
@@ -377,6 +384,7 @@ mod tests {
                     (option, [&stream.to_le_bytes(), &mode.to_le_bytes(), path].concat())
                 }
                 Set::Number(option, number) => (*option, number.to_le_bytes().to_vec()),
+                Set::Pty(values) => (COREPROC_FLAT_PTY, values.map(u32::to_le_bytes).concat()),
                 Set::Group(mode) => (COREPROC_FLAT_GROUP, mode.to_le_bytes().to_vec()),
                 Set::Stop(scope, signal, grace) => (
                     COREPROC_FLAT_STOP,
@@ -417,6 +425,7 @@ mod tests {
                     }
                     Set::Nothing(COREPROC_FLAT_DETACH) => coreproc_command_detach(command, None),
                     Set::Nothing(_) => coreproc_command_env_clear(command, None),
+                    Set::Pty([columns, rows, mode]) => coreproc_command_pty(command, *columns, *rows, *mode, None),
                     Set::Stream(stream, mode, None) => coreproc_command_stdio(command, *stream, *mode, None),
                     Set::Stream(stream, mode, Some(path)) => {
                         coreproc_command_stdio_file(command, *stream, path.as_ptr().cast(), path.len(), *mode, None)
@@ -514,11 +523,12 @@ mod tests {
             (0_u32..4, 0_u32..7, prop::option::of(text))
                 .prop_map(|(stream, mode, path)| Set::Stream(stream, mode, path)),
             (numbers, number.clone()).prop_map(|(option, number)| Set::Number(option, number)),
-            (0_u32..4).prop_map(Set::Group),
+            (0_u32..5).prop_map(Set::Group),
             (0_u32..4, -1_i32..70, number.clone()).prop_map(|(scope, signal, grace)| Set::Stop(scope, signal, grace)),
             (number.clone(), number.clone()).prop_map(|(silence, total)| Set::Drain(silence, total)),
             (0_u32..4, prop::collection::vec((prop::sample::select(vec![0, 2, 9, 15, 65]), number), 1..4))
                 .prop_map(|(scope, steps)| Set::Steps(scope, steps)),
+            prop::array::uniform3(prop::sample::select(vec![0, 1, 2, 3, 4, 65_535, 65_536])).prop_map(Set::Pty),
         ]
     }
 

@@ -49,6 +49,7 @@ mod pipeline;
 mod probe;
 mod process;
 mod progress;
+mod pty;
 mod registry;
 mod report;
 mod ring;
@@ -69,7 +70,7 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, info::*, status::*, identity::*,
+    service::*, command::*, stream::*, stdio::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, pty::*, info::*, status::*, identity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

@@ -223,6 +223,8 @@ static void tear_down(struct world *w)
         &w->error))                                                                                                         \
     R(process_descriptor_write, STDIN_CLOSED, w->result = coreproc_process_descriptor_write(w->process, 9,                  \
         (const uint8_t *)"x", 1, 0, NULL, &w->error))                                                                       \
+    R(command_pty, OK, w->result = coreproc_command_pty(w->command, 80, 24, COREPROC_PTY_COOKED, &w->error))                \
+    R(process_resize, INVALID_ARGUMENT, w->result = coreproc_process_resize(w->process, 80, 24, &w->error))                 \
     R(command_stdin_data, OK, w->result = coreproc_command_stdin_data(w->command, (const uint8_t *)"x", 1, &w->error))      \
     R(command_stop_options, OK, w->result = coreproc_command_stop_options(w->command, NULL, &w->error))                     \
     R(command_subscribe, OK, w->result = coreproc_command_subscribe(w->command, w->subscription, &w->error))                \

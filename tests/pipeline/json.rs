@@ -193,7 +193,7 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
             "specs[1].command.capture_bytes: expected a whole number from 0 to 9223372036854775807, found 9223372036854775808",
         ),
         (r#""capture": 1"#, r#"specs[1].command.capture: unknown field, did you mean "capture_bytes"?"#),
-        (r#""group": "none""#, r#"specs[1].command.group: unknown value "none", known are "own", "inherit""#),
+        (r#""group": "none""#, r#"specs[1].command.group: unknown value "none", known are "own", "inherit", "session""#),
         (r#""detach": "no""#, r#"specs[1].command.detach: expected true or false, found "no""#),
         (r#""spool_max_bytes": 0"#, "specs[1].command.spool_max_bytes: expected a whole number of at least 1, found 0"),
         (r#""timeout_ms": -5"#, "specs[1].command.timeout_ms: expected a whole number of at least 1, found -5"),
@@ -368,7 +368,7 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
     assert_eq!(
         refused_command(r#""version": 1"#),
         "specs[1].command.version: unknown field, known are \"program\", \"args\", \"arg0\", \"env\", \"env_clear\", \
-         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \"group\", \"detach\", \
+         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \"pty\", \"group\", \"detach\", \
          \"spool_max_bytes\", \"timeout_ms\", \"start_timeout_ms\", \"silence_timeout_ms\", \"cpu_time_limit_ms\", \
          \"output_limit_bytes\", \"stop\", \"drain\""
     );

@@ -9,11 +9,12 @@ use super::field::{Field, Object};
 use super::version::check_version;
 use crate::error::Result;
 use crate::process::{
-    Command, Descriptor, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions, StopPolicy, StopStep,
+    Command, Descriptor, Drain, FileMode, Group, Output, PtyMode, PtyOptions, Scope, Size, Stdin, StopOptions,
+    StopPolicy, StopStep,
 };
 use crate::sys::signal;
 
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "program",
     "args",
     "arg0",
@@ -26,6 +27,7 @@ const FIELDS: [&str; 22] = [
     "stderr",
     "descriptors",
     "capture_bytes",
+    "pty",
     "group",
     "detach",
     "spool_max_bytes",
@@ -155,6 +157,11 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
             bytes => Size::Bytes(bytes),
         });
     }
+    if let Some(field) = object.get("pty")
+        && let Some(options) = pty(&field)?
+    {
+        command.pty(options);
+    }
     if let Some(bytes) = object.get("spool_max_bytes") {
         command.spool_max(bytes.whole(1, u64::MAX)?);
     }
@@ -167,6 +174,25 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Reads a pseudo-terminal: whether there is one, or how it is.
+fn pty(field: &Field<'_>) -> Result<Option<PtyOptions>> {
+    let mut options = PtyOptions::default();
+    if !field.is_object() {
+        return Ok(field.boolean()?.then_some(options));
+    }
+    let object = field.object(&["columns", "rows", "mode"])?;
+    for (name, place) in [("columns", &mut options.columns), ("rows", &mut options.rows)] {
+        if let Some(number) = object.get(name) {
+            *place = number.whole(1, u16::MAX.into())? as u16;
+        }
+    }
+    if let Some(mode) = object.get("mode") {
+        options.mode =
+            mode.choice(&[("cooked", PtyMode::Cooked), ("no_echo", PtyMode::NoEcho), ("raw", PtyMode::Raw)])?;
+    }
+    Ok(Some(options))
 }
 
 fn descriptor(field: &Field<'_>) -> Result<Descriptor> {
@@ -203,7 +229,8 @@ fn output(field: &Field<'_>, more: &[(&str, Output)]) -> Result<Output> {
 
 fn control(object: &Object<'_>, command: &mut Command) -> Result<()> {
     if let Some(group) = object.get("group") {
-        command.group(group.choice(&[("own", Group::Own), ("inherit", Group::Inherit)])?);
+        let words = [("own", Group::Own), ("inherit", Group::Inherit), ("session", Group::Session)];
+        command.group(group.choice(&words)?);
     }
     if let Some(detach) = object.get("detach")
         && detach.boolean()?

@@ -51,6 +51,7 @@ from .constants import (
     Overflow,
     ProgressOutput,
     ProgressStyle,
+    PtyMode,
     ReportFormat,
     Result,
     RunMode,
@@ -67,6 +68,7 @@ from .process import Holder, OutputDropped, Process
 from .service import Service
 from .stop import Step, Stop
 from .subscription import Event, Subscription
+from .terminal import Pty
 
 __version__ = "0.1.0"
 
@@ -109,6 +111,8 @@ __all__ = [
     "Progress",
     "ProgressOutput",
     "ProgressStyle",
+    "Pty",
+    "PtyMode",
     "ReportFormat",
     "Result",
     "Run",

@@ -89,6 +89,7 @@ FLAT_GROUP = 13
 FLAT_LISTEN_FD = 45
 FLAT_OUTPUT_LIMIT = 84
 FLAT_PROGRAM = 1
+FLAT_PTY = 55
 FLAT_SEARCH_PATH = 8
 FLAT_SILENCE_TIMEOUT = 82
 FLAT_SPOOL_MAX = 15
@@ -104,6 +105,7 @@ FLAT_VERSION = 1
 FORKED = -11
 GROUP_INHERIT = 2
 GROUP_OWN = 1
+GROUP_SESSION = 3
 INVALID_ARGUMENT = -1
 INVALID_STATE = -16
 KEEP_GOING = 1
@@ -130,6 +132,9 @@ PROGRESS_OUTPUT_PREFIXED = 1
 PROGRESS_STYLE_AUTO = 1
 PROGRESS_STYLE_PLAIN = 3
 PROGRESS_STYLE_TERMINAL = 2
+PTY_COOKED = 1
+PTY_NO_ECHO = 2
+PTY_RAW = 3
 REPORT_CHROME_TRACE = 3
 REPORT_JSON = 1
 REPORT_JUNIT = 2
@@ -474,6 +479,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_listen_fd": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_output_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_pty": (c_int32, (c_void_p, c_uint32, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_search_path": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_silence_timeout": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_spawn": (c_int32, (c_void_p, c_void_p, OUT_HANDLE, OUT_HANDLE)),
@@ -600,6 +606,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_output": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_pid": (c_int32, (c_void_p,)),
     "coreproc_process_ref": (c_void_p, (c_void_p,)),
+    "coreproc_process_resize": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_process_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),
     "coreproc_process_stop": (c_int32, (c_void_p, IN_STOP_OPTIONS, OUT_HANDLE)),
     "coreproc_process_wait": (c_int32, (c_void_p, c_uint32, c_int64, OUT_PROCESS_INFO, OUT_HANDLE)),

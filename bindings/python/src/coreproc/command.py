@@ -17,6 +17,7 @@ from ._handle import Owner
 from ._lib import call, lib
 from .constants import Descriptor, Group, Stdio
 from .process import Process
+from .terminal import Pty, checked_size
 
 if TYPE_CHECKING:
     from .service import Service
@@ -106,7 +107,9 @@ class Command(Owner):
         pass_fds: Iterable[int] = (),
         listen_fds: Mapping[str, int | HasFileno] | None = None,
         capture: float | None = None,
+        pty: Pty | bool = False,
         group: Group | None = None,
+        start_new_session: bool = False,
         detach: bool = False,
         spool_max: float | None = None,
         timeout: float | None = None,
@@ -148,9 +151,15 @@ class Command(Owner):
                 systemd's socket activation, with LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID.
             capture: The bytes of output to keep, the newest ones; None is the service's size, 0
                 keeps nothing, `math.inf` everything. `Process.output` says more.
+            pty: A pseudo-terminal of its own, as its controlling terminal: a `Pty`, or True for one
+                of 80 columns and 24 rows. Each stream that is not given is on it; what it shows
+                arrives as standard output, or else as standard error, or else as descriptor 0.
+                `Process.write` types at it, `Process.close_stdin` types the end of input (Ctrl-D),
+                and `Process.resize` changes its size.
             group: Its process group; None is a group of its own. In the group of this process
                 SIGHUP, SIGINT and SIGQUIT stay ignored if they are ignored here (`nohup`); every
                 other signal starts at its default.
+            start_new_session: Whether it gets a session of its own: `Group.SESSION`.
             detach: Whether it outlives this process, in a session of its own.
             spool_max: The bytes that may wait in a spool; None is 64 MiB.
             timeout: The seconds until it is stopped; None never stops it.
@@ -202,6 +211,13 @@ class Command(Owner):
             fd = socket if isinstance(socket, int) else socket.fileno()
             self._set("listen_fd", fd, *text(name))
         self._set("capture", capture_size("command", capture))
+        if pty:
+            terminal = pty if isinstance(pty, Pty) else Pty()
+            self._set("pty", *checked_size("command", terminal.columns, terminal.rows), terminal.mode)
+        if start_new_session:
+            if group is not None:
+                raise invalid("command", "start_new_session", "stands beside group")
+            group = Group.SESSION
         if group is not None:
             self._set("group", group)
         if detach:
