@@ -189,6 +189,15 @@
 // The process group that it leads.
 #define COREPROC_SCOPE_GROUP 2
 
+// Before all others, at a level from 0, the best, to 7. Needs CAP_SYS_ADMIN or CAP_SYS_NICE.
+#define COREPROC_IO_REAL_TIME 1
+
+// The usual class, at a level from 0, the best, to 7.
+#define COREPROC_IO_BEST_EFFORT 2
+
+// Only when nobody else wants the disk; the level is 0.
+#define COREPROC_IO_IDLE 3
+
 // The version of flat commands: the `uint32_t` that each begins with.
 #define COREPROC_FLAT_VERSION 1
 
@@ -248,6 +257,48 @@
 // `uint64_t` silence, `uint64_t` total, in milliseconds, as for coreproc_command_drain.
 #define COREPROC_FLAT_DRAIN 18
 
+// Bytes, as for coreproc_command_user.
+#define COREPROC_FLAT_USER 20
+
+// Bytes, as for coreproc_command_primary_group.
+#define COREPROC_FLAT_PRIMARY_GROUP 21
+
+// Bytes, as for coreproc_command_supplementary_groups.
+#define COREPROC_FLAT_SUPPLEMENTARY_GROUPS 22
+
+// `uint32_t` mask, as for coreproc_command_umask.
+#define COREPROC_FLAT_UMASK 23
+
+// Nothing; see coreproc_command_no_new_privileges.
+#define COREPROC_FLAT_NO_NEW_PRIVILEGES 24
+
+// Bytes, as for coreproc_command_drop_capabilities.
+#define COREPROC_FLAT_DROP_CAPABILITIES 25
+
+// `int32_t` signal, as for coreproc_command_keep_ignored.
+#define COREPROC_FLAT_KEEP_IGNORED 26
+
+// `int32_t` descriptor, as for coreproc_command_cwd_fd.
+#define COREPROC_FLAT_CWD_FD 27
+
+// `uint32_t` resource, `uint64_t` soft, `uint64_t` hard, as for coreproc_command_resource_limit.
+#define COREPROC_FLAT_RESOURCE_LIMIT 28
+
+// `int32_t`, as for coreproc_command_nice.
+#define COREPROC_FLAT_NICE 29
+
+// `uint32_t` policy, `uint32_t` priority, as for coreproc_command_scheduling.
+#define COREPROC_FLAT_SCHEDULING 30
+
+// `uint32_t` class, `uint32_t` level, as for coreproc_command_io_priority.
+#define COREPROC_FLAT_IO_PRIORITY 31
+
+// A `uint32_t` for each processor, as for coreproc_command_cpu_affinity.
+#define COREPROC_FLAT_CPU_AFFINITY 32
+
+// `int32_t`, as for coreproc_command_oom_score.
+#define COREPROC_FLAT_OOM_SCORE 33
+
 // Bytes, as for coreproc_command_stdin_data.
 #define COREPROC_FLAT_STDIN_DATA 40
 
@@ -286,8 +337,17 @@
 // `uint64_t` bytes, as for coreproc_command_output_limit.
 #define COREPROC_FLAT_OUTPUT_LIMIT 84
 
+// `uint64_t` bytes, as for coreproc_command_capture_head.
+#define COREPROC_FLAT_CAPTURE_HEAD 95
+
+// `uint64_t` lines, as for coreproc_command_capture_lines.
+#define COREPROC_FLAT_CAPTURE_LINES 96
+
+// Nothing; see coreproc_command_capture_apart.
+#define COREPROC_FLAT_CAPTURE_APART 97
+
 // A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture of
-// its own for coreproc_process_descriptor_output; it is read to its end before the process counts
+// its own for coreproc_process_output_of; it is read to its end before the process counts
 // as closed.
 #define COREPROC_DESCRIPTOR_OUTPUT 1
 
@@ -304,6 +364,9 @@
 
 // As cfmakeraw(3) has it: every byte passes as it is, in both directions, and nothing is echoed.
 #define COREPROC_PTY_RAW 3
+
+// Both standard outputs together, for coreproc_process_output_of.
+#define COREPROC_OUTPUT_TOGETHER 4294967295
 
 // It runs.
 #define COREPROC_STATE_RUNNING 1
@@ -1368,6 +1431,140 @@ coreproc_result coreproc_command_stdio_file(struct coreproc_command *command,
                                             uint32_t mode,
                                             struct coreproc_error **err);
 
+// Runs it as this user, a name or a decimal number, with the user's primary and supplementary
+// groups of the database, as initgroups(3) finds them, unless they are set as well. A number that
+// the database does not know needs coreproc_command_primary_group, and gets no supplementary
+// groups. Names are looked up at each spawn: one that does not exist fails it with NOT_FOUND, stage
+// "user".
+//
+// Real, effective and saved ids are set, the groups first. Before the program runs, the child tries
+// to get back the ids and the groups that it gave up; if the kernel grants one, the spawn fails.
+// Only root, or a host with CAP_SETUID and CAP_SETGID, may become another user; for others the user
+// that they are already is no change. Its directory and its files are opened as the host's user,
+// the program is looked up as the new one. Such a process starts with a copy of the host's memory
+// map, as by fork(2), which costs more in a big host.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_user(struct coreproc_command *command,
+                                      const char *user,
+                                      size_t user_len,
+                                      struct coreproc_error **err);
+
+// Runs it with this primary group, a name or a decimal number: real, effective and saved group id.
+// Without coreproc_command_user the supplementary groups stay those of the host.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_primary_group(struct coreproc_command *command,
+                                               const char *group,
+                                               size_t group_len,
+                                               struct coreproc_error **err);
+
+// Runs it with these supplementary groups and no others: names or decimal numbers with commas
+// between them, `"adm,27"`; nothing for none.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_supplementary_groups(struct coreproc_command *command,
+                                                      const char *groups,
+                                                      size_t groups_len,
+                                                      struct coreproc_error **err);
+
+// Sets its file mode creation mask, at most 0777.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_umask(struct coreproc_command *command,
+                                       uint32_t mask,
+                                       struct coreproc_error **err);
+
+// Lets no exec give it, or what it starts, more than it has (PR_SET_NO_NEW_PRIVS): set-user-ID and
+// set-group-ID bits and the capabilities of files are without effect.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_no_new_privileges(struct coreproc_command *command,
+                                                   struct coreproc_error **err);
+
+// Takes capabilities from all its sets, the bounding set included: names with commas between them,
+// such as `"cap_net_raw,cap_sys_admin"`, or `"all"`. Calls add up. The bounding set needs
+// CAP_SETPCAP: a host without it sets coreproc_command_no_new_privileges as well, else the spawn
+// fails with EPERM.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_drop_capabilities(struct coreproc_command *command,
+                                                   const char *names,
+                                                   size_t names_len,
+                                                   struct coreproc_error **err);
+
+// Lets it ignore this signal if the host ignores it at the spawn, as a host under `nohup` ignores
+// SIGHUP. Otherwise a process in a group of its own starts with every signal at its default. Calls
+// add up.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_keep_ignored(struct coreproc_command *command,
+                                              int32_t signal,
+                                              struct coreproc_error **err);
+
+// Sets its working directory by a descriptor of it, which may be opened with O_PATH; replaces
+// coreproc_command_cwd, as that replaces it. `fd` is duplicated.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM (fcntl(2): EBADF, EMFILE).
+coreproc_result coreproc_command_cwd_fd(struct coreproc_command *command,
+                                        int32_t fd,
+                                        struct coreproc_error **err);
+
+// Sets a limit of the kernel's: `resource` is a RLIMIT_ value of <sys/resource.h>, `soft` and `hard`
+// are in the units of getrlimit(2), COREPROC_UNLIMITED for none. A later call for the same resource
+// replaces an earlier one. It is set before the user. A hard limit above that of the host needs
+// CAP_SYS_RESOURCE, and without it the spawn fails with EPERM, stage "limit".
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_resource_limit(struct coreproc_command *command,
+                                                uint32_t resource,
+                                                uint64_t soft,
+                                                uint64_t hard,
+                                                struct coreproc_error **err);
+
+// Sets its nice value, from -20, the most favourable, to 19. One below that of the host needs
+// CAP_SYS_NICE or RLIMIT_NICE.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_nice(struct coreproc_command *command,
+                                      int32_t nice,
+                                      struct coreproc_error **err);
+
+// Sets its scheduling policy: SCHED_OTHER, SCHED_BATCH or SCHED_IDLE of <sched.h> with the priority
+// 0, SCHED_FIFO or SCHED_RR with one from 1 to 99. The last two need CAP_SYS_NICE or RLIMIT_RTPRIO.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_scheduling(struct coreproc_command *command,
+                                            uint32_t policy,
+                                            uint32_t priority,
+                                            struct coreproc_error **err);
+
+// Sets its priority of reads and writes of disks: a COREPROC_IO value, and a level. Not every
+// scheduler of the kernel's respects it (ioprio_set(2)).
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_io_priority(struct coreproc_command *command,
+                                             uint32_t io_class,
+                                             uint32_t level,
+                                             struct coreproc_error **err);
+
+// Sets on which processors it may run, by their numbers, which count from 0.
+//
+// Errors: INVALID_ARGUMENT. A processor that the machine cannot have fails the spawn, stage "cpu
+// affinity".
+coreproc_result coreproc_command_cpu_affinity(struct coreproc_command *command,
+                                              const uint32_t *cpus,
+                                              size_t cpus_len,
+                                              struct coreproc_error **err);
+
+// Sets how likely the kernel chooses it when memory runs out: from -1000, never, to 1000, first
+// (/proc/PID/oom_score_adj). A value below that of the host needs CAP_SYS_RESOURCE.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_oom_score(struct coreproc_command *command,
+                                           int32_t score,
+                                           struct coreproc_error **err);
+
 // Sets the time in which it has to write its first byte, from its start, to any output that the
 // library reads (0, UNLIMITED: any). If it has not, it is stopped by its stop options, with the
 // cause START_TIMEOUT. What it wrote in time counts, even if the library reads it later.
@@ -1637,15 +1834,6 @@ coreproc_result coreproc_process_descriptor_close(const struct coreproc_process 
                                                   uint32_t number,
                                                   struct coreproc_error **err);
 
-// Copies what the capture of the output pipe at a descriptor above 2 holds: its last bytes. Free
-// `*out` with coreproc_bytes_free. Thread-safe.
-//
-// Errors: INVALID_ARGUMENT, also if there is no such pipe; OUT_OF_MEMORY.
-coreproc_result coreproc_process_descriptor_output(const struct coreproc_process *process,
-                                                   uint32_t number,
-                                                   struct coreproc_bytes **out,
-                                                   struct coreproc_error **err);
-
 // Gives the process a pseudo-terminal of this size (columns 0: 80, rows 0: 24), as its controlling
 // terminal, in a session of its own; `mode` is a COREPROC_PTY value, which the program may change.
 // Each of its standard streams that is not set otherwise is on it.
@@ -1653,7 +1841,7 @@ coreproc_result coreproc_process_descriptor_output(const struct coreproc_process
 // What the process writes to the terminal arrives as its standard output: standard error is on the
 // same terminal, and cannot be told apart. If standard output is set otherwise, it arrives as
 // standard error, and if that is, too, in events of the kind OUTPUT with the descriptor 0, and in
-// coreproc_process_descriptor_output of 0. It includes what is written to /dev/tty, and the echo.
+// coreproc_process_output_of 0. It includes what is written to /dev/tty, and the echo.
 // The terminal ends when the process has ended and no descendant has it open.
 //
 // coreproc_process_write types at the terminal (coreproc_process_descriptor_write with 1 or 2 if
@@ -1683,6 +1871,45 @@ coreproc_result coreproc_process_resize(const struct coreproc_process *process,
                                         uint32_t columns,
                                         uint32_t rows,
                                         struct coreproc_error **err);
+
+// Sets how many of the first bytes of its output are kept besides the last ones
+// (coreproc_command_capture), for coreproc_process_output_of (default 0). One thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_head(struct coreproc_command *command,
+                                              uint64_t bytes,
+                                              struct coreproc_error **err);
+
+// Sets how many of the last lines of its output are kept, as far as their bytes are (default 0:
+// any number). The first of them may have lost its start. One thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_lines(struct coreproc_command *command,
+                                               uint64_t lines,
+                                               struct coreproc_error **err);
+
+// Keeps standard output and standard error apart, each in a capture of the size, the head and the
+// lines that the command sets, instead of both in order of arrival. coreproc_process_output then
+// has standard output first. One thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_apart(struct coreproc_command *command,
+                                               struct coreproc_error **err);
+
+// Copies what a capture holds: its first and its last bytes. `number` is
+// COREPROC_OUTPUT_TOGETHER, 1 for standard output and 2 for standard error if they are captured
+// apart (coreproc_command_capture_apart), else the number of an output pipe
+// (COREPROC_DESCRIPTOR_OUTPUT). `*head_len` becomes how many of the bytes are the first ones, and
+// `*gap` how many bytes between the first and the last are not held; both may be NULL. Free `*out`
+// with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT, also if there is no such capture; OUT_OF_MEMORY.
+coreproc_result coreproc_process_output_of(const struct coreproc_process *process,
+                                           uint32_t number,
+                                           size_t *head_len,
+                                           uint64_t *gap,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
 
 // Returns what names a process for good, to be written down: one line of text, by which this and
 // any other program finds it again (coreproc_handle_open), and never another process:

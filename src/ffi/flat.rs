@@ -7,12 +7,14 @@ use std::os::unix::ffi::OsStrExt;
 use super::call::call;
 use super::command::{coreproc_command, env_whole, group_of};
 use super::convert::Operation;
+use super::credentials::{set_directory, set_dropped, set_group, set_groups, set_user};
 use super::descriptor::{set_given, set_host_fd, set_listener, set_opened, set_pipe};
 use super::error::{coreproc_error, coreproc_result};
 use super::info::coreproc_process_info;
 use super::limit::{capture, drain, most, spool_max, timeout};
 use super::process::coreproc_process;
 use super::pty::set_pty;
+use super::resources::{set_io_priority, set_limit, set_scheduling};
 use super::service::coreproc_service;
 use super::stdio::{set_data, set_fd, set_file, set_mode};
 use super::stop::{policy_of, stop_of};
@@ -62,6 +64,35 @@ pub const COREPROC_FLAT_STOP: u32 = 17;
 /// `uint64_t` silence, `uint64_t` total, in milliseconds, as for coreproc_command_drain.
 pub const COREPROC_FLAT_DRAIN: u32 = 18;
 
+/// Bytes, as for coreproc_command_user.
+pub const COREPROC_FLAT_USER: u32 = 20;
+/// Bytes, as for coreproc_command_primary_group.
+pub const COREPROC_FLAT_PRIMARY_GROUP: u32 = 21;
+/// Bytes, as for coreproc_command_supplementary_groups.
+pub const COREPROC_FLAT_SUPPLEMENTARY_GROUPS: u32 = 22;
+/// `uint32_t` mask, as for coreproc_command_umask.
+pub const COREPROC_FLAT_UMASK: u32 = 23;
+/// Nothing; see coreproc_command_no_new_privileges.
+pub const COREPROC_FLAT_NO_NEW_PRIVILEGES: u32 = 24;
+/// Bytes, as for coreproc_command_drop_capabilities.
+pub const COREPROC_FLAT_DROP_CAPABILITIES: u32 = 25;
+/// `int32_t` signal, as for coreproc_command_keep_ignored.
+pub const COREPROC_FLAT_KEEP_IGNORED: u32 = 26;
+/// `int32_t` descriptor, as for coreproc_command_cwd_fd.
+pub const COREPROC_FLAT_CWD_FD: u32 = 27;
+/// `uint32_t` resource, `uint64_t` soft, `uint64_t` hard, as for coreproc_command_resource_limit.
+pub const COREPROC_FLAT_RESOURCE_LIMIT: u32 = 28;
+/// `int32_t`, as for coreproc_command_nice.
+pub const COREPROC_FLAT_NICE: u32 = 29;
+/// `uint32_t` policy, `uint32_t` priority, as for coreproc_command_scheduling.
+pub const COREPROC_FLAT_SCHEDULING: u32 = 30;
+/// `uint32_t` class, `uint32_t` level, as for coreproc_command_io_priority.
+pub const COREPROC_FLAT_IO_PRIORITY: u32 = 31;
+/// A `uint32_t` for each processor, as for coreproc_command_cpu_affinity.
+pub const COREPROC_FLAT_CPU_AFFINITY: u32 = 32;
+/// `int32_t`, as for coreproc_command_oom_score.
+pub const COREPROC_FLAT_OOM_SCORE: u32 = 33;
+
 /// Bytes, as for coreproc_command_stdin_data.
 pub const COREPROC_FLAT_STDIN_DATA: u32 = 40;
 /// `uint32_t` number, `uint32_t` mode, as for coreproc_command_descriptor.
@@ -88,6 +119,12 @@ pub const COREPROC_FLAT_SILENCE_TIMEOUT: u32 = 82;
 pub const COREPROC_FLAT_CPU_TIME_LIMIT: u32 = 83;
 /// `uint64_t` bytes, as for coreproc_command_output_limit.
 pub const COREPROC_FLAT_OUTPUT_LIMIT: u32 = 84;
+/// `uint64_t` bytes, as for coreproc_command_capture_head.
+pub const COREPROC_FLAT_CAPTURE_HEAD: u32 = 95;
+/// `uint64_t` lines, as for coreproc_command_capture_lines.
+pub const COREPROC_FLAT_CAPTURE_LINES: u32 = 96;
+/// Nothing; see coreproc_command_capture_apart.
+pub const COREPROC_FLAT_CAPTURE_APART: u32 = 97;
 
 /// The options, with their names in errors.
 const OPTIONS: &[(u32, &str)] = &[
@@ -110,6 +147,20 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_STOP, "stop"),
     (COREPROC_FLAT_DRAIN, "drain"),
     (COREPROC_FLAT_STOP_STEPS, "stop_steps"),
+    (COREPROC_FLAT_USER, "user"),
+    (COREPROC_FLAT_PRIMARY_GROUP, "primary_group"),
+    (COREPROC_FLAT_SUPPLEMENTARY_GROUPS, "supplementary_groups"),
+    (COREPROC_FLAT_UMASK, "umask"),
+    (COREPROC_FLAT_NO_NEW_PRIVILEGES, "no_new_privileges"),
+    (COREPROC_FLAT_DROP_CAPABILITIES, "drop_capabilities"),
+    (COREPROC_FLAT_KEEP_IGNORED, "keep_ignored"),
+    (COREPROC_FLAT_CWD_FD, "cwd_fd"),
+    (COREPROC_FLAT_RESOURCE_LIMIT, "resource_limit"),
+    (COREPROC_FLAT_NICE, "nice"),
+    (COREPROC_FLAT_SCHEDULING, "scheduling"),
+    (COREPROC_FLAT_IO_PRIORITY, "io_priority"),
+    (COREPROC_FLAT_CPU_AFFINITY, "cpu_affinity"),
+    (COREPROC_FLAT_OOM_SCORE, "oom_score"),
     (COREPROC_FLAT_START_TIMEOUT, "start_timeout"),
     (COREPROC_FLAT_SILENCE_TIMEOUT, "silence_timeout"),
     (COREPROC_FLAT_CPU_TIME_LIMIT, "cpu_time_limit"),
@@ -121,6 +172,9 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_DESCRIPTOR_FILE, "descriptor_file"),
     (COREPROC_FLAT_LISTEN_FD, "listen_fd"),
     (COREPROC_FLAT_PTY, "pty"),
+    (COREPROC_FLAT_CAPTURE_HEAD, "capture_head"),
+    (COREPROC_FLAT_CAPTURE_LINES, "capture_lines"),
+    (COREPROC_FLAT_CAPTURE_APART, "capture_apart"),
 ];
 
 /// Reads values from the front of some bytes.
@@ -243,6 +297,9 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
         COREPROC_FLAT_STDIO_FD => _ = set_fd(op, command, value.u32()?, value.i32()?)?,
         COREPROC_FLAT_STDIO_FILE => _ = set_file(op, command, value.u32()?, value.u32()?, value.rest())?,
         COREPROC_FLAT_CAPTURE => _ = command.capture(capture(value.u64()?)),
+        COREPROC_FLAT_CAPTURE_HEAD => _ = command.capture_head(value.u64()?),
+        COREPROC_FLAT_CAPTURE_LINES => _ = command.capture_lines(value.u64()?),
+        COREPROC_FLAT_CAPTURE_APART => _ = command.capture_apart(),
         COREPROC_FLAT_GROUP => _ = command.group(group_of(op, value.u32()?)?),
         COREPROC_FLAT_DETACH => _ = command.detach(),
         COREPROC_FLAT_SPOOL_MAX => _ = command.spool_max(spool_max(value.u64()?)),
@@ -259,6 +316,7 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
             }
             _ = command.stop_policy(policy_of(op, scope, steps.into_iter())?);
         }
+        COREPROC_FLAT_USER..=COREPROC_FLAT_OOM_SCORE => apply_restriction(command, option, value)?,
         COREPROC_FLAT_START_TIMEOUT => _ = command.start_timeout(timeout(value.u64()?)),
         COREPROC_FLAT_SILENCE_TIMEOUT => _ = command.silence_timeout(timeout(value.u64()?)),
         COREPROC_FLAT_CPU_TIME_LIMIT => _ = command.cpu_time_limit(timeout(value.u64()?)),
@@ -271,6 +329,34 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
         COREPROC_FLAT_LISTEN_FD => _ = set_listener(op, command, value.i32()?, value.rest())?,
         COREPROC_FLAT_PTY => _ = set_pty(op, command, [value.u32()?, value.u32()?], value.u32()?)?,
         _ => return Err(value.fail("may come only first")),
+    }
+    Ok(())
+}
+
+/// Does the same for who runs the process and what it may use.
+fn apply_restriction(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<()> {
+    let op = value.op;
+    match option {
+        COREPROC_FLAT_USER => _ = set_user(op, command, value.rest())?,
+        COREPROC_FLAT_PRIMARY_GROUP => _ = set_group(op, command, value.rest())?,
+        COREPROC_FLAT_SUPPLEMENTARY_GROUPS => _ = set_groups(op, command, value.rest())?,
+        COREPROC_FLAT_UMASK => _ = command.umask(value.u32()?),
+        COREPROC_FLAT_NO_NEW_PRIVILEGES => _ = command.no_new_privileges(),
+        COREPROC_FLAT_DROP_CAPABILITIES => _ = set_dropped(op, command, value.rest())?,
+        COREPROC_FLAT_KEEP_IGNORED => _ = command.keep_ignored([value.i32()?]),
+        COREPROC_FLAT_CWD_FD => _ = set_directory(op, command, value.i32()?)?,
+        COREPROC_FLAT_RESOURCE_LIMIT => _ = set_limit(op, command, value.u32()?, [value.u64()?, value.u64()?])?,
+        COREPROC_FLAT_NICE => _ = command.nice(value.i32()?),
+        COREPROC_FLAT_SCHEDULING => _ = set_scheduling(op, command, value.u32()?, value.u32()?)?,
+        COREPROC_FLAT_IO_PRIORITY => _ = set_io_priority(op, command, value.u32()?, value.u32()?)?,
+        COREPROC_FLAT_CPU_AFFINITY => {
+            let mut cpus = Vec::new();
+            while !value.bytes.is_empty() {
+                cpus.push(value.u32()?);
+            }
+            _ = command.cpu_affinity(cpus);
+        }
+        _ => _ = command.oom_score(value.i32()?),
     }
     Ok(())
 }
@@ -348,10 +434,13 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::capture::{coreproc_command_capture_head, coreproc_command_capture_lines};
     use super::super::command::*;
+    use super::super::credentials::*;
     use super::super::deadlines::*;
     use super::super::error::COREPROC_OK;
     use super::super::pty::coreproc_command_pty;
+    use super::super::resources::*;
     use super::super::stdio::{coreproc_command_stdin_data, coreproc_command_stdio, coreproc_command_stdio_file};
     use super::super::stop::{coreproc_stop_options, coreproc_stop_step};
     use super::*;
@@ -370,6 +459,10 @@ mod tests {
         Drain(u64, u64),
         Steps(u32, Vec<(i32, u64)>),
         Pty([u32; 3]),
+        Small(u32, i32),
+        Two(u32, u32, u32),
+        Limit(u32, u64, u64),
+        Cpus(Vec<u32>),
     }
 
     impl Set {
@@ -396,6 +489,15 @@ mod tests {
                     let value = steps.iter().flat_map(step);
                     (COREPROC_FLAT_STOP_STEPS, scope.to_le_bytes().into_iter().chain(value).collect())
                 }
+                Set::Small(option, number) => (*option, number.to_le_bytes().to_vec()),
+                Set::Two(option, one, two) => (*option, [one.to_le_bytes(), two.to_le_bytes()].concat()),
+                Set::Limit(resource, soft, hard) => (
+                    COREPROC_FLAT_RESOURCE_LIMIT,
+                    [&resource.to_le_bytes()[..], &soft.to_le_bytes(), &hard.to_le_bytes()].concat(),
+                ),
+                Set::Cpus(cpus) => {
+                    (COREPROC_FLAT_CPU_AFFINITY, cpus.iter().flat_map(|cpu| cpu.to_le_bytes()).collect())
+                }
                 Set::Drain(silence, total) => {
                     (COREPROC_FLAT_DRAIN, [silence.to_le_bytes(), total.to_le_bytes()].concat())
                 }
@@ -416,6 +518,10 @@ mod tests {
                             COREPROC_FLAT_ENV => coreproc_command_env,
                             COREPROC_FLAT_ENV_WHOLE => coreproc_command_env_whole,
                             COREPROC_FLAT_CWD => coreproc_command_cwd,
+                            COREPROC_FLAT_USER => coreproc_command_user,
+                            COREPROC_FLAT_PRIMARY_GROUP => coreproc_command_primary_group,
+                            COREPROC_FLAT_SUPPLEMENTARY_GROUPS => coreproc_command_supplementary_groups,
+                            COREPROC_FLAT_DROP_CAPABILITIES => coreproc_command_drop_capabilities,
                             COREPROC_FLAT_STDIN_DATA => {
                                 return coreproc_command_stdin_data(command, text.as_ptr(), text.len(), None);
                             }
@@ -424,6 +530,7 @@ mod tests {
                         setter(command, text.as_ptr().cast(), text.len(), None)
                     }
                     Set::Nothing(COREPROC_FLAT_DETACH) => coreproc_command_detach(command, None),
+                    Set::Nothing(COREPROC_FLAT_NO_NEW_PRIVILEGES) => coreproc_command_no_new_privileges(command, None),
                     Set::Nothing(_) => coreproc_command_env_clear(command, None),
                     Set::Pty([columns, rows, mode]) => coreproc_command_pty(command, *columns, *rows, *mode, None),
                     Set::Stream(stream, mode, None) => coreproc_command_stdio(command, *stream, *mode, None),
@@ -438,6 +545,8 @@ mod tests {
                             COREPROC_FLAT_SILENCE_TIMEOUT => coreproc_command_silence_timeout,
                             COREPROC_FLAT_CPU_TIME_LIMIT => coreproc_command_cpu_time_limit,
                             COREPROC_FLAT_OUTPUT_LIMIT => coreproc_command_output_limit,
+                            COREPROC_FLAT_CAPTURE_HEAD => coreproc_command_capture_head,
+                            COREPROC_FLAT_CAPTURE_LINES => coreproc_command_capture_lines,
                             _ => coreproc_command_timeout,
                         };
                         setter(command, *number, None)
@@ -477,6 +586,20 @@ mod tests {
                         };
                         coreproc_command_stop_options(command, &raw const options, None)
                     }
+                    Set::Small(option, number) => match *option {
+                        COREPROC_FLAT_UMASK => coreproc_command_umask(command, number.cast_unsigned(), None),
+                        COREPROC_FLAT_KEEP_IGNORED => coreproc_command_keep_ignored(command, *number, None),
+                        COREPROC_FLAT_NICE => coreproc_command_nice(command, *number, None),
+                        _ => coreproc_command_oom_score(command, *number, None),
+                    },
+                    Set::Two(COREPROC_FLAT_SCHEDULING, policy, priority) => {
+                        coreproc_command_scheduling(command, *policy, *priority, None)
+                    }
+                    Set::Two(_, class, level) => coreproc_command_io_priority(command, *class, *level, None),
+                    Set::Limit(resource, soft, hard) => {
+                        coreproc_command_resource_limit(command, *resource, *soft, *hard, None)
+                    }
+                    Set::Cpus(cpus) => coreproc_command_cpu_affinity(command, cpus.as_ptr(), cpus.len(), None),
                     Set::Drain(silence, total) => coreproc_command_drain(command, *silence, *total, None),
                 }
             }
@@ -496,8 +619,22 @@ mod tests {
     }
 
     fn options() -> impl Strategy<Value = Set> {
-        let text = prop::sample::select(vec!["", "a", "A=1", "A=2", "=x", "B=\0", "A=1\0B=2\0", "/dev/null", "\0"])
-            .prop_map(|text| text.as_bytes().to_vec());
+        let text = prop::sample::select(vec![
+            "",
+            "a",
+            "A=1",
+            "A=2",
+            "=x",
+            "B=\0",
+            "A=1\0B=2\0",
+            "/dev/null",
+            "\0",
+            "root",
+            "7,adm",
+            "all",
+            "cap_kill,net_raw",
+        ])
+        .prop_map(|text| text.as_bytes().to_vec());
         let texts = prop::sample::select(vec![
             COREPROC_FLAT_ARG,
             COREPROC_FLAT_ARG0,
@@ -506,10 +643,23 @@ mod tests {
             COREPROC_FLAT_CWD,
             COREPROC_FLAT_SEARCH_PATH,
             COREPROC_FLAT_STDIN_DATA,
+            COREPROC_FLAT_USER,
+            COREPROC_FLAT_PRIMARY_GROUP,
+            COREPROC_FLAT_SUPPLEMENTARY_GROUPS,
+            COREPROC_FLAT_DROP_CAPABILITIES,
         ]);
         let number = prop::sample::select(vec![0, 1, 1 << 20, i64::MAX as u64, 1 << 63, u64::MAX]);
+        let small = prop::sample::select(vec![
+            COREPROC_FLAT_UMASK,
+            COREPROC_FLAT_KEEP_IGNORED,
+            COREPROC_FLAT_NICE,
+            COREPROC_FLAT_OOM_SCORE,
+        ]);
+        let two = prop::sample::select(vec![COREPROC_FLAT_SCHEDULING, COREPROC_FLAT_IO_PRIORITY]);
         let numbers = prop::sample::select(vec![
             COREPROC_FLAT_CAPTURE,
+            COREPROC_FLAT_CAPTURE_HEAD,
+            COREPROC_FLAT_CAPTURE_LINES,
             COREPROC_FLAT_SPOOL_MAX,
             COREPROC_FLAT_TIMEOUT,
             COREPROC_FLAT_START_TIMEOUT,
@@ -518,8 +668,16 @@ mod tests {
             COREPROC_FLAT_OUTPUT_LIMIT,
         ]);
         prop_oneof![
+            (small, prop::sample::select(vec![-1001, -20, -1, 0, 1, 9, 19, 64, 0o777, 1000, 4711]))
+                .prop_map(|(option, number)| Set::Small(option, number)),
+            (two, 0_u32..7, prop::sample::select(vec![0, 1, 7, 8, 99, 100, 256]))
+                .prop_map(|(option, one, two)| Set::Two(option, one, two)),
+            (0_u32..18, number.clone(), number.clone())
+                .prop_map(|(resource, soft, hard)| Set::Limit(resource, soft, hard)),
+            prop::collection::vec(prop::sample::select(vec![0, 1, 63, 64, 8191, 8192]), 0..4).prop_map(Set::Cpus),
             (texts, text.clone()).prop_map(|(option, text)| Set::Text(option, text)),
-            prop::sample::select(vec![COREPROC_FLAT_ENV_CLEAR, COREPROC_FLAT_DETACH]).prop_map(Set::Nothing),
+            prop::sample::select(vec![COREPROC_FLAT_ENV_CLEAR, COREPROC_FLAT_DETACH, COREPROC_FLAT_NO_NEW_PRIVILEGES])
+                .prop_map(Set::Nothing),
             (0_u32..4, 0_u32..7, prop::option::of(text))
                 .prop_map(|(stream, mode, path)| Set::Stream(stream, mode, path)),
             (numbers, number.clone()).prop_map(|(option, number)| Set::Number(option, number)),

@@ -25,9 +25,11 @@
 mod batch;
 mod bytes;
 mod call;
+mod capture;
 mod check;
 mod command;
 mod convert;
+mod credentials;
 mod daemon;
 mod deadlines;
 mod descriptor;
@@ -52,6 +54,7 @@ mod progress;
 mod pty;
 mod registry;
 mod report;
+mod resources;
 mod ring;
 mod run;
 mod run_options;
@@ -70,7 +73,15 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, pty::*, info::*, status::*, identity::*,
+    service::*, command::*, stream::*, stdio::*, stop::*,
+    credentials::*, resources::*,
+    deadlines::*,
+    flat::*, process::*,
+    descriptor::*,
+    pty::*,
+    capture::*,
+    info::*, status::*,
+    identity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

@@ -27,7 +27,7 @@ pub const COREPROC_PTY_RAW: u32 = 3;
 /// What the process writes to the terminal arrives as its standard output: standard error is on the
 /// same terminal, and cannot be told apart. If standard output is set otherwise, it arrives as
 /// standard error, and if that is, too, in events of the kind OUTPUT with the descriptor 0, and in
-/// coreproc_process_descriptor_output of 0. It includes what is written to /dev/tty, and the echo.
+/// coreproc_process_output_of 0. It includes what is written to /dev/tty, and the echo.
 /// The terminal ends when the process has ended and no descendant has it open.
 ///
 /// coreproc_process_write types at the terminal (coreproc_process_descriptor_write with 1 or 2 if

@@ -1,6 +1,9 @@
 /* Bad arguments are refused by name, change nothing, and crash nothing. */
 #include "help.h"
 
+#include <sched.h>
+#include <sys/resource.h>
+
 #define REFUSED(call) FAILS(COREPROC_INVALID_ARGUMENT, call)
 #define REFUSED_NAMING(field, call) FAILS_NAMING(COREPROC_INVALID_ARGUMENT, field, call)
 
@@ -136,7 +139,7 @@ static void command_calls_refuse_null(void)
     FAILS(COREPROC_SYSTEM, coreproc_command_descriptor_fd(command, 3, -1, &err));
     REFUSED_NAMING("process", coreproc_process_descriptor_write(NULL, 3, NULL, 0, 0, NULL, &err));
     REFUSED_NAMING("process", coreproc_process_descriptor_close(NULL, 3, &err));
-    REFUSED_NAMING("process", coreproc_process_descriptor_output(NULL, 3, NULL, &err));
+    REFUSED_NAMING("process", coreproc_process_output_of(NULL, 3, NULL, NULL, NULL, &err));
     REFUSED_NAMING("command", coreproc_command_pty(NULL, 0, 0, COREPROC_PTY_RAW, &err));
     REFUSED_NAMING("mode", coreproc_command_pty(command, 0, 0, 0, &err));
     REFUSED_NAMING("columns", coreproc_command_pty(command, 65536, 0, COREPROC_PTY_RAW, &err));
@@ -145,6 +148,34 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("command", coreproc_command_stdin_data(NULL, NULL, 0, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, NULL, 1, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, (const uint8_t *)"", SIZE_MAX, &err));
+    const uint32_t no_such_cpu = 8192;
+    REFUSED_NAMING("command", coreproc_command_user(NULL, TEXT("root"), &err));
+    REFUSED_NAMING("user", coreproc_command_user(command, NULL, 1, &err));
+    REFUSED_NAMING("user", coreproc_command_user(command, TEXT(""), &err));
+    REFUSED_NAMING("user", coreproc_command_user(command, TEXT("\xff"), &err));
+    REFUSED_NAMING("user: 4294967295", coreproc_command_user(command, TEXT("4294967295"), &err));
+    REFUSED_NAMING("group", coreproc_command_primary_group(command, NULL, 1, &err));
+    REFUSED_NAMING("groups", coreproc_command_supplementary_groups(command, NULL, 1, &err));
+    REFUSED_NAMING("groups", coreproc_command_supplementary_groups(command, TEXT("1,,2"), &err));
+    REFUSED_NAMING("umask", coreproc_command_umask(command, 01000, &err));
+    REFUSED_NAMING("command", coreproc_command_no_new_privileges(NULL, &err));
+    REFUSED_NAMING("names", coreproc_command_drop_capabilities(command, NULL, 1, &err));
+    REFUSED_NAMING("cap_fly", coreproc_command_drop_capabilities(command, TEXT("cap_kill,cap_fly"), &err));
+    REFUSED_NAMING("signals: 9", coreproc_command_keep_ignored(command, 9, &err));
+    FAILS(COREPROC_SYSTEM, coreproc_command_cwd_fd(command, -1, &err));
+    REFUSED_NAMING("resource", coreproc_command_resource_limit(command, 16, 0, 0, &err));
+    REFUSED_NAMING("limit core", coreproc_command_resource_limit(command, RLIMIT_CORE, 2, 1, &err));
+    REFUSED_NAMING("nice", coreproc_command_nice(command, 20, &err));
+    REFUSED_NAMING("policy", coreproc_command_scheduling(command, 77, 0, &err));
+    REFUSED_NAMING("priority", coreproc_command_scheduling(command, SCHED_OTHER, 1, &err));
+    REFUSED_NAMING("priority", coreproc_command_scheduling(command, SCHED_FIFO, 100, &err));
+    REFUSED_NAMING("io_class", coreproc_command_io_priority(command, 0, 0, &err));
+    REFUSED_NAMING("level", coreproc_command_io_priority(command, COREPROC_IO_BEST_EFFORT, 8, &err));
+    REFUSED_NAMING("level", coreproc_command_io_priority(command, COREPROC_IO_IDLE, 1, &err));
+    REFUSED_NAMING("cpus", coreproc_command_cpu_affinity(command, NULL, 1, &err));
+    REFUSED_NAMING("cpu affinity", coreproc_command_cpu_affinity(command, NULL, 0, &err));
+    REFUSED_NAMING("cpu affinity", coreproc_command_cpu_affinity(command, &no_such_cpu, 1, &err));
+    REFUSED_NAMING("oom score", coreproc_command_oom_score(command, 1001, &err));
     REFUSED_NAMING("command", coreproc_command_capture(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_group(NULL, COREPROC_GROUP_OWN, &err));
     REFUSED_NAMING("command", coreproc_command_detach(NULL, &err));
@@ -643,6 +674,7 @@ static void sizes_out_of_range_are_refused(void)
         REFUSED_NAMING("queue_bytes", coreproc_subscription_open(service, &queue, &out, &err));
         REFUSED_NAMING("max_line_bytes", coreproc_subscription_open(service, &line, &out, &err));
         REFUSED_NAMING("capture", coreproc_command_capture(command, wrong[i], &err));
+        REFUSED_NAMING("capture head", coreproc_command_capture_head(command, wrong[i], &err));
     }
     CHECK(none == untouched && out == untouched);
     coreproc_process *process = spawn(service, command);

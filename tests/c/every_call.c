@@ -189,6 +189,11 @@ static void tear_down(struct world *w)
     R(check_answer_reason, INVALID_ARGUMENT, w->result = coreproc_check_answer_reason(NULL, TEXT("why"), &w->error))        \
     R(command_arg, OK, w->result = coreproc_command_arg(w->command, TEXT("x"), &w->error))                                  \
     R(command_arg0, OK, w->result = coreproc_command_arg0(w->command, TEXT("x"), &w->error))                                \
+    R(command_capture_head, OK, w->result = coreproc_command_capture_head(w->command, 100, &w->error))                      \
+    R(command_capture_lines, OK, w->result = coreproc_command_capture_lines(w->command, 100, &w->error))                    \
+    R(command_capture_apart, OK, w->result = coreproc_command_capture_apart(w->command, &w->error))                         \
+    R(process_output_of, INVALID_ARGUMENT, w->result = coreproc_process_output_of(w->process, 9, NULL, NULL, OUT(w),        \
+        &w->error))                                                                                                         \
     R(command_capture, OK, w->result = coreproc_command_capture(w->command, 100, &w->error))                                \
     R(command_cwd, OK, w->result = coreproc_command_cwd(w->command, TEXT("/"), &w->error))                                  \
     R(command_detach, OK, w->result = coreproc_command_detach(w->command, &w->error))                                       \
@@ -217,10 +222,23 @@ static void tear_down(struct world *w)
     R(command_descriptor_fd, OK, w->result = coreproc_command_descriptor_fd(w->command, 9, 0, &w->error))                   \
     R(command_descriptor_file, OK, w->result = coreproc_command_descriptor_file(w->command, 9, TEXT("/dev/null"),           \
         COREPROC_FILE_READ, &w->error))                                                                                     \
+    R(command_user, OK, w->result = coreproc_command_user(w->command, TEXT("root"), &w->error))                             \
+    R(command_primary_group, OK, w->result = coreproc_command_primary_group(w->command, TEXT("0"), &w->error))              \
+    R(command_supplementary_groups, OK, w->result = coreproc_command_supplementary_groups(w->command, TEXT("0,adm"),        \
+        &w->error))                                                                                                         \
+    R(command_umask, OK, w->result = coreproc_command_umask(w->command, 027, &w->error))                                    \
+    R(command_no_new_privileges, OK, w->result = coreproc_command_no_new_privileges(w->command, &w->error))                 \
+    R(command_drop_capabilities, OK, w->result = coreproc_command_drop_capabilities(w->command, TEXT("all"), &w->error))    \
+    R(command_keep_ignored, OK, w->result = coreproc_command_keep_ignored(w->command, 1, &w->error))                        \
+    R(command_cwd_fd, OK, w->result = coreproc_command_cwd_fd(w->command, 0, &w->error))                                    \
+    R(command_resource_limit, OK, w->result = coreproc_command_resource_limit(w->command, 4, 0, 0, &w->error))              \
+    R(command_nice, OK, w->result = coreproc_command_nice(w->command, 19, &w->error))                                       \
+    R(command_scheduling, OK, w->result = coreproc_command_scheduling(w->command, 0, 0, &w->error))                         \
+    R(command_io_priority, OK, w->result = coreproc_command_io_priority(w->command, COREPROC_IO_IDLE, 0, &w->error))        \
+    R(command_cpu_affinity, OK, w->result = coreproc_command_cpu_affinity(w->command, &(const uint32_t){0}, 1, &w->error))  \
+    R(command_oom_score, OK, w->result = coreproc_command_oom_score(w->command, 1000, &w->error))                           \
     R(command_listen_fd, OK, w->result = coreproc_command_listen_fd(w->command, 0, TEXT("web"), &w->error))                 \
     R(process_descriptor_close, OK, w->result = coreproc_process_descriptor_close(w->process, 9, &w->error))                \
-    R(process_descriptor_output, INVALID_ARGUMENT, w->result = coreproc_process_descriptor_output(w->process, 9, OUT(w),    \
-        &w->error))                                                                                                         \
     R(process_descriptor_write, STDIN_CLOSED, w->result = coreproc_process_descriptor_write(w->process, 9,                  \
         (const uint8_t *)"x", 1, 0, NULL, &w->error))                                                                       \
     R(command_pty, OK, w->result = coreproc_command_pty(w->command, 80, 24, COREPROC_PTY_COOKED, &w->error))                \

@@ -63,7 +63,7 @@ static void what_only_standard_input_shows_is_descriptor_0(void)
     CHECK_INT(wait_closed(process).exit_code, 0);
     CHECK_OUTPUT(process, "one\n");
     coreproc_bytes *output = NULL;
-    OK(coreproc_process_descriptor_output(process, 0, &output, &err));
+    OK(coreproc_process_output_of(process, 0, NULL, NULL, &output, &err));
     CHECK(strcmp((const char *)coreproc_bytes_data(output), "one\r\n") == 0);
     coreproc_bytes_free(output);
     coreproc_process_free(process);

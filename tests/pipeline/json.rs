@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use coreproc::{Command, ErrorKind, ExitStatus, Pipeline, Service, ServiceOptions};
+use coreproc::{Command, ErrorKind, ExitStatus, Pipeline, Service, ServiceOptions, Stream};
 
 /// Returns the message of a refusal, without the operation with which every message starts.
 #[track_caller]
@@ -193,7 +193,10 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
             "specs[1].command.capture_bytes: expected a whole number from 0 to 9223372036854775807, found 9223372036854775808",
         ),
         (r#""capture": 1"#, r#"specs[1].command.capture: unknown field, did you mean "capture_bytes"?"#),
-        (r#""group": "none""#, r#"specs[1].command.group: unknown value "none", known are "own", "inherit", "session""#),
+        (
+            r#""group": "none""#,
+            r#"specs[1].command.group: unknown value "none", known are "own", "inherit", "session""#,
+        ),
         (r#""detach": "no""#, r#"specs[1].command.detach: expected true or false, found "no""#),
         (r#""spool_max_bytes": 0"#, "specs[1].command.spool_max_bytes: expected a whole number of at least 1, found 0"),
         (r#""timeout_ms": -5"#, "specs[1].command.timeout_ms: expected a whole number of at least 1, found -5"),
@@ -234,6 +237,41 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
         (
             r#""stop": {"signal": "INT", "steps": [{}]}"#,
             r#"specs[1].command.stop.steps: are in place of "signal" and "grace_ms""#,
+        ),
+        (r#""user": -1"#, "specs[1].command.user: expected a whole number from 0 to 4294967294, found -1"),
+        (r#""user": """#, "specs[1].command.user: is empty"),
+        (
+            r#""supplementary_groups": "adm""#,
+            r#"specs[1].command.supplementary_groups: expected a list of groups, found "adm""#,
+        ),
+        (r#""umask": "8""#, r#"specs[1].command.umask: is no octal number, such as "027""#),
+        (r#""umask": "1777""#, "specs[1].command: umask: 0o1777 is above 0777"),
+        (r#""umask": 18"#, "specs[1].command.umask: expected a string, found 18"),
+        (r#""drop_capabilities": ["cap_fly"]"#, r#"specs[1].command: capabilities: "cap_fly" is none"#),
+        (r#""keep_ignored": ["KILL"]"#, "specs[1].command: signals: 9 is none that can be ignored"),
+        (r#""limits": {"nofil": 1}"#, r#"specs[1].command.limits.nofil: unknown field, did you mean "nofile"?"#),
+        (
+            r#""limits": {"core": [1]}"#,
+            "specs[1].command.limits.core: expected the soft and the hard limit, found a list",
+        ),
+        (r#""limits": {"core": [2, 1]}"#, "specs[1].command: limit core: the soft limit 2 is above the hard limit 1"),
+        (r#""nice": 20"#, "specs[1].command.nice: expected a whole number from -20 to 19, found 20"),
+        (
+            r#""scheduling": "rr""#,
+            r#"specs[1].command.scheduling: unknown value "rr", known are "other", "batch", "idle""#,
+        ),
+        (
+            r#""scheduling": {"fifo": 1, "round_robin": 1}"#,
+            r#"specs[1].command.scheduling: has to have one of "fifo" and "round_robin""#,
+        ),
+        (
+            r#""io_priority": {"best_effort": 8}"#,
+            "specs[1].command.io_priority.best_effort: expected a whole number from 0 to 7, found 8",
+        ),
+        (r#""cpu_affinity": []"#, "specs[1].command: cpu affinity: names no processor"),
+        (
+            r#""chroot": "/srv""#,
+            r#"specs[1].command: chroot: "/srv" is no boundary: a process with privileges leaves it; use a container, or a launcher such as bwrap"#,
         ),
         (
             r#""stop": {"scope": "group"}, "group": "inherit""#,
@@ -368,9 +406,12 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
     assert_eq!(
         refused_command(r#""version": 1"#),
         "specs[1].command.version: unknown field, known are \"program\", \"args\", \"arg0\", \"env\", \"env_clear\", \
-         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \"pty\", \"group\", \"detach\", \
+         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \
+         \"capture_head_bytes\", \"capture_lines\", \"capture_apart\", \"pty\", \"group\", \"detach\", \
          \"spool_max_bytes\", \"timeout_ms\", \"start_timeout_ms\", \"silence_timeout_ms\", \"cpu_time_limit_ms\", \
-         \"output_limit_bytes\", \"stop\", \"drain\""
+         \"output_limit_bytes\", \"stop\", \"drain\", \"user\", \"primary_group\", \"supplementary_groups\", \"umask\", \
+         \"no_new_privileges\", \"drop_capabilities\", \"keep_ignored\", \"limits\", \"nice\", \"scheduling\", \
+         \"io_priority\", \"cpu_affinity\", \"oom_score\", \"chroot\""
     );
 }
 
@@ -378,7 +419,7 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
 fn a_huge_text_is_cut_in_the_message_and_control_characters_are_escaped() {
     let long = "x".repeat(100_000);
     assert!(refused_command(&format!(r#""stdin": "{long}""#)).len() < 300);
-    assert!(refused_command(&format!(r#""{long}": 1"#)).len() < 600);
+    assert!(refused_command(&format!(r#""{long}": 1"#)).len() < 1000);
     let message = refused_command(r#""stdin": "\u001b[31mred\r""#);
     assert!(message.contains(r#""\u{1b}[31mred\r""#), "{message}");
 }
@@ -457,8 +498,26 @@ fn a_command_gets_the_descriptors_of_its_json() {
     });
     let process = Command::from_json(&text.to_string()).expect("command").spawn(&service).expect("spawn");
     assert_eq!(support::finish(&process).text(), "given\nkept\n");
-    assert_eq!(process.descriptor_output(12).expect("output"), b"told\n");
+    assert_eq!(process.captured(Some(Stream::Descriptor(12))).expect("output").tail, b"told\n");
     assert_eq!(std::fs::read_to_string(&path).expect("read"), "kept\nadded\n");
+}
+
+#[test]
+fn a_command_runs_as_whom_and_with_what_its_json_says() {
+    let service = Service::new(ServiceOptions::default()).expect("service");
+    let text = r#"{"version": 1, "program": "/bin/sh",
+        "args": ["-c", "umask; ulimit -n; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj; grep NoNewPrivs /proc/self/status"],
+        "umask": "0031", "limits": {"nofile": [20, 30], "core": 0}, "oom_score": 1000, "no_new_privileges": true, "nice": 19,
+        "scheduling": "idle", "io_priority": "idle", "cpu_affinity": [0]}"#;
+    let process = Command::from_json(text).expect("command").spawn(&service).expect("spawn");
+    assert_eq!(support::finish(&process).text(), "0031\n20\n30\n0\n1000\nNoNewPrivs:\t1\n");
+    if support::os::is_root() {
+        let text = r#"{"version": 1, "program": "id", "user": "nobody", "primary_group": 1, "supplementary_groups": ["adm", 2],
+            "drop_capabilities": ["all"], "keep_ignored": ["HUP"]}"#;
+        let process = Command::from_json(text).expect("command").spawn(&service).expect("spawn");
+        let said = support::finish(&process).text();
+        assert!(said.starts_with("uid=65534(nobody) gid=1(daemon) groups=1(daemon),2(bin),4(adm)"), "{said}");
+    }
 }
 
 #[test]

@@ -26,6 +26,7 @@ PREFIXES = {
     "COREPROC_FILE_": "file",
     "COREPROC_FLAG_": "flag",
     "COREPROC_GROUP_": "group",
+    "COREPROC_IO_": "io",
     "COREPROC_LIFECYCLE_": "lifecycle",
     "COREPROC_PID_": "pid",
     "COREPROC_PROGRESS_OUTPUT_": "progress_output",

@@ -211,6 +211,8 @@ def _bytes_or_value(data: TypeData, following: list[Variable]) -> Role:
     if is_byte and following and following[0].type.get("name") == "size_t":
         role = {"role": "bytes", "ownership": "borrowed", "length": following[0].name}
         return role if data["const"] else role | {"direction": "out"}
+    if data["const"] and following and following[0].type.get("name") == "size_t":
+        return {"role": "array", "ownership": "borrowed", "length": following[0].name}
     if data["const"] or is_byte:
         raise HeaderError(f"a pointer to {data['to']['name']} without a length")
     return {"role": "value", "direction": "out"}

@@ -32,6 +32,7 @@ ENUMERATIONS = (
     Enumeration("Flag", "flag", "Details of an event or of an `Info`.", base="IntFlag"),
     Enumeration("Scope", "scope", "The processes that a signal or a stop reaches."),
     Enumeration("Group", "group", "The process group that a command starts in."),
+    Enumeration("IoClass", "io", "The class of a command's priority of reads and writes of disks."),
     Enumeration("CloseMode", "close", "The effect of closing a service on processes that run."),
     Enumeration("Delivery", "delivery", "How a subscription delivers output."),
     Enumeration("Subscribe", "subscribe", "The processes whose events a subscription receives."),

@@ -63,7 +63,7 @@ def test_the_echo_of_standard_input_alone_is_descriptor_0(service):
             seen.add((event.kind, event.descriptor, event.data))
     assert (EventKind.OUTPUT, 0, b"typed\r") in seen
     assert (EventKind.STDOUT, None, b"typed") in seen
-    assert process.descriptor_output(0) == b"typed\r\n"
+    assert process.captured(0).tail == b"typed\r\n"
 
 
 def test_a_new_session(service):

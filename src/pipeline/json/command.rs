@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use super::document::Json;
 use super::field::{Field, Object};
+use super::restrictions::{credentials, resources};
+use super::signal::signal_number;
 use super::version::check_version;
 use crate::error::Result;
 use crate::process::{
     Command, Descriptor, Drain, FileMode, Group, Output, PtyMode, PtyOptions, Scope, Size, Stdin, StopOptions,
     StopPolicy, StopStep,
 };
-use crate::sys::signal;
 
-const FIELDS: [&str; 23] = [
+const FIELDS: &[&str] = &[
     "program",
     "args",
     "arg0",
@@ -27,6 +28,9 @@ const FIELDS: [&str; 23] = [
     "stderr",
     "descriptors",
     "capture_bytes",
+    "capture_head_bytes",
+    "capture_lines",
+    "capture_apart",
     "pty",
     "group",
     "detach",
@@ -38,6 +42,20 @@ const FIELDS: [&str; 23] = [
     "output_limit_bytes",
     "stop",
     "drain",
+    "user",
+    "primary_group",
+    "supplementary_groups",
+    "umask",
+    "no_new_privileges",
+    "drop_capabilities",
+    "keep_ignored",
+    "limits",
+    "nice",
+    "scheduling",
+    "io_priority",
+    "cpu_affinity",
+    "oom_score",
+    "chroot",
 ];
 
 impl Command {
@@ -73,7 +91,7 @@ pub(super) fn from_field(field: &Field<'_>) -> Result<Command> {
     if !field.is_object() {
         return Err(field.expected("a list of strings or an object"));
     }
-    from_object(field, &field.object(&FIELDS)?)
+    from_object(field, &field.object(FIELDS)?)
 }
 
 fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
@@ -95,6 +113,8 @@ fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
     }
     streams(object, &mut command)?;
     control(object, &mut command)?;
+    credentials(object, &mut command)?;
+    resources(object, &mut command)?;
     finished(field, command)
 }
 
@@ -150,6 +170,17 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
             let number = number.parse().map_err(|_| value.wrong("the name is no number of a descriptor"))?;
             command.descriptor(number, descriptor(&value)?);
         }
+    }
+    if let Some(bytes) = object.get("capture_head_bytes") {
+        command.capture_head(bytes.whole(0, isize::MAX as u64)?);
+    }
+    if let Some(lines) = object.get("capture_lines") {
+        command.capture_lines(lines.whole(0, u64::MAX)?);
+    }
+    if let Some(apart) = object.get("capture_apart")
+        && apart.boolean()?
+    {
+        command.capture_apart();
     }
     if let Some(bytes) = object.get("capture_bytes") {
         command.capture(match bytes.whole(0, isize::MAX as u64)? {
@@ -293,23 +324,6 @@ fn stop_step(object: &Object<'_>) -> Result<StopStep> {
         grace = if time.is_null() { None } else { Some(or_never(&time)?) };
     }
     Ok(StopStep { signal, grace })
-}
-
-/// Reads a signal: a number, or a name with or without its SIG.
-fn signal_number(field: &Field<'_>) -> Result<i32> {
-    if !field.is_text() {
-        let number = field.whole(1, signal::MAX as u64)?;
-        return i32::try_from(number).map_err(|_| field.expected("a signal"));
-    }
-    let text = field.text()?;
-    match signal::number(text).or_else(|| signal::number(&format!("SIG{text}"))) {
-        Some(number) => Ok(number),
-        None => {
-            // The suggestion is written like the word: with its SIG, or without.
-            let skipped = if text.starts_with("SIG") { 0 } else { "SIG".len() };
-            Err(field.unknown(text, "signal", signal::names().map(|name| &name[skipped..])))
-        }
-    }
 }
 
 /// Reads a time in milliseconds; null is no limit.

@@ -167,6 +167,16 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// Reads a whole number from `least` to `most`, which may be negative.
+    pub(super) fn integer(&self, least: i32, most: i32) -> Result<i32> {
+        match self.value {
+            Json::Number(number) => number.as_i64().and_then(|value| i32::try_from(value).ok()),
+            _ => None,
+        }
+        .filter(|value| (least..=most).contains(value))
+        .ok_or_else(|| self.expected(format_args!("a whole number from {least} to {most}")))
+    }
+
     /// Reads one of these words.
     pub(super) fn choice<T: Clone>(&self, words: &[(&str, T)]) -> Result<T> {
         let known = words.iter().map(|(word, _)| *word);

@@ -6,6 +6,8 @@
 mod command;
 mod document;
 mod field;
+mod restrictions;
+mod signal;
 mod version;
 
 use std::time::Duration;

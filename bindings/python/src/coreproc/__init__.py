@@ -47,6 +47,7 @@ from .constants import (
     EventKind,
     Flag,
     Group,
+    IoClass,
     OnFailure,
     Overflow,
     ProgressOutput,
@@ -64,7 +65,7 @@ from .constants import (
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
 from .info import Info
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
-from .process import Holder, OutputDropped, Process
+from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
 from .stop import Step, Stop
 from .subscription import Event, Subscription
@@ -74,6 +75,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Busy",
+    "Captured",
     "Cause",
     "CloseMode",
     "Closed",
@@ -96,6 +98,7 @@ __all__ = [
     "Info",
     "InvalidArgument",
     "InvalidState",
+    "IoClass",
     "LibraryError",
     "Malformed",
     "NotFound",

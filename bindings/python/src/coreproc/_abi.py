@@ -74,22 +74,36 @@ FLAG_STOP_REFUSED = 64
 FLAT_ARG = 2
 FLAT_ARG0 = 3
 FLAT_CAPTURE = 12
+FLAT_CAPTURE_APART = 97
+FLAT_CAPTURE_HEAD = 95
+FLAT_CAPTURE_LINES = 96
+FLAT_CPU_AFFINITY = 32
 FLAT_CPU_TIME_LIMIT = 83
 FLAT_CWD = 7
+FLAT_CWD_FD = 27
 FLAT_DESCRIPTOR = 41
 FLAT_DESCRIPTOR_DATA = 42
 FLAT_DESCRIPTOR_FD = 43
 FLAT_DESCRIPTOR_FILE = 44
 FLAT_DETACH = 14
 FLAT_DRAIN = 18
+FLAT_DROP_CAPABILITIES = 25
 FLAT_ENV = 4
 FLAT_ENV_CLEAR = 5
 FLAT_ENV_WHOLE = 6
 FLAT_GROUP = 13
+FLAT_IO_PRIORITY = 31
+FLAT_KEEP_IGNORED = 26
 FLAT_LISTEN_FD = 45
+FLAT_NICE = 29
+FLAT_NO_NEW_PRIVILEGES = 24
+FLAT_OOM_SCORE = 33
 FLAT_OUTPUT_LIMIT = 84
+FLAT_PRIMARY_GROUP = 21
 FLAT_PROGRAM = 1
 FLAT_PTY = 55
+FLAT_RESOURCE_LIMIT = 28
+FLAT_SCHEDULING = 30
 FLAT_SEARCH_PATH = 8
 FLAT_SILENCE_TIMEOUT = 82
 FLAT_SPOOL_MAX = 15
@@ -100,7 +114,10 @@ FLAT_STDIO_FD = 10
 FLAT_STDIO_FILE = 11
 FLAT_STOP = 17
 FLAT_STOP_STEPS = 80
+FLAT_SUPPLEMENTARY_GROUPS = 22
 FLAT_TIMEOUT = 16
+FLAT_UMASK = 23
+FLAT_USER = 20
 FLAT_VERSION = 1
 FORKED = -11
 GROUP_INHERIT = 2
@@ -108,6 +125,9 @@ GROUP_OWN = 1
 GROUP_SESSION = 3
 INVALID_ARGUMENT = -1
 INVALID_STATE = -16
+IO_BEST_EFFORT = 2
+IO_IDLE = 3
+IO_REAL_TIME = 1
 KEEP_GOING = 1
 LIFECYCLE_ALL = 1
 LIFECYCLE_ENDS = 2
@@ -116,6 +136,7 @@ NOT_FOUND = -2
 NOT_RUNNING = -6
 NO_SPEC = 4294967295
 OK = 0
+OUTPUT_TOGETHER = 4294967295
 OUT_OF_MEMORY = -5
 OVERFLOW_BLOCK = 1
 OVERFLOW_DROP_NEWEST = 3
@@ -433,6 +454,7 @@ IN_RUN_OPTIONS = POINTER(RunOptions)
 IN_SERVICE_OPTIONS = POINTER(ServiceOptions)
 IN_STOP_OPTIONS = POINTER(StopOptions)
 IN_SUBSCRIPTION_OPTIONS = POINTER(SubscriptionOptions)
+IN_UINT32_T = POINTER(c_uint32)
 OUT_HANDLE = POINTER(c_void_p)
 OUT_HANDLE_INFO = POINTER(HandleInfo)
 OUT_INT32_T = POINTER(c_int32)
@@ -455,8 +477,13 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_arg": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_arg0": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_capture": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_capture_apart": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_command_capture_head": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_capture_lines": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_cpu_affinity": (c_int32, (c_void_p, IN_UINT32_T, c_size_t, OUT_HANDLE)),
     "coreproc_command_cpu_time_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_cwd": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_cwd_fd": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_descriptor": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_descriptor_data": (
         c_int32,
@@ -469,6 +496,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     ),
     "coreproc_command_detach": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_command_drain": (c_int32, (c_void_p, c_uint64, c_uint64, OUT_HANDLE)),
+    "coreproc_command_drop_capabilities": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_env": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_env_clear": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_command_env_whole": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
@@ -476,10 +504,21 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_from_flat": (c_int32, (c_void_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_from_json": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_group": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
+    "coreproc_command_io_priority": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
+    "coreproc_command_keep_ignored": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_listen_fd": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_command_nice": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
+    "coreproc_command_no_new_privileges": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_command_oom_score": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_output_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_primary_group": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_pty": (c_int32, (c_void_p, c_uint32, c_uint32, c_uint32, OUT_HANDLE)),
+    "coreproc_command_resource_limit": (
+        c_int32,
+        (c_void_p, c_uint32, c_uint64, c_uint64, OUT_HANDLE),
+    ),
+    "coreproc_command_scheduling": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_search_path": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_silence_timeout": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_spawn": (c_int32, (c_void_p, c_void_p, OUT_HANDLE, OUT_HANDLE)),
@@ -494,7 +533,10 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     ),
     "coreproc_command_stop_options": (c_int32, (c_void_p, IN_STOP_OPTIONS, OUT_HANDLE)),
     "coreproc_command_subscribe": (c_int32, (c_void_p, c_void_p, OUT_HANDLE)),
+    "coreproc_command_supplementary_groups": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_timeout": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_umask": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
+    "coreproc_command_user": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_daemon_add_check": (
         c_int32,
         (c_void_p, c_char_p, c_size_t, CheckCallback, c_void_p, DestroyCallback, OUT_HANDLE),
@@ -592,7 +634,6 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_close_output": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_close_stdin": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_process_descriptor_close": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
-    "coreproc_process_descriptor_output": (c_int32, (c_void_p, c_uint32, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_descriptor_write": (
         c_int32,
         (c_void_p, c_uint32, c_void_p, c_size_t, c_int64, OUT_SIZE_T, OUT_HANDLE),
@@ -604,6 +645,10 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_info_get": (c_int32, (c_void_p, OUT_PROCESS_INFO, OUT_HANDLE)),
     "coreproc_process_kill": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_output": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_process_output_of": (
+        c_int32,
+        (c_void_p, c_uint32, OUT_SIZE_T, OUT_UINT64_T, OUT_HANDLE, OUT_HANDLE),
+    ),
     "coreproc_process_pid": (c_int32, (c_void_p,)),
     "coreproc_process_ref": (c_void_p, (c_void_p,)),
     "coreproc_process_resize": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),

@@ -15,7 +15,7 @@ from ._convert import Text, capture_size, duration_ms, json_text, size, text
 from ._errors import invalid
 from ._handle import Owner
 from ._lib import call, lib
-from .constants import Descriptor, Group, Stdio
+from .constants import Descriptor, Group, IoClass, Stdio
 from .process import Process
 from .terminal import Pty, checked_size
 
@@ -73,6 +73,20 @@ def _number(number: int) -> int:
     return number
 
 
+def _unsigned(field: str, number: int) -> int:
+    """Checks a number that C takes as one of 32 bits without a sign."""
+    if not 0 <= number < 2**32:
+        raise invalid("command", field, f"{number} is out of range")
+    return number
+
+
+def _limit(value: int) -> int:
+    """Turns a limit of the kernel's into that of the library: -1 is RLIM_INFINITY."""
+    if not -1 <= value < 2**64:
+        raise invalid("command", "rlimits", f"{value} is out of range")
+    return _abi.UNLIMITED if value == -1 else value
+
+
 class Command(Owner):
     """A program with its arguments and options. It is immutable, and can be spawned many times.
 
@@ -95,7 +109,7 @@ class Command(Owner):
         program: Text,
         *args: Text,
         arg0: Text | None = None,
-        cwd: Text | None = None,
+        cwd: Text | int | None = None,
         env: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         env_add: Mapping[str, str] | Mapping[bytes, bytes] | None = None,
         search_path: Text | None = None,
@@ -107,8 +121,11 @@ class Command(Owner):
         pass_fds: Iterable[int] = (),
         listen_fds: Mapping[str, int | HasFileno] | None = None,
         capture: float | None = None,
+        capture_head: int = 0,
+        capture_lines: int = 0,
+        capture_apart: bool = False,
         pty: Pty | bool = False,
-        group: Group | None = None,
+        group: Group | str | int | None = None,
         start_new_session: bool = False,
         detach: bool = False,
         spool_max: float | None = None,
@@ -120,6 +137,18 @@ class Command(Owner):
         stop: Stop | None = None,
         drain_silence: float | None = None,
         drain_total: float | None = None,
+        user: str | int | None = None,
+        extra_groups: Iterable[str | int] | None = None,
+        umask: int | None = None,
+        no_new_privileges: bool = False,
+        drop_capabilities: Iterable[str] = (),
+        keep_ignored: Iterable[int] = (),
+        rlimits: Mapping[int, int | tuple[int, int]] | None = None,
+        nice: int | None = None,
+        scheduling: int | tuple[int, int] | None = None,
+        io_priority: IoClass | tuple[IoClass, int] | None = None,
+        cpu_affinity: Iterable[int] | None = None,
+        oom_score: int | None = None,
         subscriptions: Iterable[Subscription] = (),
     ) -> None:
         """Makes a command; starts nothing.
@@ -128,7 +157,7 @@ class Command(Owner):
             program: The name or path of the program.
             *args: Its arguments.
             arg0: The name that the program sees as its own, instead of `program`.
-            cwd: The directory that it starts in.
+            cwd: The directory that it starts in, as a path or as a descriptor.
             env: Its whole environment; None is `os.environ` as it is now. A variable with an empty
                 name, as launchers of other systems leave one, is passed on.
             env_add: Variables to add to the environment.
@@ -143,7 +172,7 @@ class Command(Owner):
                 spool.
             stderr: The target of its standard error; None is the same as for `stdout`.
             descriptors: What it finds at descriptors from 3 to 1023: a `Descriptor` (a pipe for
-                `Process.write_descriptor` or `Process.descriptor_output`), bytes (a pipe with
+                `Process.write_descriptor` or `Process.captured`), bytes (a pipe with
                 them), a `File` (read unless it says `append`), or a descriptor of this process,
                 which is duplicated.
             pass_fds: Descriptors of this process that it gets at the same numbers.
@@ -151,6 +180,11 @@ class Command(Owner):
                 systemd's socket activation, with LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID.
             capture: The bytes of output to keep, the newest ones; None is the service's size, 0
                 keeps nothing, `math.inf` everything. `Process.output` says more.
+            capture_head: The first bytes of output to keep besides, for `Process.captured`.
+            capture_lines: The last lines of output to keep, as far as their bytes are; 0 is any
+                number.
+            capture_apart: Whether standard output and standard error are kept apart, each in a
+                capture of these sizes, for `Process.captured`.
             pty: A pseudo-terminal of its own, as its controlling terminal: a `Pty`, or True for one
                 of 80 columns and 24 rows. Each stream that is not given is on it; what it shows
                 arrives as standard output, or else as standard error, or else as descriptor 0.
@@ -158,7 +192,8 @@ class Command(Owner):
                 and `Process.resize` changes its size.
             group: Its process group; None is a group of its own. In the group of this process
                 SIGHUP, SIGINT and SIGQUIT stay ignored if they are ignored here (`nohup`); every
-                other signal starts at its default.
+                other signal starts at its default. Or, as in `subprocess`, a name or a number: the
+                primary group that it runs with.
             start_new_session: Whether it gets a session of its own: `Group.SESSION`.
             detach: Whether it outlives this process, in a session of its own.
             spool_max: The bytes that may wait in a spool; None is 64 MiB.
@@ -174,6 +209,22 @@ class Command(Owner):
             stop: How to stop it.
             drain_silence: As for `Service`.
             drain_total: As for `Service`.
+            user: The user that it runs as, by name or number, with the groups of that user unless
+                `group` and `extra_groups` say otherwise. What is given up cannot be regained.
+            extra_groups: Its supplementary groups, by name or number, and no others.
+            umask: Its file mode creation mask.
+            no_new_privileges: Whether no exec may give it more than it has (set-user-ID programs).
+            drop_capabilities: Capabilities that it loses for good, such as "cap_net_raw", or "all".
+                This needs CAP_SETPCAP, or `no_new_privileges` as well.
+            keep_ignored: Signals that stay ignored if this process ignores them.
+            rlimits: Limits by `resource.RLIMIT_…`: the soft and the hard one, or one number for
+                both; `resource.RLIM_INFINITY` for none.
+            nice: Its nice value, from -20 to 19.
+            scheduling: Its policy: `os.SCHED_BATCH`, …, or `(os.SCHED_FIFO, priority)`.
+            io_priority: Its priority of reads and writes of disks: `IoClass.IDLE`, or
+                `(IoClass.BEST_EFFORT, level)` with a level from 0, the best, to 7.
+            cpu_affinity: The processors that it may run on.
+            oom_score: How likely the kernel kills it when memory runs out, from -1000 to 1000.
             subscriptions: The subscriptions of `Subscribe.NAMED` that get its events.
 
         Raises:
@@ -186,6 +237,9 @@ class Command(Owner):
         self._lock = threading.Lock()
         for arg in args:
             self._set("arg", *text(arg))
+        if isinstance(cwd, int):
+            self._set("cwd_fd", cwd)
+            cwd = None
         for setter, value in (("arg0", arg0), ("cwd", cwd), ("search_path", search_path)):
             if value is not None:
                 self._set(setter, *text(value))
@@ -211,15 +265,28 @@ class Command(Owner):
             fd = socket if isinstance(socket, int) else socket.fileno()
             self._set("listen_fd", fd, *text(name))
         self._set("capture", capture_size("command", capture))
+        self._set("capture_head", capture_head)
+        self._set("capture_lines", capture_lines)
+        if capture_apart:
+            self._set("capture_apart")
         if pty:
             terminal = pty if isinstance(pty, Pty) else Pty()
             self._set("pty", *checked_size("command", terminal.columns, terminal.rows), terminal.mode)
         if start_new_session:
-            if group is not None:
+            if isinstance(group, Group):
                 raise invalid("command", "start_new_session", "stands beside group")
-            group = Group.SESSION
-        if group is not None:
+            self._set("group", Group.SESSION)
+        if isinstance(group, Group):
             self._set("group", group)
+        elif group is not None:
+            self._set("primary_group", *text(str(group)))
+        self._set_credentials(user, extra_groups, umask, drop_capabilities, keep_ignored)
+        if no_new_privileges:
+            self._set("no_new_privileges")
+        for number, limit in (rlimits or {}).items():
+            soft, hard = limit if isinstance(limit, tuple) else (limit, limit)
+            self._set("resource_limit", _unsigned("rlimits", number), _limit(soft), _limit(hard))
+        self._set_priorities(nice, scheduling, io_priority, cpu_affinity, oom_score)
         if detach:
             self._set("detach")
         self._set("spool_max", size("command", "spool_max", spool_max))
@@ -262,6 +329,53 @@ class Command(Owner):
 
     def _set(self, setter: str, *values: object) -> None:
         call(getattr(lib, f"coreproc_command_{setter}"), self._handle, *values)
+
+    def _set_credentials(
+        self,
+        user: str | int | None,
+        extra_groups: Iterable[str | int] | None,
+        umask: int | None,
+        drop_capabilities: Iterable[str],
+        keep_ignored: Iterable[int],
+    ) -> None:
+        if user is not None:
+            self._set("user", *text(str(user)))
+        if extra_groups is not None:
+            groups = [str(group) for group in extra_groups]
+            if any("," in group for group in groups):
+                raise invalid("command", "extra_groups", "no name of a group has a comma")
+            self._set("supplementary_groups", *text(",".join(groups)))
+        if umask is not None:
+            self._set("umask", _unsigned("umask", umask))
+        names = ",".join(drop_capabilities)
+        if names:
+            self._set("drop_capabilities", *text(names))
+        for signal in keep_ignored:
+            self._set("keep_ignored", signal)
+
+    def _set_priorities(
+        self,
+        nice: int | None,
+        scheduling: int | tuple[int, int] | None,
+        io_priority: IoClass | tuple[IoClass, int] | None,
+        cpu_affinity: Iterable[int] | None,
+        oom_score: int | None,
+    ) -> None:
+        if nice is not None:
+            self._set("nice", nice)
+        if scheduling is not None:
+            policy, priority = scheduling if isinstance(scheduling, tuple) else (scheduling, 0)
+            values = (_unsigned("scheduling", value) for value in (policy, priority))
+            self._set("scheduling", *values)
+        if io_priority is not None:
+            level = io_priority[1] if isinstance(io_priority, tuple) else 0
+            kind = io_priority[0] if isinstance(io_priority, tuple) else io_priority
+            self._set("io_priority", kind, _unsigned("io_priority", level))
+        if cpu_affinity is not None:
+            cpus = [_unsigned("cpu_affinity", cpu) for cpu in cpu_affinity]
+            self._set("cpu_affinity", (ctypes.c_uint32 * len(cpus))(*cpus), len(cpus))
+        if oom_score is not None:
+            self._set("oom_score", oom_score)
 
     def _set_stream(self, number: int, stream: Stream) -> None:
         if isinstance(stream, Stdio):

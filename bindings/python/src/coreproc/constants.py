@@ -174,6 +174,17 @@ class Group(enum.IntEnum):
     SESSION = 3
 
 
+class IoClass(enum.IntEnum):
+    """The class of a command's priority of reads and writes of disks."""
+
+    #: Before all others, at a level from 0, the best, to 7. Needs CAP_SYS_ADMIN or CAP_SYS_NICE.
+    REAL_TIME = 1
+    #: The usual class, at a level from 0, the best, to 7.
+    BEST_EFFORT = 2
+    #: Only when nobody else wants the disk; the level is 0.
+    IDLE = 3
+
+
 class CloseMode(enum.IntEnum):
     """The effect of closing a service on processes that run."""
 
@@ -259,8 +270,8 @@ class Descriptor(enum.Enum):
     """A pipe at a descriptor of a command above standard error."""
 
     #: A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture
-    #: of its own for coreproc_process_descriptor_output; it is read to its end before the process
-    #: counts as closed.
+    #: of its own for coreproc_process_output_of; it is read to its end before the process counts
+    #: as closed.
     OUTPUT = 1
     #: A pipe for coreproc_process_descriptor_write.
     INPUT = 2
