@@ -82,7 +82,7 @@ def test_a_new_session(service):
     ids=repr,
 )
 def test_a_size_out_of_range_is_refused(options):
-    with pytest.raises(InvalidArgument, match="columns|rows"):
+    with pytest.raises(InvalidArgument, match=r"columns|rows"):
         Command("true", **options)
 
 

@@ -271,7 +271,8 @@ class Command(Owner):
             self._set("capture_apart")
         if pty:
             terminal = pty if isinstance(pty, Pty) else Pty()
-            self._set("pty", *checked_size("command", terminal.columns, terminal.rows), terminal.mode)
+            columns, rows = checked_size("command", terminal.columns, terminal.rows)
+            self._set("pty", columns, rows, terminal.mode)
         if start_new_session:
             if isinstance(group, Group):
                 raise invalid("command", "start_new_session", "stands beside group")
