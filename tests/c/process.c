@@ -215,6 +215,45 @@ static void freeing_the_last_handle_kills_nobody(void)
     unlink(path);
 }
 
+static void the_end_is_told_in_full(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn(service, new_sh("echo last words; exit 3"));
+    coreproc_process_info info = wait_closed(process);
+    CHECK_INT(info.rusage == COREPROC_RUSAGE_EXACT || info.rusage == COREPROC_RUSAGE_RSS_AT_MOST, 1);
+    CHECK(info.max_rss_bytes > 0 && info.minor_faults > 0 && info.user_time_ns + info.system_time_ns < 60000000000u);
+    /* A caller of the first release has room for less. */
+    struct {
+        coreproc_process_info info;
+    } old;
+    memset(&old, 0x55, sizeof old);
+    old.info.struct_size = 104;
+    OK(coreproc_process_info_get(process, &old.info, &err));
+    CHECK_INT(old.info.exit_code, 3);
+    CHECK_INT(old.info.rusage, 0x55555555);
+
+    coreproc_bytes *bytes = NULL;
+    OK(coreproc_process_post_mortem(process, &bytes, &err));
+    const char *text = (const char *)coreproc_bytes_data(bytes);
+    CHECK(strstr(text, "process 1, PID ") == text && strstr(text, ": /bin/sh -c echo last words; exit 3\n"));
+    CHECK(strstr(text, "\nexited with code 3 after ") && strstr(text, "\nlast lines of its output:\n  last words\n"));
+    coreproc_bytes_free(bytes);
+    OK(coreproc_process_info_json(process, &bytes, &err));
+    text = (const char *)coreproc_bytes_data(bytes);
+    CHECK(strstr(text, "\"state\":\"closed\",\"exit_code\":3,") && strstr(text, "\"last_lines\":[\"last words\"]"));
+    coreproc_bytes_free(bytes);
+    coreproc_process_free(process);
+
+    process = spawn(service, new_command("sleep", "1000", NULL));
+    info = (coreproc_process_info){.struct_size = sizeof info};
+    OK(coreproc_process_info_get(process, &info, &err));
+    CHECK_INT(info.rusage, COREPROC_RUSAGE_UNKNOWN);
+    CHECK_INT(info.max_rss_bytes, 0);
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, &err));
+    finish(process);
+    end_service(service);
+}
+
 static void a_command_can_be_spawned_again_and_changed_between(void)
 {
     coreproc_service *service = new_service();
@@ -420,6 +459,58 @@ static void a_child_gets_no_fd_it_was_not_given(void)
         close(leaky[i]);
 }
 
+static coreproc_activity activity_of(coreproc_process *process)
+{
+    coreproc_activity activity = {.struct_size = sizeof activity};
+    OK(coreproc_process_activity(process, &activity, &err));
+    return activity;
+}
+
+static void what_it_does_is_told_with_its_tree(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped_sh(service, "cat; read line"), *other = spawn_piped_sh(service, "read line");
+    CHECK_EVENTUALLY(activity_of(process).processes == 2 && activity_of(process).awaits == COREPROC_AWAITS_INPUT);
+    coreproc_activity activity = activity_of(process);
+    CHECK_INT(activity.doing, COREPROC_DOING_SLEEPING);
+    CHECK_INT(activity.id, 1);
+    CHECK_INT(activity.pid, coreproc_process_pid(process));
+    CHECK(activity.awaits_pid > 0 && activity.awaits_pid != activity.pid);
+    CHECK_INT(activity.stop_signal, 0);
+    CHECK_INT(activity.threads, 1);
+    CHECK_INT(activity.tree_threads, 2);
+    CHECK(activity.descriptors >= 3 && activity.tree_descriptors >= 6 && activity.tree_descriptors < 100);
+    CHECK(activity.rss_bytes > 0 && activity.tree_rss_bytes > activity.rss_bytes);
+    CHECK(activity.read_bytes > 0 && activity.tree_read_bytes >= activity.read_bytes && activity.tree_read_bytes != UINT64_MAX);
+
+    CHECK_EVENTUALLY(activity_of(other).awaits_pid == coreproc_process_pid(other));
+    OK(coreproc_process_signal(other, SIGSTOP, COREPROC_SCOPE_PROCESS, &err));
+    CHECK_EVENTUALLY(activity_of(other).doing == COREPROC_DOING_STOPPED);
+    CHECK_INT(activity_of(other).stop_signal, SIGSTOP);
+    CHECK_INT(activity_of(other).awaits, COREPROC_AWAITS_NOTHING);
+    CHECK_INT(activity_of(other).awaits_pid, -1);
+
+    coreproc_activities *all = NULL;
+    OK(coreproc_service_activities(service, &all, &err));
+    size_t count = 0, stride = 0;
+    const coreproc_activity *first = coreproc_activities_first(all, &count, &stride);
+    MUST(count == 2 && stride >= sizeof *first);
+    const coreproc_activity *second = (const void *)((const char *)first + stride);
+    CHECK_INT(first->struct_size, sizeof *first);
+    CHECK_INT(first->id, 1);
+    CHECK_INT(second->id, 2);
+    CHECK_INT(second->doing, COREPROC_DOING_STOPPED);
+    coreproc_activities_free(all);
+
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_GROUP, &err));
+    OK(coreproc_process_kill(other, COREPROC_SCOPE_GROUP, &err));
+    wait_closed(process);
+    FAILS(COREPROC_NOT_RUNNING, coreproc_process_activity(process, &activity, &err));
+    coreproc_process_free(process);
+    finish(other);
+    end_service(service);
+}
+
 int main(void)
 {
     check_begin();
@@ -433,6 +524,7 @@ int main(void)
     RUN(service_process_finds_until_closed);
     RUN(handles_outlive_each_other);
     RUN(freeing_the_last_handle_kills_nobody);
+    RUN(the_end_is_told_in_full);
     RUN(a_command_can_be_spawned_again_and_changed_between);
     RUN(what_is_passed_in_is_copied);
     RUN(environment_is_inherited_added_cleared_or_whole);
@@ -441,5 +533,6 @@ int main(void)
     RUN(a_process_leads_its_own_group_unless_told);
     RUN(a_child_starts_with_default_dispositions_and_an_empty_mask);
     RUN(a_child_gets_no_fd_it_was_not_given);
+    RUN(what_it_does_is_told_with_its_tree);
     return check_end();
 }

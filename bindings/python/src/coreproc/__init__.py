@@ -37,12 +37,14 @@ from ._errors import (
     Unsupported,
 )
 from ._lib import LibraryError, library_version
+from .activity import Activity, Figures
 from .command import Command, File
 from .constants import (
     Cause,
     CloseMode,
     Delivery,
     Descriptor,
+    Doing,
     Encoding,
     EventKind,
     Flag,
@@ -63,7 +65,7 @@ from .constants import (
     Subscribe,
 )
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
-from .info import Info
+from .info import Info, ResourceUsage
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
@@ -74,6 +76,7 @@ from .terminal import Pty
 __version__ = "0.1.0"
 
 __all__ = [
+    "Activity",
     "Busy",
     "Captured",
     "Cause",
@@ -84,9 +87,11 @@ __all__ = [
     "Deadlock",
     "Delivery",
     "Descriptor",
+    "Doing",
     "Encoding",
     "Event",
     "EventKind",
+    "Figures",
     "File",
     "Flag",
     "Forked",
@@ -117,6 +122,7 @@ __all__ = [
     "Pty",
     "PtyMode",
     "ReportFormat",
+    "ResourceUsage",
     "Result",
     "Run",
     "RunInfo",

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import _abi
+from . import activity as _activity
 from . import info as _info
 from ._convert import Deadline, insist, interruptible
 from ._errors import NotRunning, StdinClosed, TimedOut
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from .activity import Activity
     from .info import Info
     from .stop import Stop
 
@@ -123,6 +125,18 @@ class Process(Owner):
         call(lib.coreproc_process_info_get, self._handle, ctypes.byref(raw))
         return _info.from_library(raw)
 
+    def activity(self) -> Activity:
+        """Tells what it does and uses now, with its tree, by one pass over /proc.
+
+        For many processes, `Service.activities` is cheaper.
+
+        Raises:
+            NotRunning: The process has ended.
+        """
+        raw = _abi.Activity()
+        call(lib.coreproc_process_activity, self._handle, ctypes.byref(raw))
+        return _activity.from_library(raw)
+
     def wait(self, timeout: float | None = None) -> Info:
         """Waits until it is closed: it has ended, and all its output was read.
 
@@ -168,6 +182,22 @@ class Process(Owner):
                 stacklevel=2,
             )
         return output
+
+    def post_mortem(self) -> str:
+        """Tells people what became of it, in at most ten lines; the words may change.
+
+        Its command and PID, how it ended and why, how long it ran, its CPU time and peak memory,
+        how much it wrote, who holds its output, and the last lines of that.
+        """
+        out = ctypes.c_void_p()
+        call(lib.coreproc_process_post_mortem, self._handle, ctypes.byref(out))
+        return take_bytes(out).decode()
+
+    def info_json(self) -> str:
+        """Returns all that is known of it as a JSON object; `docs/reports.md` lists the fields."""
+        out = ctypes.c_void_p()
+        call(lib.coreproc_process_info_json, self._handle, ctypes.byref(out))
+        return take_bytes(out).decode()
 
     def holders(self) -> list[Holder]:
         """Lists the processes that held its output when it was closed at the drain bound."""
