@@ -14,7 +14,7 @@ use crate::process::{
     Command, Descriptor, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions, StopPolicy, StopStep,
 };
 
-const FIELDS: [&str; 36] = [
+const FIELDS: [&str; 37] = [
     "program",
     "args",
     "arg0",
@@ -51,6 +51,7 @@ const FIELDS: [&str; 36] = [
     "cpu_affinity",
     "oom_score",
     "chroot",
+    "die_with_host",
 ];
 
 impl Command {
