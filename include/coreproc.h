@@ -174,15 +174,6 @@
 // Outputs alone: a file, created with 0666 less the umask, and appended to.
 #define COREPROC_FILE_APPEND 3
 
-// Before all others, at a level from 0, the best, to 7. Needs CAP_SYS_ADMIN or CAP_SYS_NICE.
-#define COREPROC_IO_REAL_TIME 1
-
-// The usual class, at a level from 0, the best, to 7.
-#define COREPROC_IO_BEST_EFFORT 2
-
-// Only when nobody else wants the disk; the level is 0.
-#define COREPROC_IO_IDLE 3
-
 // The group if the process leads its own, else the process; for coreproc_process_signal the
 // process.
 #define COREPROC_SCOPE_DEFAULT 0
@@ -192,6 +183,15 @@
 
 // The process group that it leads.
 #define COREPROC_SCOPE_GROUP 2
+
+// Before all others, at a level from 0, the best, to 7. Needs CAP_SYS_ADMIN or CAP_SYS_NICE.
+#define COREPROC_IO_REAL_TIME 1
+
+// The usual class, at a level from 0, the best, to 7.
+#define COREPROC_IO_BEST_EFFORT 2
+
+// Only when nobody else wants the disk; the level is 0.
+#define COREPROC_IO_IDLE 3
 
 // The version of flat commands: the `uint32_t` that each begins with.
 #define COREPROC_FLAT_VERSION 1
@@ -332,13 +332,25 @@
 // `uint64_t` bytes, as for coreproc_command_output_limit.
 #define COREPROC_FLAT_OUTPUT_LIMIT 84
 
+// `uint64_t` bytes, as for coreproc_command_capture_head.
+#define COREPROC_FLAT_CAPTURE_HEAD 95
+
+// `uint64_t` lines, as for coreproc_command_capture_lines.
+#define COREPROC_FLAT_CAPTURE_LINES 96
+
+// Nothing; see coreproc_command_capture_apart.
+#define COREPROC_FLAT_CAPTURE_APART 97
+
 // A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture of
-// its own for coreproc_process_descriptor_output; it is read to its end before the process counts
+// its own for coreproc_process_output_of; it is read to its end before the process counts
 // as closed.
 #define COREPROC_DESCRIPTOR_OUTPUT 1
 
 // A pipe for coreproc_process_descriptor_write.
 #define COREPROC_DESCRIPTOR_INPUT 2
+
+// Both standard outputs together, for coreproc_process_output_of.
+#define COREPROC_OUTPUT_TOGETHER 4294967295
 
 // It runs.
 #define COREPROC_STATE_RUNNING 1
@@ -1819,14 +1831,44 @@ coreproc_result coreproc_process_descriptor_close(const struct coreproc_process 
                                                   uint32_t number,
                                                   struct coreproc_error **err);
 
-// Copies what the capture of the output pipe at a descriptor above 2 holds: its last bytes. Free
-// `*out` with coreproc_bytes_free. Thread-safe.
+// Sets how many of the first bytes of its output are kept besides the last ones
+// (coreproc_command_capture), for coreproc_process_output_of (default 0). One thread at a time.
 //
-// Errors: INVALID_ARGUMENT, also if there is no such pipe; OUT_OF_MEMORY.
-coreproc_result coreproc_process_descriptor_output(const struct coreproc_process *process,
-                                                   uint32_t number,
-                                                   struct coreproc_bytes **out,
-                                                   struct coreproc_error **err);
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_head(struct coreproc_command *command,
+                                              uint64_t bytes,
+                                              struct coreproc_error **err);
+
+// Sets how many of the last lines of its output are kept, as far as their bytes are (default 0:
+// any number). The first of them may have lost its start. One thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_lines(struct coreproc_command *command,
+                                               uint64_t lines,
+                                               struct coreproc_error **err);
+
+// Keeps standard output and standard error apart, each in a capture of the size, the head and the
+// lines that the command sets, instead of both in order of arrival. coreproc_process_output then
+// has standard output first. One thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_apart(struct coreproc_command *command,
+                                               struct coreproc_error **err);
+
+// Copies what a capture holds: its first and its last bytes. `number` is
+// COREPROC_OUTPUT_TOGETHER, 1 for standard output and 2 for standard error if they are captured
+// apart (coreproc_command_capture_apart), else the number of an output pipe
+// (COREPROC_DESCRIPTOR_OUTPUT). `*head_len` becomes how many of the bytes are the first ones, and
+// `*gap` how many bytes between the first and the last are not held; both may be NULL. Free `*out`
+// with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT, also if there is no such capture; OUT_OF_MEMORY.
+coreproc_result coreproc_process_output_of(const struct coreproc_process *process,
+                                           uint32_t number,
+                                           size_t *head_len,
+                                           uint64_t *gap,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
 
 // Returns what names a process for good, to be written down: one line of text, by which this and
 // any other program finds it again (coreproc_handle_open), and never another process:

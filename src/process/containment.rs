@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::sys::cgroup::{Cgroup, Missing};
+use crate::sys::cgroup::{Cgroup, Missing, TreeLimits, Usage};
 use crate::sys::clock::Stamp;
 use crate::sys::tree::{Known, Refused};
 
@@ -47,6 +47,10 @@ pub(super) struct Contained {
     pub(super) cgroup: Option<Cgroup>,
     /// The text in its environment by which what it starts is recognized, without a cgroup.
     pub(super) mark: Option<String>,
+    /// What was used in the cgroup, once that is removed.
+    pub(super) usage: Option<Usage>,
+    /// Whether the cgroup is frozen, because the tree is paused.
+    pub(super) frozen: bool,
     /// The members that were found without a cgroup, by the signals to the tree so far.
     pub(super) known: Known,
     /// The members that a signal did not reach.
@@ -60,16 +64,18 @@ pub(super) struct Contained {
 pub(super) const MARKS: &str = "COREPROC_TREE";
 
 impl Contained {
-    /// Makes what a command asks for; None if it asks for nothing.
-    pub(super) fn new(wanted: Containment) -> Result<Option<Contained>, Missing> {
+    /// Makes what a command asks for; None if it asks for nothing. TreeLimits need a cgroup.
+    pub(super) fn new(wanted: Containment, limits: &TreeLimits) -> Result<Option<Contained>, Missing> {
         match wanted {
-            Containment::Default => Ok(None),
+            Containment::Default if limits.is_empty() => Ok(None),
             Containment::Require(Rung::Process | Rung::Group) => Ok(Some(Contained::marked())),
-            Containment::Prefer | Containment::Require(Rung::Cgroup) => match Cgroup::new() {
-                Ok(cgroup) => Ok(Some(Contained { cgroup: Some(cgroup), mark: None, ..Contained::unmarked() })),
-                Err(missing) if wanted == Containment::Require(Rung::Cgroup) => Err(missing),
-                Err(_) => Ok(Some(Contained::marked())),
-            },
+            Containment::Default | Containment::Prefer | Containment::Require(Rung::Cgroup) => {
+                match Cgroup::new(limits) {
+                    Ok(cgroup) => Ok(Some(Contained { cgroup: Some(cgroup), mark: None, ..Contained::unmarked() })),
+                    Err(_) if wanted == Containment::Prefer && limits.is_empty() => Ok(Some(Contained::marked())),
+                    Err(missing) => Err(missing),
+                }
+            }
         }
     }
 
@@ -84,7 +90,16 @@ impl Contained {
 
     /// Makes what notes the members that a signal did not reach, and holds nothing.
     pub(super) fn unmarked() -> Contained {
-        Contained { cgroup: None, mark: None, known: Known::new(), unreached: Vec::new(), remove_at: 0, interval: 0 }
+        Contained {
+            cgroup: None,
+            mark: None,
+            usage: None,
+            frozen: false,
+            known: Known::new(),
+            unreached: Vec::new(),
+            remove_at: 0,
+            interval: 0,
+        }
     }
 
     pub(super) fn rung(contained: Option<&Contained>, leads_group: bool) -> Rung {

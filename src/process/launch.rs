@@ -6,6 +6,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+use super::capture::Shape;
 use super::child::Seed;
 use super::command::{Command, EnvBase, Group, key_of};
 use super::containment::{self, Contained, Containment, MARKS};
@@ -91,12 +92,16 @@ impl Command {
 }
 
 fn launch(command: &Command, supervisor: &Supervisor, member: Option<Member>) -> Result<Seed> {
-    let contained = Contained::new(command.containment).map_err(|missing| explain::no_cgroup(command, &missing))?;
+    let contained = Contained::new(command.containment, &command.tree_limits)
+        .map_err(|missing| explain::no_cgroup(command, &missing))?;
     let has_cgroup = contained.as_ref().is_some_and(|contained| contained.cgroup.is_some());
     let seed = match launch_in(command, supervisor, contained) {
         // The cgroup could be made, but not entered.
         Err(error)
-            if has_cgroup && error.stage() == containment::STAGE && command.containment == Containment::Prefer =>
+            if has_cgroup
+                && error.stage() == containment::STAGE
+                && command.containment == Containment::Prefer
+                && command.tree_limits.is_empty() =>
         {
             launch_in(command, supervisor, Some(Contained::marked()))
         }
@@ -115,10 +120,12 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         (Size::Default, size) => size,
         (size, _) => size,
     };
-    let capture_bytes = match capture {
+    let tail = match capture {
         Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         _ => 0,
     };
+    let head = usize::try_from(command.capture_head).unwrap_or(usize::MAX);
+    let shape = Shape { tail, head, lines: command.capture_lines };
     let mut steps = steps(command)?;
     let cwd_fd = command.cwd_fd.as_ref().map(above_stdio).transpose();
     let cwd_fd = cwd_fd.map_err(|errno| failed(command, Stage::Chdir.name(), errno))?;
@@ -126,7 +133,10 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         let what = "cpu time limit: /proc is not mounted, or shows the processes of another PID namespace";
         return Err(Error::new(ErrorKind::Unsupported, OPERATION, what).on(subject(command)));
     }
-    let mut stdio = Stdio::open(command, capture_bytes)?;
+    let mut stdio = Stdio::open(command, shape)?;
+    if command.captures_apart {
+        stdio.extra.get_or_insert_default().capture_stderr(shape);
+    }
     stdio.terminal.into_iter().for_each(|descriptor| steps.add(pty::control(descriptor)));
     let plan = Plan {
         candidates: &candidates,
@@ -165,6 +175,7 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
     })?;
     let leads_group = plan.grouping != Grouping::Inherit;
     let rung = Contained::rung(contained.as_ref(), leads_group);
+    let is_contained = contained.is_some();
     if let Some(contained) = contained {
         stdio.extra.get_or_insert_default().contained = Some(contained);
     }
@@ -178,10 +189,10 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         stdin: stdio.stdin,
         extra: stdio.extra,
         outputs: std::mem::take(&mut stdio.outputs),
-        capture_bytes,
+        capture: shape,
         leads_group,
         rung,
-        is_contained: command.containment != Containment::Default,
+        is_contained,
         stop: Arc::clone(&command.stop),
         drain: command.drain.unwrap_or(supervisor.options().drain),
         timeout: command.timeout,

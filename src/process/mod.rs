@@ -9,9 +9,11 @@
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
 //!   holders of pipes for it; `member` ties a process to a run.
 //! - `service` and `process` are the handles of both; `ring` is the capture as a type of its own.
-//! - `identity` is a process written down, `handle` what is got for it later, child or not.
+//! - `activity` tells what processes do and use. `identity` is a process written down, `handle` what is got for it later, child or not.
 
+mod activity;
 mod capture;
+mod chain;
 mod child;
 mod command;
 mod containment;
@@ -39,6 +41,8 @@ mod stop;
 mod streams;
 mod supervisor;
 
+pub use activity::{Activity, AwaitsInput, Doing};
+pub use capture::Captured;
 pub use child::{Info, State};
 pub use command::{Command, Group};
 pub use containment::{Containment, Rung, TreeMember};

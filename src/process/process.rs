@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::capture::Captured;
 use super::child::{Child, Info, State};
 use super::containment::TreeMember;
 use super::descriptor::{FIRST, STDIN};
@@ -119,7 +120,19 @@ impl Process {
     /// `OutOfMemory` if there is no memory for the copy.
     pub fn output(&self) -> Result<Vec<u8>> {
         fork::check("output")?;
-        self.0.captured()
+        self.0.output()
+    }
+
+    /// Returns a copy of what a capture holds, its first and its last bytes: of both standard outputs together, or, with
+    /// a stream, of one that has a capture of its own ([`Command::capture_apart`](crate::Command::capture_apart),
+    /// [`Descriptor::Output`](crate::Descriptor::Output)).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if there is no such capture. `OutOfMemory` if there is no memory for the copy.
+    pub fn captured(&self, stream: Option<Stream>) -> Result<Captured> {
+        fork::check("output")?;
+        self.0.captured(stream)
     }
 
     /// Returns the processes that held its output pipes when it was closed at the drain bound; empty otherwise.
@@ -152,6 +165,32 @@ impl Process {
         fork::check("signal")?;
         self.0.check_descriptors("signal")?;
         self.0.signal(signal, scope)
+    }
+
+    /// Keeps it from running until [`Process::resume`]. [`Scope::Default`] is all that is held together, as for kill. A
+    /// tree in a cgroup is frozen (`cgroup.freeze`), which no process in it sees or can undo; other scopes get SIGSTOP, of
+    /// which the parent of each process is told.
+    ///
+    /// Signals wait until it is resumed, but SIGKILL ends it, and so does a stop, which resumes it. Timeouts run on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::signal`].
+    pub fn pause(&self, scope: Scope) -> Result<()> {
+        fork::check("pause")?;
+        self.0.check_descriptors("pause")?;
+        self.0.pause(scope, true)
+    }
+
+    /// Lets it run on after [`Process::pause`] with the same scope: thaws the cgroup, or sends SIGCONT.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Process::signal`].
+    pub fn resume(&self, scope: Scope) -> Result<()> {
+        fork::check("resume")?;
+        self.0.check_descriptors("resume")?;
+        self.0.pause(scope, false)
     }
 
     /// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed.
@@ -273,18 +312,6 @@ impl Process {
         self.0.close_input(number);
         self.0.close_output(Stream::Descriptor(number));
         Ok(())
-    }
-
-    /// Returns a copy of what was read from the output pipe at a descriptor above 2
-    /// ([`Descriptor::Output`](crate::Descriptor::Output)), as far as its capture holds it: the last bytes.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidArgument` if there is no such pipe. `OutOfMemory` if there is no memory for the copy.
-    pub fn descriptor_output(&self, number: u32) -> Result<Vec<u8>> {
-        const OPERATION: &str = "output";
-        fork::check(OPERATION)?;
-        self.0.captured_of(self.descriptor(OPERATION, number)?)
     }
 
     /// Closes the library's end of an output: what is in the pipe is lost, and a process that writes to it from now on

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use super::retried;
+use super::{retried, retried_raw};
 
 /// How a child ended, as the kernel tells it. Code and signal are never mixed.
 ///
@@ -154,6 +154,23 @@ pub(crate) fn inode(pidfd: &OwnedFd) -> Option<u64> {
     const PID_FS_MAGIC: nix::sys::statfs::FsType = nix::sys::statfs::FsType(0x5049_4446);
     let filesystem = nix::sys::statfs::fstatfs(pidfd).ok()?.filesystem_type();
     (filesystem == PID_FS_MAGIC).then(|| nix::sys::stat::fstat(pidfd).ok().map(|stat| stat.st_ino))?
+}
+
+/// Returns the signal by which a child is stopped; None if it is not, or if someone has waited for that already
+/// (`waitid(2)` with WSTOPPED).
+pub(crate) fn stop_signal(pidfd: &OwnedFd) -> Option<i32> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WSTOPPED | libc::WNOWAIT | libc::WNOHANG;
+    let fd = pidfd.as_raw_fd();
+    // SAFETY: writes one siginfo_t; no rusage.
+    let call = || unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, info.as_mut_ptr(), options, 0usize) };
+    retried_raw(call).ok()?;
+    // SAFETY: zeroed before, and filled by the kernel when a child was found.
+    let (pid, signal) = unsafe {
+        let info = info.assume_init();
+        (info.si_pid(), info.si_status())
+    };
+    (pid != 0).then_some(signal)
 }
 
 /// Returns how the process of a pidfd, child or not, ended; None while it runs. It is not reaped.

@@ -139,7 +139,7 @@ static void command_calls_refuse_null(void)
     FAILS(COREPROC_SYSTEM, coreproc_command_descriptor_fd(command, 3, -1, &err));
     REFUSED_NAMING("process", coreproc_process_descriptor_write(NULL, 3, NULL, 0, 0, NULL, &err));
     REFUSED_NAMING("process", coreproc_process_descriptor_close(NULL, 3, &err));
-    REFUSED_NAMING("process", coreproc_process_descriptor_output(NULL, 3, NULL, &err));
+    REFUSED_NAMING("process", coreproc_process_output_of(NULL, 3, NULL, NULL, NULL, &err));
     REFUSED_NAMING("command", coreproc_command_stdin_data(NULL, NULL, 0, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, NULL, 1, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, (const uint8_t *)"", SIZE_MAX, &err));
@@ -670,6 +670,7 @@ static void sizes_out_of_range_are_refused(void)
         REFUSED_NAMING("queue_bytes", coreproc_subscription_open(service, &queue, &out, &err));
         REFUSED_NAMING("max_line_bytes", coreproc_subscription_open(service, &line, &out, &err));
         REFUSED_NAMING("capture", coreproc_command_capture(command, wrong[i], &err));
+        REFUSED_NAMING("capture head", coreproc_command_capture_head(command, wrong[i], &err));
     }
     CHECK(none == untouched && out == untouched);
     coreproc_process *process = spawn(service, command);

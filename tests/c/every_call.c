@@ -189,6 +189,11 @@ static void tear_down(struct world *w)
     R(check_answer_reason, INVALID_ARGUMENT, w->result = coreproc_check_answer_reason(NULL, TEXT("why"), &w->error))        \
     R(command_arg, OK, w->result = coreproc_command_arg(w->command, TEXT("x"), &w->error))                                  \
     R(command_arg0, OK, w->result = coreproc_command_arg0(w->command, TEXT("x"), &w->error))                                \
+    R(command_capture_head, OK, w->result = coreproc_command_capture_head(w->command, 100, &w->error))                      \
+    R(command_capture_lines, OK, w->result = coreproc_command_capture_lines(w->command, 100, &w->error))                    \
+    R(command_capture_apart, OK, w->result = coreproc_command_capture_apart(w->command, &w->error))                         \
+    R(process_output_of, INVALID_ARGUMENT, w->result = coreproc_process_output_of(w->process, 9, NULL, NULL, OUT(w),        \
+        &w->error))                                                                                                         \
     R(command_capture, OK, w->result = coreproc_command_capture(w->command, 100, &w->error))                                \
     R(command_cwd, OK, w->result = coreproc_command_cwd(w->command, TEXT("/"), &w->error))                                  \
     R(command_detach, OK, w->result = coreproc_command_detach(w->command, &w->error))                                       \
@@ -235,8 +240,6 @@ static void tear_down(struct world *w)
     R(command_die_with_host, OK, w->result = coreproc_command_die_with_host(w->command, 9, &w->error))                      \
     R(command_listen_fd, OK, w->result = coreproc_command_listen_fd(w->command, 0, TEXT("web"), &w->error))                 \
     R(process_descriptor_close, OK, w->result = coreproc_process_descriptor_close(w->process, 9, &w->error))                \
-    R(process_descriptor_output, INVALID_ARGUMENT, w->result = coreproc_process_descriptor_output(w->process, 9, OUT(w),    \
-        &w->error))                                                                                                         \
     R(process_descriptor_write, STDIN_CLOSED, w->result = coreproc_process_descriptor_write(w->process, 9,                  \
         (const uint8_t *)"x", 1, 0, NULL, &w->error))                                                                       \
     R(command_stdin_data, OK, w->result = coreproc_command_stdin_data(w->command, (const uint8_t *)"x", 1, &w->error))      \

@@ -315,6 +315,108 @@ fn a_stop_of_a_tree_goes_on_until_it_is_empty() {
     members.iter().for_each(os::assert_ends);
 }
 
+/// Waits until the process is in this state, as /proc/PID/stat has it.
+fn await_state(pid: i32, state: char) {
+    eventually("the state is reached", || os::state_of(pid) == Some(state));
+}
+
+#[test]
+fn a_paused_tree_stands_still_and_goes_on() {
+    let (mut talk, service) = (Talk::new(), service());
+    let mut rungs = vec![(Rung::Group, Group::Own), (Rung::Process, Group::Inherit)];
+    if has_cgroups(&service) {
+        rungs.push((Rung::Cgroup, Group::Own));
+    }
+    let body = "fork setsid notify INBOX up await GATE exit 0 end notify INBOX up await GATE exit 5";
+    for (rung, group) in rungs {
+        let mut command = contained(&talk, body, Containment::Require(rung));
+        let process = command.group(group).spawn(&service).expect("spawn");
+        let pids: Vec<i32> = (0..2).map(|_| talk.inbox.expect("up")).collect();
+        process.pause(Scope::Default).expect("pause");
+        if rung == Rung::Cgroup {
+            let events = cgroup_of(process.pid()).join("cgroup.events");
+            eventually("it is frozen", || fs::read_to_string(&events).expect("events").contains("frozen 1"));
+        } else {
+            pids.iter().for_each(|pid| await_state(*pid, 'T'));
+        }
+        talk.gate.open(2);
+        assert_eq!(kind_of(process.wait_exit(Some(Duration::from_millis(50)))), ErrorKind::TimedOut);
+        process.resume(Scope::Default).expect("resume");
+        assert_eq!(finish(&process).code(), 5);
+        assert_eq!(kind_of(process.pause(Scope::Tree)), ErrorKind::NotRunning);
+    }
+}
+
+#[test]
+fn a_paused_tree_acts_on_a_stop_and_dies_of_a_kill() {
+    let (mut talk, service) = (Talk::new(), service());
+    let mut rungs = vec![Rung::Group];
+    if has_cgroups(&service) {
+        rungs.push(Rung::Cgroup);
+    }
+    let body = "fork setsid notify INBOX up await GATE end on 15 3 notify INBOX up await GATE";
+    for (rung, kill) in rungs.into_iter().flat_map(|rung| [(rung, false), (rung, true)]) {
+        let process = contained(&talk, body, Containment::Require(rung)).spawn(&service).expect("spawn");
+        let members = talk.inbox.expect_many("up", 2);
+        process.pause(Scope::Tree).expect("pause");
+        if kill {
+            process.kill(Scope::Default).expect("kill");
+            assert_eq!(finish(&process).signal(), libc::SIGKILL);
+        } else {
+            process.stop(None).expect("stop");
+            assert_eq!(finish(&process).code(), 3);
+        }
+        members.iter().for_each(os::assert_ends);
+    }
+}
+
+#[test]
+fn a_limit_needs_a_controller_that_the_error_names() {
+    let service = service();
+    for (set, controller) in [
+        ((|command| command.memory_max(64 << 20)) as fn(&mut Command) -> &mut Command, "memory"),
+        (|command| command.processes_max(8), "pids"),
+        (|command| command.cpu_max(500), "cpu"),
+    ] {
+        let mut command = script("exit 3");
+        match set(&mut command).spawn(&service) {
+            Ok(process) => {
+                let ended = finish(&process);
+                assert_eq!((ended.code(), ended.info.rung), (3, Rung::Cgroup));
+            }
+            Err(error) => {
+                println!("NOT TESTED, tests/c/contain.c does it on other kernels: {error}");
+                assert_eq!((error.kind(), error.stage()), (ErrorKind::Unsupported, "contain"));
+                let missing = format!("the controller \"{controller}\"");
+                assert!(!has_cgroups(&service) || error.to_string().contains(&missing), "{error}");
+            }
+        }
+        let error = refused(&service, set(script("exit 3").contain(Containment::Require(Rung::Group))));
+        assert_eq!((error.kind(), error.stage()), (ErrorKind::InvalidArgument, "contain"));
+    }
+    for (mistaken, field) in [
+        ((|command| command.memory_max(0)) as fn(&mut Command) -> &mut Command, "memory max"),
+        (|command| command.processes_max(0), "processes max"),
+        (|command| command.cpu_max(9), "cpu max"),
+    ] {
+        let error = refused(&service, mistaken(&mut script("exit 3")));
+        assert!(error.kind() == ErrorKind::InvalidArgument && error.to_string().contains(field), "{error}");
+    }
+}
+
+#[test]
+fn the_processor_time_of_a_whole_tree_is_told() {
+    let service = service();
+    if !has_cgroups(&service) {
+        return;
+    }
+    let mut command = sh("(setsid sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done') ; exit 0");
+    let ended = run(&service, command.contain(Containment::Prefer));
+    let usage = ended.info.usage.expect("usage");
+    assert!(usage.cpu_time.expect("cpu.stat") > Duration::from_millis(1), "{usage:?}");
+    assert_eq!(run(&service, &script("exit 0")).info.usage, None);
+}
+
 /// Changes what this host sees at a place of its file system, with `mount` and these arguments.
 fn mount(arguments: &[&str]) {
     let done = std::process::Command::new("mount").args(arguments).status().expect("mount");

@@ -3,6 +3,7 @@
 //! Tests run side by side in this process, so none changes or counts what belongs to all of it. One that must does so
 //! in a host of its own (`support::host`).
 
+mod activity;
 mod bound;
 mod command;
 mod containment;

@@ -14,7 +14,7 @@ use crate::process::{
     Command, Descriptor, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions, StopPolicy, StopStep,
 };
 
-const FIELDS: [&str; 37] = [
+const FIELDS: &[&str] = &[
     "program",
     "args",
     "arg0",
@@ -27,6 +27,9 @@ const FIELDS: [&str; 37] = [
     "stderr",
     "descriptors",
     "capture_bytes",
+    "capture_head_bytes",
+    "capture_lines",
+    "capture_apart",
     "group",
     "detach",
     "spool_max_bytes",
@@ -87,7 +90,7 @@ pub(super) fn from_field(field: &Field<'_>) -> Result<Command> {
     if !field.is_object() {
         return Err(field.expected("a list of strings or an object"));
     }
-    from_object(field, &field.object(&FIELDS)?)
+    from_object(field, &field.object(FIELDS)?)
 }
 
 fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
@@ -166,6 +169,17 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
             let number = number.parse().map_err(|_| value.wrong("the name is no number of a descriptor"))?;
             command.descriptor(number, descriptor(&value)?);
         }
+    }
+    if let Some(bytes) = object.get("capture_head_bytes") {
+        command.capture_head(bytes.whole(0, isize::MAX as u64)?);
+    }
+    if let Some(lines) = object.get("capture_lines") {
+        command.capture_lines(lines.whole(0, u64::MAX)?);
+    }
+    if let Some(apart) = object.get("capture_apart")
+        && apart.boolean()?
+    {
+        command.capture_apart();
     }
     if let Some(bytes) = object.get("capture_bytes") {
         command.capture(match bytes.whole(0, isize::MAX as u64)? {

@@ -88,6 +88,17 @@ impl Child {
         Ok(())
     }
 
+    /// Keeps it from running, or lets it run on.
+    pub(crate) fn pause(&self, scope: Scope, paused: bool) -> Result<()> {
+        let (operation, signal) = if paused { ("pause", libc::SIGSTOP) } else { ("resume", libc::SIGCONT) };
+        let reach = self.reach(operation, scope, Reach::Group)?;
+        let mut inner = lock(&self.inner);
+        match reach {
+            Reach::Tree if inner.cgroup().is_some() => self.freeze(&mut inner, operation, paused),
+            _ => self.send_to(&mut inner, operation, signal, reach),
+        }
+    }
+
     /// Kills it, as [`Child::kill`], because its service closes: a refusal is returned, and the signal is tried again
     /// until the kernel takes it.
     fn kill_for_good(self: &Arc<Self>) -> Result<()> {
@@ -193,6 +204,7 @@ impl Child {
             if signal::leaves_stopped_what_is_stopped(signal) {
                 // A process that is suspended has to act on it now, too.
                 let _ = self.send_to(inner, "stop", libc::SIGCONT, reach);
+                self.thaw(inner);
             }
             inner.life.intend(cause);
         }

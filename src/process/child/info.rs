@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::event::Ending;
 use crate::process::containment::Rung;
+use crate::sys::cgroup::Usage;
 use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
 
@@ -50,6 +51,8 @@ pub struct Info {
     pub state: State,
     /// By what means it is held together with what it starts.
     pub rung: Rung,
+    /// What all its processes have used together, if it has a cgroup.
+    pub usage: Option<Usage>,
     /// How and why it ended, once it has.
     pub ending: Option<Ending>,
     /// When it was started.

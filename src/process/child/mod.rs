@@ -6,6 +6,7 @@
 //!
 //! Locks: under a child's may be taken that of its run, then that of a subscription; or that of the service's registry.
 
+mod activity;
 mod audience;
 mod control;
 mod deadlines;
@@ -32,7 +33,7 @@ pub(super) use self::extra::Extra;
 use self::life::{Bound, Draining, Life};
 use self::outputs::Outputs;
 use self::stopping::Stopping;
-use super::capture::Capture;
+use super::capture::{Capture, Shape};
 use super::containment::Rung;
 use super::descriptor::STDIN;
 use super::input::Input;
@@ -76,7 +77,7 @@ pub(super) struct Seed {
     /// Its pipes above standard error.
     pub(super) extra: Option<Box<Extra>>,
     pub(super) outputs: [Option<Reader>; 2],
-    pub(super) capture_bytes: usize,
+    pub(super) capture: Shape,
     pub(super) leads_group: bool,
     pub(super) rung: Rung,
     /// Whether its command asked for a containment.
@@ -136,7 +137,7 @@ impl Child {
                     stdin: seed.stdin,
                     timeout_at: timeout_at.unwrap_or(NEVER),
                 },
-                outputs: Outputs::new(seed.outputs, Capture::new(seed.capture_bytes), seed.extra),
+                outputs: Outputs::new(seed.outputs, Capture::new(seed.capture), seed.extra),
                 audience: Audience::new(seed.member),
                 stopping: None,
                 armed: NEVER,

@@ -56,6 +56,27 @@ impl Child {
         Ok(())
     }
 
+    /// Freezes or thaws the cgroup.
+    pub(super) fn freeze(&self, inner: &mut Inner, operation: &'static str, frozen: bool) -> Result<()> {
+        let Some(contained) = inner.contained() else { return Err(self.not_running(operation)) };
+        match &contained.cgroup {
+            Some(cgroup) if cgroup.is_populated() => cgroup.freeze(frozen).map_err(|errno| {
+                let kind = if errno == libc::ENOENT { ErrorKind::Unsupported } else { ErrorKind::System };
+                Error::system(operation, "cgroup.freeze", errno).kind_is(kind).on(format!("process {}", self.id))
+            })?,
+            _ => return Err(self.not_running(operation)),
+        }
+        contained.frozen = frozen;
+        Ok(())
+    }
+
+    /// Lets a paused tree act on a signal.
+    pub(super) fn thaw(&self, inner: &mut Inner) {
+        if inner.contained().is_some_and(|contained| contained.frozen) {
+            let _ = self.freeze(inner, "stop", false);
+        }
+    }
+
     /// Sends a signal to the tree of a child without a cgroup.
     fn send_by_descent(&self, inner: &mut Inner, operation: &'static str, signal: i32) -> Result<()> {
         if inner.life.is_closed() {
@@ -168,8 +189,9 @@ impl Child {
         const FIRST: u64 = 10_000_000;
         const LONGEST: u64 = 1_000_000_000;
         let id = self.id;
-        let Some(Contained { cgroup: slot, remove_at, interval, .. }) = inner.contained() else { return };
+        let Some(Contained { cgroup: slot, usage, remove_at, interval, .. }) = inner.contained() else { return };
         let Some(cgroup) = slot else { return };
+        *usage = Some(cgroup.usage());
         *remove_at = 0;
         match cgroup.remove() {
             Ok(()) => {

@@ -45,10 +45,58 @@ impl Command {
         self
     }
 
+    /// Limits the memory of all its processes together, in bytes (`memory.max` of cgroup v2): what more is asked for is
+    /// reclaimed, and if that is not enough, the kernel kills ([`Usage::oom_kills`](crate::Usage)). Limits need a cgroup,
+    /// whatever containment is asked for.
+    ///
+    /// # Errors
+    ///
+    /// The spawn fails with `Unsupported` at the stage `contain` if no cgroup can be made or the controller cannot be
+    /// enabled for it, which the error names. A controller can be enabled if the host's cgroup is the root of the
+    /// hierarchy, or if its parent has enabled it and no process is in it.
+    pub fn memory_max(&mut self, bytes: u64) -> &mut Self {
+        if bytes == 0 {
+            return self.mistaken("memory max", "is zero");
+        }
+        self.tree_limits.memory = Some(bytes);
+        self
+    }
+
+    /// Limits how many processes and threads it may have at once, itself included (`pids.max` of cgroup v2): a fork
+    /// beyond them fails with EAGAIN.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Command::memory_max`].
+    pub fn processes_max(&mut self, count: u64) -> &mut Self {
+        if count == 0 {
+            return self.mistaken("processes max", "is zero");
+        }
+        self.tree_limits.processes = Some(count);
+        self
+    }
+
+    /// Limits the processor time of all its processes together, in thousandths of one processor (`cpu.max` of cgroup v2):
+    /// 500 is half of one, 2000 are two. From 10 to 1,000,000.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Command::memory_max`].
+    pub fn cpu_max(&mut self, thousandths: u32) -> &mut Self {
+        if !(10..=1_000_000).contains(&thousandths) {
+            return self.mistaken("cpu max", "is not from 10 to 1000000 thousandths of a processor");
+        }
+        self.tree_limits.cpu = Some(thousandths);
+        self
+    }
+
     /// Finds a containment that the command's group does not allow.
     pub(super) fn containment_contradiction(&self) -> Option<(&'static str, &'static str)> {
         let leads = self.detached || self.group == Group::Own;
         match self.containment {
+            Containment::Require(Rung::Group | Rung::Process) if !self.tree_limits.is_empty() => {
+                Some(("contain", "limits need a cgroup, and another rung is required"))
+            }
             Containment::Require(Rung::Group) if !leads => Some(("contain", "the process would not lead a group")),
             Containment::Require(Rung::Process) if leads => Some(("contain", "the process would lead a group")),
             _ => None,

@@ -1,6 +1,7 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
 mod bound;
+mod capture;
 mod containment;
 mod credentials;
 mod deadlines;
@@ -28,6 +29,7 @@ use crate::process::pty::PtyOptions;
 use crate::process::resources::Limits;
 use crate::process::stdio::{Output, SPOOL_MAX, Stdin};
 use crate::process::stop::{Scope, StopOptions, StopPolicy};
+use crate::sys::cgroup::TreeLimits;
 use crate::sys::strings::Strings;
 
 /// A child's process group; [`Command::group`] says what follows from it.
@@ -105,10 +107,15 @@ pub struct Command {
     /// The sockets at 3 and the following numbers.
     pub(in crate::process) listeners: Vec<Listener>,
     pub(in crate::process) capture: Size,
+    pub(in crate::process) capture_head: u64,
+    pub(in crate::process) capture_lines: u64,
+    pub(in crate::process) captures_apart: bool,
     pub(in crate::process) pty: Option<PtyOptions>,
     pub(in crate::process) group: Group,
     pub(in crate::process) detached: bool,
     pub(in crate::process) containment: Containment,
+    /// The limits of all its processes together.
+    pub(in crate::process) tree_limits: TreeLimits,
     pub(in crate::process) spool_max: u64,
     pub(in crate::process) timeout: Option<Duration>,
     pub(in crate::process) deadlines: Deadlines,
@@ -140,10 +147,14 @@ impl Command {
             descriptors: Vec::new(),
             listeners: Vec::new(),
             capture: Size::default(),
+            capture_head: 0,
+            capture_lines: 0,
+            captures_apart: false,
             pty: None,
             group: Group::default(),
             detached: false,
             containment: Containment::Default,
+            tree_limits: TreeLimits::default(),
             spool_max: SPOOL_MAX,
             timeout: None,
             deadlines: Deadlines::default(),
@@ -300,15 +311,6 @@ impl Command {
         self
     }
 
-    /// Sets how many of the last bytes of its output are kept, of both streams together.
-    pub fn capture(&mut self, size: Size) -> &mut Self {
-        match size.check("spawn", "capture") {
-            Ok(()) => self.capture = size,
-            Err(error) => self.refuse(error),
-        }
-        self
-    }
-
     /// Sets its process group.
     ///
     /// A child that may ask at the terminal (a password, an editor, `stty`) needs [`Group::Inherit`]. In a group of its
@@ -425,10 +427,11 @@ impl Command {
         };
         let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
         let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
+        let captures = (self.capture_head, self.capture_lines, self.captures_apart);
         let more = (
             &self.descriptors,
             &self.listeners,
-            self.containment,
+            (self.containment, &self.tree_limits),
             &self.deadlines,
             &self.cwd_fd,
             &self.credentials,
@@ -437,7 +440,7 @@ impl Command {
         );
         let bound = self.die_with_host;
         let life = (bound, self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
-        format!("{texts:?} {streams:?} {more:?} {life:?}")
+        format!("{texts:?} {streams:?} {captures:?} {more:?} {life:?}")
     }
 
     /// Takes the first mistake made in the setters.

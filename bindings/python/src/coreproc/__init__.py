@@ -64,7 +64,7 @@ from .constants import (
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
 from .info import Info
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
-from .process import Holder, OutputDropped, Process
+from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
 from .stop import Step, Stop
 from .subscription import Event, Subscription
@@ -73,6 +73,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Busy",
+    "Captured",
     "Cause",
     "CloseMode",
     "Closed",

@@ -74,6 +74,9 @@ FLAG_STOP_REFUSED = 64
 FLAT_ARG = 2
 FLAT_ARG0 = 3
 FLAT_CAPTURE = 12
+FLAT_CAPTURE_APART = 97
+FLAT_CAPTURE_HEAD = 95
+FLAT_CAPTURE_LINES = 96
 FLAT_CPU_AFFINITY = 32
 FLAT_CPU_TIME_LIMIT = 83
 FLAT_CWD = 7
@@ -132,6 +135,7 @@ NOT_FOUND = -2
 NOT_RUNNING = -6
 NO_SPEC = 4294967295
 OK = 0
+OUTPUT_TOGETHER = 4294967295
 OUT_OF_MEMORY = -5
 OVERFLOW_BLOCK = 1
 OVERFLOW_DROP_NEWEST = 3
@@ -469,6 +473,9 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_arg": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_arg0": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_capture": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_capture_apart": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_command_capture_head": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_capture_lines": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_cpu_affinity": (c_int32, (c_void_p, IN_UINT32_T, c_size_t, OUT_HANDLE)),
     "coreproc_command_cpu_time_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_cwd": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
@@ -623,7 +630,6 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_close_output": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_close_stdin": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_process_descriptor_close": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
-    "coreproc_process_descriptor_output": (c_int32, (c_void_p, c_uint32, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_descriptor_write": (
         c_int32,
         (c_void_p, c_uint32, c_void_p, c_size_t, c_int64, OUT_SIZE_T, OUT_HANDLE),
@@ -635,6 +641,10 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_info_get": (c_int32, (c_void_p, OUT_PROCESS_INFO, OUT_HANDLE)),
     "coreproc_process_kill": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_output": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_process_output_of": (
+        c_int32,
+        (c_void_p, c_uint32, OUT_SIZE_T, OUT_UINT64_T, OUT_HANDLE, OUT_HANDLE),
+    ),
     "coreproc_process_pid": (c_int32, (c_void_p,)),
     "coreproc_process_ref": (c_void_p, (c_void_p,)),
     "coreproc_process_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),

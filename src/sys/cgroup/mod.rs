@@ -6,41 +6,27 @@
 //! System calls: mkdir(2), openat(2), read(2), write(2), flock(2), rmdir(2), pidfd_open(2), pidfd_send_signal(2). See
 //! cgroups(7), and Documentation/admin-guide/cgroup-v2.rst of Linux.
 
+mod files;
+mod limits;
+mod place;
+
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
-use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
+use nix::fcntl::OFlag;
 
-use super::descriptor::{Result, above_stdio};
-use super::{errno, file, pidfd, retried};
-
-/// What the names of all directories made here begin with.
-const PREFIX: &str = "coreproc-";
-
-/// The part that is missing for a cgroup, in words.
-#[derive(Debug)]
-pub(crate) struct Missing {
-    pub(crate) errno: Option<i32>,
-    pub(crate) what: String,
-}
-
-impl Missing {
-    fn new(what: impl Into<String>) -> Missing {
-        Missing { errno: None, what: what.into() }
-    }
-
-    fn failed(path: &Path, call: &str, errno: i32) -> Missing {
-        let what = format!("{call} {:?}: {}", path, crate::error::describe_errno(errno));
-        Missing { errno: Some(errno), what }
-    }
-}
+use self::files::{directories_in, flag, members, open_at, open_directory, read_at, write_at};
+pub(crate) use self::limits::TreeLimits;
+pub use self::limits::Usage;
+pub(crate) use self::place::Missing;
+use self::place::{PREFIX, check_kind, open_locked, own, remove_all, sweep};
+use super::descriptor::Result;
+use super::{pidfd, retried};
 
 /// A cgroup that was made for a child. The drop removes it if nothing is in it.
 pub(crate) struct Cgroup {
@@ -51,13 +37,14 @@ pub(crate) struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes one below the cgroup of this process.
-    pub(crate) fn new() -> std::result::Result<Cgroup, Missing> {
+    /// Makes one with these limits below the cgroup of this process.
+    pub(crate) fn new(limits: &TreeLimits) -> std::result::Result<Cgroup, Missing> {
         static SWEPT: Once = Once::new();
         static NEXT: AtomicU64 = AtomicU64::new(1);
         const ATTEMPTS: usize = 1000;
         let base = own()?;
         check_kind(&base)?;
+        limits.enable(&base)?;
         SWEPT.call_once(|| sweep(&base));
         let me = std::process::id();
         for _ in 0..ATTEMPTS {
@@ -70,7 +57,11 @@ impl Cgroup {
                 Ok(()) => {}
             }
             match open_locked(&path) {
-                Ok(directory) => return Ok(Cgroup { directory, path, events: None }),
+                Ok(directory) => {
+                    let cgroup = Cgroup { directory, path, events: None };
+                    limits.apply(&cgroup.directory)?;
+                    return Ok(cgroup);
+                }
                 // Another process has taken it for a leftover, and removes it.
                 Err(libc::ENOENT | libc::EWOULDBLOCK) => {}
                 Err(errno) => {
@@ -170,6 +161,11 @@ impl Cgroup {
         found
     }
 
+    /// Returns what its processes have used so far.
+    pub(crate) fn usage(&self) -> Usage {
+        limits::usage(&self.directory)
+    }
+
     /// Returns its directory, and those below it, which its processes have made.
     fn directories(&self) -> Vec<OwnedFd> {
         let mut paths = vec![self.path.clone()];
@@ -214,175 +210,14 @@ impl Drop for Cgroup {
     }
 }
 
-/// Returns the directory of the cgroup in which this process is.
-fn own() -> std::result::Result<PathBuf, Missing> {
-    let read = |path: &str| {
-        let text = fs::read(path).map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            Missing::failed(Path::new(path), "read", errno)
-        })?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
-    };
-    let mine = read("/proc/self/cgroup")?;
-    let Some(path) = mine.lines().find_map(|line| line.strip_prefix("0::")) else {
-        return Err(Missing::new("this process is in no cgroup of version 2"));
-    };
-    below_mount(path, &read("/proc/self/mountinfo")?)
-}
-
-/// Refuses a directory that another file system hides.
-fn check_kind(base: &Path) -> std::result::Result<(), Missing> {
-    let kind = retried(|| statfs(base)).map_err(|errno| Missing::failed(base, "look at", errno as i32))?;
-    if kind.filesystem_type() == CGROUP2_SUPER_MAGIC {
-        return Ok(());
-    }
-    Err(Missing::new(format!("another file system is mounted over {base:?}")))
-}
-
-/// Returns where the cgroup with this path lies below a mount of the hierarchy; see proc_pid_mountinfo(5).
-fn below_mount(path: &str, mounts: &str) -> std::result::Result<PathBuf, Missing> {
-    let mut is_mounted = false;
-    for line in mounts.lines() {
-        let Some((place, kind)) = line.split_once(" - ") else { continue };
-        let mut place = place.split(' ').skip(3);
-        let (Some(root), Some(point)) = (place.next(), place.next()) else { continue };
-        if kind.split(' ').next() != Some("cgroup2") {
-            continue;
-        }
-        is_mounted = true;
-        let root = unescaped(root);
-        let rest = Path::new(path).strip_prefix(&root).ok();
-        // A path that leads out of the cgroup namespace lies below no mount of it.
-        if let Some(rest) = rest.filter(|rest| rest.components().all(|part| part.as_os_str() != "..")) {
-            return Ok(Path::new(&unescaped(point)).join(rest));
-        }
-    }
-    Err(Missing::new(if is_mounted {
-        format!("the cgroup {path:?} of this process lies below no mount of the hierarchy")
-    } else {
-        "no cgroup hierarchy of version 2 is mounted".to_owned()
-    }))
-}
-
-/// Turns the octal escapes of mountinfo back into what they stand for.
-fn unescaped(text: &str) -> String {
-    ["\\040", "\\011", "\\012"]
-        .iter()
-        .zip([" ", "\t", "\n"])
-        .fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
-        .replace("\\134", "\\")
-}
-
-/// Removes the empty directories that processes which are gone have left behind.
-fn sweep(base: &Path) {
-    for path in directories_in(base) {
-        let is_ours = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
-        // Whoever has locked it still knows of it.
-        if is_ours && let Ok(_locked) = open_locked(&path) {
-            let _ = remove_all(&path);
-        }
-    }
-}
-
-fn directories_in(path: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
-}
-
-/// Removes a directory and those below it, from the bottom. None of them has a process, or it is EBUSY.
-fn remove_all(path: &Path) -> Result<()> {
-    const ATTEMPTS: usize = 3;
-    let mut result = Ok(());
-    for _ in 0..ATTEMPTS {
-        result = retried(|| fs::remove_dir(path)).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO));
-        match result {
-            Err(libc::ENOENT) => return Ok(()),
-            Err(libc::EBUSY | libc::ENOTEMPTY) => {}
-            other => return other,
-        }
-        let below = directories_in(path);
-        if below.is_empty() {
-            return result;
-        }
-        for path in below {
-            remove_all(&path)?;
-        }
-    }
-    result
-}
-
-fn open_directory(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    above_stdio(retried(|| openat(AT_FDCWD, path, flags, Mode::empty())).map_err(|errno| errno as i32)?)
-}
-
-/// Opens a directory that nobody else has locked, and locks it.
-fn open_locked(path: &Path) -> Result<OwnedFd> {
-    let directory = open_directory(path)?;
-    // SAFETY: no pointers.
-    if unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
-        return Err(errno());
-    }
-    // Between the open and the lock it may have been removed.
-    file::look(path).map(|_| directory)
-}
-
-fn open_at(directory: &OwnedFd, name: &str, flags: OFlag) -> Result<File> {
-    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    let opened = retried(|| openat(directory, name, flags, Mode::empty())).map_err(|errno| errno as i32)?;
-    above_stdio(opened).map(File::from)
-}
-
-fn read_at(directory: &OwnedFd, name: &str) -> Result<String> {
-    let mut text = Vec::new();
-    let mut file = open_at(directory, name, OFlag::O_RDONLY)?;
-    retried(|| file.read_to_end(&mut text)).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-fn write_at(directory: &OwnedFd, name: &str, text: &[u8]) -> Result<()> {
-    let mut file = open_at(directory, name, OFlag::O_WRONLY)?;
-    retried(|| file.write_all(text)).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
-}
-
-/// Reads a number out of lines of a name and a number.
-fn value(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
-}
-
-fn flag(text: &str, name: &str) -> Option<bool> {
-    value(text, name).map(|value| value != 0)
-}
-
-/// Returns the processes in this directory alone.
-fn members(directory: &OwnedFd) -> Vec<i32> {
-    let text = read_at(directory, "cgroup.procs").unwrap_or_default();
-    // A process that has no number here is listed as 0.
-    text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HYBRID: &str = "31 22 0:27 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory\n\
-                          32 22 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
-
-    #[test]
-    fn the_cgroup_is_found_beside_version_1_and_below_a_part_of_the_hierarchy() {
-        let found = |path, mounts| below_mount(path, mounts).map_err(|missing| missing.what);
-        assert_eq!(found("/a/b", HYBRID), Ok(PathBuf::from("/sys/fs/cgroup/unified/a/b")));
-        let part = "32 22 0:28 /a /mnt/with\\040space rw shared:1 master:2 - cgroup2 none rw\n";
-        assert_eq!(found("/a/b", part), Ok(PathBuf::from("/mnt/with space/b")));
-        assert!(found("/c", part).is_err_and(|what| what.contains("\"/c\"") && what.contains("below no mount")));
-        assert!(found("/../c", HYBRID).is_err_and(|what| what.contains("below no mount")));
-        assert!(found("/", "").is_err_and(|what| what.contains("no cgroup hierarchy of version 2 is mounted")));
-    }
-
     /// Kernels before Linux 5.14 have no cgroup.kill.
     #[test]
     fn what_is_in_it_can_be_killed_one_by_one() {
-        let cgroup = match Cgroup::new() {
+        let cgroup = match Cgroup::new(&TreeLimits::default()) {
             Ok(cgroup) => cgroup,
             Err(missing) => return println!("NOT TESTED: no cgroup can be made here: {}", missing.what),
         };
@@ -402,12 +237,5 @@ mod tests {
         let path = cgroup.path.clone();
         drop(cgroup);
         assert!(!path.exists());
-    }
-
-    #[test]
-    fn numbers_are_read_by_their_whole_name() {
-        let text = "populated 0\nfrozen 1\noom 3\noom_kill 7\n";
-        assert_eq!((flag(text, "populated"), flag(text, "frozen")), (Some(false), Some(true)));
-        assert_eq!((value(text, "oom"), value(text, "oom_kill"), value(text, "oom_k")), (Some(3), Some(7), None));
     }
 }
