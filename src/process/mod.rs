@@ -23,10 +23,12 @@ mod descriptor;
 mod explain;
 mod handle;
 mod identity;
+mod info_json;
 mod input;
 mod launch;
 pub(crate) mod member;
 mod options;
+mod post_mortem;
 #[allow(clippy::module_inception)]
 mod process;
 mod pty;
@@ -40,6 +42,7 @@ mod steps;
 mod stop;
 mod streams;
 mod supervisor;
+mod terms;
 
 pub use activity::{Activity, AwaitsInput, Doing};
 pub use capture::Captured;
@@ -51,6 +54,7 @@ pub use descriptor::Descriptor;
 pub use handle::ProcessHandle;
 pub use identity::ProcessIdentity;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
+pub(crate) use post_mortem::describe;
 pub use process::Process;
 pub use pty::{PtyMode, PtyOptions};
 pub use resources::{IoPriority, Resource, Scheduling};
