@@ -1,11 +1,13 @@
 //! What is known of a process in a few words, for people.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use super::capture::Captured;
 use super::child::Info;
 use super::process::Process;
 use crate::error::{Result, describe_errno};
-use crate::event::Cause;
+use crate::event::{Cause, Stream};
 use crate::printable::clean;
 use crate::sys::cgroup::Usage;
 use crate::sys::clock::monotonic_ns;
@@ -62,12 +64,19 @@ impl Known {
     pub(super) fn of(process: &Process) -> Known {
         let child = process.child();
         let info = child.info();
-        let output = child.captured().ok();
+        // Standard error comes first where each output has a capture of its own: it says more about an end.
+        let captured = |stream| child.captured(stream).ok();
+        let captures: Vec<Captured> = match captured(None) {
+            Some(both) => vec![both],
+            None => [Stream::Stderr, Stream::Stdout].into_iter().filter_map(|stream| captured(Some(stream))).collect(),
+        };
+        let last_lines = captures.iter().map(|output| last_lines(&ending_of(output))).find(|lines| !lines.is_empty());
         Known {
             holders: child.holders(),
             command: child.command_line(),
-            last_lines: output.as_deref().map_or_else(Vec::new, last_lines),
-            kept: output.map(|output| output.len()),
+            last_lines: last_lines.unwrap_or_default(),
+            kept: (!captures.is_empty())
+                .then(|| captures.iter().map(|output| output.head.len() + output.tail.len()).sum()),
             info,
         }
     }
@@ -203,6 +212,14 @@ fn size(bytes: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+/// Returns the last bytes of an output that are held without a gap.
+fn ending_of(output: &Captured) -> Cow<'_, [u8]> {
+    if output.gap == 0 && !output.head.is_empty() {
+        return Cow::Owned([&output.head[..], &output.tail].concat());
+    }
+    Cow::Borrowed(&output.tail)
 }
 
 /// Returns the last lines of an output, as text without control characters, each cut if it is long.

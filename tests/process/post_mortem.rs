@@ -147,3 +147,16 @@ hosted! {
         }
     }
 }
+
+#[test]
+fn the_last_lines_are_those_of_standard_error_if_it_has_a_capture_of_its_own() {
+    let service = service();
+    for (body, expected) in [("text 1 out text 2 trouble", "  trouble"), ("text 1 out", "  out")] {
+        let mut command = script(body);
+        command.capture_apart().capture_head(2);
+        let process = command.spawn(&service).expect("spawn");
+        process.wait(GUARDED).expect("closed");
+        let told = lines(&process);
+        assert_eq!(told.last().map(String::as_str), Some(expected), "{told:?}");
+    }
+}
