@@ -299,6 +299,9 @@
 // `int32_t`, as for coreproc_command_oom_score.
 #define COREPROC_FLAT_OOM_SCORE 33
 
+// `int32_t` signal, as for coreproc_command_die_with_host.
+#define COREPROC_FLAT_DIE_WITH_HOST 34
+
 // Bytes, as for coreproc_command_stdin_data.
 #define COREPROC_FLAT_STDIN_DATA 40
 
@@ -1634,6 +1637,19 @@ coreproc_result coreproc_command_keep_ignored(struct coreproc_command *command,
 coreproc_result coreproc_command_cwd_fd(struct coreproc_command *command,
                                         int32_t fd,
                                         struct coreproc_error **err);
+
+// Has the kernel send it this signal when the host dies, however that happens (PR_SET_PDEATHSIG):
+// SIGKILL ends it for sure. The signal reaches the process alone, not what it has started; running a
+// set-user-ID program, or one with capabilities of its own, undoes it. Such processes are started
+// one after another by a thread of the service, which lives as long as they do; what Linux keeps
+// for each thread (namespaces, processors, nice value) they have from that thread, which has it from
+// the first one that spawned such a process. Refused together with coreproc_command_detach, by the
+// spawn.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_die_with_host(struct coreproc_command *command,
+                                               int32_t signal,
+                                               struct coreproc_error **err);
 
 // Sets a limit of the kernel's: `resource` is a RLIMIT_ value of <sys/resource.h>, `soft` and `hard`
 // are in the units of getrlimit(2), COREPROC_UNLIMITED for none. A later call for the same resource

@@ -92,6 +92,8 @@ pub const COREPROC_FLAT_IO_PRIORITY: u32 = 31;
 pub const COREPROC_FLAT_CPU_AFFINITY: u32 = 32;
 /// `int32_t`, as for coreproc_command_oom_score.
 pub const COREPROC_FLAT_OOM_SCORE: u32 = 33;
+/// `int32_t` signal, as for coreproc_command_die_with_host.
+pub const COREPROC_FLAT_DIE_WITH_HOST: u32 = 34;
 
 /// Bytes, as for coreproc_command_stdin_data.
 pub const COREPROC_FLAT_STDIN_DATA: u32 = 40;
@@ -161,6 +163,7 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_IO_PRIORITY, "io_priority"),
     (COREPROC_FLAT_CPU_AFFINITY, "cpu_affinity"),
     (COREPROC_FLAT_OOM_SCORE, "oom_score"),
+    (COREPROC_FLAT_DIE_WITH_HOST, "die_with_host"),
     (COREPROC_FLAT_START_TIMEOUT, "start_timeout"),
     (COREPROC_FLAT_SILENCE_TIMEOUT, "silence_timeout"),
     (COREPROC_FLAT_CPU_TIME_LIMIT, "cpu_time_limit"),
@@ -316,7 +319,7 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
             }
             _ = command.stop_policy(policy_of(op, scope, steps.into_iter())?);
         }
-        COREPROC_FLAT_USER..=COREPROC_FLAT_OOM_SCORE => apply_restriction(command, option, value)?,
+        COREPROC_FLAT_USER..=COREPROC_FLAT_DIE_WITH_HOST => apply_restriction(command, option, value)?,
         COREPROC_FLAT_START_TIMEOUT => _ = command.start_timeout(timeout(value.u64()?)),
         COREPROC_FLAT_SILENCE_TIMEOUT => _ = command.silence_timeout(timeout(value.u64()?)),
         COREPROC_FLAT_CPU_TIME_LIMIT => _ = command.cpu_time_limit(timeout(value.u64()?)),
@@ -356,7 +359,8 @@ fn apply_restriction(command: &mut Command, option: u32, value: &mut Reader<'_>)
             }
             _ = command.cpu_affinity(cpus);
         }
-        _ => _ = command.oom_score(value.i32()?),
+        COREPROC_FLAT_OOM_SCORE => _ = command.oom_score(value.i32()?),
+        _ => _ = command.die_with_host(value.i32()?),
     }
     Ok(())
 }
@@ -590,7 +594,8 @@ mod tests {
                         COREPROC_FLAT_UMASK => coreproc_command_umask(command, number.cast_unsigned(), None),
                         COREPROC_FLAT_KEEP_IGNORED => coreproc_command_keep_ignored(command, *number, None),
                         COREPROC_FLAT_NICE => coreproc_command_nice(command, *number, None),
-                        _ => coreproc_command_oom_score(command, *number, None),
+                        COREPROC_FLAT_OOM_SCORE => coreproc_command_oom_score(command, *number, None),
+                        _ => coreproc_command_die_with_host(command, *number, None),
                     },
                     Set::Two(COREPROC_FLAT_SCHEDULING, policy, priority) => {
                         coreproc_command_scheduling(command, *policy, *priority, None)
@@ -654,6 +659,7 @@ mod tests {
             COREPROC_FLAT_KEEP_IGNORED,
             COREPROC_FLAT_NICE,
             COREPROC_FLAT_OOM_SCORE,
+            COREPROC_FLAT_DIE_WITH_HOST,
         ]);
         let two = prop::sample::select(vec![COREPROC_FLAT_SCHEDULING, COREPROC_FLAT_IO_PRIORITY]);
         let numbers = prop::sample::select(vec![

@@ -197,6 +197,7 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("cpu affinity", coreproc_command_cpu_affinity(command, NULL, 0, &err));
     REFUSED_NAMING("cpu affinity", coreproc_command_cpu_affinity(command, &no_such_cpu, 1, &err));
     REFUSED_NAMING("oom score", coreproc_command_oom_score(command, 1001, &err));
+    REFUSED_NAMING("die with host", coreproc_command_die_with_host(command, 65, &err));
     REFUSED_NAMING("command", coreproc_command_capture(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_group(NULL, COREPROC_GROUP_OWN, &err));
     REFUSED_NAMING("command", coreproc_command_detach(NULL, &err));

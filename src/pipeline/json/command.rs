@@ -56,6 +56,7 @@ const FIELDS: &[&str] = &[
     "cpu_affinity",
     "oom_score",
     "chroot",
+    "die_with_host",
 ];
 
 impl Command {

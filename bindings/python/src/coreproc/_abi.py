@@ -95,6 +95,7 @@ FLAT_DESCRIPTOR_DATA = 42
 FLAT_DESCRIPTOR_FD = 43
 FLAT_DESCRIPTOR_FILE = 44
 FLAT_DETACH = 14
+FLAT_DIE_WITH_HOST = 34
 FLAT_DRAIN = 18
 FLAT_DROP_CAPABILITIES = 25
 FLAT_ENV = 4
@@ -552,6 +553,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         (c_void_p, c_uint32, c_char_p, c_size_t, c_uint32, OUT_HANDLE),
     ),
     "coreproc_command_detach": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_command_die_with_host": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_drain": (c_int32, (c_void_p, c_uint64, c_uint64, OUT_HANDLE)),
     "coreproc_command_drop_capabilities": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_env": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),

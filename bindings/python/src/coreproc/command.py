@@ -149,6 +149,7 @@ class Command(Owner):
         io_priority: IoClass | tuple[IoClass, int] | None = None,
         cpu_affinity: Iterable[int] | None = None,
         oom_score: int | None = None,
+        die_with_host: int | None = None,
         subscriptions: Iterable[Subscription] = (),
     ) -> None:
         """Makes a command; starts nothing.
@@ -225,6 +226,8 @@ class Command(Owner):
                 `(IoClass.BEST_EFFORT, level)` with a level from 0, the best, to 7.
             cpu_affinity: The processors that it may run on.
             oom_score: How likely the kernel kills it when memory runs out, from -1000 to 1000.
+            die_with_host: The signal that it gets when this process dies; `signal.SIGKILL` ends it
+                for sure. Not together with `detach`.
             subscriptions: The subscriptions of `Subscribe.NAMED` that get its events.
 
         Raises:
@@ -282,6 +285,8 @@ class Command(Owner):
         elif group is not None:
             self._set("primary_group", *text(str(group)))
         self._set_credentials(user, extra_groups, umask, drop_capabilities, keep_ignored)
+        if die_with_host is not None:
+            self._set("die_with_host", die_with_host)
         if no_new_privileges:
             self._set("no_new_privileges")
         for number, limit in (rlimits or {}).items():
