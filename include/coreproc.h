@@ -135,6 +135,10 @@
 // The host's process group: it can use the terminal as the host can.
 #define COREPROC_GROUP_INHERIT 2
 
+// A session of its own, and in it a group as with OWN: it has no terminal (setsid(2)), and can take
+// one. Unlike a detached command it has pipes to the library.
+#define COREPROC_GROUP_SESSION 3
+
 // Standard input.
 #define COREPROC_STREAM_STDIN 0
 
@@ -144,7 +148,8 @@
 // Standard error.
 #define COREPROC_STREAM_STDERR 2
 
-// /dev/null; the default of standard input.
+// /dev/null; the default of standard input. (For a command with a pseudo-terminal, that is the
+// default of every stream: see coreproc_command_pty.)
 #define COREPROC_STDIO_NULL 1
 
 // A pipe of ours; the default of outputs.
@@ -294,6 +299,9 @@
 // `int32_t`, as for coreproc_command_oom_score.
 #define COREPROC_FLAT_OOM_SCORE 33
 
+// `int32_t` signal, as for coreproc_command_die_with_host.
+#define COREPROC_FLAT_DIE_WITH_HOST 34
+
 // Bytes, as for coreproc_command_stdin_data.
 #define COREPROC_FLAT_STDIN_DATA 40
 
@@ -312,6 +320,9 @@
 
 // `int32_t` descriptor, and the bytes of the name, as for coreproc_command_listen_fd.
 #define COREPROC_FLAT_LISTEN_FD 45
+
+// `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
+#define COREPROC_FLAT_PTY 55
 
 // `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 // in coreproc_stop_step.
@@ -345,6 +356,17 @@
 
 // A pipe for coreproc_process_descriptor_write.
 #define COREPROC_DESCRIPTOR_INPUT 2
+
+// As a user finds a terminal: what is written is echoed; the program reads whole lines, which
+// Backspace edits and of which each has up to 4,095 bytes; Ctrl-C, Ctrl-\ and Ctrl-Z are signals;
+// `\n` in its output becomes `\r\n`.
+#define COREPROC_PTY_COOKED 1
+
+// The same without echo.
+#define COREPROC_PTY_NO_ECHO 2
+
+// As cfmakeraw(3) has it: every byte passes as it is, in both directions, and nothing is echoed.
+#define COREPROC_PTY_RAW 3
 
 // Both standard outputs together, for coreproc_process_output_of.
 #define COREPROC_OUTPUT_TOGETHER 4294967295
@@ -1616,6 +1638,19 @@ coreproc_result coreproc_command_cwd_fd(struct coreproc_command *command,
                                         int32_t fd,
                                         struct coreproc_error **err);
 
+// Has the kernel send it this signal when the host dies, however that happens (PR_SET_PDEATHSIG):
+// SIGKILL ends it for sure. The signal reaches the process alone, not what it has started; running a
+// set-user-ID program, or one with capabilities of its own, undoes it. Such processes are started
+// one after another by a thread of the service, which lives as long as they do; what Linux keeps
+// for each thread (namespaces, processors, nice value) they have from that thread, which has it from
+// the first one that spawned such a process. Refused together with coreproc_command_detach, by the
+// spawn.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_die_with_host(struct coreproc_command *command,
+                                               int32_t signal,
+                                               struct coreproc_error **err);
+
 // Sets a limit of the kernel's: `resource` is a RLIMIT_ value of <sys/resource.h>, `soft` and `hard`
 // are in the units of getrlimit(2), COREPROC_UNLIMITED for none. A later call for the same resource
 // replaces an earlier one. It is set before the user. A hard limit above that of the host needs
@@ -1939,7 +1974,7 @@ coreproc_result coreproc_command_listen_fd(struct coreproc_command *command,
                                            struct coreproc_error **err);
 
 // Writes to an input pipe at a descriptor above 2, as coreproc_process_write does to standard
-// input. Thread-safe.
+// input; or to a pseudo-terminal at 1 or 2 if standard input is set otherwise. Thread-safe.
 //
 // Errors: those of coreproc_process_write; STDIN_CLOSED also for a number that is no input pipe.
 coreproc_result coreproc_process_descriptor_write(const struct coreproc_process *process,
@@ -1958,6 +1993,44 @@ coreproc_result coreproc_process_descriptor_write(const struct coreproc_process 
 coreproc_result coreproc_process_descriptor_close(const struct coreproc_process *process,
                                                   uint32_t number,
                                                   struct coreproc_error **err);
+
+// Gives the process a pseudo-terminal of this size (columns 0: 80, rows 0: 24), as its controlling
+// terminal, in a session of its own; `mode` is a COREPROC_PTY value, which the program may change.
+// Each of its standard streams that is not set otherwise is on it.
+//
+// What the process writes to the terminal arrives as its standard output: standard error is on the
+// same terminal, and cannot be told apart. If standard output is set otherwise, it arrives as
+// standard error, and if that is, too, in events of the kind OUTPUT with the descriptor 0, and in
+// coreproc_process_output_of 0. It includes what is written to /dev/tty, and the echo.
+// The terminal ends when the process has ended and no descendant has it open.
+//
+// coreproc_process_write types at the terminal (coreproc_process_descriptor_write with 1 or 2 if
+// standard input is set otherwise): Ctrl-C is the byte 3. coreproc_process_close_stdin types the
+// terminal's character for the end of input, Ctrl-D, unless the mode is RAW, in which there is
+// none. The environment is not changed: programs look up the kind of terminal in TERM.
+//
+// When the process ends, the kernel sends SIGHUP to the terminal's foreground group; when the host
+// ends, or coreproc_process_close_output closes the terminal, to the process.
+//
+// Errors: INVALID_ARGUMENT. From the spawn: INVALID_ARGUMENT if it contradicts another option
+// (detach, COREPROC_GROUP_INHERIT, COREPROC_STDIO_MERGE if standard output is on the terminal);
+// stage "pty": UNSUPPORTED if the system has no /dev/ptmx, SYSTEM with ENOSPC if all terminals that
+// it allows (kernel.pty.max) are in use.
+coreproc_result coreproc_command_pty(struct coreproc_command *command,
+                                     uint32_t columns,
+                                     uint32_t rows,
+                                     uint32_t mode,
+                                     struct coreproc_error **err);
+
+// Changes the size of its pseudo-terminal. The kernel sends SIGWINCH to the terminal's foreground
+// group if the size differs. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT if it has no pseudo-terminal, or for a size of 0. NOT_RUNNING if it has
+// ended, unless a descendant still has the terminal open.
+coreproc_result coreproc_process_resize(const struct coreproc_process *process,
+                                        uint32_t columns,
+                                        uint32_t rows,
+                                        struct coreproc_error **err);
 
 // Sets how many of the first bytes of its output are kept besides the last ones
 // (coreproc_command_capture), for coreproc_process_output_of (default 0). One thread at a time.

@@ -52,6 +52,7 @@ mod pipeline;
 mod probe;
 mod process;
 mod progress;
+mod pty;
 mod registry;
 mod report;
 mod resources;
@@ -78,6 +79,7 @@ pub use self::{
     deadlines::*,
     flat::*, process::*,
     descriptor::*,
+    pty::*,
     capture::*,
     info::*, status::*,
     identity::*, activity::*,

@@ -244,10 +244,13 @@ static void tear_down(struct world *w)
     R(command_io_priority, OK, w->result = coreproc_command_io_priority(w->command, COREPROC_IO_IDLE, 0, &w->error))        \
     R(command_cpu_affinity, OK, w->result = coreproc_command_cpu_affinity(w->command, &(const uint32_t){0}, 1, &w->error))  \
     R(command_oom_score, OK, w->result = coreproc_command_oom_score(w->command, 1000, &w->error))                           \
+    R(command_die_with_host, OK, w->result = coreproc_command_die_with_host(w->command, 9, &w->error))                      \
     R(command_listen_fd, OK, w->result = coreproc_command_listen_fd(w->command, 0, TEXT("web"), &w->error))                 \
     R(process_descriptor_close, OK, w->result = coreproc_process_descriptor_close(w->process, 9, &w->error))                \
     R(process_descriptor_write, STDIN_CLOSED, w->result = coreproc_process_descriptor_write(w->process, 9,                  \
         (const uint8_t *)"x", 1, 0, NULL, &w->error))                                                                       \
+    R(command_pty, OK, w->result = coreproc_command_pty(w->command, 80, 24, COREPROC_PTY_COOKED, &w->error))                \
+    R(process_resize, INVALID_ARGUMENT, w->result = coreproc_process_resize(w->process, 80, 24, &w->error))                 \
     R(command_stdin_data, OK, w->result = coreproc_command_stdin_data(w->command, (const uint8_t *)"x", 1, &w->error))      \
     R(command_stop_options, OK, w->result = coreproc_command_stop_options(w->command, NULL, &w->error))                     \
     R(command_subscribe, OK, w->result = coreproc_command_subscribe(w->command, w->subscription, &w->error))                \

@@ -51,6 +51,7 @@ ENUMERATIONS = (
         "A pipe at a descriptor of a command above standard error.",
         base="Enum",
     ),
+    Enumeration("PtyMode", "pty", "What a pseudo-terminal does with what is written to it."),
     Enumeration("RunMode", "run", "The order in which a pipeline runs."),
     Enumeration("OnFailure", "on_failure", "The effect of a failure on other specs."),
     Enumeration("SpecState", "spec", "How a spec of a run ended."),

@@ -54,6 +54,7 @@ from .constants import (
     Overflow,
     ProgressOutput,
     ProgressStyle,
+    PtyMode,
     ReportFormat,
     Result,
     RunMode,
@@ -70,6 +71,7 @@ from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
 from .stop import Step, Stop
 from .subscription import Event, Subscription
+from .terminal import Pty
 
 __version__ = "0.1.0"
 
@@ -117,6 +119,8 @@ __all__ = [
     "Progress",
     "ProgressOutput",
     "ProgressStyle",
+    "Pty",
+    "PtyMode",
     "ReportFormat",
     "ResourceUsage",
     "Result",

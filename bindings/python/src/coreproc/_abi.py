@@ -95,6 +95,7 @@ FLAT_DESCRIPTOR_DATA = 42
 FLAT_DESCRIPTOR_FD = 43
 FLAT_DESCRIPTOR_FILE = 44
 FLAT_DETACH = 14
+FLAT_DIE_WITH_HOST = 34
 FLAT_DRAIN = 18
 FLAT_DROP_CAPABILITIES = 25
 FLAT_ENV = 4
@@ -110,6 +111,7 @@ FLAT_OOM_SCORE = 33
 FLAT_OUTPUT_LIMIT = 84
 FLAT_PRIMARY_GROUP = 21
 FLAT_PROGRAM = 1
+FLAT_PTY = 55
 FLAT_RESOURCE_LIMIT = 28
 FLAT_SCHEDULING = 30
 FLAT_SEARCH_PATH = 8
@@ -130,6 +132,7 @@ FLAT_VERSION = 1
 FORKED = -11
 GROUP_INHERIT = 2
 GROUP_OWN = 1
+GROUP_SESSION = 3
 INVALID_ARGUMENT = -1
 INVALID_STATE = -16
 IO_BEST_EFFORT = 2
@@ -160,6 +163,9 @@ PROGRESS_OUTPUT_PREFIXED = 1
 PROGRESS_STYLE_AUTO = 1
 PROGRESS_STYLE_PLAIN = 3
 PROGRESS_STYLE_TERMINAL = 2
+PTY_COOKED = 1
+PTY_NO_ECHO = 2
+PTY_RAW = 3
 REPORT_CHROME_TRACE = 3
 REPORT_JSON = 1
 REPORT_JUNIT = 2
@@ -547,6 +553,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         (c_void_p, c_uint32, c_char_p, c_size_t, c_uint32, OUT_HANDLE),
     ),
     "coreproc_command_detach": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_command_die_with_host": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_drain": (c_int32, (c_void_p, c_uint64, c_uint64, OUT_HANDLE)),
     "coreproc_command_drop_capabilities": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_env": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
@@ -565,6 +572,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_oom_score": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_output_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_primary_group": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_pty": (c_int32, (c_void_p, c_uint32, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_resource_limit": (
         c_int32,
         (c_void_p, c_uint32, c_uint64, c_uint64, OUT_HANDLE),
@@ -705,6 +713,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_pid": (c_int32, (c_void_p,)),
     "coreproc_process_post_mortem": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_ref": (c_void_p, (c_void_p,)),
+    "coreproc_process_resize": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_process_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),
     "coreproc_process_stop": (c_int32, (c_void_p, IN_STOP_OPTIONS, OUT_HANDLE)),
     "coreproc_process_wait": (c_int32, (c_void_p, c_uint32, c_int64, OUT_PROCESS_INFO, OUT_HANDLE)),
