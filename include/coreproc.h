@@ -13,7 +13,8 @@
 //
 // Threads. Services, processes and subscriptions are reference-counted and may be used from any
 // thread at once. Commands are builders and belong to one thread at a time. In a child of fork()
-// every call that can fail returns COREPROC_FORKED, and the others do nothing. The library installs
+// every call that can fail returns COREPROC_FORKED, and the others do nothing, until the child
+// calls coreproc_after_fork_child to have services of its own. The library installs
 // no signal handler, unless coreproc_daemon_stop_on_signals asks for it; its threads are called
 // coreproc-*, and block all signals but the two that libc keeps for itself.
 //
@@ -1286,6 +1287,16 @@ uint32_t coreproc_abi_version(void);
 
 // Returns the version of the loaded library, such as "0.1.0". Static. Thread-safe.
 const char *coreproc_version(void);
+
+// Lets the child of a fork(2) of the host use the library anew: from then on it can open services
+// of its own, spawn, subscribe, wait, and run pipelines. Call it in the child, on its only thread,
+// before any other call of the library, or have pthread_atfork(3) call it; anywhere else it does
+// nothing.
+//
+// What was made before the fork stays the parent's: its calls return FORKED, and to free it does
+// nothing. So do daemons and what belongs to them (PID files, registries, health servers), which
+// work only in the process that first used the library. The fork must be libc's.
+void coreproc_after_fork_child(void);
 
 // Returns the first byte, or the NUL if there is none; NULL for NULL only. Lives as long as the
 // bytes. Thread-safe.

@@ -38,6 +38,7 @@ mod entries;
 mod error;
 mod event;
 mod flat;
+mod fork;
 mod guard;
 mod handle;
 mod health;
@@ -73,7 +74,7 @@ mod versioned;
 // The order of the header, which build.rs reads here.
 #[rustfmt::skip]
 pub use self::{
-    error::*, version::*, bytes::*, limit::*, user_data::*,
+    error::*, version::*, fork::*, bytes::*, limit::*, user_data::*,
     service::*, command::*, stream::*, stdio::*, stop::*,
     credentials::*, resources::*,
     deadlines::*,

@@ -79,6 +79,7 @@ pub(crate) fn is_child() -> bool {
 /// Gives a child of `fork` a generation of its own; nothing in any other process.
 pub(crate) fn begin_again() {
     if let Some(mark) = mark().filter(|mark| mark.load(Ordering::Relaxed) == 0) {
+        super::reserve::unlock_after_fork();
         mark.store(LAST.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 }

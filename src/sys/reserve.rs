@@ -33,8 +33,11 @@ pub(crate) fn is_low() -> bool {
     false
 }
 
+#[cfg(not(feature = "reserve"))]
+pub(crate) fn unlock_after_fork() {}
+
 #[cfg(feature = "reserve")]
-pub(crate) use on::is_low;
+pub(crate) use on::{is_low, unlock_after_fork};
 
 #[cfg(feature = "reserve")]
 mod on {
@@ -76,6 +79,12 @@ mod on {
     /// Returns whether so much of the reserve is in use that no call should begin.
     pub(crate) fn is_low() -> bool {
         RESERVE.blocks.load(Ordering::Relaxed) > SIZE / BLOCK / 2
+    }
+
+    /// Gives back, in a child of fork, the lock of a thread that only the parent has. What that thread was marking is
+    /// left as it is: blocks that are taken for ever at worst, never blocks with two owners.
+    pub(crate) fn unlock_after_fork() {
+        RESERVE.locked.store(false, Ordering::Release);
     }
 
     impl Reserve {

@@ -184,6 +184,7 @@ static void tear_down(struct world *w)
 
 /* Each can be called again and again. `expected` is its result when nothing is wrong. */
 #define CALLS(X, R)                                                                                                         \
+    X(after_fork_child, coreproc_after_fork_child())                                                                        \
     X(activities_first, (void)coreproc_activities_first(w->activities, NULL, NULL))                                         \
     X(activities_free, coreproc_activities *was = w->activities; w->activities = NULL; coreproc_activities_free(was))       \
     X(abi_version, (void)coreproc_abi_version())                                                                            \

@@ -315,6 +315,38 @@ static void forks_amid_spawns_do_not_hang(void)
     end_service(service);
 }
 
+/* What is new works, what is old is the parent's. */
+static void begin_again(void)
+{
+    FORKED(coreproc_service_wait_idle(service, -1, E));
+    coreproc_after_fork_child();
+    FORKED(coreproc_service_wait_idle(service, -1, E));
+    FORKED(coreproc_command_spawn(command, service, &process, E));
+    FORKED(coreproc_service_close(service, COREPROC_CLOSE_KILL, E));
+    for (int i = 0; i < 3; i++)
+        use_everything();
+    coreproc_service_free(service);
+    use_everything();
+}
+
+static void a_fork_that_begins_again_is_usable(void)
+{
+    service = new_service();
+    command = new_command("true", NULL);
+    coreproc_after_fork_child(); /* does nothing here */
+    atomic_store(&stop_spawning, false);
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        threads[i] = start_thread(spawn_on, service);
+    for (int round = check_count(200); round > 0; round--)
+        in_a_fork(begin_again);
+    atomic_store(&stop_spawning, true);
+    for (int i = 0; i < 3; i++)
+        join_thread(threads[i]);
+    coreproc_command_free(command);
+    end_service(service);
+}
+
 int main(void)
 {
     check_begin();
@@ -323,5 +355,6 @@ int main(void)
     RUN(a_fork_keeps_no_end_of_a_childs_pipes);
     RUN(handles_can_be_freed_in_a_fork);
     RUN(forks_amid_spawns_do_not_hang);
+    RUN(a_fork_that_begins_again_is_usable);
     return check_end();
 }

@@ -1,4 +1,4 @@
-"""In a child of os.fork() calls fail, and do no harm to the processes of its parent."""
+"""In a child of os.fork() what its parent made is useless, and what it makes itself works."""
 
 import gc
 import os
@@ -46,8 +46,6 @@ def test_every_call_says_forked(service):
     command = Command("true")
     process = Command("cat", stdin=Stdio.PIPE).spawn(service)
     calls = {
-        "Service": coreproc.Service,
-        "Command": lambda: Command("true"),
         "spawn": lambda: command.spawn(service),
         "count": service.count,
         "process": lambda: service.process(1),
@@ -139,3 +137,53 @@ def test_fork_while_others_spawn(service):
         spawner.join()
     assert answers == ["Forked"] * scaled(50)
     assert wrong == []
+
+
+def use():
+    """Spawns, streams and waits with a new service."""
+    with coreproc.Service() as service:
+        events = service.subscribe()
+        process = Command("cat", stdin=Stdio.PIPE).spawn(service)
+        process.write_all(b"one\ntwo\n")
+        process.close_stdin()
+        info = process.wait(GUARD)
+        lines = []
+        while len(lines) < 2:
+            lines += [event.data for event in events.take(timeout=GUARD) if event.data]
+        return info.ok, process.output(), lines
+
+
+USED = (True, b"one\ntwo\n", [b"one", b"two"])
+
+
+def test_child_has_services_of_its_own(service):
+    stop = threading.Event()
+
+    def spawn():
+        while not stop.is_set():
+            run(Command("echo", "x"), service)
+
+    spawners = [threading.Thread(target=spawn) for _ in range(3)]
+    for spawner in spawners:
+        spawner.start()
+    parents = Command("cat", stdin=Stdio.PIPE).spawn(service)
+
+    def work():
+        return type(outcome(parents.info)), type(outcome(service.count)), use()
+
+    try:
+        for _ in range(scaled(50)):
+            assert in_child(work) == (coreproc.Forked, coreproc.Forked, USED)
+    finally:
+        stop.set()
+        for spawner in spawners:
+            spawner.join()
+    parents.write_all(b"parent")
+    parents.close_stdin()
+    assert parents.wait(GUARD).ok
+    assert parents.output() == b"parent"
+
+
+def test_grandchild_has_services_of_its_own():
+    assert use() == USED
+    assert in_child(lambda: (use(), in_child(use))) == (USED, USED)

@@ -525,6 +525,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_abi_version": (c_uint32, ()),
     "coreproc_activities_first": (c_void_p, (c_void_p, OUT_SIZE_T, OUT_SIZE_T)),
     "coreproc_activities_free": (None, (c_void_p,)),
+    "coreproc_after_fork_child": (None, ()),
     "coreproc_batch_events": (c_void_p, (c_void_p, OUT_SIZE_T, OUT_SIZE_T)),
     "coreproc_batch_free": (None, (c_void_p,)),
     "coreproc_batch_process": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),

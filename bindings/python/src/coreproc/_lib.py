@@ -94,6 +94,9 @@ def _load() -> ctypes.CDLL:
 #: The loaded library; its functions have their signatures.
 lib: Any = _load()
 
+# A child of os.fork() can open services of its own; what was made before stays its parent's.
+os.register_at_fork(after_in_child=lib.coreproc_after_fork_child)
+
 
 def call(function: Any, *arguments: object) -> None:  # noqa: ANN401 (ctypes has no type to name)
     """Calls a fallible function, and raises the error that it reports."""
