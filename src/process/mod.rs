@@ -25,6 +25,7 @@ mod handle;
 mod identity;
 mod input;
 mod launch;
+mod log;
 pub(crate) mod member;
 mod options;
 #[allow(clippy::module_inception)]
@@ -50,6 +51,7 @@ pub use credentials::Account;
 pub use descriptor::Descriptor;
 pub use handle::ProcessHandle;
 pub use identity::ProcessIdentity;
+pub use log::{Log, LogFollower, LogFormat, LogInfo, LogOptions};
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
 pub use process::Process;
 pub use pty::{PtyMode, PtyOptions};

@@ -16,6 +16,7 @@ mod identity;
 mod input;
 mod job_control;
 mod limits;
+mod log;
 mod output;
 mod pty;
 mod service;
