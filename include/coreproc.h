@@ -358,6 +358,16 @@
 // Nothing follows.
 #define COREPROC_STATE_CLOSED 3
 
+// What it used is not known: it runs, the host reaped it, or a filter forbids to ask.
+#define COREPROC_RUSAGE_UNKNOWN 0
+
+// What it used is known.
+#define COREPROC_RUSAGE_EXACT 1
+
+// What it used is known, but max_rss_bytes is an upper bound: the kernel counts what the host itself
+// had resident when it started the process, and the process has not been beyond the host's own peak.
+#define COREPROC_RUSAGE_RSS_AT_MOST 2
+
 // It has not ended.
 #define COREPROC_CAUSE_NONE 0
 
@@ -795,6 +805,30 @@ typedef struct coreproc_process_info {
   // Bytes that its command gave as input and its pipe has not taken: while it runs they wait for it
   // to read; once it has ended, or closed its input, they are left over.
   uint64_t unwritten_bytes;
+  // A COREPROC_USAGE value, about the fields that follow, which are 0 if it is UNKNOWN. They are what
+  // the process used of the machine, together with the children that it waited for; see
+  // getrusage(2).
+  uint32_t rusage;
+  // Always 0.
+  uint32_t rusage_reserved;
+  // CPU time in user mode.
+  uint64_t user_time_ns;
+  // CPU time in the kernel.
+  uint64_t system_time_ns;
+  // The most memory that it, or one of those children, had resident.
+  uint64_t max_rss_bytes;
+  // Page faults that needed no I/O.
+  uint64_t minor_faults;
+  // Page faults that needed I/O.
+  uint64_t major_faults;
+  // Context switches because it waited.
+  uint64_t voluntary_switches;
+  // Context switches because its time was up.
+  uint64_t involuntary_switches;
+  // Reads from block devices, in blocks of 512 bytes.
+  uint64_t blocks_read;
+  // Writes to block devices, in blocks of 512 bytes.
+  uint64_t blocks_written;
 } coreproc_process_info;
 
 // What is known of a process that was found by its identity. Plain data.
@@ -1652,6 +1686,25 @@ coreproc_result coreproc_process_wait(const struct coreproc_process *process,
 coreproc_result coreproc_process_output(const struct coreproc_process *process,
                                         struct coreproc_bytes **out,
                                         struct coreproc_error **err);
+
+// Tells people what became of it, in at most ten lines: its command and PID, how it ended, and why if
+// the library was the cause; how long it ran, its CPU time and peak memory; how much it wrote; who
+// holds its output; and the last lines of that. Control characters of the process are escaped. The
+// words may change; programs read coreproc_process_info_json. Free `*out` with coreproc_bytes_free.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_post_mortem(const struct coreproc_process *process,
+                                             struct coreproc_bytes **out,
+                                             struct coreproc_error **err);
+
+// Returns all that is known of it as a JSON object, with what coreproc_process_post_mortem tells;
+// docs/reports.md lists the fields. Free `*out` with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_info_json(const struct coreproc_process *process,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
 
 // Names the processes that held its output pipes when it was closed at the drain bound, "PID
 // COMMAND\n" each, "?" for a PID that could not be seen; empty otherwise. A process may call

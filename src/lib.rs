@@ -100,6 +100,7 @@ pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
 pub use sys::pidfd::ExitStatus;
 pub use sys::procfs::{Figures, Holder, Transferred};
+pub use sys::rusage::ResourceUsage;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -20,6 +20,7 @@ use super::stdio::above_stdio;
 use super::steps::steps;
 use super::streams::Stdio;
 use super::supervisor::Supervisor;
+use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
@@ -191,7 +192,7 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         leads_group,
         rung,
         is_contained,
-        stop: Arc::clone(&command.stop),
+        terms: Terms::new(&command.stop, &command.program, &command.argv),
         drain: command.drain.unwrap_or(supervisor.options().drain),
         timeout: command.timeout,
         member: None,

@@ -330,6 +330,8 @@ static void tear_down(struct world *w)
     R(process_close_output, OK, w->result = coreproc_process_close_output(w->process, COREPROC_STREAM_STDERR, &w->error))   \
     R(process_close_stdin, OK, w->result = coreproc_process_close_stdin(w->process, &w->error))                             \
     X(process_free, coreproc_process *was = w->deaf; w->deaf = NULL; coreproc_process_free(was))                                                         \
+    R(process_info_json, OK, w->result = coreproc_process_info_json(w->process, OUT(w), &w->error))                         \
+    R(process_post_mortem, OK, w->result = coreproc_process_post_mortem(w->process, OUT(w), &w->error))                     \
     R(process_holders, OK, w->result = coreproc_process_holders(w->process, OUT(w), &w->error))                             \
     X(process_id, (void)coreproc_process_id(w->process))                                                                    \
     R(process_identity, OK, w->result = coreproc_process_identity(w->process, OUT(w), &w->error))                           \

@@ -88,6 +88,8 @@ static void every_call(void)
     FORKED(coreproc_process_wait(process, COREPROC_STATE_EXITED, 0, NULL, E));
     FORKED(coreproc_process_output(process, &bytes, E));
     FORKED(coreproc_process_holders(process, &bytes, E));
+    FORKED(coreproc_process_post_mortem(process, &bytes, E));
+    FORKED(coreproc_process_info_json(process, &bytes, E));
     FORKED(coreproc_process_signal(process, SIGKILL, COREPROC_SCOPE_GROUP, E));
     FORKED(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, E));
     FORKED(coreproc_process_stop(process, NULL, E));

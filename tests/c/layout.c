@@ -85,7 +85,7 @@ AT(coreproc_health_options, max_header_bytes, 24);
 AT(coreproc_health_options, header_timeout_ms, 32);
 AT(coreproc_health_options, idle_timeout_ms, 40);
 
-SIZE(coreproc_process_info, 112);
+SIZE(coreproc_process_info, 192);
 AT(coreproc_process_info, struct_size, 0);
 AT(coreproc_process_info, state, 4);
 AT(coreproc_process_info, id, 8);
@@ -104,6 +104,17 @@ AT(coreproc_process_info, stderr_bytes, 80);
 AT(coreproc_process_info, dropped_bytes, 88);
 AT(coreproc_process_info, discarded_bytes, 96);
 AT(coreproc_process_info, unwritten_bytes, 104);
+AT(coreproc_process_info, rusage, 112);
+AT(coreproc_process_info, rusage_reserved, 116);
+AT(coreproc_process_info, user_time_ns, 120);
+AT(coreproc_process_info, system_time_ns, 128);
+AT(coreproc_process_info, max_rss_bytes, 136);
+AT(coreproc_process_info, minor_faults, 144);
+AT(coreproc_process_info, major_faults, 152);
+AT(coreproc_process_info, voluntary_switches, 160);
+AT(coreproc_process_info, involuntary_switches, 168);
+AT(coreproc_process_info, blocks_read, 176);
+AT(coreproc_process_info, blocks_written, 184);
 
 SIZE(coreproc_event, 96);
 AT(coreproc_event, kind, 0);

@@ -18,6 +18,7 @@ mod job_control;
 mod limits;
 mod log;
 mod output;
+mod post_mortem;
 mod pty;
 mod service;
 mod spawn_errors;

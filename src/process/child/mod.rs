@@ -41,7 +41,7 @@ use super::member::Member;
 use super::options::Drain;
 use super::reader::Reader;
 use super::scan::{Asker, Scanner};
-use super::stop::StopPolicy;
+use super::terms::Terms;
 use crate::error::Result;
 use crate::event::{Cause, Ending, Queue, Sender, Source, holders_text};
 use crate::runtime::{Gate, Handler, NEVER, Reactor, lock};
@@ -51,6 +51,7 @@ use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Told};
 use crate::sys::poller::Interest;
 use crate::sys::procfs::{Holder, Written};
+use crate::sys::rusage::ResourceUsage;
 use crate::util::duration::nanoseconds;
 
 pub use info::{Info, State};
@@ -82,7 +83,7 @@ pub(super) struct Seed {
     pub(super) rung: Rung,
     /// Whether its command asked for a containment.
     pub(super) is_contained: bool,
-    pub(super) stop: Arc<StopPolicy>,
+    pub(super) terms: Arc<Terms>,
     pub(super) drain: Drain,
     pub(super) timeout: Option<Duration>,
     pub(super) member: Option<Member>,
@@ -97,7 +98,7 @@ pub(crate) struct Child {
     is_contained: bool,
     owner: Arc<dyn Owner>,
     started: Stamp,
-    stop: Arc<StopPolicy>,
+    terms: Arc<Terms>,
     drain: Bound,
     inner: Mutex<Inner>,
     /// The threads that wait for a change of its state.
@@ -127,7 +128,7 @@ impl Child {
             is_contained: seed.is_contained,
             owner,
             started,
-            stop: seed.stop,
+            terms: seed.terms,
             drain: Bound::from(seed.drain),
             gate: Gate::default(),
             inner: Mutex::new(Inner {
@@ -220,7 +221,7 @@ impl Child {
                 // It has become another user's, and is not waited for: it may never end.
                 ExitStatus::Unknown
             };
-            self.exit(inner, Ending { status, cause: Cause::Killed }, false);
+            self.exit(inner, Ending { status, cause: Cause::Killed }, None, false);
         }
         for index in inner.outputs.indices() {
             self.end_output(inner, index);
@@ -283,13 +284,17 @@ impl Child {
         let Life::Running { pidfd: Some(pidfd), intent, .. } = &inner.life else { return };
         let keep = self.leads_group && !deliver::groups_have_pidfds();
         let mut looked = if keep { pidfd::peek(pidfd) } else { pidfd::reap(pidfd, self.pid) };
-        let unreaped = matches!(looked, Peek::Ended(_)) && keep;
+        let unreaped = matches!(looked, Peek::Ended(..)) && keep;
         if keep && looked == Peek::Denied {
             looked = pidfd::reap(pidfd, self.pid);
         }
+        let mut rusage = None;
         let status = match looked {
             Peek::Running => return,
-            Peek::Ended(status) => status,
+            Peek::Ended(status, used) => {
+                rusage = Some(Box::new(used));
+                status
+            }
             // It stays unreaped, because a filter forbids to ask for it.
             Peek::Denied => ExitStatus::Unknown,
             Peek::Stolen => match pidfd::ask_stolen(pidfd) {
@@ -299,7 +304,7 @@ impl Child {
             },
         };
         let ending = Ending { status, cause: intent.unwrap_or(Cause::Natural) };
-        self.exit(inner, ending, unreaped);
+        self.exit(inner, ending, rusage, unreaped);
         self.wake_waiters();
         // Usually everything has been written, so that the child can be closed right here.
         for index in inner.outputs.indices() {
@@ -308,10 +313,10 @@ impl Child {
     }
 
     /// Goes from running to exited.
-    fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, unreaped: bool) {
+    fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, rusage: Option<Box<ResourceUsage>>, unreaped: bool) {
         let now = Stamp::now();
         self.end_inputs(inner);
-        inner.life.exit(ending, now, unreaped);
+        inner.life.exit(ending, now, rusage, unreaped);
         inner.audience.tell_exited(&self.sender(inner), ending, now);
     }
 

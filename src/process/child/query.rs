@@ -29,6 +29,7 @@ impl Child {
             started: self.started,
             exited,
             closed,
+            rusage: inner.life.rusage(),
             stdout_bytes: inner.outputs.counts[0],
             stderr_bytes: inner.outputs.counts[1],
             dropped_bytes: inner.outputs.dropped(),
@@ -53,6 +54,11 @@ impl Child {
         .ok_or_else(|| {
             Error::new(ErrorKind::TimedOut, OPERATION, "it has not ended in time").on(format!("process {}", self.id))
         })
+    }
+
+    /// Returns its command line, as one line of text.
+    pub(crate) fn command_line(&self) -> String {
+        self.terms.command_line()
     }
 
     pub(crate) fn is_open(&self) -> bool {

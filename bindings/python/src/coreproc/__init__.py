@@ -62,7 +62,7 @@ from .constants import (
     Subscribe,
 )
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
-from .info import Info
+from .info import Info, ResourceUsage
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
@@ -113,6 +113,7 @@ __all__ = [
     "ProgressOutput",
     "ProgressStyle",
     "ReportFormat",
+    "ResourceUsage",
     "Result",
     "Run",
     "RunInfo",

@@ -158,6 +158,9 @@ REPORT_SVG = 4
 RUN_ALL = 1
 RUN_PARALLEL = 3
 RUN_SEQUENTIAL = 2
+RUSAGE_EXACT = 1
+RUSAGE_RSS_AT_MOST = 2
+RUSAGE_UNKNOWN = 0
 SCOPE_DEFAULT = 0
 SCOPE_GROUP = 2
 SCOPE_PROCESS = 1
@@ -300,6 +303,17 @@ class ProcessInfo(Sized):
         ("dropped_bytes", c_uint64),
         ("discarded_bytes", c_uint64),
         ("unwritten_bytes", c_uint64),
+        ("rusage", c_uint32),
+        ("rusage_reserved", c_uint32),
+        ("user_time_ns", c_uint64),
+        ("system_time_ns", c_uint64),
+        ("max_rss_bytes", c_uint64),
+        ("minor_faults", c_uint64),
+        ("major_faults", c_uint64),
+        ("voluntary_switches", c_uint64),
+        ("involuntary_switches", c_uint64),
+        ("blocks_read", c_uint64),
+        ("blocks_written", c_uint64),
     )
 
 
@@ -637,6 +651,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_id": (c_uint64, (c_void_p,)),
     "coreproc_process_identity": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_info_get": (c_int32, (c_void_p, OUT_PROCESS_INFO, OUT_HANDLE)),
+    "coreproc_process_info_json": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_kill": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_output": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_output_of": (
@@ -644,6 +659,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         (c_void_p, c_uint32, OUT_SIZE_T, OUT_UINT64_T, OUT_HANDLE, OUT_HANDLE),
     ),
     "coreproc_process_pid": (c_int32, (c_void_p,)),
+    "coreproc_process_post_mortem": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_ref": (c_void_p, (c_void_p,)),
     "coreproc_process_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),
     "coreproc_process_stop": (c_int32, (c_void_p, IN_STOP_OPTIONS, OUT_HANDLE)),

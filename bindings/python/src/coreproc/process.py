@@ -168,6 +168,22 @@ class Process(Owner):
             )
         return output
 
+    def post_mortem(self) -> str:
+        """Tells people what became of it, in at most ten lines; the words may change.
+
+        Its command and PID, how it ended and why, how long it ran, its CPU time and peak memory,
+        how much it wrote, who holds its output, and the last lines of that.
+        """
+        out = ctypes.c_void_p()
+        call(lib.coreproc_process_post_mortem, self._handle, ctypes.byref(out))
+        return take_bytes(out).decode()
+
+    def info_json(self) -> str:
+        """Returns all that is known of it as a JSON object; `docs/reports.md` lists the fields."""
+        out = ctypes.c_void_p()
+        call(lib.coreproc_process_info_json, self._handle, ctypes.byref(out))
+        return take_bytes(out).decode()
+
     def holders(self) -> list[Holder]:
         """Lists the processes that held its output when it was closed at the drain bound."""
         out = ctypes.c_void_p()
