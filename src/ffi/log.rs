@@ -145,7 +145,7 @@ pub extern "C-unwind" fn coreproc_command_log(
 ///
 /// Errors: INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn coreproc_log_get_info(
+pub unsafe extern "C-unwind" fn coreproc_log_info_get(
     log: Option<&coreproc_log>,
     out: *mut coreproc_log_info,
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,

@@ -46,6 +46,7 @@ mod info;
 #[cfg(feature = "fault-injection")]
 mod injection;
 mod limit;
+mod log;
 mod pid_file;
 mod pipeline;
 mod probe;
@@ -77,7 +78,7 @@ pub use self::{
     deadlines::*,
     flat::*, process::*,
     descriptor::*,
-    capture::*,
+    capture::*, log::*,
     info::*, status::*,
     identity::*,
     subscription::*, event::*, batch::*, ring::*,

@@ -48,6 +48,7 @@ from .constants import (
     Flag,
     Group,
     IoClass,
+    LogFormat,
     OnFailure,
     Overflow,
     ProgressOutput,
@@ -63,6 +64,7 @@ from .constants import (
 )
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
 from .info import Info, ResourceUsage
+from .log import Log, LogFollower, LogInfo
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
@@ -98,6 +100,10 @@ __all__ = [
     "InvalidState",
     "IoClass",
     "LibraryError",
+    "Log",
+    "LogFollower",
+    "LogFormat",
+    "LogInfo",
     "Malformed",
     "NotFound",
     "NotRunning",

@@ -19,6 +19,7 @@ from .constants import Descriptor, Group, IoClass, Stdio
 from .process import Process
 
 if TYPE_CHECKING:
+    from .log import Log
     from .service import Service
     from .stop import Stop
     from .subscription import Subscription
@@ -147,6 +148,7 @@ class Command(Owner):
         cpu_affinity: Iterable[int] | None = None,
         oom_score: int | None = None,
         subscriptions: Iterable[Subscription] = (),
+        logs: Iterable[Log] = (),
     ) -> None:
         """Makes a command; starts nothing.
 
@@ -217,6 +219,7 @@ class Command(Owner):
             cpu_affinity: The processors that it may run on.
             oom_score: How likely the kernel kills it when memory runs out, from -1000 to 1000.
             subscriptions: The subscriptions of `Subscribe.NAMED` that get its events.
+            logs: The logs of its service that its output is written to.
 
         Raises:
             InvalidArgument: The library does not take a value; the message names the field.
@@ -293,6 +296,8 @@ class Command(Owner):
         )
         for subscription in subscriptions:
             self._set("subscribe", subscription._handle)
+        for log in logs:
+            self._set("log", log._handle, 0)
 
     @classmethod
     def from_json(cls, document: str | bytes | Mapping[str, object]) -> Command:
