@@ -37,12 +37,14 @@ from ._errors import (
     Unsupported,
 )
 from ._lib import LibraryError, library_version
+from .activity import Activity, Figures
 from .command import Command, File
 from .constants import (
     Cause,
     CloseMode,
     Delivery,
     Descriptor,
+    Doing,
     Encoding,
     EventKind,
     Flag,
@@ -53,6 +55,7 @@ from .constants import (
     Overflow,
     ProgressOutput,
     ProgressStyle,
+    PtyMode,
     ReportFormat,
     Result,
     RunMode,
@@ -70,10 +73,12 @@ from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
 from .stop import Step, Stop
 from .subscription import Event, Subscription
+from .terminal import Pty
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Activity",
     "Busy",
     "Captured",
     "Cause",
@@ -84,9 +89,11 @@ __all__ = [
     "Deadlock",
     "Delivery",
     "Descriptor",
+    "Doing",
     "Encoding",
     "Event",
     "EventKind",
+    "Figures",
     "File",
     "Flag",
     "Forked",
@@ -118,6 +125,8 @@ __all__ = [
     "Progress",
     "ProgressOutput",
     "ProgressStyle",
+    "Pty",
+    "PtyMode",
     "ReportFormat",
     "ResourceUsage",
     "Result",
