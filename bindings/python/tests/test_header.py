@@ -29,6 +29,7 @@ PREFIXES = {
     constants.Subscribe: "SUBSCRIBE_",
     constants.Overflow: "OVERFLOW_",
     constants.Encoding: "ENCODING_",
+    constants.LogFormat: "LOG_",
     constants.PtyMode: "PTY_",
     constants.Stdio: "STDIO_",
     constants.RunMode: "RUN_",
