@@ -8,9 +8,10 @@ use super::bytes::coreproc_bytes;
 use super::call::call;
 use super::command::{coreproc_command, set};
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free, shared};
+use super::handle::{Born, another, free, shared};
 use super::service::coreproc_service;
 use super::versioned::versioned;
+use crate::sys::fork::Generation;
 use crate::{EventFilter, Log, LogFollower, LogFormat, LogOptions};
 
 /// The bytes as the process wrote them. The default.
@@ -30,8 +31,23 @@ pub struct coreproc_log(pub(super) Log);
 
 const _: () = shared::<coreproc_log>();
 
+impl Born for coreproc_log {
+    fn is_a_parents(&self) -> bool {
+        self.0.check_fork("free log").is_err()
+    }
+}
+
 /// A reader of a log. Owned by its caller; thread-safe.
-pub struct coreproc_log_follower(Mutex<LogFollower>);
+pub struct coreproc_log_follower {
+    follower: Mutex<LogFollower>,
+    made: Generation,
+}
+
+impl Born for coreproc_log_follower {
+    fn is_a_parents(&self) -> bool {
+        self.made.is_over()
+    }
+}
 
 /// The options of a log.
 #[repr(C)]
@@ -219,7 +235,8 @@ pub extern "C-unwind" fn coreproc_log_follow(
 ) -> coreproc_result {
     call("follow log", err, |op| {
         let follower = op.handle("log", log)?.0.follow(offset);
-        op.out(out)?.write(Box::new(coreproc_log_follower(Mutex::new(follower))));
+        let made = follower.made();
+        op.out(out)?.write(Box::new(coreproc_log_follower { follower: Mutex::new(follower), made }));
         Ok(())
     })
 }
@@ -244,7 +261,8 @@ pub extern "C-unwind" fn coreproc_log_follower_read(
     call("follow log", err, |op| {
         let follower = op.handle("follower", follower)?;
         let out = op.out(out)?;
-        let mut follower = follower.0.lock().unwrap_or_else(PoisonError::into_inner);
+        follower.made.check(op.0)?;
+        let mut follower = follower.follower.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = follower.read(most, op.timeout(timeout_ms)?)?;
         if let Some(offset) = offset {
             offset.write(follower.offset());

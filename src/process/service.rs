@@ -147,7 +147,7 @@ impl Service {
     /// `InvalidArgument` for options that make no sense. `System`, `NotFound` or `PermissionDenied` if the file cannot
     /// be opened, or no thread started. `Closed` if the service is closed.
     pub fn open_log(&self, options: &LogOptions) -> Result<Log> {
-        fork::check("open log")?;
+        self.check_fork("open log")?;
         if self.0.supervisor.is_closing() {
             return Err(Error::new(ErrorKind::Closed, "open log", "the service is closed"));
         }

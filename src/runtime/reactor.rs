@@ -153,6 +153,11 @@ impl Reactor {
         }
     }
 
+    /// Returns the process in which it turns.
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
     /// Fails in a child of fork.
     pub(crate) fn check_fork(&self, operation: &'static str) -> Result<()> {
         self.generation.check(operation)

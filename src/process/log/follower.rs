@@ -12,7 +12,7 @@ use super::rotation::Segment;
 use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Deadline;
-use crate::sys::fork;
+use crate::sys::fork::Generation;
 
 const FOLLOW: &str = "follow log";
 
@@ -39,6 +39,8 @@ const FOLLOW: &str = "follow log";
 /// # }
 /// ```
 pub struct LogFollower {
+    /// The process in which its log was opened.
+    made: Generation,
     log: Arc<Shared>,
     offset: u64,
     skipped: u64,
@@ -54,8 +56,12 @@ struct Packed {
 }
 
 impl LogFollower {
-    pub(super) fn new(log: Arc<Shared>, offset: u64) -> LogFollower {
-        LogFollower { log, offset, skipped: 0, packed: None }
+    pub(super) fn new(log: Arc<Shared>, offset: u64, made: Generation) -> LogFollower {
+        LogFollower { made, log, offset, skipped: 0, packed: None }
+    }
+
+    pub(crate) fn made(&self) -> Generation {
+        self.made
     }
 
     /// Returns the offset of the next byte.
@@ -76,7 +82,7 @@ impl LogFollower {
     /// `TimedOut` if nothing was written in time. `Closed` at the end: the service is closed, and its processes too.
     /// `Deadlock` inside a callback, if it would wait. `System` if a file cannot be read. `InvalidArgument` for 0 bytes.
     pub fn read(&mut self, most: usize, timeout: Option<Duration>) -> Result<Vec<u8>> {
-        fork::check(FOLLOW)?;
+        self.made.check(FOLLOW)?;
         if most == 0 {
             return Err(Error::invalid(FOLLOW, "most: is zero"));
         }

@@ -20,7 +20,6 @@ use shared::Shared;
 use crate::error::Result;
 use crate::event::{EventFilter, Queue};
 use crate::runtime::Deadline;
-use crate::sys::fork;
 
 /// A log file, and the files that it was renamed to. Cheap to clone; thread-safe.
 ///
@@ -67,9 +66,14 @@ impl Log {
         self.1.queue()
     }
 
+    /// Fails in a child of fork of the process that opened it.
+    pub(crate) fn check_fork(&self, operation: &'static str) -> Result<()> {
+        self.queue().reactor().check_fork(operation)
+    }
+
     /// Returns what was written, and what was not.
     pub fn info(&self) -> Result<LogInfo> {
-        fork::check("log info")?;
+        self.check_fork("log info")?;
         Ok(self.0.info())
     }
 
@@ -79,7 +83,7 @@ impl Log {
     ///
     /// `System` or `PermissionDenied` if a file cannot be renamed; the log goes on in the old one.
     pub fn rotate(&self) -> Result<()> {
-        fork::check("rotate log")?;
+        self.check_fork("rotate log")?;
         self.0.rotate()
     }
 
@@ -89,7 +93,7 @@ impl Log {
     ///
     /// `System`, `NotFound` or `PermissionDenied` if it cannot be opened; the log goes on in the old one.
     pub fn reopen(&self) -> Result<()> {
-        fork::check("reopen log")?;
+        self.check_fork("reopen log")?;
         self.0.reopen()
     }
 
@@ -101,13 +105,13 @@ impl Log {
     /// `TimedOut` if they have not been closed in time. `Deadlock` inside a callback, if it would wait. `Closed` if the
     /// thread that writes has ended before.
     pub fn wait_idle(&self, timeout: Option<Duration>) -> Result<()> {
-        fork::check("wait for log")?;
+        self.check_fork("wait for log")?;
         self.0.wait_idle(Deadline::after(timeout))
     }
 
     /// Reads the log from an offset on, through all its files. Offset 0 is the first byte that the file had when the log
     /// was opened.
     pub fn follow(&self, offset: u64) -> LogFollower {
-        LogFollower::new(Arc::clone(&self.0), offset)
+        LogFollower::new(Arc::clone(&self.0), offset, self.queue().reactor().generation())
     }
 }
