@@ -130,6 +130,7 @@ pub extern "C-unwind" fn coreproc_service_count(
 ) -> coreproc_result {
     call("count processes", err, |op| {
         let service = op.handle("service", service)?;
+        service.0.check_fork(op.0)?;
         op.out(out)?.write(service.0.count() as u64);
         Ok(())
     })
