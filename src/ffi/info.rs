@@ -1,9 +1,11 @@
 //! `coreproc_process_info`.
 
+use super::containment::rung_value;
 use super::status::{
     COREPROC_CAUSE_NONE, COREPROC_FLAG_DRAIN_BOUND, COREPROC_FLAG_STOP_REFUSED, cause_value, flag, status_fields,
 };
 use super::versioned::versioned;
+use crate::util::duration::nanoseconds;
 use crate::{Info, State};
 
 /// It runs.
@@ -12,6 +14,9 @@ pub const COREPROC_STATE_RUNNING: u32 = 1;
 pub const COREPROC_STATE_EXITED: u32 = 2;
 /// Nothing follows.
 pub const COREPROC_STATE_CLOSED: u32 = 3;
+
+/// A figure that is not known.
+pub const COREPROC_UNKNOWN: u64 = 0xFFFF_FFFF_FFFF_FFFF;
 
 /// What is known of a process. Plain data.
 #[repr(C)]
@@ -33,8 +38,8 @@ pub struct coreproc_process_info {
     pub cause: u32,
     /// COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
     pub flags: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// A COREPROC_RUNG value: by what means it is held together with what it starts.
+    pub rung: u32,
     /// When it was started, on CLOCK_MONOTONIC.
     pub started_monotonic_ns: u64,
     /// When it was started, on CLOCK_REALTIME.
@@ -54,14 +59,26 @@ pub struct coreproc_process_info {
     /// Bytes that its command gave as input and its pipe has not taken: while it runs they wait for it
     /// to read; once it has ended, or closed its input, they are left over.
     pub unwritten_bytes: u64,
+    /// CPU time of all processes in its cgroup, those that have ended included (`cpu.stat`). This and
+    /// the following are COREPROC_UNKNOWN if it has no cgroup, or the kernel or the controllers of the
+    /// cgroup do not tell.
+    pub tree_cpu_ns: u64,
+    /// The most memory of its cgroup that was in use at once (`memory.peak`, Linux 5.19).
+    pub tree_memory_peak: u64,
+    /// How many of its processes the kernel has killed because the memory limit was reached.
+    pub tree_oom_kills: u64,
+    /// The most processes and threads in its cgroup at once (`pids.peak`, Linux 6.6).
+    pub tree_processes_peak: u64,
 }
 
 versioned!(coreproc_process_info, 104);
-const _: () = assert!(size_of::<coreproc_process_info>() == 112);
+const _: () = assert!(size_of::<coreproc_process_info>() == 144);
 
 impl coreproc_process_info {
     pub(super) fn new(struct_size: u32, info: &Info) -> coreproc_process_info {
         let (exit_code, signal, flags) = status_fields(info.status());
+        let usage = info.usage.unwrap_or_default();
+        let known = |figure: Option<u64>| figure.unwrap_or(COREPROC_UNKNOWN);
         coreproc_process_info {
             struct_size,
             state: match info.state {
@@ -77,7 +94,7 @@ impl coreproc_process_info {
             flags: flags
                 | flag(info.drain_bound, COREPROC_FLAG_DRAIN_BOUND)
                 | flag(info.stop_refused.is_some(), COREPROC_FLAG_STOP_REFUSED),
-            reserved: 0,
+            rung: rung_value(info.rung),
             started_monotonic_ns: info.started.monotonic_ns,
             started_realtime_ns: info.started.realtime_ns,
             exited_monotonic_ns: info.exited.map_or(0, |stamp| stamp.monotonic_ns),
@@ -87,6 +104,10 @@ impl coreproc_process_info {
             dropped_bytes: info.dropped_bytes,
             discarded_bytes: info.discarded_bytes,
             unwritten_bytes: info.unwritten_bytes,
+            tree_cpu_ns: known(usage.cpu_time.map(nanoseconds)),
+            tree_memory_peak: known(usage.memory_peak),
+            tree_oom_kills: known(usage.oom_kills),
+            tree_processes_peak: known(usage.processes_peak),
         }
     }
 }

@@ -27,6 +27,7 @@ mod bytes;
 mod call;
 mod check;
 mod command;
+mod containment;
 mod convert;
 mod credentials;
 mod daemon;
@@ -71,7 +72,7 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, credentials::*, resources::*, stop::*, deadlines::*, flat::*, process::*, descriptor::*, info::*, status::*, identity::*,
+    service::*, command::*, stream::*, stdio::*, credentials::*, resources::*, stop::*, deadlines::*, containment::*, flat::*, process::*, descriptor::*, info::*, status::*, identity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

@@ -85,7 +85,7 @@ AT(coreproc_health_options, max_header_bytes, 24);
 AT(coreproc_health_options, header_timeout_ms, 32);
 AT(coreproc_health_options, idle_timeout_ms, 40);
 
-SIZE(coreproc_process_info, 112);
+SIZE(coreproc_process_info, 144);
 AT(coreproc_process_info, struct_size, 0);
 AT(coreproc_process_info, state, 4);
 AT(coreproc_process_info, id, 8);
@@ -94,7 +94,7 @@ AT(coreproc_process_info, exit_code, 20);
 AT(coreproc_process_info, signal, 24);
 AT(coreproc_process_info, cause, 28);
 AT(coreproc_process_info, flags, 32);
-AT(coreproc_process_info, reserved, 36);
+AT(coreproc_process_info, rung, 36);
 AT(coreproc_process_info, started_monotonic_ns, 40);
 AT(coreproc_process_info, started_realtime_ns, 48);
 AT(coreproc_process_info, exited_monotonic_ns, 56);
@@ -104,6 +104,10 @@ AT(coreproc_process_info, stderr_bytes, 80);
 AT(coreproc_process_info, dropped_bytes, 88);
 AT(coreproc_process_info, discarded_bytes, 96);
 AT(coreproc_process_info, unwritten_bytes, 104);
+AT(coreproc_process_info, tree_cpu_ns, 112);
+AT(coreproc_process_info, tree_memory_peak, 120);
+AT(coreproc_process_info, tree_oom_kills, 128);
+AT(coreproc_process_info, tree_processes_peak, 136);
 
 SIZE(coreproc_event, 96);
 AT(coreproc_event, kind, 0);

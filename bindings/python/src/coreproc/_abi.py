@@ -36,6 +36,11 @@ CLOSED = -9
 CLOSE_KILL = 3
 CLOSE_LEAVE = 1
 CLOSE_STOP = 2
+CONTAIN_CGROUP = 4
+CONTAIN_DEFAULT = 0
+CONTAIN_GROUP = 3
+CONTAIN_PREFER = 1
+CONTAIN_PROCESS = 2
 DEADLOCK = -10
 DELIVERY_CHUNKS = 1
 DELIVERY_LINES = 2
@@ -74,7 +79,9 @@ FLAG_STOP_REFUSED = 64
 FLAT_ARG = 2
 FLAT_ARG0 = 3
 FLAT_CAPTURE = 12
+FLAT_CONTAIN = 65
 FLAT_CPU_AFFINITY = 32
+FLAT_CPU_MAX = 68
 FLAT_CPU_TIME_LIMIT = 83
 FLAT_CWD = 7
 FLAT_CWD_FD = 27
@@ -92,11 +99,13 @@ FLAT_GROUP = 13
 FLAT_IO_PRIORITY = 31
 FLAT_KEEP_IGNORED = 26
 FLAT_LISTEN_FD = 45
+FLAT_MEMORY_MAX = 66
 FLAT_NICE = 29
 FLAT_NO_NEW_PRIVILEGES = 24
 FLAT_OOM_SCORE = 33
 FLAT_OUTPUT_LIMIT = 84
 FLAT_PRIMARY_GROUP = 21
+FLAT_PROCESSES_MAX = 67
 FLAT_PROGRAM = 1
 FLAT_RESOURCE_LIMIT = 28
 FLAT_SCHEDULING = 30
@@ -151,12 +160,16 @@ REPORT_CHROME_TRACE = 3
 REPORT_JSON = 1
 REPORT_JUNIT = 2
 REPORT_SVG = 4
+RUNG_CGROUP = 3
+RUNG_GROUP = 2
+RUNG_PROCESS = 1
 RUN_ALL = 1
 RUN_PARALLEL = 3
 RUN_SEQUENTIAL = 2
 SCOPE_DEFAULT = 0
 SCOPE_GROUP = 2
 SCOPE_PROCESS = 1
+SCOPE_TREE = 3
 SPEC_CANCELLED = 4
 SPEC_FAILED = 2
 SPEC_PASSED = 1
@@ -178,6 +191,7 @@ SUBSCRIBE_ALL = 1
 SUBSCRIBE_NAMED = 2
 SYSTEM = -4
 TIMED_OUT = -8
+UNKNOWN = 18446744073709551615
 UNLIMITED = 18446744073709551615
 UNSUPPORTED = -13
 VERSION = "0.1.0"
@@ -286,7 +300,7 @@ class ProcessInfo(Sized):
         ("signal", c_int32),
         ("cause", c_uint32),
         ("flags", c_uint32),
-        ("reserved", c_uint32),
+        ("rung", c_uint32),
         ("started_monotonic_ns", c_uint64),
         ("started_realtime_ns", c_uint64),
         ("exited_monotonic_ns", c_uint64),
@@ -296,6 +310,10 @@ class ProcessInfo(Sized):
         ("dropped_bytes", c_uint64),
         ("discarded_bytes", c_uint64),
         ("unwritten_bytes", c_uint64),
+        ("tree_cpu_ns", c_uint64),
+        ("tree_memory_peak", c_uint64),
+        ("tree_oom_kills", c_uint64),
+        ("tree_processes_peak", c_uint64),
     )
 
 
@@ -468,7 +486,9 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_arg": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_arg0": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_capture": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_contain": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_cpu_affinity": (c_int32, (c_void_p, IN_UINT32_T, c_size_t, OUT_HANDLE)),
+    "coreproc_command_cpu_max": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_cpu_time_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_cwd": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_cwd_fd": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
@@ -495,12 +515,14 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_io_priority": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_keep_ignored": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_listen_fd": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_memory_max": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_nice": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_no_new_privileges": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_command_oom_score": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_output_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_primary_group": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_processes_max": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_resource_limit": (
         c_int32,
         (c_void_p, c_uint32, c_uint64, c_uint64, OUT_HANDLE),
@@ -633,10 +655,13 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_info_get": (c_int32, (c_void_p, OUT_PROCESS_INFO, OUT_HANDLE)),
     "coreproc_process_kill": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_output": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_process_pause": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_pid": (c_int32, (c_void_p,)),
     "coreproc_process_ref": (c_void_p, (c_void_p,)),
+    "coreproc_process_resume": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),
     "coreproc_process_stop": (c_int32, (c_void_p, IN_STOP_OPTIONS, OUT_HANDLE)),
+    "coreproc_process_tree": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_wait": (c_int32, (c_void_p, c_uint32, c_int64, OUT_PROCESS_INFO, OUT_HANDLE)),
     "coreproc_process_write": (
         c_int32,
