@@ -174,15 +174,6 @@
 // Outputs alone: a file, created with 0666 less the umask, and appended to.
 #define COREPROC_FILE_APPEND 3
 
-// Before all others, at a level from 0, the best, to 7. Needs CAP_SYS_ADMIN or CAP_SYS_NICE.
-#define COREPROC_IO_REAL_TIME 1
-
-// The usual class, at a level from 0, the best, to 7.
-#define COREPROC_IO_BEST_EFFORT 2
-
-// Only when nobody else wants the disk; the level is 0.
-#define COREPROC_IO_IDLE 3
-
 // The tree if the command asks for a containment, else the group if the process leads its own, else
 // the process; for coreproc_process_signal the process.
 #define COREPROC_SCOPE_DEFAULT 0
@@ -197,6 +188,15 @@
 // the process itself is closed. Otherwise its group, if it leads one, and its descendants as far as
 // /proc shows them: a process whose parent has ended is not found unless it is in the group.
 #define COREPROC_SCOPE_TREE 3
+
+// Before all others, at a level from 0, the best, to 7. Needs CAP_SYS_ADMIN or CAP_SYS_NICE.
+#define COREPROC_IO_REAL_TIME 1
+
+// The usual class, at a level from 0, the best, to 7.
+#define COREPROC_IO_BEST_EFFORT 2
+
+// Only when nobody else wants the disk; the level is 0.
+#define COREPROC_IO_IDLE 3
 
 // None: the process is in the host's group.
 #define COREPROC_RUNG_PROCESS 1
@@ -371,13 +371,25 @@
 // `uint64_t` bytes, as for coreproc_command_output_limit.
 #define COREPROC_FLAT_OUTPUT_LIMIT 84
 
+// `uint64_t` bytes, as for coreproc_command_capture_head.
+#define COREPROC_FLAT_CAPTURE_HEAD 95
+
+// `uint64_t` lines, as for coreproc_command_capture_lines.
+#define COREPROC_FLAT_CAPTURE_LINES 96
+
+// Nothing; see coreproc_command_capture_apart.
+#define COREPROC_FLAT_CAPTURE_APART 97
+
 // A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture of
-// its own for coreproc_process_descriptor_output; it is read to its end before the process counts
+// its own for coreproc_process_output_of; it is read to its end before the process counts
 // as closed.
 #define COREPROC_DESCRIPTOR_OUTPUT 1
 
 // A pipe for coreproc_process_descriptor_write.
 #define COREPROC_DESCRIPTOR_INPUT 2
+
+// Both standard outputs together, for coreproc_process_output_of.
+#define COREPROC_OUTPUT_TOGETHER 4294967295
 
 // It runs.
 #define COREPROC_STATE_RUNNING 1
@@ -387,6 +399,16 @@
 
 // Nothing follows.
 #define COREPROC_STATE_CLOSED 3
+
+// What it used is not known: it runs, the host reaped it, or a filter forbids to ask.
+#define COREPROC_RUSAGE_UNKNOWN 0
+
+// What it used is known.
+#define COREPROC_RUSAGE_EXACT 1
+
+// What it used is known, but max_rss_bytes is an upper bound: the kernel counts what the host itself
+// had resident when it started the process, and the process has not been beyond the host's own peak.
+#define COREPROC_RUSAGE_RSS_AT_MOST 2
 
 // A figure that is not known.
 #define COREPROC_UNKNOWN 18446744073709551615ull
@@ -828,6 +850,30 @@ typedef struct coreproc_process_info {
   // Bytes that its command gave as input and its pipe has not taken: while it runs they wait for it
   // to read; once it has ended, or closed its input, they are left over.
   uint64_t unwritten_bytes;
+  // A COREPROC_USAGE value, about the fields that follow, which are 0 if it is UNKNOWN. They are what
+  // the process used of the machine, together with the children that it waited for; see
+  // getrusage(2).
+  uint32_t rusage;
+  // Always 0.
+  uint32_t rusage_reserved;
+  // CPU time in user mode.
+  uint64_t user_time_ns;
+  // CPU time in the kernel.
+  uint64_t system_time_ns;
+  // The most memory that it, or one of those children, had resident.
+  uint64_t max_rss_bytes;
+  // Page faults that needed no I/O.
+  uint64_t minor_faults;
+  // Page faults that needed I/O.
+  uint64_t major_faults;
+  // Context switches because it waited.
+  uint64_t voluntary_switches;
+  // Context switches because its time was up.
+  uint64_t involuntary_switches;
+  // Reads from block devices, in blocks of 512 bytes.
+  uint64_t blocks_read;
+  // Writes to block devices, in blocks of 512 bytes.
+  uint64_t blocks_written;
   // CPU time of all processes in its cgroup, those that have ended included (`cpu.stat`). This and
   // the following are COREPROC_UNKNOWN if it has no cgroup, or the kernel or the controllers of the
   // cgroup do not tell.
@@ -1768,6 +1814,25 @@ coreproc_result coreproc_process_output(const struct coreproc_process *process,
                                         struct coreproc_bytes **out,
                                         struct coreproc_error **err);
 
+// Tells people what became of it, in at most ten lines: its command and PID, how it ended, and why if
+// the library was the cause; how long it ran, its CPU time and peak memory; how much it wrote; who
+// holds its output; and the last lines of that. Control characters of the process are escaped. The
+// words may change; programs read coreproc_process_info_json. Free `*out` with coreproc_bytes_free.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_post_mortem(const struct coreproc_process *process,
+                                             struct coreproc_bytes **out,
+                                             struct coreproc_error **err);
+
+// Returns all that is known of it as a JSON object, with what coreproc_process_post_mortem tells;
+// docs/reports.md lists the fields. Free `*out` with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_info_json(const struct coreproc_process *process,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
+
 // Names the processes that held its output pipes when it was closed at the drain bound, "PID
 // COMMAND\n" each, "?" for a PID that could not be seen; empty otherwise. A process may call
 // itself anything: control and invisible characters in COMMAND are escaped, so that no name is a
@@ -1930,14 +1995,44 @@ coreproc_result coreproc_process_descriptor_close(const struct coreproc_process 
                                                   uint32_t number,
                                                   struct coreproc_error **err);
 
-// Copies what the capture of the output pipe at a descriptor above 2 holds: its last bytes. Free
-// `*out` with coreproc_bytes_free. Thread-safe.
+// Sets how many of the first bytes of its output are kept besides the last ones
+// (coreproc_command_capture), for coreproc_process_output_of (default 0). One thread at a time.
 //
-// Errors: INVALID_ARGUMENT, also if there is no such pipe; OUT_OF_MEMORY.
-coreproc_result coreproc_process_descriptor_output(const struct coreproc_process *process,
-                                                   uint32_t number,
-                                                   struct coreproc_bytes **out,
-                                                   struct coreproc_error **err);
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_head(struct coreproc_command *command,
+                                              uint64_t bytes,
+                                              struct coreproc_error **err);
+
+// Sets how many of the last lines of its output are kept, as far as their bytes are (default 0:
+// any number). The first of them may have lost its start. One thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_lines(struct coreproc_command *command,
+                                               uint64_t lines,
+                                               struct coreproc_error **err);
+
+// Keeps standard output and standard error apart, each in a capture of the size, the head and the
+// lines that the command sets, instead of both in order of arrival. coreproc_process_output then
+// has standard output first. One thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_capture_apart(struct coreproc_command *command,
+                                               struct coreproc_error **err);
+
+// Copies what a capture holds: its first and its last bytes. `number` is
+// COREPROC_OUTPUT_TOGETHER, 1 for standard output and 2 for standard error if they are captured
+// apart (coreproc_command_capture_apart), else the number of an output pipe
+// (COREPROC_DESCRIPTOR_OUTPUT). `*head_len` becomes how many of the bytes are the first ones, and
+// `*gap` how many bytes between the first and the last are not held; both may be NULL. Free `*out`
+// with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT, also if there is no such capture; OUT_OF_MEMORY.
+coreproc_result coreproc_process_output_of(const struct coreproc_process *process,
+                                           uint32_t number,
+                                           size_t *head_len,
+                                           uint64_t *gap,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
 
 // Returns what names a process for good, to be written down: one line of text, by which this and
 // any other program finds it again (coreproc_handle_open), and never another process:

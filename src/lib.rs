@@ -40,7 +40,7 @@
 //!   it to subscriptions, stops them by policy ([`StopPolicy`]) and tells of their end ([`Info`], [`Ending`]).
 //!   `process::child` is the state machine of one of them, `process::supervisor` the registry of a service, with its
 //!   thread. A [`Ring`] is the capture by itself. A [`ProcessIdentity`] is a process written down, and a
-//!   [`ProcessHandle`] what is found by it.
+//!   [`ProcessHandle`] what is found by it. An [`Activity`] is what a process does and uses now.
 //! - `daemon`: a [`Daemon`] takes its [`PidFile`], starts its [`HealthServer`] and enters itself in the
 //!   [`Registry`], and gives it all back in the right order. Each of them stands alone too.
 //! - `pipeline`: a [`Pipeline`] is a graph of [`Spec`]s, checked whole before anything starts. A [`Run`] starts each
@@ -90,15 +90,17 @@ pub use pipeline::{
     SpecState,
 };
 pub use process::{
-    Account, CloseMode, Command, Containment, Descriptor, Drain, FileMode, Group, Info, IoPriority, Output, Process,
-    ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring, Rung, Scheduling, Scope, Service,
-    ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
+    Account, Activity, AwaitsInput, Captured, CloseMode, Command, Containment, Descriptor, Doing, Drain, FileMode,
+    Group, Info, IoPriority, Output, Process, ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring,
+    Rung, Scheduling, Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
+    TreeMember,
 };
 pub use sys::cgroup::Usage;
 pub use sys::clock::Stamp;
 pub use sys::identity::{PidNamespace, ProcessStart};
 pub use sys::pidfd::ExitStatus;
-pub use sys::procfs::Holder;
+pub use sys::procfs::{Figures, Holder, Transferred};
+pub use sys::rusage::ResourceUsage;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, c_char};
 use std::mem::MaybeUninit;
 
-use super::bytes::coreproc_bytes;
 use super::call::call;
 use super::command::{coreproc_command, set};
 use super::convert::Operation;
@@ -15,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::process::{Descriptor, FileMode};
 
 /// A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture of
-/// its own for coreproc_process_descriptor_output; it is read to its end before the process counts
+/// its own for coreproc_process_output_of; it is read to its end before the process counts
 /// as closed.
 pub const COREPROC_DESCRIPTOR_OUTPUT: u32 = 1;
 /// A pipe for coreproc_process_descriptor_write.
@@ -198,22 +197,4 @@ pub extern "C-unwind" fn coreproc_process_descriptor_close(
     err: Option<&mut MaybeUninit<*mut coreproc_error>>,
 ) -> coreproc_result {
     call("close descriptor", err, |op| op.handle("process", process)?.0.close_descriptor(number))
-}
-
-/// Copies what the capture of the output pipe at a descriptor above 2 holds: its last bytes. Free
-/// `*out` with coreproc_bytes_free. Thread-safe.
-///
-/// Errors: INVALID_ARGUMENT, also if there is no such pipe; OUT_OF_MEMORY.
-#[unsafe(no_mangle)]
-pub extern "C-unwind" fn coreproc_process_descriptor_output(
-    process: Option<&coreproc_process>,
-    number: u32,
-    out: Option<&mut MaybeUninit<Box<coreproc_bytes>>>,
-    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
-) -> coreproc_result {
-    call("output", err, |op| {
-        let process = op.handle("process", process)?;
-        op.out(out)?.write(coreproc_bytes::new(process.0.descriptor_output(number)?));
-        Ok(())
-    })
 }

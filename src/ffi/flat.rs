@@ -125,6 +125,12 @@ pub const COREPROC_FLAT_SILENCE_TIMEOUT: u32 = 82;
 pub const COREPROC_FLAT_CPU_TIME_LIMIT: u32 = 83;
 /// `uint64_t` bytes, as for coreproc_command_output_limit.
 pub const COREPROC_FLAT_OUTPUT_LIMIT: u32 = 84;
+/// `uint64_t` bytes, as for coreproc_command_capture_head.
+pub const COREPROC_FLAT_CAPTURE_HEAD: u32 = 95;
+/// `uint64_t` lines, as for coreproc_command_capture_lines.
+pub const COREPROC_FLAT_CAPTURE_LINES: u32 = 96;
+/// Nothing; see coreproc_command_capture_apart.
+pub const COREPROC_FLAT_CAPTURE_APART: u32 = 97;
 
 /// The options, with their names in errors.
 const OPTIONS: &[(u32, &str)] = &[
@@ -175,6 +181,9 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_DESCRIPTOR_FD, "descriptor_fd"),
     (COREPROC_FLAT_DESCRIPTOR_FILE, "descriptor_file"),
     (COREPROC_FLAT_LISTEN_FD, "listen_fd"),
+    (COREPROC_FLAT_CAPTURE_HEAD, "capture_head"),
+    (COREPROC_FLAT_CAPTURE_LINES, "capture_lines"),
+    (COREPROC_FLAT_CAPTURE_APART, "capture_apart"),
 ];
 
 /// Reads values from the front of some bytes.
@@ -297,6 +306,9 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
         COREPROC_FLAT_STDIO_FD => _ = set_fd(op, command, value.u32()?, value.i32()?)?,
         COREPROC_FLAT_STDIO_FILE => _ = set_file(op, command, value.u32()?, value.u32()?, value.rest())?,
         COREPROC_FLAT_CAPTURE => _ = command.capture(capture(value.u64()?)),
+        COREPROC_FLAT_CAPTURE_HEAD => _ = command.capture_head(value.u64()?),
+        COREPROC_FLAT_CAPTURE_LINES => _ = command.capture_lines(value.u64()?),
+        COREPROC_FLAT_CAPTURE_APART => _ = command.capture_apart(),
         COREPROC_FLAT_GROUP => _ = command.group(group_of(op, value.u32()?)?),
         COREPROC_FLAT_DETACH => _ = command.detach(),
         COREPROC_FLAT_SPOOL_MAX => _ = command.spool_max(spool_max(value.u64()?)),
@@ -434,6 +446,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::capture::{coreproc_command_capture_head, coreproc_command_capture_lines};
     use super::super::command::*;
     use super::super::containment::*;
     use super::super::credentials::*;
@@ -545,6 +558,8 @@ mod tests {
                             COREPROC_FLAT_OUTPUT_LIMIT => coreproc_command_output_limit,
                             COREPROC_FLAT_MEMORY_MAX => coreproc_command_memory_max,
                             COREPROC_FLAT_PROCESSES_MAX => coreproc_command_processes_max,
+                            COREPROC_FLAT_CAPTURE_HEAD => coreproc_command_capture_head,
+                            COREPROC_FLAT_CAPTURE_LINES => coreproc_command_capture_lines,
                             _ => coreproc_command_timeout,
                         };
                         setter(command, *number, None)
@@ -659,6 +674,8 @@ mod tests {
         let two = prop::sample::select(vec![COREPROC_FLAT_SCHEDULING, COREPROC_FLAT_IO_PRIORITY]);
         let numbers = prop::sample::select(vec![
             COREPROC_FLAT_CAPTURE,
+            COREPROC_FLAT_CAPTURE_HEAD,
+            COREPROC_FLAT_CAPTURE_LINES,
             COREPROC_FLAT_SPOOL_MAX,
             COREPROC_FLAT_TIMEOUT,
             COREPROC_FLAT_START_TIMEOUT,

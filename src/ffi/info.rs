@@ -6,7 +6,7 @@ use super::status::{
 };
 use super::versioned::versioned;
 use crate::util::duration::nanoseconds;
-use crate::{Info, State};
+use crate::{Info, ResourceUsage, State};
 
 /// It runs.
 pub const COREPROC_STATE_RUNNING: u32 = 1;
@@ -15,6 +15,13 @@ pub const COREPROC_STATE_EXITED: u32 = 2;
 /// Nothing follows.
 pub const COREPROC_STATE_CLOSED: u32 = 3;
 
+/// What it used is not known: it runs, the host reaped it, or a filter forbids to ask.
+pub const COREPROC_RUSAGE_UNKNOWN: u32 = 0;
+/// What it used is known.
+pub const COREPROC_RUSAGE_EXACT: u32 = 1;
+/// What it used is known, but max_rss_bytes is an upper bound: the kernel counts what the host itself
+/// had resident when it started the process, and the process has not been beyond the host's own peak.
+pub const COREPROC_RUSAGE_RSS_AT_MOST: u32 = 2;
 /// A figure that is not known.
 pub const COREPROC_UNKNOWN: u64 = 0xFFFF_FFFF_FFFF_FFFF;
 
@@ -59,6 +66,30 @@ pub struct coreproc_process_info {
     /// Bytes that its command gave as input and its pipe has not taken: while it runs they wait for it
     /// to read; once it has ended, or closed its input, they are left over.
     pub unwritten_bytes: u64,
+    /// A COREPROC_USAGE value, about the fields that follow, which are 0 if it is UNKNOWN. They are what
+    /// the process used of the machine, together with the children that it waited for; see
+    /// getrusage(2).
+    pub rusage: u32,
+    /// Always 0.
+    pub rusage_reserved: u32,
+    /// CPU time in user mode.
+    pub user_time_ns: u64,
+    /// CPU time in the kernel.
+    pub system_time_ns: u64,
+    /// The most memory that it, or one of those children, had resident.
+    pub max_rss_bytes: u64,
+    /// Page faults that needed no I/O.
+    pub minor_faults: u64,
+    /// Page faults that needed I/O.
+    pub major_faults: u64,
+    /// Context switches because it waited.
+    pub voluntary_switches: u64,
+    /// Context switches because its time was up.
+    pub involuntary_switches: u64,
+    /// Reads from block devices, in blocks of 512 bytes.
+    pub blocks_read: u64,
+    /// Writes to block devices, in blocks of 512 bytes.
+    pub blocks_written: u64,
     /// CPU time of all processes in its cgroup, those that have ended included (`cpu.stat`). This and
     /// the following are COREPROC_UNKNOWN if it has no cgroup, or the kernel or the controllers of the
     /// cgroup do not tell.
@@ -72,11 +103,16 @@ pub struct coreproc_process_info {
 }
 
 versioned!(coreproc_process_info, 104);
-const _: () = assert!(size_of::<coreproc_process_info>() == 144);
+const _: () = assert!(size_of::<coreproc_process_info>() == 224);
 
 impl coreproc_process_info {
     pub(super) fn new(struct_size: u32, info: &Info) -> coreproc_process_info {
         let (exit_code, signal, flags) = status_fields(info.status());
+        let (rusage, used) = match info.rusage {
+            None => (COREPROC_RUSAGE_UNKNOWN, ResourceUsage::default()),
+            Some(used) if used.max_rss_is_exact => (COREPROC_RUSAGE_EXACT, used),
+            Some(used) => (COREPROC_RUSAGE_RSS_AT_MOST, used),
+        };
         let usage = info.usage.unwrap_or_default();
         let known = |figure: Option<u64>| figure.unwrap_or(COREPROC_UNKNOWN);
         coreproc_process_info {
@@ -104,6 +140,17 @@ impl coreproc_process_info {
             dropped_bytes: info.dropped_bytes,
             discarded_bytes: info.discarded_bytes,
             unwritten_bytes: info.unwritten_bytes,
+            rusage,
+            rusage_reserved: 0,
+            user_time_ns: nanoseconds(used.user),
+            system_time_ns: nanoseconds(used.system),
+            max_rss_bytes: used.max_rss_bytes,
+            minor_faults: used.minor_faults,
+            major_faults: used.major_faults,
+            voluntary_switches: used.voluntary_switches,
+            involuntary_switches: used.involuntary_switches,
+            blocks_read: used.blocks_read,
+            blocks_written: used.blocks_written,
             tree_cpu_ns: known(usage.cpu_time.map(nanoseconds)),
             tree_memory_peak: known(usage.memory_peak),
             tree_oom_kills: known(usage.oom_kills),

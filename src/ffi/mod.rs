@@ -25,6 +25,7 @@
 mod batch;
 mod bytes;
 mod call;
+mod capture;
 mod check;
 mod command;
 mod containment;
@@ -72,7 +73,14 @@ mod versioned;
 #[rustfmt::skip]
 pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
-    service::*, command::*, stream::*, stdio::*, credentials::*, resources::*, stop::*, deadlines::*, containment::*, flat::*, process::*, descriptor::*, info::*, status::*, identity::*,
+    service::*, command::*, stream::*, stdio::*, stop::*,
+    credentials::*, resources::*,
+    deadlines::*, containment::*,
+    flat::*, process::*,
+    descriptor::*,
+    capture::*,
+    info::*, status::*,
+    identity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

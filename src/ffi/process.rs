@@ -102,6 +102,43 @@ pub extern "C-unwind" fn coreproc_process_output(
     })
 }
 
+/// Tells people what became of it, in at most ten lines: its command and PID, how it ended, and why if
+/// the library was the cause; how long it ran, its CPU time and peak memory; how much it wrote; who
+/// holds its output; and the last lines of that. Control characters of the process are escaped. The
+/// words may change; programs read coreproc_process_info_json. Free `*out` with coreproc_bytes_free.
+/// Thread-safe.
+///
+/// Errors: INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_process_post_mortem(
+    process: Option<&coreproc_process>,
+    out: Option<&mut MaybeUninit<Box<coreproc_bytes>>>,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
+) -> coreproc_result {
+    call("post mortem", err, |op| {
+        let process = op.handle("process", process)?;
+        op.out(out)?.write(coreproc_bytes::new(process.0.post_mortem()?));
+        Ok(())
+    })
+}
+
+/// Returns all that is known of it as a JSON object, with what coreproc_process_post_mortem tells;
+/// docs/reports.md lists the fields. Free `*out` with coreproc_bytes_free. Thread-safe.
+///
+/// Errors: INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_process_info_json(
+    process: Option<&coreproc_process>,
+    out: Option<&mut MaybeUninit<Box<coreproc_bytes>>>,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
+) -> coreproc_result {
+    call("info", err, |op| {
+        let process = op.handle("process", process)?;
+        op.out(out)?.write(coreproc_bytes::new(process.0.info_json()?));
+        Ok(())
+    })
+}
+
 /// Names the processes that held its output pipes when it was closed at the drain bound, "PID
 /// COMMAND\n" each, "?" for a PID that could not be seen; empty otherwise. A process may call
 /// itself anything: control and invisible characters in COMMAND are escaped, so that no name is a

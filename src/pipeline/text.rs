@@ -1,22 +1,7 @@
 //! Times and names for people, in reports and in the progress view.
 
-use std::time::Duration;
-
 pub(super) use crate::printable::clean;
-
-/// Writes a duration: `740 µs`, `12.3 ms`, `3.42 s`, `2 min 05 s`, `1 h 02 min`.
-pub(super) fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    match duration.as_secs() {
-        _ if seconds < 0.001 => format!("{} µs", duration.as_micros()),
-        _ if seconds < 0.0995 => format!("{:.1} ms", seconds * 1e3),
-        _ if seconds < 0.9995 => format!("{:.0} ms", seconds * 1e3),
-        _ if seconds < 9.995 => format!("{seconds:.2} s"),
-        0..60 => format!("{seconds:.1} s"),
-        whole @ 60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        whole => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
-    }
-}
+pub(super) use crate::util::duration::shown as duration;
 
 /// How many characters of a name messages and the progress view show: a name may be as long as memory holds.
 const SHOWN: usize = 200;
@@ -111,21 +96,6 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn durations_are_short() {
-        let shown = |ns| duration(Duration::from_nanos(ns));
-        assert_eq!(shown(0), "0 µs");
-        assert_eq!(shown(740_000), "740 µs");
-        assert_eq!(shown(12_340_000), "12.3 ms");
-        assert_eq!(shown(999_400_000), "999 ms");
-        assert_eq!(shown(999_600_000), "1.00 s");
-        assert_eq!(shown(3_420_000_000), "3.42 s");
-        assert_eq!(shown(59_940_000_000), "59.9 s");
-        assert_eq!(shown(125_000_000_000), "2 min 05 s");
-        assert_eq!(shown(3_720_000_000_000), "1 h 02 min");
-        duration(Duration::MAX);
-    }
 
     #[test]
     fn names_cannot_steer_a_terminal() {

@@ -1,24 +1,76 @@
 //! [`Capture`]: keeps the last bytes of a process's output, in order of arrival. They are copied into a ring as long as
-//! the process writes little; once it writes much, slices of the blocks that were read are kept.
+//! the process writes little; once it writes much, slices of the blocks that were read are kept. On request it keeps the
+//! first bytes as well, and of the last only so many lines.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use memchr::memrchr_iter;
+
+use super::chain::Chain;
 use super::ring::RingBytes;
-use crate::sys::block::{Filling, LEAST_SHARED, Pool, Slice};
+use crate::sys::block::{Filling, LEAST_SHARED, Pool};
 use crate::sys::copy::append;
 use crate::sys::space::Bytes;
 use crate::util::copied;
+
+/// What a capture keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// How many of the last bytes.
+    pub(super) tail: usize,
+    /// How many of the first bytes.
+    pub(super) head: usize,
+    /// How many of the last lines, at most; 0: any number.
+    pub(super) lines: u64,
+}
+
+/// What a capture holds of the output of a process.
+///
+/// ```
+/// use coreproc::{Captured, Command, Service, ServiceOptions, Size};
+///
+/// # fn main() -> coreproc::Result<()> {
+/// let service = Service::new(ServiceOptions::default())?;
+/// let process = Command::new("seq").arg("1000").capture(Size::Bytes(9)).capture_head(4).spawn(&service)?;
+/// process.wait(None)?;
+/// let Captured { head, gap, tail } = process.captured(None)?;
+/// assert_eq!((&head[..], gap, &tail[..]), (&b"1\n2\n"[..], 3880, &b"999\n1000\n"[..]));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// The first bytes, if [`Command::capture_head`](crate::Command::capture_head) asked for them.
+    pub head: Vec<u8>,
+    /// How many bytes between the first and the last are not held.
+    pub gap: u64,
+    /// The last bytes.
+    pub tail: Vec<u8>,
+}
 
 /// The last bytes of an output, up to a size. The bytes before them are counted.
 pub(super) enum Capture {
     Ring(RingBytes),
     Chain(Box<Chain>),
+    Shaped(Box<Shaped>),
+}
+
+/// A capture of a [`Shape`] that few commands ask for.
+pub(super) struct Shaped {
+    head: Vec<u8>,
+    /// How many bytes the head still lacks.
+    lacks: usize,
+    lines: u64,
+    tail: Capture,
 }
 
 impl Capture {
-    pub(super) fn new(size: usize) -> Capture {
-        Capture::Ring(RingBytes::new(size))
+    pub(super) fn new(shape: Shape) -> Capture {
+        let tail = Capture::Ring(RingBytes::new(shape.tail));
+        if shape.head == 0 && shape.lines == 0 {
+            return tail;
+        }
+        Capture::Shaped(Box::new(Shaped { head: Vec::new(), lacks: shape.head, lines: shape.lines, tail }))
     }
 
     /// Returns how many bytes were overwritten, or never stored.
@@ -26,6 +78,7 @@ impl Capture {
         match self {
             Capture::Ring(ring) => ring.dropped(),
             Capture::Chain(chain) => chain.dropped,
+            Capture::Shaped(shaped) => shaped.gap(),
         }
     }
 
@@ -34,6 +87,7 @@ impl Capture {
         match self {
             Capture::Ring(ring) => ring.size() >= LEAST_SHARED,
             Capture::Chain(_) => true,
+            Capture::Shaped(shaped) => shaped.tail.can_share(),
         }
     }
 
@@ -44,6 +98,7 @@ impl Capture {
                 copied::note(bytes.len().min(ring.size()));
                 ring.write(bytes);
             }
+            (Capture::Shaped(shaped), bytes) => shaped.write(bytes),
             (Capture::Chain(chain), Bytes::Shared(slice)) => chain.push(slice),
             // There is no memory for a block, although all that was kept has been given up for one.
             (Capture::Chain(chain), Bytes::Borrowed(bytes)) => chain.drop_all_and(bytes.len()),
@@ -56,8 +111,12 @@ impl Capture {
         if !self.can_share() {
             return;
         }
-        let Capture::Ring(ring) = self else { return };
-        let mut chain = Chain { slices: VecDeque::new(), len: 0, size: ring.size(), dropped: ring.dropped() };
+        let ring = match self {
+            Capture::Ring(ring) => ring,
+            Capture::Chain(_) => return,
+            Capture::Shaped(shaped) => return shaped.tail.share(filling, pool),
+        };
+        let mut chain = Chain::new(ring.size(), ring.dropped());
         for mut piece in ring.pieces() {
             while !piece.is_empty() {
                 if filling.room() == 0 {
@@ -78,76 +137,110 @@ impl Capture {
         match self {
             Capture::Ring(_) => false,
             Capture::Chain(chain) => chain.give_up_block(),
+            Capture::Shaped(shaped) => shaped.tail.give_up_block(),
         }
     }
 
     /// Returns what it holds, oldest first, with room for the NUL that C gets after it; None when memory is short.
     pub(super) fn to_vec(&self) -> Option<Vec<u8>> {
-        match self {
-            Capture::Ring(ring) => ring.to_vec(),
-            Capture::Chain(chain) => chain.to_vec(),
-        }
-    }
-}
-
-/// Slices of blocks, in order of arrival. They take about as much memory as they have bytes, because the reads of a
-/// process fill one block after another.
-pub(super) struct Chain {
-    slices: VecDeque<Slice>,
-    /// How many bytes the slices have.
-    len: usize,
-    size: usize,
-    dropped: u64,
-}
-
-impl Chain {
-    fn push(&mut self, slice: &Slice) {
-        let adjoins = self.slices.back_mut().is_some_and(|last| last.append(slice));
-        if !adjoins {
-            if self.slices.try_reserve(1).is_err() {
-                // Without memory for another place, the bytes before it are given up.
-                return self.drop_all_and(slice.len());
-            }
-            self.slices.push_back(slice.clone());
-        }
-        self.len += slice.len();
-        while self.len > self.size {
-            self.drop_oldest(self.len - self.size);
-        }
-    }
-
-    /// Drops up to `count` bytes of the oldest slice.
-    fn drop_oldest(&mut self, count: usize) {
-        let Some(oldest) = self.slices.front_mut() else { return };
-        let count = count.min(oldest.len());
-        oldest.skip(count);
-        if oldest.is_empty() {
-            self.slices.pop_front();
-        }
-        self.len -= count;
-        self.dropped += count as u64;
-    }
-
-    /// Drops all bytes, and `more` that cannot be kept.
-    fn drop_all_and(&mut self, more: usize) {
-        self.dropped += (self.len + more) as u64;
-        self.len = 0;
-        self.slices.clear();
-    }
-
-    fn give_up_block(&mut self) -> bool {
-        let Some(oldest) = self.slices.front().cloned() else { return false };
-        while self.slices.front().is_some_and(|slice| slice.shares_block_with(&oldest)) {
-            self.drop_oldest(usize::MAX);
-        }
-        true
-    }
-
-    fn to_vec(&self) -> Option<Vec<u8>> {
+        let (head, skip) = match self {
+            Capture::Shaped(shaped) => (&shaped.head[..], shaped.cut()),
+            _ => (&[][..], 0),
+        };
         let mut all = Vec::new();
-        all.try_reserve_exact(self.len + 1).ok()?;
-        self.slices.iter().for_each(|slice| append(&mut all, slice));
+        all.try_reserve_exact(head.len() + self.len() - skip + 1).ok()?;
+        append(&mut all, head);
+        self.append_tail(&mut all, skip);
         Some(all)
+    }
+
+    /// Returns what it holds, as it is to be shown; None when memory is short.
+    pub(super) fn captured(&self) -> Option<Captured> {
+        let Capture::Shaped(shaped) = self else {
+            return Some(Captured { head: Vec::new(), gap: self.dropped(), tail: self.to_vec()? });
+        };
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        head.try_reserve_exact(shaped.head.len()).ok()?;
+        append(&mut head, &shaped.head);
+        let skip = shaped.cut();
+        tail.try_reserve_exact(self.len() - skip).ok()?;
+        self.append_tail(&mut tail, skip);
+        Some(Captured { head, gap: shaped.gap(), tail })
+    }
+
+    /// Returns how many of the last bytes it holds.
+    fn len(&self) -> usize {
+        match self {
+            Capture::Ring(ring) => ring.pieces().map(<[u8]>::len).iter().sum(),
+            Capture::Chain(chain) => chain.len(),
+            Capture::Shaped(shaped) => shaped.tail.len(),
+        }
+    }
+
+    /// Appends the last bytes without the first `skip` of them.
+    fn append_tail(&self, to: &mut Vec<u8>, mut skip: usize) {
+        for piece in self.pieces() {
+            let skipped = skip.min(piece.len());
+            skip -= skipped;
+            append(to, &piece[skipped..]);
+        }
+    }
+
+    /// Returns the last bytes in pieces, oldest first.
+    fn pieces(&self) -> Vec<&[u8]> {
+        match self {
+            Capture::Ring(ring) => ring.pieces().to_vec(),
+            Capture::Chain(chain) => chain.slices.iter().map(|slice| &slice[..]).collect(),
+            Capture::Shaped(shaped) => shaped.tail.pieces(),
+        }
+    }
+}
+
+impl Shaped {
+    fn write(&mut self, bytes: &Bytes<'_>) {
+        let take = bytes.len().min(self.lacks);
+        if take == 0 {
+            return self.tail.write(bytes);
+        }
+        if self.head.try_reserve(take).is_err() {
+            // Without memory for more, the head ends here.
+            self.lacks = 0;
+            return self.tail.write(bytes);
+        }
+        copied::note(take);
+        append(&mut self.head, &bytes[..take]);
+        self.lacks -= take;
+        if take < bytes.len() {
+            self.tail.write(&bytes.part(take..bytes.len()));
+        }
+    }
+
+    /// Returns how many bytes lie between the first and the last.
+    fn gap(&self) -> u64 {
+        self.tail.dropped() + self.cut() as u64
+    }
+
+    /// Returns how many of the last bytes are too many lines.
+    fn cut(&self) -> usize {
+        if self.lines == 0 {
+            return 0;
+        }
+        let mut left = self.lines;
+        let mut before = self.tail.len();
+        for piece in self.tail.pieces().into_iter().rev() {
+            before -= piece.len();
+            for at in memrchr_iter(b'\n', piece) {
+                // The last newline ends the last line, and begins none.
+                if before + at + 1 == self.tail.len() {
+                    continue;
+                }
+                left -= 1;
+                if left == 0 {
+                    return before + at + 1;
+                }
+            }
+        }
+        0
     }
 }
 
@@ -168,7 +261,12 @@ mod tests {
 
     impl Reading {
         fn new(size: usize) -> Reading {
-            Reading { capture: Capture::new(size), filling: None, pool: Arc::new(Pool::new(4)), all: Vec::new() }
+            Reading {
+                capture: Capture::new(Shape { tail: size, ..Shape::default() }),
+                filling: None,
+                pool: Arc::new(Pool::new(4)),
+                all: Vec::new(),
+            }
         }
 
         fn share(&mut self) {
@@ -215,6 +313,39 @@ mod tests {
                 }
                 reading.write(write);
                 prop_assert!(reading.is_the_end_of_all(size));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_shape_keeps_the_first_bytes_and_the_last_lines(
+            tail in prop_oneof![0usize..70, LEAST_SHARED..LEAST_SHARED + BLOCK_SIZE],
+            head in prop_oneof![Just(0), 1usize..100, 60_000usize..70_000],
+            lines in prop_oneof![Just(0), 1u64..5, 300u64..1_000],
+            writes in prop::collection::vec(prop_oneof![0usize..100, BLOCK_SIZE - 100..BLOCK_SIZE + 100], 0..12),
+            shares_after in 0usize..12,
+        ) {
+            let mut reading = Reading::new(0);
+            reading.capture = Capture::new(Shape { tail, head, lines });
+            for (index, write) in writes.into_iter().enumerate() {
+                if index == shares_after && reading.capture.can_share() {
+                    reading.share();
+                }
+                reading.write(write);
+                let (first, rest) = reading.all.split_at(head.min(reading.all.len()));
+                let mut kept = &rest[rest.len() - tail.min(rest.len())..];
+                if lines > 0 {
+                    let whole: Vec<&[u8]> = kept.split_inclusive(|byte| *byte == b'\n').collect();
+                    let last = &whole[whole.len() - whole.len().min(lines as usize)..];
+                    kept = &kept[kept.len() - last.iter().map(|line| line.len()).sum::<usize>()..];
+                }
+                let gap = (rest.len() - kept.len()) as u64;
+                let captured = reading.capture.captured().unwrap();
+                prop_assert_eq!(captured.gap, gap);
+                prop_assert_eq!(reading.capture.dropped(), gap);
+                prop_assert!(captured.head == first && captured.tail == kept);
+                prop_assert!(reading.capture.to_vec().unwrap() == [first, kept].concat());
             }
         }
     }

@@ -25,7 +25,7 @@ pub(super) const FIRST: u16 = 3;
 /// process.write_descriptor(3, b"a question\n", None)?;
 /// process.close_descriptor(3)?;
 /// process.wait(None)?;
-/// assert_eq!(process.descriptor_output(4)?, b"got a question\n");
+/// assert_eq!(process.captured(Some(Stream::Descriptor(4)))?.tail, b"got a question\n");
 /// assert_eq!(process.output()?, b"on standard output\n");
 /// # Ok::<(), coreproc::Error>(())
 /// ```
@@ -33,7 +33,7 @@ pub(super) const FIRST: u16 = 3;
 pub enum Descriptor {
     /// A pipe that the library reads. Its output comes in events whose stream is
     /// [`Stream::Descriptor`](crate::Stream::Descriptor), and is kept in a capture of its own, of the command's size,
-    /// for [`Process::descriptor_output`](crate::Process::descriptor_output). Like the standard outputs, it is read to
+    /// for [`Process::captured`](crate::Process::captured). Like the standard outputs, it is read to
     /// its end before the process counts as closed.
     Output,
     /// A pipe for [`Process::write_descriptor`](crate::Process::write_descriptor).

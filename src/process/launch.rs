@@ -6,6 +6,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+use super::capture::Shape;
 use super::child::Seed;
 use super::command::{Command, EnvBase, Group, key_of};
 use super::containment::{self, Contained, Containment, MARKS};
@@ -19,6 +20,7 @@ use super::stdio::above_stdio;
 use super::steps::steps;
 use super::streams::Stdio;
 use super::supervisor::Supervisor;
+use super::terms::Terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::clock::Stamp;
 use crate::sys::fork;
@@ -119,10 +121,12 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         (Size::Default, size) => size,
         (size, _) => size,
     };
-    let capture_bytes = match capture {
+    let tail = match capture {
         Size::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
         _ => 0,
     };
+    let head = usize::try_from(command.capture_head).unwrap_or(usize::MAX);
+    let shape = Shape { tail, head, lines: command.capture_lines };
     let mut steps = steps(command)?;
     let cwd_fd = command.cwd_fd.as_ref().map(above_stdio).transpose();
     let cwd_fd = cwd_fd.map_err(|errno| failed(command, Stage::Chdir.name(), errno))?;
@@ -130,7 +134,10 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         let what = "cpu time limit: /proc is not mounted, or shows the processes of another PID namespace";
         return Err(Error::new(ErrorKind::Unsupported, OPERATION, what).on(subject(command)));
     }
-    let mut stdio = Stdio::open(command, capture_bytes)?;
+    let mut stdio = Stdio::open(command, shape)?;
+    if command.captures_apart {
+        stdio.extra.get_or_insert_default().capture_stderr(shape);
+    }
     stdio.terminal.into_iter().for_each(|descriptor| steps.add(pty::control(descriptor)));
     let plan = Plan {
         candidates: &candidates,
@@ -173,11 +180,11 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         stdin: stdio.stdin,
         extra: stdio.extra,
         outputs: std::mem::take(&mut stdio.outputs),
-        capture_bytes,
+        capture: shape,
         leads_group,
         rung,
         is_contained,
-        stop: Arc::clone(&command.stop),
+        terms: Terms::new(&command.stop, &command.program, &command.argv),
         drain: command.drain.unwrap_or(supervisor.options().drain),
         timeout: command.timeout,
         member: None,

@@ -9,9 +9,11 @@
 //! - `supervisor` has the children, subscriptions and runs of a service, and the thread of its loop; `scan` names the
 //!   holders of pipes for it; `member` ties a process to a run.
 //! - `service` and `process` are the handles of both; `ring` is the capture as a type of its own.
-//! - `identity` is a process written down, `handle` what is got for it later, child or not.
+//! - `activity` tells what processes do and use. `identity` is a process written down, `handle` what is got for it later, child or not.
 
+mod activity;
 mod capture;
+mod chain;
 mod child;
 mod command;
 mod containment;
@@ -21,10 +23,12 @@ mod descriptor;
 mod explain;
 mod handle;
 mod identity;
+mod info_json;
 mod input;
 mod launch;
 pub(crate) mod member;
 mod options;
+mod post_mortem;
 #[allow(clippy::module_inception)]
 mod process;
 mod pty;
@@ -38,7 +42,10 @@ mod steps;
 mod stop;
 mod streams;
 mod supervisor;
+mod terms;
 
+pub use activity::{Activity, AwaitsInput, Doing};
+pub use capture::Captured;
 pub use child::{Info, State};
 pub use command::{Command, Group};
 pub use containment::{Containment, Rung, TreeMember};
@@ -47,6 +54,7 @@ pub use descriptor::Descriptor;
 pub use handle::ProcessHandle;
 pub use identity::ProcessIdentity;
 pub use options::{CloseMode, Drain, ServiceOptions, Size};
+pub(crate) use post_mortem::describe;
 pub use process::Process;
 pub use pty::{PtyMode, PtyOptions};
 pub use resources::{IoPriority, Resource, Scheduling};

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::capture::Captured;
 use super::child::{Child, Info, State};
 use super::containment::TreeMember;
 use super::descriptor::{FIRST, STDIN};
@@ -119,7 +120,19 @@ impl Process {
     /// `OutOfMemory` if there is no memory for the copy.
     pub fn output(&self) -> Result<Vec<u8>> {
         fork::check("output")?;
-        self.0.captured()
+        self.0.output()
+    }
+
+    /// Returns a copy of what a capture holds, its first and its last bytes: of both standard outputs together, or, with
+    /// a stream, of one that has a capture of its own ([`Command::capture_apart`](crate::Command::capture_apart),
+    /// [`Descriptor::Output`](crate::Descriptor::Output)).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if there is no such capture. `OutOfMemory` if there is no memory for the copy.
+    pub fn captured(&self, stream: Option<Stream>) -> Result<Captured> {
+        fork::check("output")?;
+        self.0.captured(stream)
     }
 
     /// Returns the processes that held its output pipes when it was closed at the drain bound; empty otherwise.
@@ -299,18 +312,6 @@ impl Process {
         self.0.close_input(number);
         self.0.close_output(Stream::Descriptor(number));
         Ok(())
-    }
-
-    /// Returns a copy of what was read from the output pipe at a descriptor above 2
-    /// ([`Descriptor::Output`](crate::Descriptor::Output)), as far as its capture holds it: the last bytes.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidArgument` if there is no such pipe. `OutOfMemory` if there is no memory for the copy.
-    pub fn descriptor_output(&self, number: u32) -> Result<Vec<u8>> {
-        const OPERATION: &str = "output";
-        fork::check(OPERATION)?;
-        self.0.captured_of(self.descriptor(OPERATION, number)?)
     }
 
     /// Closes the library's end of an output: what is in the pipe is lost, and a process that writes to it from now on

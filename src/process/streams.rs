@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 
+use super::capture::Shape;
 use super::child::Extra;
 use super::command::Command;
 use super::descriptor::{Descriptor, FIRST, STDIN};
@@ -39,7 +40,7 @@ pub(super) struct Stdio {
 }
 
 impl Stdio {
-    pub(super) fn open(command: &Command, capture_bytes: usize) -> Result<Stdio> {
+    pub(super) fn open(command: &Command, capture: Shape) -> Result<Stdio> {
         let mut stdio = Stdio {
             theirs: [None, None, None],
             stdin: Input::Absent,
@@ -49,7 +50,7 @@ impl Stdio {
             terminal: None,
         };
         if let Some(options) = &command.pty {
-            stdio.open_terminal(command, options, capture_bytes)?;
+            stdio.open_terminal(command, options, capture)?;
         }
         stdio.open_stdin(command)?;
         stdio.open_output(command, 0)?;
@@ -58,14 +59,14 @@ impl Stdio {
             stdio.placed.push((number, Arc::clone(&listener.fd)));
         }
         for (number, descriptor) in &command.descriptors {
-            stdio.open_descriptor(command, *number, descriptor, capture_bytes)?;
+            stdio.open_descriptor(command, *number, descriptor, capture)?;
         }
         Ok(stdio)
     }
 
     /// Opens the terminal, and puts on it the streams that are not set otherwise. What comes from it counts as the first
     /// output that is on it, else as that of descriptor 0; the host types at standard input, else at that output.
-    fn open_terminal(&mut self, command: &Command, options: &PtyOptions, capture_bytes: usize) -> Result<()> {
+    fn open_terminal(&mut self, command: &Command, options: &PtyOptions, capture: Shape) -> Result<()> {
         let opened = pty::open(options.columns, options.rows, options.mode.discipline());
         let Pair { ours, theirs } = opened.map_err(|refusal| no_terminal(command, refusal))?;
         let typed = descriptor::duplicate(ours.as_fd()).map_err(|errno| failed(command, "pty", errno))?;
@@ -74,7 +75,7 @@ impl Stdio {
         let on = command.on_terminal();
         match (1..3).find(|number| on[*number]) {
             Some(number) => self.outputs[number - 1] = Some(reader),
-            None => self.extra.get_or_insert_default().add_output(STDIN, reader, capture_bytes),
+            None => self.extra.get_or_insert_default().add_output(STDIN, reader, capture),
         }
         let first = (0..3).zip(on).find(|(_, is_on)| *is_on).map(|(number, _)| number);
         match first {
@@ -88,13 +89,7 @@ impl Stdio {
     }
 
     /// Opens what the child gets at a number above 2.
-    fn open_descriptor(
-        &mut self,
-        command: &Command,
-        number: u16,
-        wanted: &Descriptor,
-        capture_bytes: usize,
-    ) -> Result<()> {
+    fn open_descriptor(&mut self, command: &Command, number: u16, wanted: &Descriptor, capture: Shape) -> Result<()> {
         const STAGE: &str = "descriptor";
         let failed = |errno| failed(command, STAGE, errno).because(format!("{number}: {}", describe_errno(errno)));
         let not_opened = |path: &Path, refusal: &Refusal| not_opened(command, STAGE, path, refusal);
@@ -102,7 +97,7 @@ impl Stdio {
             Descriptor::Output => {
                 let (ours, theirs) = pipe::pipe().map_err(failed)?;
                 descriptor::set_nonblocking(&ours).map_err(failed)?;
-                self.extra.get_or_insert_default().add_output(number, Reader::pipe(ours), capture_bytes);
+                self.extra.get_or_insert_default().add_output(number, Reader::pipe(ours), capture);
                 Arc::new(theirs)
             }
             Descriptor::Input => {

@@ -260,7 +260,7 @@ impl Supervisor {
     }
 
     /// Returns all children of the registry, closed or not.
-    fn children(&self) -> Vec<Arc<Child>> {
+    pub(super) fn children(&self) -> Vec<Arc<Child>> {
         lock(&self.registry).children.values().cloned().collect()
     }
 }

@@ -76,6 +76,11 @@ impl FileIdentity {
     }
 }
 
+/// Returns device and inode of the file behind a descriptor; None if that is not open.
+pub(crate) fn file_id(fd: &OwnedFd) -> Option<(u64, u64)> {
+    FileIdentity::of(fd).map(|file| (file.device, file.inode))
+}
+
 /// A descriptor that the host may have closed, to open another file under its number. It is looked at before each use,
 /// and closed only if it is still ours.
 #[derive(Debug)]

@@ -43,6 +43,7 @@ pub(crate) mod pty;
 mod raw;
 pub(crate) mod redirect;
 pub(crate) mod reserve;
+pub(crate) mod rusage;
 pub(crate) mod signal;
 #[cfg(feature = "health")]
 pub(crate) mod socket;

@@ -8,7 +8,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use super::retried;
+use super::rusage::ResourceUsage;
+use super::{retried, retried_raw};
 
 /// How a child ended, as the kernel tells it. Code and signal are never mixed.
 ///
@@ -45,8 +46,8 @@ pub enum ExitStatus {
 pub(crate) enum Peek {
     /// It runs.
     Running,
-    /// It ended with this status, and waits to be reaped unless the look reaped it.
-    Ended(ExitStatus),
+    /// It ended with this status, having used this, and waits to be reaped unless the look reaped it.
+    Ended(ExitStatus, ResourceUsage),
     /// The host reaped it, or the kernel did because the host ignores SIGCHLD.
     Stolen,
     /// It has ended, and a filter forbids to ask how.
@@ -87,7 +88,7 @@ pub(crate) enum Number {
 /// Asks whether the child is unreaped.
 pub(crate) fn number(pidfd: &OwnedFd) -> Number {
     match wait(pidfd, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG) {
-        Ok(Peek::Running | Peek::Ended(_)) => Number::Own,
+        Ok(Peek::Running | Peek::Ended(..)) => Number::Own,
         Ok(_) => Number::Free,
         Err(libc::EBADF | libc::EINVAL) => Number::Unknown,
         // Signal 0 reaches no process.
@@ -156,11 +157,28 @@ pub(crate) fn inode(pidfd: &OwnedFd) -> Option<u64> {
     (filesystem == PID_FS_MAGIC).then(|| nix::sys::stat::fstat(pidfd).ok().map(|stat| stat.st_ino))?
 }
 
+/// Returns the signal by which a child is stopped; None if it is not, or if someone has waited for that already
+/// (`waitid(2)` with WSTOPPED).
+pub(crate) fn stop_signal(pidfd: &OwnedFd) -> Option<i32> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WSTOPPED | libc::WNOWAIT | libc::WNOHANG;
+    let fd = pidfd.as_raw_fd();
+    // SAFETY: writes one siginfo_t; no rusage.
+    let call = || unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, info.as_mut_ptr(), options, 0usize) };
+    retried_raw(call).ok()?;
+    // SAFETY: zeroed before, and filled by the kernel when a child was found.
+    let (pid, signal) = unsafe {
+        let info = info.assume_init();
+        (info.si_pid(), info.si_status())
+    };
+    (pid != 0).then_some(signal)
+}
+
 /// Returns how the process of a pidfd, child or not, ended; None while it runs. It is not reaped.
 pub(crate) fn end_of(pidfd: &OwnedFd) -> Option<Told> {
     match peek(pidfd) {
         Peek::Running => None,
-        Peek::Ended(status) => Some(Told::Ended(status)),
+        Peek::Ended(status, _) => Some(Told::Ended(status)),
         Peek::Stolen | Peek::Denied => has_ended(pidfd).then(|| ask_stolen(pidfd)),
     }
 }
@@ -181,20 +199,22 @@ fn unaskable(pidfd: &OwnedFd) -> Peek {
 fn wait(pidfd: &OwnedFd, options: libc::c_int) -> Result<Peek, i32> {
     loop {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: the raw call (waitid of libc is a cancellation point) writes one siginfo_t; no rusage.
-        let result = unsafe {
-            libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd.as_raw_fd(), info.as_mut_ptr(), options, 0usize)
-        };
+        let mut used = MaybeUninit::<libc::rusage>::zeroed();
+        let (fd, to_info, to_used) = (pidfd.as_raw_fd(), info.as_mut_ptr(), used.as_mut_ptr());
+        // SAFETY: the raw call (waitid of libc is a cancellation point, and has no rusage) writes one siginfo_t and one
+        // rusage.
+        let result = unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, to_info, options, to_used) };
         if result == 0 {
             // SAFETY: zeroed before, and filled by the kernel when a child was found.
-            let (info, pid, status) = unsafe {
+            let (info, pid, status, used) = unsafe {
                 let info = info.assume_init();
-                (info, info.si_pid(), info.si_status())
+                (info, info.si_pid(), info.si_status(), used.assume_init_ref())
             };
+            let ended = |status| Peek::Ended(status, ResourceUsage::of_child(used));
             return Ok(match info.si_code {
                 _ if pid == 0 => Peek::Running,
-                libc::CLD_EXITED => Peek::Ended(ExitStatus::Code(status)),
-                code => Peek::Ended(ExitStatus::Signal { signal: status, core_dumped: code == libc::CLD_DUMPED }),
+                libc::CLD_EXITED => ended(ExitStatus::Code(status)),
+                code => ended(ExitStatus::Signal { signal: status, core_dumped: code == libc::CLD_DUMPED }),
             });
         }
         match super::errno() {
@@ -209,10 +229,12 @@ fn wait(pidfd: &OwnedFd, options: libc::c_int) -> Result<Peek, i32> {
 fn wait_by_number(pid: i32, options: libc::c_int) -> Peek {
     loop {
         let mut status: libc::c_int = 0;
-        // SAFETY: writes one int; no rusage.
-        let result = unsafe { libc::syscall(libc::SYS_wait4, pid, &raw mut status, options, 0usize) };
+        let mut used = MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: writes one int and one rusage.
+        let result = unsafe { libc::syscall(libc::SYS_wait4, pid, &raw mut status, options, used.as_mut_ptr()) };
         if result > 0 {
-            return Peek::Ended(decode(status));
+            // SAFETY: zeroed before, and filled by the kernel.
+            return Peek::Ended(decode(status), ResourceUsage::of_child(unsafe { used.assume_init_ref() }));
         }
         match super::errno() {
             _ if result == 0 => return Peek::Running,

@@ -1,6 +1,6 @@
 //! [`Space`]: the memory that a read fills, a buffer or the room of a block; and [`Bytes`], what the read brought.
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use super::block::{Filling, Slice};
 use super::buffer::{READ_SIZE, ReadBuffer};
@@ -50,6 +50,16 @@ pub(crate) enum Bytes<'a> {
     Borrowed(&'a [u8]),
     /// They can be kept as they are.
     Shared(Slice),
+}
+
+impl Bytes<'_> {
+    /// Returns a part of them.
+    pub(crate) fn part(&self, range: Range<usize>) -> Bytes<'_> {
+        match self {
+            Bytes::Borrowed(bytes) => Bytes::Borrowed(&bytes[range]),
+            Bytes::Shared(slice) => Bytes::Shared(slice.part(range)),
+        }
+    }
 }
 
 impl Deref for Bytes<'_> {

@@ -139,7 +139,7 @@ static void command_calls_refuse_null(void)
     FAILS(COREPROC_SYSTEM, coreproc_command_descriptor_fd(command, 3, -1, &err));
     REFUSED_NAMING("process", coreproc_process_descriptor_write(NULL, 3, NULL, 0, 0, NULL, &err));
     REFUSED_NAMING("process", coreproc_process_descriptor_close(NULL, 3, &err));
-    REFUSED_NAMING("process", coreproc_process_descriptor_output(NULL, 3, NULL, &err));
+    REFUSED_NAMING("process", coreproc_process_output_of(NULL, 3, NULL, NULL, NULL, &err));
     REFUSED_NAMING("command", coreproc_command_stdin_data(NULL, NULL, 0, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, NULL, 1, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, (const uint8_t *)"", SIZE_MAX, &err));
@@ -215,6 +215,10 @@ static void process_calls_refuse_null(void)
     REFUSED_NAMING("process", coreproc_process_wait(NULL, COREPROC_STATE_EXITED, 0, &info, &err));
     REFUSED_NAMING("process", coreproc_process_output(NULL, &bytes, &err));
     REFUSED_NAMING("out", coreproc_process_output(process, NULL, &err));
+    REFUSED_NAMING("process", coreproc_process_post_mortem(NULL, &bytes, &err));
+    REFUSED_NAMING("out", coreproc_process_post_mortem(process, NULL, &err));
+    REFUSED_NAMING("process", coreproc_process_info_json(NULL, &bytes, &err));
+    REFUSED_NAMING("out", coreproc_process_info_json(process, NULL, &err));
     REFUSED_NAMING("process", coreproc_process_holders(NULL, &bytes, &err));
     REFUSED_NAMING("out", coreproc_process_holders(process, NULL, &err));
     REFUSED_NAMING("process", coreproc_process_signal(NULL, 0, COREPROC_SCOPE_PROCESS, &err));
@@ -484,7 +488,7 @@ static void structs_can_grow_but_not_shrink(void)
         CHECK(grown.later[0] == 0 && grown.later[1] == 0 && grown.later[2] == 0);
         for (uint32_t wrong = 0; wrong < sizeof grown.info; wrong++) {
             grown.info.struct_size = wrong;
-            /* The first version ended before this field; later ones have whole fields of 8 bytes. */
+            /* The first version ended before this field, and each later one is a number of whole words. */
             if (wrong >= offsetof(coreproc_process_info, unwritten_bytes) && wrong % 8 == 0)
                 OK(attempts[i](&grown));
             else
@@ -684,6 +688,7 @@ static void sizes_out_of_range_are_refused(void)
         REFUSED_NAMING("queue_bytes", coreproc_subscription_open(service, &queue, &out, &err));
         REFUSED_NAMING("max_line_bytes", coreproc_subscription_open(service, &line, &out, &err));
         REFUSED_NAMING("capture", coreproc_command_capture(command, wrong[i], &err));
+        REFUSED_NAMING("capture head", coreproc_command_capture_head(command, wrong[i], &err));
     }
     CHECK(none == untouched && out == untouched);
     coreproc_process *process = spawn(service, command);

@@ -189,6 +189,11 @@ static void tear_down(struct world *w)
     R(check_answer_reason, INVALID_ARGUMENT, w->result = coreproc_check_answer_reason(NULL, TEXT("why"), &w->error))        \
     R(command_arg, OK, w->result = coreproc_command_arg(w->command, TEXT("x"), &w->error))                                  \
     R(command_arg0, OK, w->result = coreproc_command_arg0(w->command, TEXT("x"), &w->error))                                \
+    R(command_capture_head, OK, w->result = coreproc_command_capture_head(w->command, 100, &w->error))                      \
+    R(command_capture_lines, OK, w->result = coreproc_command_capture_lines(w->command, 100, &w->error))                    \
+    R(command_capture_apart, OK, w->result = coreproc_command_capture_apart(w->command, &w->error))                         \
+    R(process_output_of, INVALID_ARGUMENT, w->result = coreproc_process_output_of(w->process, 9, NULL, NULL, OUT(w),        \
+        &w->error))                                                                                                         \
     R(command_capture, OK, w->result = coreproc_command_capture(w->command, 100, &w->error))                                \
     R(command_cwd, OK, w->result = coreproc_command_cwd(w->command, TEXT("/"), &w->error))                                  \
     R(command_detach, OK, w->result = coreproc_command_detach(w->command, &w->error))                                       \
@@ -242,8 +247,6 @@ static void tear_down(struct world *w)
     R(command_oom_score, OK, w->result = coreproc_command_oom_score(w->command, 1000, &w->error))                           \
     R(command_listen_fd, OK, w->result = coreproc_command_listen_fd(w->command, 0, TEXT("web"), &w->error))                 \
     R(process_descriptor_close, OK, w->result = coreproc_process_descriptor_close(w->process, 9, &w->error))                \
-    R(process_descriptor_output, INVALID_ARGUMENT, w->result = coreproc_process_descriptor_output(w->process, 9, OUT(w),    \
-        &w->error))                                                                                                         \
     R(process_descriptor_write, STDIN_CLOSED, w->result = coreproc_process_descriptor_write(w->process, 9,                  \
         (const uint8_t *)"x", 1, 0, NULL, &w->error))                                                                       \
     R(command_stdin_data, OK, w->result = coreproc_command_stdin_data(w->command, (const uint8_t *)"x", 1, &w->error))      \
@@ -335,6 +338,8 @@ static void tear_down(struct world *w)
     R(process_close_output, OK, w->result = coreproc_process_close_output(w->process, COREPROC_STREAM_STDERR, &w->error))   \
     R(process_close_stdin, OK, w->result = coreproc_process_close_stdin(w->process, &w->error))                             \
     X(process_free, coreproc_process *was = w->deaf; w->deaf = NULL; coreproc_process_free(was))                                                         \
+    R(process_info_json, OK, w->result = coreproc_process_info_json(w->process, OUT(w), &w->error))                         \
+    R(process_post_mortem, OK, w->result = coreproc_process_post_mortem(w->process, OUT(w), &w->error))                     \
     R(process_holders, OK, w->result = coreproc_process_holders(w->process, OUT(w), &w->error))                             \
     X(process_id, (void)coreproc_process_id(w->process))                                                                    \
     R(process_identity, OK, w->result = coreproc_process_identity(w->process, OUT(w), &w->error))                           \

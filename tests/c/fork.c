@@ -95,6 +95,8 @@ static void every_call(void)
     FORKED(coreproc_process_tree(process, &bytes, E));
     FORKED(coreproc_process_pause(process, COREPROC_SCOPE_TREE, E));
     FORKED(coreproc_process_resume(process, COREPROC_SCOPE_TREE, E));
+    FORKED(coreproc_process_post_mortem(process, &bytes, E));
+    FORKED(coreproc_process_info_json(process, &bytes, E));
     FORKED(coreproc_process_signal(process, SIGKILL, COREPROC_SCOPE_GROUP, E));
     FORKED(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, E));
     FORKED(coreproc_process_stop(process, NULL, E));

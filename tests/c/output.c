@@ -512,6 +512,48 @@ static void an_output_that_is_closed_ends_its_writer(void)
     end_service(service);
 }
 
+/* Checks a capture of two parts. */
+static void check_captured(coreproc_process *process, uint32_t number, const char *head, uint64_t gap, const char *tail)
+{
+    size_t head_len = 0;
+    uint64_t between = 0;
+    coreproc_bytes *bytes = NULL;
+    OK(coreproc_process_output_of(process, number, &head_len, &between, &bytes, &err));
+    CHECK_INT(head_len, strlen(head));
+    CHECK_INT(between, gap);
+    CHECK_INT(coreproc_bytes_len(bytes), strlen(head) + strlen(tail));
+    CHECK(memcmp(coreproc_bytes_data(bytes), head, strlen(head)) == 0);
+    CHECK(strcmp((const char *)coreproc_bytes_data(bytes) + strlen(head), tail) == 0);
+    coreproc_bytes_free(bytes);
+}
+
+static void first_and_last_bytes_and_lines_are_kept(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_command *command = new_command("seq", "1000", NULL);
+    OK(coreproc_command_capture_head(command, 4, &err));
+    OK(coreproc_command_capture_lines(command, 2, &err));
+    coreproc_process *process = spawn(service, command);
+    wait_closed(process);
+    check_captured(process, COREPROC_OUTPUT_TOGETHER, "1\n2\n", 3880, "999\n1000\n");
+    CHECK_OUTPUT(process, "1\n2\n999\n1000\n");
+    CHECK_INT(finish(process).dropped_bytes, 3880);
+
+    command = new_sh("echo one >&2; echo two; echo three >&2");
+    OK(coreproc_command_capture_apart(command, &err));
+    process = spawn(service, command);
+    wait_closed(process);
+    check_captured(process, 1, "", 0, "two\n");
+    check_captured(process, 2, "", 0, "one\nthree\n");
+    CHECK_OUTPUT(process, "two\none\nthree\n");
+    coreproc_bytes *none = NULL;
+    FAILS(COREPROC_INVALID_ARGUMENT, coreproc_process_output_of(process, COREPROC_OUTPUT_TOGETHER, NULL, NULL, &none, &err));
+    FAILS(COREPROC_INVALID_ARGUMENT, coreproc_process_output_of(process, 3, NULL, NULL, &none, &err));
+    FAILS(COREPROC_INVALID_ARGUMENT, coreproc_process_output_of(process, 70000, NULL, NULL, &none, &err));
+    finish(process);
+    end_service(service);
+}
+
 int main(void)
 {
     check_begin();
@@ -534,5 +576,6 @@ int main(void)
     RUN(a_grandchild_that_holds_stdout_delays_closed_by_the_bound_at_most);
     RUN(nobody_holds_after_a_plain_end);
     RUN(an_output_that_is_closed_ends_its_writer);
+    RUN(first_and_last_bytes_and_lines_are_kept);
     return check_end();
 }

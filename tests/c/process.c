@@ -215,6 +215,45 @@ static void freeing_the_last_handle_kills_nobody(void)
     unlink(path);
 }
 
+static void the_end_is_told_in_full(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn(service, new_sh("echo last words; exit 3"));
+    coreproc_process_info info = wait_closed(process);
+    CHECK_INT(info.rusage == COREPROC_RUSAGE_EXACT || info.rusage == COREPROC_RUSAGE_RSS_AT_MOST, 1);
+    CHECK(info.max_rss_bytes > 0 && info.minor_faults > 0 && info.user_time_ns + info.system_time_ns < 60000000000u);
+    /* A caller of the first release has room for less. */
+    struct {
+        coreproc_process_info info;
+    } old;
+    memset(&old, 0x55, sizeof old);
+    old.info.struct_size = 104;
+    OK(coreproc_process_info_get(process, &old.info, &err));
+    CHECK_INT(old.info.exit_code, 3);
+    CHECK_INT(old.info.rusage, 0x55555555);
+
+    coreproc_bytes *bytes = NULL;
+    OK(coreproc_process_post_mortem(process, &bytes, &err));
+    const char *text = (const char *)coreproc_bytes_data(bytes);
+    CHECK(strstr(text, "process 1, PID ") == text && strstr(text, ": /bin/sh -c echo last words; exit 3\n"));
+    CHECK(strstr(text, "\nexited with code 3 after ") && strstr(text, "\nlast lines of its output:\n  last words\n"));
+    coreproc_bytes_free(bytes);
+    OK(coreproc_process_info_json(process, &bytes, &err));
+    text = (const char *)coreproc_bytes_data(bytes);
+    CHECK(strstr(text, "\"state\":\"closed\",\"exit_code\":3,") && strstr(text, "\"last_lines\":[\"last words\"]"));
+    coreproc_bytes_free(bytes);
+    coreproc_process_free(process);
+
+    process = spawn(service, new_command("sleep", "1000", NULL));
+    info = (coreproc_process_info){.struct_size = sizeof info};
+    OK(coreproc_process_info_get(process, &info, &err));
+    CHECK_INT(info.rusage, COREPROC_RUSAGE_UNKNOWN);
+    CHECK_INT(info.max_rss_bytes, 0);
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, &err));
+    finish(process);
+    end_service(service);
+}
+
 static void a_command_can_be_spawned_again_and_changed_between(void)
 {
     coreproc_service *service = new_service();
@@ -433,6 +472,7 @@ int main(void)
     RUN(service_process_finds_until_closed);
     RUN(handles_outlive_each_other);
     RUN(freeing_the_last_handle_kills_nobody);
+    RUN(the_end_is_told_in_full);
     RUN(a_command_can_be_spawned_again_and_changed_between);
     RUN(what_is_passed_in_is_copied);
     RUN(environment_is_inherited_added_cleared_or_whole);

@@ -79,7 +79,7 @@ static void other_descriptors_are_read_and_written(void)
     CHECK_INT(wait_closed(process).exit_code, 0);
     CHECK_OUTPUT(process, "five\n");
     coreproc_bytes *output = NULL;
-    OK(coreproc_process_descriptor_output(process, 4, &output, &err));
+    OK(coreproc_process_output_of(process, 4, NULL, NULL, &output, &err));
     CHECK(strcmp((const char *)coreproc_bytes_data(output), "got one\n") == 0);
     coreproc_bytes_free(output);
     bool seen = false;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use coreproc::{Command, ErrorKind, ExitStatus, Pipeline, Service, ServiceOptions};
+use coreproc::{Command, ErrorKind, ExitStatus, Pipeline, Service, ServiceOptions, Stream};
 
 /// Returns the message of a refusal, without the operation with which every message starts.
 #[track_caller]
@@ -403,7 +403,8 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
     assert_eq!(
         refused_command(r#""version": 1"#),
         "specs[1].command.version: unknown field, known are \"program\", \"args\", \"arg0\", \"env\", \"env_clear\", \
-         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \"group\", \"detach\", \
+         \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \
+         \"capture_head_bytes\", \"capture_lines\", \"capture_apart\", \"group\", \"detach\", \
          \"spool_max_bytes\", \"timeout_ms\", \"start_timeout_ms\", \"silence_timeout_ms\", \"cpu_time_limit_ms\", \
          \"output_limit_bytes\", \"stop\", \"drain\", \"user\", \"primary_group\", \"supplementary_groups\", \"umask\", \
          \"no_new_privileges\", \"drop_capabilities\", \"keep_ignored\", \"limits\", \"nice\", \"scheduling\", \
@@ -494,7 +495,7 @@ fn a_command_gets_the_descriptors_of_its_json() {
     });
     let process = Command::from_json(&text.to_string()).expect("command").spawn(&service).expect("spawn");
     assert_eq!(support::finish(&process).text(), "given\nkept\n");
-    assert_eq!(process.descriptor_output(12).expect("output"), b"told\n");
+    assert_eq!(process.captured(Some(Stream::Descriptor(12))).expect("output").tail, b"told\n");
     assert_eq!(std::fs::read_to_string(&path).expect("read"), "kept\nadded\n");
 }
 

@@ -2,8 +2,8 @@
 //! another process to be stopped by a deadline of its own.
 
 use coreproc::{
-    Cause, Command, Delivery, Descriptor, ErrorKind, Output, Service, State, Stdin, StopOptions, SubscriptionOptions,
-    SubscriptionScope,
+    Cause, Command, Delivery, Descriptor, ErrorKind, Output, Service, State, Stdin, StopOptions, Stream,
+    SubscriptionOptions, SubscriptionScope,
 };
 use std::time::Duration;
 use support::events::until_closed;
@@ -124,7 +124,7 @@ fn output_exactly_at_the_limit_is_allowed_and_one_byte_more_is_not() {
     let mut command = talk.tool(body);
     command.descriptor(5, Descriptor::Output).output_limit(200_000);
     let process = command.spawn(&service).expect("spawn");
-    let other = |process: &coreproc::Process| process.descriptor_output(5).expect("output").len();
+    let other = |process: &coreproc::Process| process.captured(Some(Stream::Descriptor(5))).expect("output").tail.len();
     eventually("all was read", || {
         let info = process.info().expect("info");
         info.stdout_bytes + info.stderr_bytes == 150_000 && other(&process) == 50_000

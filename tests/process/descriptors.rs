@@ -39,16 +39,16 @@ fn a_script_reads_one_descriptor_and_writes_another() {
     }
     let process = command.spawn(&service).expect("spawn");
     write_descriptor(&process, 3, b"one\n");
-    eventually("the answer", || process.descriptor_output(4).expect("output") == b"got one\n");
+    eventually("the answer", || process.captured(Some(Stream::Descriptor(4))).expect("output").tail == b"got one\n");
     write_descriptor(&process, 3, b"two\n");
     process.close_descriptor(3).expect("close");
     let ended = finish(&process);
     assert_eq!((ended.code(), ended.text().as_str()), (0, "out\nout\n"));
-    assert_eq!(process.descriptor_output(4).expect("output"), b"got one\ngot two\n");
-    assert_eq!(process.descriptor_output(5).expect("output"), b"end\n");
+    assert_eq!(process.captured(Some(Stream::Descriptor(4))).expect("output").tail, b"got one\ngot two\n");
+    assert_eq!(process.captured(Some(Stream::Descriptor(5))).expect("output").tail, b"end\n");
     // Each stream is counted and kept apart.
     assert_eq!((ended.info.stdout_bytes, ended.info.stderr_bytes, ended.info.dropped_bytes), (8, 0, 0));
-    assert_eq!(kind_of(process.descriptor_output(3)), ErrorKind::InvalidArgument);
+    assert_eq!(kind_of(process.captured(Some(Stream::Descriptor(3)))), ErrorKind::InvalidArgument);
     assert_eq!(kind_of(process.write_descriptor(3, b"x", GUARDED)), ErrorKind::NotRunning);
 }
 
@@ -105,8 +105,8 @@ fn megabytes_go_through_other_descriptors_both_ways_and_from_the_command() {
     write_descriptor(&process, 11, &input);
     process.close_descriptor(11).expect("close");
     let ended = finish(&process);
-    assert_same(&process.descriptor_output(12).expect("output"), &input);
-    assert_same(&process.descriptor_output(14).expect("output"), &given);
+    assert_same(&process.captured(Some(Stream::Descriptor(12))).expect("output").tail, &input);
+    assert_same(&process.captured(Some(Stream::Descriptor(14))).expect("output").tail, &given);
     assert_same(&ended.output, &given);
     assert_eq!(ended.info.unwritten_bytes, 0);
 }
@@ -276,7 +276,10 @@ fn most_pipes_work_side_by_side() {
     let process = command.spawn(&service).expect("spawn");
     assert_eq!(finish(&process).code(), 0);
     for number in 3..67 {
-        assert_same(&process.descriptor_output(number).expect("output"), &pattern(100_000, u64::from(number)));
+        assert_same(
+            &process.captured(Some(Stream::Descriptor(number))).expect("output").tail,
+            &pattern(100_000, u64::from(number)),
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 //! Tests run side by side in this process, so none changes or counts what belongs to all of it. One that must does so
 //! in a host of its own (`support::host`).
 
+mod activity;
 mod command;
 mod containment;
 mod credentials;
@@ -16,6 +17,7 @@ mod input;
 mod job_control;
 mod limits;
 mod output;
+mod post_mortem;
 mod pty;
 mod service;
 mod spawn_errors;

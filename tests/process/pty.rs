@@ -300,8 +300,8 @@ fn each_stream_can_be_elsewhere() {
         ended.text().replace("err", ""),
         "terminal 1 session 1 leader 1 foreground 1 controlling 1 size 80x24\ntyped\n"
     );
-    assert_eq!(process.descriptor_output(0).expect("output"), b"typed\r\n");
-    assert_eq!(kind_of(process.descriptor_output(1)), ErrorKind::InvalidArgument);
+    assert_eq!(process.captured(Some(Stream::Descriptor(0))).expect("output").tail, b"typed\r\n");
+    assert_eq!(kind_of(process.captured(Some(Stream::Descriptor(1)))), ErrorKind::InvalidArgument);
 
     let mut command = on_terminal(script("terminal 0 terminal 1 terminal 2"), PtyMode::Cooked);
     command.stdin(Stdin::Null).stderr(Output::Null);

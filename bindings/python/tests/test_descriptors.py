@@ -22,7 +22,7 @@ def test_a_script_reads_one_descriptor_and_writes_another(service):
     assert process.write_descriptor(3, b"one\n", GUARD) == 4
     process.close_descriptor(3)
     assert process.wait(GUARD).ok
-    assert process.descriptor_output(4) == b"got one\n"
+    assert process.captured(4).tail == b"got one\n"
     assert process.output() == b"given"
 
 

@@ -98,6 +98,7 @@ def test_other_constants(evaluate):
     assert evaluate(["COREPROC_UNLIMITED == UINT64_MAX"]) == [1]
     assert evaluate(["COREPROC_CAPTURE_NONE == UINT64_MAX"]) == [1]
     assert evaluate(["COREPROC_NO_SPEC"]) == [_abi.NO_SPEC]
+    assert evaluate(["COREPROC_OUTPUT_TOGETHER"]) == [_abi.OUTPUT_TOGETHER]
     assert evaluate(["COREPROC_KEEP_GOING", "COREPROC_FAIL_FAST"]) == list(constants.OnFailure)
     assert _abi.UNLIMITED == _abi.CAPTURE_NONE == 2**64 - 1
 

@@ -1,5 +1,6 @@
 """Exit codes and signals of processes, exact and apart from each other."""
 
+import json
 import signal
 
 import pytest
@@ -23,6 +24,28 @@ ENDING = [
         signal.SIGTTOU,
     }
 ]
+
+
+def test_the_end_is_told_in_full(service):
+    process = Command("sh", "-c", "echo last words; exit 3").spawn(service)
+    usage = process.wait().rusage
+    assert usage.max_rss_bytes > 0
+    assert usage.user_time + usage.system_time < 60
+    told = process.post_mortem().splitlines()
+    assert told[0] == f"process {process.id}, PID {process.pid}: sh -c echo last words; exit 3"
+    assert told[1].startswith("exited with code 3 after ")
+    assert told[-2:] == ["last lines of its output:", "  last words"]
+    document = json.loads(process.info_json())
+    assert (document["exit_code"], document["cause"]) == (3, "natural")
+    assert document["rusage"]["max_rss_bytes"] == usage.max_rss_bytes
+    assert document["last_lines"] == ["last words"]
+
+
+def test_a_process_that_runs_has_no_usage(service):
+    process = Command("sleep", "60").spawn(service)
+    assert process.info().rusage is None
+    process.kill()
+    assert process.wait().rusage is not None
 
 
 def test_every_exit_code(service):

@@ -2,9 +2,8 @@
 
 use crate::event::{Cause, Ending};
 use crate::pipeline::scheduler::Outcome;
-use crate::process::Command;
+use crate::process::{Command, describe};
 use crate::sys::pidfd::ExitStatus;
-use crate::sys::signal;
 
 /// Returns the outcome of an attempt whose process ended like this. `is_closing` says that the service is being closed,
 /// which stops its processes.
@@ -21,17 +20,5 @@ pub(super) fn outcome(ending: Ending, is_closing: bool, command: &Command) -> Ou
         Cause::Natural => Outcome::Failed(describe(ending.status)),
         Cause::Stopped => Outcome::Failed(format!("stopped by another: {}", describe(ending.status))),
         Cause::Killed => Outcome::Failed(format!("killed by another: {}", describe(ending.status))),
-    }
-}
-
-/// Writes `exit code 3` or `signal 9 (SIGKILL)`.
-fn describe(status: ExitStatus) -> String {
-    match status {
-        ExitStatus::Code(code) => format!("exit code {code}"),
-        ExitStatus::Signal { signal: number, .. } => match signal::name(number) {
-            Some(name) => format!("signal {number} ({name})"),
-            None => format!("signal {number}"),
-        },
-        ExitStatus::Unknown => "exit status unknown: the host reaped it".to_owned(),
     }
 }

@@ -58,7 +58,7 @@ impl Remains {
 fn output_of(process: &Process) -> (Vec<u8>, u64) {
     let child = process.child();
     let info = child.info();
-    match child.captured() {
+    match child.output() {
         Ok(output) => (output, info.dropped_bytes),
         Err(_) => (Vec::new(), info.stdout_bytes + info.stderr_bytes),
     }

@@ -15,7 +15,7 @@ use crate::process::{
     StopPolicy, StopStep,
 };
 
-const FIELDS: [&str; 40] = [
+const FIELDS: &[&str] = &[
     "program",
     "args",
     "arg0",
@@ -28,6 +28,9 @@ const FIELDS: [&str; 40] = [
     "stderr",
     "descriptors",
     "capture_bytes",
+    "capture_head_bytes",
+    "capture_lines",
+    "capture_apart",
     "group",
     "contain",
     "memory_max_bytes",
@@ -91,7 +94,7 @@ pub(super) fn from_field(field: &Field<'_>) -> Result<Command> {
     if !field.is_object() {
         return Err(field.expected("a list of strings or an object"));
     }
-    from_object(field, &field.object(&FIELDS)?)
+    from_object(field, &field.object(FIELDS)?)
 }
 
 fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
@@ -171,6 +174,17 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
             let number = number.parse().map_err(|_| value.wrong("the name is no number of a descriptor"))?;
             command.descriptor(number, descriptor(&value)?);
         }
+    }
+    if let Some(bytes) = object.get("capture_head_bytes") {
+        command.capture_head(bytes.whole(0, isize::MAX as u64)?);
+    }
+    if let Some(lines) = object.get("capture_lines") {
+        command.capture_lines(lines.whole(0, u64::MAX)?);
+    }
+    if let Some(apart) = object.get("capture_apart")
+        && apart.boolean()?
+    {
+        command.capture_apart();
     }
     if let Some(bytes) = object.get("capture_bytes") {
         command.capture(match bytes.whole(0, isize::MAX as u64)? {

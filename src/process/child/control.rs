@@ -109,7 +109,7 @@ impl Child {
             let mut inner = lock(&self.inner);
             if inner.stopping.is_none() {
                 let last = StopStep { signal: libc::SIGKILL, grace: None };
-                let policy = Arc::new(StopPolicy { scope: self.stop.scope, steps: vec![last] });
+                let policy = Arc::new(StopPolicy { scope: self.terms.stop.scope, steps: vec![last] });
                 let stopping = Stopping::new(inner.life.pidfd(), self.pid, &policy, reach, Cause::Killed);
                 inner.stopping = Some(Box::new(stopping));
             }
@@ -126,7 +126,7 @@ impl Child {
     pub(crate) fn stop(self: &Arc<Self>, policy: Option<StopPolicy>, cause: Cause) -> Result<()> {
         let policy = match policy {
             Some(policy) => Arc::new(policy),
-            None => Arc::clone(&self.stop),
+            None => Arc::clone(&self.terms.stop),
         };
         policy.check("stop")?;
         self.reach("stop", policy.scope, Reach::Group)?;

@@ -26,7 +26,7 @@ impl Child {
         {
             *timeout_at = NEVER;
             // If it has ended just now, there is nothing to stop.
-            let _ = self.begin_stop(&mut inner, &self.stop, Cause::Timeout);
+            let _ = self.begin_stop(&mut inner, &self.terms.stop, Cause::Timeout);
         }
         self.continue_stop(&mut inner, now);
         if Self::removal_deadline(&mut inner) <= now {
@@ -99,7 +99,7 @@ impl Child {
         if inner.life.pidfd().is_none_or(pidfd::has_ended) {
             return;
         }
-        let _ = self.begin_stop(inner, &self.stop, cause);
+        let _ = self.begin_stop(inner, &self.terms.stop, cause);
     }
 
     /// Returns when the child, while it runs, may be to be stopped.

@@ -1,7 +1,7 @@
 //! [`Extra`]: what few children have. It is boxed, so that the others do not pay for it.
 
 use super::watchdog::Watchdog;
-use crate::process::capture::Capture;
+use crate::process::capture::{Capture, Shape};
 use crate::process::containment::Contained;
 use crate::process::deadlines::Deadlines;
 use crate::process::input::Input;
@@ -15,6 +15,8 @@ pub(in crate::process) struct Extra {
     pub(super) discarded: u64,
     /// How many bytes that the command gave as input were not written before the input was closed.
     pub(super) unwritten: u64,
+    /// The capture of standard error, if it has one of its own.
+    pub(super) stderr: Option<Capture>,
     /// The pipes above standard error that the library reads.
     pub(super) outputs: Vec<ExtraOutput>,
     /// The pipes above standard error that the library writes, while the child runs.
@@ -33,8 +35,13 @@ pub(super) struct ExtraOutput {
 }
 
 impl Extra {
-    pub(in crate::process) fn add_output(&mut self, number: u16, reader: Reader, capture_bytes: usize) {
-        self.outputs.push(ExtraOutput { number, reader: Some(reader), capture: Capture::new(capture_bytes) });
+    pub(in crate::process) fn add_output(&mut self, number: u16, reader: Reader, capture: Shape) {
+        self.outputs.push(ExtraOutput { number, reader: Some(reader), capture: Capture::new(capture) });
+    }
+
+    /// Gives standard error a capture of its own.
+    pub(in crate::process) fn capture_stderr(&mut self, capture: Shape) {
+        self.stderr = Some(Capture::new(capture));
     }
 
     pub(in crate::process) fn add_input(&mut self, number: u16, input: Input) {

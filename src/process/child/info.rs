@@ -7,6 +7,7 @@ use crate::process::containment::Rung;
 use crate::sys::cgroup::Usage;
 use crate::sys::clock::Stamp;
 use crate::sys::pidfd::ExitStatus;
+use crate::sys::rusage::ResourceUsage;
 
 /// Where a process is in its life.
 ///
@@ -61,6 +62,8 @@ pub struct Info {
     pub exited: Option<Stamp>,
     /// When it was closed, once it was.
     pub closed: Option<Stamp>,
+    /// What it used of the machine, once it has ended; None also if the host reaped it, or a filter forbids to ask.
+    pub rusage: Option<ResourceUsage>,
     /// Bytes read from its standard output so far.
     pub stdout_bytes: u64,
     /// Bytes read from its standard error so far.

@@ -9,6 +9,7 @@ use crate::process::options::Drain;
 use crate::runtime::NEVER;
 use crate::sys::clock::Stamp;
 use crate::sys::procfs::Holder;
+use crate::sys::rusage::ResourceUsage;
 use crate::util::duration::nanoseconds;
 
 /// The part of its life in which a child is. Times are on CLOCK_MONOTONIC, in nanoseconds.
@@ -27,6 +28,8 @@ pub(super) enum Life {
     Exited {
         ending: Ending,
         at: Stamp,
+        /// What it used; None if the kernel did not tell. Boxed, so that one that runs has no room for it.
+        rusage: Option<Box<ResourceUsage>>,
         /// The pidfd that reaches the leader's group; None once the host has closed the descriptors.
         pidfd: Option<OwnedFd>,
         /// Whether the leader is left unreaped until the child is closed, so that its group's number stays taken
@@ -39,6 +42,7 @@ pub(super) enum Life {
         ending: Ending,
         exited: Stamp,
         at: Stamp,
+        rusage: Option<Box<ResourceUsage>>,
         /// The processes that held its pipes at the drain bound; empty if the output was read to its end.
         holders: Box<[Holder]>,
     },
@@ -67,18 +71,19 @@ impl From<Drain> for Bound {
 impl Life {
     /// Goes from running to exited. Standard input is closed. The poller need not forget the pidfd, of which nothing is
     /// reported any more but that it was reaped.
-    pub(super) fn exit(&mut self, ending: Ending, at: Stamp, unreaped: bool) {
+    pub(super) fn exit(&mut self, ending: Ending, at: Stamp, rusage: Option<Box<ResourceUsage>>, unreaped: bool) {
         if let Life::Running { pidfd, .. } = self {
             let drain = Draining::Reading { quiet_since: at.monotonic_ns, since: at.monotonic_ns };
-            *self = Life::Exited { ending, at, pidfd: pidfd.take(), unreaped, drain };
+            *self = Life::Exited { ending, at, rusage, pidfd: pidfd.take(), unreaped, drain };
         }
     }
 
     /// Goes from exited to closed. Returns the pidfd of a leader that has to be reaped now.
     pub(super) fn close(&mut self, at: Stamp, holders: Vec<Holder>) -> Option<OwnedFd> {
-        let Life::Exited { ending, at: exited, pidfd, unreaped, .. } = self else { return None };
+        let Life::Exited { ending, at: exited, rusage, pidfd, unreaped, .. } = self else { return None };
         let to_reap = pidfd.take().filter(|_| *unreaped);
-        *self = Life::Closed { ending: *ending, exited: *exited, at, holders: holders.into() };
+        let rusage = rusage.take();
+        *self = Life::Closed { ending: *ending, exited: *exited, at, rusage, holders: holders.into() };
         to_reap
     }
 
@@ -99,6 +104,14 @@ impl Life {
         match self {
             Life::Running { .. } => None,
             Life::Exited { ending, .. } | Life::Closed { ending, .. } => Some(*ending),
+        }
+    }
+
+    /// Returns what the leader used, once it has ended, if that is known.
+    pub(super) fn rusage(&self) -> Option<ResourceUsage> {
+        match self {
+            Life::Running { .. } => None,
+            Life::Exited { rusage, .. } | Life::Closed { rusage, .. } => rusage.as_deref().copied(),
         }
     }
 

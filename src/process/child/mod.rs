@@ -6,6 +6,7 @@
 //!
 //! Locks: under a child's may be taken that of its run, then that of a subscription; or that of the service's registry.
 
+mod activity;
 mod audience;
 mod control;
 mod deadlines;
@@ -32,7 +33,7 @@ pub(super) use self::extra::Extra;
 use self::life::{Bound, Draining, Life};
 use self::outputs::Outputs;
 use self::stopping::Stopping;
-use super::capture::Capture;
+use super::capture::{Capture, Shape};
 use super::containment::Rung;
 use super::descriptor::STDIN;
 use super::input::Input;
@@ -40,7 +41,7 @@ use super::member::Member;
 use super::options::Drain;
 use super::reader::Reader;
 use super::scan::{Asker, Scanner};
-use super::stop::StopPolicy;
+use super::terms::Terms;
 use crate::error::Result;
 use crate::event::{Cause, Ending, Queue, Sender, Source, holders_text};
 use crate::runtime::{Gate, Handler, NEVER, Reactor, lock};
@@ -50,6 +51,7 @@ use crate::sys::deliver::{self, Recipient, Target};
 use crate::sys::pidfd::{self, ExitStatus, Peek, Told};
 use crate::sys::poller::Interest;
 use crate::sys::procfs::{Holder, Written};
+use crate::sys::rusage::ResourceUsage;
 use crate::util::duration::nanoseconds;
 
 pub use info::{Info, State};
@@ -76,12 +78,12 @@ pub(super) struct Seed {
     /// Its pipes above standard error.
     pub(super) extra: Option<Box<Extra>>,
     pub(super) outputs: [Option<Reader>; 2],
-    pub(super) capture_bytes: usize,
+    pub(super) capture: Shape,
     pub(super) leads_group: bool,
     pub(super) rung: Rung,
     /// Whether its command asked for a containment.
     pub(super) is_contained: bool,
-    pub(super) stop: Arc<StopPolicy>,
+    pub(super) terms: Arc<Terms>,
     pub(super) drain: Drain,
     pub(super) timeout: Option<Duration>,
     pub(super) member: Option<Member>,
@@ -96,7 +98,7 @@ pub(crate) struct Child {
     is_contained: bool,
     owner: Arc<dyn Owner>,
     started: Stamp,
-    stop: Arc<StopPolicy>,
+    terms: Arc<Terms>,
     drain: Bound,
     inner: Mutex<Inner>,
     /// The threads that wait for a change of its state.
@@ -126,7 +128,7 @@ impl Child {
             is_contained: seed.is_contained,
             owner,
             started,
-            stop: seed.stop,
+            terms: seed.terms,
             drain: Bound::from(seed.drain),
             gate: Gate::default(),
             inner: Mutex::new(Inner {
@@ -136,7 +138,7 @@ impl Child {
                     stdin: seed.stdin,
                     timeout_at: timeout_at.unwrap_or(NEVER),
                 },
-                outputs: Outputs::new(seed.outputs, Capture::new(seed.capture_bytes), seed.extra),
+                outputs: Outputs::new(seed.outputs, Capture::new(seed.capture), seed.extra),
                 audience: Audience::new(seed.member),
                 stopping: None,
                 armed: NEVER,
@@ -219,7 +221,7 @@ impl Child {
                 // It has become another user's, and is not waited for: it may never end.
                 ExitStatus::Unknown
             };
-            self.exit(inner, Ending { status, cause: Cause::Killed }, false);
+            self.exit(inner, Ending { status, cause: Cause::Killed }, None, false);
         }
         for index in inner.outputs.indices() {
             self.end_output(inner, index);
@@ -282,13 +284,17 @@ impl Child {
         let Life::Running { pidfd: Some(pidfd), intent, .. } = &inner.life else { return };
         let keep = self.leads_group && !deliver::groups_have_pidfds();
         let mut looked = if keep { pidfd::peek(pidfd) } else { pidfd::reap(pidfd, self.pid) };
-        let unreaped = matches!(looked, Peek::Ended(_)) && keep;
+        let unreaped = matches!(looked, Peek::Ended(..)) && keep;
         if keep && looked == Peek::Denied {
             looked = pidfd::reap(pidfd, self.pid);
         }
+        let mut rusage = None;
         let status = match looked {
             Peek::Running => return,
-            Peek::Ended(status) => status,
+            Peek::Ended(status, used) => {
+                rusage = Some(Box::new(used));
+                status
+            }
             // It stays unreaped, because a filter forbids to ask for it.
             Peek::Denied => ExitStatus::Unknown,
             Peek::Stolen => match pidfd::ask_stolen(pidfd) {
@@ -298,7 +304,7 @@ impl Child {
             },
         };
         let ending = Ending { status, cause: intent.unwrap_or(Cause::Natural) };
-        self.exit(inner, ending, unreaped);
+        self.exit(inner, ending, rusage, unreaped);
         self.wake_waiters();
         // Usually everything has been written, so that the child can be closed right here.
         for index in inner.outputs.indices() {
@@ -307,10 +313,10 @@ impl Child {
     }
 
     /// Goes from running to exited.
-    fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, unreaped: bool) {
+    fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, rusage: Option<Box<ResourceUsage>>, unreaped: bool) {
         let now = Stamp::now();
         self.end_inputs(inner);
-        inner.life.exit(ending, now, unreaped);
+        inner.life.exit(ending, now, rusage, unreaped);
         inner.audience.tell_exited(&self.sender(inner), ending, now);
     }
 

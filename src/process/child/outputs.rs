@@ -74,17 +74,25 @@ impl Outputs {
         self.place(index)?.take()
     }
 
-    /// Returns the capture of an output: the standard ones have one together.
+    /// Returns the capture of an output: the standard ones have one together unless the command asked for two.
     pub(super) fn capture_of(&mut self, index: usize) -> &mut Capture {
-        match self.extra.as_mut().and_then(|extra| extra.outputs.get_mut(index.wrapping_sub(2))) {
-            Some(other) => &mut other.capture,
-            None => &mut self.capture,
-        }
+        let own = self.extra.as_mut().and_then(|extra| match index {
+            0 => None,
+            1 => extra.stderr.as_mut(),
+            _ => extra.outputs.get_mut(index - 2).map(|other| &mut other.capture),
+        });
+        own.unwrap_or(&mut self.capture)
+    }
+
+    /// Returns the capture of standard error, if it has one of its own.
+    pub(super) fn stderr_capture(&self) -> Option<&Capture> {
+        self.extra.as_ref()?.stderr.as_ref()
     }
 
     /// Returns how many bytes the captures no longer hold, or never held.
     pub(super) fn dropped(&self) -> u64 {
-        self.capture.dropped() + self.others().iter().map(|other| other.capture.dropped()).sum::<u64>()
+        let stderr = self.stderr_capture().map_or(0, Capture::dropped);
+        self.capture.dropped() + stderr + self.others().iter().map(|other| other.capture.dropped()).sum::<u64>()
     }
 
     pub(super) fn extra(&mut self) -> Option<&mut Extra> {

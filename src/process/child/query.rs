@@ -4,6 +4,7 @@ use super::life::Life;
 use super::{Child, Info, Inner, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Stream;
+use crate::process::capture::Captured;
 use crate::runtime::{self, Deadline, lock};
 use crate::sys::procfs::Holder;
 
@@ -28,6 +29,7 @@ impl Child {
             started: self.started,
             exited,
             closed,
+            rusage: inner.life.rusage(),
             stdout_bytes: inner.outputs.counts[0],
             stderr_bytes: inner.outputs.counts[1],
             dropped_bytes: inner.outputs.dropped(),
@@ -54,13 +56,26 @@ impl Child {
         })
     }
 
+    /// Returns its command line, as one line of text.
+    pub(crate) fn command_line(&self) -> String {
+        self.terms.command_line()
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         !lock(&self.inner).life.is_closed()
     }
 
-    pub(crate) fn captured(&self) -> Result<Vec<u8>> {
-        let copy = lock(&self.inner).outputs.capture.to_vec();
-        copy.ok_or_else(|| Error::new(ErrorKind::OutOfMemory, "output", "no memory for a copy of the capture"))
+    /// Returns a copy of what the captures of its standard outputs hold: those of standard error last if it has one of
+    /// its own.
+    pub(crate) fn output(&self) -> Result<Vec<u8>> {
+        let inner = lock(&self.inner);
+        let mut copy = inner.outputs.capture.to_vec().ok_or_else(no_memory)?;
+        if let Some(stderr) = inner.outputs.stderr_capture() {
+            let stderr = stderr.to_vec().ok_or_else(no_memory)?;
+            copy.try_reserve_exact(stderr.len() + 1).map_err(|_| no_memory())?;
+            copy.extend(stderr);
+        }
+        Ok(copy)
     }
 
     /// Returns whether it has a pipe of its own, or its terminal, at this descriptor, besides its standard streams.
@@ -70,16 +85,24 @@ impl Child {
         is_input || inner.outputs.index_of(Stream::Descriptor(number)).is_some()
     }
 
-    /// Returns a copy of what the capture of another output holds.
-    pub(crate) fn captured_of(&self, number: u16) -> Result<Vec<u8>> {
-        const OPERATION: &str = "output";
+    /// Returns a copy of what a capture holds: of both standard outputs together, or of one stream that has a capture of
+    /// its own.
+    pub(crate) fn captured(&self, stream: Option<Stream>) -> Result<Captured> {
         let mut inner = lock(&self.inner);
-        let Some(index) = inner.outputs.index_of(Stream::Descriptor(number)) else {
-            let what = format!("descriptor {number}: is no output pipe of the process");
-            return Err(Error::invalid(OPERATION, what).on(format!("process {}", self.id)));
+        let refuse = |what: String| Err(Error::invalid(OUTPUT, what).on(format!("process {}", self.id)));
+        let are_apart = inner.outputs.stderr_capture().is_some();
+        let index = match stream {
+            None if are_apart => return refuse("stream: each of its outputs has a capture of its own".to_owned()),
+            None => 0,
+            Some(stream @ (Stream::Stdout | Stream::Stderr)) if !are_apart => {
+                return refuse(format!("stream: {} has no capture of its own", stream_name(stream)));
+            }
+            Some(stream) => match inner.outputs.index_of(stream) {
+                Some(index) => index,
+                None => return refuse(format!("{}: is no output pipe of the process", stream_name(stream))),
+            },
         };
-        let copy = inner.outputs.capture_of(index).to_vec();
-        copy.ok_or_else(|| Error::new(ErrorKind::OutOfMemory, OPERATION, "no memory for a copy of the capture"))
+        inner.outputs.capture_of(index).captured().ok_or_else(no_memory)
     }
 
     /// Returns the processes that held its pipes at the drain bound.
@@ -88,5 +111,20 @@ impl Child {
             Life::Closed { holders, .. } => holders.to_vec(),
             _ => Vec::new(),
         }
+    }
+}
+
+/// The operation that errors about captures name.
+const OUTPUT: &str = "output";
+
+fn no_memory() -> Error {
+    Error::new(ErrorKind::OutOfMemory, OUTPUT, "no memory for a copy of the capture")
+}
+
+fn stream_name(stream: Stream) -> String {
+    match stream {
+        Stream::Stdout => "stdout".to_owned(),
+        Stream::Stderr => "stderr".to_owned(),
+        Stream::Descriptor(number) => format!("descriptor {number}"),
     }
 }

@@ -1,5 +1,6 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
+mod capture;
 mod containment;
 mod credentials;
 mod deadlines;
@@ -103,6 +104,9 @@ pub struct Command {
     /// The sockets at 3 and the following numbers.
     pub(in crate::process) listeners: Vec<Listener>,
     pub(in crate::process) capture: Size,
+    pub(in crate::process) capture_head: u64,
+    pub(in crate::process) capture_lines: u64,
+    pub(in crate::process) captures_apart: bool,
     pub(in crate::process) pty: Option<PtyOptions>,
     pub(in crate::process) group: Group,
     pub(in crate::process) detached: bool,
@@ -139,6 +143,9 @@ impl Command {
             descriptors: Vec::new(),
             listeners: Vec::new(),
             capture: Size::default(),
+            capture_head: 0,
+            capture_lines: 0,
+            captures_apart: false,
             pty: None,
             group: Group::default(),
             detached: false,
@@ -300,15 +307,6 @@ impl Command {
         self
     }
 
-    /// Sets how many of the last bytes of its output are kept, of both streams together.
-    pub fn capture(&mut self, size: Size) -> &mut Self {
-        match size.check("spawn", "capture") {
-            Ok(()) => self.capture = size,
-            Err(error) => self.refuse(error),
-        }
-        self
-    }
-
     /// Sets its process group.
     ///
     /// A child that may ask at the terminal (a password, an editor, `stty`) needs [`Group::Inherit`]. In a group of its
@@ -425,6 +423,7 @@ impl Command {
         };
         let texts = (&self.program, &self.argv, base, &self.env, &self.cwd, &self.search_path);
         let streams = (&self.stdin, &self.stdout, &self.stderr, self.capture, self.spool_max);
+        let captures = (self.capture_head, self.capture_lines, self.captures_apart);
         let more = (
             &self.descriptors,
             &self.listeners,
@@ -436,7 +435,7 @@ impl Command {
             &self.pty,
         );
         let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
-        format!("{texts:?} {streams:?} {more:?} {life:?}")
+        format!("{texts:?} {streams:?} {captures:?} {more:?} {life:?}")
     }
 
     /// Takes the first mistake made in the setters.

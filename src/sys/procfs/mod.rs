@@ -1,12 +1,17 @@
 //! What only /proc tells: of a process, of process groups, of who started whom, and of the holders of a pipe or a
 //! terminal.
 
+mod activity;
+mod blocked;
 mod cpu;
 mod groups;
 mod holders;
+mod place;
 mod processes;
 mod stat;
 
+pub use activity::{Figures, Transferred};
+pub(crate) use activity::{Found, Root, look_at};
 pub(crate) use cpu::{cpu_ns, processors};
 pub(crate) use groups::{group_has_others, group_of, living_groups, members_of};
 pub use holders::Holder;

@@ -14,9 +14,13 @@ pub(crate) fn is_ours() -> bool {
 
 /// Reads `/proc/PID/stat` from the state on: the part before it, `pid (name)`, may hold anything.
 pub(crate) fn stat(pid: i32) -> Result<String> {
-    let mut stat = file::read_text(&format!("/proc/{pid}/stat"))?;
+    Ok(after_name(file::read_text(&format!("/proc/{pid}/stat"))?))
+}
+
+/// Cuts off the number and the name, in which there may be anything.
+pub(super) fn after_name(mut stat: String) -> String {
     stat.drain(..stat.rfind(") ").map_or(0, |end| end + ") ".len()));
-    Ok(stat)
+    stat
 }
 
 /// Returns whether `pid`, the process of this pidfd, has ended or has begun to end, so that no code of it will run. It

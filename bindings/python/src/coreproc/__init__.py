@@ -62,9 +62,9 @@ from .constants import (
     Subscribe,
 )
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
-from .info import Info
+from .info import Info, ResourceUsage
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
-from .process import Holder, OutputDropped, Process
+from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
 from .stop import Step, Stop
 from .subscription import Event, Subscription
@@ -73,6 +73,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Busy",
+    "Captured",
     "Cause",
     "CloseMode",
     "Closed",
@@ -112,6 +113,7 @@ __all__ = [
     "ProgressOutput",
     "ProgressStyle",
     "ReportFormat",
+    "ResourceUsage",
     "Result",
     "Run",
     "RunInfo",

@@ -79,6 +79,9 @@ FLAG_STOP_REFUSED = 64
 FLAT_ARG = 2
 FLAT_ARG0 = 3
 FLAT_CAPTURE = 12
+FLAT_CAPTURE_APART = 97
+FLAT_CAPTURE_HEAD = 95
+FLAT_CAPTURE_LINES = 96
 FLAT_CONTAIN = 65
 FLAT_CPU_AFFINITY = 32
 FLAT_CPU_MAX = 68
@@ -140,6 +143,7 @@ NOT_FOUND = -2
 NOT_RUNNING = -6
 NO_SPEC = 4294967295
 OK = 0
+OUTPUT_TOGETHER = 4294967295
 OUT_OF_MEMORY = -5
 OVERFLOW_BLOCK = 1
 OVERFLOW_DROP_NEWEST = 3
@@ -166,6 +170,9 @@ RUNG_PROCESS = 1
 RUN_ALL = 1
 RUN_PARALLEL = 3
 RUN_SEQUENTIAL = 2
+RUSAGE_EXACT = 1
+RUSAGE_RSS_AT_MOST = 2
+RUSAGE_UNKNOWN = 0
 SCOPE_DEFAULT = 0
 SCOPE_GROUP = 2
 SCOPE_PROCESS = 1
@@ -310,6 +317,17 @@ class ProcessInfo(Sized):
         ("dropped_bytes", c_uint64),
         ("discarded_bytes", c_uint64),
         ("unwritten_bytes", c_uint64),
+        ("rusage", c_uint32),
+        ("rusage_reserved", c_uint32),
+        ("user_time_ns", c_uint64),
+        ("system_time_ns", c_uint64),
+        ("max_rss_bytes", c_uint64),
+        ("minor_faults", c_uint64),
+        ("major_faults", c_uint64),
+        ("voluntary_switches", c_uint64),
+        ("involuntary_switches", c_uint64),
+        ("blocks_read", c_uint64),
+        ("blocks_written", c_uint64),
         ("tree_cpu_ns", c_uint64),
         ("tree_memory_peak", c_uint64),
         ("tree_oom_kills", c_uint64),
@@ -486,6 +504,9 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_arg": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_arg0": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_capture": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_capture_apart": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_command_capture_head": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_capture_lines": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_contain": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_cpu_affinity": (c_int32, (c_void_p, IN_UINT32_T, c_size_t, OUT_HANDLE)),
     "coreproc_command_cpu_max": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
@@ -643,7 +664,6 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_close_output": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_close_stdin": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_process_descriptor_close": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
-    "coreproc_process_descriptor_output": (c_int32, (c_void_p, c_uint32, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_descriptor_write": (
         c_int32,
         (c_void_p, c_uint32, c_void_p, c_size_t, c_int64, OUT_SIZE_T, OUT_HANDLE),
@@ -653,10 +673,16 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_id": (c_uint64, (c_void_p,)),
     "coreproc_process_identity": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_info_get": (c_int32, (c_void_p, OUT_PROCESS_INFO, OUT_HANDLE)),
+    "coreproc_process_info_json": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_kill": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_output": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_process_output_of": (
+        c_int32,
+        (c_void_p, c_uint32, OUT_SIZE_T, OUT_UINT64_T, OUT_HANDLE, OUT_HANDLE),
+    ),
     "coreproc_process_pause": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_pid": (c_int32, (c_void_p,)),
+    "coreproc_process_post_mortem": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_ref": (c_void_p, (c_void_p,)),
     "coreproc_process_resume": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),

@@ -120,6 +120,9 @@ class Command(Owner):
         pass_fds: Iterable[int] = (),
         listen_fds: Mapping[str, int | HasFileno] | None = None,
         capture: float | None = None,
+        capture_head: int = 0,
+        capture_lines: int = 0,
+        capture_apart: bool = False,
         group: Group | str | int | None = None,
         detach: bool = False,
         spool_max: float | None = None,
@@ -166,7 +169,7 @@ class Command(Owner):
                 spool.
             stderr: The target of its standard error; None is the same as for `stdout`.
             descriptors: What it finds at descriptors from 3 to 1023: a `Descriptor` (a pipe for
-                `Process.write_descriptor` or `Process.descriptor_output`), bytes (a pipe with
+                `Process.write_descriptor` or `Process.captured`), bytes (a pipe with
                 them), a `File` (read unless it says `append`), or a descriptor of this process,
                 which is duplicated.
             pass_fds: Descriptors of this process that it gets at the same numbers.
@@ -174,6 +177,11 @@ class Command(Owner):
                 systemd's socket activation, with LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID.
             capture: The bytes of output to keep, the newest ones; None is the service's size, 0
                 keeps nothing, `math.inf` everything. `Process.output` says more.
+            capture_head: The first bytes of output to keep besides, for `Process.captured`.
+            capture_lines: The last lines of output to keep, as far as their bytes are; 0 is any
+                number.
+            capture_apart: Whether standard output and standard error are kept apart, each in a
+                capture of these sizes, for `Process.captured`.
             group: Its process group; None is a group of its own. In the group of this process
                 SIGHUP, SIGINT and SIGQUIT stay ignored if they are ignored here (`nohup`); every
                 other signal starts at its default. Or, as in `subprocess`, a name or a number: the
@@ -248,6 +256,10 @@ class Command(Owner):
             fd = socket if isinstance(socket, int) else socket.fileno()
             self._set("listen_fd", fd, *text(name))
         self._set("capture", capture_size("command", capture))
+        self._set("capture_head", capture_head)
+        self._set("capture_lines", capture_lines)
+        if capture_apart:
+            self._set("capture_apart")
         if isinstance(group, Group):
             self._set("group", group)
         elif group is not None:

@@ -298,8 +298,8 @@ class Descriptor(enum.Enum):
     """A pipe at a descriptor of a command above standard error."""
 
     #: A pipe that we read. Its output comes in events of the kind OUTPUT, and is kept in a capture
-    #: of its own for coreproc_process_descriptor_output; it is read to its end before the process
-    #: counts as closed.
+    #: of its own for coreproc_process_output_of; it is read to its end before the process counts
+    #: as closed.
     OUTPUT = 1
     #: A pipe for coreproc_process_descriptor_write.
     INPUT = 2

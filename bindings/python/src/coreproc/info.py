@@ -5,10 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import _abi
 from .constants import Cause, Flag, State
 
 if TYPE_CHECKING:
     from ._abi import ProcessInfo
+
+
+@dataclass(frozen=True)
+class ResourceUsage:
+    """What a process used of the machine, with the children that it waited for; see getrusage(2).
+
+    Attributes:
+        user_time: Seconds of CPU time in user mode.
+        system_time: Seconds of CPU time in the kernel.
+        max_rss_bytes: The most memory that it, or one of those children, had resident.
+        max_rss_is_exact: Whether that is exact. If not, it is an upper bound: the kernel counts
+            what this process itself had resident when it started the other, which has not been
+            beyond the peak of this one.
+        minor_faults: Page faults that needed no I/O.
+        major_faults: Page faults that needed I/O.
+        voluntary_switches: Context switches because it waited.
+        involuntary_switches: Context switches because its time was up.
+        blocks_read: Reads from block devices, in blocks of 512 bytes.
+        blocks_written: Writes to block devices, in blocks of 512 bytes.
+    """
+
+    user_time: float
+    system_time: float
+    max_rss_bytes: int
+    max_rss_is_exact: bool
+    minor_faults: int
+    major_faults: int
+    voluntary_switches: int
+    involuntary_switches: int
+    blocks_read: int
+    blocks_written: int
 
 
 @dataclass(frozen=True)
@@ -36,6 +68,7 @@ class Info:
             seen to wait there when the child emptied it (`echo > /dev/stdout`).
         unwritten_bytes: Bytes of its `input` that its pipe has not taken: while it runs, they wait
             for it to read; once it has ended, or closed its input, they are left over.
+        rusage: What it used of the machine, once it has ended; None also if the host reaped it.
     """
 
     id: int
@@ -54,6 +87,7 @@ class Info:
     dropped_bytes: int
     discarded_bytes: int
     unwritten_bytes: int
+    rusage: ResourceUsage | None
 
     @property
     def ok(self) -> bool:
@@ -87,4 +121,22 @@ def from_library(raw: ProcessInfo) -> Info:
         dropped_bytes=raw.dropped_bytes,
         discarded_bytes=raw.discarded_bytes,
         unwritten_bytes=raw.unwritten_bytes,
+        rusage=_rusage(raw),
+    )
+
+
+def _rusage(raw: ProcessInfo) -> ResourceUsage | None:
+    if raw.rusage == _abi.RUSAGE_UNKNOWN:
+        return None
+    return ResourceUsage(
+        user_time=raw.user_time_ns / 1e9,
+        system_time=raw.system_time_ns / 1e9,
+        max_rss_bytes=raw.max_rss_bytes,
+        max_rss_is_exact=raw.rusage == _abi.RUSAGE_EXACT,
+        minor_faults=raw.minor_faults,
+        major_faults=raw.major_faults,
+        voluntary_switches=raw.voluntary_switches,
+        involuntary_switches=raw.involuntary_switches,
+        blocks_read=raw.blocks_read,
+        blocks_written=raw.blocks_written,
     )

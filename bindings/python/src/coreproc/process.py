@@ -37,6 +37,20 @@ class Holder(NamedTuple):
     command: bytes
 
 
+class Captured(NamedTuple):
+    """What a capture holds of the output of a process.
+
+    Attributes:
+        head: The first bytes, if `capture_head` asked for them.
+        gap: How many bytes between the first and the last are not held.
+        tail: The last bytes.
+    """
+
+    head: bytes
+    gap: int
+    tail: bytes
+
+
 class Process(Owner):
     """A process; any thread may use it. `Command.spawn` and `Service.process` give one.
 
@@ -154,6 +168,22 @@ class Process(Owner):
             )
         return output
 
+    def post_mortem(self) -> str:
+        """Tells people what became of it, in at most ten lines; the words may change.
+
+        Its command and PID, how it ended and why, how long it ran, its CPU time and peak memory,
+        how much it wrote, who holds its output, and the last lines of that.
+        """
+        out = ctypes.c_void_p()
+        call(lib.coreproc_process_post_mortem, self._handle, ctypes.byref(out))
+        return take_bytes(out).decode()
+
+    def info_json(self) -> str:
+        """Returns all that is known of it as a JSON object; `docs/reports.md` lists the fields."""
+        out = ctypes.c_void_p()
+        call(lib.coreproc_process_info_json, self._handle, ctypes.byref(out))
+        return take_bytes(out).decode()
+
     def holders(self) -> list[Holder]:
         """Lists the processes that held its output when it was closed at the drain bound."""
         out = ctypes.c_void_p()
@@ -216,11 +246,23 @@ class Process(Owner):
         """Closes our end of the pipe at a descriptor above 2: its reader sees the end."""
         call(lib.coreproc_process_descriptor_close, self._handle, number)
 
-    def descriptor_output(self, number: int) -> bytes:
-        """Copies what was read from the `Descriptor.OUTPUT` at this number: the last bytes."""
-        out = ctypes.c_void_p()
-        call(lib.coreproc_process_descriptor_output, self._handle, number, ctypes.byref(out))
-        return take_bytes(out)
+    def captured(self, number: int | None = None) -> Captured:
+        """Copies what a capture holds, its first and its last bytes.
+
+        Without a number: of both standard outputs together. 1 or 2 is one of them if the command
+        has `capture_apart`, another number that of a `Descriptor.OUTPUT`.
+        """
+        out, head, gap = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_uint64()
+        call(
+            lib.coreproc_process_output_of,
+            self._handle,
+            _abi.OUTPUT_TOGETHER if number is None else number,
+            ctypes.byref(head),
+            ctypes.byref(gap),
+            ctypes.byref(out),
+        )
+        content = take_bytes(out)
+        return Captured(content[: head.value], gap.value, content[head.value :])
 
     def _write(
         self,

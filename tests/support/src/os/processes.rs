@@ -155,3 +155,10 @@ pub fn own_thread() -> i32 {
     // SAFETY: no arguments; cannot fail.
     unsafe { libc::gettid() }
 }
+
+/// Reaps a child that has ended.
+pub fn reap(pid: i32) {
+    let mut status = 0;
+    // SAFETY: room for a status.
+    check(unsafe { libc::waitpid(pid, &raw mut status, 0) }).expect("waitpid");
+}
