@@ -198,16 +198,6 @@
 // Only when nobody else wants the disk; the level is 0.
 #define COREPROC_IO_IDLE 3
 
-// None: the process is in the host's group.
-#define COREPROC_RUNG_PROCESS 1
-
-// A process group, which each process can leave (setsid(2), setpgid(2)).
-#define COREPROC_RUNG_GROUP 2
-
-// A cgroup of its own in the v2 hierarchy, which no process leaves without the right to write to
-// another cgroup.
-#define COREPROC_RUNG_CGROUP 3
-
 // Its group if it leads one, and nothing more. The default.
 #define COREPROC_CONTAIN_DEFAULT 0
 
@@ -409,6 +399,16 @@
 // What it used is known, but max_rss_bytes is an upper bound: the kernel counts what the host itself
 // had resident when it started the process, and the process has not been beyond the host's own peak.
 #define COREPROC_RUSAGE_RSS_AT_MOST 2
+
+// None: the process is in the host's group.
+#define COREPROC_RUNG_PROCESS 1
+
+// A process group, which each process can leave (setsid(2), setpgid(2)).
+#define COREPROC_RUNG_GROUP 2
+
+// A cgroup of its own in the v2 hierarchy, which no process leaves without the right to write to
+// another cgroup.
+#define COREPROC_RUNG_CGROUP 3
 
 // A figure that is not known.
 #define COREPROC_UNKNOWN 18446744073709551615ull

@@ -13,14 +13,6 @@ use super::stop::scope;
 use crate::error::Result;
 use crate::{Containment, Rung};
 
-/// None: the process is in the host's group.
-pub const COREPROC_RUNG_PROCESS: u32 = 1;
-/// A process group, which each process can leave (setsid(2), setpgid(2)).
-pub const COREPROC_RUNG_GROUP: u32 = 2;
-/// A cgroup of its own in the v2 hierarchy, which no process leaves without the right to write to
-/// another cgroup.
-pub const COREPROC_RUNG_CGROUP: u32 = 3;
-
 /// Its group if it leads one, and nothing more. The default.
 pub const COREPROC_CONTAIN_DEFAULT: u32 = 0;
 /// The best rung that the system allows.
@@ -157,14 +149,6 @@ pub(super) fn containment_of(op: Operation, containment: u32) -> Result<Containm
 /// Takes thousandths of a processor, of which 0 is no limit.
 pub(super) fn share(thousandths: u32) -> u32 {
     if thousandths == 0 { u32::MAX } else { thousandths }
-}
-
-pub(super) fn rung_value(rung: Rung) -> u32 {
-    match rung {
-        Rung::Process => COREPROC_RUNG_PROCESS,
-        Rung::Group => COREPROC_RUNG_GROUP,
-        Rung::Cgroup => COREPROC_RUNG_CGROUP,
-    }
 }
 
 fn tree_text(members: &[crate::TreeMember]) -> String {

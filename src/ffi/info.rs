@@ -1,12 +1,11 @@
 //! `coreproc_process_info`.
 
-use super::containment::rung_value;
 use super::status::{
     COREPROC_CAUSE_NONE, COREPROC_FLAG_DRAIN_BOUND, COREPROC_FLAG_STOP_REFUSED, cause_value, flag, status_fields,
 };
 use super::versioned::versioned;
 use crate::util::duration::nanoseconds;
-use crate::{Info, ResourceUsage, State};
+use crate::{Info, ResourceUsage, Rung, State};
 
 /// It runs.
 pub const COREPROC_STATE_RUNNING: u32 = 1;
@@ -22,6 +21,14 @@ pub const COREPROC_RUSAGE_EXACT: u32 = 1;
 /// What it used is known, but max_rss_bytes is an upper bound: the kernel counts what the host itself
 /// had resident when it started the process, and the process has not been beyond the host's own peak.
 pub const COREPROC_RUSAGE_RSS_AT_MOST: u32 = 2;
+/// None: the process is in the host's group.
+pub const COREPROC_RUNG_PROCESS: u32 = 1;
+/// A process group, which each process can leave (setsid(2), setpgid(2)).
+pub const COREPROC_RUNG_GROUP: u32 = 2;
+/// A cgroup of its own in the v2 hierarchy, which no process leaves without the right to write to
+/// another cgroup.
+pub const COREPROC_RUNG_CGROUP: u32 = 3;
+
 /// A figure that is not known.
 pub const COREPROC_UNKNOWN: u64 = 0xFFFF_FFFF_FFFF_FFFF;
 
@@ -156,5 +163,13 @@ impl coreproc_process_info {
             tree_oom_kills: known(usage.oom_kills),
             tree_processes_peak: known(usage.processes_peak),
         }
+    }
+}
+
+fn rung_value(rung: Rung) -> u32 {
+    match rung {
+        Rung::Process => COREPROC_RUNG_PROCESS,
+        Rung::Group => COREPROC_RUNG_GROUP,
+        Rung::Cgroup => COREPROC_RUNG_CGROUP,
     }
 }
