@@ -135,6 +135,10 @@
 // The host's process group: it can use the terminal as the host can.
 #define COREPROC_GROUP_INHERIT 2
 
+// A session of its own, and in it a group as with OWN: it has no terminal (setsid(2)), and can take
+// one. Unlike a detached command it has pipes to the library.
+#define COREPROC_GROUP_SESSION 3
+
 // Standard input.
 #define COREPROC_STREAM_STDIN 0
 
@@ -144,7 +148,8 @@
 // Standard error.
 #define COREPROC_STREAM_STDERR 2
 
-// /dev/null; the default of standard input.
+// /dev/null; the default of standard input. (For a command with a pseudo-terminal, that is the
+// default of every stream: see coreproc_command_pty.)
 #define COREPROC_STDIO_NULL 1
 
 // A pipe of ours; the default of outputs.
@@ -314,6 +319,9 @@
 // `int32_t`, as for coreproc_command_oom_score.
 #define COREPROC_FLAT_OOM_SCORE 33
 
+// `int32_t` signal, as for coreproc_command_die_with_host.
+#define COREPROC_FLAT_DIE_WITH_HOST 34
+
 // Bytes, as for coreproc_command_stdin_data.
 #define COREPROC_FLAT_STDIN_DATA 40
 
@@ -332,6 +340,9 @@
 
 // `int32_t` descriptor, and the bytes of the name, as for coreproc_command_listen_fd.
 #define COREPROC_FLAT_LISTEN_FD 45
+
+// `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
+#define COREPROC_FLAT_PTY 55
 
 // `uint32_t` containment, as for coreproc_command_contain.
 #define COREPROC_FLAT_CONTAIN 65
@@ -377,6 +388,17 @@
 
 // A pipe for coreproc_process_descriptor_write.
 #define COREPROC_DESCRIPTOR_INPUT 2
+
+// As a user finds a terminal: what is written is echoed; the program reads whole lines, which
+// Backspace edits and of which each has up to 4,095 bytes; Ctrl-C, Ctrl-\ and Ctrl-Z are signals;
+// `\n` in its output becomes `\r\n`.
+#define COREPROC_PTY_COOKED 1
+
+// The same without echo.
+#define COREPROC_PTY_NO_ECHO 2
+
+// As cfmakeraw(3) has it: every byte passes as it is, in both directions, and nothing is echoed.
+#define COREPROC_PTY_RAW 3
 
 // Both standard outputs together, for coreproc_process_output_of.
 #define COREPROC_OUTPUT_TOGETHER 4294967295
@@ -469,6 +491,35 @@
 
 // Bytes of this output that are no UTF-8 were replaced by U+FFFD (COREPROC_ENCODING_UTF8).
 #define COREPROC_FLAG_REPLACED 128
+
+// One of its threads runs, or could.
+#define COREPROC_DOING_RUNNING 1
+
+// It waits for something: input, a child, a time.
+#define COREPROC_DOING_SLEEPING 2
+
+// It waits in the kernel and cannot be interrupted, usually for a disk.
+#define COREPROC_DOING_UNINTERRUPTIBLE 3
+
+// It is stopped.
+#define COREPROC_DOING_STOPPED 4
+
+// A debugger has stopped it.
+#define COREPROC_DOING_TRACED 5
+
+// It has ended, and is about to be reaped.
+#define COREPROC_DOING_ZOMBIE 6
+
+// No process of the tree waits for input.
+#define COREPROC_AWAITS_NOTHING 1
+
+// A process of the tree waits for input: it is blocked until the standard input of the root, or a
+// terminal, can be read, in read(2), or in poll(2), select(2) or epoll_wait(2) beside other files.
+#define COREPROC_AWAITS_INPUT 2
+
+// It cannot be told of a process of the tree: it may not be traced, or is a 32-bit program, or
+// waits in io_uring.
+#define COREPROC_AWAITS_UNKNOWN 3
 
 // Output as it was read.
 #define COREPROC_DELIVERY_CHUNKS 1
@@ -649,6 +700,10 @@
 
 // No output.
 #define COREPROC_PROGRESS_OUTPUT_NONE 3
+
+// The activities of the processes of a service. Immutable; owned by the caller that got them; any
+// thread may read them.
+typedef struct coreproc_activities coreproc_activities;
 
 // Consecutive events of one process. Until it is freed, no other taker gets events of that
 // process. Owned by the caller that took it; one thread at a time.
@@ -901,6 +956,64 @@ typedef struct coreproc_handle_info {
   // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED.
   uint32_t flags;
 } coreproc_handle_info;
+
+// What a process does and uses now, with its tree: its descendants, and the members of the group
+// or session that it leads. A descendant that has left both, and whose parent has ended, is not
+// found. Plain data.
+typedef struct coreproc_activity {
+  // sizeof(coreproc_activity), set by the caller where it gives the room; as much as both sides
+  // know is written.
+  uint32_t struct_size;
+  // A COREPROC_DOING value: what the process itself does.
+  uint32_t doing;
+  // The number of the process in its service.
+  uint64_t id;
+  // Its PID.
+  int32_t pid;
+  // The signal by which it is stopped; else 0, also if someone has waited for the stop, which
+  // makes the kernel forget it.
+  int32_t stop_signal;
+  // A COREPROC_AWAITS value.
+  uint32_t awaits;
+  // The PID of the process that waits for input; else -1.
+  int32_t awaits_pid;
+  // How many processes the tree has, the process itself among them, that have not ended.
+  uint64_t processes;
+  // CPU time of its threads, in steps of 10 ms.
+  uint64_t cpu_ns;
+  // Resident memory, with what it shares with others.
+  uint64_t rss_bytes;
+  // How many threads it has.
+  uint64_t threads;
+  // How many descriptors it has open; UINT64_MAX if that may not be seen.
+  uint64_t descriptors;
+  // Bytes that its calls have read, from pipes and terminals too, with those of the children
+  // that it has waited for; UINT64_MAX if that may not be seen, as the three below.
+  uint64_t read_bytes;
+  // Bytes that its calls have written.
+  uint64_t written_bytes;
+  // Bytes that were fetched from disks for it.
+  uint64_t disk_read_bytes;
+  // Bytes that were sent to disks for it.
+  uint64_t disk_written_bytes;
+  // CPU time of the tree, with that of ended processes for which a member of it has waited.
+  uint64_t tree_cpu_ns;
+  // Resident memory of the tree: what its processes share counts for each of them.
+  uint64_t tree_rss_bytes;
+  // The threads of the tree.
+  uint64_t tree_threads;
+  // The open descriptors of the tree; UINT64_MAX if those of one process may not be seen.
+  uint64_t tree_descriptors;
+  // Bytes that calls of the tree have read; UINT64_MAX if those of one process may not be seen,
+  // as the three below.
+  uint64_t tree_read_bytes;
+  // Bytes that calls of the tree have written.
+  uint64_t tree_written_bytes;
+  // Bytes that were fetched from disks for the tree.
+  uint64_t tree_disk_read_bytes;
+  // Bytes that were sent to disks for the tree.
+  uint64_t tree_disk_written_bytes;
+} coreproc_activity;
 
 // The options of a subscription. Zero is the default everywhere.
 typedef struct coreproc_subscription_options {
@@ -1580,6 +1693,19 @@ coreproc_result coreproc_command_cwd_fd(struct coreproc_command *command,
                                         int32_t fd,
                                         struct coreproc_error **err);
 
+// Has the kernel send it this signal when the host dies, however that happens (PR_SET_PDEATHSIG):
+// SIGKILL ends it for sure. The signal reaches the process alone, not what it has started; running a
+// set-user-ID program, or one with capabilities of its own, undoes it. Such processes are started
+// one after another by a thread of the service, which lives as long as they do; what Linux keeps
+// for each thread (namespaces, processors, nice value) they have from that thread, which has it from
+// the first one that spawned such a process. Refused together with coreproc_command_detach, by the
+// spawn.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_die_with_host(struct coreproc_command *command,
+                                               int32_t signal,
+                                               struct coreproc_error **err);
+
 // Sets a limit of the kernel's: `resource` is a RLIMIT_ value of <sys/resource.h>, `soft` and `hard`
 // are in the units of getrlimit(2), COREPROC_UNLIMITED for none. A later call for the same resource
 // replaces an earlier one. It is set before the user. A hard limit above that of the host needs
@@ -1975,7 +2101,7 @@ coreproc_result coreproc_command_listen_fd(struct coreproc_command *command,
                                            struct coreproc_error **err);
 
 // Writes to an input pipe at a descriptor above 2, as coreproc_process_write does to standard
-// input. Thread-safe.
+// input; or to a pseudo-terminal at 1 or 2 if standard input is set otherwise. Thread-safe.
 //
 // Errors: those of coreproc_process_write; STDIN_CLOSED also for a number that is no input pipe.
 coreproc_result coreproc_process_descriptor_write(const struct coreproc_process *process,
@@ -1994,6 +2120,44 @@ coreproc_result coreproc_process_descriptor_write(const struct coreproc_process 
 coreproc_result coreproc_process_descriptor_close(const struct coreproc_process *process,
                                                   uint32_t number,
                                                   struct coreproc_error **err);
+
+// Gives the process a pseudo-terminal of this size (columns 0: 80, rows 0: 24), as its controlling
+// terminal, in a session of its own; `mode` is a COREPROC_PTY value, which the program may change.
+// Each of its standard streams that is not set otherwise is on it.
+//
+// What the process writes to the terminal arrives as its standard output: standard error is on the
+// same terminal, and cannot be told apart. If standard output is set otherwise, it arrives as
+// standard error, and if that is, too, in events of the kind OUTPUT with the descriptor 0, and in
+// coreproc_process_output_of 0. It includes what is written to /dev/tty, and the echo.
+// The terminal ends when the process has ended and no descendant has it open.
+//
+// coreproc_process_write types at the terminal (coreproc_process_descriptor_write with 1 or 2 if
+// standard input is set otherwise): Ctrl-C is the byte 3. coreproc_process_close_stdin types the
+// terminal's character for the end of input, Ctrl-D, unless the mode is RAW, in which there is
+// none. The environment is not changed: programs look up the kind of terminal in TERM.
+//
+// When the process ends, the kernel sends SIGHUP to the terminal's foreground group; when the host
+// ends, or coreproc_process_close_output closes the terminal, to the process.
+//
+// Errors: INVALID_ARGUMENT. From the spawn: INVALID_ARGUMENT if it contradicts another option
+// (detach, COREPROC_GROUP_INHERIT, COREPROC_STDIO_MERGE if standard output is on the terminal);
+// stage "pty": UNSUPPORTED if the system has no /dev/ptmx, SYSTEM with ENOSPC if all terminals that
+// it allows (kernel.pty.max) are in use.
+coreproc_result coreproc_command_pty(struct coreproc_command *command,
+                                     uint32_t columns,
+                                     uint32_t rows,
+                                     uint32_t mode,
+                                     struct coreproc_error **err);
+
+// Changes the size of its pseudo-terminal. The kernel sends SIGWINCH to the terminal's foreground
+// group if the size differs. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT if it has no pseudo-terminal, or for a size of 0. NOT_RUNNING if it has
+// ended, unless a descendant still has the terminal open.
+coreproc_result coreproc_process_resize(const struct coreproc_process *process,
+                                        uint32_t columns,
+                                        uint32_t rows,
+                                        struct coreproc_error **err);
 
 // Sets how many of the first bytes of its output are kept besides the last ones
 // (coreproc_command_capture), for coreproc_process_output_of (default 0). One thread at a time.
@@ -2114,6 +2278,35 @@ struct coreproc_handle *coreproc_handle_ref(const struct coreproc_handle *handle
 
 // Gives a reference back. NULL is fine. Never blocks, never kills. Thread-safe.
 void coreproc_handle_free(struct coreproc_handle *handle);
+
+// Tells what a process does, and what it and its tree use, by one pass over /proc. Nothing is told
+// of a stranger, even if processes end meanwhile and their numbers are used again. The caller sets
+// `out->struct_size`. For many processes, coreproc_service_activities is cheaper. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; NOT_RUNNING once it has ended; UNSUPPORTED if /proc does not show it.
+coreproc_result coreproc_process_activity(const struct coreproc_process *process,
+                                          struct coreproc_activity *out,
+                                          struct coreproc_error **err);
+
+// Tells what the processes of a service do that run, and what they and their trees use, by one pass
+// over /proc for all of them, in the order of their ids. A process that ends meanwhile, or that
+// /proc hides, is left out. Free `*out` with coreproc_activities_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; UNSUPPORTED without a /proc that shows the processes of this PID
+// namespace.
+coreproc_result coreproc_service_activities(const struct coreproc_service *service,
+                                            struct coreproc_activities **out,
+                                            struct coreproc_error **err);
+
+// Returns the first activity. `*count` becomes their number, `*stride` the bytes from one to the
+// next; both may be NULL. Valid until the activities are freed. NULL, with 0, for NULL.
+// Thread-safe.
+const struct coreproc_activity *coreproc_activities_first(const struct coreproc_activities *activities,
+                                                          size_t *count,
+                                                          size_t *stride);
+
+// Frees activities. NULL is fine.
+void coreproc_activities_free(struct coreproc_activities *activities);
 
 // Opens a stream of events to take from. `options` may be NULL. Free `*out` with
 // coreproc_subscription_free. Thread-safe.

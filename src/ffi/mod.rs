@@ -22,6 +22,7 @@
 #![allow(non_camel_case_types)]
 #![allow(clippy::missing_safety_doc, reason = "said above for all, in the words of C in the header")]
 
+mod activity;
 mod batch;
 mod bytes;
 mod call;
@@ -52,6 +53,7 @@ mod pipeline;
 mod probe;
 mod process;
 mod progress;
+mod pty;
 mod registry;
 mod report;
 mod resources;
@@ -78,9 +80,10 @@ pub use self::{
     deadlines::*, containment::*,
     flat::*, process::*,
     descriptor::*,
+    pty::*,
     capture::*,
     info::*, status::*,
-    identity::*,
+    identity::*, activity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

@@ -160,7 +160,17 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         own_memory: steps.own_memory,
     };
     let time = Stamp::now();
-    let started = spawn::spawn(&plan).map_err(|failure| {
+    let outcome = match command.die_with_host {
+        None => spawn::spawn(&plan),
+        Some(_) => {
+            let spawner = supervisor.spawner().map_err(|error| error.during(OPERATION).on(subject(command)))?;
+            spawner.run(|| spawn::spawn(&plan)).ok_or_else(|| {
+                let what = "the thread that starts processes panicked";
+                Error::new(ErrorKind::Panic, OPERATION, what).on(subject(command))
+            })?
+        }
+    };
+    let started = outcome.map_err(|failure| {
         let (candidates, environment, steps) = (&candidates, &environment, steps.list());
         explain::failure(&Attempt { command, candidates, environment, steps }, failure)
     })?;

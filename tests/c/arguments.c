@@ -20,6 +20,7 @@ static void every_free_takes_null(void)
     coreproc_subscription_free(NULL);
     coreproc_batch_free(NULL);
     coreproc_handle_free(NULL);
+    coreproc_activities_free(NULL);
 }
 
 static void every_getter_takes_null(void)
@@ -82,6 +83,26 @@ static void identity_calls_refuse_what_they_cannot_use(void)
     coreproc_bytes_free(bytes);
 }
 
+static void activity_calls_refuse_what_they_cannot_use(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped_sh(service, "read line");
+    coreproc_activities *activities = untouched;
+    coreproc_activity activity = {.struct_size = sizeof activity - 8, .doing = 4711};
+    size_t count = 7, stride = 7;
+    REFUSED_NAMING("process", coreproc_process_activity(NULL, &activity, &err));
+    REFUSED_NAMING("out", coreproc_process_activity(process, NULL, &err));
+    REFUSED_NAMING("struct_size", coreproc_process_activity(process, &activity, &err));
+    REFUSED_NAMING("service", coreproc_service_activities(NULL, &activities, &err));
+    REFUSED_NAMING("out", coreproc_service_activities(service, NULL, &err));
+    CHECK(coreproc_activities_first(NULL, &count, &stride) == NULL);
+    CHECK_INT(count, 0);
+    CHECK(activities == untouched && activity.doing == 4711);
+    OK(coreproc_process_close_stdin(process, &err));
+    finish(process);
+    end_service(service);
+}
+
 static void service_calls_refuse_null(void)
 {
     coreproc_service *service = new_service();
@@ -140,6 +161,11 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("process", coreproc_process_descriptor_write(NULL, 3, NULL, 0, 0, NULL, &err));
     REFUSED_NAMING("process", coreproc_process_descriptor_close(NULL, 3, &err));
     REFUSED_NAMING("process", coreproc_process_output_of(NULL, 3, NULL, NULL, NULL, &err));
+    REFUSED_NAMING("command", coreproc_command_pty(NULL, 0, 0, COREPROC_PTY_RAW, &err));
+    REFUSED_NAMING("mode", coreproc_command_pty(command, 0, 0, 0, &err));
+    REFUSED_NAMING("columns", coreproc_command_pty(command, 65536, 0, COREPROC_PTY_RAW, &err));
+    REFUSED_NAMING("rows", coreproc_command_pty(command, 1, UINT32_MAX, COREPROC_PTY_RAW, &err));
+    REFUSED_NAMING("process", coreproc_process_resize(NULL, 80, 24, &err));
     REFUSED_NAMING("command", coreproc_command_stdin_data(NULL, NULL, 0, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, NULL, 1, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, (const uint8_t *)"", SIZE_MAX, &err));
@@ -171,6 +197,7 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("cpu affinity", coreproc_command_cpu_affinity(command, NULL, 0, &err));
     REFUSED_NAMING("cpu affinity", coreproc_command_cpu_affinity(command, &no_such_cpu, 1, &err));
     REFUSED_NAMING("oom score", coreproc_command_oom_score(command, 1001, &err));
+    REFUSED_NAMING("die with host", coreproc_command_die_with_host(command, 65, &err));
     REFUSED_NAMING("command", coreproc_command_capture(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_group(NULL, COREPROC_GROUP_OWN, &err));
     REFUSED_NAMING("command", coreproc_command_detach(NULL, &err));
@@ -812,6 +839,7 @@ int main(void)
     RUN(every_free_takes_null);
     RUN(every_getter_takes_null);
     RUN(identity_calls_refuse_what_they_cannot_use);
+    RUN(activity_calls_refuse_what_they_cannot_use);
     RUN(service_calls_refuse_null);
     RUN(command_calls_refuse_null);
     RUN(process_calls_refuse_null);

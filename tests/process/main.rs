@@ -4,6 +4,7 @@
 //! in a host of its own (`support::host`).
 
 mod activity;
+mod bound;
 mod command;
 mod containment;
 mod credentials;

@@ -1,5 +1,6 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
+mod bound;
 mod capture;
 mod containment;
 mod credentials;
@@ -95,6 +96,8 @@ pub struct Command {
     /// As whom it runs, and what it may use: None if the command says nothing about it.
     pub(in crate::process) credentials: Option<Box<Credentials>>,
     pub(in crate::process) limits: Option<Box<Limits>>,
+    /// The signal that it gets when the host dies.
+    pub(in crate::process) die_with_host: Option<i32>,
     pub(in crate::process) search_path: Option<OsString>,
     pub(in crate::process) stdin: Stdin,
     pub(in crate::process) stdout: Output,
@@ -136,6 +139,7 @@ impl Command {
             cwd_fd: None,
             credentials: None,
             limits: None,
+            die_with_host: None,
             search_path: None,
             stdin: Stdin::default(),
             stdout: Output::default(),
@@ -395,7 +399,7 @@ impl Command {
             return Some(("stderr", PIPE));
         }
         let found = self.descriptor_contradiction().or_else(|| self.terminal_contradiction());
-        if let Some(found) = found.or_else(|| self.containment_contradiction()) {
+        if let Some(found) = found.or_else(|| self.containment_contradiction()).or_else(|| self.bound_contradiction()) {
             return Some(found);
         }
         if let Some(found) = self.deadline_contradiction() {
@@ -434,7 +438,8 @@ impl Command {
             &self.limits,
             &self.pty,
         );
-        let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
+        let bound = self.die_with_host;
+        let life = (bound, self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
         format!("{texts:?} {streams:?} {captures:?} {more:?} {life:?}")
     }
 

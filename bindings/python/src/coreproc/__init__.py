@@ -37,12 +37,14 @@ from ._errors import (
     Unsupported,
 )
 from ._lib import LibraryError, library_version
+from .activity import Activity, Figures
 from .command import Command, File
 from .constants import (
     Cause,
     CloseMode,
     Delivery,
     Descriptor,
+    Doing,
     Encoding,
     EventKind,
     Flag,
@@ -52,6 +54,7 @@ from .constants import (
     Overflow,
     ProgressOutput,
     ProgressStyle,
+    PtyMode,
     ReportFormat,
     Result,
     RunMode,
@@ -68,10 +71,12 @@ from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
 from .stop import Step, Stop
 from .subscription import Event, Subscription
+from .terminal import Pty
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Activity",
     "Busy",
     "Captured",
     "Cause",
@@ -82,9 +87,11 @@ __all__ = [
     "Deadlock",
     "Delivery",
     "Descriptor",
+    "Doing",
     "Encoding",
     "Event",
     "EventKind",
+    "Figures",
     "File",
     "Flag",
     "Forked",
@@ -112,6 +119,8 @@ __all__ = [
     "Progress",
     "ProgressOutput",
     "ProgressStyle",
+    "Pty",
+    "PtyMode",
     "ReportFormat",
     "ResourceUsage",
     "Result",

@@ -7,17 +7,20 @@ import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import _abi
+from . import activity as _activity
 from . import info as _info
 from ._convert import Deadline, insist, interruptible
 from ._errors import NotRunning, StdinClosed, TimedOut
 from ._handle import Owner
 from ._lib import call, lib, take_bytes
 from .constants import Scope, State
+from .terminal import checked_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from .activity import Activity
     from .info import Info
     from .stop import Stop
 
@@ -121,6 +124,18 @@ class Process(Owner):
         raw = _abi.ProcessInfo()
         call(lib.coreproc_process_info_get, self._handle, ctypes.byref(raw))
         return _info.from_library(raw)
+
+    def activity(self) -> Activity:
+        """Tells what it does and uses now, with its tree, by one pass over /proc.
+
+        For many processes, `Service.activities` is cheaper.
+
+        Raises:
+            NotRunning: The process has ended.
+        """
+        raw = _abi.Activity()
+        call(lib.coreproc_process_activity, self._handle, ctypes.byref(raw))
+        return _activity.from_library(raw)
 
     def wait(self, timeout: float | None = None) -> Info:
         """Waits until it is closed: it has ended, and all its output was read.
@@ -231,6 +246,15 @@ class Process(Owner):
             call(lib.coreproc_process_write, handle, *rest)
 
         return self._write(write, data, timeout)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Changes the size of its pseudo-terminal; the terminal's foreground group gets SIGWINCH.
+
+        Raises:
+            InvalidArgument: It has no pseudo-terminal, or the size is not from 1 to 65535.
+            NotRunning: The process has ended, and no descendant has the terminal open.
+        """
+        call(lib.coreproc_process_resize, self._handle, *checked_size("resize", columns, rows))
 
     def write_descriptor(
         self, number: int, data: bytes | bytearray | memoryview, timeout: float | None = None
