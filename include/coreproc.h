@@ -403,6 +403,14 @@
 // Both standard outputs together, for coreproc_process_output_of.
 #define COREPROC_OUTPUT_TOGETHER 4294967295
 
+// The bytes as the process wrote them. The default.
+#define COREPROC_LOG_RAW 1
+
+// A line for each line, in the format of container logs (CRI): the time in RFC 3339 with
+// nanoseconds, the stream (stdout, stderr, or fd and a number), F for a whole line or P for a
+// piece of one, and the text.
+#define COREPROC_LOG_CRI 2
+
 // It runs.
 #define COREPROC_STATE_RUNNING 1
 
@@ -760,6 +768,16 @@ typedef struct coreproc_health coreproc_health;
 // how much time is left. One thread at a time.
 typedef struct coreproc_history coreproc_history;
 
+// A file that output is written to without a reader of the host, and the files that it was renamed
+// to. All logs of a service are written by one thread, `coreproc-dsp`. What a process writes
+// faster waits, up to 1 MiB for each process, and is dropped then, and counted; so is what the
+// file does not take. No process is slowed. Shared: reference-counted, thread-safe. The file is
+// closed with the last reference, once the processes that write to it are closed.
+typedef struct coreproc_log coreproc_log;
+
+// A reader of a log. Owned by its caller; thread-safe.
+typedef struct coreproc_log_follower coreproc_log_follower;
+
 // A PID file: for each path, one daemon at a time. It holds the daemon's PID in decimal, and a
 // lock (fcntl(2), F_OFD_SETLK) that is the proof of life. Shared: reference-counted, thread-safe.
 // Freeing the last reference to one that is held releases it.
@@ -940,6 +958,43 @@ typedef struct coreproc_process_info {
   // The most processes and threads in its cgroup at once (`pids.peak`, Linux 6.6).
   uint64_t tree_processes_peak;
 } coreproc_process_info;
+
+// The options of a log.
+typedef struct coreproc_log_options {
+  // sizeof(coreproc_log_options).
+  uint32_t struct_size;
+  // A COREPROC_LOG value (0: RAW).
+  uint32_t format;
+  // Bytes of one file (0: any number). Before it would become larger it is renamed to PATH.1,
+  // PATH.1 to PATH.2, and so on. One line may go beyond it.
+  uint64_t max_bytes;
+  // The age in milliseconds at which a file is renamed before the next line is written (0: any).
+  uint64_t max_age_ms;
+  // How many files are kept besides the current one; 0 empties it instead.
+  uint32_t keep;
+  // Other than 0: renamed files are compressed by gzip, to PATH.1.gz, on a thread of its own.
+  uint32_t compress;
+  // The permissions of a new file, of which the umask takes some (0: 0640).
+  uint32_t mode;
+  // Must be 0.
+  uint32_t reserved;
+} coreproc_log_options;
+
+// What is known of a log.
+typedef struct coreproc_log_info {
+  // sizeof(coreproc_log_info), set by the caller.
+  uint32_t struct_size;
+  // The errno of the last failure, until a line could be written again; 0: none.
+  int32_t error;
+  // Bytes that were written to its files.
+  uint64_t written;
+  // Bytes of output that are in none of them.
+  uint64_t lost;
+  // How often the file was renamed, or emptied.
+  uint64_t rotations;
+  // The offset after the last byte.
+  uint64_t end;
+} coreproc_log_info;
 
 // What is known of a process that was found by its identity. Plain data.
 typedef struct coreproc_handle_info {
@@ -2197,6 +2252,91 @@ coreproc_result coreproc_process_output_of(const struct coreproc_process *proces
                                            uint64_t *gap,
                                            struct coreproc_bytes **out,
                                            struct coreproc_error **err);
+
+// Opens a log. The file is made if it is missing, and continued if it exists; a link is not
+// followed. `options` may be NULL. The thread that writes waits as a listener's does, so
+// coreproc_subscription_drive is BUSY beside it. Free `*out` with coreproc_log_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM, NOT_FOUND or PERMISSION_DENIED if the file cannot be opened;
+// CLOSED.
+coreproc_result coreproc_log_open(const struct coreproc_service *service,
+                                  const char *path,
+                                  size_t path_len,
+                                  const struct coreproc_log_options *options,
+                                  struct coreproc_log **out,
+                                  struct coreproc_error **err);
+
+// Writes the output of its process to a log of its service. `streams` has bit N for the
+// COREPROC_EVENT with the number N: STDOUT, STDERR, OUTPUT (0: all of them). The output is
+// captured, and delivered to subscriptions, all the same. May be called for several logs. One
+// thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_log(struct coreproc_command *command,
+                                     const struct coreproc_log *log,
+                                     uint32_t streams,
+                                     struct coreproc_error **err);
+
+// Fills `*out`, whose struct_size the caller sets. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_log_info_get(const struct coreproc_log *log,
+                                      struct coreproc_log_info *out,
+                                      struct coreproc_error **err);
+
+// Renames the file now, as if it were full. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM, PERMISSION_DENIED: the log goes on in the old file.
+coreproc_result coreproc_log_rotate(const struct coreproc_log *log, struct coreproc_error **err);
+
+// Opens the file of the log's name again, for a program that renames it from outside
+// (logrotate(8)). Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM, NOT_FOUND, PERMISSION_DENIED: the log goes on in the old file.
+coreproc_result coreproc_log_reopen(const struct coreproc_log *log, struct coreproc_error **err);
+
+// Waits up to `timeout_ms` (-1: for ever; 0: only looks) until all that the processes have written
+// is in the file, and those processes are closed. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; DEADLOCK inside a callback; CLOSED if the thread that
+// writes has ended before.
+coreproc_result coreproc_log_wait_idle(const struct coreproc_log *log,
+                                       int64_t timeout_ms,
+                                       struct coreproc_error **err);
+
+// Makes a reader of the log, through all its files, from an offset on. Offset 0 is the first byte
+// that the file had when the log was opened. Free `*out` with coreproc_log_follower_free.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_log_follow(const struct coreproc_log *log,
+                                    uint64_t offset,
+                                    struct coreproc_log_follower **out,
+                                    struct coreproc_error **err);
+
+// Reads the next bytes, at least one and up to `most`; waits for them up to `timeout_ms` (-1: for
+// ever; 0: only looks). `*offset` becomes that of the byte after them, and `*skipped` how many
+// bytes the follower could not read so far, because their files were gone; both may be NULL. Free
+// `*out` with coreproc_bytes_free. Thread-safe: calls wait for each other.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; CLOSED at the end of the log; DEADLOCK inside a callback;
+// SYSTEM; OUT_OF_MEMORY.
+coreproc_result coreproc_log_follower_read(const struct coreproc_log_follower *follower,
+                                           size_t most,
+                                           int64_t timeout_ms,
+                                           uint64_t *offset,
+                                           uint64_t *skipped,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
+
+// Frees a follower. NULL is fine.
+void coreproc_log_follower_free(struct coreproc_log_follower *follower);
+
+// Returns another reference to the same log, to be freed on its own; NULL for NULL. Thread-safe.
+struct coreproc_log *coreproc_log_ref(const struct coreproc_log *log);
+
+// Gives a reference back. NULL is fine. Never blocks. Thread-safe.
+void coreproc_log_free(struct coreproc_log *log);
 
 // Returns what names a process for good, to be written down: one line of text, by which this and
 // any other program finds it again (coreproc_handle_open), and never another process:

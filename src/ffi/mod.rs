@@ -48,6 +48,7 @@ mod info;
 #[cfg(feature = "fault-injection")]
 mod injection;
 mod limit;
+mod log;
 mod pid_file;
 mod pipeline;
 mod probe;
@@ -81,7 +82,7 @@ pub use self::{
     flat::*, process::*,
     descriptor::*,
     pty::*,
-    capture::*,
+    capture::*, log::*,
     info::*, status::*,
     identity::*, activity::*,
     subscription::*, event::*, batch::*, ring::*,

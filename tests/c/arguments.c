@@ -61,6 +61,18 @@ static void identity_calls_refuse_what_they_cannot_use(void)
     FAILS_NAMING(COREPROC_MALFORMED, "version", coreproc_handle_open(TEXT("coreproc:2:1:1"), &handle, &err));
     FAILS_NAMING(COREPROC_MALFORMED, "start", coreproc_handle_open(TEXT("coreproc:1:1:x"), &handle, &err));
     REFUSED_NAMING("handle", coreproc_handle_info_get(NULL, &info, &err));
+    coreproc_log_info_get(NULL, NULL, NULL);
+    coreproc_log_free(NULL);
+    coreproc_log_follower_free(NULL);
+    CHECK(coreproc_log_ref(NULL) == NULL);
+    REFUSED_NAMING("log", coreproc_log_info_get(NULL, NULL, &err));
+    REFUSED_NAMING("log", coreproc_log_rotate(NULL, &err));
+    REFUSED_NAMING("log", coreproc_log_reopen(NULL, &err));
+    REFUSED_NAMING("log", coreproc_log_wait_idle(NULL, 0, &err));
+    REFUSED_NAMING("log", coreproc_log_follow(NULL, 0, NULL, &err));
+    REFUSED_NAMING("service", coreproc_log_open(NULL, TEXT("x"), NULL, NULL, &err));
+    REFUSED_NAMING("follower", coreproc_log_follower_read(NULL, 1, 0, NULL, NULL, NULL, &err));
+    REFUSED_NAMING("command", coreproc_command_log(NULL, NULL, 0, &err));
     REFUSED_NAMING("handle", coreproc_handle_wait(NULL, 0, NULL, &err));
     REFUSED_NAMING("handle", coreproc_handle_signal(NULL, 0, COREPROC_SCOPE_PROCESS, &err));
     CHECK(bytes == untouched && handle == untouched);

@@ -44,6 +44,7 @@ PREFIXES = {
     "COREPROC_STREAM_": "stream",
     "COREPROC_SUBSCRIBE_": "subscribe",
     "COREPROC_OVERFLOW_": "overflow",
+    "COREPROC_LOG_": "log",
     "COREPROC_ENCODING_": "encoding",
 }
 

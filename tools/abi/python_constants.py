@@ -40,6 +40,7 @@ ENUMERATIONS = (
     Enumeration("Delivery", "delivery", "How a subscription delivers output."),
     Enumeration("Subscribe", "subscribe", "The processes whose events a subscription receives."),
     Enumeration("Overflow", "overflow", "What a subscription does whose queue is full."),
+    Enumeration("LogFormat", "log", "How output is written to a log."),
     Enumeration("Encoding", "encoding", "What the bytes of output are."),
     Enumeration(
         "Stdio",

@@ -150,6 +150,8 @@ IO_REAL_TIME = 1
 KEEP_GOING = 1
 LIFECYCLE_ALL = 1
 LIFECYCLE_ENDS = 2
+LOG_CRI = 2
+LOG_RAW = 1
 MALFORMED = -15
 NOT_FOUND = -2
 NOT_RUNNING = -6
@@ -341,6 +343,34 @@ class HealthOptions(Sized):
     )
 
 
+class LogInfo(Sized):
+    """coreproc_log_info."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("error", c_int32),
+        ("written", c_uint64),
+        ("lost", c_uint64),
+        ("rotations", c_uint64),
+        ("end", c_uint64),
+    )
+
+
+class LogOptions(Sized):
+    """coreproc_log_options."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("format", c_uint32),
+        ("max_bytes", c_uint64),
+        ("max_age_ms", c_uint64),
+        ("keep", c_uint32),
+        ("compress", c_uint32),
+        ("mode", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
 class ProcessInfo(Sized):
     """coreproc_process_info."""
 
@@ -522,6 +552,7 @@ DestroyCallback = CFUNCTYPE(None, c_void_p)
 IN_DAEMON_ENTRY = POINTER(DaemonEntry)
 IN_DAEMON_OPTIONS = POINTER(DaemonOptions)
 IN_HEALTH_OPTIONS = POINTER(HealthOptions)
+IN_LOG_OPTIONS = POINTER(LogOptions)
 IN_PROGRESS_OPTIONS = POINTER(ProgressOptions)
 IN_RUN_OPTIONS = POINTER(RunOptions)
 IN_SERVICE_OPTIONS = POINTER(ServiceOptions)
@@ -532,6 +563,7 @@ OUT_ACTIVITY = POINTER(Activity)
 OUT_HANDLE = POINTER(c_void_p)
 OUT_HANDLE_INFO = POINTER(HandleInfo)
 OUT_INT32_T = POINTER(c_int32)
+OUT_LOG_INFO = POINTER(LogInfo)
 OUT_PROCESS_INFO = POINTER(ProcessInfo)
 OUT_RUN_INFO = POINTER(RunInfo)
 OUT_SIZE_T = POINTER(c_size_t)
@@ -586,6 +618,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_io_priority": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_keep_ignored": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_listen_fd": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_log": (c_int32, (c_void_p, c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_memory_max": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_nice": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
@@ -683,6 +716,22 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_history_problem": (c_char_p, (c_void_p,)),
     "coreproc_history_record": (c_int32, (c_void_p, c_void_p, OUT_HANDLE)),
     "coreproc_identity_of_pid": (c_int32, (c_int32, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_log_follow": (c_int32, (c_void_p, c_uint64, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_log_follower_free": (None, (c_void_p,)),
+    "coreproc_log_follower_read": (
+        c_int32,
+        (c_void_p, c_size_t, c_int64, OUT_UINT64_T, OUT_UINT64_T, OUT_HANDLE, OUT_HANDLE),
+    ),
+    "coreproc_log_free": (None, (c_void_p,)),
+    "coreproc_log_info_get": (c_int32, (c_void_p, OUT_LOG_INFO, OUT_HANDLE)),
+    "coreproc_log_open": (
+        c_int32,
+        (c_void_p, c_char_p, c_size_t, IN_LOG_OPTIONS, OUT_HANDLE, OUT_HANDLE),
+    ),
+    "coreproc_log_ref": (c_void_p, (c_void_p,)),
+    "coreproc_log_reopen": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_log_rotate": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_log_wait_idle": (c_int32, (c_void_p, c_int64, OUT_HANDLE)),
     "coreproc_pid_file_acquire": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_pid_file_free": (None, (c_void_p,)),
     "coreproc_pid_file_held": (c_uint32, (c_void_p,)),

@@ -283,6 +283,17 @@ class Overflow(enum.IntEnum):
     DROP_NEWEST = 3
 
 
+class LogFormat(enum.IntEnum):
+    """How output is written to a log."""
+
+    #: The bytes as the process wrote them. The default.
+    RAW = 1
+    #: A line for each line, in the format of container logs (CRI): the time in RFC 3339 with
+    #: nanoseconds, the stream (stdout, stderr, or fd and a number), F for a whole line or P for a
+    #: piece of one, and the text.
+    CRI = 2
+
+
 class Encoding(enum.IntEnum):
     """What the bytes of output are."""
 
