@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::call::call;
 use super::command::{coreproc_command, env_whole, group_of};
+use super::containment::{containment_of, share};
 use super::convert::Operation;
 use super::credentials::{set_directory, set_dropped, set_group, set_groups, set_user};
 use super::descriptor::{set_given, set_host_fd, set_listener, set_opened, set_pipe};
@@ -13,6 +14,7 @@ use super::error::{coreproc_error, coreproc_result};
 use super::info::coreproc_process_info;
 use super::limit::{capture, drain, most, spool_max, timeout};
 use super::process::coreproc_process;
+use super::pty::set_pty;
 use super::resources::{set_io_priority, set_limit, set_scheduling};
 use super::service::coreproc_service;
 use super::stdio::{set_data, set_fd, set_file, set_mode};
@@ -107,6 +109,16 @@ pub const COREPROC_FLAT_DESCRIPTOR_FD: u32 = 43;
 pub const COREPROC_FLAT_DESCRIPTOR_FILE: u32 = 44;
 /// `int32_t` descriptor, and the bytes of the name, as for coreproc_command_listen_fd.
 pub const COREPROC_FLAT_LISTEN_FD: u32 = 45;
+/// `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
+pub const COREPROC_FLAT_PTY: u32 = 55;
+/// `uint32_t` containment, as for coreproc_command_contain.
+pub const COREPROC_FLAT_CONTAIN: u32 = 65;
+/// `uint64_t` bytes, as for coreproc_command_memory_max.
+pub const COREPROC_FLAT_MEMORY_MAX: u32 = 66;
+/// `uint64_t` count, as for coreproc_command_processes_max.
+pub const COREPROC_FLAT_PROCESSES_MAX: u32 = 67;
+/// `uint32_t` thousandths, as for coreproc_command_cpu_max.
+pub const COREPROC_FLAT_CPU_MAX: u32 = 68;
 /// `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 /// in coreproc_stop_step.
 pub const COREPROC_FLAT_STOP_STEPS: u32 = 80;
@@ -145,6 +157,10 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_TIMEOUT, "timeout"),
     (COREPROC_FLAT_STOP, "stop"),
     (COREPROC_FLAT_DRAIN, "drain"),
+    (COREPROC_FLAT_CONTAIN, "contain"),
+    (COREPROC_FLAT_MEMORY_MAX, "memory_max"),
+    (COREPROC_FLAT_PROCESSES_MAX, "processes_max"),
+    (COREPROC_FLAT_CPU_MAX, "cpu_max"),
     (COREPROC_FLAT_STOP_STEPS, "stop_steps"),
     (COREPROC_FLAT_USER, "user"),
     (COREPROC_FLAT_PRIMARY_GROUP, "primary_group"),
@@ -171,6 +187,7 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_DESCRIPTOR_FD, "descriptor_fd"),
     (COREPROC_FLAT_DESCRIPTOR_FILE, "descriptor_file"),
     (COREPROC_FLAT_LISTEN_FD, "listen_fd"),
+    (COREPROC_FLAT_PTY, "pty"),
     (COREPROC_FLAT_CAPTURE_HEAD, "capture_head"),
     (COREPROC_FLAT_CAPTURE_LINES, "capture_lines"),
     (COREPROC_FLAT_CAPTURE_APART, "capture_apart"),
@@ -308,6 +325,10 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
             _ = command.stop_options(options);
         }
         COREPROC_FLAT_DRAIN => _ = command.drain(drain(value.u64()?, value.u64()?)),
+        COREPROC_FLAT_CONTAIN => _ = command.contain(containment_of(op, value.u32()?)?),
+        COREPROC_FLAT_MEMORY_MAX => _ = command.memory_max(most(value.u64()?)),
+        COREPROC_FLAT_PROCESSES_MAX => _ = command.processes_max(most(value.u64()?)),
+        COREPROC_FLAT_CPU_MAX => _ = command.cpu_max(share(value.u32()?)),
         COREPROC_FLAT_STOP_STEPS => {
             let (scope, mut steps) = (value.u32()?, Vec::new());
             while !value.bytes.is_empty() {
@@ -326,6 +347,7 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
         COREPROC_FLAT_DESCRIPTOR_FD => _ = set_host_fd(op, command, value.u32()?, value.i32()?)?,
         COREPROC_FLAT_DESCRIPTOR_FILE => _ = set_opened(op, command, value.u32()?, value.u32()?, value.rest())?,
         COREPROC_FLAT_LISTEN_FD => _ = set_listener(op, command, value.i32()?, value.rest())?,
+        COREPROC_FLAT_PTY => _ = set_pty(op, command, [value.u32()?, value.u32()?], value.u32()?)?,
         _ => return Err(value.fail("may come only first")),
     }
     Ok(())
@@ -435,9 +457,11 @@ mod tests {
 
     use super::super::capture::{coreproc_command_capture_head, coreproc_command_capture_lines};
     use super::super::command::*;
+    use super::super::containment::*;
     use super::super::credentials::*;
     use super::super::deadlines::*;
     use super::super::error::COREPROC_OK;
+    use super::super::pty::coreproc_command_pty;
     use super::super::resources::*;
     use super::super::stdio::{coreproc_command_stdin_data, coreproc_command_stdio, coreproc_command_stdio_file};
     use super::super::stop::{coreproc_stop_options, coreproc_stop_step};
@@ -453,9 +477,11 @@ mod tests {
         Stream(u32, u32, Option<Vec<u8>>),
         Number(u32, u64),
         Group(u32),
+        Word(u32, u32),
         Stop(u32, i32, u64),
         Drain(u64, u64),
         Steps(u32, Vec<(i32, u64)>),
+        Pty([u32; 3]),
         Small(u32, i32),
         Two(u32, u32, u32),
         Limit(u32, u64, u64),
@@ -474,7 +500,9 @@ mod tests {
                     (option, [&stream.to_le_bytes(), &mode.to_le_bytes(), path].concat())
                 }
                 Set::Number(option, number) => (*option, number.to_le_bytes().to_vec()),
+                Set::Pty(values) => (COREPROC_FLAT_PTY, values.map(u32::to_le_bytes).concat()),
                 Set::Group(mode) => (COREPROC_FLAT_GROUP, mode.to_le_bytes().to_vec()),
+                Set::Word(option, word) => (*option, word.to_le_bytes().to_vec()),
                 Set::Stop(scope, signal, grace) => (
                     COREPROC_FLAT_STOP,
                     [&scope.to_le_bytes()[..], &signal.to_le_bytes(), &grace.to_le_bytes()].concat(),
@@ -528,6 +556,7 @@ mod tests {
                     Set::Nothing(COREPROC_FLAT_DETACH) => coreproc_command_detach(command, None),
                     Set::Nothing(COREPROC_FLAT_NO_NEW_PRIVILEGES) => coreproc_command_no_new_privileges(command, None),
                     Set::Nothing(_) => coreproc_command_env_clear(command, None),
+                    Set::Pty([columns, rows, mode]) => coreproc_command_pty(command, *columns, *rows, *mode, None),
                     Set::Stream(stream, mode, None) => coreproc_command_stdio(command, *stream, *mode, None),
                     Set::Stream(stream, mode, Some(path)) => {
                         coreproc_command_stdio_file(command, *stream, path.as_ptr().cast(), path.len(), *mode, None)
@@ -540,6 +569,8 @@ mod tests {
                             COREPROC_FLAT_SILENCE_TIMEOUT => coreproc_command_silence_timeout,
                             COREPROC_FLAT_CPU_TIME_LIMIT => coreproc_command_cpu_time_limit,
                             COREPROC_FLAT_OUTPUT_LIMIT => coreproc_command_output_limit,
+                            COREPROC_FLAT_MEMORY_MAX => coreproc_command_memory_max,
+                            COREPROC_FLAT_PROCESSES_MAX => coreproc_command_processes_max,
                             COREPROC_FLAT_CAPTURE_HEAD => coreproc_command_capture_head,
                             COREPROC_FLAT_CAPTURE_LINES => coreproc_command_capture_lines,
                             _ => coreproc_command_timeout,
@@ -547,6 +578,8 @@ mod tests {
                         setter(command, *number, None)
                     }
                     Set::Group(mode) => coreproc_command_group(command, *mode, None),
+                    Set::Word(COREPROC_FLAT_CONTAIN, word) => coreproc_command_contain(command, *word, None),
+                    Set::Word(_, word) => coreproc_command_cpu_max(command, *word, None),
                     Set::Stop(scope, signal, grace_ms) => {
                         let (scope, signal, grace_ms) = (*scope, *signal, *grace_ms);
                         let (steps, steps_len) = (ptr::null(), 0);
@@ -652,6 +685,7 @@ mod tests {
             COREPROC_FLAT_OOM_SCORE,
             COREPROC_FLAT_DIE_WITH_HOST,
         ]);
+        let words = prop::sample::select(vec![COREPROC_FLAT_CONTAIN, COREPROC_FLAT_CPU_MAX]);
         let two = prop::sample::select(vec![COREPROC_FLAT_SCHEDULING, COREPROC_FLAT_IO_PRIORITY]);
         let numbers = prop::sample::select(vec![
             COREPROC_FLAT_CAPTURE,
@@ -663,6 +697,8 @@ mod tests {
             COREPROC_FLAT_SILENCE_TIMEOUT,
             COREPROC_FLAT_CPU_TIME_LIMIT,
             COREPROC_FLAT_OUTPUT_LIMIT,
+            COREPROC_FLAT_MEMORY_MAX,
+            COREPROC_FLAT_PROCESSES_MAX,
         ]);
         prop_oneof![
             (small, prop::sample::select(vec![-1001, -20, -1, 0, 1, 9, 19, 64, 0o777, 1000, 4711]))
@@ -677,12 +713,15 @@ mod tests {
                 .prop_map(Set::Nothing),
             (0_u32..4, 0_u32..7, prop::option::of(text))
                 .prop_map(|(stream, mode, path)| Set::Stream(stream, mode, path)),
+            (words, prop::sample::select(vec![0, 1, 4, 5, 10, 1_000_000, 1_000_001, u32::MAX]))
+                .prop_map(|(option, word)| Set::Word(option, word)),
             (numbers, number.clone()).prop_map(|(option, number)| Set::Number(option, number)),
-            (0_u32..4).prop_map(Set::Group),
+            (0_u32..5).prop_map(Set::Group),
             (0_u32..4, -1_i32..70, number.clone()).prop_map(|(scope, signal, grace)| Set::Stop(scope, signal, grace)),
             (number.clone(), number.clone()).prop_map(|(silence, total)| Set::Drain(silence, total)),
             (0_u32..4, prop::collection::vec((prop::sample::select(vec![0, 2, 9, 15, 65]), number), 1..4))
                 .prop_map(|(scope, steps)| Set::Steps(scope, steps)),
+            prop::array::uniform3(prop::sample::select(vec![0, 1, 2, 3, 4, 65_535, 65_536])).prop_map(Set::Pty),
         ]
     }
 

@@ -29,6 +29,7 @@ mod call;
 mod capture;
 mod check;
 mod command;
+mod containment;
 mod convert;
 mod credentials;
 mod daemon;
@@ -47,11 +48,13 @@ mod info;
 #[cfg(feature = "fault-injection")]
 mod injection;
 mod limit;
+mod log;
 mod pid_file;
 mod pipeline;
 mod probe;
 mod process;
 mod progress;
+mod pty;
 mod registry;
 mod report;
 mod resources;
@@ -75,10 +78,11 @@ pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
     service::*, command::*, stream::*, stdio::*, stop::*,
     credentials::*, resources::*,
-    deadlines::*,
+    deadlines::*, containment::*,
     flat::*, process::*,
     descriptor::*,
-    capture::*,
+    pty::*,
+    capture::*, log::*,
     info::*, status::*,
     identity::*, activity::*,
     subscription::*, event::*, batch::*, ring::*,

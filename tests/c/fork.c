@@ -72,6 +72,7 @@ static void every_call(void)
     FORKED(coreproc_command_stdio_file(command, COREPROC_STREAM_STDIN, "/dev/null", 9, COREPROC_FILE_READ, E));
     FORKED(coreproc_command_capture(command, 0, E));
     FORKED(coreproc_command_group(command, COREPROC_GROUP_OWN, E));
+    FORKED(coreproc_command_pty(command, 0, 0, COREPROC_PTY_RAW, E));
     FORKED(coreproc_command_detach(command, E));
     FORKED(coreproc_command_spool_max(command, 0, E));
     FORKED(coreproc_command_timeout(command, 0, E));
@@ -79,6 +80,10 @@ static void every_call(void)
     FORKED(coreproc_command_silence_timeout(command, 0, E));
     FORKED(coreproc_command_cpu_time_limit(command, 0, E));
     FORKED(coreproc_command_output_limit(command, 0, E));
+    FORKED(coreproc_command_contain(command, 0, E));
+    FORKED(coreproc_command_memory_max(command, 0, E));
+    FORKED(coreproc_command_processes_max(command, 0, E));
+    FORKED(coreproc_command_cpu_max(command, 0, E));
     FORKED(coreproc_command_stop_options(command, &stop, E));
     FORKED(coreproc_command_drain(command, 0, 0, E));
     FORKED(coreproc_command_subscribe(command, subscription, E));
@@ -88,6 +93,9 @@ static void every_call(void)
     FORKED(coreproc_process_wait(process, COREPROC_STATE_EXITED, 0, NULL, E));
     FORKED(coreproc_process_output(process, &bytes, E));
     FORKED(coreproc_process_holders(process, &bytes, E));
+    FORKED(coreproc_process_tree(process, &bytes, E));
+    FORKED(coreproc_process_pause(process, COREPROC_SCOPE_TREE, E));
+    FORKED(coreproc_process_resume(process, COREPROC_SCOPE_TREE, E));
     FORKED(coreproc_process_post_mortem(process, &bytes, E));
     FORKED(coreproc_process_info_json(process, &bytes, E));
     FORKED(coreproc_process_signal(process, SIGKILL, COREPROC_SCOPE_GROUP, E));
@@ -95,6 +103,7 @@ static void every_call(void)
     FORKED(coreproc_process_stop(process, NULL, E));
     FORKED(coreproc_process_write(process, &byte, 1, -1, &written, E));
     FORKED(coreproc_process_close_stdin(process, E));
+    FORKED(coreproc_process_resize(process, 80, 24, E));
     FORKED(coreproc_subscription_open(service, NULL, &opened, E));
     FORKED(coreproc_subscription_listen(service, NULL, ignore_events, NULL, count_destroy, &opened, E));
     FORKED(coreproc_subscription_fd(subscription, &fd, E));

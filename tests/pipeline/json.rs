@@ -193,7 +193,10 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
             "specs[1].command.capture_bytes: expected a whole number from 0 to 9223372036854775807, found 9223372036854775808",
         ),
         (r#""capture": 1"#, r#"specs[1].command.capture: unknown field, did you mean "capture_bytes"?"#),
-        (r#""group": "none""#, r#"specs[1].command.group: unknown value "none", known are "own", "inherit""#),
+        (
+            r#""group": "none""#,
+            r#"specs[1].command.group: unknown value "none", known are "own", "inherit", "session""#,
+        ),
         (r#""detach": "no""#, r#"specs[1].command.detach: expected true or false, found "no""#),
         (r#""spool_max_bytes": 0"#, "specs[1].command.spool_max_bytes: expected a whole number of at least 1, found 0"),
         (r#""timeout_ms": -5"#, "specs[1].command.timeout_ms: expected a whole number of at least 1, found -5"),
@@ -408,7 +411,8 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
         refused_command(r#""version": 1"#),
         "specs[1].command.version: unknown field, known are \"program\", \"args\", \"arg0\", \"env\", \"env_clear\", \
          \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \
-         \"capture_head_bytes\", \"capture_lines\", \"capture_apart\", \"group\", \"detach\", \
+         \"capture_head_bytes\", \"capture_lines\", \"capture_apart\", \"pty\", \"group\", \"contain\", \
+         \"memory_max_bytes\", \"processes_max\", \"cpu_max_thousandths\", \"detach\", \
          \"spool_max_bytes\", \"timeout_ms\", \"start_timeout_ms\", \"silence_timeout_ms\", \"cpu_time_limit_ms\", \
          \"output_limit_bytes\", \"stop\", \"drain\", \"user\", \"primary_group\", \"supplementary_groups\", \"umask\", \
          \"no_new_privileges\", \"drop_capabilities\", \"keep_ignored\", \"limits\", \"nice\", \"scheduling\", \

@@ -11,7 +11,8 @@ use super::signal::signal_number;
 use super::version::check_version;
 use crate::error::Result;
 use crate::process::{
-    Command, Descriptor, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions, StopPolicy, StopStep,
+    Command, Containment, Descriptor, Drain, FileMode, Group, Output, PtyMode, PtyOptions, Rung, Scope, Size, Stdin,
+    StopOptions, StopPolicy, StopStep,
 };
 
 const FIELDS: &[&str] = &[
@@ -30,7 +31,12 @@ const FIELDS: &[&str] = &[
     "capture_head_bytes",
     "capture_lines",
     "capture_apart",
+    "pty",
     "group",
+    "contain",
+    "memory_max_bytes",
+    "processes_max",
+    "cpu_max_thousandths",
     "detach",
     "spool_max_bytes",
     "timeout_ms",
@@ -114,6 +120,7 @@ fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
     control(object, &mut command)?;
     credentials(object, &mut command)?;
     resources(object, &mut command)?;
+    containment(object, &mut command)?;
     finished(field, command)
 }
 
@@ -187,6 +194,11 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
             bytes => Size::Bytes(bytes),
         });
     }
+    if let Some(field) = object.get("pty")
+        && let Some(options) = pty(&field)?
+    {
+        command.pty(options);
+    }
     if let Some(bytes) = object.get("spool_max_bytes") {
         command.spool_max(bytes.whole(1, u64::MAX)?);
     }
@@ -199,6 +211,25 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Reads a pseudo-terminal: whether there is one, or how it is.
+fn pty(field: &Field<'_>) -> Result<Option<PtyOptions>> {
+    let mut options = PtyOptions::default();
+    if !field.is_object() {
+        return Ok(field.boolean()?.then_some(options));
+    }
+    let object = field.object(&["columns", "rows", "mode"])?;
+    for (name, place) in [("columns", &mut options.columns), ("rows", &mut options.rows)] {
+        if let Some(number) = object.get(name) {
+            *place = number.whole(1, u16::MAX.into())? as u16;
+        }
+    }
+    if let Some(mode) = object.get("mode") {
+        options.mode =
+            mode.choice(&[("cooked", PtyMode::Cooked), ("no_echo", PtyMode::NoEcho), ("raw", PtyMode::Raw)])?;
+    }
+    Ok(Some(options))
 }
 
 fn descriptor(field: &Field<'_>) -> Result<Descriptor> {
@@ -235,7 +266,8 @@ fn output(field: &Field<'_>, more: &[(&str, Output)]) -> Result<Output> {
 
 fn control(object: &Object<'_>, command: &mut Command) -> Result<()> {
     if let Some(group) = object.get("group") {
-        command.group(group.choice(&[("own", Group::Own), ("inherit", Group::Inherit)])?);
+        let words = [("own", Group::Own), ("inherit", Group::Inherit), ("session", Group::Session)];
+        command.group(group.choice(&words)?);
     }
     if let Some(detach) = object.get("detach")
         && detach.boolean()?
@@ -245,6 +277,28 @@ fn control(object: &Object<'_>, command: &mut Command) -> Result<()> {
     deadlines(object, command)?;
     if let Some(stop) = object.get("stop") {
         command.stop_policy(stop_policy(&stop)?);
+    }
+    Ok(())
+}
+
+fn containment(object: &Object<'_>, command: &mut Command) -> Result<()> {
+    if let Some(contain) = object.get("contain") {
+        command.contain(contain.choice(&[
+            ("default", Containment::Default),
+            ("prefer", Containment::Prefer),
+            ("process", Containment::Require(Rung::Process)),
+            ("group", Containment::Require(Rung::Group)),
+            ("cgroup", Containment::Require(Rung::Cgroup)),
+        ])?);
+    }
+    if let Some(bytes) = object.get("memory_max_bytes") {
+        command.memory_max(bytes.whole(1, u64::MAX)?);
+    }
+    if let Some(count) = object.get("processes_max") {
+        command.processes_max(count.whole(1, u64::MAX)?);
+    }
+    if let Some(thousandths) = object.get("cpu_max_thousandths") {
+        command.cpu_max(u32::try_from(thousandths.whole(10, 1_000_000)?).unwrap_or(u32::MAX));
     }
     Ok(())
 }
@@ -273,7 +327,12 @@ fn stop_policy(field: &Field<'_>) -> Result<StopPolicy> {
     let object = field.object(&["signal", "scope", "grace_ms", "steps"])?;
     let mut scope = Scope::default();
     if let Some(word) = object.get("scope") {
-        scope = word.choice(&[("default", Scope::Default), ("process", Scope::Process), ("group", Scope::Group)])?;
+        scope = word.choice(&[
+            ("default", Scope::Default),
+            ("process", Scope::Process),
+            ("group", Scope::Group),
+            ("tree", Scope::Tree),
+        ])?;
     }
     let Some(list) = object.get("steps") else {
         let StopStep { signal, grace } = stop_step(&object)?;
