@@ -425,6 +425,35 @@
 // Bytes of this output that are no UTF-8 were replaced by U+FFFD (COREPROC_ENCODING_UTF8).
 #define COREPROC_FLAG_REPLACED 128
 
+// One of its threads runs, or could.
+#define COREPROC_DOING_RUNNING 1
+
+// It waits for something: input, a child, a time.
+#define COREPROC_DOING_SLEEPING 2
+
+// It waits in the kernel and cannot be interrupted, usually for a disk.
+#define COREPROC_DOING_UNINTERRUPTIBLE 3
+
+// It is stopped.
+#define COREPROC_DOING_STOPPED 4
+
+// A debugger has stopped it.
+#define COREPROC_DOING_TRACED 5
+
+// It has ended, and is about to be reaped.
+#define COREPROC_DOING_ZOMBIE 6
+
+// No process of the tree waits for input.
+#define COREPROC_AWAITS_NOTHING 1
+
+// A process of the tree waits for input: it is blocked until the standard input of the root, or a
+// terminal, can be read, in read(2), or in poll(2), select(2) or epoll_wait(2) beside other files.
+#define COREPROC_AWAITS_INPUT 2
+
+// It cannot be told of a process of the tree: it may not be traced, or is a 32-bit program, or
+// waits in io_uring.
+#define COREPROC_AWAITS_UNKNOWN 3
+
 // Output as it was read.
 #define COREPROC_DELIVERY_CHUNKS 1
 
@@ -604,6 +633,10 @@
 
 // No output.
 #define COREPROC_PROGRESS_OUTPUT_NONE 3
+
+// The activities of the processes of a service. Immutable; owned by the caller that got them; any
+// thread may read them.
+typedef struct coreproc_activities coreproc_activities;
 
 // Consecutive events of one process. Until it is freed, no other taker gets events of that
 // process. Owned by the caller that took it; one thread at a time.
@@ -846,6 +879,64 @@ typedef struct coreproc_handle_info {
   // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED.
   uint32_t flags;
 } coreproc_handle_info;
+
+// What a process does and uses now, with its tree: its descendants, and the members of the group
+// or session that it leads. A descendant that has left both, and whose parent has ended, is not
+// found. Plain data.
+typedef struct coreproc_activity {
+  // sizeof(coreproc_activity), set by the caller where it gives the room; as much as both sides
+  // know is written.
+  uint32_t struct_size;
+  // A COREPROC_DOING value: what the process itself does.
+  uint32_t doing;
+  // The number of the process in its service.
+  uint64_t id;
+  // Its PID.
+  int32_t pid;
+  // The signal by which it is stopped; else 0, also if someone has waited for the stop, which
+  // makes the kernel forget it.
+  int32_t stop_signal;
+  // A COREPROC_AWAITS value.
+  uint32_t awaits;
+  // The PID of the process that waits for input; else -1.
+  int32_t awaits_pid;
+  // How many processes the tree has, the process itself among them, that have not ended.
+  uint64_t processes;
+  // CPU time of its threads, in steps of 10 ms.
+  uint64_t cpu_ns;
+  // Resident memory, with what it shares with others.
+  uint64_t rss_bytes;
+  // How many threads it has.
+  uint64_t threads;
+  // How many descriptors it has open; UINT64_MAX if that may not be seen.
+  uint64_t descriptors;
+  // Bytes that its calls have read, from pipes and terminals too, with those of the children
+  // that it has waited for; UINT64_MAX if that may not be seen, as the three below.
+  uint64_t read_bytes;
+  // Bytes that its calls have written.
+  uint64_t written_bytes;
+  // Bytes that were fetched from disks for it.
+  uint64_t disk_read_bytes;
+  // Bytes that were sent to disks for it.
+  uint64_t disk_written_bytes;
+  // CPU time of the tree, with that of ended processes for which a member of it has waited.
+  uint64_t tree_cpu_ns;
+  // Resident memory of the tree: what its processes share counts for each of them.
+  uint64_t tree_rss_bytes;
+  // The threads of the tree.
+  uint64_t tree_threads;
+  // The open descriptors of the tree; UINT64_MAX if those of one process may not be seen.
+  uint64_t tree_descriptors;
+  // Bytes that calls of the tree have read; UINT64_MAX if those of one process may not be seen,
+  // as the three below.
+  uint64_t tree_read_bytes;
+  // Bytes that calls of the tree have written.
+  uint64_t tree_written_bytes;
+  // Bytes that were fetched from disks for the tree.
+  uint64_t tree_disk_read_bytes;
+  // Bytes that were sent to disks for the tree.
+  uint64_t tree_disk_written_bytes;
+} coreproc_activity;
 
 // The options of a subscription. Zero is the default everywhere.
 typedef struct coreproc_subscription_options {
@@ -1987,6 +2078,35 @@ struct coreproc_handle *coreproc_handle_ref(const struct coreproc_handle *handle
 
 // Gives a reference back. NULL is fine. Never blocks, never kills. Thread-safe.
 void coreproc_handle_free(struct coreproc_handle *handle);
+
+// Tells what a process does, and what it and its tree use, by one pass over /proc. Nothing is told
+// of a stranger, even if processes end meanwhile and their numbers are used again. The caller sets
+// `out->struct_size`. For many processes, coreproc_service_activities is cheaper. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; NOT_RUNNING once it has ended; UNSUPPORTED if /proc does not show it.
+coreproc_result coreproc_process_activity(const struct coreproc_process *process,
+                                          struct coreproc_activity *out,
+                                          struct coreproc_error **err);
+
+// Tells what the processes of a service do that run, and what they and their trees use, by one pass
+// over /proc for all of them, in the order of their ids. A process that ends meanwhile, or that
+// /proc hides, is left out. Free `*out` with coreproc_activities_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; UNSUPPORTED without a /proc that shows the processes of this PID
+// namespace.
+coreproc_result coreproc_service_activities(const struct coreproc_service *service,
+                                            struct coreproc_activities **out,
+                                            struct coreproc_error **err);
+
+// Returns the first activity. `*count` becomes their number, `*stride` the bytes from one to the
+// next; both may be NULL. Valid until the activities are freed. NULL, with 0, for NULL.
+// Thread-safe.
+const struct coreproc_activity *coreproc_activities_first(const struct coreproc_activities *activities,
+                                                          size_t *count,
+                                                          size_t *stride);
+
+// Frees activities. NULL is fine.
+void coreproc_activities_free(struct coreproc_activities *activities);
 
 // Opens a stream of events to take from. `options` may be NULL. Free `*out` with
 // coreproc_subscription_free. Thread-safe.

@@ -22,6 +22,7 @@
 #![allow(non_camel_case_types)]
 #![allow(clippy::missing_safety_doc, reason = "said above for all, in the words of C in the header")]
 
+mod activity;
 mod batch;
 mod bytes;
 mod call;
@@ -79,7 +80,7 @@ pub use self::{
     descriptor::*,
     capture::*,
     info::*, status::*,
-    identity::*,
+    identity::*, activity::*,
     subscription::*, event::*, batch::*, ring::*,
     pid_file::*, registry::*, entries::*, health::*, check::*, probe::*, daemon::*,
     pipeline::*, run_options::*, run::*, spec_result::*, report::*, history::*, progress::*,

@@ -20,6 +20,7 @@ static void every_free_takes_null(void)
     coreproc_subscription_free(NULL);
     coreproc_batch_free(NULL);
     coreproc_handle_free(NULL);
+    coreproc_activities_free(NULL);
 }
 
 static void every_getter_takes_null(void)
@@ -80,6 +81,26 @@ static void identity_calls_refuse_what_they_cannot_use(void)
     REFUSED_NAMING("struct_size", coreproc_handle_wait(own, 0, &info, &err));
     coreproc_handle_free(own);
     coreproc_bytes_free(bytes);
+}
+
+static void activity_calls_refuse_what_they_cannot_use(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped_sh(service, "read line");
+    coreproc_activities *activities = untouched;
+    coreproc_activity activity = {.struct_size = sizeof activity - 8, .doing = 4711};
+    size_t count = 7, stride = 7;
+    REFUSED_NAMING("process", coreproc_process_activity(NULL, &activity, &err));
+    REFUSED_NAMING("out", coreproc_process_activity(process, NULL, &err));
+    REFUSED_NAMING("struct_size", coreproc_process_activity(process, &activity, &err));
+    REFUSED_NAMING("service", coreproc_service_activities(NULL, &activities, &err));
+    REFUSED_NAMING("out", coreproc_service_activities(service, NULL, &err));
+    CHECK(coreproc_activities_first(NULL, &count, &stride) == NULL);
+    CHECK_INT(count, 0);
+    CHECK(activities == untouched && activity.doing == 4711);
+    OK(coreproc_process_close_stdin(process, &err));
+    finish(process);
+    end_service(service);
 }
 
 static void service_calls_refuse_null(void)
@@ -797,6 +818,7 @@ int main(void)
     RUN(every_free_takes_null);
     RUN(every_getter_takes_null);
     RUN(identity_calls_refuse_what_they_cannot_use);
+    RUN(activity_calls_refuse_what_they_cannot_use);
     RUN(service_calls_refuse_null);
     RUN(command_calls_refuse_null);
     RUN(process_calls_refuse_null);

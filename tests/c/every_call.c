@@ -27,6 +27,8 @@ struct world {
     coreproc_bytes *bytes;
     coreproc_ring *ring;
     coreproc_handle *handle;
+    coreproc_activity activity;
+    coreproc_activities *activities;
     coreproc_handle_info found;
     char identity[256];
     coreproc_pid_file *pid_file;
@@ -117,6 +119,8 @@ static void build(struct world *w)
     coreproc_bytes_free(identity);
     OK(coreproc_handle_open(TEXT(w->identity), &w->handle, &err));
     w->found.struct_size = sizeof w->found;
+    w->activity.struct_size = sizeof w->activity;
+    OK(coreproc_service_activities(w->service, &w->activities, &err));
     snprintf(w->name, sizeof w->name, "every-call-%d", (int)getpid());
     char dir[80];
     snprintf(dir, sizeof dir, "%s.d", w->name);
@@ -154,6 +158,7 @@ static void tear_down(struct world *w)
     coreproc_bytes_free(w->address);
     coreproc_ring_free(w->ring);
     coreproc_handle_free(w->handle);
+    coreproc_activities_free(w->activities);
     coreproc_pid_file_free(w->pid_file);
     coreproc_entries_free(w->entries);
     coreproc_registry_free(w->registry);
@@ -179,6 +184,8 @@ static void tear_down(struct world *w)
 
 /* Each can be called again and again. `expected` is its result when nothing is wrong. */
 #define CALLS(X, R)                                                                                                         \
+    X(activities_first, (void)coreproc_activities_first(w->activities, NULL, NULL))                                         \
+    X(activities_free, coreproc_activities *was = w->activities; w->activities = NULL; coreproc_activities_free(was))       \
     X(abi_version, (void)coreproc_abi_version())                                                                            \
     X(batch_events, size_t count = 0; size_t stride = 0; (void)coreproc_batch_events(w->batch, &count, &stride))            \
     X(batch_free, coreproc_batch *was = w->batch; w->batch = NULL; coreproc_batch_free(was))                                                           \
@@ -327,6 +334,7 @@ static void tear_down(struct world *w)
     R(pipeline_problems, OK, w->result = coreproc_pipeline_problems(w->pipeline, OUT(w), &w->error))                        \
     R(pipeline_retries, OK, w->result = coreproc_pipeline_retries(w->pipeline, 0, 1, 1, 1, &w->error))                      \
     X(pipeline_spec_count, (void)coreproc_pipeline_spec_count(w->pipeline))                                                 \
+    R(process_activity, OK, w->result = coreproc_process_activity(w->process, &w->activity, &w->error))                     \
     R(process_close_output, OK, w->result = coreproc_process_close_output(w->process, COREPROC_STREAM_STDERR, &w->error))   \
     R(process_close_stdin, OK, w->result = coreproc_process_close_stdin(w->process, &w->error))                             \
     X(process_free, coreproc_process *was = w->deaf; w->deaf = NULL; coreproc_process_free(was))                                                         \
@@ -379,6 +387,7 @@ static void tear_down(struct world *w)
         coreproc_run_spec_get(w->ended, 0, &spec, &w->error))                                                               \
     R(run_start, OK, w->result = coreproc_run_start(w->pipeline, w->service, NULL, OUT(w), &w->error))                      \
     R(run_wait, TIMED_OUT, w->result = coreproc_run_wait(w->run, WAIT_MS, &w->error))                                       \
+    R(service_activities, OK, w->result = coreproc_service_activities(w->service, OUT(w), &w->error))                       \
     R(service_close, OK, w->result = coreproc_service_close(w->service, COREPROC_CLOSE_LEAVE, &w->error))                   \
     R(service_count, OK, uint64_t count; w->result = coreproc_service_count(w->service, &count, &w->error))                 \
     X(service_free, coreproc_service *was = w->service; w->service = NULL; coreproc_service_free(was))                                                   \

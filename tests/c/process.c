@@ -459,6 +459,58 @@ static void a_child_gets_no_fd_it_was_not_given(void)
         close(leaky[i]);
 }
 
+static coreproc_activity activity_of(coreproc_process *process)
+{
+    coreproc_activity activity = {.struct_size = sizeof activity};
+    OK(coreproc_process_activity(process, &activity, &err));
+    return activity;
+}
+
+static void what_it_does_is_told_with_its_tree(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = spawn_piped_sh(service, "cat; read line"), *other = spawn_piped_sh(service, "read line");
+    CHECK_EVENTUALLY(activity_of(process).processes == 2 && activity_of(process).awaits == COREPROC_AWAITS_INPUT);
+    coreproc_activity activity = activity_of(process);
+    CHECK_INT(activity.doing, COREPROC_DOING_SLEEPING);
+    CHECK_INT(activity.id, 1);
+    CHECK_INT(activity.pid, coreproc_process_pid(process));
+    CHECK(activity.awaits_pid > 0 && activity.awaits_pid != activity.pid);
+    CHECK_INT(activity.stop_signal, 0);
+    CHECK_INT(activity.threads, 1);
+    CHECK_INT(activity.tree_threads, 2);
+    CHECK(activity.descriptors >= 3 && activity.tree_descriptors >= 6 && activity.tree_descriptors < 100);
+    CHECK(activity.rss_bytes > 0 && activity.tree_rss_bytes > activity.rss_bytes);
+    CHECK(activity.read_bytes > 0 && activity.tree_read_bytes >= activity.read_bytes && activity.tree_read_bytes != UINT64_MAX);
+
+    CHECK_EVENTUALLY(activity_of(other).awaits_pid == coreproc_process_pid(other));
+    OK(coreproc_process_signal(other, SIGSTOP, COREPROC_SCOPE_PROCESS, &err));
+    CHECK_EVENTUALLY(activity_of(other).doing == COREPROC_DOING_STOPPED);
+    CHECK_INT(activity_of(other).stop_signal, SIGSTOP);
+    CHECK_INT(activity_of(other).awaits, COREPROC_AWAITS_NOTHING);
+    CHECK_INT(activity_of(other).awaits_pid, -1);
+
+    coreproc_activities *all = NULL;
+    OK(coreproc_service_activities(service, &all, &err));
+    size_t count = 0, stride = 0;
+    const coreproc_activity *first = coreproc_activities_first(all, &count, &stride);
+    MUST(count == 2 && stride >= sizeof *first);
+    const coreproc_activity *second = (const void *)((const char *)first + stride);
+    CHECK_INT(first->struct_size, sizeof *first);
+    CHECK_INT(first->id, 1);
+    CHECK_INT(second->id, 2);
+    CHECK_INT(second->doing, COREPROC_DOING_STOPPED);
+    coreproc_activities_free(all);
+
+    OK(coreproc_process_kill(process, COREPROC_SCOPE_GROUP, &err));
+    OK(coreproc_process_kill(other, COREPROC_SCOPE_GROUP, &err));
+    wait_closed(process);
+    FAILS(COREPROC_NOT_RUNNING, coreproc_process_activity(process, &activity, &err));
+    coreproc_process_free(process);
+    finish(other);
+    end_service(service);
+}
+
 int main(void)
 {
     check_begin();
@@ -481,5 +533,6 @@ int main(void)
     RUN(a_process_leads_its_own_group_unless_told);
     RUN(a_child_starts_with_default_dispositions_and_an_empty_mask);
     RUN(a_child_gets_no_fd_it_was_not_given);
+    RUN(what_it_does_is_told_with_its_tree);
     return check_end();
 }

@@ -25,6 +25,8 @@ PREFIXES = {
     "COREPROC_FILE_": "file",
     "COREPROC_FLAG_": "flag",
     "COREPROC_GROUP_": "group",
+    "COREPROC_DOING_": "doing",
+    "COREPROC_AWAITS_": "awaits",
     "COREPROC_IO_": "io",
     "COREPROC_LIFECYCLE_": "lifecycle",
     "COREPROC_PID_": "pid",

@@ -28,6 +28,7 @@ ENUMERATIONS = (
     Enumeration("Result", "result", "The reason why a call failed: `CoreprocError.result`."),
     Enumeration("State", "state", "The stage of its life that a process is in."),
     Enumeration("Cause", "cause", "The cause of the end of a process.", other=-1),
+    Enumeration("Doing", "doing", "What a process does now."),
     Enumeration("EventKind", "event", "The kind of an event."),
     Enumeration("Flag", "flag", "Details of an event or of an `Info`.", base="IntFlag"),
     Enumeration("Scope", "scope", "The processes that a signal or a stop reaches."),

@@ -17,6 +17,7 @@ PREFIXES = {
     constants.Result: "",
     constants.State: "STATE_",
     constants.Cause: "CAUSE_",
+    constants.Doing: "DOING_",
     constants.EventKind: "EVENT_",
     constants.Flag: "FLAG_",
     constants.Scope: "SCOPE_",

@@ -37,12 +37,14 @@ from ._errors import (
     Unsupported,
 )
 from ._lib import LibraryError, library_version
+from .activity import Activity, Figures
 from .command import Command, File
 from .constants import (
     Cause,
     CloseMode,
     Delivery,
     Descriptor,
+    Doing,
     Encoding,
     EventKind,
     Flag,
@@ -72,6 +74,7 @@ from .subscription import Event, Subscription
 __version__ = "0.1.0"
 
 __all__ = [
+    "Activity",
     "Busy",
     "Captured",
     "Cause",
@@ -82,9 +85,11 @@ __all__ = [
     "Deadlock",
     "Delivery",
     "Descriptor",
+    "Doing",
     "Encoding",
     "Event",
     "EventKind",
+    "Figures",
     "File",
     "Flag",
     "Forked",

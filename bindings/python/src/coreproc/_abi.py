@@ -20,6 +20,9 @@ from typing import Any
 from ._sized import Sized
 
 ABI_VERSION = 1
+AWAITS_INPUT = 2
+AWAITS_NOTHING = 1
+AWAITS_UNKNOWN = 3
 BUSY = -14
 CAPTURE_NONE = 18446744073709551615
 CAUSE_CANCELLED = 5
@@ -43,6 +46,12 @@ DELIVERY_NONE = 3
 DELIVERY_WHOLE_LINES = 4
 DESCRIPTOR_INPUT = 2
 DESCRIPTOR_OUTPUT = 1
+DOING_RUNNING = 1
+DOING_SLEEPING = 2
+DOING_STOPPED = 4
+DOING_TRACED = 5
+DOING_UNINTERRUPTIBLE = 3
+DOING_ZOMBIE = 6
 ENCODING_BYTES = 1
 ENCODING_UTF8 = 2
 ENDPOINT_HEALTH = 1
@@ -191,6 +200,37 @@ VERSION = "0.1.0"
 VERSION_MAJOR = 0
 VERSION_MINOR = 1
 VERSION_PATCH = 0
+
+
+class Activity(Sized):
+    """coreproc_activity."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("doing", c_uint32),
+        ("id", c_uint64),
+        ("pid", c_int32),
+        ("stop_signal", c_int32),
+        ("awaits", c_uint32),
+        ("awaits_pid", c_int32),
+        ("processes", c_uint64),
+        ("cpu_ns", c_uint64),
+        ("rss_bytes", c_uint64),
+        ("threads", c_uint64),
+        ("descriptors", c_uint64),
+        ("read_bytes", c_uint64),
+        ("written_bytes", c_uint64),
+        ("disk_read_bytes", c_uint64),
+        ("disk_written_bytes", c_uint64),
+        ("tree_cpu_ns", c_uint64),
+        ("tree_rss_bytes", c_uint64),
+        ("tree_threads", c_uint64),
+        ("tree_descriptors", c_uint64),
+        ("tree_read_bytes", c_uint64),
+        ("tree_written_bytes", c_uint64),
+        ("tree_disk_read_bytes", c_uint64),
+        ("tree_disk_written_bytes", c_uint64),
+    )
 
 
 class DaemonEntry(Sized):
@@ -464,6 +504,7 @@ IN_SERVICE_OPTIONS = POINTER(ServiceOptions)
 IN_STOP_OPTIONS = POINTER(StopOptions)
 IN_SUBSCRIPTION_OPTIONS = POINTER(SubscriptionOptions)
 IN_UINT32_T = POINTER(c_uint32)
+OUT_ACTIVITY = POINTER(Activity)
 OUT_HANDLE = POINTER(c_void_p)
 OUT_HANDLE_INFO = POINTER(HandleInfo)
 OUT_INT32_T = POINTER(c_int32)
@@ -476,6 +517,8 @@ OUT_UINT64_T = POINTER(c_uint64)
 #: What each function returns, and the types of its arguments.
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_abi_version": (c_uint32, ()),
+    "coreproc_activities_first": (c_void_p, (c_void_p, OUT_SIZE_T, OUT_SIZE_T)),
+    "coreproc_activities_free": (None, (c_void_p,)),
     "coreproc_batch_events": (c_void_p, (c_void_p, OUT_SIZE_T, OUT_SIZE_T)),
     "coreproc_batch_free": (None, (c_void_p,)),
     "coreproc_batch_process": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
@@ -639,6 +682,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         (c_void_p, c_size_t, c_uint32, c_uint64, c_uint64, OUT_HANDLE),
     ),
     "coreproc_pipeline_spec_count": (c_size_t, (c_void_p,)),
+    "coreproc_process_activity": (c_int32, (c_void_p, OUT_ACTIVITY, OUT_HANDLE)),
     "coreproc_process_close_output": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_close_stdin": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_process_descriptor_close": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
@@ -708,6 +752,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_run_spec_get": (c_int32, (c_void_p, c_size_t, OUT_SPEC_RESULT, OUT_HANDLE)),
     "coreproc_run_start": (c_int32, (c_void_p, c_void_p, IN_RUN_OPTIONS, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_run_wait": (c_int32, (c_void_p, c_int64, OUT_HANDLE)),
+    "coreproc_service_activities": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_service_close": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_service_count": (c_int32, (c_void_p, OUT_UINT64_T, OUT_HANDLE)),
     "coreproc_service_free": (None, (c_void_p,)),

@@ -87,6 +87,23 @@ class Cause(enum.IntEnum):
         return cls.OTHER if isinstance(value, int) else None
 
 
+class Doing(enum.IntEnum):
+    """What a process does now."""
+
+    #: One of its threads runs, or could.
+    RUNNING = 1
+    #: It waits for something: input, a child, a time.
+    SLEEPING = 2
+    #: It waits in the kernel and cannot be interrupted, usually for a disk.
+    UNINTERRUPTIBLE = 3
+    #: It is stopped.
+    STOPPED = 4
+    #: A debugger has stopped it.
+    TRACED = 5
+    #: It has ended, and is about to be reaped.
+    ZOMBIE = 6
+
+
 class EventKind(enum.IntEnum):
     """The kind of an event."""
 

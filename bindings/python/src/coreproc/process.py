@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import _abi
+from . import activity as _activity
 from . import info as _info
 from ._convert import Deadline, insist, interruptible
 from ._errors import NotRunning, StdinClosed, TimedOut
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from .activity import Activity
     from .info import Info
     from .stop import Stop
 
@@ -121,6 +123,18 @@ class Process(Owner):
         raw = _abi.ProcessInfo()
         call(lib.coreproc_process_info_get, self._handle, ctypes.byref(raw))
         return _info.from_library(raw)
+
+    def activity(self) -> Activity:
+        """Tells what it does and uses now, with its tree, by one pass over /proc.
+
+        For many processes, `Service.activities` is cheaper.
+
+        Raises:
+            NotRunning: The process has ended.
+        """
+        raw = _abi.Activity()
+        call(lib.coreproc_process_activity, self._handle, ctypes.byref(raw))
+        return _activity.from_library(raw)
 
     def wait(self, timeout: float | None = None) -> Info:
         """Waits until it is closed: it has ended, and all its output was read.

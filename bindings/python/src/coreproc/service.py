@@ -12,6 +12,7 @@ from . import _abi
 from ._convert import capture_size, duration_ms, insist, interruptible, size
 from ._handle import Owner
 from ._lib import call, lib
+from .activity import all_from_library
 from .constants import CloseMode, Delivery, Encoding, EventKind, Overflow, Subscribe
 from .process import Process
 from .subscription import Subscription
@@ -19,6 +20,8 @@ from .subscription import Subscription
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
+
+    from .activity import Activity
 
 
 def _mask(kinds: Iterable[EventKind] | None) -> int:
@@ -104,6 +107,15 @@ class Service(Owner):
         out = ctypes.c_uint64()
         call(lib.coreproc_service_count, self._handle, ctypes.byref(out))
         return out.value
+
+    def activities(self) -> list[Activity]:
+        """Tells what its processes that run do and use now, by one pass over /proc for all.
+
+        They come in the order of their ids. One that ends meanwhile is left out.
+        """
+        out = ctypes.c_void_p()
+        call(lib.coreproc_service_activities, self._handle, ctypes.byref(out))
+        return all_from_library(out)
 
     def subscribe(
         self,
