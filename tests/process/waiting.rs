@@ -107,7 +107,8 @@ fn exited_comes_before_closed() {
 #[test]
 fn a_process_may_be_named_twice() {
     let (talk, service) = (Talk::new(), service());
-    let processes = behind(&service, &gates(&talk, 1));
+    let gates = gates(&talk, 1);
+    let processes = behind(&service, &gates);
     let twice = [&processes[0], &processes[0]];
     assert_eq!(kind_of(wait_all(&twice, State::Closed, LOOK, None)), ErrorKind::TimedOut);
     processes[0].kill(Scope::Default).expect("kill");
@@ -118,7 +119,8 @@ fn a_process_may_be_named_twice() {
 #[test]
 fn a_wait_is_cancelled_from_another_thread_before_during_and_after_it() {
     let (talk, service) = (Talk::new(), service());
-    let processes = behind(&service, &gates(&talk, 2));
+    let gates = gates(&talk, 2);
+    let processes = behind(&service, &gates);
     let all = handles(&processes);
     let cancel = Cancel::new();
     thread::scope(|scope| {
@@ -149,9 +151,11 @@ fn a_wait_is_cancelled_from_another_thread_before_during_and_after_it() {
 #[test]
 fn mistakes_are_refused() {
     let (talk, service) = (Talk::new(), service());
-    let processes = behind(&service, &gates(&talk, 1));
+    let gates = gates(&talk, 1);
+    let processes = behind(&service, &gates);
     assert_eq!(kind_of(wait_any(&[], State::Closed, None, None)), ErrorKind::InvalidArgument);
-    for until in [State::Running] {
+    {
+        let until = State::Running;
         assert_eq!(kind_of(wait_any(&handles(&processes), until, None, None)), ErrorKind::InvalidArgument);
         assert_eq!(kind_of(wait_all(&handles(&processes), until, None, None)), ErrorKind::InvalidArgument);
         assert_eq!(kind_of(processes[0].wait_fd(until)), ErrorKind::InvalidArgument);
@@ -161,7 +165,8 @@ fn mistakes_are_refused() {
 #[test]
 fn a_wait_inside_a_callback_is_refused() {
     let (talk, service) = (Talk::new(), service());
-    let processes = behind(&service, &gates(&talk, 1));
+    let gates = gates(&talk, 1);
+    let processes = behind(&service, &gates);
     let (sender, kinds) = mpsc::channel();
     let waited = processes[0].clone();
     let tell = move |_: &coreproc::Batch| {
