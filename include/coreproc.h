@@ -135,6 +135,10 @@
 // The host's process group: it can use the terminal as the host can.
 #define COREPROC_GROUP_INHERIT 2
 
+// A session of its own, and in it a group as with OWN: it has no terminal (setsid(2)), and can take
+// one. Unlike a detached command it has pipes to the library.
+#define COREPROC_GROUP_SESSION 3
+
 // Standard input.
 #define COREPROC_STREAM_STDIN 0
 
@@ -144,7 +148,8 @@
 // Standard error.
 #define COREPROC_STREAM_STDERR 2
 
-// /dev/null; the default of standard input.
+// /dev/null; the default of standard input. (For a command with a pseudo-terminal, that is the
+// default of every stream: see coreproc_command_pty.)
 #define COREPROC_STDIO_NULL 1
 
 // A pipe of ours; the default of outputs.
@@ -294,6 +299,9 @@
 // `int32_t`, as for coreproc_command_oom_score.
 #define COREPROC_FLAT_OOM_SCORE 33
 
+// `int32_t` signal, as for coreproc_command_die_with_host.
+#define COREPROC_FLAT_DIE_WITH_HOST 34
+
 // Bytes, as for coreproc_command_stdin_data.
 #define COREPROC_FLAT_STDIN_DATA 40
 
@@ -312,6 +320,9 @@
 
 // `int32_t` descriptor, and the bytes of the name, as for coreproc_command_listen_fd.
 #define COREPROC_FLAT_LISTEN_FD 45
+
+// `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
+#define COREPROC_FLAT_PTY 55
 
 // `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 // in coreproc_stop_step.
@@ -346,8 +357,27 @@
 // A pipe for coreproc_process_descriptor_write.
 #define COREPROC_DESCRIPTOR_INPUT 2
 
+// As a user finds a terminal: what is written is echoed; the program reads whole lines, which
+// Backspace edits and of which each has up to 4,095 bytes; Ctrl-C, Ctrl-\ and Ctrl-Z are signals;
+// `\n` in its output becomes `\r\n`.
+#define COREPROC_PTY_COOKED 1
+
+// The same without echo.
+#define COREPROC_PTY_NO_ECHO 2
+
+// As cfmakeraw(3) has it: every byte passes as it is, in both directions, and nothing is echoed.
+#define COREPROC_PTY_RAW 3
+
 // Both standard outputs together, for coreproc_process_output_of.
 #define COREPROC_OUTPUT_TOGETHER 4294967295
+
+// The bytes as the process wrote them. The default.
+#define COREPROC_LOG_RAW 1
+
+// A line for each line, in the format of container logs (CRI): the time in RFC 3339 with
+// nanoseconds, the stream (stdout, stderr, or fd and a number), F for a whole line or P for a
+// piece of one, and the text.
+#define COREPROC_LOG_CRI 2
 
 // It runs.
 #define COREPROC_STATE_RUNNING 1
@@ -693,6 +723,16 @@ typedef struct coreproc_health coreproc_health;
 // how much time is left. One thread at a time.
 typedef struct coreproc_history coreproc_history;
 
+// A file that output is written to without a reader of the host, and the files that it was renamed
+// to. All logs of a service are written by one thread, `coreproc-dsp`. What a process writes
+// faster waits, up to 1 MiB for each process, and is dropped then, and counted; so is what the
+// file does not take. No process is slowed. Shared: reference-counted, thread-safe. The file is
+// closed with the last reference, once the processes that write to it are closed.
+typedef struct coreproc_log coreproc_log;
+
+// A reader of a log. Owned by its caller; thread-safe.
+typedef struct coreproc_log_follower coreproc_log_follower;
+
 // A PID file: for each path, one daemon at a time. It holds the daemon's PID in decimal, and a
 // lock (fcntl(2), F_OFD_SETLK) that is the proof of life. Shared: reference-counted, thread-safe.
 // Freeing the last reference to one that is held releases it.
@@ -863,6 +903,43 @@ typedef struct coreproc_process_info {
   // Writes to block devices, in blocks of 512 bytes.
   uint64_t blocks_written;
 } coreproc_process_info;
+
+// The options of a log.
+typedef struct coreproc_log_options {
+  // sizeof(coreproc_log_options).
+  uint32_t struct_size;
+  // A COREPROC_LOG value (0: RAW).
+  uint32_t format;
+  // Bytes of one file (0: any number). Before it would become larger it is renamed to PATH.1,
+  // PATH.1 to PATH.2, and so on. One line may go beyond it.
+  uint64_t max_bytes;
+  // The age in milliseconds at which a file is renamed before the next line is written (0: any).
+  uint64_t max_age_ms;
+  // How many files are kept besides the current one; 0 empties it instead.
+  uint32_t keep;
+  // Other than 0: renamed files are compressed by gzip, to PATH.1.gz, on a thread of its own.
+  uint32_t compress;
+  // The permissions of a new file, of which the umask takes some (0: 0640).
+  uint32_t mode;
+  // Must be 0.
+  uint32_t reserved;
+} coreproc_log_options;
+
+// What is known of a log.
+typedef struct coreproc_log_info {
+  // sizeof(coreproc_log_info), set by the caller.
+  uint32_t struct_size;
+  // The errno of the last failure, until a line could be written again; 0: none.
+  int32_t error;
+  // Bytes that were written to its files.
+  uint64_t written;
+  // Bytes of output that are in none of them.
+  uint64_t lost;
+  // How often the file was renamed, or emptied.
+  uint64_t rotations;
+  // The offset after the last byte.
+  uint64_t end;
+} coreproc_log_info;
 
 // What is known of a process that was found by its identity. Plain data.
 typedef struct coreproc_handle_info {
@@ -1616,6 +1693,19 @@ coreproc_result coreproc_command_cwd_fd(struct coreproc_command *command,
                                         int32_t fd,
                                         struct coreproc_error **err);
 
+// Has the kernel send it this signal when the host dies, however that happens (PR_SET_PDEATHSIG):
+// SIGKILL ends it for sure. The signal reaches the process alone, not what it has started; running a
+// set-user-ID program, or one with capabilities of its own, undoes it. Such processes are started
+// one after another by a thread of the service, which lives as long as they do; what Linux keeps
+// for each thread (namespaces, processors, nice value) they have from that thread, which has it from
+// the first one that spawned such a process. Refused together with coreproc_command_detach, by the
+// spawn.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_die_with_host(struct coreproc_command *command,
+                                               int32_t signal,
+                                               struct coreproc_error **err);
+
 // Sets a limit of the kernel's: `resource` is a RLIMIT_ value of <sys/resource.h>, `soft` and `hard`
 // are in the units of getrlimit(2), COREPROC_UNLIMITED for none. A later call for the same resource
 // replaces an earlier one. It is set before the user. A hard limit above that of the host needs
@@ -1939,7 +2029,7 @@ coreproc_result coreproc_command_listen_fd(struct coreproc_command *command,
                                            struct coreproc_error **err);
 
 // Writes to an input pipe at a descriptor above 2, as coreproc_process_write does to standard
-// input. Thread-safe.
+// input; or to a pseudo-terminal at 1 or 2 if standard input is set otherwise. Thread-safe.
 //
 // Errors: those of coreproc_process_write; STDIN_CLOSED also for a number that is no input pipe.
 coreproc_result coreproc_process_descriptor_write(const struct coreproc_process *process,
@@ -1958,6 +2048,44 @@ coreproc_result coreproc_process_descriptor_write(const struct coreproc_process 
 coreproc_result coreproc_process_descriptor_close(const struct coreproc_process *process,
                                                   uint32_t number,
                                                   struct coreproc_error **err);
+
+// Gives the process a pseudo-terminal of this size (columns 0: 80, rows 0: 24), as its controlling
+// terminal, in a session of its own; `mode` is a COREPROC_PTY value, which the program may change.
+// Each of its standard streams that is not set otherwise is on it.
+//
+// What the process writes to the terminal arrives as its standard output: standard error is on the
+// same terminal, and cannot be told apart. If standard output is set otherwise, it arrives as
+// standard error, and if that is, too, in events of the kind OUTPUT with the descriptor 0, and in
+// coreproc_process_output_of 0. It includes what is written to /dev/tty, and the echo.
+// The terminal ends when the process has ended and no descendant has it open.
+//
+// coreproc_process_write types at the terminal (coreproc_process_descriptor_write with 1 or 2 if
+// standard input is set otherwise): Ctrl-C is the byte 3. coreproc_process_close_stdin types the
+// terminal's character for the end of input, Ctrl-D, unless the mode is RAW, in which there is
+// none. The environment is not changed: programs look up the kind of terminal in TERM.
+//
+// When the process ends, the kernel sends SIGHUP to the terminal's foreground group; when the host
+// ends, or coreproc_process_close_output closes the terminal, to the process.
+//
+// Errors: INVALID_ARGUMENT. From the spawn: INVALID_ARGUMENT if it contradicts another option
+// (detach, COREPROC_GROUP_INHERIT, COREPROC_STDIO_MERGE if standard output is on the terminal);
+// stage "pty": UNSUPPORTED if the system has no /dev/ptmx, SYSTEM with ENOSPC if all terminals that
+// it allows (kernel.pty.max) are in use.
+coreproc_result coreproc_command_pty(struct coreproc_command *command,
+                                     uint32_t columns,
+                                     uint32_t rows,
+                                     uint32_t mode,
+                                     struct coreproc_error **err);
+
+// Changes the size of its pseudo-terminal. The kernel sends SIGWINCH to the terminal's foreground
+// group if the size differs. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT if it has no pseudo-terminal, or for a size of 0. NOT_RUNNING if it has
+// ended, unless a descendant still has the terminal open.
+coreproc_result coreproc_process_resize(const struct coreproc_process *process,
+                                        uint32_t columns,
+                                        uint32_t rows,
+                                        struct coreproc_error **err);
 
 // Sets how many of the first bytes of its output are kept besides the last ones
 // (coreproc_command_capture), for coreproc_process_output_of (default 0). One thread at a time.
@@ -1997,6 +2125,91 @@ coreproc_result coreproc_process_output_of(const struct coreproc_process *proces
                                            uint64_t *gap,
                                            struct coreproc_bytes **out,
                                            struct coreproc_error **err);
+
+// Opens a log. The file is made if it is missing, and continued if it exists; a link is not
+// followed. `options` may be NULL. The thread that writes waits as a listener's does, so
+// coreproc_subscription_drive is BUSY beside it. Free `*out` with coreproc_log_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM, NOT_FOUND or PERMISSION_DENIED if the file cannot be opened;
+// CLOSED.
+coreproc_result coreproc_log_open(const struct coreproc_service *service,
+                                  const char *path,
+                                  size_t path_len,
+                                  const struct coreproc_log_options *options,
+                                  struct coreproc_log **out,
+                                  struct coreproc_error **err);
+
+// Writes the output of its process to a log of its service. `streams` has bit N for the
+// COREPROC_EVENT with the number N: STDOUT, STDERR, OUTPUT (0: all of them). The output is
+// captured, and delivered to subscriptions, all the same. May be called for several logs. One
+// thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_log(struct coreproc_command *command,
+                                     const struct coreproc_log *log,
+                                     uint32_t streams,
+                                     struct coreproc_error **err);
+
+// Fills `*out`, whose struct_size the caller sets. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_log_info_get(const struct coreproc_log *log,
+                                      struct coreproc_log_info *out,
+                                      struct coreproc_error **err);
+
+// Renames the file now, as if it were full. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM, PERMISSION_DENIED: the log goes on in the old file.
+coreproc_result coreproc_log_rotate(const struct coreproc_log *log, struct coreproc_error **err);
+
+// Opens the file of the log's name again, for a program that renames it from outside
+// (logrotate(8)). Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM, NOT_FOUND, PERMISSION_DENIED: the log goes on in the old file.
+coreproc_result coreproc_log_reopen(const struct coreproc_log *log, struct coreproc_error **err);
+
+// Waits up to `timeout_ms` (-1: for ever; 0: only looks) until all that the processes have written
+// is in the file, and those processes are closed. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; DEADLOCK inside a callback; CLOSED if the thread that
+// writes has ended before.
+coreproc_result coreproc_log_wait_idle(const struct coreproc_log *log,
+                                       int64_t timeout_ms,
+                                       struct coreproc_error **err);
+
+// Makes a reader of the log, through all its files, from an offset on. Offset 0 is the first byte
+// that the file had when the log was opened. Free `*out` with coreproc_log_follower_free.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_log_follow(const struct coreproc_log *log,
+                                    uint64_t offset,
+                                    struct coreproc_log_follower **out,
+                                    struct coreproc_error **err);
+
+// Reads the next bytes, at least one and up to `most`; waits for them up to `timeout_ms` (-1: for
+// ever; 0: only looks). `*offset` becomes that of the byte after them, and `*skipped` how many
+// bytes the follower could not read so far, because their files were gone; both may be NULL. Free
+// `*out` with coreproc_bytes_free. Thread-safe: calls wait for each other.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; CLOSED at the end of the log; DEADLOCK inside a callback;
+// SYSTEM; OUT_OF_MEMORY.
+coreproc_result coreproc_log_follower_read(const struct coreproc_log_follower *follower,
+                                           size_t most,
+                                           int64_t timeout_ms,
+                                           uint64_t *offset,
+                                           uint64_t *skipped,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
+
+// Frees a follower. NULL is fine.
+void coreproc_log_follower_free(struct coreproc_log_follower *follower);
+
+// Returns another reference to the same log, to be freed on its own; NULL for NULL. Thread-safe.
+struct coreproc_log *coreproc_log_ref(const struct coreproc_log *log);
+
+// Gives a reference back. NULL is fine. Never blocks. Thread-safe.
+void coreproc_log_free(struct coreproc_log *log);
 
 // Returns what names a process for good, to be written down: one line of text, by which this and
 // any other program finds it again (coreproc_handle_open), and never another process:

@@ -21,6 +21,9 @@ use crate::{Command, Group};
 pub const COREPROC_GROUP_OWN: u32 = 1;
 /// The host's process group: it can use the terminal as the host can.
 pub const COREPROC_GROUP_INHERIT: u32 = 2;
+/// A session of its own, and in it a group as with OWN: it has no terminal (setsid(2)), and can take
+/// one. Unlike a detached command it has pipes to the library.
+pub const COREPROC_GROUP_SESSION: u32 = 3;
 
 /// A command to spawn, once or often. A builder: one thread at a time. Everything passed in is
 /// copied. A setter that fails changes nothing.
@@ -231,6 +234,7 @@ pub(super) fn group_of(op: Operation, mode: u32) -> Result<Group> {
     match mode {
         COREPROC_GROUP_OWN => Ok(Group::Own),
         COREPROC_GROUP_INHERIT => Ok(Group::Inherit),
+        COREPROC_GROUP_SESSION => Ok(Group::Session),
         other => Err(op.unknown("mode", other)),
     }
 }

@@ -1,4 +1,4 @@
-//! As whom a command's process runs, and what it may not do.
+//! As whom a command's process runs, what it may not do, and whether it outlives the host.
 
 use std::ffi::{OsStr, c_char};
 use std::mem::MaybeUninit;
@@ -151,6 +151,24 @@ pub extern "C-unwind" fn coreproc_command_cwd_fd(
 pub(super) fn set_directory(op: Operation, command: &mut Command, fd: i32) -> Result<&mut Command> {
     let fd = crate::process::duplicate(fd).map_err(|errno| Error::system(op.0, "cwd fd", errno))?;
     Ok(command.cwd_fd(fd))
+}
+
+/// Has the kernel send it this signal when the host dies, however that happens (PR_SET_PDEATHSIG):
+/// SIGKILL ends it for sure. The signal reaches the process alone, not what it has started; running a
+/// set-user-ID program, or one with capabilities of its own, undoes it. Such processes are started
+/// one after another by a thread of the service, which lives as long as they do; what Linux keeps
+/// for each thread (namespaces, processors, nice value) they have from that thread, which has it from
+/// the first one that spawned such a process. Refused together with coreproc_command_detach, by the
+/// spawn.
+///
+/// Errors: INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_command_die_with_host(
+    command: Option<&mut coreproc_command>,
+    signal: i32,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
+) -> coreproc_result {
+    set(command, err, |_, command| Ok(command.die_with_host(signal)))
 }
 
 fn utf8<'a>(op: Operation, name: &str, text: &'a OsStr) -> Result<&'a str> {

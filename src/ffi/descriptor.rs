@@ -160,7 +160,7 @@ pub(super) fn set_listener<'a>(
 }
 
 /// Writes to an input pipe at a descriptor above 2, as coreproc_process_write does to standard
-/// input. Thread-safe.
+/// input; or to a pseudo-terminal at 1 or 2 if standard input is set otherwise. Thread-safe.
 ///
 /// Errors: those of coreproc_process_write; STDIN_CLOSED also for a number that is no input pipe.
 #[unsafe(no_mangle)]

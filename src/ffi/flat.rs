@@ -13,6 +13,7 @@ use super::error::{coreproc_error, coreproc_result};
 use super::info::coreproc_process_info;
 use super::limit::{capture, drain, most, spool_max, timeout};
 use super::process::coreproc_process;
+use super::pty::set_pty;
 use super::resources::{set_io_priority, set_limit, set_scheduling};
 use super::service::coreproc_service;
 use super::stdio::{set_data, set_fd, set_file, set_mode};
@@ -91,6 +92,8 @@ pub const COREPROC_FLAT_IO_PRIORITY: u32 = 31;
 pub const COREPROC_FLAT_CPU_AFFINITY: u32 = 32;
 /// `int32_t`, as for coreproc_command_oom_score.
 pub const COREPROC_FLAT_OOM_SCORE: u32 = 33;
+/// `int32_t` signal, as for coreproc_command_die_with_host.
+pub const COREPROC_FLAT_DIE_WITH_HOST: u32 = 34;
 
 /// Bytes, as for coreproc_command_stdin_data.
 pub const COREPROC_FLAT_STDIN_DATA: u32 = 40;
@@ -105,6 +108,8 @@ pub const COREPROC_FLAT_DESCRIPTOR_FD: u32 = 43;
 pub const COREPROC_FLAT_DESCRIPTOR_FILE: u32 = 44;
 /// `int32_t` descriptor, and the bytes of the name, as for coreproc_command_listen_fd.
 pub const COREPROC_FLAT_LISTEN_FD: u32 = 45;
+/// `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
+pub const COREPROC_FLAT_PTY: u32 = 55;
 /// `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 /// in coreproc_stop_step.
 pub const COREPROC_FLAT_STOP_STEPS: u32 = 80;
@@ -158,6 +163,7 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_IO_PRIORITY, "io_priority"),
     (COREPROC_FLAT_CPU_AFFINITY, "cpu_affinity"),
     (COREPROC_FLAT_OOM_SCORE, "oom_score"),
+    (COREPROC_FLAT_DIE_WITH_HOST, "die_with_host"),
     (COREPROC_FLAT_START_TIMEOUT, "start_timeout"),
     (COREPROC_FLAT_SILENCE_TIMEOUT, "silence_timeout"),
     (COREPROC_FLAT_CPU_TIME_LIMIT, "cpu_time_limit"),
@@ -168,6 +174,7 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_DESCRIPTOR_FD, "descriptor_fd"),
     (COREPROC_FLAT_DESCRIPTOR_FILE, "descriptor_file"),
     (COREPROC_FLAT_LISTEN_FD, "listen_fd"),
+    (COREPROC_FLAT_PTY, "pty"),
     (COREPROC_FLAT_CAPTURE_HEAD, "capture_head"),
     (COREPROC_FLAT_CAPTURE_LINES, "capture_lines"),
     (COREPROC_FLAT_CAPTURE_APART, "capture_apart"),
@@ -312,7 +319,7 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
             }
             _ = command.stop_policy(policy_of(op, scope, steps.into_iter())?);
         }
-        COREPROC_FLAT_USER..=COREPROC_FLAT_OOM_SCORE => apply_restriction(command, option, value)?,
+        COREPROC_FLAT_USER..=COREPROC_FLAT_DIE_WITH_HOST => apply_restriction(command, option, value)?,
         COREPROC_FLAT_START_TIMEOUT => _ = command.start_timeout(timeout(value.u64()?)),
         COREPROC_FLAT_SILENCE_TIMEOUT => _ = command.silence_timeout(timeout(value.u64()?)),
         COREPROC_FLAT_CPU_TIME_LIMIT => _ = command.cpu_time_limit(timeout(value.u64()?)),
@@ -323,6 +330,7 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
         COREPROC_FLAT_DESCRIPTOR_FD => _ = set_host_fd(op, command, value.u32()?, value.i32()?)?,
         COREPROC_FLAT_DESCRIPTOR_FILE => _ = set_opened(op, command, value.u32()?, value.u32()?, value.rest())?,
         COREPROC_FLAT_LISTEN_FD => _ = set_listener(op, command, value.i32()?, value.rest())?,
+        COREPROC_FLAT_PTY => _ = set_pty(op, command, [value.u32()?, value.u32()?], value.u32()?)?,
         _ => return Err(value.fail("may come only first")),
     }
     Ok(())
@@ -351,7 +359,8 @@ fn apply_restriction(command: &mut Command, option: u32, value: &mut Reader<'_>)
             }
             _ = command.cpu_affinity(cpus);
         }
-        _ => _ = command.oom_score(value.i32()?),
+        COREPROC_FLAT_OOM_SCORE => _ = command.oom_score(value.i32()?),
+        _ => _ = command.die_with_host(value.i32()?),
     }
     Ok(())
 }
@@ -434,6 +443,7 @@ mod tests {
     use super::super::credentials::*;
     use super::super::deadlines::*;
     use super::super::error::COREPROC_OK;
+    use super::super::pty::coreproc_command_pty;
     use super::super::resources::*;
     use super::super::stdio::{coreproc_command_stdin_data, coreproc_command_stdio, coreproc_command_stdio_file};
     use super::super::stop::{coreproc_stop_options, coreproc_stop_step};
@@ -452,6 +462,7 @@ mod tests {
         Stop(u32, i32, u64),
         Drain(u64, u64),
         Steps(u32, Vec<(i32, u64)>),
+        Pty([u32; 3]),
         Small(u32, i32),
         Two(u32, u32, u32),
         Limit(u32, u64, u64),
@@ -470,6 +481,7 @@ mod tests {
                     (option, [&stream.to_le_bytes(), &mode.to_le_bytes(), path].concat())
                 }
                 Set::Number(option, number) => (*option, number.to_le_bytes().to_vec()),
+                Set::Pty(values) => (COREPROC_FLAT_PTY, values.map(u32::to_le_bytes).concat()),
                 Set::Group(mode) => (COREPROC_FLAT_GROUP, mode.to_le_bytes().to_vec()),
                 Set::Stop(scope, signal, grace) => (
                     COREPROC_FLAT_STOP,
@@ -524,6 +536,7 @@ mod tests {
                     Set::Nothing(COREPROC_FLAT_DETACH) => coreproc_command_detach(command, None),
                     Set::Nothing(COREPROC_FLAT_NO_NEW_PRIVILEGES) => coreproc_command_no_new_privileges(command, None),
                     Set::Nothing(_) => coreproc_command_env_clear(command, None),
+                    Set::Pty([columns, rows, mode]) => coreproc_command_pty(command, *columns, *rows, *mode, None),
                     Set::Stream(stream, mode, None) => coreproc_command_stdio(command, *stream, *mode, None),
                     Set::Stream(stream, mode, Some(path)) => {
                         coreproc_command_stdio_file(command, *stream, path.as_ptr().cast(), path.len(), *mode, None)
@@ -581,7 +594,8 @@ mod tests {
                         COREPROC_FLAT_UMASK => coreproc_command_umask(command, number.cast_unsigned(), None),
                         COREPROC_FLAT_KEEP_IGNORED => coreproc_command_keep_ignored(command, *number, None),
                         COREPROC_FLAT_NICE => coreproc_command_nice(command, *number, None),
-                        _ => coreproc_command_oom_score(command, *number, None),
+                        COREPROC_FLAT_OOM_SCORE => coreproc_command_oom_score(command, *number, None),
+                        _ => coreproc_command_die_with_host(command, *number, None),
                     },
                     Set::Two(COREPROC_FLAT_SCHEDULING, policy, priority) => {
                         coreproc_command_scheduling(command, *policy, *priority, None)
@@ -645,6 +659,7 @@ mod tests {
             COREPROC_FLAT_KEEP_IGNORED,
             COREPROC_FLAT_NICE,
             COREPROC_FLAT_OOM_SCORE,
+            COREPROC_FLAT_DIE_WITH_HOST,
         ]);
         let two = prop::sample::select(vec![COREPROC_FLAT_SCHEDULING, COREPROC_FLAT_IO_PRIORITY]);
         let numbers = prop::sample::select(vec![
@@ -672,11 +687,12 @@ mod tests {
             (0_u32..4, 0_u32..7, prop::option::of(text))
                 .prop_map(|(stream, mode, path)| Set::Stream(stream, mode, path)),
             (numbers, number.clone()).prop_map(|(option, number)| Set::Number(option, number)),
-            (0_u32..4).prop_map(Set::Group),
+            (0_u32..5).prop_map(Set::Group),
             (0_u32..4, -1_i32..70, number.clone()).prop_map(|(scope, signal, grace)| Set::Stop(scope, signal, grace)),
             (number.clone(), number.clone()).prop_map(|(silence, total)| Set::Drain(silence, total)),
             (0_u32..4, prop::collection::vec((prop::sample::select(vec![0, 2, 9, 15, 65]), number), 1..4))
                 .prop_map(|(scope, steps)| Set::Steps(scope, steps)),
+            prop::array::uniform3(prop::sample::select(vec![0, 1, 2, 3, 4, 65_535, 65_536])).prop_map(Set::Pty),
         ]
     }
 

@@ -47,11 +47,13 @@ mod info;
 #[cfg(feature = "fault-injection")]
 mod injection;
 mod limit;
+mod log;
 mod pid_file;
 mod pipeline;
 mod probe;
 mod process;
 mod progress;
+mod pty;
 mod registry;
 mod report;
 mod resources;
@@ -78,7 +80,8 @@ pub use self::{
     deadlines::*,
     flat::*, process::*,
     descriptor::*,
-    capture::*,
+    pty::*,
+    capture::*, log::*,
     info::*, status::*,
     identity::*, activity::*,
     subscription::*, event::*, batch::*, ring::*,

@@ -13,7 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::process::{FileMode, Output, Stdin};
 use crate::sys::copy::append;
 
-/// /dev/null; the default of standard input.
+/// /dev/null; the default of standard input. (For a command with a pseudo-terminal, that is the
+/// default of every stream: see coreproc_command_pty.)
 pub const COREPROC_STDIO_NULL: u32 = 1;
 /// A pipe of ours; the default of outputs.
 pub const COREPROC_STDIO_PIPE: u32 = 2;

@@ -81,9 +81,17 @@ impl Command {
         supervisor.begin_spawn().map_err(|error| error.on(subject(self)))?;
         let seed = launch(self, supervisor, member).inspect_err(|_| supervisor.retract())?;
         let (child, closing) = supervisor.admit(seed, &self.subscriptions);
+        if let Some(router) = &self.router {
+            router.add(child.id(), &self.logs);
+        }
         let process = Process::new(Arc::clone(&child));
         started(&process, child.started());
-        child.begin().map_err(|errno| Error::system(OPERATION, "epoll", errno).on(subject(self)))?;
+        child.begin().map_err(|errno| {
+            if let Some(router) = &self.router {
+                router.remove(child.id());
+            }
+            Error::system(OPERATION, "epoll", errno).on(subject(self))
+        })?;
         if let Some(mode) = closing {
             // The service was closed while this one was on its way.
             let _ = child.end(mode);
@@ -160,7 +168,17 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         own_memory: steps.own_memory,
     };
     let time = Stamp::now();
-    let started = spawn::spawn(&plan).map_err(|failure| {
+    let outcome = match command.die_with_host {
+        None => spawn::spawn(&plan),
+        Some(_) => {
+            let spawner = supervisor.spawner().map_err(|error| error.during(OPERATION).on(subject(command)))?;
+            spawner.run(|| spawn::spawn(&plan)).ok_or_else(|| {
+                let what = "the thread that starts processes panicked";
+                Error::new(ErrorKind::Panic, OPERATION, what).on(subject(command))
+            })?
+        }
+    };
+    let started = outcome.map_err(|failure| {
         let (candidates, environment, steps) = (&candidates, &environment, steps.list());
         explain::failure(&Attempt { command, candidates, environment, steps }, failure)
     })?;

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 
+use once_cell::sync::OnceCell;
+
 use super::child::{Child, Owner, Seed, Slot};
 use super::options::{CloseMode, ServiceOptions};
 use super::scan::Scanner;
@@ -19,6 +21,7 @@ use crate::sys::buffer::ReadBuffer;
 use crate::sys::clock::Stamp;
 use crate::sys::deliver;
 use crate::sys::thread;
+use crate::sys::worker::Worker;
 
 /// A run of a pipeline, as far as its service knows it.
 pub(crate) trait ServiceObserver: Send + Sync {
@@ -35,6 +38,9 @@ pub(crate) struct Supervisor {
     _address: Option<Arc<Address>>,
     options: ServiceOptions,
     scanner: Arc<Scanner>,
+    /// The thread that starts what dies with the host: the kernel takes its end for the host's. So it lives as long as
+    /// this, which is until the last child is closed.
+    spawner: OnceCell<Worker>,
     registry: Mutex<Registry>,
     /// The waiters for idleness, a condition of the registry.
     idle: Gate,
@@ -91,6 +97,7 @@ impl Supervisor {
             _address: deliver::prepare().map_err(|errno| Error::system("open service", "pipe", errno))?,
             options,
             scanner: Arc::default(),
+            spawner: OnceCell::new(),
             registry: Mutex::default(),
             idle: Gate::default(),
         });
@@ -114,6 +121,11 @@ impl Supervisor {
 
     pub(super) fn options(&self) -> &ServiceOptions {
         &self.options
+    }
+
+    /// Returns the thread that starts what dies with the host.
+    pub(super) fn spawner(&self) -> Result<&Worker> {
+        self.spawner.get_or_try_init(|| Worker::start("coreproc-spawn"))
     }
 
     /// Announces a spawn; refused after close. [`Supervisor::admit`] or [`Supervisor::retract`] follows.

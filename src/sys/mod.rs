@@ -7,7 +7,7 @@
 //! - Descriptors and files: `descriptor`, `pipe`, `buffer`, `file`, `outlet`, `terminal`, `pty`, `socket`.
 //! - Other processes: `procfs`, `identity`; users and groups: `account`; what a child has started: `cgroup`,
 //!   `tree`.
-//! - This process and its threads: `signal`, `handler`, `thread`, `cancel`, `fork`, `limits`, `capability`, `reserve`; `calls` makes
+//! - This process and its threads: `signal`, `handler`, `thread`, `worker`, `cancel`, `fork`, `limits`, `capability`, `reserve`; `calls` makes
 //!   an interrupted call again.
 
 #![allow(unsafe_code)]
@@ -56,5 +56,6 @@ pub(crate) mod thread;
 pub(crate) mod timer;
 pub(crate) mod tree;
 pub(crate) mod window;
+pub(crate) mod worker;
 
 pub(crate) use calls::{errno, retried, retried_raw};

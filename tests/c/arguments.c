@@ -61,6 +61,18 @@ static void identity_calls_refuse_what_they_cannot_use(void)
     FAILS_NAMING(COREPROC_MALFORMED, "version", coreproc_handle_open(TEXT("coreproc:2:1:1"), &handle, &err));
     FAILS_NAMING(COREPROC_MALFORMED, "start", coreproc_handle_open(TEXT("coreproc:1:1:x"), &handle, &err));
     REFUSED_NAMING("handle", coreproc_handle_info_get(NULL, &info, &err));
+    coreproc_log_info_get(NULL, NULL, NULL);
+    coreproc_log_free(NULL);
+    coreproc_log_follower_free(NULL);
+    CHECK(coreproc_log_ref(NULL) == NULL);
+    REFUSED_NAMING("log", coreproc_log_info_get(NULL, NULL, &err));
+    REFUSED_NAMING("log", coreproc_log_rotate(NULL, &err));
+    REFUSED_NAMING("log", coreproc_log_reopen(NULL, &err));
+    REFUSED_NAMING("log", coreproc_log_wait_idle(NULL, 0, &err));
+    REFUSED_NAMING("log", coreproc_log_follow(NULL, 0, NULL, &err));
+    REFUSED_NAMING("service", coreproc_log_open(NULL, TEXT("x"), NULL, NULL, &err));
+    REFUSED_NAMING("follower", coreproc_log_follower_read(NULL, 1, 0, NULL, NULL, NULL, &err));
+    REFUSED_NAMING("command", coreproc_command_log(NULL, NULL, 0, &err));
     REFUSED_NAMING("handle", coreproc_handle_wait(NULL, 0, NULL, &err));
     REFUSED_NAMING("handle", coreproc_handle_signal(NULL, 0, COREPROC_SCOPE_PROCESS, &err));
     CHECK(bytes == untouched && handle == untouched);
@@ -161,6 +173,11 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("process", coreproc_process_descriptor_write(NULL, 3, NULL, 0, 0, NULL, &err));
     REFUSED_NAMING("process", coreproc_process_descriptor_close(NULL, 3, &err));
     REFUSED_NAMING("process", coreproc_process_output_of(NULL, 3, NULL, NULL, NULL, &err));
+    REFUSED_NAMING("command", coreproc_command_pty(NULL, 0, 0, COREPROC_PTY_RAW, &err));
+    REFUSED_NAMING("mode", coreproc_command_pty(command, 0, 0, 0, &err));
+    REFUSED_NAMING("columns", coreproc_command_pty(command, 65536, 0, COREPROC_PTY_RAW, &err));
+    REFUSED_NAMING("rows", coreproc_command_pty(command, 1, UINT32_MAX, COREPROC_PTY_RAW, &err));
+    REFUSED_NAMING("process", coreproc_process_resize(NULL, 80, 24, &err));
     REFUSED_NAMING("command", coreproc_command_stdin_data(NULL, NULL, 0, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, NULL, 1, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, (const uint8_t *)"", SIZE_MAX, &err));
@@ -192,6 +209,7 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("cpu affinity", coreproc_command_cpu_affinity(command, NULL, 0, &err));
     REFUSED_NAMING("cpu affinity", coreproc_command_cpu_affinity(command, &no_such_cpu, 1, &err));
     REFUSED_NAMING("oom score", coreproc_command_oom_score(command, 1001, &err));
+    REFUSED_NAMING("die with host", coreproc_command_die_with_host(command, 65, &err));
     REFUSED_NAMING("command", coreproc_command_capture(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_group(NULL, COREPROC_GROUP_OWN, &err));
     REFUSED_NAMING("command", coreproc_command_detach(NULL, &err));

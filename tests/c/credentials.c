@@ -1,12 +1,13 @@
 /* As whom a process runs and what it may use. */
 #include "help.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <sys/resource.h>
 
 static void limits_and_priorities_are_those_of_the_child(void)
 {
-    static const char script[] = "umask; ulimit -n; ulimit -c; cat /proc/self/oom_score_adj;"
+    static const char script[] = "umask; ulimit -f; ulimit -c; cat /proc/self/oom_score_adj;"
                                  "while read key value; do case $key in NoNewPrivs:|Cpus_allowed_list:) echo $value;; esac;"
                                  "done </proc/self/status; read line </proc/self/stat;"
                                  "set -- $line; shift 18; echo $1; shift 22; echo $1";
@@ -14,7 +15,7 @@ static void limits_and_priorities_are_those_of_the_child(void)
     coreproc_service *service = new_service();
     coreproc_command *command = new_command("/bin/sh", "-c", script, NULL);
     OK(coreproc_command_umask(command, 031, &err));
-    OK(coreproc_command_resource_limit(command, RLIMIT_NOFILE, 20, 30, &err));
+    OK(coreproc_command_resource_limit(command, RLIMIT_FSIZE, 20 * 512, 30 * 512, &err));
     OK(coreproc_command_resource_limit(command, RLIMIT_CORE, 0, 0, &err));
     OK(coreproc_command_oom_score(command, 1000, &err));
     OK(coreproc_command_no_new_privileges(command, &err));
@@ -78,11 +79,57 @@ static void a_directory_is_entered_by_its_descriptor(void)
     end_service(service);
 }
 
-int main(void)
+static const char *self;
+
+/* Starts a process that says that it runs, and waits for a line of its input, which is the host's. */
+static void host(void)
 {
+    coreproc_service *service = new_service();
+    coreproc_command *command = new_command("/bin/sh", "-c", "trap '' TERM; echo up; read line", NULL);
+    OK(coreproc_command_stdio(command, COREPROC_STREAM_STDIN, COREPROC_STDIO_INHERIT, &err));
+    OK(coreproc_command_stdio(command, COREPROC_STREAM_STDOUT, COREPROC_STDIO_INHERIT, &err));
+    OK(coreproc_command_die_with_host(command, SIGKILL, &err));
+    spawn(service, command);
+    close(STDOUT_FILENO);
+    for (;;)
+        pause();
+}
+
+static void a_process_dies_with_its_host(void)
+{
+    int gate[2], said[2];
+    char text[4] = "";
+    MUST(pipe2(gate, O_CLOEXEC) == 0 && pipe2(said, O_CLOEXEC) == 0);
+    pid_t killed = fork();
+    MUST(killed >= 0);
+    if (killed == 0) {
+        dup2(gate[0], STDIN_FILENO);
+        dup2(said[1], STDOUT_FILENO);
+        execl(self, self, "host", (char *)NULL);
+        _exit(127);
+    }
+    close(gate[0]);
+    close(said[1]);
+    MUST(read(said[0], text, 3) == 3);
+    CHECK_TEXT(text, "up\n");
+    MUST(kill(killed, SIGKILL) == 0 && waitpid(killed, NULL, 0) == killed);
+    /* The process was the last to have the other end. No line has come, so only the signal can have ended it. */
+    struct pollfd end = {.fd = said[0], .events = POLLIN};
+    CHECK_INT(poll(&end, 1, 60000), 1);
+    CHECK_INT(read(said[0], text, 1), 0);
+    close(gate[1]);
+    close(said[0]);
+}
+
+int main(int argc, char **argv)
+{
+    self = argv[0];
+    if (argc == 2)
+        host();
     check_begin();
     RUN(limits_and_priorities_are_those_of_the_child);
     RUN(a_user_is_dropped_to_or_refused_with_its_stage);
     RUN(a_directory_is_entered_by_its_descriptor);
+    RUN(a_process_dies_with_its_host);
     return check_end();
 }

@@ -72,6 +72,7 @@ static void every_call(void)
     FORKED(coreproc_command_stdio_file(command, COREPROC_STREAM_STDIN, "/dev/null", 9, COREPROC_FILE_READ, E));
     FORKED(coreproc_command_capture(command, 0, E));
     FORKED(coreproc_command_group(command, COREPROC_GROUP_OWN, E));
+    FORKED(coreproc_command_pty(command, 0, 0, COREPROC_PTY_RAW, E));
     FORKED(coreproc_command_detach(command, E));
     FORKED(coreproc_command_spool_max(command, 0, E));
     FORKED(coreproc_command_timeout(command, 0, E));
@@ -95,6 +96,7 @@ static void every_call(void)
     FORKED(coreproc_process_stop(process, NULL, E));
     FORKED(coreproc_process_write(process, &byte, 1, -1, &written, E));
     FORKED(coreproc_process_close_stdin(process, E));
+    FORKED(coreproc_process_resize(process, 80, 24, E));
     FORKED(coreproc_subscription_open(service, NULL, &opened, E));
     FORKED(coreproc_subscription_listen(service, NULL, ignore_events, NULL, count_destroy, &opened, E));
     FORKED(coreproc_subscription_fd(subscription, &fd, E));

@@ -75,6 +75,24 @@ AT(coreproc_handle_info, exit_code, 12);
 AT(coreproc_handle_info, signal, 16);
 AT(coreproc_handle_info, flags, 20);
 
+SIZE(coreproc_log_options, 40);
+AT(coreproc_log_options, struct_size, 0);
+AT(coreproc_log_options, format, 4);
+AT(coreproc_log_options, max_bytes, 8);
+AT(coreproc_log_options, max_age_ms, 16);
+AT(coreproc_log_options, keep, 24);
+AT(coreproc_log_options, compress, 28);
+AT(coreproc_log_options, mode, 32);
+AT(coreproc_log_options, reserved, 36);
+
+SIZE(coreproc_log_info, 40);
+AT(coreproc_log_info, struct_size, 0);
+AT(coreproc_log_info, error, 4);
+AT(coreproc_log_info, written, 8);
+AT(coreproc_log_info, lost, 16);
+AT(coreproc_log_info, rotations, 24);
+AT(coreproc_log_info, end, 32);
+
 SIZE(coreproc_daemon_entry, 96);
 AT(coreproc_daemon_entry, struct_size, 0);
 AT(coreproc_daemon_entry, pid, 4);

@@ -88,9 +88,10 @@ mod layout {
     use std::mem::{offset_of, size_of};
 
     use coreproc::ffi::{
-        coreproc_daemon_entry, coreproc_daemon_options, coreproc_event, coreproc_health_options, coreproc_process_info,
-        coreproc_progress_options, coreproc_run_info, coreproc_run_options, coreproc_service_options,
-        coreproc_spec_result, coreproc_stop_options, coreproc_stop_step, coreproc_subscription_options,
+        coreproc_daemon_entry, coreproc_daemon_options, coreproc_event, coreproc_health_options, coreproc_log_info,
+        coreproc_log_options, coreproc_process_info, coreproc_progress_options, coreproc_run_info,
+        coreproc_run_options, coreproc_service_options, coreproc_spec_result, coreproc_stop_options,
+        coreproc_stop_step, coreproc_subscription_options,
     };
 
     macro_rules! layout {
@@ -111,6 +112,9 @@ mod layout {
     layout!(coreproc_subscription_options, 56:
         struct_size 0, scope 4, delivery 8, lifecycle 12, queue_bytes 16, max_line_bytes 24, kinds 32, overflow 36,
         encoding 40, batch_events 44, batch_bytes 48);
+    layout!(coreproc_log_options, 40:
+        struct_size 0, format 4, max_bytes 8, max_age_ms 16, keep 24, compress 28, mode 32, reserved 36);
+    layout!(coreproc_log_info, 40: struct_size 0, error 4, written 8, lost 16, rotations 24, end 32);
     layout!(coreproc_daemon_entry, 96:
         struct_size 0, pid 4, started_ns 8, code 16, code_len 24, daemon 32, daemon_len 40, health 48, health_len 56,
         project 64, project_len 72, binary 80, binary_len 88);

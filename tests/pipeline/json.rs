@@ -193,7 +193,10 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
             "specs[1].command.capture_bytes: expected a whole number from 0 to 9223372036854775807, found 9223372036854775808",
         ),
         (r#""capture": 1"#, r#"specs[1].command.capture: unknown field, did you mean "capture_bytes"?"#),
-        (r#""group": "none""#, r#"specs[1].command.group: unknown value "none", known are "own", "inherit""#),
+        (
+            r#""group": "none""#,
+            r#"specs[1].command.group: unknown value "none", known are "own", "inherit", "session""#,
+        ),
         (r#""detach": "no""#, r#"specs[1].command.detach: expected true or false, found "no""#),
         (r#""spool_max_bytes": 0"#, "specs[1].command.spool_max_bytes: expected a whole number of at least 1, found 0"),
         (r#""timeout_ms": -5"#, "specs[1].command.timeout_ms: expected a whole number of at least 1, found -5"),
@@ -252,6 +255,10 @@ fn a_mistake_in_a_command_is_named_with_its_path() {
             "specs[1].command.limits.core: expected the soft and the hard limit, found a list",
         ),
         (r#""limits": {"core": [2, 1]}"#, "specs[1].command: limit core: the soft limit 2 is above the hard limit 1"),
+        (
+            r#""die_with_host": "KILL", "detach": true"#,
+            "specs[1].command: die with host: a detached process outlives the host",
+        ),
         (r#""nice": 20"#, "specs[1].command.nice: expected a whole number from -20 to 19, found 20"),
         (
             r#""scheduling": "rr""#,
@@ -404,11 +411,11 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
         refused_command(r#""version": 1"#),
         "specs[1].command.version: unknown field, known are \"program\", \"args\", \"arg0\", \"env\", \"env_clear\", \
          \"cwd\", \"search_path\", \"stdin\", \"stdout\", \"stderr\", \"descriptors\", \"capture_bytes\", \
-         \"capture_head_bytes\", \"capture_lines\", \"capture_apart\", \"group\", \"detach\", \
+         \"capture_head_bytes\", \"capture_lines\", \"capture_apart\", \"pty\", \"group\", \"detach\", \
          \"spool_max_bytes\", \"timeout_ms\", \"start_timeout_ms\", \"silence_timeout_ms\", \"cpu_time_limit_ms\", \
          \"output_limit_bytes\", \"stop\", \"drain\", \"user\", \"primary_group\", \"supplementary_groups\", \"umask\", \
          \"no_new_privileges\", \"drop_capabilities\", \"keep_ignored\", \"limits\", \"nice\", \"scheduling\", \
-         \"io_priority\", \"cpu_affinity\", \"oom_score\", \"chroot\""
+         \"io_priority\", \"cpu_affinity\", \"oom_score\", \"chroot\", \"die_with_host\""
     );
 }
 
@@ -505,7 +512,7 @@ fn a_command_runs_as_whom_and_with_what_its_json_says() {
     let text = r#"{"version": 1, "program": "/bin/sh",
         "args": ["-c", "umask; ulimit -n; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj; grep NoNewPrivs /proc/self/status"],
         "umask": "0031", "limits": {"nofile": [20, 30], "core": 0}, "oom_score": 1000, "no_new_privileges": true, "nice": 19,
-        "scheduling": "idle", "io_priority": "idle", "cpu_affinity": [0]}"#;
+        "scheduling": "idle", "io_priority": "idle", "cpu_affinity": [0], "die_with_host": "KILL"}"#;
     let process = Command::from_json(text).expect("command").spawn(&service).expect("spawn");
     assert_eq!(support::finish(&process).text(), "0031\n20\n30\n0\n1000\nNoNewPrivs:\t1\n");
     if support::os::is_root() {

@@ -4,6 +4,7 @@
 //! in a host of its own (`support::host`).
 
 mod activity;
+mod bound;
 mod command;
 mod containment;
 mod credentials;
@@ -16,6 +17,7 @@ mod identity;
 mod input;
 mod job_control;
 mod limits;
+mod log;
 mod output;
 mod post_mortem;
 mod pty;

@@ -20,6 +20,7 @@ PREFIXES = {
     "COREPROC_CLOSE_": "close",
     "COREPROC_DELIVERY_": "delivery",
     "COREPROC_DESCRIPTOR_": "descriptor",
+    "COREPROC_PTY_": "pty",
     "COREPROC_ENDPOINT_": "endpoint",
     "COREPROC_EVENT_": "event",
     "COREPROC_FILE_": "file",
@@ -41,6 +42,7 @@ PREFIXES = {
     "COREPROC_STREAM_": "stream",
     "COREPROC_SUBSCRIBE_": "subscribe",
     "COREPROC_OVERFLOW_": "overflow",
+    "COREPROC_LOG_": "log",
     "COREPROC_ENCODING_": "encoding",
 }
 

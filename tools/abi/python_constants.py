@@ -38,6 +38,7 @@ ENUMERATIONS = (
     Enumeration("Delivery", "delivery", "How a subscription delivers output."),
     Enumeration("Subscribe", "subscribe", "The processes whose events a subscription receives."),
     Enumeration("Overflow", "overflow", "What a subscription does whose queue is full."),
+    Enumeration("LogFormat", "log", "How output is written to a log."),
     Enumeration("Encoding", "encoding", "What the bytes of output are."),
     Enumeration(
         "Stdio",
@@ -51,6 +52,7 @@ ENUMERATIONS = (
         "A pipe at a descriptor of a command above standard error.",
         base="Enum",
     ),
+    Enumeration("PtyMode", "pty", "What a pseudo-terminal does with what is written to it."),
     Enumeration("RunMode", "run", "The order in which a pipeline runs."),
     Enumeration("OnFailure", "on_failure", "The effect of a failure on other specs."),
     Enumeration("SpecState", "spec", "How a spec of a run ended."),

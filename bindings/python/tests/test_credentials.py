@@ -4,9 +4,10 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 
 import pytest
-from conftest import run, shell
+from conftest import PACKAGE, run, shell
 
 import coreproc
 from coreproc import Command, Group, InvalidArgument, IoClass
@@ -123,3 +124,31 @@ def test_who_is_not_known_is_told_by_the_spawn(service):
             Command("true", **options).spawn(service)
         assert caught.value.stage == stage
     assert run(Command("true", group=Group.OWN), service)[0].ok
+
+
+def test_a_process_dies_with_its_host():
+    """No line comes for it to read, so only the signal can end it."""
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import coreproc; from coreproc import *\n"
+        "command = Command('sh', '-c', 'echo up; read line', stdin=Stdio.INHERIT,"
+        " stdout=Stdio.INHERIT, die_with_host=9)\n"
+        "process = command.spawn(coreproc.Service()); process.wait()"
+    )
+    host = subprocess.Popen(
+        [sys.executable, "-c", script, str(PACKAGE / "src")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with host:
+        assert host.stdout.readline() == b"up\n"
+        host.kill()
+        # The process was the last to have the other end.
+        assert host.stdout.read() == b""
+
+
+def test_a_process_cannot_both_die_with_its_host_and_outlive_it(service):
+    with pytest.raises(InvalidArgument, match="die with host"):
+        Command("true", die_with_host=9, detach=True).spawn(service)
+    with pytest.raises(InvalidArgument, match="die with host"):
+        Command("true", die_with_host=65)
+    assert run(Command("true", die_with_host=9), service)[0].ok

@@ -86,7 +86,7 @@ def test_stdin_file_missing(service, tmp_path):
         (["true"], {"stdin": coreproc.File("a\0b")}, "stdin|path"),
         (["true"], {"stdout": Stdio.MERGE}, "stdout|mode"),
         (["true"], {"stdin": Stdio.SPOOL}, "stdin|mode"),
-        (["true"], {"group": 99}, "mode"),
+        (["true"], {"group": ""}, "group"),
     ],
 )
 def test_invalid_argument_names_the_field(service, arguments, options, field):

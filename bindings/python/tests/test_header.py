@@ -29,6 +29,8 @@ PREFIXES = {
     constants.Subscribe: "SUBSCRIBE_",
     constants.Overflow: "OVERFLOW_",
     constants.Encoding: "ENCODING_",
+    constants.LogFormat: "LOG_",
+    constants.PtyMode: "PTY_",
     constants.Stdio: "STDIO_",
     constants.RunMode: "RUN_",
     constants.SpecState: "SPEC_",

@@ -11,7 +11,8 @@ use super::signal::signal_number;
 use super::version::check_version;
 use crate::error::Result;
 use crate::process::{
-    Command, Descriptor, Drain, FileMode, Group, Output, Scope, Size, Stdin, StopOptions, StopPolicy, StopStep,
+    Command, Descriptor, Drain, FileMode, Group, Output, PtyMode, PtyOptions, Scope, Size, Stdin, StopOptions,
+    StopPolicy, StopStep,
 };
 
 const FIELDS: &[&str] = &[
@@ -30,6 +31,7 @@ const FIELDS: &[&str] = &[
     "capture_head_bytes",
     "capture_lines",
     "capture_apart",
+    "pty",
     "group",
     "detach",
     "spool_max_bytes",
@@ -54,6 +56,7 @@ const FIELDS: &[&str] = &[
     "cpu_affinity",
     "oom_score",
     "chroot",
+    "die_with_host",
 ];
 
 impl Command {
@@ -186,6 +189,11 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
             bytes => Size::Bytes(bytes),
         });
     }
+    if let Some(field) = object.get("pty")
+        && let Some(options) = pty(&field)?
+    {
+        command.pty(options);
+    }
     if let Some(bytes) = object.get("spool_max_bytes") {
         command.spool_max(bytes.whole(1, u64::MAX)?);
     }
@@ -198,6 +206,25 @@ fn streams(object: &Object<'_>, command: &mut Command) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Reads a pseudo-terminal: whether there is one, or how it is.
+fn pty(field: &Field<'_>) -> Result<Option<PtyOptions>> {
+    let mut options = PtyOptions::default();
+    if !field.is_object() {
+        return Ok(field.boolean()?.then_some(options));
+    }
+    let object = field.object(&["columns", "rows", "mode"])?;
+    for (name, place) in [("columns", &mut options.columns), ("rows", &mut options.rows)] {
+        if let Some(number) = object.get(name) {
+            *place = number.whole(1, u16::MAX.into())? as u16;
+        }
+    }
+    if let Some(mode) = object.get("mode") {
+        options.mode =
+            mode.choice(&[("cooked", PtyMode::Cooked), ("no_echo", PtyMode::NoEcho), ("raw", PtyMode::Raw)])?;
+    }
+    Ok(Some(options))
 }
 
 fn descriptor(field: &Field<'_>) -> Result<Descriptor> {
@@ -234,7 +261,8 @@ fn output(field: &Field<'_>, more: &[(&str, Output)]) -> Result<Output> {
 
 fn control(object: &Object<'_>, command: &mut Command) -> Result<()> {
     if let Some(group) = object.get("group") {
-        command.group(group.choice(&[("own", Group::Own), ("inherit", Group::Inherit)])?);
+        let words = [("own", Group::Own), ("inherit", Group::Inherit), ("session", Group::Session)];
+        command.group(group.choice(&words)?);
     }
     if let Some(detach) = object.get("detach")
         && detach.boolean()?

@@ -36,6 +36,9 @@ pub(super) fn credentials(object: &Object<'_>, command: &mut Command) -> Result<
             signals.list("a list of signals")?.map(|signal| signal_number(&signal)).collect::<Result<Vec<_>>>()?;
         command.keep_ignored(signals);
     }
+    if let Some(signal) = object.get("die_with_host") {
+        command.die_with_host(signal_number(&signal)?);
+    }
     if let Some(directory) = object.get("chroot") {
         command.chroot(directory.text()?);
     }

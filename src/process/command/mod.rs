@@ -1,11 +1,13 @@
 //! [`Command`]: a program to run, with all that its process gets.
 
+mod bound;
 mod capture;
 mod containment;
 mod credentials;
 mod deadlines;
 mod descriptors;
 mod limits;
+mod logs;
 mod terminal;
 
 use std::ffi::{CString, OsStr, OsString};
@@ -23,6 +25,7 @@ use crate::process::containment::Containment;
 use crate::process::credentials::Credentials;
 use crate::process::deadlines::Deadlines;
 use crate::process::descriptor::{Descriptor, Listener};
+use crate::process::log::{Route, Router};
 use crate::process::options::{Drain, Size};
 use crate::process::pty::PtyOptions;
 use crate::process::resources::Limits;
@@ -95,6 +98,8 @@ pub struct Command {
     /// As whom it runs, and what it may use: None if the command says nothing about it.
     pub(in crate::process) credentials: Option<Box<Credentials>>,
     pub(in crate::process) limits: Option<Box<Limits>>,
+    /// The signal that it gets when the host dies.
+    pub(in crate::process) die_with_host: Option<i32>,
     pub(in crate::process) search_path: Option<OsString>,
     pub(in crate::process) stdin: Stdin,
     pub(in crate::process) stdout: Output,
@@ -119,6 +124,9 @@ pub struct Command {
     pub(in crate::process) stop: Arc<StopPolicy>,
     pub(in crate::process) drain: Option<Drain>,
     pub(in crate::process) subscriptions: Vec<Arc<Queue>>,
+    pub(in crate::process) logs: Vec<Route>,
+    /// What writes the logs, which all are of one service.
+    pub(in crate::process) router: Option<Arc<Router>>,
     /// The first value that a setter refused.
     pub(in crate::process) mistake: Option<Error>,
 }
@@ -136,6 +144,7 @@ impl Command {
             cwd_fd: None,
             credentials: None,
             limits: None,
+            die_with_host: None,
             search_path: None,
             stdin: Stdin::default(),
             stdout: Output::default(),
@@ -157,6 +166,8 @@ impl Command {
             stop: StopPolicy::shared_default(),
             drain: None,
             subscriptions: Vec::new(),
+            logs: Vec::new(),
+            router: None,
             mistake: None,
         };
         if command.program.is_empty() {
@@ -395,7 +406,7 @@ impl Command {
             return Some(("stderr", PIPE));
         }
         let found = self.descriptor_contradiction().or_else(|| self.terminal_contradiction());
-        if let Some(found) = found.or_else(|| self.containment_contradiction()) {
+        if let Some(found) = found.or_else(|| self.containment_contradiction()).or_else(|| self.bound_contradiction()) {
             return Some(found);
         }
         if let Some(found) = self.deadline_contradiction() {
@@ -434,7 +445,8 @@ impl Command {
             &self.limits,
             &self.pty,
         );
-        let life = (self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
+        let bound = self.die_with_host;
+        let life = (bound, self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
         format!("{texts:?} {streams:?} {captures:?} {more:?} {life:?}")
     }
 

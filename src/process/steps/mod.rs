@@ -1,6 +1,7 @@
 //! Turns the options of a command that the child carries out itself into the system calls that it makes before exec.
 //! An option that is not used has none.
 
+mod bound;
 mod credentials;
 mod limits;
 
@@ -21,6 +22,9 @@ pub(super) fn steps(command: &Command) -> Result<Steps> {
     }
     if let Some(credentials) = &command.credentials {
         credentials::add(command, credentials, &mut steps)?;
+    }
+    if let Some(signal) = command.die_with_host {
+        bound::add(signal, &mut steps);
     }
     Ok(steps)
 }

@@ -37,6 +37,8 @@ pub(crate) enum Stage {
     PrimaryGroup,
     User,
     NoNewPrivs,
+    /// The binding to the host's life.
+    Bound,
 }
 
 impl Stage {
@@ -67,6 +69,7 @@ impl Stage {
             Stage::PrimaryGroup => "primary group",
             Stage::User => "user",
             Stage::NoNewPrivs => "no new privileges",
+            Stage::Bound => "die with host",
         }
     }
 
@@ -96,6 +99,7 @@ impl Stage {
             Stage::PrimaryGroup,
             Stage::User,
             Stage::NoNewPrivs,
+            Stage::Bound,
         ]
         .into_iter()
         .find(|stage| *stage as u32 == raw)

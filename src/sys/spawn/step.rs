@@ -33,7 +33,6 @@ pub(crate) enum Expect {
     /// This error: the call must be refused.
     Refused(i32),
     /// This value; another one fails with the given errno.
-    #[allow(dead_code)]
     Value(isize, i32),
 }
 

@@ -50,10 +50,12 @@ from .constants import (
     Flag,
     Group,
     IoClass,
+    LogFormat,
     OnFailure,
     Overflow,
     ProgressOutput,
     ProgressStyle,
+    PtyMode,
     ReportFormat,
     Result,
     RunMode,
@@ -65,11 +67,13 @@ from .constants import (
 )
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
 from .info import Info, ResourceUsage
+from .log import Log, LogFollower, LogInfo
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
 from .stop import Step, Stop
 from .subscription import Event, Subscription
+from .terminal import Pty
 
 __version__ = "0.1.0"
 
@@ -103,6 +107,10 @@ __all__ = [
     "InvalidState",
     "IoClass",
     "LibraryError",
+    "Log",
+    "LogFollower",
+    "LogFormat",
+    "LogInfo",
     "Malformed",
     "NotFound",
     "NotRunning",
@@ -117,6 +125,8 @@ __all__ = [
     "Progress",
     "ProgressOutput",
     "ProgressStyle",
+    "Pty",
+    "PtyMode",
     "ReportFormat",
     "ResourceUsage",
     "Result",

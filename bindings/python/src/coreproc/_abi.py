@@ -95,6 +95,7 @@ FLAT_DESCRIPTOR_DATA = 42
 FLAT_DESCRIPTOR_FD = 43
 FLAT_DESCRIPTOR_FILE = 44
 FLAT_DETACH = 14
+FLAT_DIE_WITH_HOST = 34
 FLAT_DRAIN = 18
 FLAT_DROP_CAPABILITIES = 25
 FLAT_ENV = 4
@@ -110,6 +111,7 @@ FLAT_OOM_SCORE = 33
 FLAT_OUTPUT_LIMIT = 84
 FLAT_PRIMARY_GROUP = 21
 FLAT_PROGRAM = 1
+FLAT_PTY = 55
 FLAT_RESOURCE_LIMIT = 28
 FLAT_SCHEDULING = 30
 FLAT_SEARCH_PATH = 8
@@ -130,6 +132,7 @@ FLAT_VERSION = 1
 FORKED = -11
 GROUP_INHERIT = 2
 GROUP_OWN = 1
+GROUP_SESSION = 3
 INVALID_ARGUMENT = -1
 INVALID_STATE = -16
 IO_BEST_EFFORT = 2
@@ -138,6 +141,8 @@ IO_REAL_TIME = 1
 KEEP_GOING = 1
 LIFECYCLE_ALL = 1
 LIFECYCLE_ENDS = 2
+LOG_CRI = 2
+LOG_RAW = 1
 MALFORMED = -15
 NOT_FOUND = -2
 NOT_RUNNING = -6
@@ -160,6 +165,9 @@ PROGRESS_OUTPUT_PREFIXED = 1
 PROGRESS_STYLE_AUTO = 1
 PROGRESS_STYLE_PLAIN = 3
 PROGRESS_STYLE_TERMINAL = 2
+PTY_COOKED = 1
+PTY_NO_ECHO = 2
+PTY_RAW = 3
 REPORT_CHROME_TRACE = 3
 REPORT_JSON = 1
 REPORT_JUNIT = 2
@@ -318,6 +326,34 @@ class HealthOptions(Sized):
         ("max_header_bytes", c_uint64),
         ("header_timeout_ms", c_uint64),
         ("idle_timeout_ms", c_uint64),
+    )
+
+
+class LogInfo(Sized):
+    """coreproc_log_info."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("error", c_int32),
+        ("written", c_uint64),
+        ("lost", c_uint64),
+        ("rotations", c_uint64),
+        ("end", c_uint64),
+    )
+
+
+class LogOptions(Sized):
+    """coreproc_log_options."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("format", c_uint32),
+        ("max_bytes", c_uint64),
+        ("max_age_ms", c_uint64),
+        ("keep", c_uint32),
+        ("compress", c_uint32),
+        ("mode", c_uint32),
+        ("reserved", c_uint32),
     )
 
 
@@ -498,6 +534,7 @@ DestroyCallback = CFUNCTYPE(None, c_void_p)
 IN_DAEMON_ENTRY = POINTER(DaemonEntry)
 IN_DAEMON_OPTIONS = POINTER(DaemonOptions)
 IN_HEALTH_OPTIONS = POINTER(HealthOptions)
+IN_LOG_OPTIONS = POINTER(LogOptions)
 IN_PROGRESS_OPTIONS = POINTER(ProgressOptions)
 IN_RUN_OPTIONS = POINTER(RunOptions)
 IN_SERVICE_OPTIONS = POINTER(ServiceOptions)
@@ -508,6 +545,7 @@ OUT_ACTIVITY = POINTER(Activity)
 OUT_HANDLE = POINTER(c_void_p)
 OUT_HANDLE_INFO = POINTER(HandleInfo)
 OUT_INT32_T = POINTER(c_int32)
+OUT_LOG_INFO = POINTER(LogInfo)
 OUT_PROCESS_INFO = POINTER(ProcessInfo)
 OUT_RUN_INFO = POINTER(RunInfo)
 OUT_SIZE_T = POINTER(c_size_t)
@@ -547,6 +585,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         (c_void_p, c_uint32, c_char_p, c_size_t, c_uint32, OUT_HANDLE),
     ),
     "coreproc_command_detach": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_command_die_with_host": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_drain": (c_int32, (c_void_p, c_uint64, c_uint64, OUT_HANDLE)),
     "coreproc_command_drop_capabilities": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_env": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
@@ -559,12 +598,14 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_io_priority": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_keep_ignored": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_listen_fd": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_log": (c_int32, (c_void_p, c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_nice": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_no_new_privileges": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_command_oom_score": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_output_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_primary_group": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_pty": (c_int32, (c_void_p, c_uint32, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_resource_limit": (
         c_int32,
         (c_void_p, c_uint32, c_uint64, c_uint64, OUT_HANDLE),
@@ -653,6 +694,22 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_history_problem": (c_char_p, (c_void_p,)),
     "coreproc_history_record": (c_int32, (c_void_p, c_void_p, OUT_HANDLE)),
     "coreproc_identity_of_pid": (c_int32, (c_int32, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_log_follow": (c_int32, (c_void_p, c_uint64, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_log_follower_free": (None, (c_void_p,)),
+    "coreproc_log_follower_read": (
+        c_int32,
+        (c_void_p, c_size_t, c_int64, OUT_UINT64_T, OUT_UINT64_T, OUT_HANDLE, OUT_HANDLE),
+    ),
+    "coreproc_log_free": (None, (c_void_p,)),
+    "coreproc_log_info_get": (c_int32, (c_void_p, OUT_LOG_INFO, OUT_HANDLE)),
+    "coreproc_log_open": (
+        c_int32,
+        (c_void_p, c_char_p, c_size_t, IN_LOG_OPTIONS, OUT_HANDLE, OUT_HANDLE),
+    ),
+    "coreproc_log_ref": (c_void_p, (c_void_p,)),
+    "coreproc_log_reopen": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_log_rotate": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_log_wait_idle": (c_int32, (c_void_p, c_int64, OUT_HANDLE)),
     "coreproc_pid_file_acquire": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_pid_file_free": (None, (c_void_p,)),
     "coreproc_pid_file_held": (c_uint32, (c_void_p,)),
@@ -705,6 +762,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_pid": (c_int32, (c_void_p,)),
     "coreproc_process_post_mortem": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_ref": (c_void_p, (c_void_p,)),
+    "coreproc_process_resize": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_process_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),
     "coreproc_process_stop": (c_int32, (c_void_p, IN_STOP_OPTIONS, OUT_HANDLE)),
     "coreproc_process_wait": (c_int32, (c_void_p, c_uint32, c_int64, OUT_PROCESS_INFO, OUT_HANDLE)),

@@ -17,8 +17,10 @@ from ._handle import Owner
 from ._lib import call, lib
 from .constants import Descriptor, Group, IoClass, Stdio
 from .process import Process
+from .terminal import Pty, checked_size
 
 if TYPE_CHECKING:
+    from .log import Log
     from .service import Service
     from .stop import Stop
     from .subscription import Subscription
@@ -123,7 +125,9 @@ class Command(Owner):
         capture_head: int = 0,
         capture_lines: int = 0,
         capture_apart: bool = False,
+        pty: Pty | bool = False,
         group: Group | str | int | None = None,
+        start_new_session: bool = False,
         detach: bool = False,
         spool_max: float | None = None,
         timeout: float | None = None,
@@ -146,7 +150,9 @@ class Command(Owner):
         io_priority: IoClass | tuple[IoClass, int] | None = None,
         cpu_affinity: Iterable[int] | None = None,
         oom_score: int | None = None,
+        die_with_host: int | None = None,
         subscriptions: Iterable[Subscription] = (),
+        logs: Iterable[Log] = (),
     ) -> None:
         """Makes a command; starts nothing.
 
@@ -182,10 +188,16 @@ class Command(Owner):
                 number.
             capture_apart: Whether standard output and standard error are kept apart, each in a
                 capture of these sizes, for `Process.captured`.
+            pty: A pseudo-terminal of its own, as its controlling terminal: a `Pty`, or True for one
+                of 80 columns and 24 rows. Each stream that is not given is on it; what it shows
+                arrives as standard output, or else as standard error, or else as descriptor 0.
+                `Process.write` types at it, `Process.close_stdin` types the end of input (Ctrl-D),
+                and `Process.resize` changes its size.
             group: Its process group; None is a group of its own. In the group of this process
                 SIGHUP, SIGINT and SIGQUIT stay ignored if they are ignored here (`nohup`); every
                 other signal starts at its default. Or, as in `subprocess`, a name or a number: the
                 primary group that it runs with.
+            start_new_session: Whether it gets a session of its own: `Group.SESSION`.
             detach: Whether it outlives this process, in a session of its own.
             spool_max: The bytes that may wait in a spool; None is 64 MiB.
             timeout: The seconds until it is stopped; None never stops it.
@@ -216,7 +228,10 @@ class Command(Owner):
                 `(IoClass.BEST_EFFORT, level)` with a level from 0, the best, to 7.
             cpu_affinity: The processors that it may run on.
             oom_score: How likely the kernel kills it when memory runs out, from -1000 to 1000.
+            die_with_host: The signal that it gets when this process dies; `signal.SIGKILL` ends it
+                for sure. Not together with `detach`.
             subscriptions: The subscriptions of `Subscribe.NAMED` that get its events.
+            logs: The logs of its service that its output is written to.
 
         Raises:
             InvalidArgument: The library does not take a value; the message names the field.
@@ -260,11 +275,21 @@ class Command(Owner):
         self._set("capture_lines", capture_lines)
         if capture_apart:
             self._set("capture_apart")
+        if pty:
+            terminal = pty if isinstance(pty, Pty) else Pty()
+            columns, rows = checked_size("command", terminal.columns, terminal.rows)
+            self._set("pty", columns, rows, terminal.mode)
+        if start_new_session:
+            if isinstance(group, Group):
+                raise invalid("command", "start_new_session", "stands beside group")
+            self._set("group", Group.SESSION)
         if isinstance(group, Group):
             self._set("group", group)
         elif group is not None:
             self._set("primary_group", *text(str(group)))
         self._set_credentials(user, extra_groups, umask, drop_capabilities, keep_ignored)
+        if die_with_host is not None:
+            self._set("die_with_host", die_with_host)
         if no_new_privileges:
             self._set("no_new_privileges")
         for number, limit in (rlimits or {}).items():
@@ -293,6 +318,8 @@ class Command(Owner):
         )
         for subscription in subscriptions:
             self._set("subscribe", subscription._handle)
+        for log in logs:
+            self._set("log", log._handle, 0)
 
     @classmethod
     def from_json(cls, document: str | bytes | Mapping[str, object]) -> Command:

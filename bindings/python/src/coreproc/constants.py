@@ -186,6 +186,9 @@ class Group(enum.IntEnum):
     OWN = 1
     #: The host's process group: it can use the terminal as the host can.
     INHERIT = 2
+    #: A session of its own, and in it a group as with OWN: it has no terminal (setsid(2)), and can
+    #: take one. Unlike a detached command it has pipes to the library.
+    SESSION = 3
 
 
 class IoClass(enum.IntEnum):
@@ -248,6 +251,17 @@ class Overflow(enum.IntEnum):
     DROP_NEWEST = 3
 
 
+class LogFormat(enum.IntEnum):
+    """How output is written to a log."""
+
+    #: The bytes as the process wrote them. The default.
+    RAW = 1
+    #: A line for each line, in the format of container logs (CRI): the time in RFC 3339 with
+    #: nanoseconds, the stream (stdout, stderr, or fd and a number), F for a whole line or P for a
+    #: piece of one, and the text.
+    CRI = 2
+
+
 class Encoding(enum.IntEnum):
     """What the bytes of output are."""
 
@@ -261,7 +275,8 @@ class Encoding(enum.IntEnum):
 class Stdio(enum.Enum):
     """The target of a stream of a command, if it is neither a file nor a descriptor."""
 
-    #: /dev/null; the default of standard input.
+    #: /dev/null; the default of standard input. (For a command with a pseudo-terminal, that is the
+    #: default of every stream: see coreproc_command_pty.)
     NULL = 1
     #: A pipe of ours; the default of outputs.
     PIPE = 2
@@ -288,6 +303,20 @@ class Descriptor(enum.Enum):
     OUTPUT = 1
     #: A pipe for coreproc_process_descriptor_write.
     INPUT = 2
+
+
+class PtyMode(enum.IntEnum):
+    """What a pseudo-terminal does with what is written to it."""
+
+    #: As a user finds a terminal: what is written is echoed; the program reads whole lines, which
+    #: Backspace edits and of which each has up to 4,095 bytes; Ctrl-C, Ctrl-\ and Ctrl-Z are
+    #: signals; `\n` in its output becomes `\r\n`.
+    COOKED = 1
+    #: The same without echo.
+    NO_ECHO = 2
+    #: As cfmakeraw(3) has it: every byte passes as it is, in both directions, and nothing is
+    #: echoed.
+    RAW = 3
 
 
 class RunMode(enum.IntEnum):

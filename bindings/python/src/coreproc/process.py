@@ -14,6 +14,7 @@ from ._errors import NotRunning, StdinClosed, TimedOut
 from ._handle import Owner
 from ._lib import call, lib, take_bytes
 from .constants import Scope, State
+from .terminal import checked_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,6 +246,15 @@ class Process(Owner):
             call(lib.coreproc_process_write, handle, *rest)
 
         return self._write(write, data, timeout)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Changes the size of its pseudo-terminal; the terminal's foreground group gets SIGWINCH.
+
+        Raises:
+            InvalidArgument: It has no pseudo-terminal, or the size is not from 1 to 65535.
+            NotRunning: The process has ended, and no descendant has the terminal open.
+        """
+        call(lib.coreproc_process_resize, self._handle, *checked_size("resize", columns, rows))
 
     def write_descriptor(
         self, number: int, data: bytes | bytearray | memoryview, timeout: float | None = None

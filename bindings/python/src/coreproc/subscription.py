@@ -124,7 +124,7 @@ def _decode(
             spec if spec != _abi.NO_SPEC else None,
             attempt,
             _SPEC_STATES.get(spec_state),
-            descriptor or None,
+            descriptor if kind == _abi.EVENT_OUTPUT else None,
         )
         for (
             kind,
