@@ -180,8 +180,8 @@
 // Outputs alone: a file, created with 0666 less the umask, and appended to.
 #define COREPROC_FILE_APPEND 3
 
-// The group if the process leads its own, else the process; for coreproc_process_signal the
-// process.
+// The tree if the command asks for a containment, else the group if the process leads its own, else
+// the process; for coreproc_process_signal the process.
 #define COREPROC_SCOPE_DEFAULT 0
 
 // The process alone.
@@ -189,6 +189,11 @@
 
 // The process group that it leads.
 #define COREPROC_SCOPE_GROUP 2
+
+// The process and all that it has started: each process in its cgroup if it has one, even after
+// the process itself is closed. Otherwise its group, if it leads one, and its descendants as far as
+// /proc shows them: a process whose parent has ended is not found unless it is in the group.
+#define COREPROC_SCOPE_TREE 3
 
 // Before all others, at a level from 0, the best, to 7. Needs CAP_SYS_ADMIN or CAP_SYS_NICE.
 #define COREPROC_IO_REAL_TIME 1
@@ -198,6 +203,21 @@
 
 // Only when nobody else wants the disk; the level is 0.
 #define COREPROC_IO_IDLE 3
+
+// Its group if it leads one, and nothing more. The default.
+#define COREPROC_CONTAIN_DEFAULT 0
+
+// The best rung that the system allows.
+#define COREPROC_CONTAIN_PREFER 1
+
+// No group and no cgroup, but a mark, by which coreproc_process_tree names what got away.
+#define COREPROC_CONTAIN_PROCESS 2
+
+// Its group, and the mark; the spawn fails if it leads none.
+#define COREPROC_CONTAIN_GROUP 3
+
+// A cgroup, or the spawn fails.
+#define COREPROC_CONTAIN_CGROUP 4
 
 // The version of flat commands: the `uint32_t` that each begins with.
 #define COREPROC_FLAT_VERSION 1
@@ -325,6 +345,18 @@
 // `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
 #define COREPROC_FLAT_PTY 55
 
+// `uint32_t` containment, as for coreproc_command_contain.
+#define COREPROC_FLAT_CONTAIN 65
+
+// `uint64_t` bytes, as for coreproc_command_memory_max.
+#define COREPROC_FLAT_MEMORY_MAX 66
+
+// `uint64_t` count, as for coreproc_command_processes_max.
+#define COREPROC_FLAT_PROCESSES_MAX 67
+
+// `uint32_t` thousandths, as for coreproc_command_cpu_max.
+#define COREPROC_FLAT_CPU_MAX 68
+
 // `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 // in coreproc_stop_step.
 #define COREPROC_FLAT_STOP_STEPS 80
@@ -398,6 +430,19 @@
 // What it used is known, but max_rss_bytes is an upper bound: the kernel counts what the host itself
 // had resident when it started the process, and the process has not been beyond the host's own peak.
 #define COREPROC_RUSAGE_RSS_AT_MOST 2
+
+// None: the process is in the host's group.
+#define COREPROC_RUNG_PROCESS 1
+
+// A process group, which each process can leave (setsid(2), setpgid(2)).
+#define COREPROC_RUNG_GROUP 2
+
+// A cgroup of its own in the v2 hierarchy, which no process leaves without the right to write to
+// another cgroup.
+#define COREPROC_RUNG_CGROUP 3
+
+// A figure that is not known.
+#define COREPROC_UNKNOWN 18446744073709551615ull
 
 // It has not ended.
 #define COREPROC_CAUSE_NONE 0
@@ -858,8 +903,8 @@ typedef struct coreproc_process_info {
   uint32_t cause;
   // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
   uint32_t flags;
-  // Always 0.
-  uint32_t reserved;
+  // A COREPROC_RUNG value: by what means it is held together with what it starts.
+  uint32_t rung;
   // When it was started, on CLOCK_MONOTONIC.
   uint64_t started_monotonic_ns;
   // When it was started, on CLOCK_REALTIME.
@@ -903,6 +948,16 @@ typedef struct coreproc_process_info {
   uint64_t blocks_read;
   // Writes to block devices, in blocks of 512 bytes.
   uint64_t blocks_written;
+  // CPU time of all processes in its cgroup, those that have ended included (`cpu.stat`). This and
+  // the following are COREPROC_UNKNOWN if it has no cgroup, or the kernel or the controllers of the
+  // cgroup do not tell.
+  uint64_t tree_cpu_ns;
+  // The most memory of its cgroup that was in use at once (`memory.peak`, Linux 5.19).
+  uint64_t tree_memory_peak;
+  // How many of its processes the kernel has killed because the memory limit was reached.
+  uint64_t tree_oom_kills;
+  // The most processes and threads in its cgroup at once (`pids.peak`, Linux 6.6).
+  uint64_t tree_processes_peak;
 } coreproc_process_info;
 
 // The options of a log.
@@ -1810,6 +1865,78 @@ coreproc_result coreproc_command_cpu_time_limit(struct coreproc_command *command
 coreproc_result coreproc_command_output_limit(struct coreproc_command *command,
                                               uint64_t bytes,
                                               struct coreproc_error **err);
+
+// Sets by what means the process is held together with all that it starts; `containment` is a
+// COREPROC_CONTAIN value. A cgroup is made below the host's own cgroup in the v2 hierarchy, and
+// removed when the last process in it has ended; the process begins in it, and what its processes
+// start is in it, too, whatever sessions and parents they give themselves. Without a cgroup the
+// environment gets a mark (COREPROC_TREE). With any containment, COREPROC_SCOPE_DEFAULT of kill and
+// stop is COREPROC_SCOPE_TREE, and so is that of timeouts and of a close of the service.
+//
+// Errors: INVALID_ARGUMENT; from the spawn UNSUPPORTED at the stage `contain` if it requires a
+// cgroup and the system allows none: the message says which part is missing.
+coreproc_result coreproc_command_contain(struct coreproc_command *command,
+                                         uint32_t containment,
+                                         struct coreproc_error **err);
+
+// Limits the memory of all its processes together, in bytes (0, UNLIMITED: any), by `memory.max` of
+// cgroup v2. If the limit is reached the kernel reclaims, and if that is not enough it kills:
+// `oom_kills` of coreproc_process_info. A limit needs a cgroup, whatever containment is asked for.
+//
+// Errors: INVALID_ARGUMENT; from the spawn UNSUPPORTED at the stage `contain` if no cgroup can be
+// made, or its controller, which the message names, cannot be enabled for it: the host's cgroup has
+// to be the root of the hierarchy, or the controller must be enabled below it already.
+coreproc_result coreproc_command_memory_max(struct coreproc_command *command,
+                                            uint64_t bytes,
+                                            struct coreproc_error **err);
+
+// Limits how many processes and threads it may have at once, itself included (0, UNLIMITED: any),
+// by `pids.max` of cgroup v2: a fork beyond them fails with EAGAIN.
+//
+// Errors: as for coreproc_command_memory_max.
+coreproc_result coreproc_command_processes_max(struct coreproc_command *command,
+                                               uint64_t count,
+                                               struct coreproc_error **err);
+
+// Limits the processor time of all its processes together, in thousandths of one processor, by
+// `cpu.max` of cgroup v2: 500 is half of one, 2000 are two; from 10 to 1000000 (0: any).
+//
+// Errors: as for coreproc_command_memory_max.
+coreproc_result coreproc_command_cpu_max(struct coreproc_command *command,
+                                         uint32_t thousandths,
+                                         struct coreproc_error **err);
+
+// Names the living processes of its tree, a line each, with its PID and its command line as for
+// coreproc_process_holders: `+PID COMMAND\n` if a signal to the tree reaches it, `-PID COMMAND\n` if
+// not, because it has left the tree or the kernel refused to signal it. On the rung of a cgroup
+// nothing can have left; on the others it is found by the mark of coreproc_command_contain, as far as
+// its environment can be read and still has it. So after a stop or a kill it names what that did not
+// reach, even once the process is closed; one that was just killed may be seen for a moment. Other
+// users' processes may be hidden. Free `*out` with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_tree(const struct coreproc_process *process,
+                                      struct coreproc_bytes **out,
+                                      struct coreproc_error **err);
+
+// Keeps it from running until coreproc_process_resume. `scope` is a COREPROC_SCOPE value, of which
+// the default is as for coreproc_process_kill. A tree in a cgroup is frozen (`cgroup.freeze`), which
+// no process in it sees or can undo; otherwise each process gets a SIGSTOP, of which its parent is
+// told. Signals wait until it is resumed; but SIGKILL ends it, and a stop resumes it. Timeouts run on.
+// Thread-safe.
+//
+// Errors: those of coreproc_process_signal.
+coreproc_result coreproc_process_pause(const struct coreproc_process *process,
+                                       uint32_t scope,
+                                       struct coreproc_error **err);
+
+// Lets it run on after coreproc_process_pause with the same scope: thaws the cgroup, or sends
+// SIGCONT. Thread-safe.
+//
+// Errors: those of coreproc_process_signal.
+coreproc_result coreproc_process_resume(const struct coreproc_process *process,
+                                        uint32_t scope,
+                                        struct coreproc_error **err);
 
 // Makes a command from a flat one, which is:
 //

@@ -29,6 +29,7 @@ mod call;
 mod capture;
 mod check;
 mod command;
+mod containment;
 mod convert;
 mod credentials;
 mod daemon;
@@ -78,7 +79,7 @@ pub use self::{
     error::*, version::*, fork::*, bytes::*, limit::*, user_data::*,
     service::*, command::*, stream::*, stdio::*, stop::*,
     credentials::*, resources::*,
-    deadlines::*,
+    deadlines::*, containment::*,
     flat::*, process::*,
     descriptor::*,
     pty::*,

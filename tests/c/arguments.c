@@ -219,6 +219,12 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("command", coreproc_command_silence_timeout(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_cpu_time_limit(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_output_limit(NULL, 0, &err));
+    REFUSED_NAMING("command", coreproc_command_contain(NULL, 0, &err));
+    REFUSED_NAMING("command", coreproc_command_memory_max(NULL, 0, &err));
+    REFUSED_NAMING("command", coreproc_command_processes_max(NULL, 0, &err));
+    REFUSED_NAMING("command", coreproc_command_cpu_max(NULL, 0, &err));
+    REFUSED_NAMING("cpu max", coreproc_command_cpu_max(command, 9, &err));
+    REFUSED_NAMING("cpu max", coreproc_command_cpu_max(command, 1000001, &err));
     REFUSED_NAMING("command", coreproc_command_stop_options(NULL, &stop, &err));
     REFUSED_NAMING("command", coreproc_command_drain(NULL, 0, 0, &err));
     REFUSED_NAMING("command", coreproc_command_subscribe(NULL, subscription, &err));
@@ -255,6 +261,10 @@ static void process_calls_refuse_null(void)
     REFUSED_NAMING("process", coreproc_process_holders(NULL, &bytes, &err));
     REFUSED_NAMING("out", coreproc_process_holders(process, NULL, &err));
     REFUSED_NAMING("process", coreproc_process_signal(NULL, 0, COREPROC_SCOPE_PROCESS, &err));
+    REFUSED_NAMING("process", coreproc_process_tree(NULL, &bytes, &err));
+    REFUSED_NAMING("out", coreproc_process_tree(process, NULL, &err));
+    REFUSED_NAMING("process", coreproc_process_pause(NULL, COREPROC_SCOPE_TREE, &err));
+    REFUSED_NAMING("process", coreproc_process_resume(NULL, COREPROC_SCOPE_TREE, &err));
     REFUSED_NAMING("process", coreproc_process_kill(NULL, COREPROC_SCOPE_DEFAULT, &err));
     REFUSED_NAMING("process", coreproc_process_stop(NULL, NULL, &err));
     REFUSED_NAMING("process", coreproc_process_write(NULL, &byte, 1, 0, &written, &err));
@@ -367,6 +377,9 @@ static void unknown_values_are_refused_with_the_field_named(void)
         REFUSED_NAMING("until", coreproc_process_wait(process, value, 0, &info, &err));
         REFUSED_NAMING("scope", coreproc_process_signal(process, 0, value, &err));
         REFUSED_NAMING("scope", coreproc_process_kill(process, value, &err));
+        REFUSED_NAMING("scope", coreproc_process_pause(process, value, &err));
+        REFUSED_NAMING("scope", coreproc_process_resume(process, value, &err));
+        REFUSED_NAMING("containment", coreproc_command_contain(command, value, &err));
         const coreproc_stop_options stop = {.struct_size = sizeof stop, .scope = value};
         REFUSED_NAMING("scope", coreproc_process_stop(process, &stop, &err));
         REFUSED_NAMING("scope", coreproc_command_stop_options(command, &stop, &err));
@@ -677,6 +690,8 @@ static void the_largest_sizes_and_times_are_like_any_other(void)
     OK(coreproc_command_silence_timeout(command, most, &err));
     OK(coreproc_command_cpu_time_limit(command, most, &err));
     OK(coreproc_command_output_limit(command, most_bytes, &err));
+    OK(coreproc_command_memory_max(command, COREPROC_UNLIMITED, &err));
+    OK(coreproc_command_processes_max(command, COREPROC_UNLIMITED, &err));
     OK(coreproc_command_stop_options(command, &stop, &err));
     OK(coreproc_command_spool_max(command, most_bytes, &err));
     coreproc_process *process = spawn(service, command);

@@ -228,6 +228,14 @@ static void tear_down(struct world *w)
     R(command_from_flat, OK, w->result = coreproc_command_from_flat(flat_true, sizeof flat_true, OUT(w), &w->error))        \
     R(command_from_json, OK, w->result = coreproc_command_from_json(TEXT("{\"version\":1,\"program\":\"true\"}"),           \
         OUT(w), &w->error))                                                                                                 \
+    R(command_contain, OK, w->result = coreproc_command_contain(w->command, COREPROC_CONTAIN_PREFER, &w->error))            \
+    R(command_memory_max, OK, w->result = coreproc_command_memory_max(w->command, 0, &w->error))                            \
+    R(command_processes_max, OK, w->result = coreproc_command_processes_max(w->command, 0, &w->error))                      \
+    R(command_cpu_max, OK, w->result = coreproc_command_cpu_max(w->command, 0, &w->error))                                  \
+    R(process_tree, OK, w->result = coreproc_process_tree(w->process, OUT(w), &w->error))                                   \
+    R(process_pause, OK, w->result = coreproc_process_pause(w->process, COREPROC_SCOPE_TREE, &w->error);                    \
+        coreproc_process_resume(w->process, COREPROC_SCOPE_TREE, NULL))                                                     \
+    R(process_resume, OK, w->result = coreproc_process_resume(w->process, COREPROC_SCOPE_TREE, &w->error))                  \
     R(command_group, OK, w->result = coreproc_command_group(w->command, COREPROC_GROUP_OWN, &w->error))                     \
     R(command_new, OK, w->result = coreproc_command_new(TEXT("true"), OUT(w), &w->error))                                   \
     R(command_search_path, OK, w->result = coreproc_command_search_path(w->command, TEXT("/bin"), &w->error))               \

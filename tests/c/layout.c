@@ -129,7 +129,7 @@ AT(coreproc_health_options, max_header_bytes, 24);
 AT(coreproc_health_options, header_timeout_ms, 32);
 AT(coreproc_health_options, idle_timeout_ms, 40);
 
-SIZE(coreproc_process_info, 192);
+SIZE(coreproc_process_info, 224);
 AT(coreproc_process_info, struct_size, 0);
 AT(coreproc_process_info, state, 4);
 AT(coreproc_process_info, id, 8);
@@ -138,7 +138,7 @@ AT(coreproc_process_info, exit_code, 20);
 AT(coreproc_process_info, signal, 24);
 AT(coreproc_process_info, cause, 28);
 AT(coreproc_process_info, flags, 32);
-AT(coreproc_process_info, reserved, 36);
+AT(coreproc_process_info, rung, 36);
 AT(coreproc_process_info, started_monotonic_ns, 40);
 AT(coreproc_process_info, started_realtime_ns, 48);
 AT(coreproc_process_info, exited_monotonic_ns, 56);
@@ -159,6 +159,10 @@ AT(coreproc_process_info, voluntary_switches, 160);
 AT(coreproc_process_info, involuntary_switches, 168);
 AT(coreproc_process_info, blocks_read, 176);
 AT(coreproc_process_info, blocks_written, 184);
+AT(coreproc_process_info, tree_cpu_ns, 192);
+AT(coreproc_process_info, tree_memory_peak, 200);
+AT(coreproc_process_info, tree_oom_kills, 208);
+AT(coreproc_process_info, tree_processes_peak, 216);
 
 SIZE(coreproc_event, 96);
 AT(coreproc_event, kind, 0);

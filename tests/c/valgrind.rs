@@ -14,5 +14,5 @@ themes!(under_valgrind: arguments callbacks control credentials daemon detach er
     subscription threads;
     // Threads and context switches would be valgrind's own; it gives descriptors and memory of its own, too.
     not thousand every_call
-    // Nothing is found without pidfd_open(2).
-    identity);
+    // Nothing is found, or signalled, without pidfd_open(2).
+    contain identity);

@@ -32,6 +32,8 @@ ENUMERATIONS = (
     Enumeration("EventKind", "event", "The kind of an event."),
     Enumeration("Flag", "flag", "Details of an event or of an `Info`.", base="IntFlag"),
     Enumeration("Scope", "scope", "The processes that a signal or a stop reaches."),
+    Enumeration("Contain", "contain", "How a command is held together with what it starts."),
+    Enumeration("Rung", "rung", "By what means a process is held together with what it starts."),
     Enumeration("Group", "group", "The process group that a command starts in."),
     Enumeration("IoClass", "io", "The class of a command's priority of reads and writes of disks."),
     Enumeration("CloseMode", "close", "The effect of closing a service on processes that run."),

@@ -21,6 +21,8 @@ PREFIXES = {
     constants.EventKind: "EVENT_",
     constants.Flag: "FLAG_",
     constants.Scope: "SCOPE_",
+    constants.Contain: "CONTAIN_",
+    constants.Rung: "RUNG_",
     constants.Group: "GROUP_",
     constants.IoClass: "IO_",
     constants.CloseMode: "CLOSE_",
