@@ -55,7 +55,7 @@ class Captured(NamedTuple):
 
 
 class TreeMember(NamedTuple):
-    """A living process of a tree; `reachable` is False if a signal to the tree does not reach it."""
+    """A living process of a tree; `reachable` says whether a signal to the tree reaches it."""
 
     pid: int
     command: bytes
@@ -214,7 +214,7 @@ class Process(Owner):
         return parse_holders(take_bytes(out))
 
     def tree(self) -> list[TreeMember]:
-        """Lists the living processes of its tree, also after a stop or a kill and once it is closed.
+        """Lists the living processes of its tree, also after a stop and once it is closed.
 
         In a cgroup nothing can have left the tree. Otherwise, for a command with `contain=`, what
         has left is among them, as far as its environment can be read and still has its mark. A
