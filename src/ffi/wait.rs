@@ -6,7 +6,7 @@ use std::os::fd::IntoRawFd;
 use super::call::call;
 use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
-use super::handle::{another, free, shared};
+use super::handle::{Born, another, free, shared};
 use super::info::{COREPROC_STATE_CLOSED, COREPROC_STATE_EXITED};
 use super::process::coreproc_process;
 use crate::error::Result;
@@ -17,6 +17,12 @@ use crate::{Cancel, Process, State};
 pub struct coreproc_cancel(Cancel);
 
 const _: () = shared::<coreproc_cancel>();
+
+impl Born for coreproc_cancel {
+    fn is_a_parents(&self) -> bool {
+        self.0.check_fork("free cancel").is_err()
+    }
+}
 
 /// Makes one that is not cancelled. Free `*out` with coreproc_cancel_free. Thread-safe.
 ///
