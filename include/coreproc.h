@@ -179,8 +179,8 @@
 // Outputs alone: a file, created with 0666 less the umask, and appended to.
 #define COREPROC_FILE_APPEND 3
 
-// The group if the process leads its own, else the process; for coreproc_process_signal the
-// process.
+// The tree if the command asks for a containment, else the group if the process leads its own, else
+// the process; for coreproc_process_signal the process.
 #define COREPROC_SCOPE_DEFAULT 0
 
 // The process alone.
@@ -188,6 +188,11 @@
 
 // The process group that it leads.
 #define COREPROC_SCOPE_GROUP 2
+
+// The process and all that it has started: each process in its cgroup if it has one, even after
+// the process itself is closed. Otherwise its group, if it leads one, and its descendants as far as
+// /proc shows them: a process whose parent has ended is not found unless it is in the group.
+#define COREPROC_SCOPE_TREE 3
 
 // Before all others, at a level from 0, the best, to 7. Needs CAP_SYS_ADMIN or CAP_SYS_NICE.
 #define COREPROC_IO_REAL_TIME 1
@@ -197,6 +202,21 @@
 
 // Only when nobody else wants the disk; the level is 0.
 #define COREPROC_IO_IDLE 3
+
+// Its group if it leads one, and nothing more. The default.
+#define COREPROC_CONTAIN_DEFAULT 0
+
+// The best rung that the system allows.
+#define COREPROC_CONTAIN_PREFER 1
+
+// No group and no cgroup, but a mark, by which coreproc_process_tree names what got away.
+#define COREPROC_CONTAIN_PROCESS 2
+
+// Its group, and the mark; the spawn fails if it leads none.
+#define COREPROC_CONTAIN_GROUP 3
+
+// A cgroup, or the spawn fails.
+#define COREPROC_CONTAIN_CGROUP 4
 
 // The version of flat commands: the `uint32_t` that each begins with.
 #define COREPROC_FLAT_VERSION 1
@@ -324,6 +344,18 @@
 // `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
 #define COREPROC_FLAT_PTY 55
 
+// `uint32_t` containment, as for coreproc_command_contain.
+#define COREPROC_FLAT_CONTAIN 65
+
+// `uint64_t` bytes, as for coreproc_command_memory_max.
+#define COREPROC_FLAT_MEMORY_MAX 66
+
+// `uint64_t` count, as for coreproc_command_processes_max.
+#define COREPROC_FLAT_PROCESSES_MAX 67
+
+// `uint32_t` thousandths, as for coreproc_command_cpu_max.
+#define COREPROC_FLAT_CPU_MAX 68
+
 // `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 // in coreproc_stop_step.
 #define COREPROC_FLAT_STOP_STEPS 80
@@ -371,6 +403,14 @@
 // Both standard outputs together, for coreproc_process_output_of.
 #define COREPROC_OUTPUT_TOGETHER 4294967295
 
+// The bytes as the process wrote them. The default.
+#define COREPROC_LOG_RAW 1
+
+// A line for each line, in the format of container logs (CRI): the time in RFC 3339 with
+// nanoseconds, the stream (stdout, stderr, or fd and a number), F for a whole line or P for a
+// piece of one, and the text.
+#define COREPROC_LOG_CRI 2
+
 // It runs.
 #define COREPROC_STATE_RUNNING 1
 
@@ -389,6 +429,19 @@
 // What it used is known, but max_rss_bytes is an upper bound: the kernel counts what the host itself
 // had resident when it started the process, and the process has not been beyond the host's own peak.
 #define COREPROC_RUSAGE_RSS_AT_MOST 2
+
+// None: the process is in the host's group.
+#define COREPROC_RUNG_PROCESS 1
+
+// A process group, which each process can leave (setsid(2), setpgid(2)).
+#define COREPROC_RUNG_GROUP 2
+
+// A cgroup of its own in the v2 hierarchy, which no process leaves without the right to write to
+// another cgroup.
+#define COREPROC_RUNG_CGROUP 3
+
+// A figure that is not known.
+#define COREPROC_UNKNOWN 18446744073709551615ull
 
 // It has not ended.
 #define COREPROC_CAUSE_NONE 0
@@ -715,6 +768,16 @@ typedef struct coreproc_health coreproc_health;
 // how much time is left. One thread at a time.
 typedef struct coreproc_history coreproc_history;
 
+// A file that output is written to without a reader of the host, and the files that it was renamed
+// to. All logs of a service are written by one thread, `coreproc-dsp`. What a process writes
+// faster waits, up to 1 MiB for each process, and is dropped then, and counted; so is what the
+// file does not take. No process is slowed. Shared: reference-counted, thread-safe. The file is
+// closed with the last reference, once the processes that write to it are closed.
+typedef struct coreproc_log coreproc_log;
+
+// A reader of a log. Owned by its caller; thread-safe.
+typedef struct coreproc_log_follower coreproc_log_follower;
+
 // A PID file: for each path, one daemon at a time. It holds the daemon's PID in decimal, and a
 // lock (fcntl(2), F_OFD_SETLK) that is the proof of life. Shared: reference-counted, thread-safe.
 // Freeing the last reference to one that is held releases it.
@@ -839,8 +902,8 @@ typedef struct coreproc_process_info {
   uint32_t cause;
   // COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
   uint32_t flags;
-  // Always 0.
-  uint32_t reserved;
+  // A COREPROC_RUNG value: by what means it is held together with what it starts.
+  uint32_t rung;
   // When it was started, on CLOCK_MONOTONIC.
   uint64_t started_monotonic_ns;
   // When it was started, on CLOCK_REALTIME.
@@ -884,7 +947,54 @@ typedef struct coreproc_process_info {
   uint64_t blocks_read;
   // Writes to block devices, in blocks of 512 bytes.
   uint64_t blocks_written;
+  // CPU time of all processes in its cgroup, those that have ended included (`cpu.stat`). This and
+  // the following are COREPROC_UNKNOWN if it has no cgroup, or the kernel or the controllers of the
+  // cgroup do not tell.
+  uint64_t tree_cpu_ns;
+  // The most memory of its cgroup that was in use at once (`memory.peak`, Linux 5.19).
+  uint64_t tree_memory_peak;
+  // How many of its processes the kernel has killed because the memory limit was reached.
+  uint64_t tree_oom_kills;
+  // The most processes and threads in its cgroup at once (`pids.peak`, Linux 6.6).
+  uint64_t tree_processes_peak;
 } coreproc_process_info;
+
+// The options of a log.
+typedef struct coreproc_log_options {
+  // sizeof(coreproc_log_options).
+  uint32_t struct_size;
+  // A COREPROC_LOG value (0: RAW).
+  uint32_t format;
+  // Bytes of one file (0: any number). Before it would become larger it is renamed to PATH.1,
+  // PATH.1 to PATH.2, and so on. One line may go beyond it.
+  uint64_t max_bytes;
+  // The age in milliseconds at which a file is renamed before the next line is written (0: any).
+  uint64_t max_age_ms;
+  // How many files are kept besides the current one; 0 empties it instead.
+  uint32_t keep;
+  // Other than 0: renamed files are compressed by gzip, to PATH.1.gz, on a thread of its own.
+  uint32_t compress;
+  // The permissions of a new file, of which the umask takes some (0: 0640).
+  uint32_t mode;
+  // Must be 0.
+  uint32_t reserved;
+} coreproc_log_options;
+
+// What is known of a log.
+typedef struct coreproc_log_info {
+  // sizeof(coreproc_log_info), set by the caller.
+  uint32_t struct_size;
+  // The errno of the last failure, until a line could be written again; 0: none.
+  int32_t error;
+  // Bytes that were written to its files.
+  uint64_t written;
+  // Bytes of output that are in none of them.
+  uint64_t lost;
+  // How often the file was renamed, or emptied.
+  uint64_t rotations;
+  // The offset after the last byte.
+  uint64_t end;
+} coreproc_log_info;
 
 // What is known of a process that was found by its identity. Plain data.
 typedef struct coreproc_handle_info {
@@ -1745,6 +1855,78 @@ coreproc_result coreproc_command_output_limit(struct coreproc_command *command,
                                               uint64_t bytes,
                                               struct coreproc_error **err);
 
+// Sets by what means the process is held together with all that it starts; `containment` is a
+// COREPROC_CONTAIN value. A cgroup is made below the host's own cgroup in the v2 hierarchy, and
+// removed when the last process in it has ended; the process begins in it, and what its processes
+// start is in it, too, whatever sessions and parents they give themselves. Without a cgroup the
+// environment gets a mark (COREPROC_TREE). With any containment, COREPROC_SCOPE_DEFAULT of kill and
+// stop is COREPROC_SCOPE_TREE, and so is that of timeouts and of a close of the service.
+//
+// Errors: INVALID_ARGUMENT; from the spawn UNSUPPORTED at the stage `contain` if it requires a
+// cgroup and the system allows none: the message says which part is missing.
+coreproc_result coreproc_command_contain(struct coreproc_command *command,
+                                         uint32_t containment,
+                                         struct coreproc_error **err);
+
+// Limits the memory of all its processes together, in bytes (0, UNLIMITED: any), by `memory.max` of
+// cgroup v2. If the limit is reached the kernel reclaims, and if that is not enough it kills:
+// `oom_kills` of coreproc_process_info. A limit needs a cgroup, whatever containment is asked for.
+//
+// Errors: INVALID_ARGUMENT; from the spawn UNSUPPORTED at the stage `contain` if no cgroup can be
+// made, or its controller, which the message names, cannot be enabled for it: the host's cgroup has
+// to be the root of the hierarchy, or the controller must be enabled below it already.
+coreproc_result coreproc_command_memory_max(struct coreproc_command *command,
+                                            uint64_t bytes,
+                                            struct coreproc_error **err);
+
+// Limits how many processes and threads it may have at once, itself included (0, UNLIMITED: any),
+// by `pids.max` of cgroup v2: a fork beyond them fails with EAGAIN.
+//
+// Errors: as for coreproc_command_memory_max.
+coreproc_result coreproc_command_processes_max(struct coreproc_command *command,
+                                               uint64_t count,
+                                               struct coreproc_error **err);
+
+// Limits the processor time of all its processes together, in thousandths of one processor, by
+// `cpu.max` of cgroup v2: 500 is half of one, 2000 are two; from 10 to 1000000 (0: any).
+//
+// Errors: as for coreproc_command_memory_max.
+coreproc_result coreproc_command_cpu_max(struct coreproc_command *command,
+                                         uint32_t thousandths,
+                                         struct coreproc_error **err);
+
+// Names the living processes of its tree, a line each, with its PID and its command line as for
+// coreproc_process_holders: `+PID COMMAND\n` if a signal to the tree reaches it, `-PID COMMAND\n` if
+// not, because it has left the tree or the kernel refused to signal it. On the rung of a cgroup
+// nothing can have left; on the others it is found by the mark of coreproc_command_contain, as far as
+// its environment can be read and still has it. So after a stop or a kill it names what that did not
+// reach, even once the process is closed; one that was just killed may be seen for a moment. Other
+// users' processes may be hidden. Free `*out` with coreproc_bytes_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_process_tree(const struct coreproc_process *process,
+                                      struct coreproc_bytes **out,
+                                      struct coreproc_error **err);
+
+// Keeps it from running until coreproc_process_resume. `scope` is a COREPROC_SCOPE value, of which
+// the default is as for coreproc_process_kill. A tree in a cgroup is frozen (`cgroup.freeze`), which
+// no process in it sees or can undo; otherwise each process gets a SIGSTOP, of which its parent is
+// told. Signals wait until it is resumed; but SIGKILL ends it, and a stop resumes it. Timeouts run on.
+// Thread-safe.
+//
+// Errors: those of coreproc_process_signal.
+coreproc_result coreproc_process_pause(const struct coreproc_process *process,
+                                       uint32_t scope,
+                                       struct coreproc_error **err);
+
+// Lets it run on after coreproc_process_pause with the same scope: thaws the cgroup, or sends
+// SIGCONT. Thread-safe.
+//
+// Errors: those of coreproc_process_signal.
+coreproc_result coreproc_process_resume(const struct coreproc_process *process,
+                                        uint32_t scope,
+                                        struct coreproc_error **err);
+
 // Makes a command from a flat one, which is:
 //
 // - a `uint32_t`, COREPROC_FLAT_VERSION;
@@ -2070,6 +2252,91 @@ coreproc_result coreproc_process_output_of(const struct coreproc_process *proces
                                            uint64_t *gap,
                                            struct coreproc_bytes **out,
                                            struct coreproc_error **err);
+
+// Opens a log. The file is made if it is missing, and continued if it exists; a link is not
+// followed. `options` may be NULL. The thread that writes waits as a listener's does, so
+// coreproc_subscription_drive is BUSY beside it. Free `*out` with coreproc_log_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM, NOT_FOUND or PERMISSION_DENIED if the file cannot be opened;
+// CLOSED.
+coreproc_result coreproc_log_open(const struct coreproc_service *service,
+                                  const char *path,
+                                  size_t path_len,
+                                  const struct coreproc_log_options *options,
+                                  struct coreproc_log **out,
+                                  struct coreproc_error **err);
+
+// Writes the output of its process to a log of its service. `streams` has bit N for the
+// COREPROC_EVENT with the number N: STDOUT, STDERR, OUTPUT (0: all of them). The output is
+// captured, and delivered to subscriptions, all the same. May be called for several logs. One
+// thread at a time.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_log(struct coreproc_command *command,
+                                     const struct coreproc_log *log,
+                                     uint32_t streams,
+                                     struct coreproc_error **err);
+
+// Fills `*out`, whose struct_size the caller sets. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_log_info_get(const struct coreproc_log *log,
+                                      struct coreproc_log_info *out,
+                                      struct coreproc_error **err);
+
+// Renames the file now, as if it were full. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM, PERMISSION_DENIED: the log goes on in the old file.
+coreproc_result coreproc_log_rotate(const struct coreproc_log *log, struct coreproc_error **err);
+
+// Opens the file of the log's name again, for a program that renames it from outside
+// (logrotate(8)). Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM, NOT_FOUND, PERMISSION_DENIED: the log goes on in the old file.
+coreproc_result coreproc_log_reopen(const struct coreproc_log *log, struct coreproc_error **err);
+
+// Waits up to `timeout_ms` (-1: for ever; 0: only looks) until all that the processes have written
+// is in the file, and those processes are closed. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; DEADLOCK inside a callback; CLOSED if the thread that
+// writes has ended before.
+coreproc_result coreproc_log_wait_idle(const struct coreproc_log *log,
+                                       int64_t timeout_ms,
+                                       struct coreproc_error **err);
+
+// Makes a reader of the log, through all its files, from an offset on. Offset 0 is the first byte
+// that the file had when the log was opened. Free `*out` with coreproc_log_follower_free.
+// Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_log_follow(const struct coreproc_log *log,
+                                    uint64_t offset,
+                                    struct coreproc_log_follower **out,
+                                    struct coreproc_error **err);
+
+// Reads the next bytes, at least one and up to `most`; waits for them up to `timeout_ms` (-1: for
+// ever; 0: only looks). `*offset` becomes that of the byte after them, and `*skipped` how many
+// bytes the follower could not read so far, because their files were gone; both may be NULL. Free
+// `*out` with coreproc_bytes_free. Thread-safe: calls wait for each other.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; CLOSED at the end of the log; DEADLOCK inside a callback;
+// SYSTEM; OUT_OF_MEMORY.
+coreproc_result coreproc_log_follower_read(const struct coreproc_log_follower *follower,
+                                           size_t most,
+                                           int64_t timeout_ms,
+                                           uint64_t *offset,
+                                           uint64_t *skipped,
+                                           struct coreproc_bytes **out,
+                                           struct coreproc_error **err);
+
+// Frees a follower. NULL is fine.
+void coreproc_log_follower_free(struct coreproc_log_follower *follower);
+
+// Returns another reference to the same log, to be freed on its own; NULL for NULL. Thread-safe.
+struct coreproc_log *coreproc_log_ref(const struct coreproc_log *log);
+
+// Gives a reference back. NULL is fine. Never blocks. Thread-safe.
+void coreproc_log_free(struct coreproc_log *log);
 
 // Returns what names a process for good, to be written down: one line of text, by which this and
 // any other program finds it again (coreproc_handle_open), and never another process:

@@ -91,9 +91,9 @@ pub use pipeline::{
 };
 pub use process::{
     Account, Activity, AwaitsInput, Captured, CloseMode, Command, Containment, Descriptor, Doing, Drain, FileMode,
-    Group, Info, IoPriority, Output, Process, ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring,
-    Rung, Scheduling, Scope, Service, ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep,
-    TreeMember,
+    Group, Info, IoPriority, Log, LogFollower, LogFormat, LogInfo, LogOptions, Output, Process, ProcessHandle,
+    ProcessIdentity, PtyMode, PtyOptions, Resource, Ring, Rung, Scheduling, Scope, Service, ServiceOptions, Size,
+    State, Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
 };
 pub use sys::cgroup::Usage;
 pub use sys::clock::Stamp;
@@ -115,6 +115,7 @@ const _: () = {
     shared::<ProcessIdentity>();
     shared::<Ring>();
     shared::<Subscription>();
+    shared::<Log>();
     shared::<Daemon>();
     shared::<PidFile>();
     shared::<Registry>();

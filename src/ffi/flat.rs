@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::call::call;
 use super::command::{coreproc_command, env_whole, group_of};
+use super::containment::{containment_of, share};
 use super::convert::Operation;
 use super::credentials::{set_directory, set_dropped, set_group, set_groups, set_user};
 use super::descriptor::{set_given, set_host_fd, set_listener, set_opened, set_pipe};
@@ -110,6 +111,14 @@ pub const COREPROC_FLAT_DESCRIPTOR_FILE: u32 = 44;
 pub const COREPROC_FLAT_LISTEN_FD: u32 = 45;
 /// `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
 pub const COREPROC_FLAT_PTY: u32 = 55;
+/// `uint32_t` containment, as for coreproc_command_contain.
+pub const COREPROC_FLAT_CONTAIN: u32 = 65;
+/// `uint64_t` bytes, as for coreproc_command_memory_max.
+pub const COREPROC_FLAT_MEMORY_MAX: u32 = 66;
+/// `uint64_t` count, as for coreproc_command_processes_max.
+pub const COREPROC_FLAT_PROCESSES_MAX: u32 = 67;
+/// `uint32_t` thousandths, as for coreproc_command_cpu_max.
+pub const COREPROC_FLAT_CPU_MAX: u32 = 68;
 /// `uint32_t` scope, and for each step an `int32_t` signal and a `uint64_t` grace in milliseconds, as
 /// in coreproc_stop_step.
 pub const COREPROC_FLAT_STOP_STEPS: u32 = 80;
@@ -148,6 +157,10 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_TIMEOUT, "timeout"),
     (COREPROC_FLAT_STOP, "stop"),
     (COREPROC_FLAT_DRAIN, "drain"),
+    (COREPROC_FLAT_CONTAIN, "contain"),
+    (COREPROC_FLAT_MEMORY_MAX, "memory_max"),
+    (COREPROC_FLAT_PROCESSES_MAX, "processes_max"),
+    (COREPROC_FLAT_CPU_MAX, "cpu_max"),
     (COREPROC_FLAT_STOP_STEPS, "stop_steps"),
     (COREPROC_FLAT_USER, "user"),
     (COREPROC_FLAT_PRIMARY_GROUP, "primary_group"),
@@ -312,6 +325,10 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
             _ = command.stop_options(options);
         }
         COREPROC_FLAT_DRAIN => _ = command.drain(drain(value.u64()?, value.u64()?)),
+        COREPROC_FLAT_CONTAIN => _ = command.contain(containment_of(op, value.u32()?)?),
+        COREPROC_FLAT_MEMORY_MAX => _ = command.memory_max(most(value.u64()?)),
+        COREPROC_FLAT_PROCESSES_MAX => _ = command.processes_max(most(value.u64()?)),
+        COREPROC_FLAT_CPU_MAX => _ = command.cpu_max(share(value.u32()?)),
         COREPROC_FLAT_STOP_STEPS => {
             let (scope, mut steps) = (value.u32()?, Vec::new());
             while !value.bytes.is_empty() {
@@ -440,6 +457,7 @@ mod tests {
 
     use super::super::capture::{coreproc_command_capture_head, coreproc_command_capture_lines};
     use super::super::command::*;
+    use super::super::containment::*;
     use super::super::credentials::*;
     use super::super::deadlines::*;
     use super::super::error::COREPROC_OK;
@@ -459,6 +477,7 @@ mod tests {
         Stream(u32, u32, Option<Vec<u8>>),
         Number(u32, u64),
         Group(u32),
+        Word(u32, u32),
         Stop(u32, i32, u64),
         Drain(u64, u64),
         Steps(u32, Vec<(i32, u64)>),
@@ -483,6 +502,7 @@ mod tests {
                 Set::Number(option, number) => (*option, number.to_le_bytes().to_vec()),
                 Set::Pty(values) => (COREPROC_FLAT_PTY, values.map(u32::to_le_bytes).concat()),
                 Set::Group(mode) => (COREPROC_FLAT_GROUP, mode.to_le_bytes().to_vec()),
+                Set::Word(option, word) => (*option, word.to_le_bytes().to_vec()),
                 Set::Stop(scope, signal, grace) => (
                     COREPROC_FLAT_STOP,
                     [&scope.to_le_bytes()[..], &signal.to_le_bytes(), &grace.to_le_bytes()].concat(),
@@ -549,6 +569,8 @@ mod tests {
                             COREPROC_FLAT_SILENCE_TIMEOUT => coreproc_command_silence_timeout,
                             COREPROC_FLAT_CPU_TIME_LIMIT => coreproc_command_cpu_time_limit,
                             COREPROC_FLAT_OUTPUT_LIMIT => coreproc_command_output_limit,
+                            COREPROC_FLAT_MEMORY_MAX => coreproc_command_memory_max,
+                            COREPROC_FLAT_PROCESSES_MAX => coreproc_command_processes_max,
                             COREPROC_FLAT_CAPTURE_HEAD => coreproc_command_capture_head,
                             COREPROC_FLAT_CAPTURE_LINES => coreproc_command_capture_lines,
                             _ => coreproc_command_timeout,
@@ -556,6 +578,8 @@ mod tests {
                         setter(command, *number, None)
                     }
                     Set::Group(mode) => coreproc_command_group(command, *mode, None),
+                    Set::Word(COREPROC_FLAT_CONTAIN, word) => coreproc_command_contain(command, *word, None),
+                    Set::Word(_, word) => coreproc_command_cpu_max(command, *word, None),
                     Set::Stop(scope, signal, grace_ms) => {
                         let (scope, signal, grace_ms) = (*scope, *signal, *grace_ms);
                         let (steps, steps_len) = (ptr::null(), 0);
@@ -661,6 +685,7 @@ mod tests {
             COREPROC_FLAT_OOM_SCORE,
             COREPROC_FLAT_DIE_WITH_HOST,
         ]);
+        let words = prop::sample::select(vec![COREPROC_FLAT_CONTAIN, COREPROC_FLAT_CPU_MAX]);
         let two = prop::sample::select(vec![COREPROC_FLAT_SCHEDULING, COREPROC_FLAT_IO_PRIORITY]);
         let numbers = prop::sample::select(vec![
             COREPROC_FLAT_CAPTURE,
@@ -672,6 +697,8 @@ mod tests {
             COREPROC_FLAT_SILENCE_TIMEOUT,
             COREPROC_FLAT_CPU_TIME_LIMIT,
             COREPROC_FLAT_OUTPUT_LIMIT,
+            COREPROC_FLAT_MEMORY_MAX,
+            COREPROC_FLAT_PROCESSES_MAX,
         ]);
         prop_oneof![
             (small, prop::sample::select(vec![-1001, -20, -1, 0, 1, 9, 19, 64, 0o777, 1000, 4711]))
@@ -686,6 +713,8 @@ mod tests {
                 .prop_map(Set::Nothing),
             (0_u32..4, 0_u32..7, prop::option::of(text))
                 .prop_map(|(stream, mode, path)| Set::Stream(stream, mode, path)),
+            (words, prop::sample::select(vec![0, 1, 4, 5, 10, 1_000_000, 1_000_001, u32::MAX]))
+                .prop_map(|(option, word)| Set::Word(option, word)),
             (numbers, number.clone()).prop_map(|(option, number)| Set::Number(option, number)),
             (0_u32..5).prop_map(Set::Group),
             (0_u32..4, -1_i32..70, number.clone()).prop_map(|(scope, signal, grace)| Set::Stop(scope, signal, grace)),

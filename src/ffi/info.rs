@@ -5,7 +5,7 @@ use super::status::{
 };
 use super::versioned::versioned;
 use crate::util::duration::nanoseconds;
-use crate::{Info, ResourceUsage, State};
+use crate::{Info, ResourceUsage, Rung, State};
 
 /// It runs.
 pub const COREPROC_STATE_RUNNING: u32 = 1;
@@ -21,6 +21,16 @@ pub const COREPROC_RUSAGE_EXACT: u32 = 1;
 /// What it used is known, but max_rss_bytes is an upper bound: the kernel counts what the host itself
 /// had resident when it started the process, and the process has not been beyond the host's own peak.
 pub const COREPROC_RUSAGE_RSS_AT_MOST: u32 = 2;
+/// None: the process is in the host's group.
+pub const COREPROC_RUNG_PROCESS: u32 = 1;
+/// A process group, which each process can leave (setsid(2), setpgid(2)).
+pub const COREPROC_RUNG_GROUP: u32 = 2;
+/// A cgroup of its own in the v2 hierarchy, which no process leaves without the right to write to
+/// another cgroup.
+pub const COREPROC_RUNG_CGROUP: u32 = 3;
+
+/// A figure that is not known.
+pub const COREPROC_UNKNOWN: u64 = 0xFFFF_FFFF_FFFF_FFFF;
 
 /// What is known of a process. Plain data.
 #[repr(C)]
@@ -42,8 +52,8 @@ pub struct coreproc_process_info {
     pub cause: u32,
     /// COREPROC_FLAG values: STATUS_UNKNOWN, CORE_DUMPED, DRAIN_BOUND, STOP_REFUSED.
     pub flags: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// A COREPROC_RUNG value: by what means it is held together with what it starts.
+    pub rung: u32,
     /// When it was started, on CLOCK_MONOTONIC.
     pub started_monotonic_ns: u64,
     /// When it was started, on CLOCK_REALTIME.
@@ -87,10 +97,20 @@ pub struct coreproc_process_info {
     pub blocks_read: u64,
     /// Writes to block devices, in blocks of 512 bytes.
     pub blocks_written: u64,
+    /// CPU time of all processes in its cgroup, those that have ended included (`cpu.stat`). This and
+    /// the following are COREPROC_UNKNOWN if it has no cgroup, or the kernel or the controllers of the
+    /// cgroup do not tell.
+    pub tree_cpu_ns: u64,
+    /// The most memory of its cgroup that was in use at once (`memory.peak`, Linux 5.19).
+    pub tree_memory_peak: u64,
+    /// How many of its processes the kernel has killed because the memory limit was reached.
+    pub tree_oom_kills: u64,
+    /// The most processes and threads in its cgroup at once (`pids.peak`, Linux 6.6).
+    pub tree_processes_peak: u64,
 }
 
 versioned!(coreproc_process_info, 104);
-const _: () = assert!(size_of::<coreproc_process_info>() == 192);
+const _: () = assert!(size_of::<coreproc_process_info>() == 224);
 
 impl coreproc_process_info {
     pub(super) fn new(struct_size: u32, info: &Info) -> coreproc_process_info {
@@ -100,6 +120,8 @@ impl coreproc_process_info {
             Some(used) if used.max_rss_is_exact => (COREPROC_RUSAGE_EXACT, used),
             Some(used) => (COREPROC_RUSAGE_RSS_AT_MOST, used),
         };
+        let usage = info.usage.unwrap_or_default();
+        let known = |figure: Option<u64>| figure.unwrap_or(COREPROC_UNKNOWN);
         coreproc_process_info {
             struct_size,
             state: match info.state {
@@ -115,7 +137,7 @@ impl coreproc_process_info {
             flags: flags
                 | flag(info.drain_bound, COREPROC_FLAG_DRAIN_BOUND)
                 | flag(info.stop_refused.is_some(), COREPROC_FLAG_STOP_REFUSED),
-            reserved: 0,
+            rung: rung_value(info.rung),
             started_monotonic_ns: info.started.monotonic_ns,
             started_realtime_ns: info.started.realtime_ns,
             exited_monotonic_ns: info.exited.map_or(0, |stamp| stamp.monotonic_ns),
@@ -136,6 +158,18 @@ impl coreproc_process_info {
             involuntary_switches: used.involuntary_switches,
             blocks_read: used.blocks_read,
             blocks_written: used.blocks_written,
+            tree_cpu_ns: known(usage.cpu_time.map(nanoseconds)),
+            tree_memory_peak: known(usage.memory_peak),
+            tree_oom_kills: known(usage.oom_kills),
+            tree_processes_peak: known(usage.processes_peak),
         }
+    }
+}
+
+fn rung_value(rung: Rung) -> u32 {
+    match rung {
+        Rung::Process => COREPROC_RUNG_PROCESS,
+        Rung::Group => COREPROC_RUNG_GROUP,
+        Rung::Cgroup => COREPROC_RUNG_CGROUP,
     }
 }

@@ -29,6 +29,7 @@ mod call;
 mod capture;
 mod check;
 mod command;
+mod containment;
 mod convert;
 mod credentials;
 mod daemon;
@@ -47,6 +48,7 @@ mod info;
 #[cfg(feature = "fault-injection")]
 mod injection;
 mod limit;
+mod log;
 mod pid_file;
 mod pipeline;
 mod probe;
@@ -76,11 +78,11 @@ pub use self::{
     error::*, version::*, bytes::*, limit::*, user_data::*,
     service::*, command::*, stream::*, stdio::*, stop::*,
     credentials::*, resources::*,
-    deadlines::*,
+    deadlines::*, containment::*,
     flat::*, process::*,
     descriptor::*,
     pty::*,
-    capture::*,
+    capture::*, log::*,
     info::*, status::*,
     identity::*, activity::*,
     subscription::*, event::*, batch::*, ring::*,

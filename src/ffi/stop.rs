@@ -8,13 +8,17 @@ use super::versioned::versioned;
 use crate::error::Result;
 use crate::{Scope, StopOptions, StopPolicy, StopStep};
 
-/// The group if the process leads its own, else the process; for coreproc_process_signal the
-/// process.
+/// The tree if the command asks for a containment, else the group if the process leads its own, else
+/// the process; for coreproc_process_signal the process.
 pub const COREPROC_SCOPE_DEFAULT: u32 = 0;
 /// The process alone.
 pub const COREPROC_SCOPE_PROCESS: u32 = 1;
 /// The process group that it leads.
 pub const COREPROC_SCOPE_GROUP: u32 = 2;
+/// The process and all that it has started: each process in its cgroup if it has one, even after
+/// the process itself is closed. Otherwise its group, if it leads one, and its descendants as far as
+/// /proc shows them: a process whose parent has ended is not found unless it is in the group.
+pub const COREPROC_SCOPE_TREE: u32 = 3;
 
 /// One step of a stop: a signal, and the time until the next step. Plain data, whose layout never
 /// changes.
@@ -61,6 +65,7 @@ pub(super) fn scope(op: Operation, scope: u32) -> Result<Scope> {
         COREPROC_SCOPE_DEFAULT => Ok(Scope::Default),
         COREPROC_SCOPE_PROCESS => Ok(Scope::Process),
         COREPROC_SCOPE_GROUP => Ok(Scope::Group),
+        COREPROC_SCOPE_TREE => Ok(Scope::Tree),
         other => Err(op.unknown("scope", other)),
     }
 }

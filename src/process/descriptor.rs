@@ -14,7 +14,7 @@ pub(super) const FIRST: u16 = 3;
 /// What a process finds at a descriptor above standard error: see [`Command::descriptor`](crate::Command::descriptor).
 ///
 /// ```
-/// use coreproc::{Command, Descriptor, Service, ServiceOptions};
+/// use coreproc::{Command, Descriptor, Service, ServiceOptions, Stream};
 ///
 /// let service = Service::new(ServiceOptions::default())?;
 /// let mut command = Command::new("bash");

@@ -82,9 +82,17 @@ impl Command {
         supervisor.begin_spawn().map_err(|error| error.on(subject(self)))?;
         let seed = launch(self, supervisor, member).inspect_err(|_| supervisor.retract())?;
         let (child, closing) = supervisor.admit(seed, &self.subscriptions);
+        if let Some(router) = &self.router {
+            router.add(child.id(), &self.logs);
+        }
         let process = Process::new(Arc::clone(&child));
         started(&process, child.started());
-        child.begin().map_err(|errno| Error::system(OPERATION, "epoll", errno).on(subject(self)))?;
+        child.begin().map_err(|errno| {
+            if let Some(router) = &self.router {
+                router.remove(child.id());
+            }
+            Error::system(OPERATION, "epoll", errno).on(subject(self))
+        })?;
         if let Some(mode) = closing {
             // The service was closed while this one was on its way.
             let _ = child.end(mode);

@@ -1,14 +1,15 @@
 //! [`Service`]: the handle to what spawns processes and supervises them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use super::log::{Log, LogOptions, Router};
 use super::options::{CloseMode, ServiceOptions};
 use super::process::Process;
 use super::supervisor::Supervisor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Batch, Subscription, SubscriptionOptions, listen};
-use crate::runtime::{Deadline, Handler};
+use crate::runtime::{Deadline, Handler, lock};
 use crate::sys::fork;
 
 /// Spawns processes and supervises them on one thread, `coreproc-sup`. Cheap to clone; thread-safe.
@@ -41,6 +42,8 @@ pub struct Service(Arc<Handle>);
 
 struct Handle {
     supervisor: Arc<Supervisor>,
+    /// What writes the logs; gone before there is one.
+    router: Mutex<Weak<Router>>,
 }
 
 impl Drop for Handle {
@@ -61,7 +64,7 @@ impl Service {
     pub fn new(options: ServiceOptions) -> Result<Service> {
         fork::check("open service")?;
         options.capture.check("open service", "capture")?;
-        Ok(Service(Arc::new(Handle { supervisor: Supervisor::start(options)? })))
+        Ok(Service(Arc::new(Handle { supervisor: Supervisor::start(options)?, router: Mutex::default() })))
     }
 
     pub(crate) fn supervisor(&self) -> &Arc<Supervisor> {
@@ -128,6 +131,28 @@ impl Service {
     pub fn subscribe(&self, options: SubscriptionOptions) -> Result<Subscription> {
         fork::check("subscribe")?;
         Ok(Subscription::new(self.0.supervisor.subscribe(options)?, false))
+    }
+
+    /// Opens a log, to which commands name themselves by [`Command::log`](crate::Command::log). The first one starts a
+    /// thread, `coreproc-dsp`, which writes all logs of the service. It waits as a listener does, so no event loop of
+    /// the host can drive the service beside it ([`Subscription::drive`]).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for options that make no sense. `System`, `NotFound` or `PermissionDenied` if the file cannot
+    /// be opened, or no thread started. `Closed` if the service is closed.
+    pub fn open_log(&self, options: &LogOptions) -> Result<Log> {
+        fork::check("open log")?;
+        if self.0.supervisor.is_closing() {
+            return Err(Error::new(ErrorKind::Closed, "open log", "the service is closed"));
+        }
+        let mut known = lock(&self.0.router);
+        let router = match known.upgrade().filter(|router| router.is_alive()) {
+            Some(router) => router,
+            None => Router::start(&self.0.supervisor).map_err(|error| error.during("open log"))?,
+        };
+        *known = Arc::downgrade(&router);
+        Log::open(router, options)
     }
 
     /// Opens a stream of events for which `callback` is run on a thread of its own, one batch at a time. A call that

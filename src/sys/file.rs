@@ -117,6 +117,8 @@ pub(crate) enum Open {
     Keep(u32),
     /// To write a file that must not exist yet.
     New(u32),
+    /// To append; made if it is missing.
+    Append(u32),
 }
 
 /// Opens the file of this name: no link is followed (ELOOP), a FIFO does not wait for its other end, a terminal does
@@ -128,6 +130,7 @@ pub(crate) fn open(path: &Path, how: Open) -> Result<File> {
         Open::Read => {}
         Open::Write => _ = options.write(true),
         Open::Keep(mode) => _ = options.write(true).create(true).mode(mode),
+        Open::Append(mode) => _ = options.append(true).create(true).mode(mode),
         Open::New(mode) => _ = options.write(true).create_new(true).mode(mode),
     }
     let file = options.open(path).map_err(errno_of)?;

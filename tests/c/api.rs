@@ -12,7 +12,7 @@ fn plain(theme: &str) {
     expect_tap(&run(&mut Command::new(program), &scratch), &library);
 }
 
-themes!(plain: arguments callbacks control credentials daemon detach errors every_call fork health host host_fds host_reaps identity layout output pipeline process pty report ring service stdin subscription
+themes!(plain: arguments callbacks contain control credentials daemon detach errors every_call fork health host host_fds host_reaps identity layout log output pipeline process pty report ring service stdin subscription
     thousand threads; not);
 
 mod without_clone3 {

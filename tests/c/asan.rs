@@ -84,7 +84,7 @@ fn under_asan(theme: &str) {
     expect_tap(&outcome, builds::sanitized());
 }
 
-themes!(under_asan: arguments callbacks control credentials daemon detach errors fork health host host_fds host_reaps identity layout output pipeline process pty report ring service stdin
+themes!(under_asan: arguments callbacks contain control credentials daemon detach errors fork health host host_fds host_reaps identity layout log output pipeline process pty report ring service stdin
     subscription thousand threads;
     not every_call); // its descriptors and memory are the sanitizer's, too
 

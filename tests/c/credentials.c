@@ -7,7 +7,7 @@
 
 static void limits_and_priorities_are_those_of_the_child(void)
 {
-    static const char script[] = "umask; ulimit -n; ulimit -c; cat /proc/self/oom_score_adj;"
+    static const char script[] = "umask; ulimit -f; ulimit -c; cat /proc/self/oom_score_adj;"
                                  "while read key value; do case $key in NoNewPrivs:|Cpus_allowed_list:) echo $value;; esac;"
                                  "done </proc/self/status; read line </proc/self/stat;"
                                  "set -- $line; shift 18; echo $1; shift 22; echo $1";
@@ -15,7 +15,7 @@ static void limits_and_priorities_are_those_of_the_child(void)
     coreproc_service *service = new_service();
     coreproc_command *command = new_command("/bin/sh", "-c", script, NULL);
     OK(coreproc_command_umask(command, 031, &err));
-    OK(coreproc_command_resource_limit(command, RLIMIT_NOFILE, 20, 30, &err));
+    OK(coreproc_command_resource_limit(command, RLIMIT_FSIZE, 20 * 512, 30 * 512, &err));
     OK(coreproc_command_resource_limit(command, RLIMIT_CORE, 0, 0, &err));
     OK(coreproc_command_oom_score(command, 1000, &err));
     OK(coreproc_command_no_new_privileges(command, &err));

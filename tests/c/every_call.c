@@ -30,6 +30,12 @@ struct world {
     coreproc_activity activity;
     coreproc_activities *activities;
     coreproc_handle_info found;
+    /* The thread of a log keeps its service from being driven. */
+    coreproc_service *log_service;
+    coreproc_log *log;
+    coreproc_log_follower *follower;
+    coreproc_log_info log_info;
+    char log_path[64];
     char identity[256];
     coreproc_pid_file *pid_file;
     coreproc_registry *registry;
@@ -119,6 +125,11 @@ static void build(struct world *w)
     coreproc_bytes_free(identity);
     OK(coreproc_handle_open(TEXT(w->identity), &w->handle, &err));
     w->found.struct_size = sizeof w->found;
+    w->log_service = new_service();
+    snprintf(w->log_path, sizeof w->log_path, "every-call-%d.log", (int)getpid());
+    OK(coreproc_log_open(w->log_service, TEXT(w->log_path), NULL, &w->log, &err));
+    OK(coreproc_log_follow(w->log, 0, &w->follower, &err));
+    w->log_info.struct_size = sizeof w->log_info;
     w->activity.struct_size = sizeof w->activity;
     OK(coreproc_service_activities(w->service, &w->activities, &err));
     snprintf(w->name, sizeof w->name, "every-call-%d", (int)getpid());
@@ -158,6 +169,10 @@ static void tear_down(struct world *w)
     coreproc_bytes_free(w->address);
     coreproc_ring_free(w->ring);
     coreproc_handle_free(w->handle);
+    coreproc_log_follower_free(w->follower);
+    coreproc_log_free(w->log);
+    coreproc_service_free(w->log_service);
+    remove(w->log_path);
     coreproc_activities_free(w->activities);
     coreproc_pid_file_free(w->pid_file);
     coreproc_entries_free(w->entries);
@@ -212,6 +227,14 @@ static void tear_down(struct world *w)
     R(command_from_flat, OK, w->result = coreproc_command_from_flat(flat_true, sizeof flat_true, OUT(w), &w->error))        \
     R(command_from_json, OK, w->result = coreproc_command_from_json(TEXT("{\"version\":1,\"program\":\"true\"}"),           \
         OUT(w), &w->error))                                                                                                 \
+    R(command_contain, OK, w->result = coreproc_command_contain(w->command, COREPROC_CONTAIN_PREFER, &w->error))            \
+    R(command_memory_max, OK, w->result = coreproc_command_memory_max(w->command, 0, &w->error))                            \
+    R(command_processes_max, OK, w->result = coreproc_command_processes_max(w->command, 0, &w->error))                      \
+    R(command_cpu_max, OK, w->result = coreproc_command_cpu_max(w->command, 0, &w->error))                                  \
+    R(process_tree, OK, w->result = coreproc_process_tree(w->process, OUT(w), &w->error))                                   \
+    R(process_pause, OK, w->result = coreproc_process_pause(w->process, COREPROC_SCOPE_TREE, &w->error);                    \
+        coreproc_process_resume(w->process, COREPROC_SCOPE_TREE, NULL))                                                     \
+    R(process_resume, OK, w->result = coreproc_process_resume(w->process, COREPROC_SCOPE_TREE, &w->error))                  \
     R(command_group, OK, w->result = coreproc_command_group(w->command, COREPROC_GROUP_OWN, &w->error))                     \
     R(command_new, OK, w->result = coreproc_command_new(TEXT("true"), OUT(w), &w->error))                                   \
     R(command_search_path, OK, w->result = coreproc_command_search_path(w->command, TEXT("/bin"), &w->error))               \
@@ -285,6 +308,18 @@ static void tear_down(struct world *w)
     X(error_operation, (void)coreproc_error_operation(w->failure))                                                          \
     X(error_result, (void)coreproc_error_result(w->failure))                                                                \
     X(error_stage, (void)coreproc_error_stage(w->failure))                                                                  \
+    R(command_log, OK, w->result = coreproc_command_log(w->command, w->log, 0, &w->error))                                  \
+    R(log_follow, OK, w->result = coreproc_log_follow(w->log, 0, OUT(w), &w->error))                                        \
+    X(log_follower_free, coreproc_log_follower *was = w->follower; w->follower = NULL; coreproc_log_follower_free(was))     \
+    R(log_follower_read, TIMED_OUT, w->result = coreproc_log_follower_read(w->follower, 9, WAIT_MS, NULL, NULL, OUT(w),     \
+        &w->error))                                                                                                         \
+    X(log_free, coreproc_log *was = w->log; w->log = NULL; coreproc_log_free(was))                                          \
+    R(log_info_get, OK, w->result = coreproc_log_info_get(w->log, &w->log_info, &w->error))                                 \
+    R(log_open, OK, w->result = coreproc_log_open(w->log_service, TEXT(w->log_path), NULL, OUT(w), &w->error))                  \
+    X(log_ref, (void)coreproc_log_ref(w->log))                                                                              \
+    R(log_reopen, OK, w->result = coreproc_log_reopen(w->log, &w->error))                                                   \
+    R(log_rotate, OK, w->result = coreproc_log_rotate(w->log, &w->error))                                                   \
+    R(log_wait_idle, OK, w->result = coreproc_log_wait_idle(w->log, WAIT_MS, &w->error))                                    \
     X(handle_fd, (void)coreproc_handle_fd(w->handle))                                                                       \
     X(handle_free, coreproc_handle *was = w->handle; w->handle = NULL; coreproc_handle_free(was))                           \
     R(handle_info_get, OK, w->result = coreproc_handle_info_get(w->handle, &w->found, &w->error))                           \

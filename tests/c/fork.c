@@ -80,6 +80,10 @@ static void every_call(void)
     FORKED(coreproc_command_silence_timeout(command, 0, E));
     FORKED(coreproc_command_cpu_time_limit(command, 0, E));
     FORKED(coreproc_command_output_limit(command, 0, E));
+    FORKED(coreproc_command_contain(command, 0, E));
+    FORKED(coreproc_command_memory_max(command, 0, E));
+    FORKED(coreproc_command_processes_max(command, 0, E));
+    FORKED(coreproc_command_cpu_max(command, 0, E));
     FORKED(coreproc_command_stop_options(command, &stop, E));
     FORKED(coreproc_command_drain(command, 0, 0, E));
     FORKED(coreproc_command_subscribe(command, subscription, E));
@@ -89,6 +93,9 @@ static void every_call(void)
     FORKED(coreproc_process_wait(process, COREPROC_STATE_EXITED, 0, NULL, E));
     FORKED(coreproc_process_output(process, &bytes, E));
     FORKED(coreproc_process_holders(process, &bytes, E));
+    FORKED(coreproc_process_tree(process, &bytes, E));
+    FORKED(coreproc_process_pause(process, COREPROC_SCOPE_TREE, E));
+    FORKED(coreproc_process_resume(process, COREPROC_SCOPE_TREE, E));
     FORKED(coreproc_process_post_mortem(process, &bytes, E));
     FORKED(coreproc_process_info_json(process, &bytes, E));
     FORKED(coreproc_process_signal(process, SIGKILL, COREPROC_SCOPE_GROUP, E));

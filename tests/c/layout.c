@@ -75,6 +75,24 @@ AT(coreproc_handle_info, exit_code, 12);
 AT(coreproc_handle_info, signal, 16);
 AT(coreproc_handle_info, flags, 20);
 
+SIZE(coreproc_log_options, 40);
+AT(coreproc_log_options, struct_size, 0);
+AT(coreproc_log_options, format, 4);
+AT(coreproc_log_options, max_bytes, 8);
+AT(coreproc_log_options, max_age_ms, 16);
+AT(coreproc_log_options, keep, 24);
+AT(coreproc_log_options, compress, 28);
+AT(coreproc_log_options, mode, 32);
+AT(coreproc_log_options, reserved, 36);
+
+SIZE(coreproc_log_info, 40);
+AT(coreproc_log_info, struct_size, 0);
+AT(coreproc_log_info, error, 4);
+AT(coreproc_log_info, written, 8);
+AT(coreproc_log_info, lost, 16);
+AT(coreproc_log_info, rotations, 24);
+AT(coreproc_log_info, end, 32);
+
 SIZE(coreproc_daemon_entry, 96);
 AT(coreproc_daemon_entry, struct_size, 0);
 AT(coreproc_daemon_entry, pid, 4);
@@ -111,7 +129,7 @@ AT(coreproc_health_options, max_header_bytes, 24);
 AT(coreproc_health_options, header_timeout_ms, 32);
 AT(coreproc_health_options, idle_timeout_ms, 40);
 
-SIZE(coreproc_process_info, 192);
+SIZE(coreproc_process_info, 224);
 AT(coreproc_process_info, struct_size, 0);
 AT(coreproc_process_info, state, 4);
 AT(coreproc_process_info, id, 8);
@@ -120,7 +138,7 @@ AT(coreproc_process_info, exit_code, 20);
 AT(coreproc_process_info, signal, 24);
 AT(coreproc_process_info, cause, 28);
 AT(coreproc_process_info, flags, 32);
-AT(coreproc_process_info, reserved, 36);
+AT(coreproc_process_info, rung, 36);
 AT(coreproc_process_info, started_monotonic_ns, 40);
 AT(coreproc_process_info, started_realtime_ns, 48);
 AT(coreproc_process_info, exited_monotonic_ns, 56);
@@ -141,6 +159,10 @@ AT(coreproc_process_info, voluntary_switches, 160);
 AT(coreproc_process_info, involuntary_switches, 168);
 AT(coreproc_process_info, blocks_read, 176);
 AT(coreproc_process_info, blocks_written, 184);
+AT(coreproc_process_info, tree_cpu_ns, 192);
+AT(coreproc_process_info, tree_memory_peak, 200);
+AT(coreproc_process_info, tree_oom_kills, 208);
+AT(coreproc_process_info, tree_processes_peak, 216);
 
 SIZE(coreproc_event, 96);
 AT(coreproc_event, kind, 0);

@@ -10,9 +10,9 @@ fn under_valgrind(theme: &str) {
     memcheck::passes(theme, &library());
 }
 
-themes!(under_valgrind: arguments callbacks control credentials daemon detach errors fork health host host_fds host_reaps layout output pipeline process pty report ring service stdin
+themes!(under_valgrind: arguments callbacks control credentials daemon detach errors fork health host host_fds host_reaps layout log output pipeline process pty report ring service stdin
     subscription threads;
     // Threads and context switches would be valgrind's own; it gives descriptors and memory of its own, too.
     not thousand every_call
-    // Nothing is found without pidfd_open(2).
-    identity);
+    // Nothing is found, or signalled, without pidfd_open(2).
+    contain identity);

@@ -88,9 +88,10 @@ mod layout {
     use std::mem::{offset_of, size_of};
 
     use coreproc::ffi::{
-        coreproc_daemon_entry, coreproc_daemon_options, coreproc_event, coreproc_health_options, coreproc_process_info,
-        coreproc_progress_options, coreproc_run_info, coreproc_run_options, coreproc_service_options,
-        coreproc_spec_result, coreproc_stop_options, coreproc_stop_step, coreproc_subscription_options,
+        coreproc_daemon_entry, coreproc_daemon_options, coreproc_event, coreproc_health_options, coreproc_log_info,
+        coreproc_log_options, coreproc_process_info, coreproc_progress_options, coreproc_run_info,
+        coreproc_run_options, coreproc_service_options, coreproc_spec_result, coreproc_stop_options,
+        coreproc_stop_step, coreproc_subscription_options,
     };
 
     macro_rules! layout {
@@ -111,6 +112,9 @@ mod layout {
     layout!(coreproc_subscription_options, 56:
         struct_size 0, scope 4, delivery 8, lifecycle 12, queue_bytes 16, max_line_bytes 24, kinds 32, overflow 36,
         encoding 40, batch_events 44, batch_bytes 48);
+    layout!(coreproc_log_options, 40:
+        struct_size 0, format 4, max_bytes 8, max_age_ms 16, keep 24, compress 28, mode 32, reserved 36);
+    layout!(coreproc_log_info, 40: struct_size 0, error 4, written 8, lost 16, rotations 24, end 32);
     layout!(coreproc_daemon_entry, 96:
         struct_size 0, pid 4, started_ns 8, code 16, code_len 24, daemon 32, daemon_len 40, health 48, health_len 56,
         project 64, project_len 72, binary 80, binary_len 88);
@@ -120,12 +124,13 @@ mod layout {
     layout!(coreproc_health_options, 48:
         struct_size 0, reserved 4, check_timeout_ms 8, max_connections 16, max_header_bytes 24,
         header_timeout_ms 32, idle_timeout_ms 40);
-    layout!(coreproc_process_info, 192:
-        struct_size 0, state 4, id 8, pid 16, exit_code 20, signal 24, cause 28, flags 32, reserved 36,
+    layout!(coreproc_process_info, 224:
+        struct_size 0, state 4, id 8, pid 16, exit_code 20, signal 24, cause 28, flags 32, rung 36,
         started_monotonic_ns 40, started_realtime_ns 48, exited_monotonic_ns 56, closed_monotonic_ns 64,
         stdout_bytes 72, stderr_bytes 80, dropped_bytes 88, discarded_bytes 96, unwritten_bytes 104,
         rusage 112, rusage_reserved 116, user_time_ns 120, system_time_ns 128, max_rss_bytes 136, minor_faults 144,
-        major_faults 152, voluntary_switches 160, involuntary_switches 168, blocks_read 176, blocks_written 184);
+        major_faults 152, voluntary_switches 160, involuntary_switches 168, blocks_read 176, blocks_written 184,
+        tree_cpu_ns 192, tree_memory_peak 200, tree_oom_kills 208, tree_processes_peak 216);
     layout!(coreproc_event, 96:
         kind 0, flags 4, process_id 8, sequence 16, monotonic_ns 24, realtime_ns 32, pid 40, exit_code 44,
         signal 48, cause 52, data 56, len 64, run_id 72, spec 80, attempt 84, spec_state 88, descriptor 92);

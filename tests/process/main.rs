@@ -18,6 +18,7 @@ mod identity;
 mod input;
 mod job_control;
 mod limits;
+mod log;
 mod output;
 mod post_mortem;
 mod pty;

@@ -18,6 +18,7 @@ Description = dict[str, Any]
 PREFIXES = {
     "COREPROC_CAUSE_": "cause",
     "COREPROC_CLOSE_": "close",
+    "COREPROC_CONTAIN_": "contain",
     "COREPROC_DELIVERY_": "delivery",
     "COREPROC_DESCRIPTOR_": "descriptor",
     "COREPROC_PTY_": "pty",
@@ -35,6 +36,7 @@ PREFIXES = {
     "COREPROC_PROGRESS_STYLE_": "progress_style",
     "COREPROC_REPORT_": "report",
     "COREPROC_RUN_": "run",
+    "COREPROC_RUNG_": "rung",
     "COREPROC_SCOPE_": "scope",
     "COREPROC_SPEC_": "spec",
     "COREPROC_STATE_": "state",
@@ -42,6 +44,7 @@ PREFIXES = {
     "COREPROC_STREAM_": "stream",
     "COREPROC_SUBSCRIBE_": "subscribe",
     "COREPROC_OVERFLOW_": "overflow",
+    "COREPROC_LOG_": "log",
     "COREPROC_ENCODING_": "encoding",
 }
 

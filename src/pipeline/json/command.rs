@@ -11,8 +11,8 @@ use super::signal::signal_number;
 use super::version::check_version;
 use crate::error::Result;
 use crate::process::{
-    Command, Descriptor, Drain, FileMode, Group, Output, PtyMode, PtyOptions, Scope, Size, Stdin, StopOptions,
-    StopPolicy, StopStep,
+    Command, Containment, Descriptor, Drain, FileMode, Group, Output, PtyMode, PtyOptions, Rung, Scope, Size, Stdin,
+    StopOptions, StopPolicy, StopStep,
 };
 
 const FIELDS: &[&str] = &[
@@ -33,6 +33,10 @@ const FIELDS: &[&str] = &[
     "capture_apart",
     "pty",
     "group",
+    "contain",
+    "memory_max_bytes",
+    "processes_max",
+    "cpu_max_thousandths",
     "detach",
     "spool_max_bytes",
     "timeout_ms",
@@ -116,6 +120,7 @@ fn from_object(field: &Field<'_>, object: &Object<'_>) -> Result<Command> {
     control(object, &mut command)?;
     credentials(object, &mut command)?;
     resources(object, &mut command)?;
+    containment(object, &mut command)?;
     finished(field, command)
 }
 
@@ -276,6 +281,28 @@ fn control(object: &Object<'_>, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+fn containment(object: &Object<'_>, command: &mut Command) -> Result<()> {
+    if let Some(contain) = object.get("contain") {
+        command.contain(contain.choice(&[
+            ("default", Containment::Default),
+            ("prefer", Containment::Prefer),
+            ("process", Containment::Require(Rung::Process)),
+            ("group", Containment::Require(Rung::Group)),
+            ("cgroup", Containment::Require(Rung::Cgroup)),
+        ])?);
+    }
+    if let Some(bytes) = object.get("memory_max_bytes") {
+        command.memory_max(bytes.whole(1, u64::MAX)?);
+    }
+    if let Some(count) = object.get("processes_max") {
+        command.processes_max(count.whole(1, u64::MAX)?);
+    }
+    if let Some(thousandths) = object.get("cpu_max_thousandths") {
+        command.cpu_max(u32::try_from(thousandths.whole(10, 1_000_000)?).unwrap_or(u32::MAX));
+    }
+    Ok(())
+}
+
 fn deadlines(object: &Object<'_>, command: &mut Command) -> Result<()> {
     let time = |field: Field<'_>| field.whole(1, u64::MAX).map(Duration::from_millis);
     if let Some(timeout) = object.get("timeout_ms") {
@@ -300,7 +327,12 @@ fn stop_policy(field: &Field<'_>) -> Result<StopPolicy> {
     let object = field.object(&["signal", "scope", "grace_ms", "steps"])?;
     let mut scope = Scope::default();
     if let Some(word) = object.get("scope") {
-        scope = word.choice(&[("default", Scope::Default), ("process", Scope::Process), ("group", Scope::Group)])?;
+        scope = word.choice(&[
+            ("default", Scope::Default),
+            ("process", Scope::Process),
+            ("group", Scope::Group),
+            ("tree", Scope::Tree),
+        ])?;
     }
     let Some(list) = object.get("steps") else {
         let StopStep { signal, grace } = stop_step(&object)?;

@@ -45,7 +45,7 @@ impl Command {
         self
     }
 
-    /// Limits the memory of all its processes together, in bytes (`memory.max` of cgroup v2): what more is asked for is
+    /// Limits the memory of all its processes together, in bytes (`memory.max` of cgroup v2), `u64::MAX` for any: what more is asked for is
     /// reclaimed, and if that is not enough, the kernel kills ([`Usage::oom_kills`](crate::Usage)). Limits need a cgroup,
     /// whatever containment is asked for.
     ///
@@ -58,12 +58,12 @@ impl Command {
         if bytes == 0 {
             return self.mistaken("memory max", "is zero");
         }
-        self.tree_limits.memory = Some(bytes);
+        self.tree_limits.memory = (bytes != u64::MAX).then_some(bytes);
         self
     }
 
-    /// Limits how many processes and threads it may have at once, itself included (`pids.max` of cgroup v2): a fork
-    /// beyond them fails with EAGAIN.
+    /// Limits how many processes and threads it may have at once, itself included (`pids.max` of cgroup v2),
+    /// `u64::MAX` for any: a fork beyond them fails with EAGAIN.
     ///
     /// # Errors
     ///
@@ -72,21 +72,21 @@ impl Command {
         if count == 0 {
             return self.mistaken("processes max", "is zero");
         }
-        self.tree_limits.processes = Some(count);
+        self.tree_limits.processes = (count != u64::MAX).then_some(count);
         self
     }
 
     /// Limits the processor time of all its processes together, in thousandths of one processor (`cpu.max` of cgroup v2):
-    /// 500 is half of one, 2000 are two. From 10 to 1,000,000.
+    /// 500 is half of one, 2000 are two. From 10 to 1,000,000; `u32::MAX` for any.
     ///
     /// # Errors
     ///
     /// As for [`Command::memory_max`].
     pub fn cpu_max(&mut self, thousandths: u32) -> &mut Self {
-        if !(10..=1_000_000).contains(&thousandths) {
+        if !(10..=1_000_000).contains(&thousandths) && thousandths != u32::MAX {
             return self.mistaken("cpu max", "is not from 10 to 1000000 thousandths of a processor");
         }
-        self.tree_limits.cpu = Some(thousandths);
+        self.tree_limits.cpu = (thousandths != u32::MAX).then_some(thousandths);
         self
     }
 

@@ -7,6 +7,7 @@ mod credentials;
 mod deadlines;
 mod descriptors;
 mod limits;
+mod logs;
 mod terminal;
 
 use std::ffi::{CString, OsStr, OsString};
@@ -24,6 +25,7 @@ use crate::process::containment::Containment;
 use crate::process::credentials::Credentials;
 use crate::process::deadlines::Deadlines;
 use crate::process::descriptor::{Descriptor, Listener};
+use crate::process::log::{Route, Router};
 use crate::process::options::{Drain, Size};
 use crate::process::pty::PtyOptions;
 use crate::process::resources::Limits;
@@ -124,6 +126,9 @@ pub struct Command {
     pub(in crate::process) stop: Arc<StopPolicy>,
     pub(in crate::process) drain: Option<Drain>,
     pub(in crate::process) subscriptions: Vec<Arc<Queue>>,
+    pub(in crate::process) logs: Vec<Route>,
+    /// What writes the logs, which all are of one service.
+    pub(in crate::process) router: Option<Arc<Router>>,
     /// The first value that a setter refused.
     pub(in crate::process) mistake: Option<Error>,
 }
@@ -164,6 +169,8 @@ impl Command {
             stop: StopPolicy::shared_default(),
             drain: None,
             subscriptions: Vec::new(),
+            logs: Vec::new(),
+            router: None,
             mistake: None,
         };
         if command.program.is_empty() {

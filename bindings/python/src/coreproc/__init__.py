@@ -50,6 +50,7 @@ from .constants import (
     Flag,
     Group,
     IoClass,
+    LogFormat,
     OnFailure,
     Overflow,
     ProgressOutput,
@@ -66,6 +67,7 @@ from .constants import (
 )
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
 from .info import Info, ResourceUsage
+from .log import Log, LogFollower, LogInfo
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
 from .process import Captured, Holder, OutputDropped, Process
 from .service import Service
@@ -105,6 +107,10 @@ __all__ = [
     "InvalidState",
     "IoClass",
     "LibraryError",
+    "Log",
+    "LogFollower",
+    "LogFormat",
+    "LogInfo",
     "Malformed",
     "NotFound",
     "NotRunning",

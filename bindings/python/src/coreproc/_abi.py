@@ -39,6 +39,11 @@ CLOSED = -9
 CLOSE_KILL = 3
 CLOSE_LEAVE = 1
 CLOSE_STOP = 2
+CONTAIN_CGROUP = 4
+CONTAIN_DEFAULT = 0
+CONTAIN_GROUP = 3
+CONTAIN_PREFER = 1
+CONTAIN_PROCESS = 2
 DEADLOCK = -10
 DELIVERY_CHUNKS = 1
 DELIVERY_LINES = 2
@@ -86,7 +91,9 @@ FLAT_CAPTURE = 12
 FLAT_CAPTURE_APART = 97
 FLAT_CAPTURE_HEAD = 95
 FLAT_CAPTURE_LINES = 96
+FLAT_CONTAIN = 65
 FLAT_CPU_AFFINITY = 32
+FLAT_CPU_MAX = 68
 FLAT_CPU_TIME_LIMIT = 83
 FLAT_CWD = 7
 FLAT_CWD_FD = 27
@@ -105,11 +112,13 @@ FLAT_GROUP = 13
 FLAT_IO_PRIORITY = 31
 FLAT_KEEP_IGNORED = 26
 FLAT_LISTEN_FD = 45
+FLAT_MEMORY_MAX = 66
 FLAT_NICE = 29
 FLAT_NO_NEW_PRIVILEGES = 24
 FLAT_OOM_SCORE = 33
 FLAT_OUTPUT_LIMIT = 84
 FLAT_PRIMARY_GROUP = 21
+FLAT_PROCESSES_MAX = 67
 FLAT_PROGRAM = 1
 FLAT_PTY = 55
 FLAT_RESOURCE_LIMIT = 28
@@ -141,6 +150,8 @@ IO_REAL_TIME = 1
 KEEP_GOING = 1
 LIFECYCLE_ALL = 1
 LIFECYCLE_ENDS = 2
+LOG_CRI = 2
+LOG_RAW = 1
 MALFORMED = -15
 NOT_FOUND = -2
 NOT_RUNNING = -6
@@ -170,6 +181,9 @@ REPORT_CHROME_TRACE = 3
 REPORT_JSON = 1
 REPORT_JUNIT = 2
 REPORT_SVG = 4
+RUNG_CGROUP = 3
+RUNG_GROUP = 2
+RUNG_PROCESS = 1
 RUN_ALL = 1
 RUN_PARALLEL = 3
 RUN_SEQUENTIAL = 2
@@ -179,6 +193,7 @@ RUSAGE_UNKNOWN = 0
 SCOPE_DEFAULT = 0
 SCOPE_GROUP = 2
 SCOPE_PROCESS = 1
+SCOPE_TREE = 3
 SPEC_CANCELLED = 4
 SPEC_FAILED = 2
 SPEC_PASSED = 1
@@ -200,6 +215,7 @@ SUBSCRIBE_ALL = 1
 SUBSCRIBE_NAMED = 2
 SYSTEM = -4
 TIMED_OUT = -8
+UNKNOWN = 18446744073709551615
 UNLIMITED = 18446744073709551615
 UNSUPPORTED = -13
 VERSION = "0.1.0"
@@ -327,6 +343,34 @@ class HealthOptions(Sized):
     )
 
 
+class LogInfo(Sized):
+    """coreproc_log_info."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("error", c_int32),
+        ("written", c_uint64),
+        ("lost", c_uint64),
+        ("rotations", c_uint64),
+        ("end", c_uint64),
+    )
+
+
+class LogOptions(Sized):
+    """coreproc_log_options."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("format", c_uint32),
+        ("max_bytes", c_uint64),
+        ("max_age_ms", c_uint64),
+        ("keep", c_uint32),
+        ("compress", c_uint32),
+        ("mode", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
 class ProcessInfo(Sized):
     """coreproc_process_info."""
 
@@ -339,7 +383,7 @@ class ProcessInfo(Sized):
         ("signal", c_int32),
         ("cause", c_uint32),
         ("flags", c_uint32),
-        ("reserved", c_uint32),
+        ("rung", c_uint32),
         ("started_monotonic_ns", c_uint64),
         ("started_realtime_ns", c_uint64),
         ("exited_monotonic_ns", c_uint64),
@@ -360,6 +404,10 @@ class ProcessInfo(Sized):
         ("involuntary_switches", c_uint64),
         ("blocks_read", c_uint64),
         ("blocks_written", c_uint64),
+        ("tree_cpu_ns", c_uint64),
+        ("tree_memory_peak", c_uint64),
+        ("tree_oom_kills", c_uint64),
+        ("tree_processes_peak", c_uint64),
     )
 
 
@@ -504,6 +552,7 @@ DestroyCallback = CFUNCTYPE(None, c_void_p)
 IN_DAEMON_ENTRY = POINTER(DaemonEntry)
 IN_DAEMON_OPTIONS = POINTER(DaemonOptions)
 IN_HEALTH_OPTIONS = POINTER(HealthOptions)
+IN_LOG_OPTIONS = POINTER(LogOptions)
 IN_PROGRESS_OPTIONS = POINTER(ProgressOptions)
 IN_RUN_OPTIONS = POINTER(RunOptions)
 IN_SERVICE_OPTIONS = POINTER(ServiceOptions)
@@ -514,6 +563,7 @@ OUT_ACTIVITY = POINTER(Activity)
 OUT_HANDLE = POINTER(c_void_p)
 OUT_HANDLE_INFO = POINTER(HandleInfo)
 OUT_INT32_T = POINTER(c_int32)
+OUT_LOG_INFO = POINTER(LogInfo)
 OUT_PROCESS_INFO = POINTER(ProcessInfo)
 OUT_RUN_INFO = POINTER(RunInfo)
 OUT_SIZE_T = POINTER(c_size_t)
@@ -538,7 +588,9 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_capture_apart": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_command_capture_head": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_capture_lines": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
+    "coreproc_command_contain": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_cpu_affinity": (c_int32, (c_void_p, IN_UINT32_T, c_size_t, OUT_HANDLE)),
+    "coreproc_command_cpu_max": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_command_cpu_time_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_cwd": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_cwd_fd": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
@@ -566,12 +618,15 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_io_priority": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_keep_ignored": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_listen_fd": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_log": (c_int32, (c_void_p, c_void_p, c_uint32, OUT_HANDLE)),
+    "coreproc_command_memory_max": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_new": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_nice": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_no_new_privileges": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_command_oom_score": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_output_limit": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_primary_group": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_processes_max": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_pty": (c_int32, (c_void_p, c_uint32, c_uint32, c_uint32, OUT_HANDLE)),
     "coreproc_command_resource_limit": (
         c_int32,
@@ -661,6 +716,22 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_history_problem": (c_char_p, (c_void_p,)),
     "coreproc_history_record": (c_int32, (c_void_p, c_void_p, OUT_HANDLE)),
     "coreproc_identity_of_pid": (c_int32, (c_int32, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_log_follow": (c_int32, (c_void_p, c_uint64, OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_log_follower_free": (None, (c_void_p,)),
+    "coreproc_log_follower_read": (
+        c_int32,
+        (c_void_p, c_size_t, c_int64, OUT_UINT64_T, OUT_UINT64_T, OUT_HANDLE, OUT_HANDLE),
+    ),
+    "coreproc_log_free": (None, (c_void_p,)),
+    "coreproc_log_info_get": (c_int32, (c_void_p, OUT_LOG_INFO, OUT_HANDLE)),
+    "coreproc_log_open": (
+        c_int32,
+        (c_void_p, c_char_p, c_size_t, IN_LOG_OPTIONS, OUT_HANDLE, OUT_HANDLE),
+    ),
+    "coreproc_log_ref": (c_void_p, (c_void_p,)),
+    "coreproc_log_reopen": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_log_rotate": (c_int32, (c_void_p, OUT_HANDLE)),
+    "coreproc_log_wait_idle": (c_int32, (c_void_p, c_int64, OUT_HANDLE)),
     "coreproc_pid_file_acquire": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_pid_file_free": (None, (c_void_p,)),
     "coreproc_pid_file_held": (c_uint32, (c_void_p,)),
@@ -710,12 +781,15 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         c_int32,
         (c_void_p, c_uint32, OUT_SIZE_T, OUT_UINT64_T, OUT_HANDLE, OUT_HANDLE),
     ),
+    "coreproc_process_pause": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_pid": (c_int32, (c_void_p,)),
     "coreproc_process_post_mortem": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_ref": (c_void_p, (c_void_p,)),
     "coreproc_process_resize": (c_int32, (c_void_p, c_uint32, c_uint32, OUT_HANDLE)),
+    "coreproc_process_resume": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
     "coreproc_process_signal": (c_int32, (c_void_p, c_int32, c_uint32, OUT_HANDLE)),
     "coreproc_process_stop": (c_int32, (c_void_p, IN_STOP_OPTIONS, OUT_HANDLE)),
+    "coreproc_process_tree": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_wait": (c_int32, (c_void_p, c_uint32, c_int64, OUT_PROCESS_INFO, OUT_HANDLE)),
     "coreproc_process_write": (
         c_int32,

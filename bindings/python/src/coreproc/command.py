@@ -20,6 +20,7 @@ from .process import Process
 from .terminal import Pty, checked_size
 
 if TYPE_CHECKING:
+    from .log import Log
     from .service import Service
     from .stop import Stop
     from .subscription import Subscription
@@ -151,6 +152,7 @@ class Command(Owner):
         oom_score: int | None = None,
         die_with_host: int | None = None,
         subscriptions: Iterable[Subscription] = (),
+        logs: Iterable[Log] = (),
     ) -> None:
         """Makes a command; starts nothing.
 
@@ -229,6 +231,7 @@ class Command(Owner):
             die_with_host: The signal that it gets when this process dies; `signal.SIGKILL` ends it
                 for sure. Not together with `detach`.
             subscriptions: The subscriptions of `Subscribe.NAMED` that get its events.
+            logs: The logs of its service that its output is written to.
 
         Raises:
             InvalidArgument: The library does not take a value; the message names the field.
@@ -315,6 +318,8 @@ class Command(Owner):
         )
         for subscription in subscriptions:
             self._set("subscribe", subscription._handle)
+        for log in logs:
+            self._set("log", log._handle, 0)
 
     @classmethod
     def from_json(cls, document: str | bytes | Mapping[str, object]) -> Command:

@@ -169,13 +169,45 @@ class Flag(enum.IntFlag):
 class Scope(enum.IntEnum):
     """The processes that a signal or a stop reaches."""
 
-    #: The group if the process leads its own, else the process; for coreproc_process_signal the
-    #: process.
+    #: The tree if the command asks for a containment, else the group if the process leads its own,
+    #: else the process; for coreproc_process_signal the process.
     DEFAULT = 0
     #: The process alone.
     PROCESS = 1
     #: The process group that it leads.
     GROUP = 2
+    #: The process and all that it has started: each process in its cgroup if it has one, even
+    #: after the process itself is closed. Otherwise its group, if it leads one, and its
+    #: descendants as far as /proc shows them: a process whose parent has ended is not found unless
+    #: it is in the group.
+    TREE = 3
+
+
+class Contain(enum.IntEnum):
+    """How a command is held together with what it starts."""
+
+    #: Its group if it leads one, and nothing more. The default.
+    DEFAULT = 0
+    #: The best rung that the system allows.
+    PREFER = 1
+    #: No group and no cgroup, but a mark, by which coreproc_process_tree names what got away.
+    PROCESS = 2
+    #: Its group, and the mark; the spawn fails if it leads none.
+    GROUP = 3
+    #: A cgroup, or the spawn fails.
+    CGROUP = 4
+
+
+class Rung(enum.IntEnum):
+    """By what means a process is held together with what it starts."""
+
+    #: None: the process is in the host's group.
+    PROCESS = 1
+    #: A process group, which each process can leave (setsid(2), setpgid(2)).
+    GROUP = 2
+    #: A cgroup of its own in the v2 hierarchy, which no process leaves without the right to write
+    #: to another cgroup.
+    CGROUP = 3
 
 
 class Group(enum.IntEnum):
@@ -249,6 +281,17 @@ class Overflow(enum.IntEnum):
     DROP_OLDEST = 2
     #: What comes is dropped until something is taken. The next event is of the kind OVERFLOW.
     DROP_NEWEST = 3
+
+
+class LogFormat(enum.IntEnum):
+    """How output is written to a log."""
+
+    #: The bytes as the process wrote them. The default.
+    RAW = 1
+    #: A line for each line, in the format of container logs (CRI): the time in RFC 3339 with
+    #: nanoseconds, the stream (stdout, stderr, or fd and a number), F for a whole line or P for a
+    #: piece of one, and the text.
+    CRI = 2
 
 
 class Encoding(enum.IntEnum):

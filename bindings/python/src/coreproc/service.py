@@ -5,15 +5,17 @@ from __future__ import annotations
 import ctypes
 import functools
 import operator
+import os
 import weakref
 from typing import TYPE_CHECKING
 
 from . import _abi
-from ._convert import capture_size, duration_ms, insist, interruptible, size
+from ._convert import capture_size, duration_ms, insist, interruptible, size, text
 from ._handle import Owner
 from ._lib import call, lib
 from .activity import all_from_library
-from .constants import CloseMode, Delivery, Encoding, EventKind, Overflow, Subscribe
+from .constants import CloseMode, Delivery, Encoding, EventKind, LogFormat, Overflow, Subscribe
+from .log import Log
 from .process import Process
 from .subscription import Subscription
 
@@ -170,6 +172,45 @@ class Service(Owner):
         subscription = Subscription(out)
         self._subscriptions.add(subscription)
         return subscription
+
+    def open_log(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        log_format: LogFormat = LogFormat.RAW,
+        max_bytes: int = 0,
+        max_age: float | None = None,
+        keep: int = 0,
+        compress: bool = False,
+        mode: int = 0o640,
+    ) -> Log:
+        """Opens a log, to which commands write by `logs=`.
+
+        One thread of the library writes all logs of the service. What a process writes faster
+        waits, up to 1 MiB, and is dropped then, and counted: no process is slowed.
+
+        Args:
+            path: The file; made if it is missing, and continued if it exists.
+            log_format: The bytes as they are, or lines with time and stream.
+            max_bytes: Bytes of one file; 0 is any number. Before it would become larger it is
+                renamed to `PATH.1`, that to `PATH.2`, and so on.
+            max_age: The seconds after which it is renamed before the next line; None is any.
+            keep: How many renamed files are kept; 0 empties the file instead.
+            compress: Whether renamed files are compressed by gzip.
+            mode: The permissions of a new file.
+        """
+        options = _abi.LogOptions(
+            format=log_format,
+            max_bytes=max_bytes,
+            max_age_ms=duration_ms("log", "max_age", max_age),
+            keep=keep,
+            compress=compress,
+            mode=mode,
+        )
+        out = ctypes.c_void_p()
+        name = text(os.fspath(path))
+        call(lib.coreproc_log_open, self._handle, *name, ctypes.byref(options), ctypes.byref(out))
+        return Log(out)
 
     def close(self, mode: CloseMode = CloseMode.STOP) -> None:
         """Refuses new spawns; stops, kills or leaves the processes that run. Does not wait."""
