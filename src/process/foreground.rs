@@ -3,8 +3,6 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
-use super::command::Command;
-use super::explain::{OPERATION, failed, subject};
 use super::stdio::above_stdio;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::descriptor;
@@ -28,26 +26,26 @@ impl Foreground {
     /// # Errors
     ///
     /// `InvalidState` if the host does not have it. ENOTTY if the terminal is not the host's controlling terminal.
-    pub(super) fn prepare(command: &Command, terminal: &Arc<OwnedFd>) -> Result<Foreground> {
+    pub(super) fn prepare(operation: &'static str, terminal: &Arc<OwnedFd>) -> Result<Foreground> {
         let stage = Stage::Foreground.name();
-        let refused = |errno| failed(command, stage, errno);
+        let refused = |errno| Error::system(operation, stage, errno);
         let terminal = above_stdio(terminal).map_err(refused)?;
         let host_settings = terminal::settings(&terminal).map_err(refused)?;
         let host_group = terminal::own_group();
         if terminal::foreground_group(&terminal).map_err(refused)? != host_group {
-            return Err(not_ours(OPERATION).at(stage).on(subject(command)));
+            return Err(not_ours(operation).at(stage));
         }
         Ok(Foreground { terminal, host_group, host_settings, child_settings: None, is_given: true })
     }
 
     /// Returns the child's step, and what has to be kept until it is made: it needs a descriptor at a number at which
     /// nothing was placed.
-    pub(super) fn step(&self, command: &Command, placed: &[(u16, Arc<OwnedFd>)]) -> Result<(Step, Vec<OwnedFd>)> {
+    pub(super) fn step(&self, operation: &'static str, placed: &[(u16, Arc<OwnedFd>)]) -> Result<(Step, Vec<OwnedFd>)> {
         let mut kept: Vec<OwnedFd> = Vec::new();
         let mut number = self.terminal.as_raw_fd();
         while placed.iter().any(|(target, _)| i32::from(*target) == number) {
             let duplicate = descriptor::duplicate(self.terminal.as_fd());
-            let duplicate = duplicate.map_err(|errno| failed(command, Stage::Foreground.name(), errno))?;
+            let duplicate = duplicate.map_err(|errno| Error::system(operation, Stage::Foreground.name(), errno))?;
             number = duplicate.as_raw_fd();
             kept.push(duplicate);
         }

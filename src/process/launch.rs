@@ -148,9 +148,11 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         stdio.extra.get_or_insert_default().capture_stderr(shape);
     }
     stdio.terminal.into_iter().for_each(|descriptor| steps.add(pty::control(descriptor)));
-    let mut foreground =
-        command.foreground.as_ref().map(|terminal| Foreground::prepare(command, terminal)).transpose()?;
-    let taken = foreground.as_ref().map(|foreground| foreground.step(command, &stdio.placed)).transpose()?;
+    let on = |error: Error| error.on(subject(command));
+    let foreground = command.foreground.as_ref().map(|terminal| Foreground::prepare(OPERATION, terminal));
+    let mut foreground = foreground.transpose().map_err(on)?;
+    let taken = foreground.as_ref().map(|foreground| foreground.step(OPERATION, &stdio.placed));
+    let taken = taken.transpose().map_err(on)?;
     taken.iter().for_each(|(step, _)| steps.add(*step));
     let plan = Plan {
         candidates: &candidates,
