@@ -90,10 +90,10 @@ pub use pipeline::{
     SpecState,
 };
 pub use process::{
-    Account, Activity, AwaitsInput, Captured, CloseMode, Command, Containment, Descriptor, Doing, Drain, FileMode,
-    Group, Info, IoPriority, Log, LogFollower, LogFormat, LogInfo, LogOptions, Output, Process, ProcessHandle,
-    ProcessIdentity, PtyMode, PtyOptions, Resource, Ring, Rung, Scheduling, Scope, Service, ServiceOptions, Size,
-    State, Stdin, StopOptions, StopPolicy, StopStep, TreeMember,
+    Account, Activity, AwaitsInput, Cancel, Captured, CloseMode, Command, Containment, Descriptor, Doing, Drain,
+    FileMode, Group, Info, IoPriority, Log, LogFollower, LogFormat, LogInfo, LogOptions, Output, Process,
+    ProcessHandle, ProcessIdentity, PtyMode, PtyOptions, Resource, Ring, Rung, Scheduling, Scope, Service,
+    ServiceOptions, Size, State, Stdin, StopOptions, StopPolicy, StopStep, TreeMember, wait_all, wait_any,
 };
 pub use sys::cgroup::Usage;
 pub use sys::clock::Stamp;
@@ -111,6 +111,7 @@ const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Service>();
     shared::<Process>();
+    shared::<Cancel>();
     shared::<ProcessHandle>();
     shared::<ProcessIdentity>();
     shared::<Ring>();

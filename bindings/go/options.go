@@ -30,7 +30,7 @@ type RunOptions struct {
 	// 0 means SIGKILL at once.
 	GracePeriod time.Duration
 	// KillGroup has Kill, Shutdown and Signal reach all processes of the process's group. It needs Detach, with which the
-	// context ends nothing; use context.AfterFunc(ctx, func() { _ = process.Shutdown() }) for that. Without KillGroup a
+	// context ends nothing; use [Service.StartGroup] for that. Without KillGroup a
 	// Kill or a timeout reaches the process alone, and the processes that it has started go on.
 	KillGroup bool
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"os/exec"
 	"strconv"
 	"syscall"
@@ -74,6 +75,28 @@ func TestKillGroup_has_the_timeout_reach_the_group(t *testing.T) {
 	process, child := family(t, service, recorder, RunOptions{Detach: true, KillGroup: true, Timeout: 300 * time.Millisecond})
 	assert.Equal(t, engine.End{Code: -1, Signal: syscall.SIGKILL, TimedOut: true}, exitOf(t, process))
 	gone(t, child)
+}
+
+func TestStartGroup_has_the_context_reach_the_group(t *testing.T) {
+	for name, end := range map[string]func(*Process, context.CancelFunc){
+		"context": func(_ *Process, cancel context.CancelFunc) { cancel() },
+		"Kill":    func(process *Process, _ context.CancelFunc) { _ = process.Kill() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			service, recorder := newRecordedService(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			process, err := service.StartGroup(ctx, RunOptions{
+				Command: "sh", Args: []string{"-c", "trap '' TERM; sleep 1000 & echo $!; wait"},
+			})
+			require.NoError(t, err)
+			child, err := strconv.Atoi(recorder.firstLine(t, process.ID))
+			require.NoError(t, err)
+			end(process, cancel)
+			assert.Equal(t, syscall.SIGKILL, exitOf(t, process).Signal)
+			gone(t, child)
+		})
+	}
 }
 
 func TestKill_without_KillGroup_reaches_the_process_alone(t *testing.T) {

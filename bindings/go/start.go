@@ -21,7 +21,13 @@ func (s *Service) Start(ctx context.Context, command string, args ...string) (*P
 // it goes on when this program ends, with broken pipes. If the process cannot be started, it is returned with the error,
 // with StatusFailed; errors.Is finds exec.ErrNotFound of os/exec if the program is unknown.
 func (s *Service) StartWithOptions(ctx context.Context, options RunOptions) (*Process, error) {
-	return s.start(ctx, options, capi.StdioPipe)
+	return s.start(ctx, options, false, capi.StdioPipe)
+}
+
+// StartGroup starts a process as StartWithOptions does. Whatever ends it reaches all processes of its group: ctx, the
+// timeout, Kill, Shutdown and Signal. KillGroup may be set or not; with Detach the context ends nothing.
+func (s *Service) StartGroup(ctx context.Context, options RunOptions) (*Process, error) {
+	return s.start(ctx, options, true, capi.StdioPipe)
 }
 
 // Run runs a command to its end. See RunWithOptions.
@@ -32,7 +38,7 @@ func (s *Service) Run(ctx context.Context, command string, args ...string) (stri
 // RunWithOptions runs a process to its end, with nothing on its stdin, and returns its output: both streams in the order
 // in which they came. The error is that of Start or Wait; the output is returned with it.
 func (s *Service) RunWithOptions(ctx context.Context, options RunOptions) (string, error) {
-	process, err := s.start(ctx, options, capi.StdioNull)
+	process, err := s.start(ctx, options, false, capi.StdioNull)
 	if err != nil {
 		return "", err
 	}
@@ -40,14 +46,14 @@ func (s *Service) RunWithOptions(ctx context.Context, options RunOptions) (strin
 	return process.Output(), err
 }
 
-func (s *Service) start(ctx context.Context, options RunOptions, stdin capi.StdioMode) (*Process, error) {
+func (s *Service) start(ctx context.Context, options RunOptions, group bool, stdin capi.StdioMode) (*Process, error) {
 	if ctx == nil {
 		return nil, ErrContextRequired
 	}
 	if options.Command == "" {
 		return nil, errCommandRequired
 	}
-	if options.KillGroup && !options.Detach {
+	if options.KillGroup && !options.Detach && !group {
 		return nil, errKillGroup
 	}
 	backend, err := s.open()
@@ -56,7 +62,7 @@ func (s *Service) start(ctx context.Context, options RunOptions, stdin capi.Stdi
 	}
 	shutdowns := s.shutdowns.Load()
 	scope := capi.ScopeProcess
-	if options.KillGroup {
+	if group || options.KillGroup {
 		scope = capi.ScopeGroup
 	}
 	process := newProcess(s.lastID.Add(1), options, scope, s.listeners())

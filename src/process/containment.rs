@@ -18,7 +18,7 @@ pub enum Rung {
     Cgroup,
 }
 
-/// Which [`Rung`] a command asks for: [`Command::contain`].
+/// Which [`Rung`] a command asks for: [`Command::contain`](crate::Command::contain).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Containment {
     /// Its group if it leads one, and nothing more.

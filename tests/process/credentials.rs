@@ -1,11 +1,12 @@
 //! As whom a process runs: what is set, that it cannot be undone, and what is refused before anything is spawned.
 
-use coreproc::{Command, Error, ErrorKind, Group};
+use coreproc::{Command, Descriptor, Error, ErrorKind, Group, PtyOptions, Resource, Scope, Stream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command as StdCommand;
 use std::sync::Arc;
+use std::time::Duration;
 use support::*;
 
 const NOBODY: u32 = 65534;
@@ -270,6 +271,21 @@ hosted! {
         }
     }
 
+    /// A host that keeps its capabilities when it changes its user would leave them to the child.
+    fn what_could_be_taken_back_is_refused_unless_it_is_dropped() {
+        if may_drop() {
+            os::keep_capabilities_with_other_users();
+            let error = refusal(|c| c.user("nobody"));
+            assert_eq!((error.stage(), error.errno()), ("user", Some(libc::EPERM)), "{error}");
+            assert!(error.to_string().contains("could be taken back"), "{error}");
+            let text = told("regain who", |c| c.user("nobody").drop_capabilities(["cap_setuid", "cap_setgid"]));
+            assert!(!text.contains("uid(") && !text.contains("gid(") && !text.contains("setgroups"), "{text}");
+            let text = told("regain who show /proc/self/status", |c| c.user("nobody").drop_capabilities(["all"]));
+            assert!(text.starts_with("uid 65534 65534 65534"), "{text}");
+            assert_eq!(value(&text, "CapEff:"), "0000000000000000");
+        }
+    }
+
     fn the_host_stays_dumpable_and_keeps_its_ids_while_others_drop_theirs() {
         if may_drop() {
             assert!(os::is_dumpable());
@@ -329,6 +345,44 @@ fn the_program_is_looked_up_as_the_new_user() {
     assert_eq!(error.errno(), Some(libc::EACCES), "{error}");
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).expect("chmod");
     assert_eq!(run(&service(), &command(&program)).code(), 0);
+}
+
+#[test]
+fn a_user_with_too_many_processes_is_told_so() {
+    if may_drop() {
+        let service = service();
+        let first = script("pause").user(3_999_999_998).primary_group(1).spawn(&service).expect("spawn");
+        let error = refusal(|c| c.user(3_999_999_998).primary_group(1).resource_limit(Resource::Nproc, 0, 0));
+        assert_eq!((error.stage(), error.errno()), ("exec", Some(libc::EAGAIN)), "{error}");
+        assert!(error.to_string().contains("RLIMIT_NPROC"), "{error}");
+        first.kill(Scope::Default).expect("kill");
+        finish(&first);
+    }
+}
+
+#[test]
+fn other_themes_hold_for_another_user() {
+    if !may_drop() {
+        return;
+    }
+    let service = service();
+    // Descriptors, the session and the controlling terminal are there before the user is changed.
+    let mut command = script("text 9 nine who ids");
+    command.user("nobody").descriptor(9, Descriptor::Output).umask(0o7);
+    let process = command.spawn(&service).expect("spawn");
+    let text = finish(&process).text();
+    assert_eq!((value(&text, "uid"), value(&text, "pgid")), ("65534 65534 65534", process.pid().to_string().as_str()));
+    assert_eq!(process.captured(Some(Stream::Descriptor(9))).expect("output").tail, b"nine");
+    let mut command = sh("id -u; echo told >/dev/tty; exit 4");
+    let ended = run(&service, command.user("nobody").pty(PtyOptions::default()));
+    assert_eq!((ended.code(), ended.text().as_str()), (4, "65534\r\ntold\r\n"));
+    // It is stopped, timed out and detached as any other.
+    let mut command = script("pause");
+    command.user("nobody").timeout(Duration::from_millis(10));
+    assert_eq!(run(&service, &command).signal(), libc::SIGTERM);
+    let mut command = script("who text 2 end");
+    let ended = run(&service, command.user("nobody").detach());
+    assert!(ended.text().starts_with("uid 65534 65534 65534") && ended.text().ends_with("end"), "{}", ended.text());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! [`Extra`]: what few children have. It is boxed, so that the others do not pay for it.
 
 use super::watchdog::Watchdog;
+use super::watchers::Watchers;
 use crate::process::capture::{Capture, Shape};
 use crate::process::containment::Contained;
 use crate::process::deadlines::Deadlines;
@@ -12,6 +13,8 @@ use crate::process::reader::Reader;
 pub(in crate::process) struct Extra {
     /// The deadlines of the child besides its timeout; None if it has none.
     pub(super) watchdog: Option<Watchdog>,
+    /// What is to be told that the child has come so far.
+    pub(super) watchers: Watchers,
     /// How many bytes were read after the child was closed, or lost from a spool.
     pub(super) discarded: u64,
     /// How many bytes that the command gave as input were not written before the input was closed.

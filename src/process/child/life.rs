@@ -3,6 +3,7 @@
 
 use std::os::fd::OwnedFd;
 
+use super::info::State;
 use crate::event::{Cause, Ending};
 use crate::process::input::Input;
 use crate::process::options::Drain;
@@ -85,6 +86,15 @@ impl Life {
         let rusage = rusage.take();
         *self = Life::Closed { ending: *ending, exited: *exited, at, rusage, holders: holders.into() };
         to_reap
+    }
+
+    /// Returns how far it has come.
+    pub(super) fn state(&self) -> State {
+        match self {
+            Life::Running { .. } => State::Running,
+            Life::Exited { .. } => State::Exited,
+            Life::Closed { .. } => State::Closed,
+        }
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -22,6 +22,7 @@ mod stopping;
 mod terminal;
 mod tree;
 mod watchdog;
+mod watchers;
 mod writing;
 
 use std::os::fd::OwnedFd;
@@ -56,6 +57,7 @@ use crate::util::duration::nanoseconds;
 
 pub use info::{Info, State};
 pub(super) use slot::{MOST_PIPES, Slot};
+pub(super) use watchers::Call;
 
 /// What a child needs of its service.
 pub(super) trait Owner: Handler {
@@ -260,8 +262,9 @@ impl Child {
 
     /// Wakes every waiter: the service is broken.
     pub(super) fn wake_all(&self) {
-        let _inner = lock(&self.inner);
+        let mut inner = lock(&self.inner);
         self.wake_waiters();
+        inner.outputs.watchers().into_iter().for_each(|watchers| watchers.broken());
     }
 
     /// Wakes every waiter. The caller holds the lock.
@@ -319,6 +322,7 @@ impl Child {
         self.end_inputs(inner);
         inner.life.exit(ending, now, rusage, unreaped);
         inner.audience.tell_exited(&self.sender(inner), ending, now);
+        self.tell_watchers(inner);
     }
 
     /// Goes from exited to closed; with holders if the drain bound was reached.
@@ -335,6 +339,7 @@ impl Child {
         let sender = self.sender(inner);
         inner.audience.tell_closed(&sender, ending, text.as_deref(), now);
         self.wake_waiters();
+        self.tell_watchers(inner);
         self.release_cgroup(inner);
         self.owner.closed(self.id, inner.is_drained());
         // A holder's pipe is read on, and discarded: closing it would kill a background server by SIGPIPE.

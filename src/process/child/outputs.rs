@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::extra::{Extra, ExtraOutput};
+use super::info::State;
 use super::watchdog::Watchdog;
+use super::watchers::{Call, Watchers};
 use crate::event::Stream;
 use crate::process::capture::Capture;
 use crate::process::containment::Contained;
@@ -120,6 +122,15 @@ impl Outputs {
 
     pub(super) fn watchdog(&mut self) -> Option<&mut Watchdog> {
         self.extra.as_mut()?.watchdog.as_mut()
+    }
+
+    pub(super) fn watchers(&mut self) -> Option<&mut Watchers> {
+        Some(&mut self.extra.as_mut()?.watchers)
+    }
+
+    /// Has it told that the child has come so far.
+    pub(super) fn tell_at(&mut self, until: State, call: Call) {
+        self.extra.get_or_insert_default().watchers.add(until, call);
     }
 
     pub(super) fn other_inputs(&self) -> &[(u16, Input)] {
@@ -245,6 +256,7 @@ impl Outputs {
         if let Some(extra) = &mut self.extra {
             extra.outputs.iter_mut().for_each(|other| std::mem::forget(other.reader.take()));
             extra.inputs.drain(..).for_each(std::mem::forget);
+            extra.watchers.lose();
             std::mem::forget(extra.contained.as_mut().and_then(|contained| contained.cgroup.take()));
         }
     }

@@ -1,11 +1,15 @@
 //! What callers ask of a child: how it is, its end, and what it has written.
 
+use std::sync::Arc;
+
 use super::life::Life;
+use super::watchers::Call;
 use super::{Child, Info, Inner, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Stream;
 use crate::process::capture::Captured;
-use crate::runtime::{self, Deadline, lock};
+use crate::process::round::Round;
+use crate::runtime::{self, Deadline, Handler, lock};
 use crate::sys::procfs::Holder;
 
 impl Child {
@@ -59,6 +63,38 @@ impl Child {
     /// Returns its command line, as one line of text.
     pub(crate) fn command_line(&self) -> String {
         self.terms.command_line()
+    }
+
+    /// Tells once that it has come so far, at once if it has.
+    pub(in crate::process) fn tell_at(&self, until: State, call: Call) {
+        let mut inner = lock(&self.inner);
+        if inner.life.state() >= until {
+            return call.come();
+        }
+        inner.outputs.tell_at(until, call);
+    }
+
+    /// Tells those that wait for no more than what it has come to.
+    pub(super) fn tell_watchers(&self, inner: &mut Inner) {
+        let state = inner.life.state();
+        inner.outputs.watchers().into_iter().for_each(|watchers| watchers.come(state));
+    }
+
+    /// Forgets a wait for several processes that has ended.
+    pub(in crate::process) fn forget_round(&self, round: &Arc<Round>) {
+        let mut inner = lock(&self.inner);
+        inner.outputs.watchers().into_iter().for_each(|watchers| watchers.forget(round));
+    }
+
+    /// Fails with what broke its service.
+    pub(in crate::process) fn check_service(&self, operation: &'static str) -> Result<()> {
+        self.reactor().check(operation)?;
+        self.check_descriptors(operation)
+    }
+
+    /// Returns its service, as a loop.
+    pub(in crate::process) fn handler(&self) -> Arc<dyn Handler> {
+        Arc::clone(&self.owner) as Arc<dyn Handler>
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -43,3 +43,11 @@ pub fn is_dumpable() -> bool {
     // SAFETY: no pointers.
     unsafe { libc::prctl(libc::PR_GET_DUMPABLE) == 1 }
 }
+
+/// Has this thread, and the children that it starts, keep all capabilities when the user changes: the securebit
+/// NO_SETUID_FIXUP.
+pub fn keep_capabilities_with_other_users() {
+    const NO_SETUID_FIXUP: libc::c_ulong = 1 << 2;
+    // SAFETY: no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP, 0, 0, 0) }).expect("securebits");
+}
