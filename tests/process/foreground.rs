@@ -32,6 +32,7 @@ hosted_part! {
         // While it runs, and after it has ended.
         let reader = in_foreground(sh("read line; echo child read $line; stty -echo"));
         assert_eq!(finish(&reader.spawn(&service).expect("spawn")).code(), 0);
+        println!("it has ended");
         says_line("host");
         let shown = run(&service, in_foreground(script("terminal 0 exit 3")).stdout(Output::Pipe));
         assert!(shown.text().contains("session 1 leader 0 foreground 1 controlling 1"), "{}", shown.text());
@@ -45,6 +46,7 @@ hosted_part! {
         let other = in_foreground(sh("echo other; read line; echo other read $line")).spawn(&service).expect("spawn");
         assert_eq!(kind_of(stopped.foreground()), ErrorKind::InvalidState);
         assert_eq!(refused(&service, &in_foreground(sh("true"))).kind(), ErrorKind::InvalidState);
+        println!("both were refused");
         assert_eq!(finish(&other).code(), 0);
         stopped.foreground().expect("foreground");
         assert_eq!(finish(&stopped).code(), 0);
@@ -69,6 +71,7 @@ fn a_child_has_the_foreground_until_it_ends_or_is_stopped() {
     let mut dialog = super::pty::Dialog::start(&service, &command);
     dialog.send("one\n");
     dialog.expect("child read one\r\n");
+    dialog.expect("it has ended\r\n");
     dialog.send("two\n");
     // It is echoed again.
     assert!(dialog.expect("host read two\r\n").contains("two\r\n"));
@@ -77,7 +80,7 @@ fn a_child_has_the_foreground_until_it_ends_or_is_stopped() {
     dialog.expect("it is stopped\r\n");
     dialog.send("three\n");
     assert!(dialog.expect("meanwhile read three\r\n").contains("three\r\n"));
-    dialog.expect("other\r\n");
+    dialog.expect("both were refused\r\n");
     dialog.send("four\n");
     dialog.expect("other read four\r\n");
     dialog.send("five\n");
