@@ -722,6 +722,9 @@ typedef struct coreproc_batch coreproc_batch;
 // as a C string.
 typedef struct coreproc_bytes coreproc_bytes;
 
+// Ends waits from another thread. Shared: reference-counted, thread-safe.
+typedef struct coreproc_cancel coreproc_cancel;
+
 // The answer of a check that is running: valid during the callback, on its thread.
 typedef struct coreproc_check_answer coreproc_check_answer;
 
@@ -2099,6 +2102,62 @@ struct coreproc_process *coreproc_process_ref(const struct coreproc_process *pro
 
 // Gives a reference back. NULL is fine. Never blocks, never kills. Thread-safe.
 void coreproc_process_free(struct coreproc_process *process);
+
+// Makes one that is not cancelled. Free `*out` with coreproc_cancel_free. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_cancel_new(struct coreproc_cancel **out, struct coreproc_error **err);
+
+// Returns another reference to the same one, to be freed on its own; NULL for NULL. Thread-safe.
+struct coreproc_cancel *coreproc_cancel_ref(const struct coreproc_cancel *cancel);
+
+// Ends the waits that were called with it, and those that will be, with CLOSED, unless what they
+// wait for has come. It stays cancelled. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_cancel_waits(const struct coreproc_cancel *cancel,
+                                      struct coreproc_error **err);
+
+// Frees it; waits that were called with it go on. NULL is fine.
+void coreproc_cancel_free(struct coreproc_cancel *cancel);
+
+// Waits until one of `count` processes, of one service or of several, has come so far as `until`
+// says, EXITED or CLOSED; up to `timeout_ms` (-1: for ever; 0: only looks). `*index` becomes its
+// place; if several have, that of the first to do so, as far as that is known. `cancel` may be NULL.
+// The thread is woken by any of them: no thread is made, and nothing polled. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; TIMED_OUT; CLOSED if the wait was cancelled; DEADLOCK inside a callback;
+// PANIC.
+coreproc_result coreproc_process_wait_any(const struct coreproc_process *const *processes,
+                                          size_t count,
+                                          uint32_t until,
+                                          int64_t timeout_ms,
+                                          const struct coreproc_cancel *cancel,
+                                          size_t *index,
+                                          struct coreproc_error **err);
+
+// Waits until all of `count` processes have come so far, as coreproc_process_wait_any for one; at
+// once if there is none. Thread-safe.
+//
+// Errors: those of coreproc_process_wait_any.
+coreproc_result coreproc_process_wait_all(const struct coreproc_process *const *processes,
+                                          size_t count,
+                                          uint32_t until,
+                                          int64_t timeout_ms,
+                                          const struct coreproc_cancel *cancel,
+                                          struct coreproc_error **err);
+
+// Opens a descriptor that becomes readable when the process has come so far as `until` says, EXITED
+// or CLOSED: the read end of a pipe of its own, without blocking and close-on-exec, which the caller
+// closes. Its bytes mean nothing, and it stays readable. A broken service makes it readable, too. The
+// thread of the service sees the end; only if the host drives the service itself, its takes have to
+// bring the end about. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT; SYSTEM (pipe2(2)); PANIC.
+coreproc_result coreproc_process_wait_fd(const struct coreproc_process *process,
+                                         uint32_t until,
+                                         int32_t *out,
+                                         struct coreproc_error **err);
 
 // Gives the process a pipe of ours at this descriptor, from 3 to 1023; `mode` is a
 // COREPROC_DESCRIPTOR value. The process finds the descriptor open from the start, and besides

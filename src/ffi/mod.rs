@@ -71,6 +71,7 @@ mod subscription;
 mod user_data;
 mod version;
 mod versioned;
+mod wait;
 
 // The order of the header, which build.rs reads here.
 #[rustfmt::skip]
@@ -79,7 +80,7 @@ pub use self::{
     service::*, command::*, stream::*, stdio::*, stop::*,
     credentials::*, resources::*,
     deadlines::*, containment::*,
-    flat::*, process::*,
+    flat::*, process::*, wait::*,
     descriptor::*,
     pty::*,
     capture::*, log::*,

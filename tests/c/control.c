@@ -1,4 +1,5 @@
 /* Signal, kill, stop as a policy, timeout; the process or its group. */
+#include <poll.h>
 #include "help.h"
 
 /* A script that ends its own child does so by SIGKILL: between fork and exec a shell can lose other signals. */
@@ -293,6 +294,46 @@ static void each_deadline_is_the_cause_of_its_end(void)
     end_service(service);
 }
 
+static void *cancel_soon(void *cancel)
+{
+    coreproc_error *error = NULL;
+    CHECK_INT(coreproc_cancel_waits(cancel, &error), COREPROC_OK);
+    return NULL;
+}
+
+static void several_are_waited_for_by_calls_and_descriptors(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *first = spawn(service, new_command("sleep", "1000", NULL));
+    coreproc_process *second = spawn(service, new_command("sleep", "1000", NULL));
+    const coreproc_process *both[] = {first, second};
+    size_t index = 0;
+    int32_t fd = -1;
+    OK(coreproc_process_wait_fd(second, COREPROC_STATE_CLOSED, &fd, &err));
+    struct pollfd watched = {.fd = fd, .events = POLLIN};
+    CHECK_INT(poll(&watched, 1, 0), 0);
+    FAILS(COREPROC_TIMED_OUT, coreproc_process_wait_any(both, 2, COREPROC_STATE_EXITED, 0, NULL, &index, &err));
+
+    coreproc_cancel *cancel = NULL;
+    OK(coreproc_cancel_new(&cancel, &err));
+    pthread_t thread = start_thread(cancel_soon, cancel);
+    FAILS(COREPROC_CLOSED, coreproc_process_wait_all(both, 2, COREPROC_STATE_CLOSED, -1, cancel, &err));
+    pthread_join(thread, NULL);
+    coreproc_cancel_free(cancel);
+
+    OK(coreproc_process_kill(second, COREPROC_SCOPE_DEFAULT, &err));
+    OK(coreproc_process_wait_any(both, 2, COREPROC_STATE_CLOSED, -1, NULL, &index, &err));
+    CHECK_INT(index, 1);
+    CHECK_INT(poll(&watched, 1, -1), 1);
+    CHECK(watched.revents & POLLIN);
+    close(fd);
+    OK(coreproc_process_kill(first, COREPROC_SCOPE_DEFAULT, &err));
+    OK(coreproc_process_wait_all(both, 2, COREPROC_STATE_CLOSED, -1, NULL, &err));
+    coreproc_process_free(first);
+    coreproc_process_free(second);
+    end_service(service);
+}
+
 int main(void)
 {
     check_begin();
@@ -309,5 +350,6 @@ int main(void)
     RUN(scope_process_spares_the_group);
     RUN(a_timeout_runs_the_stop_policy);
     RUN(each_deadline_is_the_cause_of_its_end);
+    RUN(several_are_waited_for_by_calls_and_descriptors);
     return check_end();
 }

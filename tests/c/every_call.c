@@ -26,6 +26,7 @@ struct world {
     coreproc_error *failure;
     coreproc_bytes *bytes;
     coreproc_ring *ring;
+    coreproc_cancel *cancel;
     coreproc_handle *handle;
     coreproc_activity activity;
     coreproc_activities *activities;
@@ -118,6 +119,7 @@ static void build(struct world *w)
     (void)coreproc_command_new(NULL, 1, NULL, &w->failure);
     OK(coreproc_process_output(w->process, &w->bytes, &err));
     OK(coreproc_ring_new(64, &w->ring, &err));
+    OK(coreproc_cancel_new(&w->cancel, &err));
     coreproc_bytes *identity = NULL;
     OK(coreproc_process_identity(w->deaf, &identity, &err));
     MUST(coreproc_bytes_len(identity) < sizeof w->identity);
@@ -168,6 +170,7 @@ static void tear_down(struct world *w)
     coreproc_bytes_free(w->bytes);
     coreproc_bytes_free(w->address);
     coreproc_ring_free(w->ring);
+    coreproc_cancel_free(w->cancel);
     coreproc_handle_free(w->handle);
     coreproc_log_follower_free(w->follower);
     coreproc_log_free(w->log);
@@ -376,6 +379,17 @@ static void tear_down(struct world *w)
     R(process_close_output, OK, w->result = coreproc_process_close_output(w->process, COREPROC_STREAM_STDERR, &w->error))   \
     R(process_close_stdin, OK, w->result = coreproc_process_close_stdin(w->process, &w->error))                             \
     X(process_free, coreproc_process *was = w->deaf; w->deaf = NULL; coreproc_process_free(was))                                                         \
+    X(cancel_free, coreproc_cancel *was = w->cancel; w->cancel = NULL; coreproc_cancel_free(was))                          \
+    R(cancel_new, OK, w->result = coreproc_cancel_new(OUT(w), &w->error))                                                   \
+    X(cancel_ref, (void)coreproc_cancel_ref(w->cancel))                                                                     \
+    R(cancel_waits, OK, w->result = coreproc_cancel_waits(w->cancel, &w->error))                                            \
+    R(process_wait_all, TIMED_OUT, w->result = coreproc_process_wait_all((const coreproc_process *const[]){w->deaf},        \
+        1, COREPROC_STATE_CLOSED, WAIT_MS, w->cancel, &w->error))                                                           \
+    R(process_wait_any, TIMED_OUT, w->result = coreproc_process_wait_any((const coreproc_process *const[]){w->deaf},        \
+        1, COREPROC_STATE_CLOSED, WAIT_MS, w->cancel, (size_t[1]){0}, &w->error))                                           \
+    R(process_wait_fd, OK, int32_t fd = -1;                                                                                 \
+        w->result = coreproc_process_wait_fd(w->deaf, COREPROC_STATE_CLOSED, &fd, &w->error);                               \
+        if (fd >= 0) syscall(SYS_close, fd))                                                                                          \
     R(process_info_json, OK, w->result = coreproc_process_info_json(w->process, OUT(w), &w->error))                         \
     R(process_post_mortem, OK, w->result = coreproc_process_post_mortem(w->process, OUT(w), &w->error))                     \
     R(process_holders, OK, w->result = coreproc_process_holders(w->process, OUT(w), &w->error))                             \

@@ -97,6 +97,14 @@ static void every_call(void)
     FORKED(coreproc_process_pause(process, COREPROC_SCOPE_TREE, E));
     FORKED(coreproc_process_resume(process, COREPROC_SCOPE_TREE, E));
     FORKED(coreproc_process_post_mortem(process, &bytes, E));
+    const coreproc_process *one[] = {process};
+    coreproc_cancel *cancel = NULL;
+    size_t index = 0;
+    int32_t wait_fd = -1;
+    FORKED(coreproc_process_wait_any(one, 1, COREPROC_STATE_CLOSED, 0, NULL, &index, E));
+    FORKED(coreproc_process_wait_all(one, 1, COREPROC_STATE_CLOSED, 0, NULL, E));
+    FORKED(coreproc_process_wait_fd(process, COREPROC_STATE_CLOSED, &wait_fd, E));
+    FORKED(coreproc_cancel_new(&cancel, E));
     FORKED(coreproc_process_info_json(process, &bytes, E));
     FORKED(coreproc_process_signal(process, SIGKILL, COREPROC_SCOPE_GROUP, E));
     FORKED(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, E));

@@ -42,6 +42,7 @@ from .command import Command, File
 from .constants import (
     Cause,
     CloseMode,
+    Contain,
     Delivery,
     Descriptor,
     Doing,
@@ -58,6 +59,7 @@ from .constants import (
     PtyMode,
     ReportFormat,
     Result,
+    Rung,
     RunMode,
     Scope,
     SpecState,
@@ -66,10 +68,10 @@ from .constants import (
     Subscribe,
 )
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
-from .info import Info, ResourceUsage
+from .info import Info, ResourceUsage, TreeUsage
 from .log import Log, LogFollower, LogInfo
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
-from .process import Captured, Holder, OutputDropped, Process
+from .process import Captured, Holder, OutputDropped, Process, TreeMember
 from .service import Service
 from .stop import Step, Stop
 from .subscription import Event, Subscription
@@ -85,6 +87,7 @@ __all__ = [
     "CloseMode",
     "Closed",
     "Command",
+    "Contain",
     "CoreprocError",
     "Deadlock",
     "Delivery",
@@ -133,6 +136,7 @@ __all__ = [
     "Run",
     "RunInfo",
     "RunMode",
+    "Rung",
     "Scope",
     "Service",
     "SpecResult",
@@ -146,6 +150,8 @@ __all__ = [
     "Subscription",
     "SystemFailure",
     "TimedOut",
+    "TreeMember",
+    "TreeUsage",
     "Unsupported",
     "__version__",
     "identity_of_pid",

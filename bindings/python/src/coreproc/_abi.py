@@ -551,6 +551,7 @@ CheckCallback = CFUNCTYPE(c_int32, c_void_p, c_void_p)
 DestroyCallback = CFUNCTYPE(None, c_void_p)
 IN_DAEMON_ENTRY = POINTER(DaemonEntry)
 IN_DAEMON_OPTIONS = POINTER(DaemonOptions)
+IN_HANDLE = POINTER(c_void_p)
 IN_HEALTH_OPTIONS = POINTER(HealthOptions)
 IN_LOG_OPTIONS = POINTER(LogOptions)
 IN_PROGRESS_OPTIONS = POINTER(ProgressOptions)
@@ -581,6 +582,10 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_bytes_data": (c_void_p, (c_void_p,)),
     "coreproc_bytes_free": (None, (c_void_p,)),
     "coreproc_bytes_len": (c_size_t, (c_void_p,)),
+    "coreproc_cancel_free": (None, (c_void_p,)),
+    "coreproc_cancel_new": (c_int32, (OUT_HANDLE, OUT_HANDLE)),
+    "coreproc_cancel_ref": (c_void_p, (c_void_p,)),
+    "coreproc_cancel_waits": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_check_answer_reason": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_arg": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_arg0": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
@@ -791,6 +796,15 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_stop": (c_int32, (c_void_p, IN_STOP_OPTIONS, OUT_HANDLE)),
     "coreproc_process_tree": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_wait": (c_int32, (c_void_p, c_uint32, c_int64, OUT_PROCESS_INFO, OUT_HANDLE)),
+    "coreproc_process_wait_all": (
+        c_int32,
+        (IN_HANDLE, c_size_t, c_uint32, c_int64, c_void_p, OUT_HANDLE),
+    ),
+    "coreproc_process_wait_any": (
+        c_int32,
+        (IN_HANDLE, c_size_t, c_uint32, c_int64, c_void_p, OUT_SIZE_T, OUT_HANDLE),
+    ),
+    "coreproc_process_wait_fd": (c_int32, (c_void_p, c_uint32, OUT_INT32_T, OUT_HANDLE)),
     "coreproc_process_write": (
         c_int32,
         (c_void_p, c_void_p, c_size_t, c_int64, OUT_SIZE_T, OUT_HANDLE),
