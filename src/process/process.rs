@@ -294,7 +294,7 @@ impl Process {
     /// the host is not in the foreground, because another process has it.
     pub fn foreground(&self) -> Result<()> {
         const OPERATION: &str = "foreground";
-        fork::check(OPERATION)?;
+        self.0.check_fork(OPERATION)?;
         self.0.check_descriptors(OPERATION)?;
         self.0.to_foreground()
     }
