@@ -43,6 +43,7 @@ from .command import Command, File
 from .constants import (
     Cause,
     CloseMode,
+    Contain,
     Delivery,
     Descriptor,
     Doing,
@@ -59,6 +60,7 @@ from .constants import (
     PtyMode,
     ReportFormat,
     Result,
+    Rung,
     RunMode,
     Scope,
     SpecState,
@@ -67,10 +69,10 @@ from .constants import (
     Subscribe,
 )
 from .found import FoundInfo, FoundProcess, identity_of_pid, open_process
-from .info import Info, ResourceUsage
+from .info import Info, ResourceUsage, TreeUsage
 from .log import Log, LogFollower, LogInfo
 from .pipeline import History, Pipeline, Progress, Run, RunInfo, SpecResult
-from .process import Captured, Holder, OutputDropped, Process
+from .process import Captured, Holder, OutputDropped, Process, TreeMember
 from .service import Service
 from .stop import Step, Stop
 from .subscription import Event, Subscription
@@ -86,6 +88,7 @@ __all__ = [
     "CloseMode",
     "Closed",
     "Command",
+    "Contain",
     "CoreprocError",
     "Deadlock",
     "Delivery",
@@ -134,6 +137,7 @@ __all__ = [
     "Run",
     "RunInfo",
     "RunMode",
+    "Rung",
     "Scope",
     "Service",
     "SpecResult",
@@ -147,6 +151,8 @@ __all__ = [
     "Subscription",
     "SystemFailure",
     "TimedOut",
+    "TreeMember",
+    "TreeUsage",
     "Unsupported",
     "__version__",
     "identity_of_pid",

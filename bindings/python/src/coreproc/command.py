@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import threading
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,7 @@ from ._convert import Text, capture_size, duration_ms, json_text, size, text
 from ._errors import invalid
 from ._handle import Owner
 from ._lib import call, lib
-from .constants import Descriptor, Group, IoClass, Stdio
+from .constants import Contain, Descriptor, Group, IoClass, Stdio
 from .process import Process
 from .terminal import Pty, checked_size
 
@@ -88,6 +89,15 @@ def _limit(value: int) -> int:
     return _abi.UNLIMITED if value == -1 else value
 
 
+def _thousandths(processors: float) -> int:
+    """Makes thousandths of a processor, as C takes them; 0 is no limit there."""
+    if math.isinf(processors) and processors > 0:
+        return 0
+    if not 0.01 <= processors <= 1000:
+        raise invalid("command", "cpu_max", f"{processors} is not from 0.01 to 1000 processors")
+    return round(processors * 1000)
+
+
 class Command(Owner):
     """A program with its arguments and options. It is immutable, and can be spawned many times.
 
@@ -127,6 +137,10 @@ class Command(Owner):
         capture_apart: bool = False,
         pty: Pty | bool = False,
         group: Group | str | int | None = None,
+        contain: Contain | None = None,
+        memory_max: float | None = None,
+        processes_max: float | None = None,
+        cpu_max: float | None = None,
         start_new_session: bool = False,
         detach: bool = False,
         spool_max: float | None = None,
@@ -198,6 +212,13 @@ class Command(Owner):
                 other signal starts at its default. Or, as in `subprocess`, a name or a number: the
                 primary group that it runs with.
             start_new_session: Whether it gets a session of its own: `Group.SESSION`.
+            contain: By what means it is held together with all that it starts; None is its group.
+                With any other, `Scope.DEFAULT` of kill and stop is `Scope.TREE`.
+            memory_max: The bytes of memory that all its processes may have together. This and the
+                next two need a cgroup whose controllers can be enabled, or the spawn is
+                `Unsupported`; None and `math.inf` are no limit.
+            processes_max: How many processes and threads it may have at once.
+            cpu_max: How many processors it may use: 0.5 is half of one.
             detach: Whether it outlives this process, in a session of its own.
             spool_max: The bytes that may wait in a spool; None is 64 MiB.
             timeout: The seconds until it is stopped; None never stops it.
@@ -296,6 +317,14 @@ class Command(Owner):
             soft, hard = limit if isinstance(limit, tuple) else (limit, limit)
             self._set("resource_limit", _unsigned("rlimits", number), _limit(soft), _limit(hard))
         self._set_priorities(nice, scheduling, io_priority, cpu_affinity, oom_score)
+        if contain is not None:
+            self._set("contain", contain)
+        if memory_max is not None:
+            self._set("memory_max", size("command", "memory_max", memory_max))
+        if processes_max is not None:
+            self._set("processes_max", size("command", "processes_max", processes_max))
+        if cpu_max is not None:
+            self._set("cpu_max", _thousandths(cpu_max))
         if detach:
             self._set("detach")
         self._set("spool_max", size("command", "spool_max", spool_max))

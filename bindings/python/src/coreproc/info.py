@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import _abi
-from .constants import Cause, Flag, State
+from .constants import Cause, Flag, Rung, State
 
 if TYPE_CHECKING:
     from ._abi import ProcessInfo
@@ -44,6 +44,23 @@ class ResourceUsage:
 
 
 @dataclass(frozen=True)
+class TreeUsage:
+    """What all processes of a cgroup used; None is what the kernel or its controllers do not tell.
+
+    Attributes:
+        cpu_time: Seconds of CPU time.
+        memory_peak: The most bytes of memory at once.
+        oom_kills: How many processes the kernel killed at the memory limit.
+        processes_peak: The most processes and threads at once.
+    """
+
+    cpu_time: float | None
+    memory_peak: int | None
+    oom_kills: int | None
+    processes_peak: int | None
+
+
+@dataclass(frozen=True)
 class Info:
     """A snapshot of a process.
 
@@ -69,6 +86,8 @@ class Info:
         unwritten_bytes: Bytes of its `input` that its pipe has not taken: while it runs, they wait
             for it to read; once it has ended, or closed its input, they are left over.
         rusage: What it used of the machine, once it has ended; None also if the host reaped it.
+        rung: By what means it is held together with what it starts.
+        tree_usage: What all its processes used, if it has a cgroup.
     """
 
     id: int
@@ -88,6 +107,8 @@ class Info:
     discarded_bytes: int
     unwritten_bytes: int
     rusage: ResourceUsage | None
+    rung: Rung
+    tree_usage: TreeUsage | None
 
     @property
     def ok(self) -> bool:
@@ -122,6 +143,24 @@ def from_library(raw: ProcessInfo) -> Info:
         discarded_bytes=raw.discarded_bytes,
         unwritten_bytes=raw.unwritten_bytes,
         rusage=_rusage(raw),
+        rung=Rung(raw.rung),
+        tree_usage=_tree_usage(raw),
+    )
+
+
+def _tree_usage(raw: ProcessInfo) -> TreeUsage | None:
+    if raw.rung != Rung.CGROUP:
+        return None
+
+    def known(figure: int) -> int | None:
+        return None if figure == _abi.UNKNOWN else figure
+
+    cpu_ns = known(raw.tree_cpu_ns)
+    return TreeUsage(
+        cpu_time=None if cpu_ns is None else cpu_ns / 1e9,
+        memory_peak=known(raw.tree_memory_peak),
+        oom_kills=known(raw.tree_oom_kills),
+        processes_peak=known(raw.tree_processes_peak),
     )
 
 

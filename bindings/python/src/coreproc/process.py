@@ -54,6 +54,14 @@ class Captured(NamedTuple):
     tail: bytes
 
 
+class TreeMember(NamedTuple):
+    """A living process of a tree; `reachable` says whether a signal to the tree reaches it."""
+
+    pid: int
+    command: bytes
+    reachable: bool
+
+
 class Process(Owner):
     """A process; any thread may use it. `Command.spawn` and `Service.process` give one.
 
@@ -215,6 +223,35 @@ class Process(Owner):
         call(lib.coreproc_process_holders, self._handle, ctypes.byref(out))
         return parse_holders(take_bytes(out))
 
+    def tree(self) -> list[TreeMember]:
+        """Lists the living processes of its tree, also after a stop and once it is closed.
+
+        In a cgroup nothing can have left the tree. Otherwise, for a command with `contain=`, what
+        has left is among them, as far as its environment can be read and still has its mark. A
+        process that was just killed may be seen for a moment.
+        """
+        out = ctypes.c_void_p()
+        call(lib.coreproc_process_tree, self._handle, ctypes.byref(out))
+        return [_tree_member(line) for line in take_bytes(out).splitlines()]
+
+    def pause(self, scope: Scope = Scope.DEFAULT) -> None:
+        """Keeps it from running until `resume`; by default with all that is held together with it.
+
+        A tree in a cgroup is frozen; otherwise each process gets a SIGSTOP. A stop resumes it.
+
+        Raises:
+            NotRunning: The process has ended.
+        """
+        call(lib.coreproc_process_pause, self._handle, scope)
+
+    def resume(self, scope: Scope = Scope.DEFAULT) -> None:
+        """Lets it run on after `pause`.
+
+        Raises:
+            NotRunning: The process has ended.
+        """
+        call(lib.coreproc_process_resume, self._handle, scope)
+
     def signal(self, number: int, scope: Scope = Scope.PROCESS) -> None:
         """Sends a signal; 0 only checks whether one could be sent.
 
@@ -224,7 +261,7 @@ class Process(Owner):
         call(lib.coreproc_process_signal, self._handle, number, scope)
 
     def kill(self, scope: Scope = Scope.DEFAULT) -> None:
-        """Sends SIGKILL, by default to its group if it leads one.
+        """Sends SIGKILL, by default to all that is held together with it: tree or group.
 
         Raises:
             NotRunning: The process has ended. (A group can be killed until the process is closed.)
@@ -350,6 +387,12 @@ class Process(Owner):
     def close_stdin(self) -> None:
         """Closes its standard input, so that its reader sees the end; idempotent."""
         call(lib.coreproc_process_close_stdin, self._handle)
+
+
+def _tree_member(line: bytes) -> TreeMember:
+    """Reads a line "+PID COMMAND" or "-PID COMMAND" of the library."""
+    number, _, command = line[1:].partition(b" ")
+    return TreeMember(int(number), command, line.startswith(b"+"))
 
 
 def parse_holders(listing: bytes) -> list[Holder]:
