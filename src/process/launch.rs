@@ -12,6 +12,7 @@ use super::command::{Command, EnvBase, Group, key_of};
 use super::containment::{self, Contained, Containment, MARKS};
 use super::deadlines::Deadlines;
 use super::explain::{self, Attempt, OPERATION, failed, subject};
+use super::foreground::Foreground;
 use super::member::Member;
 use super::options::Size;
 use super::process::Process;
@@ -147,6 +148,12 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         stdio.extra.get_or_insert_default().capture_stderr(shape);
     }
     stdio.terminal.into_iter().for_each(|descriptor| steps.add(pty::control(descriptor)));
+    let on = |error: Error| error.on(subject(command));
+    let foreground = command.foreground.as_ref().map(|terminal| Foreground::prepare(OPERATION, terminal));
+    let mut foreground = foreground.transpose().map_err(on)?;
+    let taken = foreground.as_ref().map(|foreground| foreground.step(OPERATION, &stdio.placed));
+    let taken = taken.transpose().map_err(on)?;
+    taken.iter().for_each(|(step, _)| steps.add(*step));
     let plan = Plan {
         candidates: &candidates,
         argv: &argv,
@@ -179,6 +186,8 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
         }
     };
     let started = outcome.map_err(|failure| {
+        // It may have taken the foreground before it failed.
+        foreground.as_mut().into_iter().for_each(|foreground| foreground.take_back(false));
         let (candidates, environment, steps) = (&candidates, &environment, steps.list());
         explain::failure(&Attempt { command, candidates, environment, steps }, failure)
     })?;
@@ -187,6 +196,9 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
     let is_contained = contained.is_some();
     if let Some(contained) = contained {
         stdio.extra.get_or_insert_default().contained = Some(contained);
+    }
+    if foreground.is_some() {
+        stdio.extra.get_or_insert_default().foreground = foreground;
     }
     if command.deadlines != Deadlines::default() {
         stdio.extra.get_or_insert_default().watch(&command.deadlines, time.monotonic_ns);

@@ -21,6 +21,7 @@ mod credentials;
 mod deadlines;
 mod descriptor;
 mod explain;
+mod foreground;
 mod handle;
 mod identity;
 mod info_json;

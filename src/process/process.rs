@@ -285,6 +285,21 @@ impl Process {
         self.0.resize(columns, rows)
     }
 
+    /// Brings a process of [`Command::foreground`](crate::Command::foreground) to the foreground of the host's terminal
+    /// again after a stop, with the settings that it had made there, and continues its group (SIGCONT), as `fg` of a
+    /// shell does.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if its command did not ask for the foreground. `NotRunning` if it has ended. `InvalidState` if
+    /// the host is not in the foreground, because another process has it.
+    pub fn foreground(&self) -> Result<()> {
+        const OPERATION: &str = "foreground";
+        fork::check(OPERATION)?;
+        self.0.check_descriptors(OPERATION)?;
+        self.0.to_foreground()
+    }
+
     /// Writes to an input pipe at a descriptor above 2 ([`Descriptor::Input`](crate::Descriptor::Input)), as
     /// [`Process::write_stdin`] writes to standard input.
     ///

@@ -174,6 +174,28 @@ pub(crate) fn stop_signal(pidfd: &OwnedFd) -> Option<i32> {
     (pid != 0).then_some(signal)
 }
 
+/// Waits until a child is stopped; false if it has ended, or can no longer be waited for. Both stay there to be waited
+/// for.
+pub(crate) fn await_stop(pidfd: &OwnedFd) -> bool {
+    wait_for_change(pidfd, libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT) == Some(libc::CLD_STOPPED)
+}
+
+/// Returns whether a child is stopped since the last call.
+pub(crate) fn take_stop(pidfd: &OwnedFd) -> bool {
+    wait_for_change(pidfd, libc::WSTOPPED | libc::WNOHANG) == Some(libc::CLD_STOPPED)
+}
+
+/// Returns the `si_code` of a change, which is 0 if there was none; None if there is no such child.
+fn wait_for_change(pidfd: &OwnedFd, options: i32) -> Option<i32> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let fd = pidfd.as_raw_fd();
+    // SAFETY: writes one siginfo_t; no rusage.
+    let call = || unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, info.as_mut_ptr(), options, 0usize) };
+    retried_raw(call).ok()?;
+    // SAFETY: zeroed before, and filled by the kernel when a child was found.
+    Some(unsafe { info.assume_init() }.si_code)
+}
+
 /// Returns how the process of a pidfd, child or not, ended; None while it runs. It is not reaped.
 pub(crate) fn end_of(pidfd: &OwnedFd) -> Option<Told> {
     match peek(pidfd) {

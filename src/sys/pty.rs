@@ -13,6 +13,7 @@ use super::errno;
 use super::pipe::{Read, read_raw};
 use super::space::Space;
 use super::spawn::{Stage, Step};
+use super::terminal::{Settings, apply, settings};
 
 /// The most bytes that wait on the way to the library's side: what the kernel buffers for one terminal.
 pub(crate) const HOLDS: usize = 64 * 1024;
@@ -62,7 +63,7 @@ pub(crate) fn open(columns: u16, rows: u16, discipline: Discipline) -> std::resu
 }
 
 fn settle(terminal: &OwnedFd, discipline: Discipline) -> Result<()> {
-    let mut settings = settings(terminal)?;
+    let Settings(mut settings) = settings(terminal)?;
     match discipline {
         // Erasing a character erases all its bytes.
         Discipline::Cooked => settings.c_iflag |= libc::IUTF8,
@@ -73,18 +74,7 @@ fn settle(terminal: &OwnedFd, discipline: Discipline) -> Result<()> {
         // SAFETY: changes the structure alone.
         Discipline::Raw => unsafe { libc::cfmakeraw(&raw mut settings) },
     }
-    // SAFETY: reads one termios.
-    check(unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSANOW, &raw const settings) }).map(|_| ())
-}
-
-/// Returns the settings of a terminal, whichever side the descriptor is of.
-fn settings(terminal: &OwnedFd) -> Result<libc::termios> {
-    // SAFETY: zeros are a valid termios, which tcgetattr fills.
-    unsafe {
-        let mut settings = std::mem::zeroed();
-        check(libc::tcgetattr(terminal.as_raw_fd(), &raw mut settings))?;
-        Ok(settings)
-    }
+    apply(terminal, &Settings(settings))
 }
 
 /// Changes the size. The kernel tells the group in the foreground by SIGWINCH.
@@ -97,7 +87,7 @@ pub(crate) fn resize(terminal: &OwnedFd, columns: u16, rows: u16) -> Result<()> 
 /// Returns what a user would type to say that no more input follows. After a part of a line that the terminal holds
 /// back, the character gives that to the reader, and only a second one is the end. Empty if it is switched off.
 pub(crate) fn end_of_input(terminal: &OwnedFd, in_line: bool) -> Vec<u8> {
-    let Ok(settings) = settings(terminal) else { return Vec::new() };
+    let Ok(Settings(settings)) = settings(terminal) else { return Vec::new() };
     let (end, holds_back) = (settings.c_cc[libc::VEOF], settings.c_lflag & libc::ICANON != 0);
     match end {
         libc::_POSIX_VDISABLE => Vec::new(),

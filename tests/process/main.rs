@@ -13,6 +13,7 @@ mod descriptors;
 mod detach;
 mod drain;
 mod exit;
+mod foreground;
 mod identity;
 mod input;
 mod job_control;

@@ -30,7 +30,7 @@ fn program<const N: usize>(name: &str, arguments: [&str; N]) -> Command {
 }
 
 /// A process on a terminal, and what it has written that was not expected yet.
-struct Dialog {
+pub(crate) struct Dialog {
     process: Process,
     events: Subscription,
     seen: Vec<u8>,
@@ -38,7 +38,7 @@ struct Dialog {
 }
 
 impl Dialog {
-    fn start(service: &Service, command: &Command) -> Dialog {
+    pub(crate) fn start(service: &Service, command: &Command) -> Dialog {
         let options = SubscriptionOptions { delivery: Delivery::Chunks, ..SubscriptionOptions::default() };
         let events = service.subscribe(options).expect("subscribe");
         let process = command.spawn(service).expect("spawn");
@@ -58,7 +58,7 @@ impl Dialog {
 
     /// Waits for a text, and returns what came before it.
     #[track_caller]
-    fn expect(&mut self, text: &str) -> String {
+    pub(crate) fn expect(&mut self, text: &str) -> String {
         loop {
             let place = self.seen.windows(text.len()).position(|part| part == text.as_bytes());
             if let Some(at) = place {
@@ -70,12 +70,12 @@ impl Dialog {
         }
     }
 
-    fn send(&self, text: &str) {
+    pub(crate) fn send(&self, text: &str) {
         write_all(&self.process, text.as_bytes(), GUARDED).expect("write");
     }
 
     /// Reads to the end. Returns what came, and the exit.
-    fn end(mut self) -> (String, Ended) {
+    pub(crate) fn end(mut self) -> (String, Ended) {
         while !self.is_over {
             self.take();
         }

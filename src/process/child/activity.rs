@@ -27,11 +27,15 @@ impl Child {
 
     /// Returns whether its number is still its own, and then the signal by which it is stopped.
     pub(crate) fn is_itself(&self) -> Option<Option<i32>> {
-        match &lock(&self.inner).life {
+        let mut inner = lock(&self.inner);
+        let stopped_by = match &inner.life {
             Life::Running { pidfd: Some(pidfd), .. } if pidfd::is_unreaped(pidfd) == Some(true) => {
-                Some(pidfd::stop_signal(pidfd))
+                pidfd::stop_signal(pidfd)
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        // Who sees the stop has the terminal.
+        self.see_stop(&mut inner);
+        Some(stopped_by)
     }
 }

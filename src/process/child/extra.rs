@@ -5,6 +5,7 @@ use super::watchers::Watchers;
 use crate::process::capture::{Capture, Shape};
 use crate::process::containment::Contained;
 use crate::process::deadlines::Deadlines;
+use crate::process::foreground::Foreground;
 use crate::process::input::Input;
 use crate::process::reader::Reader;
 
@@ -26,6 +27,8 @@ pub(in crate::process) struct Extra {
     pub(super) inputs: Vec<(u16, Input)>,
     /// What holds it together with what it starts, if its command asked for that.
     pub(in crate::process) contained: Option<Contained>,
+    /// The host's terminal, if its command asked for the foreground.
+    pub(in crate::process) foreground: Option<Foreground>,
 }
 
 /// An output at a descriptor above 2. It has a capture of its own, because what a program says there is often no text

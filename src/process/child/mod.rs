@@ -199,13 +199,13 @@ impl Child {
     }
 
     /// Has the loop report its descriptors.
-    fn watch(&self, inner: &mut Inner) -> std::result::Result<(), i32> {
+    fn watch(self: &Arc<Self>, inner: &mut Inner) -> std::result::Result<(), i32> {
         self.watch_outputs(inner)?;
         self.watch_inputs(inner)?;
         if let Life::Running { pidfd: Some(pidfd), .. } = &inner.life {
             self.reactor().poller.watch(pidfd, Slot::Pidfd.token(self.id), Interest::Readable)?;
         }
-        Ok(())
+        self.watch_stops(inner)
     }
 
     /// Ends a child that cannot be watched, and takes everything back.
@@ -318,6 +318,7 @@ impl Child {
     /// Goes from running to exited.
     fn exit(self: &Arc<Self>, inner: &mut Inner, ending: Ending, rusage: Option<Box<ResourceUsage>>, unreaped: bool) {
         let now = Stamp::now();
+        self.take_foreground_back(inner, false);
         self.end_inputs(inner);
         inner.life.exit(ending, now, rusage, unreaped);
         inner.audience.tell_exited(&self.sender(inner), ending, now);

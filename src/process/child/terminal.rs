@@ -1,12 +1,16 @@
 //! The pseudo-terminal of a child: its size, and the end of what is typed at it.
 
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
 use super::{Child, Inner};
 use crate::error::{Error, Result};
 use crate::process::descriptor::FIRST;
 use crate::process::input::{Fed, Input};
 use crate::runtime::lock;
+use crate::sys::deliver::Target;
 use crate::sys::poller::Interest;
-use crate::sys::pty;
+use crate::sys::{descriptor, pidfd, pty, thread};
 
 impl Child {
     /// Changes the size of its terminal.
@@ -19,6 +23,59 @@ impl Child {
             None if inner.life.has_ended() => Err(self.not_running(OPERATION)),
             None => Err(Error::invalid(OPERATION, "it has no pseudo-terminal").on(format!("process {}", self.id))),
         }
+    }
+
+    /// Brings it to the foreground of the host's terminal again, and has it go on.
+    pub(crate) fn to_foreground(&self) -> Result<()> {
+        const OPERATION: &str = "foreground";
+        let mut inner = lock(&self.inner);
+        if inner.life.has_ended() {
+            return Err(self.not_running(OPERATION));
+        }
+        let on = |error: Error| error.on(format!("process {}", self.id));
+        match inner.outputs.extra().and_then(|extra| extra.foreground.as_mut()) {
+            Some(foreground) => foreground.give(self.pid).map_err(on)?,
+            None => return Err(on(Error::invalid(OPERATION, "its command did not ask for the foreground"))),
+        }
+        self.send(&inner, OPERATION, libc::SIGCONT, Target::Group)
+    }
+
+    /// Gives the foreground back to the host, if the child has it.
+    pub(super) fn take_foreground_back(&self, inner: &mut Inner, may_go_on: bool) {
+        if let Some(foreground) = inner.outputs.extra().and_then(|extra| extra.foreground.as_mut()) {
+            foreground.take_back(may_go_on);
+        }
+    }
+
+    /// Gives the foreground back to the host if the child has been stopped, and not been brought to the foreground again
+    /// since. Under the lock, so that it comes before or after a call that does that.
+    pub(super) fn see_stop(&self, inner: &mut Inner) {
+        let may_have_it = inner.outputs.extra().is_some_and(|extra| extra.foreground.is_some());
+        if may_have_it && inner.life.pidfd().is_some_and(pidfd::take_stop) {
+            self.take_foreground_back(inner, true);
+        }
+    }
+
+    /// Has a thread give the foreground back to the host whenever the child is stopped, of which no descriptor tells.
+    pub(super) fn watch_stops(self: &Arc<Self>, inner: &mut Inner) -> std::result::Result<(), i32> {
+        if inner.outputs.extra().is_none_or(|extra| extra.foreground.is_none()) {
+            return Ok(());
+        }
+        let Some(pidfd) = inner.life.pidfd().filter(|_| !inner.life.has_ended()) else { return Ok(()) };
+        let pidfd = descriptor::duplicate(pidfd.as_fd())?;
+        let child = Arc::downgrade(self);
+        let watch = move || {
+            while pidfd::await_stop(&pidfd) {
+                let Some(child) = child.upgrade() else { return };
+                if child.check_descriptors("watch stops").is_err() {
+                    // The number may be another file's.
+                    std::mem::forget(pidfd);
+                    return;
+                }
+                child.see_stop(&mut lock(&child.inner));
+            }
+        };
+        thread::start("coreproc-fg", watch).map(|_| ()).map_err(|error| error.errno().unwrap_or(libc::EAGAIN))
     }
 
     /// Types the end of input at a terminal, if this input is one, and closes the input. If the terminal cannot take it

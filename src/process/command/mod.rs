@@ -113,6 +113,8 @@ pub struct Command {
     pub(in crate::process) capture_lines: u64,
     pub(in crate::process) captures_apart: bool,
     pub(in crate::process) pty: Option<PtyOptions>,
+    /// The host's terminal, if the process is to have its foreground.
+    pub(in crate::process) foreground: Option<Arc<OwnedFd>>,
     pub(in crate::process) group: Group,
     pub(in crate::process) detached: bool,
     pub(in crate::process) containment: Containment,
@@ -156,6 +158,7 @@ impl Command {
             capture_lines: 0,
             captures_apart: false,
             pty: None,
+            foreground: None,
             group: Group::default(),
             detached: false,
             containment: Containment::Default,
@@ -443,7 +446,7 @@ impl Command {
             &self.cwd_fd,
             &self.credentials,
             &self.limits,
-            &self.pty,
+            (&self.pty, &self.foreground),
         );
         let bound = self.die_with_host;
         let life = (bound, self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());

@@ -1,5 +1,8 @@
 //! The pseudo-terminal of a command.
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
 use super::{Command, Group};
 use crate::process::pty::PtyOptions;
 use crate::process::stdio::{Output, Stdin};
@@ -41,6 +44,26 @@ impl Command {
         self
     }
 
+    /// Gives the process's group the foreground of the host's own terminal while it runs, as a shell does it with a job:
+    /// it can read there, and has its Ctrl-C and Ctrl-Z to itself. `terminal` is the controlling terminal of the host,
+    /// in whose foreground the host has to be, usually `/dev/tty`; the streams are to be set to it as well
+    /// ([`Output::Inherit`](crate::Output::Inherit)).
+    ///
+    /// The process takes it before its program runs. The host has it back, with the settings that the terminal had,
+    /// before the end of the process is told, and when the process is stopped (Ctrl-Z); then
+    /// [`Process::foreground`](crate::Process::foreground) lets it go on. For this a thread waits for each such process.
+    /// No signal handler is installed, and SIGTTOU is blocked around the calls (`tcsetpgrp(3)`). Needs
+    /// [`Group::Own`](crate::Group::Own), the default.
+    ///
+    /// # Errors
+    ///
+    /// The spawn fails at the stage `foreground`: with `InvalidState` if the host is in the background, or another of
+    /// its processes has the foreground; with ENOTTY if it is not the host's controlling terminal.
+    pub fn foreground(&mut self, terminal: Arc<OwnedFd>) -> &mut Self {
+        self.foreground = Some(terminal);
+        self
+    }
+
     /// Says which of the standard streams are on its terminal.
     pub(in crate::process) fn on_terminal(&self) -> [bool; 3] {
         let has_one = self.pty.is_some();
@@ -51,6 +74,9 @@ impl Command {
 
     /// Finds options that contradict a pseudo-terminal.
     pub(super) fn terminal_contradiction(&self) -> Option<(&'static str, &'static str)> {
+        if self.foreground.is_some() && (self.pty.is_some() || self.detached || self.group != Group::Own) {
+            return Some(("foreground", "needs a group of its own in the session of the host"));
+        }
         self.pty?;
         let on = self.on_terminal();
         if self.detached {

@@ -22,6 +22,8 @@ pub(crate) enum Stage {
     Descriptor,
     /// The step that makes a pseudo-terminal the child's controlling terminal.
     Terminal,
+    /// The step that brings the child to the foreground of the host's terminal.
+    Foreground,
     Exec,
     // The options that are steps.
     Signals,
@@ -55,6 +57,7 @@ impl Stage {
             Stage::Chdir => "chdir",
             Stage::Descriptor => "descriptor",
             Stage::Terminal => "pty",
+            Stage::Foreground => "foreground",
             Stage::Exec => "exec",
             Stage::Signals => "signals",
             Stage::Umask => "umask",
@@ -86,6 +89,7 @@ impl Stage {
             Stage::Chdir,
             Stage::Descriptor,
             Stage::Terminal,
+            Stage::Foreground,
             Stage::Signals,
             Stage::Umask,
             Stage::Oom,

@@ -24,6 +24,8 @@ pub(crate) struct Step {
 const WRITE_FILE: libc::c_long = -1;
 /// A sequence of system calls: drops the capabilities of a mask from all sets but the bounding one.
 const DROP_CAPABILITIES: libc::c_long = -2;
+/// A sequence of system calls: brings the child's own group to the foreground of a terminal.
+const TAKE_FOREGROUND: libc::c_long = -3;
 
 /// What a step has to return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,12 @@ impl Step {
 
     pub(crate) fn drop_capabilities(mask: u64) -> Step {
         Step::new(Stage::Capabilities, DROP_CAPABILITIES, [mask as usize, 0, 0, 0, 0])
+    }
+
+    /// Makes the step by which a child that leads a group brings that to the foreground. All signals are blocked, so that
+    /// SIGTTOU does not stop it.
+    pub(crate) fn take_foreground(terminal: i32) -> Step {
+        Step::new(Stage::Foreground, TAKE_FOREGROUND, [terminal as usize, 0, 0, 0, 0])
     }
 
     /// Makes a step that must be refused with EPERM.
@@ -107,6 +115,7 @@ pub(super) unsafe fn take_steps(steps: *const Step, count: usize) -> Result<(), 
             let [a, b, c, d, e] = step.arguments;
             let result = match step.call {
                 WRITE_FILE => write_file(a, b, c),
+                TAKE_FOREGROUND => take_foreground(a),
                 DROP_CAPABILITIES => capability::drop_of_this_thread(a as u64),
                 call => raw::syscall5(call, a, b, c, d, e),
             };
@@ -126,6 +135,14 @@ pub(super) unsafe fn take_steps(steps: *const Step, count: usize) -> Result<(), 
         at = at.wrapping_add(1);
     }
     Ok(())
+}
+
+unsafe fn take_foreground(terminal: usize) -> isize {
+    // SAFETY: TIOCSPGRP reads one pid_t.
+    unsafe {
+        let group = raw::syscall3(libc::SYS_getpid, 0, 0, 0) as libc::pid_t;
+        raw::syscall3(libc::SYS_ioctl, terminal, libc::TIOCSPGRP as usize, &raw const group as usize)
+    }
 }
 
 unsafe fn write_file(path: usize, text: usize, length: usize) -> isize {
