@@ -37,6 +37,7 @@ from ._errors import (
     Unsupported,
 )
 from ._lib import LibraryError, library_version
+from ._wait import wait_all, wait_any
 from .activity import Activity, Figures
 from .command import Command, File
 from .constants import (
@@ -157,4 +158,6 @@ __all__ = [
     "identity_of_pid",
     "library_version",
     "open_process",
+    "wait_all",
+    "wait_any",
 ]

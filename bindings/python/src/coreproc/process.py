@@ -171,6 +171,16 @@ class Process(Owner):
         interruptible(attempt, timeout)
         return _info.from_library(raw)
 
+    def wait_fd(self, until: State = State.CLOSED) -> int:
+        """Opens a descriptor that becomes readable when it has ended, for event loops.
+
+        It is the read end of a pipe, which the caller closes (`os.close`). Its bytes mean nothing,
+        and it stays readable.
+        """
+        out = ctypes.c_int32()
+        call(lib.coreproc_process_wait_fd, self._handle, until, ctypes.byref(out))
+        return out.value
+
     def output(self) -> bytes:
         """Copies the capture: both streams, in order of arrival.
 
