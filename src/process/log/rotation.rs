@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::sys::clock::monotonic_ns;
-use crate::sys::file;
+use crate::sys::file::{self, Facts};
 use crate::util::path::with_suffix;
 
 /// The limits of a log.
@@ -37,11 +37,51 @@ pub(super) struct Segment {
     pub(super) is_compressed: bool,
 }
 
+impl Segment {
+    /// Returns the segment after this one, behind the bytes that its file has.
+    fn after(&self, base: u64) -> Segment {
+        Segment { id: self.id + 1, start: self.start + self.len, len: 0, base, is_compressed: false }
+    }
+}
+
+/// The current file. The host may have closed its descriptor, and opened a file of its own at the same number.
+struct LogFile {
+    /// None only while it is dropped.
+    file: Option<File>,
+    facts: Facts,
+}
+
+impl LogFile {
+    fn open(path: &Path, mode: u32) -> Result<LogFile, Failure> {
+        let file = file::open(path, file::Open::Append(mode)).map_err(|errno| ("open", errno))?;
+        let facts = file::facts(&file).map_err(|errno| ("fstat", errno))?;
+        Ok(LogFile { file: Some(file), facts })
+    }
+
+    /// Returns the file and its length, if the descriptor is still its own.
+    fn file(&self) -> Result<(&File, u64), Failure> {
+        let file = self.file.as_ref().ok_or(LOST)?;
+        let facts = file::facts(file).map_err(|errno| ("fstat", errno))?;
+        if facts.is_same_file(&self.facts) { Ok((file, facts.size)) } else { Err(LOST) }
+    }
+}
+
+/// The descriptor is another file's.
+const LOST: Failure = ("fstat", libc::EBADF);
+
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        if self.file().is_err() {
+            std::mem::forget(self.file.take());
+        }
+    }
+}
+
 pub(super) struct Rotation {
     path: PathBuf,
     limits: Limits,
     /// The current file; None if it could not be opened again.
-    file: Option<File>,
+    file: Option<LogFile>,
     opened_at: u64,
     current: Segment,
     /// The files before it, the newest first: the first is named `PATH.1`. None is a file that was there before.
@@ -55,8 +95,8 @@ pub(super) type Failure = (&'static str, i32);
 impl Rotation {
     /// Opens the log, and goes on where it ends.
     pub(super) fn open(path: PathBuf, limits: Limits) -> Result<Rotation, Failure> {
-        let file = open(&path, limits.mode)?;
-        let len = length(&file)?;
+        let file = LogFile::open(&path, limits.mode)?;
+        let len = file.facts.size;
         let current = Segment { id: 0, start: 0, len, base: 0, is_compressed: false };
         let mut rotated = VecDeque::new();
         while rotated.len() < limits.keep as usize && names(&path, rotated.len()).iter().any(|name| exists(name)) {
@@ -95,16 +135,15 @@ impl Rotation {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        if self.file.is_none() {
+        if self.file.as_ref().is_none_or(|file| file.file().is_err()) {
             self.reopen()?;
         }
-        let Some(file) = &self.file else { return Ok(()) };
-        let found = length(file)?;
+        let Some(current) = &self.file else { return Err(LOST) };
+        let (mut file, found) = current.file()?;
         if found != self.current.base + self.current.len {
             // Another program has emptied the file, or writes to it: what it did is no part of the log.
-            self.begin_segment(found);
+            self.current = self.current.after(found);
         }
-        let Some(mut file) = self.file.as_ref() else { return Ok(()) };
         if let Err(error) = file.write_all(bytes) {
             // Half a line would be taken for a whole one with what comes next.
             let _ = file::cut(file, found);
@@ -117,10 +156,10 @@ impl Rotation {
     /// Renames the files, and begins a new one.
     pub(super) fn rotate(&mut self) -> Result<(), Failure> {
         if self.limits.keep == 0 {
-            if let Some(file) = &self.file {
-                file::cut(file, 0).map_err(|errno| ("truncate", errno))?;
+            if let Some(current) = &self.file {
+                file::cut(current.file()?.0, 0).map_err(|errno| ("truncate", errno))?;
             }
-            self.begin_segment(0);
+            self.current = self.current.after(0);
         } else {
             while self.rotated.len() >= self.limits.keep as usize {
                 self.remove_last()?;
@@ -131,8 +170,8 @@ impl Rotation {
             file::rename(&self.path, &names(&self.path, 0)[0]).map_err(|errno| ("rename", errno))?;
             self.rotated.push_front(Some(self.current.clone()));
             self.file = None;
-            self.begin_segment(0);
-            self.file = Some(open(&self.path, self.limits.mode)?);
+            self.current = self.current.after(0);
+            self.file = Some(LogFile::open(&self.path, self.limits.mode)?);
         }
         self.rotations += 1;
         self.opened_at = monotonic_ns();
@@ -141,17 +180,11 @@ impl Rotation {
 
     /// Opens the file of this name again: another program has renamed it.
     pub(super) fn reopen(&mut self) -> Result<(), Failure> {
-        let file = open(&self.path, self.limits.mode)?;
-        let found = length(&file)?;
+        let file = LogFile::open(&self.path, self.limits.mode)?;
+        self.current = self.current.after(file.facts.size);
         self.file = Some(file);
-        self.begin_segment(found);
         self.opened_at = monotonic_ns();
         Ok(())
-    }
-
-    /// Begins a segment behind the bytes that its file has.
-    fn begin_segment(&mut self, base: u64) {
-        self.current = Segment { id: self.current.id + 1, start: self.end(), len: 0, base, is_compressed: false };
     }
 
     fn remove_last(&mut self) -> Result<(), Failure> {
@@ -187,8 +220,9 @@ impl Rotation {
         if offset >= self.end() {
             return Ok(None);
         }
-        let Some(file) = &self.file else { return Ok(None) };
-        let file = file.try_clone().map_err(|error| ("dup", error.raw_os_error().unwrap_or(libc::EMFILE)))?;
+        let Some(current) = &self.file else { return Ok(None) };
+        let file =
+            current.file()?.0.try_clone().map_err(|error| ("dup", error.raw_os_error().unwrap_or(libc::EMFILE)))?;
         Ok(Some((self.current.clone(), file)))
     }
 
@@ -232,14 +266,6 @@ fn names(path: &Path, index: usize) -> [PathBuf; 2] {
 
 fn exists(path: &Path) -> bool {
     file::look(path).is_ok()
-}
-
-fn open(path: &Path, mode: u32) -> Result<File, Failure> {
-    file::open(path, file::Open::Append(mode)).map_err(|errno| ("open", errno))
-}
-
-fn length(file: &File) -> Result<u64, Failure> {
-    file.metadata().map(|facts| facts.len()).map_err(|error| ("fstat", error.raw_os_error().unwrap_or(libc::EIO)))
 }
 
 fn missing_is_fine(result: Result<(), i32>) -> Result<(), i32> {

@@ -112,8 +112,11 @@ def test_structured_types_spell_the_c_types(abi):
 def spelled(data):
     """A structured type as C writes it."""
     if data["kind"] == "pointer":
-        constant = "const " if data["const"] else ""
-        return constant + pointer_to(spelled(data["to"]))
+        target = spelled(data["to"])
+        if not data["const"]:
+            return pointer_to(target)
+        # What is constant is named before it, but a pointer after it.
+        return f"{target}const *" if target.endswith("*") else f"const {pointer_to(target)}"
     if data["kind"] in ("struct", "opaque"):
         return f"struct {data['name']}"
     return data.get("name", "void")
