@@ -136,7 +136,8 @@ fn a_log_that_keeps_no_file_is_emptied_instead() {
     run(&service, &log, &mut seq(1, 1_000));
     run(&service, &log, &mut seq(1_001, 1_200));
     assert_eq!(scratch.names(), ["app.log"]);
-    assert_eq!(read(&scratch.path(), ""), numbers(1_001, 1_200));
+    let kept = read(&scratch.path(), "");
+    assert!(numbers(1, 1_200).ends_with(&kept) && kept.starts_with("10") && kept.len() < 1_100, "{kept}");
 }
 
 #[test]
@@ -254,6 +255,60 @@ fn a_log_that_another_program_renames_can_be_opened_again() {
 }
 
 #[test]
+fn a_rotation_that_fails_or_finds_its_file_gone_loses_no_older_file() {
+    let scratch = Scratch::new();
+    let service = service();
+    let options = LogOptions { max_bytes: 4, keep: 3, ..scratch.options() };
+    let log = service.open_log(&options).expect("open");
+    for word in ["one", "two", "six"] {
+        run(&service, &log, Command::new("echo").arg(word));
+    }
+    // Another program renames the file, and the next line does not fit.
+    fs::rename(scratch.path(), scratch.directory.path().join("moved")).expect("rename");
+    run(&service, &log, Command::new("echo").arg("ten"));
+    let text = |name: &str| fs::read_to_string(scratch.directory.path().join(name)).expect("read");
+    assert_eq!(scratch.names(), ["app.log", "app.log.1", "app.log.2", "moved"]);
+    assert_eq!([text("app.log.2"), text("app.log.1"), text("moved"), text("app.log")].concat(), "one\ntwo\nsix\nten\n");
+    // A directory in the way of the first number: nothing is moved twice, whatever the number of tries.
+    fs::remove_file(scratch.directory.path().join("app.log.1")).expect("remove");
+    fs::create_dir_all(scratch.directory.path().join("app.log.1/x")).expect("make");
+    for word in ["abc", "def"] {
+        run(&service, &log, Command::new("echo").arg(word));
+    }
+    let kept: String = scratch
+        .names()
+        .iter()
+        .filter(|name| name.starts_with("app.log") && !scratch.directory.path().join(name).is_dir())
+        .map(|name| text(name))
+        .collect();
+    for word in ["ten", "abc", "def"] {
+        assert!(kept.contains(word), "{word} is in none of {:?}", scratch.names());
+    }
+    assert_eq!(log.info().expect("info").lost, 0);
+    // A follower passes over what is gone, and says how much that was.
+    let (followed, skipped) = follow(&log, 100);
+    assert_eq!(followed.len() as u64 + skipped, log.info().expect("info").end);
+    assert!(skipped > 0);
+}
+
+#[test]
+fn a_log_is_cut_at_lines() {
+    let scratch = Scratch::new();
+    let service = service();
+    let log = service.open_log(&LogOptions { max_bytes: 100, keep: 1_000, ..scratch.options() }).expect("open");
+    let long = "x".repeat(150);
+    run(&service, &log, Command::new("printf").args(["%s\\n", &long]));
+    run(&service, &log, &mut seq(1, 100));
+    let sizes: Vec<u64> = scratch
+        .names()
+        .iter()
+        .map(|name| fs::metadata(scratch.directory.path().join(name)).expect("facts").len())
+        .collect();
+    assert!(sizes.iter().filter(|size| **size > 100).eq([&151]), "{sizes:?}");
+    assert_eq!(lossy(&follow(&log, 1 << 20).0).replace(&long, ""), format!("\n{}", numbers(1, 100)));
+}
+
+#[test]
 fn what_cannot_be_a_log_is_refused() {
     let scratch = Scratch::new();
     let service = service();
@@ -325,6 +380,18 @@ hosted! {
         run(&service, &log, Command::new("echo").arg("again"));
         assert_eq!(read(&scratch.path(), ""), format!("{kept}again\n"));
         assert!(log.info().expect("info").error.is_none());
+    }
+
+    fn a_log_stays_where_it_was_opened() {
+        let scratch = Scratch::new();
+        let service = service();
+        std::env::set_current_dir(scratch.directory.path()).expect("change directory");
+        let log = service.open_log(&LogOptions { max_bytes: 4, keep: 1, ..LogOptions::new("app.log") }).expect("open");
+        std::env::set_current_dir("/").expect("change directory");
+        for word in ["one", "two"] {
+            run(&service, &log, Command::new("echo").arg(word));
+        }
+        assert_eq!((read(&scratch.path(), ""), read(&scratch.path(), ".1")), ("two\n".to_owned(), "one\n".to_owned()));
     }
 
     fn whatever_its_speed_each_byte_is_written_or_counted_and_lines_are_whole() {

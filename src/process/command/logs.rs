@@ -8,7 +8,7 @@ use crate::process::log::Log;
 
 impl Command {
     /// Writes its output to a log ([`Service::open_log`](crate::Service::open_log)): that of the streams in the filter,
-    /// or of all streams for the empty one. It is captured, and delivered to subscriptions, all the same. May be called
+    /// or of all streams for the empty one. Named again, the log gets those streams as well. It is captured, and delivered to subscriptions, all the same. May be called
     /// for several logs of one service.
     pub fn log(&mut self, log: &Log, streams: EventFilter) -> &mut Self {
         let outputs = EventFilter::STDOUT | EventFilter::STDERR | EventFilter::DESCRIPTORS;
@@ -24,7 +24,7 @@ impl Command {
             _ => self.router = Some(Arc::clone(log.router())),
         }
         self.subscribe_queue(log.queue());
-        self.logs.push(log.route(streams));
+        log.route(streams).join(&mut self.logs);
         self
     }
 }

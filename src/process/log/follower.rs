@@ -107,6 +107,10 @@ impl LogFollower {
             bytes.resize(len, 0);
             let failed = |error: io::Error| Error::system(FOLLOW, "read", error.raw_os_error().unwrap_or(libc::EIO));
             let count = self.read_at(&segment, file, &mut bytes).map_err(failed)?;
+            if !segment.is_compressed && !self.log.rotation().has(segment.id) {
+                // Its file may have been emptied, and written again, before it was read.
+                continue;
+            }
             if count == 0 {
                 // Another program has emptied the file.
                 self.skip_to(end);

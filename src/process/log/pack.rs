@@ -12,12 +12,11 @@ use super::rotation::Failure;
 use crate::sys::file;
 use crate::util::path::with_suffix;
 
-/// Makes a compressed copy beside the file, and returns its path.
-pub(super) fn compress(path: &Path) -> Result<PathBuf, Failure> {
+/// Makes a compressed copy of a file beside the log, and returns its path.
+pub(super) fn compress(mut from: File, log: &Path) -> Result<PathBuf, Failure> {
     let failed = |stage: &'static str| move |error: io::Error| (stage, error.raw_os_error().unwrap_or(libc::EIO));
-    let mut from = File::open(path).map_err(failed("open"))?;
     let mode = from.metadata().map_err(failed("fstat"))?.mode() & 0o777;
-    let copy = with_suffix(path, ".gz.new");
+    let copy = with_suffix(log, ".gz.new");
     let to =
         OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&copy).map_err(failed("open"))?;
     let mut encoder = GzEncoder::new(to, Compression::default());

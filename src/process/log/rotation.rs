@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use memchr::{memchr, memrchr};
+
 use crate::sys::clock::monotonic_ns;
 use crate::sys::file::{self, Facts};
 use crate::util::path::with_suffix;
@@ -35,12 +37,21 @@ pub(super) struct Segment {
     /// How many bytes of its file come before it.
     pub(super) base: u64,
     pub(super) is_compressed: bool,
+    /// Whether it could not be compressed.
+    stays_plain: bool,
 }
 
 impl Segment {
     /// Returns the segment after this one, behind the bytes that its file has.
     fn after(&self, base: u64) -> Segment {
-        Segment { id: self.id + 1, start: self.start + self.len, len: 0, base, is_compressed: false }
+        Segment {
+            id: self.id + 1,
+            start: self.start + self.len,
+            len: 0,
+            base,
+            is_compressed: false,
+            stays_plain: false,
+        }
     }
 }
 
@@ -97,7 +108,7 @@ impl Rotation {
     pub(super) fn open(path: PathBuf, limits: Limits) -> Result<Rotation, Failure> {
         let file = LogFile::open(&path, limits.mode)?;
         let len = file.facts.size;
-        let current = Segment { id: 0, start: 0, len, base: 0, is_compressed: false };
+        let current = Segment { id: 0, start: 0, len, base: 0, is_compressed: false, stays_plain: false };
         let mut rotated = VecDeque::new();
         while rotated.len() < limits.keep as usize && names(&path, rotated.len()).iter().any(|name| exists(name)) {
             rotated.push_back(None);
@@ -119,19 +130,56 @@ impl Rotation {
         self.rotations
     }
 
-    /// Appends the bytes as a whole or not at all, after a rotation if one is due. The rotation's failure is told
-    /// besides: the bytes are in the old file then.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> (Result<(), Failure>, Result<(), Failure>) {
-        let rotated = if self.is_due(bytes.len() as u64) { self.rotate() } else { Ok(()) };
-        (self.write(bytes), rotated)
+    /// Appends whole lines, with the rotations that become due between them. Returns how many of the bytes were written,
+    /// which end with a line, and the first failure, also if it was only that of a rotation.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> (usize, Option<Failure>) {
+        let (mut done, mut failure) = (0, None);
+        while done < bytes.len() {
+            let rest = &bytes[done..];
+            let mut fits = self.fitting(rest);
+            if fits == 0 || self.is_old() {
+                match self.rotate() {
+                    Ok(()) => fits = self.fitting(rest),
+                    Err(error) => _ = failure.get_or_insert(error),
+                }
+                if fits == 0 {
+                    // They go to the old file, then.
+                    fits = rest.len();
+                }
+            }
+            if let Err(error) = self.write(&rest[..fits]) {
+                return (done, Some(error));
+            }
+            done += fits;
+        }
+        (done, failure)
     }
 
-    fn is_due(&self, more: u64) -> bool {
-        let Limits { max_bytes, max_age_ns, .. } = self.limits;
-        let size = self.current.base + self.current.len;
-        let is_full = max_bytes > 0 && size.saturating_add(more) > max_bytes;
-        let is_old = max_age_ns > 0 && monotonic_ns() - self.opened_at >= max_age_ns;
-        size > 0 && (is_full || is_old)
+    /// Returns how many of these bytes, in whole lines, fit into the file: none if it has bytes already and the first
+    /// line does not, else at least the first line.
+    fn fitting(&self, bytes: &[u8]) -> usize {
+        let size = self.size();
+        let room = match self.limits.max_bytes {
+            0 => bytes.len(),
+            max => usize::try_from(max.saturating_sub(size)).unwrap_or(usize::MAX).min(bytes.len()),
+        };
+        if room == bytes.len() {
+            return room;
+        }
+        match memrchr(b'\n', &bytes[..room]) {
+            Some(at) => at + 1,
+            None if size > 0 => 0,
+            None => memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1),
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.current.base + self.current.len
+    }
+
+    fn is_old(&self) -> bool {
+        let most = self.limits.max_age_ns;
+        most > 0 && self.size() > 0 && monotonic_ns() - self.opened_at >= most
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -140,7 +188,7 @@ impl Rotation {
         }
         let Some(current) = &self.file else { return Err(LOST) };
         let (mut file, found) = current.file()?;
-        if found != self.current.base + self.current.len {
+        if found != self.size() {
             // Another program has emptied the file, or writes to it: what it did is no part of the log.
             self.current = self.current.after(found);
         }
@@ -155,20 +203,24 @@ impl Rotation {
 
     /// Renames the files, and begins a new one.
     pub(super) fn rotate(&mut self) -> Result<(), Failure> {
+        let is_named =
+            |current: &LogFile| file::is_named(current.file()?.0, &self.path).map_err(|errno| ("fstat", errno));
+        if !self.file.as_ref().map_or(Ok(false), is_named)? {
+            // Another program has renamed or removed it.
+            self.reopen()?;
+            if self.current.base == 0 {
+                return Ok(());
+            }
+        }
         if self.limits.keep == 0 {
             if let Some(current) = &self.file {
                 file::cut(current.file()?.0, 0).map_err(|errno| ("truncate", errno))?;
             }
             self.current = self.current.after(0);
         } else {
-            while self.rotated.len() >= self.limits.keep as usize {
-                self.remove_last()?;
-            }
-            for index in (0..self.rotated.len()).rev() {
-                self.move_on(index)?;
-            }
+            self.make_way()?;
             file::rename(&self.path, &names(&self.path, 0)[0]).map_err(|errno| ("rename", errno))?;
-            self.rotated.push_front(Some(self.current.clone()));
+            self.rotated[0] = Some(self.current.clone());
             self.file = None;
             self.current = self.current.after(0);
             self.file = Some(LogFile::open(&self.path, self.limits.mode)?);
@@ -184,6 +236,24 @@ impl Rotation {
         self.current = self.current.after(file.facts.size);
         self.file = Some(file);
         self.opened_at = monotonic_ns();
+        Ok(())
+    }
+
+    /// Frees the first number. The list follows the names, whatever fails.
+    fn make_way(&mut self) -> Result<(), Failure> {
+        if !self.rotated.is_empty() && !names(&self.path, 0).iter().any(|name| exists(name)) {
+            return Ok(());
+        }
+        while self.rotated.len() >= self.limits.keep as usize {
+            self.remove_last()?;
+        }
+        for index in (0..self.rotated.len()).rev() {
+            if let Err(failure) = self.move_on(index) {
+                self.rotated.insert(index + 1, None);
+                return Err(failure);
+            }
+        }
+        self.rotated.push_front(None);
         Ok(())
     }
 
@@ -213,8 +283,15 @@ impl Rotation {
             if offset < segment.start + segment.len {
                 let [plain, packed] = names(&self.path, index);
                 let path = if segment.is_compressed { packed } else { plain };
-                let file = File::open(path).map_err(|error| ("open", error.raw_os_error().unwrap_or(libc::EIO)))?;
-                return Ok(Some((segment.clone(), file)));
+                match File::open(path) {
+                    Ok(file) if file.metadata().is_ok_and(|facts| facts.is_file()) => {
+                        return Ok(Some((segment.clone(), file)));
+                    }
+                    // Another program has removed it, or put something else in its place.
+                    Ok(_) => continue,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(("open", error.raw_os_error().unwrap_or(libc::EIO))),
+                }
             }
         }
         if offset >= self.end() {
@@ -226,12 +303,21 @@ impl Rotation {
         Ok(Some((self.current.clone(), file)))
     }
 
-    /// Returns a rotated file that is not compressed yet: its segment's number and its path.
-    pub(super) fn uncompressed(&self) -> Option<(u64, PathBuf)> {
-        let is_plain = |segment: &Option<Segment>| segment.as_ref().is_some_and(|segment| !segment.is_compressed);
+    /// Returns whether this segment is still kept.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.current.id == id || self.rotated.iter().flatten().any(|segment| segment.id == id)
+    }
+
+    /// Returns the oldest rotated file that is not compressed yet: its segment's number, and the file, opened, because
+    /// its name changes.
+    pub(super) fn uncompressed(&mut self) -> Option<(u64, Result<File, Failure>)> {
+        let is_plain = |segment: &Option<Segment>| {
+            segment.as_ref().is_some_and(|segment| !segment.is_compressed && !segment.stays_plain)
+        };
         let index = self.rotated.iter().rposition(is_plain)?;
         let id = self.rotated.get(index)?.as_ref()?.id;
-        Some((id, names(&self.path, index)[0].clone()))
+        let file = File::open(&names(&self.path, index)[0]);
+        Some((id, file.map_err(|error| ("open", error.raw_os_error().unwrap_or(libc::EIO)))))
     }
 
     /// Puts a compressed copy in the place of a rotated file, if that is still kept.
@@ -248,12 +334,10 @@ impl Rotation {
         missing_is_fine(file::unlink(&plain)).map_err(|errno| ("unlink", errno))
     }
 
-    /// Gives up on compressing a rotated file.
-    pub(super) fn forget(&mut self, id: u64) {
-        for segment in &mut self.rotated {
-            if segment.as_ref().is_some_and(|segment| segment.id == id) {
-                *segment = None;
-            }
+    /// Leaves a rotated file as it is.
+    pub(super) fn leave_plain(&mut self, id: u64) {
+        for segment in self.rotated.iter_mut().flatten().filter(|segment| segment.id == id) {
+            segment.stays_plain = true;
         }
     }
 }

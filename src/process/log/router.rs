@@ -20,6 +20,16 @@ pub(in crate::process) struct Route {
 }
 
 impl Route {
+    /// Adds it to a list, in which each log stands once.
+    pub(in crate::process) fn join(self, list: &mut Vec<Route>) {
+        let all = EventFilter::default();
+        match list.iter_mut().find(|known| Arc::ptr_eq(&known.log, &self.log)) {
+            Some(known) if known.filter == all || self.filter == all => known.filter = all,
+            Some(known) => known.filter = known.filter | self.filter,
+            None => list.push(self),
+        }
+    }
+
     fn takes(&self, stream: Stream) -> bool {
         self.filter == EventFilter::default()
             || self.filter.contains(match stream {

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use memchr::memchr_iter;
+
 use super::options::{LogFormat, LogOptions};
 use super::pack;
 use super::rotation::{Failure, Rotation};
@@ -21,8 +23,8 @@ const WRITE: &str = "write log";
 pub struct LogInfo {
     /// Bytes that were written to its files.
     pub written: u64,
-    /// Bytes of output that are in none of them: dropped because the thread that writes was too slow, or because the
-    /// file could not be written.
+    /// Bytes of output that are in none of them: dropped because the thread that writes was too slow, which counts for
+    /// each log of the process, whatever its streams; or because the file could not be written.
     pub lost: u64,
     /// How often the file was renamed, or emptied.
     pub rotations: u64,
@@ -66,7 +68,9 @@ impl Shared {
         if std::fs::symlink_metadata(&options.path).is_ok_and(|facts| !facts.is_file()) {
             return Err(Error::invalid(OPERATION, "path: is no regular file").on(quoted(&options.path)));
         }
-        let rotation = Rotation::open(options.path.clone(), limits)
+        // The host may change its directory.
+        let path = std::path::absolute(&options.path).unwrap_or_else(|_| options.path.clone());
+        let rotation = Rotation::open(path, limits)
             .map_err(|(stage, errno)| Error::system(OPERATION, stage, errno).on(quoted(&options.path)))?;
         let state = State { rotation, written: 0, lost: 0, error: None, writers: 0, is_over: false, is_packing: false };
         Ok(Arc::new(Shared {
@@ -121,7 +125,7 @@ impl Shared {
     /// Writes an event of output.
     pub(super) fn write(self: &Arc<Self>, event: &Event<'_>, stream: Stream, is_partial: bool) {
         match self.format {
-            LogFormat::Raw => self.append(event.data, event.data.len()),
+            LogFormat::Raw => self.append(event.data, |rest| rest.len()),
             LogFormat::Cri => {
                 let mut prefix = rfc3339::format_with_nanoseconds(event.time.realtime_ns);
                 let _ = match stream {
@@ -136,24 +140,25 @@ impl Shared {
                     text.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
                     text.push(b'\n');
                 }
-                self.append(&text, event.data.len());
+                // Each line has a prefix, and a newline even if it had none.
+                let added = usize::from(!event.data.ends_with(b"\n"));
+                self.append(&text, |rest| rest.len() - memchr_iter(b'\n', rest).count() * prefix.len() - added);
             }
         }
     }
 
-    /// Appends what stands for so many bytes of output.
-    fn append(self: &Arc<Self>, text: &[u8], output: usize) {
+    /// Appends a text; `output_of` tells for how many bytes of output its end stands.
+    fn append(self: &Arc<Self>, text: &[u8], output_of: impl FnOnce(&[u8]) -> usize) {
         let mut state = lock(&self.state);
-        let (written, rotated) = state.rotation.append(text);
-        match written {
-            Ok(()) => state.written += text.len() as u64,
-            Err(_) => state.lost += output as u64,
+        let (written, failure) = state.rotation.append(text);
+        state.written += written as u64;
+        if written < text.len() {
+            state.lost += output_of(&text[written..]) as u64;
         }
-        let failure = written.and(rotated).err();
         state.error = failure.map(|failure| state.error(WRITE, failure));
         if self.compresses && !state.is_packing && state.rotation.uncompressed().is_some() {
             let log = Arc::clone(self);
-            // Without a thread the files stay as they are, and the next rotation tries again.
+            // Without a thread the files stay as they are, and the next line tries again.
             state.is_packing = thread::start("coreproc-gzip", move || log.pack()).is_ok();
         }
         drop(state);
@@ -163,22 +168,15 @@ impl Shared {
     /// Compresses rotated files until none is left.
     fn pack(&self) {
         let mut state = lock(&self.state);
-        while let Some((id, path)) = state.rotation.uncompressed() {
+        let path = state.rotation.path().to_owned();
+        while let Some((id, file)) = state.rotation.uncompressed() {
             drop(state);
-            let packed = pack::compress(&path);
+            let packed = file.and_then(|file| pack::compress(file, &path));
             state = lock(&self.state);
-            let done = match packed {
-                Ok(copy) => state.rotation.put_compressed(id, &copy),
-                Err(failure) => Err(failure),
-            };
+            let done = packed.and_then(|copy| state.rotation.put_compressed(id, &copy));
             if let Err(failure) = done {
-                // It moved on while it was opened, or it cannot be compressed.
-                if failure.1 != libc::ENOENT
-                    || state.rotation.uncompressed().is_some_and(|(next, now)| next == id && now == path)
-                {
-                    state.rotation.forget(id);
-                    state.error = Some(state.error("compress log", failure));
-                }
+                state.rotation.leave_plain(id);
+                state.error = Some(state.error("compress log", failure));
             }
         }
         state.is_packing = false;
