@@ -129,6 +129,8 @@ pub(crate) struct Renewed<T: 'static>(AtomicPtr<Made<T>>);
 struct Made<T> {
     generation: Generation,
     value: T,
+    /// That of the parent, so that leak checkers find it; nothing uses it.
+    _parents: *mut Made<T>,
 }
 
 impl<T: Sync + 'static> Renewed<T> {
@@ -144,7 +146,7 @@ impl<T: Sync + 'static> Renewed<T> {
         if let Some(made) = unsafe { found.as_ref() }.filter(|made| made.generation == generation) {
             return &made.value;
         }
-        let made = Box::into_raw(Box::new(Made { generation, value: make() }));
+        let made = Box::into_raw(Box::new(Made { generation, value: make(), _parents: found }));
         match self.0.compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire) {
             // SAFETY: never freed from now on.
             Ok(_) => unsafe { &(*made).value },
