@@ -19,6 +19,7 @@ mod query;
 mod reading;
 mod slot;
 mod stopping;
+mod stops;
 mod terminal;
 mod tree;
 mod watchdog;

@@ -23,6 +23,18 @@ pub(super) fn after_name(mut stat: String) -> String {
     stat
 }
 
+/// Returns the letter of the state of the process of this pidfd, and how many threads it has; None if it has ended, or
+/// is hidden.
+pub(crate) fn state_of(pidfd: &OwnedFd, pid: i32) -> Option<(char, u64)> {
+    let stat = stat(pid).ok()?;
+    // state ppid pgrp session …, the number of threads is the eighteenth from here
+    let mut fields = stat.split(' ');
+    let state = fields.next()?.chars().next()?;
+    let threads = fields.nth(16)?.parse().ok()?;
+    // If it has not ended, the number was its own all the time.
+    (!pidfd::has_ended(pidfd)).then_some((state, threads))
+}
+
 /// Returns whether `pid`, the process of this pidfd, has ended or has begun to end, so that no code of it will run. It
 /// closes its files before its pidfd reports the end.
 pub(crate) fn is_ending(pidfd: &OwnedFd, pid: i32) -> bool {
