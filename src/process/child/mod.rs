@@ -8,6 +8,7 @@
 
 mod activity;
 mod audience;
+mod changes;
 mod control;
 mod deadlines;
 mod extra;
