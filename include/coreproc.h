@@ -373,6 +373,9 @@
 // `uint64_t` bytes, as for coreproc_command_output_limit.
 #define COREPROC_FLAT_OUTPUT_LIMIT 84
 
+// `uint64_t` milliseconds, as for coreproc_command_report_stops.
+#define COREPROC_FLAT_REPORT_STOPS 85
+
 // `uint64_t` bytes, as for coreproc_command_capture_head.
 #define COREPROC_FLAT_CAPTURE_HEAD 95
 
@@ -619,6 +622,14 @@
 // are two decimal numbers with a space between them: the bytes, and the events that they would
 // have been.
 #define COREPROC_EVENT_OVERFLOW 12
+
+// A signal has stopped it, which is the event's `signal`: SIGTTIN or SIGTTOU if it waits for a terminal
+// whose foreground it does not have. 0 if someone else has waited for the stop, which makes the
+// kernel forget the signal. Only if its command asked for it (coreproc_command_report_stops).
+#define COREPROC_EVENT_STOPPED 13
+
+// It was stopped, and runs on. An end while it is stopped comes without.
+#define COREPROC_EVENT_CONTINUED 14
 
 // The spec of an event that is about none.
 #define COREPROC_NO_SPEC 4294967295
@@ -961,6 +972,12 @@ typedef struct coreproc_process_info {
   uint64_t tree_oom_kills;
   // The most processes and threads in its cgroup at once (`pids.peak`, Linux 6.6).
   uint64_t tree_processes_peak;
+  // 1 if a signal has stopped it, as far as the library has seen it; 0 if it runs, has ended, or its
+  // command did not ask for it (coreproc_command_report_stops).
+  uint32_t stopped;
+  // That signal; 0 if it is not stopped, and if someone else has waited for the stop, which makes the
+  // kernel forget the signal.
+  int32_t stop_signal;
 } coreproc_process_info;
 
 // The options of a log.
@@ -1126,7 +1143,8 @@ typedef struct coreproc_event {
   // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 if it exited by itself; else -1.
   // RUN_ENDED: 0 or 1.
   int32_t exit_code;
-  // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: the signal that ended it; else 0.
+  // EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: the signal that ended it; STOPPED: that stopped it;
+  // else 0.
   int32_t signal;
   // EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
   uint32_t cause;
@@ -1868,6 +1886,28 @@ coreproc_result coreproc_command_cpu_time_limit(struct coreproc_command *command
 coreproc_result coreproc_command_output_limit(struct coreproc_command *command,
                                               uint64_t bytes,
                                               struct coreproc_error **err);
+
+// Has it told when a signal stops the process and when it runs on: by the events STOPPED and
+// CONTINUED, and in coreproc_process_info. A process in the background that reads from its terminal
+// is stopped by SIGTTIN.
+//
+// No descriptor tells it and SIGCHLD belongs to the host, so the service looks once in each
+// `interval_ms` (0: 100; UNLIMITED: only when coreproc_process_look_for_stops asks), by waitid(2)
+// and /proc/PID/stat. A host that waits for such changes itself may miss those that the service has
+// seen. Both events alternate, and a stop that is over when the service looks is not told. While
+// more waits for a subscriber than its queue is to hold, the service does not look.
+//
+// Errors: INVALID_ARGUMENT.
+coreproc_result coreproc_command_report_stops(struct coreproc_command *command,
+                                              uint64_t interval_ms,
+                                              struct coreproc_error **err);
+
+// Looks at once whether it is stopped, or runs on, and tells it as coreproc_command_report_stops says:
+// for a host that gets SIGCHLD itself. Not for a signal handler. Fine once it has ended. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT if its command did not ask for reports of stops.
+coreproc_result coreproc_process_look_for_stops(const struct coreproc_process *process,
+                                                struct coreproc_error **err);
 
 // Sets by what means the process is held together with all that it starts; `containment` is a
 // COREPROC_CONTAIN value. A cgroup is made below the host's own cgroup in the v2 hierarchy, and

@@ -256,6 +256,8 @@ impl<'a> Events<'a> {
             RecordKind::Chunk(stream) | RecordKind::Lines(stream) => output(stream, false, false),
             RecordKind::Piece(stream) => output(stream, true, false),
             RecordKind::Unterminated(stream) => output(stream, false, true),
+            RecordKind::Stopped { signal } => EventKind::Stopped { signal },
+            RecordKind::Continued => EventKind::Continued,
             RecordKind::Exited(ending) => EventKind::Exited(ending),
             RecordKind::Closed { ending, drain_bound } => EventKind::Closed { ending, drain_bound },
             RecordKind::Overflow(Dropped { bytes, events }) => EventKind::Overflow { bytes, events },

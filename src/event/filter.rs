@@ -50,8 +50,14 @@ impl EventFilter {
     pub const RUN_ENDED: EventFilter = EventFilter(1 << 10);
     /// [`EventKind::Output`](crate::EventKind::Output) of descriptors above standard error.
     pub const DESCRIPTORS: EventFilter = EventFilter(1 << 11);
+    /// [`EventKind::Stopped`](crate::EventKind::Stopped).
+    pub const STOPPED: EventFilter = EventFilter(1 << 13);
+    /// [`EventKind::Continued`](crate::EventKind::Continued).
+    pub const CONTINUED: EventFilter = EventFilter(1 << 14);
     /// The highest kind of these.
-    const LAST: u32 = 11;
+    const LAST: u32 = 14;
+    /// The kind that is always delivered: [`EventKind::Overflow`](crate::EventKind::Overflow).
+    const ALWAYS: u32 = 12;
 
     /// Returns whether each kind of `other` is in this set.
     ///
@@ -67,7 +73,7 @@ impl EventFilter {
     /// Makes a set of a mask, in which bit N stands for the kind with the number N of the C ABI. Returns the lowest
     /// bit that stands for nothing as an error.
     pub(crate) fn from_mask(mask: u32) -> Result<EventFilter, u32> {
-        let unknown = mask & !((2 << Self::LAST) - 2);
+        let unknown = mask & (!((2 << Self::LAST) - 2) | 1 << Self::ALWAYS);
         if unknown == 0 { Ok(EventFilter(mask)) } else { Err(unknown.trailing_zeros()) }
     }
 }

@@ -76,6 +76,11 @@ impl Mailbox {
         self.full
     }
 
+    /// Returns whether what waits is below the limit, whatever happens to output beyond it.
+    pub(super) fn has_room(&self, limits: Limits) -> bool {
+        self.waiting_cost() < limits.queue_bytes
+    }
+
     fn rest(&self) -> Option<&(Buffer, Cursor)> {
         self.rare.as_ref()?.rest.as_ref()
     }

@@ -17,6 +17,7 @@ use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{self, Deadline, Gate, Handler, Reactor, lock};
 use crate::sys::clock::Stamp;
+use crate::sys::pidfd::Change;
 use crate::sys::space::Bytes;
 
 /// The operation that errors of a take name.
@@ -182,6 +183,27 @@ impl Queue {
         let full = mailbox.is_full();
         self.announce(&mut state, sender.id);
         full
+    }
+
+    /// Adds a change of a process that has not ended.
+    pub(crate) fn push_change(&self, sender: &Sender<'_>, change: Change, time: Stamp) {
+        let (kind, filter) = match change {
+            Change::Stopped(signal) => (RecordKind::Stopped { signal }, EventFilter::STOPPED),
+            Change::Continued => (RecordKind::Continued, EventFilter::CONTINUED),
+        };
+        let mut state = self.state();
+        if state.closed || !self.wanted.wants(filter) {
+            return;
+        }
+        state.mailbox(sender).push_lifecycle(kind, time, &[]);
+        self.announce(&mut state, sender.id);
+    }
+
+    /// Returns whether changes of this process are not wanted, or find room: unlike the other events of its life, there
+    /// can be any number of them.
+    pub(crate) fn has_room_for_changes(&self, id: u64) -> bool {
+        let is_wanted = self.wanted.wants(EventFilter::STOPPED) || self.wanted.wants(EventFilter::CONTINUED);
+        !is_wanted || self.state().mailboxes.get(&id).is_none_or(|mailbox| mailbox.has_room(self.limits))
     }
 
     pub(crate) fn push_exited(&self, sender: &Sender<'_>, ending: Ending, time: Stamp) {

@@ -22,6 +22,10 @@ pub(super) enum RecordKind {
     Piece(Stream),
     /// The last line, which had no `\n`.
     Unterminated(Stream),
+    Stopped {
+        signal: i32,
+    },
+    Continued,
     Exited(Ending),
     Closed {
         ending: Ending,

@@ -201,6 +201,15 @@ pub enum EventKind {
         /// a line; see [`Holder`].
         drain_bound: bool,
     },
+    /// A signal has stopped the process: SIGSTOP, SIGTSTP, or SIGTTIN or SIGTTOU if it waits for a terminal whose
+    /// foreground it does not have. Only if its command asked for it
+    /// ([`Command::report_stops`](crate::Command::report_stops)).
+    Stopped {
+        /// The signal; 0 if someone else has waited for the stop, which makes the kernel forget it.
+        signal: i32,
+    },
+    /// The process, which was stopped, runs on. An end while it is stopped comes without.
+    Continued,
     /// Output was dropped here, because the queue was full ([`Overflow`](crate::Overflow)). [`Event::data`] has both
     /// counts as decimal numbers with a space between them.
     Overflow {

@@ -41,6 +41,13 @@ pub const COREPROC_EVENT_OUTPUT: u32 = 11;
 /// have been.
 pub const COREPROC_EVENT_OVERFLOW: u32 = 12;
 
+/// A signal has stopped it, which is the event's `signal`: SIGTTIN or SIGTTOU if it waits for a terminal
+/// whose foreground it does not have. 0 if someone else has waited for the stop, which makes the
+/// kernel forget the signal. Only if its command asked for it (coreproc_command_report_stops).
+pub const COREPROC_EVENT_STOPPED: u32 = 13;
+/// It was stopped, and runs on. An end while it is stopped comes without.
+pub const COREPROC_EVENT_CONTINUED: u32 = 14;
+
 /// The spec of an event that is about none.
 pub const COREPROC_NO_SPEC: u32 = 0xFFFF_FFFF;
 
@@ -66,7 +73,8 @@ pub struct coreproc_event {
     /// EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: 0 to 255 if it exited by itself; else -1.
     /// RUN_ENDED: 0 or 1.
     pub exit_code: i32,
-    /// EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: the signal that ended it; else 0.
+    /// EXITED, CLOSED, SPEC_RETRYING, SPEC_ENDED: the signal that ended it; STOPPED: that stopped it;
+    /// else 0.
     pub signal: i32,
     /// EXITED, CLOSED: a COREPROC_CAUSE value; else 0.
     pub cause: u32,
@@ -131,6 +139,8 @@ impl Fields {
                 Fields { descriptor, ..Fields::of(kind, None) }
                     .with_flags(flag(partial, COREPROC_FLAG_PARTIAL) | flag(unterminated, COREPROC_FLAG_NO_NEWLINE))
             }
+            EventKind::Stopped { signal } => Fields { signal, ..Fields::of(COREPROC_EVENT_STOPPED, None) },
+            EventKind::Continued => Fields::of(COREPROC_EVENT_CONTINUED, None),
             EventKind::Exited(ending) => Fields::of_end(COREPROC_EVENT_EXITED, ending),
             EventKind::Closed { ending, drain_bound } => {
                 Fields::of_end(COREPROC_EVENT_CLOSED, ending).with_flags(flag(drain_bound, COREPROC_FLAG_DRAIN_BOUND))

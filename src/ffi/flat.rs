@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 use super::call::call;
 use super::command::{coreproc_command, env_whole, group_of};
@@ -12,7 +13,7 @@ use super::credentials::{set_directory, set_dropped, set_group, set_groups, set_
 use super::descriptor::{set_given, set_host_fd, set_listener, set_opened, set_pipe};
 use super::error::{coreproc_error, coreproc_result};
 use super::info::coreproc_process_info;
-use super::limit::{capture, drain, most, spool_max, timeout};
+use super::limit::{capture, drain, duration, most, spool_max, timeout};
 use super::process::coreproc_process;
 use super::pty::set_pty;
 use super::resources::{set_io_priority, set_limit, set_scheduling};
@@ -130,6 +131,8 @@ pub const COREPROC_FLAT_SILENCE_TIMEOUT: u32 = 82;
 pub const COREPROC_FLAT_CPU_TIME_LIMIT: u32 = 83;
 /// `uint64_t` bytes, as for coreproc_command_output_limit.
 pub const COREPROC_FLAT_OUTPUT_LIMIT: u32 = 84;
+/// `uint64_t` milliseconds, as for coreproc_command_report_stops.
+pub const COREPROC_FLAT_REPORT_STOPS: u32 = 85;
 /// `uint64_t` bytes, as for coreproc_command_capture_head.
 pub const COREPROC_FLAT_CAPTURE_HEAD: u32 = 95;
 /// `uint64_t` lines, as for coreproc_command_capture_lines.
@@ -181,6 +184,7 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_SILENCE_TIMEOUT, "silence_timeout"),
     (COREPROC_FLAT_CPU_TIME_LIMIT, "cpu_time_limit"),
     (COREPROC_FLAT_OUTPUT_LIMIT, "output_limit"),
+    (COREPROC_FLAT_REPORT_STOPS, "report_stops"),
     (COREPROC_FLAT_STDIN_DATA, "stdin_data"),
     (COREPROC_FLAT_DESCRIPTOR, "descriptor"),
     (COREPROC_FLAT_DESCRIPTOR_DATA, "descriptor_data"),
@@ -341,6 +345,7 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
         COREPROC_FLAT_SILENCE_TIMEOUT => _ = command.silence_timeout(timeout(value.u64()?)),
         COREPROC_FLAT_CPU_TIME_LIMIT => _ = command.cpu_time_limit(timeout(value.u64()?)),
         COREPROC_FLAT_OUTPUT_LIMIT => _ = command.output_limit(most(value.u64()?)),
+        COREPROC_FLAT_REPORT_STOPS => _ = command.report_stops(duration(value.u64()?, Duration::ZERO)),
         COREPROC_FLAT_STDIN_DATA => _ = set_data(op, command, value.rest().as_bytes())?,
         COREPROC_FLAT_DESCRIPTOR => _ = set_pipe(op, command, value.u32()?, value.u32()?)?,
         COREPROC_FLAT_DESCRIPTOR_DATA => _ = set_given(op, command, value.u32()?, value.rest().as_bytes())?,
@@ -465,6 +470,7 @@ mod tests {
     use super::super::resources::*;
     use super::super::stdio::{coreproc_command_stdin_data, coreproc_command_stdio, coreproc_command_stdio_file};
     use super::super::stop::{coreproc_stop_options, coreproc_stop_step};
+    use super::super::stops::coreproc_command_report_stops;
     use super::*;
 
     const OP: Operation = Operation("spawn");
@@ -569,6 +575,7 @@ mod tests {
                             COREPROC_FLAT_SILENCE_TIMEOUT => coreproc_command_silence_timeout,
                             COREPROC_FLAT_CPU_TIME_LIMIT => coreproc_command_cpu_time_limit,
                             COREPROC_FLAT_OUTPUT_LIMIT => coreproc_command_output_limit,
+                            COREPROC_FLAT_REPORT_STOPS => coreproc_command_report_stops,
                             COREPROC_FLAT_MEMORY_MAX => coreproc_command_memory_max,
                             COREPROC_FLAT_PROCESSES_MAX => coreproc_command_processes_max,
                             COREPROC_FLAT_CAPTURE_HEAD => coreproc_command_capture_head,
@@ -697,6 +704,7 @@ mod tests {
             COREPROC_FLAT_SILENCE_TIMEOUT,
             COREPROC_FLAT_CPU_TIME_LIMIT,
             COREPROC_FLAT_OUTPUT_LIMIT,
+            COREPROC_FLAT_REPORT_STOPS,
             COREPROC_FLAT_MEMORY_MAX,
             COREPROC_FLAT_PROCESSES_MAX,
         ]);

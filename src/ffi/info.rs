@@ -107,10 +107,16 @@ pub struct coreproc_process_info {
     pub tree_oom_kills: u64,
     /// The most processes and threads in its cgroup at once (`pids.peak`, Linux 6.6).
     pub tree_processes_peak: u64,
+    /// 1 if a signal has stopped it, as far as the library has seen it; 0 if it runs, has ended, or its
+    /// command did not ask for it (coreproc_command_report_stops).
+    pub stopped: u32,
+    /// That signal; 0 if it is not stopped, and if someone else has waited for the stop, which makes the
+    /// kernel forget the signal.
+    pub stop_signal: i32,
 }
 
 versioned!(coreproc_process_info, 104);
-const _: () = assert!(size_of::<coreproc_process_info>() == 224);
+const _: () = assert!(size_of::<coreproc_process_info>() == 232);
 
 impl coreproc_process_info {
     pub(super) fn new(struct_size: u32, info: &Info) -> coreproc_process_info {
@@ -162,6 +168,8 @@ impl coreproc_process_info {
             tree_memory_peak: known(usage.memory_peak),
             tree_oom_kills: known(usage.oom_kills),
             tree_processes_peak: known(usage.processes_peak),
+            stopped: u32::from(info.stopped.is_some()),
+            stop_signal: info.stopped.unwrap_or(0),
         }
     }
 }

@@ -67,6 +67,7 @@ mod spec_result;
 mod status;
 mod stdio;
 mod stop;
+mod stops;
 mod stream;
 mod subscription;
 mod user_data;
@@ -80,7 +81,7 @@ pub use self::{
     error::*, version::*, fork::*, bytes::*, limit::*, user_data::*,
     service::*, command::*, stream::*, stdio::*, stop::*,
     credentials::*, resources::*,
-    deadlines::*, containment::*,
+    deadlines::*, stops::*, containment::*,
     flat::*, process::*, wait::*,
     descriptor::*,
     pty::*,

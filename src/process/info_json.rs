@@ -80,6 +80,7 @@ fn json(known: &Known) -> String {
         drain_bound: info.drain_bound,
         holders: known.holders.iter().map(|holder| JsonHolder { pid: holder.pid, command: &holder.command }).collect(),
         stop_refused: info.stop_refused,
+        stopped: info.stopped,
         last_lines: &known.last_lines,
     };
     // Text and numbers are always accepted.
@@ -113,6 +114,8 @@ struct Json<'a> {
     holders: Vec<JsonHolder<'a>>,
     /// The errno.
     stop_refused: Option<i32>,
+    /// The signal.
+    stopped: Option<i32>,
     last_lines: &'a [String],
 }
 

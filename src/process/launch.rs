@@ -202,6 +202,9 @@ fn launch_in(command: &Command, supervisor: &Supervisor, contained: Option<Conta
     if command.deadlines != Deadlines::default() {
         stdio.extra.get_or_insert_default().watch(&command.deadlines, time.monotonic_ns);
     }
+    if let Some(interval) = command.stops {
+        stdio.extra.get_or_insert_default().report_stops(interval, time.monotonic_ns);
+    }
     Ok(Seed {
         started: time,
         pid: started.pid,

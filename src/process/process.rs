@@ -192,6 +192,20 @@ impl Process {
         self.0.pause(scope, false)
     }
 
+    /// Looks at once whether it is stopped, or runs on, and tells it as [`Command::report_stops`] says: for a host that gets
+    /// SIGCHLD itself, or that wants to know [`Info::stopped`] now. Fine once it has ended.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if its command did not ask for reports of stops.
+    ///
+    /// [`Command::report_stops`]: crate::Command::report_stops
+    pub fn look_for_stops(&self) -> Result<()> {
+        self.0.check_fork("look for stops")?;
+        self.0.check_descriptors("look for stops")?;
+        self.0.look_for_stops()
+    }
+
     /// Sends SIGKILL, once. A group can be killed after its leader ended, until the process is closed.
     ///
     /// # Errors

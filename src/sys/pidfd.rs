@@ -177,23 +177,53 @@ pub(crate) fn stop_signal(pidfd: &OwnedFd) -> Option<i32> {
 /// Waits until a child is stopped; false if it has ended, or can no longer be waited for. Both stay there to be waited
 /// for.
 pub(crate) fn await_stop(pidfd: &OwnedFd) -> bool {
-    wait_for_change(pidfd, libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT) == Some(libc::CLD_STOPPED)
+    let change = wait_for_change(pidfd, libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT);
+    change.is_some_and(|(code, _)| code == libc::CLD_STOPPED)
+}
+
+/// What became of a child that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// This signal has stopped it; 0 if the signal is not known.
+    Stopped(i32),
+    /// It runs on.
+    Continued,
 }
 
 /// Returns whether a child is stopped since the last call.
 pub(crate) fn take_stop(pidfd: &OwnedFd) -> bool {
-    wait_for_change(pidfd, libc::WSTOPPED | libc::WNOHANG) == Some(libc::CLD_STOPPED)
+    take(pidfd, libc::WSTOPPED).is_some()
 }
 
-/// Returns the `si_code` of a change, which is 0 if there was none; None if there is no such child.
-fn wait_for_change(pidfd: &OwnedFd, options: i32) -> Option<i32> {
+/// Takes the change of a child that nobody has waited for; the kernel keeps the last one.
+pub(crate) fn take_change(pidfd: &OwnedFd) -> Option<Change> {
+    take(pidfd, libc::WSTOPPED | libc::WCONTINUED)
+}
+
+fn take(pidfd: &OwnedFd, options: i32) -> Option<Change> {
+    let change = |options| match wait_for_change(pidfd, options | libc::WNOHANG)? {
+        (libc::CLD_STOPPED, signal) => Some(Change::Stopped(signal)),
+        (libc::CLD_CONTINUED, _) => Some(Change::Continued),
+        _ => None,
+    };
+    // What a debugger in the host waits for is left to it.
+    change(options | libc::WNOWAIT)?;
+    change(options)
+}
+
+/// Returns the `si_code` of a change, which is 0 if there was none, and its `si_status`; None if there is no such child.
+fn wait_for_change(pidfd: &OwnedFd, options: i32) -> Option<(i32, i32)> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let fd = pidfd.as_raw_fd();
     // SAFETY: writes one siginfo_t; no rusage.
     let call = || unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, fd, info.as_mut_ptr(), options, 0usize) };
     retried_raw(call).ok()?;
     // SAFETY: zeroed before, and filled by the kernel when a child was found.
-    Some(unsafe { info.assume_init() }.si_code)
+    let (code, status) = unsafe {
+        let info = info.assume_init();
+        (info.si_code, info.si_status())
+    };
+    Some((code, status))
 }
 
 /// Returns how the process of a pidfd, child or not, ended; None while it runs. It is not reaped.

@@ -217,6 +217,7 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("command", coreproc_command_timeout(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_start_timeout(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_silence_timeout(NULL, 0, &err));
+    REFUSED_NAMING("command", coreproc_command_report_stops(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_cpu_time_limit(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_output_limit(NULL, 0, &err));
     REFUSED_NAMING("command", coreproc_command_contain(NULL, 0, &err));
@@ -282,6 +283,7 @@ static void process_calls_refuse_null(void)
     REFUSED_NAMING("process", coreproc_process_signal(NULL, 0, COREPROC_SCOPE_PROCESS, &err));
     REFUSED_NAMING("process", coreproc_process_tree(NULL, &bytes, &err));
     REFUSED_NAMING("out", coreproc_process_tree(process, NULL, &err));
+    REFUSED_NAMING("process", coreproc_process_look_for_stops(NULL, &err));
     REFUSED_NAMING("process", coreproc_process_pause(NULL, COREPROC_SCOPE_TREE, &err));
     REFUSED_NAMING("process", coreproc_process_resume(NULL, COREPROC_SCOPE_TREE, &err));
     REFUSED_NAMING("process", coreproc_process_kill(NULL, COREPROC_SCOPE_DEFAULT, &err));
@@ -411,7 +413,7 @@ static void unknown_values_are_refused_with_the_field_named(void)
         const coreproc_subscription_options encoding = {.struct_size = sizeof encoding, .encoding = value};
         REFUSED_NAMING("encoding", coreproc_subscription_open(service, &encoding, &out, &err));
     }
-    for (uint32_t bit = 0; bit < 32; bit += bit == 0 ? 12 : 1) {
+    for (uint32_t bit = 0; bit < 32; bit += bit == 0 ? 12 : bit == 12 ? 3 : 1) {
         const coreproc_subscription_options kinds = {.struct_size = sizeof kinds, .kinds = UINT32_C(1) << bit};
         REFUSED_NAMING("kinds", coreproc_subscription_open(service, &kinds, &out, &err));
     }

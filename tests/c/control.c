@@ -334,6 +334,53 @@ static void several_are_waited_for_by_calls_and_descriptors(void)
     end_service(service);
 }
 
+static void next_event(coreproc_subscription *subscription, uint32_t kind, int signal)
+{
+    coreproc_batch *batch = take(subscription, 1);
+    MUST(batch != NULL);
+    CHECK_INT(event_at(batch, 0)->kind, kind);
+    CHECK_INT(event_at(batch, 0)->signal, signal);
+    coreproc_batch_free(batch);
+}
+
+static void stops_are_events_and_a_state(void)
+{
+    static const uint64_t intervals[] = {1, 0, COREPROC_UNLIMITED};
+    coreproc_service *service = new_service();
+    coreproc_process_info info = {.struct_size = sizeof info};
+    for (size_t i = 0; i < sizeof intervals / sizeof *intervals; i++) {
+        const coreproc_subscription_options options = {
+            .struct_size = sizeof options,
+            .kinds = 1u << COREPROC_EVENT_STOPPED | 1u << COREPROC_EVENT_CONTINUED | 1u << COREPROC_EVENT_EXITED};
+        coreproc_subscription *subscription = open_subscription(service, &options);
+        coreproc_command *command = new_command("sleep", "1000", NULL);
+        OK(coreproc_command_report_stops(command, intervals[i], &err));
+        coreproc_process *process = spawn(service, command);
+        OK(coreproc_process_pause(process, COREPROC_SCOPE_PROCESS, &err));
+        do {
+            OK(coreproc_process_look_for_stops(process, &err));
+            OK(coreproc_process_info_get(process, &info, &err));
+        } while (!info.stopped);
+        CHECK_INT(info.stop_signal, SIGSTOP);
+        next_event(subscription, COREPROC_EVENT_STOPPED, SIGSTOP);
+        OK(coreproc_process_resume(process, COREPROC_SCOPE_PROCESS, &err));
+        do {
+            OK(coreproc_process_look_for_stops(process, &err));
+            OK(coreproc_process_info_get(process, &info, &err));
+        } while (info.stopped);
+        CHECK_INT(info.stop_signal, 0);
+        next_event(subscription, COREPROC_EVENT_CONTINUED, 0);
+        OK(coreproc_process_kill(process, COREPROC_SCOPE_DEFAULT, &err));
+        CHECK_INT(finish(process).signal, SIGKILL);
+        next_event(subscription, COREPROC_EVENT_EXITED, SIGKILL);
+        coreproc_subscription_free(subscription);
+    }
+    coreproc_process *process = spawn(service, new_command("true", NULL));
+    FAILS(COREPROC_INVALID_ARGUMENT, coreproc_process_look_for_stops(process, &err));
+    (void)finish(process);
+    end_service(service);
+}
+
 int main(void)
 {
     check_begin();
@@ -350,6 +397,7 @@ int main(void)
     RUN(scope_process_spares_the_group);
     RUN(a_timeout_runs_the_stop_policy);
     RUN(each_deadline_is_the_cause_of_its_end);
+    RUN(stops_are_events_and_a_state);
     RUN(several_are_waited_for_by_calls_and_descriptors);
     return check_end();
 }

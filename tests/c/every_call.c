@@ -236,6 +236,8 @@ static void tear_down(struct world *w)
     R(command_processes_max, OK, w->result = coreproc_command_processes_max(w->command, 0, &w->error))                      \
     R(command_cpu_max, OK, w->result = coreproc_command_cpu_max(w->command, 0, &w->error))                                  \
     R(process_tree, OK, w->result = coreproc_process_tree(w->process, OUT(w), &w->error))                                   \
+    R(command_report_stops, OK, w->result = coreproc_command_report_stops(w->command, COREPROC_UNLIMITED, &w->error))       \
+    R(process_look_for_stops, INVALID_ARGUMENT, w->result = coreproc_process_look_for_stops(w->process, &w->error))         \
     R(process_pause, OK, w->result = coreproc_process_pause(w->process, COREPROC_SCOPE_TREE, &w->error);                    \
         coreproc_process_resume(w->process, COREPROC_SCOPE_TREE, NULL))                                                     \
     R(process_resume, OK, w->result = coreproc_process_resume(w->process, COREPROC_SCOPE_TREE, &w->error))                  \

@@ -78,6 +78,7 @@ static void every_call(void)
     FORKED(coreproc_command_timeout(command, 0, E));
     FORKED(coreproc_command_start_timeout(command, 0, E));
     FORKED(coreproc_command_silence_timeout(command, 0, E));
+    FORKED(coreproc_command_report_stops(command, 0, E));
     FORKED(coreproc_command_cpu_time_limit(command, 0, E));
     FORKED(coreproc_command_output_limit(command, 0, E));
     FORKED(coreproc_command_contain(command, 0, E));
@@ -94,6 +95,7 @@ static void every_call(void)
     FORKED(coreproc_process_output(process, &bytes, E));
     FORKED(coreproc_process_holders(process, &bytes, E));
     FORKED(coreproc_process_tree(process, &bytes, E));
+    FORKED(coreproc_process_look_for_stops(process, E));
     FORKED(coreproc_process_pause(process, COREPROC_SCOPE_TREE, E));
     FORKED(coreproc_process_resume(process, COREPROC_SCOPE_TREE, E));
     FORKED(coreproc_process_post_mortem(process, &bytes, E));

@@ -129,7 +129,7 @@ AT(coreproc_health_options, max_header_bytes, 24);
 AT(coreproc_health_options, header_timeout_ms, 32);
 AT(coreproc_health_options, idle_timeout_ms, 40);
 
-SIZE(coreproc_process_info, 224);
+SIZE(coreproc_process_info, 232);
 AT(coreproc_process_info, struct_size, 0);
 AT(coreproc_process_info, state, 4);
 AT(coreproc_process_info, id, 8);
@@ -163,6 +163,8 @@ AT(coreproc_process_info, tree_cpu_ns, 192);
 AT(coreproc_process_info, tree_memory_peak, 200);
 AT(coreproc_process_info, tree_oom_kills, 208);
 AT(coreproc_process_info, tree_processes_peak, 216);
+AT(coreproc_process_info, stopped, 224);
+AT(coreproc_process_info, stop_signal, 228);
 
 SIZE(coreproc_event, 96);
 AT(coreproc_event, kind, 0);

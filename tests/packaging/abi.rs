@@ -124,13 +124,14 @@ mod layout {
     layout!(coreproc_health_options, 48:
         struct_size 0, reserved 4, check_timeout_ms 8, max_connections 16, max_header_bytes 24,
         header_timeout_ms 32, idle_timeout_ms 40);
-    layout!(coreproc_process_info, 224:
+    layout!(coreproc_process_info, 232:
         struct_size 0, state 4, id 8, pid 16, exit_code 20, signal 24, cause 28, flags 32, rung 36,
         started_monotonic_ns 40, started_realtime_ns 48, exited_monotonic_ns 56, closed_monotonic_ns 64,
         stdout_bytes 72, stderr_bytes 80, dropped_bytes 88, discarded_bytes 96, unwritten_bytes 104,
         rusage 112, rusage_reserved 116, user_time_ns 120, system_time_ns 128, max_rss_bytes 136, minor_faults 144,
         major_faults 152, voluntary_switches 160, involuntary_switches 168, blocks_read 176, blocks_written 184,
-        tree_cpu_ns 192, tree_memory_peak 200, tree_oom_kills 208, tree_processes_peak 216);
+        tree_cpu_ns 192, tree_memory_peak 200, tree_oom_kills 208, tree_processes_peak 216,
+        stopped 224, stop_signal 228);
     layout!(coreproc_event, 96:
         kind 0, flags 4, process_id 8, sequence 16, monotonic_ns 24, realtime_ns 32, pid 40, exit_code 44,
         signal 48, cause 52, data 56, len 64, run_id 72, spec 80, attempt 84, spec_state 88, descriptor 92);

@@ -414,7 +414,7 @@ fn an_unknown_field_near_nothing_is_answered_with_all_that_are_known() {
          \"capture_head_bytes\", \"capture_lines\", \"capture_apart\", \"pty\", \"group\", \"contain\", \
          \"memory_max_bytes\", \"processes_max\", \"cpu_max_thousandths\", \"detach\", \
          \"spool_max_bytes\", \"timeout_ms\", \"start_timeout_ms\", \"silence_timeout_ms\", \"cpu_time_limit_ms\", \
-         \"output_limit_bytes\", \"stop\", \"drain\", \"user\", \"primary_group\", \"supplementary_groups\", \"umask\", \
+         \"output_limit_bytes\", \"report_stops_ms\", \"stop\", \"drain\", \"user\", \"primary_group\", \"supplementary_groups\", \"umask\", \
          \"no_new_privileges\", \"drop_capabilities\", \"keep_ignored\", \"limits\", \"nice\", \"scheduling\", \
          \"io_priority\", \"cpu_affinity\", \"oom_score\", \"chroot\", \"die_with_host\""
     );

@@ -28,6 +28,7 @@ mod stdin;
 mod stdio_files;
 mod stop;
 mod stop_policy;
+mod stops;
 mod waiting;
 
 use std::time::Duration;

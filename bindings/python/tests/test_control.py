@@ -14,6 +14,7 @@ from coreproc import (
     Cause,
     CloseMode,
     Command,
+    EventKind,
     Flag,
     InvalidArgument,
     Scope,
@@ -79,6 +80,32 @@ def test_timeout_not_reached(service):
 def test_each_deadline_is_the_cause(service, script, options, cause):
     info, _ = run(Command("sh", "-c", script, **options), service)
     assert info.cause is cause
+
+
+@pytest.mark.parametrize("report_stops", [True, 0.001, math.inf])
+def test_stops_are_events_and_a_state(service, report_stops):
+    kinds = [EventKind.STOPPED, EventKind.CONTINUED]
+    with service.subscribe(kinds=kinds) as events:
+        process = Command("sleep", "60", report_stops=report_stops).spawn(service)
+        process.pause(Scope.PROCESS)
+        while process.info().stopped is None:
+            process.look_for_stops()
+        assert process.info().stopped == signal.SIGSTOP
+        process.resume(Scope.PROCESS)
+        while process.info().stopped is not None:
+            process.look_for_stops()
+        process.kill()
+        process.wait(GUARD)
+        seen = [(event.kind, event.signal) for _ in kinds for event in events.take(1, GUARD)]
+    assert seen == [(EventKind.STOPPED, signal.SIGSTOP), (EventKind.CONTINUED, None)]
+
+
+def test_stops_are_not_looked_for_without_the_option(service):
+    process = Command("sleep", "60").spawn(service)
+    with pytest.raises(InvalidArgument):
+        process.look_for_stops()
+    process.kill()
+    assert process.wait(GUARD).stopped is None
 
 
 def test_stop(service):

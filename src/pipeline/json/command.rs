@@ -44,6 +44,7 @@ const FIELDS: &[&str] = &[
     "silence_timeout_ms",
     "cpu_time_limit_ms",
     "output_limit_bytes",
+    "report_stops_ms",
     "stop",
     "drain",
     "user",
@@ -319,6 +320,9 @@ fn deadlines(object: &Object<'_>, command: &mut Command) -> Result<()> {
     }
     if let Some(limit) = object.get("output_limit_bytes") {
         command.output_limit(limit.whole(1, u64::MAX)?);
+    }
+    if let Some(interval) = object.get("report_stops_ms") {
+        command.report_stops(time(interval)?);
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What the pass over /proc needs of a child, and what proves that it was its own.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use super::Child;
 use super::life::Life;
@@ -26,11 +27,12 @@ impl Child {
     }
 
     /// Returns whether its number is still its own, and then the signal by which it is stopped.
-    pub(crate) fn is_itself(&self) -> Option<Option<i32>> {
+    pub(crate) fn is_itself(self: &Arc<Self>) -> Option<Option<i32>> {
         let mut inner = lock(&self.inner);
         let stopped_by = match &inner.life {
             Life::Running { pidfd: Some(pidfd), .. } if pidfd::is_unreaped(pidfd) == Some(true) => {
-                pidfd::stop_signal(pidfd)
+                // If we have waited for the stop, we know its signal.
+                pidfd::stop_signal(pidfd).or(inner.outputs.stopped_by().filter(|signal| *signal != 0))
             }
             _ => return None,
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::event::{Ending, Origin, Queue, Sender, Stream};
 use crate::process::member::Member;
 use crate::sys::clock::Stamp;
+use crate::sys::pidfd::Change;
 use crate::sys::space::Bytes;
 
 /// The subscriptions and the run; empty once the child is closed.
@@ -39,6 +40,18 @@ impl Audience {
             full |= feed.push_output(sender, stream, bytes, time);
         }
         full
+    }
+
+    /// Tells that the leader is stopped, or runs on.
+    pub(super) fn tell_change(&self, sender: &Sender<'_>, change: Change, time: Stamp) {
+        for feed in &self.feeds {
+            feed.push_change(sender, change, time);
+        }
+    }
+
+    /// Returns whether no subscription has so much waiting that changes have to wait.
+    pub(super) fn has_room_for_changes(&self, id: u64) -> bool {
+        self.feeds.iter().all(|feed| feed.has_room_for_changes(id))
     }
 
     /// Tells of the leader's end.

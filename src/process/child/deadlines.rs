@@ -21,6 +21,9 @@ impl Child {
             self.catch_up(&mut inner, buffer);
             self.check_deadlines(&mut inner, now);
         }
+        if Self::next_look(&mut inner) <= now {
+            self.look_for_change(&mut inner, now);
+        }
         if let Life::Running { timeout_at, .. } = &mut inner.life
             && *timeout_at <= now
         {
@@ -114,7 +117,12 @@ impl Child {
         let spool = if inner.outputs.has_due_spool() { 0 } else { NEVER };
         let next = match inner.life {
             Life::Closed { .. } => Self::removal_deadline(inner).min(stop),
-            _ => self.bound_of_life(inner).min(stop).min(spool).min(self.drain_deadline(inner)),
+            _ => self
+                .bound_of_life(inner)
+                .min(Self::next_look(inner))
+                .min(stop)
+                .min(spool)
+                .min(self.drain_deadline(inner)),
         };
         if next != inner.armed {
             self.reactor().set_deadline(self.id, inner.armed, next);

@@ -1,5 +1,8 @@
 //! [`Extra`]: what few children have. It is boxed, so that the others do not pay for it.
 
+use std::time::Duration;
+
+use super::stops::Stops;
 use super::watchdog::Watchdog;
 use super::watchers::Watchers;
 use crate::process::capture::{Capture, Shape};
@@ -8,11 +11,14 @@ use crate::process::deadlines::Deadlines;
 use crate::process::foreground::Foreground;
 use crate::process::input::Input;
 use crate::process::reader::Reader;
+use crate::util::duration::nanoseconds;
 
 #[derive(Default)]
 pub(in crate::process) struct Extra {
     /// The deadlines of the child besides its timeout; None if it has none.
     pub(super) watchdog: Option<Watchdog>,
+    /// Whether it is stopped, if its command asked for that.
+    pub(super) stops: Option<Stops>,
     /// What is to be told that the child has come so far.
     pub(super) watchers: Watchers,
     /// How many bytes were read after the child was closed, or lost from a spool.
@@ -57,6 +63,11 @@ impl Extra {
     /// Watches over the deadlines of a child that is started at `now`.
     pub(in crate::process) fn watch(&mut self, deadlines: &Deadlines, now: u64) {
         self.watchdog = Some(Watchdog::new(deadlines, now));
+    }
+
+    /// Reports the stops of a child that is started at `now`.
+    pub(in crate::process) fn report_stops(&mut self, interval: Duration, now: u64) {
+        self.stops = Some(Stops::new(nanoseconds(interval), now));
     }
 
     pub(super) fn input(&mut self, number: u16) -> Option<&mut Input> {

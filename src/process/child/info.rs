@@ -80,6 +80,9 @@ pub struct Info {
     /// The errno with which the kernel refuses the signal of a stop, a timeout or a close, usually EPERM because the
     /// process has become another user's; the signal is tried again until it is taken or the process ends.
     pub stop_refused: Option<i32>,
+    /// The signal by which it is stopped, as far as the library has seen it; 0 if someone else has waited for the stop.
+    /// None if it runs, or its command did not ask for it ([`Command::report_stops`](crate::Command::report_stops)).
+    pub stopped: Option<i32>,
 }
 
 impl Info {

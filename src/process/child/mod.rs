@@ -8,6 +8,7 @@
 
 mod activity;
 mod audience;
+mod changes;
 mod control;
 mod deadlines;
 mod extra;
@@ -19,6 +20,7 @@ mod query;
 mod reading;
 mod slot;
 mod stopping;
+mod stops;
 mod terminal;
 mod tree;
 mod watchdog;

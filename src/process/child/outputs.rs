@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::extra::{Extra, ExtraOutput};
 use super::info::State;
+use super::stops::Stops;
 use super::watchdog::Watchdog;
 use super::watchers::{Call, Watchers};
 use crate::event::Stream;
@@ -122,6 +123,15 @@ impl Outputs {
 
     pub(super) fn watchdog(&mut self) -> Option<&mut Watchdog> {
         self.extra.as_mut()?.watchdog.as_mut()
+    }
+
+    pub(super) fn stops(&mut self) -> Option<&mut Stops> {
+        self.extra.as_mut()?.stops.as_mut()
+    }
+
+    /// Returns the signal by which the process is stopped, as far as it was seen.
+    pub(super) fn stopped_by(&self) -> Option<i32> {
+        self.extra.as_ref()?.stops.as_ref()?.signal()
     }
 
     pub(super) fn watchers(&mut self) -> Option<&mut Watchers> {

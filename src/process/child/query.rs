@@ -40,6 +40,7 @@ impl Child {
             discarded_bytes: inner.outputs.discarded(),
             unwritten_bytes: inner.outputs.unwritten() + inner.waiting_input(),
             drain_bound,
+            stopped: inner.outputs.stopped_by().filter(|_| !inner.life.has_ended()),
             stop_refused: inner.stopping.as_ref().and_then(|stopping| stopping.refused()),
         }
     }

@@ -49,9 +49,13 @@ impl Child {
 
     /// Gives the foreground back to the host if the child has been stopped, and not been brought to the foreground again
     /// since. Under the lock, so that it comes before or after a call that does that.
-    pub(super) fn see_stop(&self, inner: &mut Inner) {
-        let may_have_it = inner.outputs.extra().is_some_and(|extra| extra.foreground.is_some());
-        if may_have_it && inner.life.pidfd().is_some_and(pidfd::take_stop) {
+    pub(super) fn see_stop(self: &Arc<Self>, inner: &mut Inner) {
+        if inner.outputs.extra().is_none_or(|extra| extra.foreground.is_none()) {
+            return;
+        }
+        if inner.outputs.stops().is_some() {
+            self.take_changes(inner);
+        } else if inner.life.pidfd().is_some_and(pidfd::take_stop) {
             self.take_foreground_back(inner, true);
         }
     }

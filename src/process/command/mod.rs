@@ -8,6 +8,7 @@ mod deadlines;
 mod descriptors;
 mod limits;
 mod logs;
+mod stops;
 mod terminal;
 
 use std::ffi::{CString, OsStr, OsString};
@@ -123,6 +124,8 @@ pub struct Command {
     pub(in crate::process) spool_max: u64,
     pub(in crate::process) timeout: Option<Duration>,
     pub(in crate::process) deadlines: Deadlines,
+    /// How often to look whether it is stopped; None: it is not asked for.
+    pub(in crate::process) stops: Option<Duration>,
     pub(in crate::process) stop: Arc<StopPolicy>,
     pub(in crate::process) drain: Option<Drain>,
     pub(in crate::process) subscriptions: Vec<Arc<Queue>>,
@@ -166,6 +169,7 @@ impl Command {
             spool_max: SPOOL_MAX,
             timeout: None,
             deadlines: Deadlines::default(),
+            stops: None,
             stop: StopPolicy::shared_default(),
             drain: None,
             subscriptions: Vec::new(),
@@ -449,7 +453,15 @@ impl Command {
             (&self.pty, &self.foreground),
         );
         let bound = self.die_with_host;
-        let life = (bound, self.group, self.detached, self.timeout, &self.stop, self.drain, self.subscriptions.len());
+        let life = (
+            bound,
+            self.group,
+            self.detached,
+            (self.timeout, self.stops),
+            &self.stop,
+            self.drain,
+            self.subscriptions.len(),
+        );
         format!("{texts:?} {streams:?} {captures:?} {more:?} {life:?}")
     }
 

@@ -17,4 +17,4 @@ pub(crate) use groups::{group_has_others, group_of, living_groups, members_of};
 pub use holders::Holder;
 pub(crate) use holders::{Written, command_line, writers_of};
 pub(crate) use processes::{Seen, environment_has, processes, seen};
-pub(crate) use stat::{is_ending, is_ours, stat};
+pub(crate) use stat::{is_ending, is_ours, stat, state_of};

@@ -62,6 +62,7 @@ ENCODING_UTF8 = 2
 ENDPOINT_HEALTH = 1
 ENDPOINT_READY = 2
 EVENT_CLOSED = 5
+EVENT_CONTINUED = 14
 EVENT_EXITED = 4
 EVENT_OUTPUT = 11
 EVENT_OVERFLOW = 12
@@ -73,6 +74,7 @@ EVENT_SPEC_STARTED = 7
 EVENT_STARTED = 1
 EVENT_STDERR = 3
 EVENT_STDOUT = 2
+EVENT_STOPPED = 13
 FAIL_FAST = 2
 FILE_APPEND = 3
 FILE_READ = 1
@@ -121,6 +123,7 @@ FLAT_PRIMARY_GROUP = 21
 FLAT_PROCESSES_MAX = 67
 FLAT_PROGRAM = 1
 FLAT_PTY = 55
+FLAT_REPORT_STOPS = 85
 FLAT_RESOURCE_LIMIT = 28
 FLAT_SCHEDULING = 30
 FLAT_SEARCH_PATH = 8
@@ -408,6 +411,8 @@ class ProcessInfo(Sized):
         ("tree_memory_peak", c_uint64),
         ("tree_oom_kills", c_uint64),
         ("tree_processes_peak", c_uint64),
+        ("stopped", c_uint32),
+        ("stop_signal", c_int32),
     )
 
 
@@ -634,6 +639,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_primary_group": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_processes_max": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_pty": (c_int32, (c_void_p, c_uint32, c_uint32, c_uint32, OUT_HANDLE)),
+    "coreproc_command_report_stops": (c_int32, (c_void_p, c_uint64, OUT_HANDLE)),
     "coreproc_command_resource_limit": (
         c_int32,
         (c_void_p, c_uint32, c_uint64, c_uint64, OUT_HANDLE),
@@ -782,6 +788,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_process_info_get": (c_int32, (c_void_p, OUT_PROCESS_INFO, OUT_HANDLE)),
     "coreproc_process_info_json": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_kill": (c_int32, (c_void_p, c_uint32, OUT_HANDLE)),
+    "coreproc_process_look_for_stops": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_process_output": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_output_of": (
         c_int32,

@@ -149,6 +149,7 @@ class Command(Owner):
         silence_timeout: float | None = None,
         cpu_time_limit: float | None = None,
         output_limit: float | None = None,
+        report_stops: float | bool = False,
         stop: Stop | None = None,
         drain_silence: float | None = None,
         drain_total: float | None = None,
@@ -230,6 +231,10 @@ class Command(Owner):
                 reading does not count.
             cpu_time_limit: The seconds of CPU time for it and the children that it has waited for.
             output_limit: The bytes that it may write to the outputs that the library reads.
+            report_stops: Whether it is told when a signal stops it and when it runs on, by
+                `EventKind.STOPPED` and `CONTINUED` and as `Info.stopped`. A number is the seconds
+                between two looks, of which True is 0.1; `math.inf` looks only when
+                `Process.look_for_stops` asks.
             stop: How to stop it.
             drain_silence: As for `Service`.
             drain_total: As for `Service`.
@@ -338,6 +343,9 @@ class Command(Owner):
                 self._set(name, duration_ms("command", name, seconds))
         if output_limit is not None:
             self._set("output_limit", size("command", "output_limit", output_limit))
+        if report_stops is not False:
+            interval = None if report_stops is True else report_stops
+            self._set("report_stops", duration_ms("command", "report_stops", interval))
         if stop is not None:
             self._set("stop_options", ctypes.byref(stop._to_library("command")))
         self._set(

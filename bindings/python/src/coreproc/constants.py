@@ -139,6 +139,13 @@ class EventKind(enum.IntEnum):
     #: The data are two decimal numbers with a space between them: the bytes, and the events that
     #: they would have been.
     OVERFLOW = 12
+    #: A signal has stopped it, which is the event's `signal`: SIGTTIN or SIGTTOU if it waits for a
+    #: terminal whose foreground it does not have. 0 if someone else has waited for the stop, which
+    #: makes the kernel forget the signal. Only if its command asked for it
+    #: (coreproc_command_report_stops).
+    STOPPED = 13
+    #: It was stopped, and runs on. An end while it is stopped comes without.
+    CONTINUED = 14
 
 
 class Flag(enum.IntFlag):

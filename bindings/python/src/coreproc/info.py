@@ -88,6 +88,8 @@ class Info:
         rusage: What it used of the machine, once it has ended; None also if the host reaped it.
         rung: By what means it is held together with what it starts.
         tree_usage: What all its processes used, if it has a cgroup.
+        stopped: The signal by which it is stopped, as far as `report_stops` has seen it; 0 if that
+            is not known, because someone else has waited for the stop. None if it runs.
     """
 
     id: int
@@ -109,6 +111,7 @@ class Info:
     rusage: ResourceUsage | None
     rung: Rung
     tree_usage: TreeUsage | None
+    stopped: int | None
 
     @property
     def ok(self) -> bool:
@@ -145,6 +148,7 @@ def from_library(raw: ProcessInfo) -> Info:
         rusage=_rusage(raw),
         rung=Rung(raw.rung),
         tree_usage=_tree_usage(raw),
+        stopped=raw.stop_signal if raw.stopped else None,
     )
 
 

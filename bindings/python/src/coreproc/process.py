@@ -252,6 +252,14 @@ class Process(Owner):
         """
         call(lib.coreproc_process_resume, self._handle, scope)
 
+    def look_for_stops(self) -> None:
+        """Looks at once whether it is stopped, or runs on: for who gets SIGCHLD.
+
+        Raises:
+            InvalidArgument: Its command has no `report_stops`.
+        """
+        call(lib.coreproc_process_look_for_stops, self._handle)
+
     def signal(self, number: int, scope: Scope = Scope.PROCESS) -> None:
         """Sends a signal; 0 only checks whether one could be sent.
 

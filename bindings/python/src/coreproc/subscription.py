@@ -41,7 +41,8 @@ class Event(NamedTuple):
         realtime_ns: When it was seen, on CLOCK_REALTIME.
         pid: The PID of the process; 0 for a run.
         exit_code: For exited and closed: the exit code; None if the process did not exit by itself.
-        signal: For exited and closed: the signal that ended the process; None if none did.
+        signal: For exited and closed: the signal that ended the process; None if none did. For
+            stopped: the signal that stopped it; None if it is not known.
         cause: For exited and closed: what made the process end.
         data: The line without its newline, or the raw chunk. For closed at the drain bound: the
             processes that hold the output, "PID COMMAND" on a line each. For spec started: the name

@@ -41,6 +41,13 @@ pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
+/// Waits for a change of a child that has not ended, as `waitpid(2)` with WUNTRACED or WCONTINUED.
+pub fn wait_for_change(pid: i32, options: i32) {
+    // SAFETY: no status is asked for.
+    let waited = unsafe { libc::waitpid(pid, std::ptr::null_mut(), options) };
+    assert_eq!(waited, pid, "waitpid");
+}
+
 /// Returns the letter of a process's state in /proc: 'T' when stopped, 'Z' for a zombie.
 pub fn state_of(pid: i32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
