@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"dappco.re/go/core/process/internal/engine"
 	"github.com/stretchr/testify/assert"
@@ -162,6 +164,18 @@ func TestSendInput_of_many_at_once_does_not_mix(t *testing.T) {
 	}
 }
 
+// unread returns how many bytes wait in the pipe that is the stdin of a process.
+func unread(t *testing.T, pid int) int {
+	t.Helper()
+	pipe, err := os.Open("/proc/" + strconv.Itoa(pid) + "/fd/0")
+	require.NoError(t, err)
+	defer pipe.Close()
+	var count int32
+	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, pipe.Fd(), syscall.TIOCINQ, uintptr(unsafe.Pointer(&count)))
+	require.Zero(t, errno)
+	return int(count)
+}
+
 func TestSendInput_that_waits_ends_with_the_input_or_the_process(t *testing.T) {
 	for name, c := range map[string]struct {
 		end func(*Process) error
@@ -175,14 +189,7 @@ func TestSendInput_that_waits_ends_with_the_input_or_the_process(t *testing.T) {
 			require.NoError(t, err)
 			sent := make(chan error, 1)
 			go func() { sent <- process.SendInput(strings.Repeat("x", 1<<20)) }()
-			waits := func() bool {
-				if process.input.TryLock() {
-					process.input.Unlock()
-					return false
-				}
-				return true
-			}
-			for !waits() {
+			for unread(t, process.Info().PID) == 0 {
 				time.Sleep(time.Millisecond)
 			}
 			require.NoError(t, c.end(process))
