@@ -166,12 +166,21 @@ const REFUSED: &[(&str, &str)] = &[
     ("contain group", "cpu_max"),
 ];
 
-/// A pair in which the first option gives the right to the second, for a user without privileges.
-const HELPS: (&str, &str) = ("no_new_privileges", "drop_capabilities");
+/// The pairs of which one option may fail alone, and both run: the first gives the right to the second, or the second
+/// replaces the first.
+const HELPS: [(&str, &str); 2] = [("no_new_privileges", "drop_capabilities"), ("contain cgroup", "contain group")];
 
 /// The options that a system, or its user, may not have: there they fail alone, and so does each pair with them.
-const NOT_EVERYWHERE: [&str; 7] =
-    ["contain cgroup", "memory_max", "processes_max", "cpu_max", "supplementary_groups", "drop_capabilities", "chroot"];
+const NOT_EVERYWHERE: [&str; 8] = [
+    "contain cgroup",
+    "memory_max",
+    "processes_max",
+    "cpu_max",
+    "user",
+    "supplementary_groups",
+    "drop_capabilities",
+    "chroot",
+];
 
 fn command(program: &str, things: &Things, options: &[&Row]) -> Command {
     let mut command = Command::new(program);
@@ -230,7 +239,7 @@ fn unavailable(things: &Things) -> Vec<(&'static str, Error)> {
 fn fault(things: &Things, unavailable: &[(&str, Error)], pair: [&Row; 2]) -> Option<String> {
     let key = (pair[0].0, pair[1].0);
     let mut reasons = unavailable.iter().filter(|(name, _)| [key.0, key.1].contains(name)).map(|(_, error)| error);
-    let must_fail = reasons.clone().next().is_some() && key != HELPS;
+    let must_fail = reasons.clone().next().is_some() && !HELPS.contains(&key);
     match attempt(things, &pair) {
         outcome if REFUSED.contains(&key) => match outcome {
             Ok(()) => Some(format!("{key:?} contradict each other, and run")),
