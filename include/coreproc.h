@@ -345,6 +345,9 @@
 // `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
 #define COREPROC_FLAT_PTY 55
 
+// `int32_t` descriptor, as for coreproc_command_foreground.
+#define COREPROC_FLAT_FOREGROUND 56
+
 // `uint32_t` containment, as for coreproc_command_contain.
 #define COREPROC_FLAT_CONTAIN 65
 
@@ -2323,6 +2326,33 @@ coreproc_result coreproc_process_resize(const struct coreproc_process *process,
                                         uint32_t columns,
                                         uint32_t rows,
                                         struct coreproc_error **err);
+
+// Gives the process's group the foreground of the host's own terminal while it runs, as a shell does
+// it with a job: it can read there, and has its Ctrl-C and Ctrl-Z to itself. `fd`, which is
+// duplicated, is the controlling terminal of the host, in whose foreground the host has to be,
+// usually /dev/tty; the streams are to be set to it as well (COREPROC_STDIO_INHERIT).
+//
+// The process takes it before its program runs. The host has it back, with the settings that the
+// terminal had, before the end of the process is told, and when the process is stopped (Ctrl-Z); then
+// coreproc_process_foreground lets it go on. For this a thread waits for each such process. No signal
+// handler is installed, and SIGTTOU is blocked around the calls (tcsetpgrp(3)).
+//
+// Errors: INVALID_ARGUMENT; SYSTEM (fcntl(2): EBADF, EMFILE). From the spawn: INVALID_ARGUMENT if it
+// contradicts another option (detach, pty, a group other than COREPROC_GROUP_OWN); stage
+// "foreground": INVALID_STATE if the host is in the background, or another of its processes has the
+// foreground; SYSTEM with ENOTTY if it is not the host's controlling terminal.
+coreproc_result coreproc_command_foreground(struct coreproc_command *command,
+                                            int32_t fd,
+                                            struct coreproc_error **err);
+
+// Gives a process that was stopped the foreground of the host's terminal again, with the settings that
+// it had made, and continues its group (SIGCONT). Does no more than continue it if it has the
+// foreground. Thread-safe.
+//
+// Errors: INVALID_ARGUMENT if its command did not ask for the foreground. INVALID_STATE if the host
+// does not have the foreground to give. NOT_RUNNING if it has ended. SYSTEM.
+coreproc_result coreproc_process_foreground(const struct coreproc_process *process,
+                                            struct coreproc_error **err);
 
 // Sets how many of the first bytes of its output are kept besides the last ones
 // (coreproc_command_capture), for coreproc_process_output_of (default 0). One thread at a time.

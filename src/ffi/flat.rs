@@ -15,7 +15,7 @@ use super::error::{coreproc_error, coreproc_result};
 use super::info::coreproc_process_info;
 use super::limit::{capture, drain, duration, most, spool_max, timeout};
 use super::process::coreproc_process;
-use super::pty::set_pty;
+use super::pty::{set_foreground, set_pty};
 use super::resources::{set_io_priority, set_limit, set_scheduling};
 use super::service::coreproc_service;
 use super::stdio::{set_data, set_fd, set_file, set_mode};
@@ -112,6 +112,8 @@ pub const COREPROC_FLAT_DESCRIPTOR_FILE: u32 = 44;
 pub const COREPROC_FLAT_LISTEN_FD: u32 = 45;
 /// `uint32_t` columns, `uint32_t` rows, `uint32_t` mode, as for coreproc_command_pty.
 pub const COREPROC_FLAT_PTY: u32 = 55;
+/// `int32_t` descriptor, as for coreproc_command_foreground.
+pub const COREPROC_FLAT_FOREGROUND: u32 = 56;
 /// `uint32_t` containment, as for coreproc_command_contain.
 pub const COREPROC_FLAT_CONTAIN: u32 = 65;
 /// `uint64_t` bytes, as for coreproc_command_memory_max.
@@ -192,6 +194,7 @@ const OPTIONS: &[(u32, &str)] = &[
     (COREPROC_FLAT_DESCRIPTOR_FILE, "descriptor_file"),
     (COREPROC_FLAT_LISTEN_FD, "listen_fd"),
     (COREPROC_FLAT_PTY, "pty"),
+    (COREPROC_FLAT_FOREGROUND, "foreground"),
     (COREPROC_FLAT_CAPTURE_HEAD, "capture_head"),
     (COREPROC_FLAT_CAPTURE_LINES, "capture_lines"),
     (COREPROC_FLAT_CAPTURE_APART, "capture_apart"),
@@ -353,6 +356,7 @@ fn apply(command: &mut Command, option: u32, value: &mut Reader<'_>) -> Result<(
         COREPROC_FLAT_DESCRIPTOR_FILE => _ = set_opened(op, command, value.u32()?, value.u32()?, value.rest())?,
         COREPROC_FLAT_LISTEN_FD => _ = set_listener(op, command, value.i32()?, value.rest())?,
         COREPROC_FLAT_PTY => _ = set_pty(op, command, [value.u32()?, value.u32()?], value.u32()?)?,
+        COREPROC_FLAT_FOREGROUND => _ = set_foreground(op, command, value.i32()?)?,
         _ => return Err(value.fail("may come only first")),
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The pseudo-terminal of a command and a process.
+//! The terminals of a command and a process: a pseudo-terminal, and the foreground of the host's own.
 
 use std::mem::MaybeUninit;
 
@@ -8,7 +8,7 @@ use super::convert::Operation;
 use super::error::{coreproc_error, coreproc_result};
 use super::process::coreproc_process;
 use crate::Command;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::process::{PtyMode, PtyOptions};
 
 /// As a user finds a terminal: what is written is echoed; the program reads whole lines, which
@@ -87,4 +87,46 @@ pub extern "C-unwind" fn coreproc_process_resize(
         let process = op.handle("process", process)?;
         process.0.resize(cells(op, "columns", columns)?, cells(op, "rows", rows)?)
     })
+}
+
+/// Gives the process's group the foreground of the host's own terminal while it runs, as a shell does
+/// it with a job: it can read there, and has its Ctrl-C and Ctrl-Z to itself. `fd`, which is
+/// duplicated, is the controlling terminal of the host, in whose foreground the host has to be,
+/// usually /dev/tty; the streams are to be set to it as well (COREPROC_STDIO_INHERIT).
+///
+/// The process takes it before its program runs. The host has it back, with the settings that the
+/// terminal had, before the end of the process is told, and when the process is stopped (Ctrl-Z); then
+/// coreproc_process_foreground lets it go on. For this a thread waits for each such process. No signal
+/// handler is installed, and SIGTTOU is blocked around the calls (tcsetpgrp(3)).
+///
+/// Errors: INVALID_ARGUMENT; SYSTEM (fcntl(2): EBADF, EMFILE). From the spawn: INVALID_ARGUMENT if it
+/// contradicts another option (detach, pty, a group other than COREPROC_GROUP_OWN); stage
+/// "foreground": INVALID_STATE if the host is in the background, or another of its processes has the
+/// foreground; SYSTEM with ENOTTY if it is not the host's controlling terminal.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_command_foreground(
+    command: Option<&mut coreproc_command>,
+    fd: i32,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
+) -> coreproc_result {
+    set(command, err, |op, command| set_foreground(op, command, fd))
+}
+
+pub(super) fn set_foreground(op: Operation, command: &mut Command, fd: i32) -> Result<&mut Command> {
+    let fd = crate::process::duplicate(fd).map_err(|errno| Error::system(op.0, "foreground", errno))?;
+    Ok(command.foreground(fd))
+}
+
+/// Gives a process that was stopped the foreground of the host's terminal again, with the settings that
+/// it had made, and continues its group (SIGCONT). Does no more than continue it if it has the
+/// foreground. Thread-safe.
+///
+/// Errors: INVALID_ARGUMENT if its command did not ask for the foreground. INVALID_STATE if the host
+/// does not have the foreground to give. NOT_RUNNING if it has ended. SYSTEM.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn coreproc_process_foreground(
+    process: Option<&coreproc_process>,
+    err: Option<&mut MaybeUninit<*mut coreproc_error>>,
+) -> coreproc_result {
+    call("foreground", err, |op| op.handle("process", process)?.0.foreground())
 }

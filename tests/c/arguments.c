@@ -178,6 +178,9 @@ static void command_calls_refuse_null(void)
     REFUSED_NAMING("columns", coreproc_command_pty(command, 65536, 0, COREPROC_PTY_RAW, &err));
     REFUSED_NAMING("rows", coreproc_command_pty(command, 1, UINT32_MAX, COREPROC_PTY_RAW, &err));
     REFUSED_NAMING("process", coreproc_process_resize(NULL, 80, 24, &err));
+    REFUSED_NAMING("command", coreproc_command_foreground(NULL, 0, &err));
+    FAILS_NAMING(COREPROC_SYSTEM, "foreground", coreproc_command_foreground(command, -1, &err));
+    REFUSED_NAMING("process", coreproc_process_foreground(NULL, &err));
     REFUSED_NAMING("command", coreproc_command_stdin_data(NULL, NULL, 0, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, NULL, 1, &err));
     REFUSED_NAMING("data", coreproc_command_stdin_data(command, (const uint8_t *)"", SIZE_MAX, &err));

@@ -279,6 +279,8 @@ static void tear_down(struct world *w)
     R(process_descriptor_write, STDIN_CLOSED, w->result = coreproc_process_descriptor_write(w->process, 9,                  \
         (const uint8_t *)"x", 1, 0, NULL, &w->error))                                                                       \
     R(command_pty, OK, w->result = coreproc_command_pty(w->command, 80, 24, COREPROC_PTY_COOKED, &w->error))                \
+    R(command_foreground, OK, w->result = coreproc_command_foreground(w->command, 0, &w->error))                            \
+    R(process_foreground, INVALID_ARGUMENT, w->result = coreproc_process_foreground(w->process, &w->error))                 \
     R(process_resize, INVALID_ARGUMENT, w->result = coreproc_process_resize(w->process, 80, 24, &w->error))                 \
     R(command_stdin_data, OK, w->result = coreproc_command_stdin_data(w->command, (const uint8_t *)"x", 1, &w->error))      \
     R(command_stop_options, OK, w->result = coreproc_command_stop_options(w->command, NULL, &w->error))                     \

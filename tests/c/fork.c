@@ -73,6 +73,7 @@ static void every_call(void)
     FORKED(coreproc_command_capture(command, 0, E));
     FORKED(coreproc_command_group(command, COREPROC_GROUP_OWN, E));
     FORKED(coreproc_command_pty(command, 0, 0, COREPROC_PTY_RAW, E));
+    FORKED(coreproc_command_foreground(command, 0, E));
     FORKED(coreproc_command_detach(command, E));
     FORKED(coreproc_command_spool_max(command, 0, E));
     FORKED(coreproc_command_timeout(command, 0, E));
@@ -114,6 +115,7 @@ static void every_call(void)
     FORKED(coreproc_process_write(process, &byte, 1, -1, &written, E));
     FORKED(coreproc_process_close_stdin(process, E));
     FORKED(coreproc_process_resize(process, 80, 24, E));
+    FORKED(coreproc_process_foreground(process, E));
     FORKED(coreproc_subscription_open(service, NULL, &opened, E));
     FORKED(coreproc_subscription_listen(service, NULL, ignore_events, NULL, count_destroy, &opened, E));
     FORKED(coreproc_subscription_fd(subscription, &fd, E));

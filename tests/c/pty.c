@@ -1,4 +1,4 @@
-/* Pseudo-terminals: a process on one, what is typed, the size, what is refused. */
+/* Terminals: a process on a pseudo-terminal, what is typed, the size, the foreground of the host's own, what is refused. */
 #include "help.h"
 
 static coreproc_command *on_terminal(const char *script, uint32_t mode)
@@ -96,13 +96,89 @@ static void a_session_needs_no_terminal(void)
     end_service(service);
 }
 
+/* The host of the next test, on a terminal whose foreground it lends. */
+static void a_host_lends_its_foreground(void)
+{
+    coreproc_service *service = new_service();
+    int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+    MUST(terminal >= 0);
+    coreproc_command *command = new_sh("echo ready; read line; echo child read $line; exit 3");
+    for (uint32_t stream = COREPROC_STREAM_STDIN; stream <= COREPROC_STREAM_STDERR; stream++)
+        OK(coreproc_command_stdio(command, stream, COREPROC_STDIO_INHERIT, &err));
+    OK(coreproc_command_foreground(command, terminal, &err));
+    coreproc_process *process = spawn(service, command);
+    /* The other side types Ctrl-Z when it sees "ready". */
+    while (tcgetpgrp(terminal) != getpgrp())
+        usleep(1000);
+    fprintf(check_out, "it is stopped\n");
+    OK(coreproc_process_foreground(process, &err));
+    CHECK_INT(wait_closed(process).exit_code, 3);
+    CHECK_INT(tcgetpgrp(terminal), getpgrp());
+    FAILS(COREPROC_NOT_RUNNING, coreproc_process_foreground(process, &err));
+    coreproc_process_free(process);
+
+    process = spawn_piped_sh(service, "read line");
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "foreground", coreproc_process_foreground(process, &err));
+    OK(coreproc_process_close_stdin(process, &err));
+    wait_closed(process);
+    coreproc_process_free(process);
+    close(terminal);
+    end_service(service);
+}
+
+static void the_foreground_is_lent_until_a_stop_and_until_the_end(void)
+{
+    char self[4096] = "";
+    MUST(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    coreproc_service *service = new_service();
+    coreproc_command *command = new_command(self, NULL);
+    OK(coreproc_command_env(command, TEXT("COREPROC_LENDS=1"), &err));
+    OK(coreproc_command_pty(command, 0, 0, COREPROC_PTY_COOKED, &err));
+    coreproc_process *process = spawn(service, command);
+    wait_output(process, "ready\r\n");
+    type(process, "\x1a");
+    wait_output(process, "it is stopped\r\n");
+    type(process, "one\n");
+    CHECK_INT(wait_closed(process).exit_code, 0);
+    char *text = output_text(process);
+    if (!CHECK(strstr(text, "child read one\r\n") != NULL && strstr(text, "ok - a_host_lends") != NULL))
+        fprintf(check_out, "# %s\n", text);
+    free(text);
+    coreproc_process_free(process);
+    end_service(service);
+}
+
+static void what_is_not_its_terminal_is_not_lent(void)
+{
+    coreproc_service *service = new_service();
+    coreproc_process *process = NULL;
+    uint8_t flat[] = "\1\0\0\0" "\1\0\0\0" "\4\0\0\0" "true" "\x38\0\0\0" "\4\0\0\0" "\0\0\0\0";
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    MUST(null >= 0 && null < 256);
+    flat[24] = (uint8_t)null;
+    coreproc_command *command = NULL;
+    OK(coreproc_command_from_flat(flat, sizeof flat - 1, &command, &err));
+    close(null);
+    FAILS_NAMING(COREPROC_SYSTEM, "foreground", coreproc_command_spawn(command, service, &process, &err));
+    OK(coreproc_command_pty(command, 0, 0, COREPROC_PTY_COOKED, &err));
+    FAILS_NAMING(COREPROC_INVALID_ARGUMENT, "foreground", coreproc_command_spawn(command, service, &process, &err));
+    coreproc_command_free(command);
+    end_service(service);
+}
+
 int main(void)
 {
     check_begin();
+    if (getenv("COREPROC_LENDS") != NULL) {
+        RUN(a_host_lends_its_foreground);
+        return check_end();
+    }
     RUN(what_is_typed_is_echoed_and_read);
     RUN(a_new_size_is_a_signal);
     RUN(what_only_standard_input_shows_is_descriptor_0);
     RUN(contradictions_are_refused);
     RUN(a_session_needs_no_terminal);
+    RUN(the_foreground_is_lent_until_a_stop_and_until_the_end);
+    RUN(what_is_not_its_terminal_is_not_lent);
     return check_end();
 }

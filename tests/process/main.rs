@@ -20,6 +20,7 @@ mod job_control;
 mod limits;
 mod log;
 mod output;
+mod pairs;
 mod post_mortem;
 mod pty;
 mod service;

@@ -1,12 +1,25 @@
-"""Pseudo-terminals and sessions."""
+"""Pseudo-terminals and sessions, and the foreground of our own terminal."""
 
+import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
-from conftest import GUARD, run, shell
+from conftest import GUARD, PACKAGE, run, shell, until
 
 import coreproc
-from coreproc import Command, Delivery, EventKind, Group, InvalidArgument, Pty, PtyMode, Stdio
+from coreproc import (
+    Command,
+    Delivery,
+    EventKind,
+    Group,
+    InvalidArgument,
+    Pty,
+    PtyMode,
+    State,
+    Stdio,
+)
 
 
 def test_a_process_has_a_terminal_and_its_size(service):
@@ -89,3 +102,58 @@ def test_a_size_out_of_range_is_refused(options):
 def test_contradictions_are_refused(service):
     with pytest.raises(InvalidArgument, match="pty"):
         Command("true", pty=True, detach=True).spawn(service)
+
+
+#: A host on a terminal, whose foreground it lends.
+HOST = """
+import coreproc, os, time
+from coreproc import Command, InvalidArgument, NotRunning, Service, Stdio
+
+def refused(error, call):
+    try:
+        call()
+    except error:
+        return
+    raise AssertionError(error)
+
+with Service() as service, open("/dev/tty", "r+b", buffering=0) as terminal:
+    streams = dict(stdin=Stdio.INHERIT, stdout=Stdio.INHERIT, stderr=Stdio.INHERIT)
+    script = "echo ready; read line; echo child read $line; exit 3"
+    lent = Command("sh", "-c", script, foreground=terminal, **streams).spawn(service)
+    while os.tcgetpgrp(terminal.fileno()) != os.getpgrp():
+        time.sleep(0.005)
+    print("it is stopped", flush=True)
+    lent.foreground()
+    assert lent.wait().exit_code == 3
+    refused(NotRunning, lent.foreground)
+    ended = Command("true", foreground=terminal.fileno(), **streams).spawn(service).wait()
+    assert ended.ok
+    plain = Command("cat", stdin=Stdio.PIPE).spawn(service)
+    refused(InvalidArgument, plain.foreground)
+    plain.close_stdin()
+    plain.wait()
+    assert os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+print("host ran to its end")
+"""
+
+
+def test_the_foreground_is_lent_until_a_stop_and_until_the_end(service):
+    environment = {"PYTHONPATH": str(PACKAGE / "src")}
+    host = Command(sys.executable, "-c", HOST, pty=True, env_add=environment).spawn(service)
+    for text, answer in ((b"ready\r\n", b"\x1a"), (b"it is stopped\r\n", b"one\n")):
+        until(lambda text=text: text in host.output() or host.info().state != State.RUNNING)
+        host.write_all(answer, GUARD)
+    assert host.wait(GUARD).ok, host.output()
+    assert b"child read one\r\n" in host.output()
+    assert b"host ran to its end" in host.output()
+
+
+def test_what_is_not_our_terminal_is_not_lent(service):
+    with Path(os.devnull).open() as null:
+        for target in (null, null.fileno()):
+            with pytest.raises(coreproc.SystemFailure, match="foreground"):
+                Command("true", foreground=target).spawn(service)
+        with pytest.raises(InvalidArgument, match="foreground"):
+            Command("true", foreground=null, start_new_session=True).spawn(service)
+    with pytest.raises(coreproc.SystemFailure, match="foreground"):
+        Command("true", foreground=-1)

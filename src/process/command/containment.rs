@@ -92,7 +92,7 @@ impl Command {
 
     /// Finds a containment that the command's group does not allow.
     pub(super) fn containment_contradiction(&self) -> Option<(&'static str, &'static str)> {
-        let leads = self.detached || self.group == Group::Own;
+        let leads = self.detached || self.group != Group::Inherit;
         match self.containment {
             Containment::Require(Rung::Group | Rung::Process) if !self.tree_limits.is_empty() => {
                 Some(("contain", "limits need a cgroup, and another rung is required"))

@@ -110,6 +110,7 @@ FLAT_DROP_CAPABILITIES = 25
 FLAT_ENV = 4
 FLAT_ENV_CLEAR = 5
 FLAT_ENV_WHOLE = 6
+FLAT_FOREGROUND = 56
 FLAT_GROUP = 13
 FLAT_IO_PRIORITY = 31
 FLAT_KEEP_IGNORED = 26
@@ -622,6 +623,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "coreproc_command_env": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
     "coreproc_command_env_clear": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_command_env_whole": (c_int32, (c_void_p, c_char_p, c_size_t, OUT_HANDLE)),
+    "coreproc_command_foreground": (c_int32, (c_void_p, c_int32, OUT_HANDLE)),
     "coreproc_command_free": (None, (c_void_p,)),
     "coreproc_command_from_flat": (c_int32, (c_void_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_command_from_json": (c_int32, (c_char_p, c_size_t, OUT_HANDLE, OUT_HANDLE)),
@@ -781,6 +783,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
         c_int32,
         (c_void_p, c_uint32, c_void_p, c_size_t, c_int64, OUT_SIZE_T, OUT_HANDLE),
     ),
+    "coreproc_process_foreground": (c_int32, (c_void_p, OUT_HANDLE)),
     "coreproc_process_free": (None, (c_void_p,)),
     "coreproc_process_holders": (c_int32, (c_void_p, OUT_HANDLE, OUT_HANDLE)),
     "coreproc_process_id": (c_uint64, (c_void_p,)),

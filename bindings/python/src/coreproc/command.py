@@ -136,6 +136,7 @@ class Command(Owner):
         capture_lines: int = 0,
         capture_apart: bool = False,
         pty: Pty | bool = False,
+        foreground: int | HasFileno | None = None,
         group: Group | str | int | None = None,
         contain: Contain | None = None,
         memory_max: float | None = None,
@@ -208,6 +209,12 @@ class Command(Owner):
                 arrives as standard output, or else as standard error, or else as descriptor 0.
                 `Process.write` types at it, `Process.close_stdin` types the end of input (Ctrl-D),
                 and `Process.resize` changes its size.
+            foreground: The controlling terminal of this process, usually an open `/dev/tty`: the
+                process has the foreground of it while it runs, as a job of a shell has, until it
+                ends or is stopped. Its streams are to be set to `Stdio.INHERIT` as well.
+                `Process.foreground` lets it go on after a stop. The spawn fails with
+                `InvalidState` if this process is not in the foreground itself. Not together with
+                `pty`, `detach` or a `Group` other than `Group.OWN`.
             group: Its process group; None is a group of its own. In the group of this process
                 SIGHUP, SIGINT and SIGQUIT stay ignored if they are ignored here (`nohup`); every
                 other signal starts at its default. Or, as in `subprocess`, a name or a number: the
@@ -305,6 +312,9 @@ class Command(Owner):
             terminal = pty if isinstance(pty, Pty) else Pty()
             columns, rows = checked_size("command", terminal.columns, terminal.rows)
             self._set("pty", columns, rows, terminal.mode)
+        if foreground is not None:
+            fd = foreground if isinstance(foreground, int) else foreground.fileno()
+            self._set("foreground", fd)
         if start_new_session:
             if isinstance(group, Group):
                 raise invalid("command", "start_new_session", "stands beside group")

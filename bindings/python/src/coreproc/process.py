@@ -311,6 +311,18 @@ class Process(Owner):
         """
         call(lib.coreproc_process_resize, self._handle, *checked_size("resize", columns, rows))
 
+    def foreground(self) -> None:
+        """Gives it the foreground of our terminal again after a stop, and continues its group.
+
+        It has the settings again that it had made there, as with `fg` of a shell.
+
+        Raises:
+            InvalidArgument: Its command has no `foreground`.
+            InvalidState: This process does not have the foreground to give.
+            NotRunning: The process has ended.
+        """
+        call(lib.coreproc_process_foreground, self._handle)
+
     def write_descriptor(
         self, number: int, data: bytes | bytearray | memoryview, timeout: float | None = None
     ) -> int:
