@@ -130,6 +130,23 @@ fn a_group_stop_leaves_no_member_although_the_leader_dies_first() {
     }
 }
 
+/// The members hold the output and write nothing, so that the drain bound would be reached long before the grace is over.
+#[test]
+fn a_group_stop_is_not_cut_short_by_the_drain_bound() {
+    let grace = Duration::from_millis(600);
+    let (mut talk, service) = (Talk::new(), service());
+    let mut command = talk.tool(FAMILY);
+    command.drain(Drain { silence: Duration::from_millis(20), total: Duration::from_millis(40) });
+    let process = command.spawn(&service).expect("spawn");
+    let members = talk.inbox.expect_many("up", 3);
+    process.stop(Some(&policy(Some(grace), Scope::Default))).expect("stop");
+    let info = finish(&process).info;
+    assert_eq!(info.cause(), Some(Cause::Stopped));
+    // Closed only once SIGKILL was sent to those that ignore SIGTERM.
+    assert!(info.closed.expect("closed").monotonic_ns - info.started.monotonic_ns >= grace.as_nanos() as u64);
+    members.iter().for_each(os::assert_ends);
+}
+
 hosted! {
     /// So it is in a container whose first process reaps no orphans.
     fn members_that_ended_and_are_reaped_by_nobody_do_not_hold_back_the_end_of_a_stop() {

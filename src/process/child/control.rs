@@ -232,7 +232,9 @@ impl Child {
                 return false;
             }
         }
-        inner.stopping = None;
+        if let Some(stopping) = inner.stopping.take() {
+            inner.life.stop_settled(stopping.began(), monotonic_ns());
+        }
         true
     }
 

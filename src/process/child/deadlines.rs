@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::life::{Draining, Life};
+use super::life::Life;
 use super::watchdog::Watchdog;
 use super::{Child, Inner};
 use crate::event::Cause;
@@ -51,17 +51,13 @@ impl Child {
         }
         self.read_what_is_held(inner, buffer);
         let held = !inner.outputs.are_ended() && !inner.outputs.is_paused();
-        match &mut inner.life {
-            Life::Exited { drain, .. } if held => {
-                *drain = Draining::Naming;
-                true
-            }
-            _ => false,
-        }
+        held && inner.life.begin_naming()
     }
 
+    /// Returns when the drain bound is reached; or [`NEVER`]. While a stop goes on its clock stands still, because the
+    /// child is not closed before every step of it is done.
     fn drain_deadline(&self, inner: &Inner) -> u64 {
-        let awaits = !inner.outputs.is_paused() && !inner.outputs.are_ended();
+        let awaits = inner.stopping.is_none() && !inner.outputs.is_paused() && !inner.outputs.are_ended();
         if awaits { inner.life.drained_at(&self.drain) } else { NEVER }
     }
 

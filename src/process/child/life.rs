@@ -51,10 +51,11 @@ pub(super) enum Life {
 
 /// The progress of reading to the end.
 pub(super) enum Draining {
-    /// Output is awaited. Both times shift while a full queue keeps the library from reading.
+    /// Output is awaited. Both times shift while a full queue keeps the library from reading, and while a stop goes on.
     Reading { quiet_since: u64, since: u64 },
-    /// The drain bound was reached, and the holders of the pipes are being looked up.
-    Naming,
+    /// The drain bound was reached, and the holders of the pipes are being looked up. The times are kept, because a stop
+    /// that begins meanwhile has the output awaited again.
+    Naming { quiet_since: u64, since: u64 },
 }
 
 /// A drain bound, in nanoseconds.
@@ -179,6 +180,33 @@ impl Life {
             let time = now.saturating_sub(paused.max(*since));
             *quiet_since += time;
             *since += time;
+        }
+    }
+
+    /// Shifts the times of the drain bound, because a stop went on from `began` until now.
+    pub(super) fn stop_settled(&mut self, began: u64, now: u64) {
+        if let Life::Exited { drain: Draining::Reading { quiet_since, since }, .. } = self {
+            // Output was read meanwhile, so that silence may have begun later than the stop.
+            *quiet_since += now.saturating_sub(began.max(*quiet_since));
+            *since += now.saturating_sub(began.max(*since));
+        }
+    }
+
+    /// Has the holders of the pipes looked up: the drain bound was reached. False if no output is awaited.
+    pub(super) fn begin_naming(&mut self) -> bool {
+        let Life::Exited { drain, .. } = self else { return false };
+        if let Draining::Reading { quiet_since, since } = *drain {
+            *drain = Draining::Naming { quiet_since, since };
+        }
+        true
+    }
+
+    /// Awaits output again, from where the drain bound was reached.
+    pub(super) fn end_naming(&mut self) {
+        if let Life::Exited { drain, .. } = self
+            && let Draining::Naming { quiet_since, since } = *drain
+        {
+            *drain = Draining::Reading { quiet_since, since };
         }
     }
 

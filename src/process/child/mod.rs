@@ -364,8 +364,13 @@ impl Asker for Child {
 
     fn on_holders(self: Arc<Self>, holders: Vec<Holder>) {
         let mut inner = lock(&self.inner);
-        if matches!(inner.life, Life::Exited { drain: Draining::Naming, .. }) {
-            self.close(&mut inner, Some(holders));
+        if matches!(inner.life, Life::Exited { drain: Draining::Naming { .. }, .. }) {
+            if self.stop_is_settled(&mut inner) {
+                self.close(&mut inner, Some(holders));
+            } else {
+                // A stop has begun meanwhile, and may end the holders.
+                inner.life.end_naming();
+            }
         }
         self.finish(inner);
     }

@@ -25,6 +25,7 @@ pub(super) struct Stopping {
     /// The cause of the end, once the kernel has taken a signal.
     cause: Cause,
     policy: Arc<StopPolicy>,
+    began: u64,
     /// The index of the step that it has come to.
     step: usize,
     /// When the next step follows; None: not by itself.
@@ -62,6 +63,7 @@ impl Stopping {
             reach,
             cause,
             policy: Arc::clone(policy),
+            began: now,
             step: 0,
             next_at: None,
             refused: None,
@@ -93,6 +95,10 @@ impl Stopping {
 
     pub(super) fn cause(&self) -> Cause {
         self.cause
+    }
+
+    pub(super) fn began(&self) -> u64 {
+        self.began
     }
 
     /// Returns the signal of the step that it has come to.
