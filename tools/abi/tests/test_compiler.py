@@ -112,8 +112,11 @@ def test_structured_types_spell_the_c_types(abi):
 def spelled(data):
     """A structured type as C writes it."""
     if data["kind"] == "pointer":
-        constant = "const " if data["const"] else ""
-        return constant + pointer_to(spelled(data["to"]))
+        to = spelled(data["to"])
+        if data["const"]:
+            # Of a pointer that is constant itself, the word follows the star.
+            to = f"{to}const" if data["to"]["kind"] == "pointer" else f"const {to}"
+        return pointer_to(to)
     if data["kind"] in ("struct", "opaque"):
         return f"struct {data['name']}"
     return data.get("name", "void")
