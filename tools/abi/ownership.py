@@ -95,6 +95,8 @@ class Ownership:
             consumed = place == self.free_of(target["name"])
             return {"role": "handle", "ownership": "consumed" if consumed else "borrowed"}
         if target["kind"] == "pointer" and target["to"]["kind"] == "opaque":
+            if data["const"]:
+                return _handles(place, following)
             return self._out_handle(place, target["to"]["name"])
         if target["kind"] == "struct":
             return _struct(data, following)
@@ -175,6 +177,7 @@ def _names_error(data: TypeData) -> bool:
 def _is_handle_output(data: TypeData) -> bool:
     return (
         data["kind"] == "pointer"
+        and not data["const"]
         and _is_pointer_to(data["to"], "opaque")
         and not _names_error(data)
     )
@@ -198,6 +201,12 @@ def _struct(data: TypeData, following: list[Variable]) -> Role:
         return {"role": "struct", "direction": "inout"}
     counts = _counts(following)
     return {"role": "array" if counts else "struct", "ownership": "borrowed"} | counts
+
+
+def _handles(place: str, following: list[Variable]) -> Role:
+    if following and following[0].type.get("name") == "size_t":
+        return {"role": "array", "ownership": "borrowed", "length": following[0].name}
+    raise HeaderError(f"{place}: handles without a length")
 
 
 def _counts(variables: Iterable[Variable]) -> Role:
