@@ -55,7 +55,7 @@ impl Round {
     }
 
     /// Waits until as many have come as are needed, and returns the index of the first one; None if the deadline passes.
-    /// `check` fails with what broke a service.
+    /// `check` fails with what broke a service. It runs under the lock of the round, and must not look for what is lost.
     pub(super) fn wait(
         &self,
         operation: &'static str,

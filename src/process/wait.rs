@@ -153,7 +153,9 @@ fn wait(
     for (index, process) in processes.iter().enumerate() {
         process.child().tell_at(until, Call::Round(Arc::clone(&round), index));
     }
-    let result = check().and_then(|()| round.wait(OPERATION, deadline, check));
+    // Under the lock of the round, which is told of a service that is found to be lost.
+    let check_broken = || processes.iter().try_for_each(|process| process.child().check_broken(OPERATION));
+    let result = check().and_then(|()| round.wait(OPERATION, deadline, check_broken));
     processes.iter().for_each(|process| process.child().forget_round(&round));
     result
 }
@@ -192,6 +194,14 @@ impl Process {
         let (ours, theirs) = pipe::pipe().map_err(failed)?;
         descriptor::set_nonblocking(&ours).map_err(failed)?;
         self.child().tell_at(until, Call::Pipe(theirs));
+        // A service that breaks later finds the pipe and makes it readable.
+        if let Err(error) = self.child().check_broken(OPERATION) {
+            if error.errno() == Some(libc::EBADF) {
+                // The host has closed it, and the number may be its own now.
+                std::mem::forget(ours);
+            }
+            return Err(error);
+        }
         Ok(ours)
     }
 }

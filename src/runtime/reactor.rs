@@ -77,8 +77,8 @@ enum Broken {
 }
 
 thread_local! {
-    /// Set while this thread handles events from the seat.
-    pub(super) static SEATED: Cell<bool> = const { Cell::new(false) };
+    /// The address of the reactor from whose seat this thread handles events; 0 for none.
+    pub(super) static SEATED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// What one thread needs to turn a loop.
@@ -280,9 +280,14 @@ impl Reactor {
         handler.broken();
     }
 
-    /// Tells the seated thread that something it waits for has changed.
+    /// Returns what [`SEATED`] is while a thread handles events from its seat.
+    pub(super) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Tells the seated thread that something it waits for has changed. If that is this thread it looks by itself.
     pub(crate) fn wake_seat(&self) {
-        if !SEATED.get() {
+        if SEATED.get() != self.address() {
             self.poller.wake();
         }
     }

@@ -41,9 +41,9 @@ impl<'a, H: Deref<Target = dyn Handler + 'a>> Seat<'a, H> {
         if reactor.relieved.load(Ordering::Relaxed) && reactor.relieved.swap(false, Ordering::Relaxed) {
             reactor.poller.switch_supervisor(false);
         }
-        SEATED.set(true);
+        let before = SEATED.replace(reactor.address());
         let woken = reactor.handle(&**handler, turn);
-        SEATED.set(false);
+        SEATED.set(before);
         Turned { events: turn.events.count(), woken }
     }
 }

@@ -51,8 +51,12 @@ impl<'a> Tree<'a> {
 
     /// Sends a signal to the members that the group of the leader does not have, or, without a group, to all but the
     /// leader. Each pass finds those that were started meanwhile. Returns those that the signal did not reach.
-    pub(crate) fn signal_outside_group(&mut self, signal: i32) -> Vec<Refused> {
-        self.signal(signal, |tree, member| !tree.is_in_group(member))
+    /// `reaches_group` says whether the group gets the signal as well, although its leader may have ended.
+    pub(crate) fn signal_outside_group(&mut self, signal: i32, reaches_group: bool) -> Vec<Refused> {
+        self.signal(signal, |tree, member| {
+            let in_group = reaches_group && member.group == tree.pid;
+            !in_group && !tree.is_in_group(member)
+        })
     }
 
     fn signal(&mut self, signal: i32, gets_it: impl Fn(&Self, &Seen) -> bool) -> Vec<Refused> {
@@ -159,5 +163,32 @@ fn send(pid: i32, start: u64, signal: i32) -> Result<(), i32> {
     match procfs::seen(pid) {
         Some(seen) if seen.start == start => pidfd::send_signal(pidfd.as_raw_fd(), signal, 0),
         _ => Err(libc::ESRCH),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::{Child, Command};
+
+    fn sleep_in(group: i32) -> Child {
+        Command::new("sleep").arg("600").process_group(group).spawn().expect("spawn")
+    }
+
+    #[test]
+    fn a_member_in_a_group_that_gets_the_signal_does_not_get_it_twice_once_the_leader_has_ended() {
+        let mut leader = sleep_in(0);
+        let group = leader.id().cast_signed();
+        let mut member = sleep_in(group);
+        let pid = member.id().cast_signed();
+        leader.kill().expect("kill");
+        leader.wait().expect("wait");
+        let start = procfs::seen(pid).expect("the member lives").start;
+        let mut tree = Tree::new(None, group, true, Known::from([(pid, start)]));
+        assert!(tree.signal_outside_group(libc::SIGKILL, true).is_empty());
+        assert!(tree.signal_outside_group(libc::SIGTERM, false).is_empty());
+        // SIGKILL, had it been sent, would have come first.
+        assert_eq!(member.wait().expect("wait").signal(), Some(libc::SIGTERM));
     }
 }

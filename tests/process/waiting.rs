@@ -1,7 +1,7 @@
 //! Waiting for several processes, by threads and by descriptors.
 
 use coreproc::{Cancel, Drain, ErrorKind, Process, Scope, Service, State, SubscriptionOptions, wait_all, wait_any};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::sync::mpsc;
 use std::thread;
@@ -86,6 +86,42 @@ fn processes_of_several_services_are_waited_for_together() {
         gates[0].open(1);
         rest.join().expect("thread");
     });
+}
+
+/// Returns whether a thread of this process sleeps in a wait for a poller.
+fn waits_in_poller(thread: i32) -> bool {
+    let text = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).expect("syscall");
+    text.split(' ').next() == Some(&libc::SYS_ppoll.to_string())
+}
+
+/// Each seat has a thread, so that the end is seen by one that sits in another seat than the thread that it wakes.
+#[test]
+fn a_thread_in_the_seat_of_one_service_wakes_that_of_another() {
+    let (talk, first, second) = (Talk::new(), service(), service());
+    let gates = gates(&talk, 2);
+    let (mut processes, others) = (behind(&first, &gates[..1]), behind(&second, &gates[1..]));
+    processes.extend(others);
+    let all = &handles(&processes);
+    thread::scope(|scope| {
+        let (send, threads) = mpsc::channel();
+        let tell = send.clone();
+        let any = scope.spawn(move || {
+            tell.send(os::own_thread()).expect("receiver");
+            wait_any(all, State::Closed, GUARDED, None).expect("any")
+        });
+        let one = scope.spawn(move || {
+            send.send(os::own_thread()).expect("receiver");
+            all[1].wait(GUARDED).expect("closed")
+        });
+        for _ in 0..2 {
+            let thread = threads.recv().expect("thread");
+            eventually("it sits in a poller", || waits_in_poller(thread));
+        }
+        gates[1].open(1);
+        one.join().expect("thread");
+        assert_eq!(any.join().expect("thread"), 1);
+    });
+    gates[0].open(1);
 }
 
 #[test]

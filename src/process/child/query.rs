@@ -93,6 +93,12 @@ impl Child {
         self.check_descriptors(operation)
     }
 
+    /// Like [`Child::check_service`], but does not look at the descriptors: for callers that hold a lock which is taken
+    /// when the service is found to be lost.
+    pub(in crate::process) fn check_broken(&self, operation: &'static str) -> Result<()> {
+        self.reactor().check(operation)
+    }
+
     /// Returns its service, as a loop.
     pub(in crate::process) fn handler(&self) -> Arc<dyn Handler> {
         Arc::clone(&self.owner) as Arc<dyn Handler>

@@ -67,15 +67,16 @@ impl Child {
         }
         let Some(pidfd) = inner.life.pidfd().filter(|_| !inner.life.has_ended()) else { return Ok(()) };
         let pidfd = descriptor::duplicate(pidfd.as_fd())?;
-        let child = Arc::downgrade(self);
+        let (child, owner) = (Arc::downgrade(self), Arc::clone(&self.owner));
         let watch = move || {
-            while pidfd::await_stop(&pidfd) {
-                let Some(child) = child.upgrade() else { return };
-                if child.check_descriptors("watch stops").is_err() {
+            loop {
+                let is_stopped = pidfd::await_stop(&pidfd);
+                if owner.reactor().check_descriptors(&*owner, "watch stops").is_err() {
                     // The number may be another file's.
                     std::mem::forget(pidfd);
                     return;
                 }
+                let Some(child) = child.upgrade().filter(|_| is_stopped) else { return };
                 child.see_stop(&mut lock(&child.inner));
             }
         };

@@ -83,6 +83,7 @@ impl Child {
             return Err(self.not_running(operation));
         }
         let known = inner.contained().map(|contained| std::mem::take(&mut contained.known)).unwrap_or_default();
+        let reaches_group = self.leads_group && self.send(inner, operation, 0, Target::Group).is_ok();
         let mut tree = Tree::new(inner.life.leader(), self.pid, self.leads_group, known);
         let refused = match signal {
             0 => Vec::new(),
@@ -91,7 +92,7 @@ impl Child {
                 let _ = self.send(inner, operation, libc::SIGSTOP, self.root());
                 tree.kill()
             }
-            _ => tree.signal_outside_group(signal),
+            _ => tree.signal_outside_group(signal, reaches_group),
         };
         let sent = self.send(inner, operation, signal, self.root());
         let known = tree.into_known();
@@ -210,6 +211,10 @@ impl Child {
                     }
                     other => other.is_ok(),
                 };
+                if !watched {
+                    // So that the next try watches it.
+                    cgroup.forget_events();
+                }
                 // The kernel reports the end from the state on that was read last.
                 if !cgroup.is_populated_now() || !watched {
                     // The last process is on its way out, or a directory below it was just made.

@@ -187,6 +187,11 @@ impl Cgroup {
         self.events.as_ref().map(AsFd::as_fd).ok_or(libc::EBADF)
     }
 
+    /// Closes `cgroup.events`, which could not be watched.
+    pub(crate) fn forget_events(&mut self) {
+        self.events = None;
+    }
+
     pub(crate) fn is_watched(&self) -> bool {
         self.events.is_some()
     }
@@ -229,6 +234,10 @@ mod tests {
         }
         assert_eq!(cgroup.members().len(), 3);
         assert_eq!(cgroup.remove(), Err(libc::EBUSY));
+        let below = cgroup.path.join("made-by-a-member");
+        fs::create_dir(&below).expect("mkdir");
+        assert_eq!(cgroup.remove(), Err(libc::EBUSY));
+        assert!(below.exists(), "a member may be about to use it");
         cgroup.kill_one_by_one().expect("kill");
         for child in &mut children {
             let status = child.wait().expect("wait");

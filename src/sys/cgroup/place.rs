@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
-use super::files::{directories_in, open_directory};
+use super::files::{directories_in, flag, open_directory};
 use crate::error::describe_errno;
 use crate::sys::descriptor::Result;
 use crate::sys::{errno, file, retried};
@@ -102,7 +102,8 @@ pub(super) fn sweep(base: &Path) {
     }
 }
 
-/// Removes a directory and those below it, from the bottom. None of them has a process, or it is EBUSY.
+/// Removes a directory and those below it, from the bottom. EBUSY while one of them has a process: then nothing is removed,
+/// because an empty one may have been made for a process that is to come.
 pub(super) fn remove_all(path: &Path) -> Result<()> {
     const ATTEMPTS: usize = 3;
     let mut result = Ok(());
@@ -113,6 +114,9 @@ pub(super) fn remove_all(path: &Path) -> Result<()> {
             Err(libc::EBUSY | libc::ENOTEMPTY) => {}
             other => return other,
         }
+        if is_populated(path) {
+            return Err(libc::EBUSY);
+        }
         let below = directories_in(path);
         if below.is_empty() {
             return result;
@@ -122,6 +126,10 @@ pub(super) fn remove_all(path: &Path) -> Result<()> {
         }
     }
     result
+}
+
+fn is_populated(path: &Path) -> bool {
+    fs::read_to_string(path.join("cgroup.events")).is_ok_and(|text| flag(&text, "populated") == Some(true))
 }
 
 /// Opens a directory that nobody else has locked, and locks it.
@@ -141,6 +149,19 @@ mod tests {
 
     const HYBRID: &str = "31 22 0:27 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory\n\
                           32 22 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+
+    #[test]
+    fn nothing_is_removed_below_a_directory_that_is_populated() {
+        let top = std::env::temp_dir().join(format!("{PREFIX}populated-{}", std::process::id()));
+        let (below, events) = (top.join("made-just-now"), top.join("cgroup.events"));
+        fs::create_dir_all(&below).expect("mkdir");
+        fs::write(&events, "populated 1\nfrozen 0\n").expect("write");
+        assert_eq!(remove_all(&top), Err(libc::EBUSY));
+        assert!(below.exists());
+        fs::remove_file(&events).expect("remove");
+        remove_all(&top).expect("nothing is in it");
+        assert!(!top.exists());
+    }
 
     #[test]
     fn the_cgroup_is_found_beside_version_1_and_below_a_part_of_the_hierarchy() {
