@@ -6,7 +6,7 @@ use std::io::Read;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use support::census::thread_count;
+use support::census::{fds, thread_count};
 use support::fifo::{Gate, Talk};
 use support::*;
 
@@ -90,8 +90,12 @@ fn processes_of_several_services_are_waited_for_together() {
 
 /// Returns whether a thread of this process sleeps in a wait for a poller.
 fn waits_in_poller(thread: i32) -> bool {
+    waits_in(thread, libc::SYS_ppoll)
+}
+
+fn waits_in(thread: i32, call: libc::c_long) -> bool {
     let text = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).expect("syscall");
-    text.split(' ').next() == Some(&libc::SYS_ppoll.to_string())
+    text.split(' ').next() == Some(&call.to_string())
 }
 
 /// Each seat has a thread, so that the end is seen by one that sits in another seat than the thread that it wakes.
@@ -253,5 +257,45 @@ hosted! {
             all.join().expect("thread");
         });
         assert!(processes.iter().all(|process| process.info().expect("info").state == State::Closed));
+    }
+}
+
+hosted! {
+    fn a_wait_that_is_told_of_one_lost_service_does_not_lock_itself_out_at_another() {
+        let talk = Talk::new();
+        let gates = gates(&talk, 2);
+        let before = fds();
+        let first = service();
+        let between = fds();
+        let second = service();
+        let of_second: Vec<i32> = fds().into_keys().filter(|fd| !between.contains_key(fd)).collect();
+        let of_first: Vec<i32> = between.into_keys().filter(|fd| !before.contains_key(fd)).collect();
+        let (mut processes, others) = (behind(&first, &gates[..1]), behind(&second, &gates[1..]));
+        processes.extend(others);
+        let all = &handles(&processes);
+        thread::scope(|scope| {
+            let (send, seated) = mpsc::channel();
+            let sits = scope.spawn(move || {
+                send.send(os::own_thread()).expect("receiver");
+                all[0].wait(GUARDED).map(drop)
+            });
+            let thread = seated.recv().expect("thread");
+            eventually("it has the seat", || waits_in_poller(thread));
+            let (send, asleep) = mpsc::channel();
+            let any = scope.spawn(move || {
+                send.send(os::own_thread()).expect("receiver");
+                wait_any(all, State::Closed, GUARDED, None).map(drop)
+            });
+            let thread = asleep.recv().expect("thread");
+            eventually("it sleeps", || waits_in(thread, libc::SYS_futex));
+            let close = |fds: &[i32]| fds.iter().for_each(|fd| os::close_any(*fd));
+            // While its pipes are held open, nothing tells of the first service until it is looked at.
+            let held: Vec<_> = of_first.iter().map(|fd| os::duplicate(*fd)).collect();
+            close(&of_first);
+            close(&of_second);
+            assert_eq!(any.join().expect("thread").expect_err("lost").errno(), Some(libc::EBADF));
+            drop(held);
+            assert_eq!(sits.join().expect("thread").expect_err("lost").errno(), Some(libc::EBADF));
+        });
     }
 }

@@ -146,3 +146,9 @@ pub fn rewind(file: &impl AsFd) {
     // SAFETY: takes no pointers.
     check(unsafe { libc::lseek(file.as_fd().as_raw_fd(), 0, libc::SEEK_SET) as libc::c_int }).expect("lseek");
 }
+
+/// Closes a descriptor, whosever it is: as a host does that closes all it does not know.
+pub fn close_any(fd: i32) {
+    // SAFETY: no memory; the owner is to find out that it is closed.
+    _ = unsafe { libc::close(fd) };
+}
