@@ -2,6 +2,8 @@
 
 use std::ops::BitOr;
 
+use super::types::Stream;
+
 /// A set of kinds of events. Sets are joined by `|`. The empty set, which is the default, stands for all kinds.
 ///
 /// ```
@@ -68,6 +70,15 @@ impl EventFilter {
     /// ```
     pub fn contains(self, other: EventFilter) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Returns the kind of output of a stream.
+    pub(crate) fn of(stream: Stream) -> EventFilter {
+        match stream {
+            Stream::Stdout => EventFilter::STDOUT,
+            Stream::Stderr => EventFilter::STDERR,
+            Stream::Descriptor(_) => EventFilter::DESCRIPTORS,
+        }
     }
 
     /// Makes a set of a mask, in which bit N stands for the kind with the number N of the C ABI. Returns the lowest

@@ -36,11 +36,7 @@ impl Wanted {
     }
 
     pub(super) fn wants_output(self, stream: Stream) -> bool {
-        self.wants(match stream {
-            Stream::Stdout => EventFilter::STDOUT,
-            Stream::Stderr => EventFilter::STDERR,
-            Stream::Descriptor(_) => EventFilter::DESCRIPTORS,
-        })
+        self.wants(EventFilter::of(stream))
     }
 
     pub(super) fn wants_some_output(self) -> bool {

@@ -321,7 +321,8 @@ pub(crate) fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-fn errno_of(error: io::Error) -> i32 {
+/// Returns the errno of an error of std, or that which says the same.
+pub(crate) fn errno_of(error: io::Error) -> i32 {
     error.raw_os_error().unwrap_or(match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => libc::EINVAL,
         io::ErrorKind::WriteZero => libc::ENOSPC,

@@ -14,7 +14,7 @@ use crate::util::path::with_suffix;
 
 /// Makes a compressed copy of a file beside the log, and returns its path.
 pub(super) fn compress(mut from: File, log: &Path) -> Result<PathBuf, Failure> {
-    let failed = |stage: &'static str| move |error: io::Error| (stage, error.raw_os_error().unwrap_or(libc::EIO));
+    let failed = |stage: &'static str| move |error: io::Error| (stage, file::errno_of(error));
     let mode = from.metadata().map_err(failed("fstat"))?.mode() & 0o777;
     let copy = with_suffix(log, ".gz.new");
     let to =

@@ -195,7 +195,7 @@ impl Rotation {
         if let Err(error) = file.write_all(bytes) {
             // Half a line would be taken for a whole one with what comes next.
             let _ = file::cut(file, found);
-            return Err(("write", error.raw_os_error().unwrap_or(libc::EIO)));
+            return Err(("write", file::errno_of(error)));
         }
         self.current.len += bytes.len() as u64;
         Ok(())
@@ -283,14 +283,14 @@ impl Rotation {
             if offset < segment.start + segment.len {
                 let [plain, packed] = names(&self.path, index);
                 let path = if segment.is_compressed { packed } else { plain };
-                match File::open(path) {
+                match file::open_through(&path) {
                     Ok(file) if file.metadata().is_ok_and(|facts| facts.is_file()) => {
                         return Ok(Some((segment.clone(), file)));
                     }
                     // Another program has removed it, or put something else in its place.
                     Ok(_) => continue,
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(("open", error.raw_os_error().unwrap_or(libc::EIO))),
+                    Err(libc::ENOENT) => continue,
+                    Err(errno) => return Err(("open", errno)),
                 }
             }
         }
@@ -308,16 +308,24 @@ impl Rotation {
         self.current.id == id || self.rotated.iter().flatten().any(|segment| segment.id == id)
     }
 
+    /// Returns the oldest rotated file that is not compressed yet: its place, and its segment's number.
+    fn oldest_plain(&self) -> Option<(usize, u64)> {
+        let is_plain = |segment: &Segment| !segment.is_compressed && !segment.stays_plain;
+        let mut known = self.rotated.iter().enumerate().rev();
+        known.find_map(|(index, segment)| Some((index, segment.as_ref().filter(|known| is_plain(known))?.id)))
+    }
+
+    /// Returns whether a rotated file is not compressed yet.
+    pub(super) fn has_uncompressed(&self) -> bool {
+        self.oldest_plain().is_some()
+    }
+
     /// Returns the oldest rotated file that is not compressed yet: its segment's number, and the file, opened, because
     /// its name changes.
-    pub(super) fn uncompressed(&mut self) -> Option<(u64, Result<File, Failure>)> {
-        let is_plain = |segment: &Option<Segment>| {
-            segment.as_ref().is_some_and(|segment| !segment.is_compressed && !segment.stays_plain)
-        };
-        let index = self.rotated.iter().rposition(is_plain)?;
-        let id = self.rotated.get(index)?.as_ref()?.id;
-        let file = File::open(&names(&self.path, index)[0]);
-        Some((id, file.map_err(|error| ("open", error.raw_os_error().unwrap_or(libc::EIO)))))
+    pub(super) fn uncompressed(&self) -> Option<(u64, Result<File, Failure>)> {
+        let (index, id) = self.oldest_plain()?;
+        let file = file::open_through(&names(&self.path, index)[0]);
+        Some((id, file.map_err(|errno| ("open", errno))))
     }
 
     /// Puts a compressed copy in the place of a rotated file, if that is still kept.

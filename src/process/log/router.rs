@@ -31,12 +31,7 @@ impl Route {
     }
 
     fn takes(&self, stream: Stream) -> bool {
-        self.filter == EventFilter::default()
-            || self.filter.contains(match stream {
-                Stream::Stdout => EventFilter::STDOUT,
-                Stream::Stderr => EventFilter::STDERR,
-                Stream::Descriptor(_) => EventFilter::DESCRIPTORS,
-            })
+        self.filter == EventFilter::default() || self.filter.contains(EventFilter::of(stream))
     }
 }
 

@@ -156,7 +156,7 @@ impl Shared {
             state.lost += output_of(&text[written..]) as u64;
         }
         state.error = failure.map(|failure| state.error(WRITE, failure));
-        if self.compresses && !state.is_packing && state.rotation.uncompressed().is_some() {
+        if self.compresses && !state.is_packing && state.rotation.has_uncompressed() {
             let log = Arc::clone(self);
             // Without a thread the files stay as they are, and the next line tries again.
             state.is_packing = thread::start("coreproc-gzip", move || log.pack()).is_ok();

@@ -9,6 +9,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 
 use crate::sys::descriptor::{Result, above_stdio};
+use crate::sys::file::errno_of;
 use crate::sys::retried;
 
 pub(super) fn open_directory(path: &Path) -> Result<OwnedFd> {
@@ -30,13 +31,13 @@ pub(super) fn open_at(directory: &OwnedFd, name: &str, flags: OFlag) -> Result<F
 pub(super) fn read_at(directory: &OwnedFd, name: &str) -> Result<String> {
     let mut text = Vec::new();
     let mut file = open_at(directory, name, OFlag::O_RDONLY)?;
-    retried(|| file.read_to_end(&mut text)).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))?;
+    retried(|| file.read_to_end(&mut text)).map_err(errno_of)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 pub(super) fn write_at(directory: &OwnedFd, name: &str, text: &[u8]) -> Result<()> {
     let mut file = open_at(directory, name, OFlag::O_WRONLY)?;
-    retried(|| file.write_all(text)).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+    retried(|| file.write_all(text)).map_err(errno_of)
 }
 
 /// Reads a number out of lines of a name and a number.

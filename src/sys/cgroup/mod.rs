@@ -25,6 +25,7 @@ pub use self::limits::Usage;
 pub(crate) use self::place::Missing;
 use self::place::{PREFIX, check_kind, open_locked, own, remove_all, sweep};
 use super::descriptor::Result;
+use super::file::errno_of;
 use super::{pidfd, retried};
 
 /// A cgroup that was made for a child. The drop removes it if nothing is in it.
@@ -53,7 +54,7 @@ impl Cgroup {
             match retried(|| fs::create_dir(&path)) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 Err(error) => {
-                    return Err(Missing::failed(&path, "mkdir", error.raw_os_error().unwrap_or(libc::EIO)));
+                    return Err(Missing::failed(&path, "mkdir", errno_of(error)));
                 }
                 Ok(()) => {}
             }

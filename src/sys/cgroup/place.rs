@@ -36,7 +36,7 @@ impl Missing {
 pub(super) fn own() -> std::result::Result<PathBuf, Missing> {
     let read = |path: &str| {
         let text = fs::read(path).map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            let errno = file::errno_of(error);
             Missing::failed(Path::new(path), "read", errno)
         })?;
         Ok(String::from_utf8_lossy(&text).into_owned())
@@ -108,7 +108,7 @@ pub(super) fn remove_all(path: &Path) -> Result<()> {
     const ATTEMPTS: usize = 3;
     let mut result = Ok(());
     for _ in 0..ATTEMPTS {
-        result = retried(|| fs::remove_dir(path)).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO));
+        result = retried(|| fs::remove_dir(path)).map_err(file::errno_of);
         match result {
             Err(libc::ENOENT) => return Ok(()),
             Err(libc::EBUSY | libc::ENOTEMPTY) => {}

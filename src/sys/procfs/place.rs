@@ -48,7 +48,7 @@ impl Place {
     /// Lists the numbers that are names in one of its directories.
     pub(super) fn numbers(&self, name: &str) -> Result<Vec<i32>> {
         let path = format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd());
-        let entries = fs::read_dir(path).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))?;
+        let entries = fs::read_dir(path).map_err(file::errno_of)?;
         Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
     }
 
